@@ -1,0 +1,117 @@
+//! `gc`: say what nothing names any more, in bytes; delete it when asked to.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::error::CliError;
+use super::options::PipelineArgs;
+use super::plan::forecasts;
+use super::show::bytes;
+use crate::engine::forecast::Forecast;
+use crate::report::seconds;
+use crate::store::{Garbage, GarbageItem, Keep, RunFolder, Store};
+
+/// What stays, and whether to delete.
+#[derive(Debug, Args)]
+pub(super) struct GcArgs {
+    /// Pipelines whose results stay, besides those of recent runs.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Delete; without this nothing is changed.
+    #[arg(long)]
+    pub delete: bool,
+    /// Keep what this many latest successful runs of each command line used, and all later runs.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub keep_runs: usize,
+}
+
+/// Shows or deletes what neither the named pipelines nor recent runs use.
+pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let path = store;
+    let store = Store::open_existing(path)?;
+    let mut keep = Keep::default();
+    for file in &args.files {
+        let pipeline = PipelineArgs {
+            file: file.clone(),
+            steps: Vec::new(),
+            sets: Vec::new(),
+            profiles: Vec::new(),
+            device: "auto".to_owned(),
+        };
+        let (_, forecasts) = forecasts(path, &pipeline)?;
+        keep.keys.extend(forecasts.into_iter().filter_map(|(forecast, _)| match forecast {
+            Forecast::Reused(key) | Forecast::Runs { key, .. } => Some(key),
+            _ => None,
+        }));
+    }
+    for run in recent(store.runs()?, args.keep_runs) {
+        keep.keys.extend(run.keys());
+    }
+    let garbage = if args.delete { store.collect(&keep)? } else { store.garbage(&keep)? };
+    if json {
+        writeln!(out, "{:#}", as_json(&garbage, args.delete))?;
+        return Ok(());
+    }
+    for item in &garbage.records {
+        let GarbageItem { record, bytes: size } = item;
+        writeln!(
+            out,
+            "{:>10}  {} of `{}` ({}), {}, took {}",
+            bytes(*size),
+            record.step,
+            record.pipeline,
+            record.material.stage,
+            record.finished.strftime("%Y-%m-%d %H:%M"),
+            seconds(record.cost.wall_s)
+        )?;
+    }
+    let (records, size) = (garbage.records.len(), bytes(garbage.bytes));
+    let (objects, scratch) = (garbage.objects, garbage.work_dirs);
+    let verb = if args.delete { "deleted" } else { "would delete" };
+    writeln!(
+        out,
+        "{verb} {size}: {records} results, {objects} objects, scratch of {scratch} unfinished steps"
+    )?;
+    if !args.delete && garbage.bytes > 0 {
+        writeln!(out, "\nhint: `igpt-flow gc --delete` deletes it; name pipelines whose results must stay")?;
+    }
+    Ok(())
+}
+
+/// For each command line, the latest successful runs and everything after them.
+fn recent(runs: Vec<RunFolder>, keep: usize) -> Vec<RunFolder> {
+    let mut successes: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+    let newest_first = runs.into_iter().rev();
+    newest_first
+        .filter(|run| {
+            // A run that did not end has only its events to say what it was: it stays.
+            let Some(record) = run.record() else { return true };
+            let seen = successes.entry(record.arguments.into_iter().skip(1).collect()).or_default();
+            let stays = *seen < keep;
+            *seen += usize::from(record.status == "succeeded");
+            stays
+        })
+        .collect()
+}
+
+fn as_json(garbage: &Garbage, deleted: bool) -> Value {
+    let records: Vec<Value> = garbage
+        .records
+        .iter()
+        .map(|GarbageItem { record, bytes }| {
+            json!({
+                "key": record.key, "step": record.step, "pipeline": record.pipeline,
+                "stage": record.material.stage, "params": record.material.params,
+                "finished": record.finished.to_string(), "cost": record.cost, "bytes": bytes,
+            })
+        })
+        .collect();
+    json!({
+        "deleted": deleted, "bytes": garbage.bytes, "objects": garbage.objects,
+        "unfinished_steps": garbage.work_dirs, "records": records,
+    })
+}

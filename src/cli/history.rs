@@ -1,0 +1,109 @@
+//! What the verbs that look back share: which run and which steps the user means.
+
+use clap::Args;
+use serde::Deserialize;
+
+use super::error::CliError;
+use crate::engine::file_name;
+use crate::store::{Record, RunFolder, StepRecord, Store};
+
+/// A step of a run.
+#[derive(Debug, Args)]
+pub(super) struct StepArgs {
+    /// The step: its name in the YAML (all of its instances), or one instance, `probe[layer=3]`.
+    pub step: String,
+    /// The run: its id or the beginning of one [default: the latest that has the step].
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+}
+
+/// Two runs.
+#[derive(Debug, Args)]
+pub(super) struct DiffArgs {
+    /// The older run: its id, the beginning of one, or `last`.
+    pub old: String,
+    /// The newer run.
+    #[arg(default_value = "last")]
+    pub new: String,
+}
+
+/// The steps that were asked for, in the run that they were found in.
+pub(super) struct Found {
+    pub(super) run: RunFolder,
+    pub(super) pipeline: String,
+    pub(super) steps: Vec<StepRecord>,
+}
+
+/// Finds the steps in the named run, or in the latest that has them.
+pub(super) fn find(store: &Store, args: &StepArgs) -> Result<Found, CliError> {
+    let runs = match &args.run {
+        Some(run) => vec![store.run(run)?],
+        None => store.runs()?,
+    };
+    for run in runs.iter().rev() {
+        let (pipeline, all) = steps_of(run);
+        let steps: Vec<StepRecord> =
+            all.into_iter().filter(|step| is_meant(&args.step, &step.name)).collect();
+        if !steps.is_empty() {
+            return Ok(Found { run: run.clone(), pipeline, steps });
+        }
+    }
+    let known = runs.last().map(|run| steps_of(run).1).unwrap_or_default();
+    let mut names: Vec<&str> = known.iter().map(|step| base(&step.name)).collect();
+    names.dedup();
+    let hint = match runs.last() {
+        Some(run) if !names.is_empty() => format!("the steps of {} are {}", run.id(), names.join(", ")),
+        _ => "`igpt-flow runs` lists the runs".to_owned(),
+    };
+    Err(CliError::Usage { what: format!("no run has a step `{}`", args.step), hint: Some(hint) })
+}
+
+/// The pipeline's name and the steps of a run; of one that did not end, as far as its events tell.
+pub(super) fn steps_of(run: &RunFolder) -> (String, Vec<StepRecord>) {
+    if let Some(record) = run.record() {
+        return (record.pipeline, record.steps);
+    }
+    #[derive(Deserialize)]
+    struct Line {
+        event: String,
+        pipeline: Option<String>,
+        step: Option<String>,
+        key: Option<igpt_contract::Digest>,
+    }
+    let (mut pipeline, mut steps) = (String::new(), Vec::<StepRecord>::new());
+    let text = std::fs::read_to_string(run.events_path()).unwrap_or_default();
+    for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+        pipeline = line.pipeline.unwrap_or(pipeline);
+        let Some(name) = line.step else { continue };
+        let outcome = match &*line.event {
+            "step_started" => "started",
+            "step_reused" | "step_succeeded" => "done",
+            "step_failed" => "failed",
+            "step_skipped" => "skipped",
+            _ => continue,
+        };
+        let log = file_name(&name);
+        match steps.iter_mut().find(|step| step.name == name) {
+            Some(step) => {
+                step.outcome = outcome.to_owned();
+                step.key = line.key.or(step.key);
+            }
+            None => steps.push(StepRecord { name, key: line.key, outcome: outcome.to_owned(), log }),
+        }
+    }
+    (pipeline, steps)
+}
+
+/// The record behind a step of a run, whether or not its objects are still there.
+pub(super) fn record_of(store: &Store, step: &StepRecord) -> Option<Record> {
+    store.peek_record(&step.key?)
+}
+
+fn is_meant(asked: &str, name: &str) -> bool {
+    asked == name || asked == base(name)
+}
+
+/// `probe[layer=3]` without its labels.
+fn base(name: &str) -> &str {
+    name.split('[').next().unwrap_or(name)
+}

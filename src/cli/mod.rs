@@ -1,0 +1,157 @@
+//! The command line: one file for each verb, and what they share.
+//!
+//! Exit codes: 0 ok, 1 unexpected, 2 usage or pipeline, 100 a step failed, 101 store unusable,
+//! 130 interrupted.
+
+mod check;
+mod diff;
+mod error;
+mod explain;
+mod gc;
+mod graph;
+mod history;
+mod index;
+mod load;
+mod logs;
+mod new;
+mod options;
+mod plan;
+mod run;
+mod runs;
+mod schema;
+mod show;
+mod stages;
+mod status;
+mod verify;
+mod worker;
+
+use std::io::{IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+pub use error::CliError;
+use gc::GcArgs;
+use graph::GraphArgs;
+use history::{DiffArgs, StepArgs};
+use options::{PipelineArgs, RunArgs};
+
+/// Run whole iGPT experiments from a YAML file; every stage is cached by content.
+#[derive(Debug, Parser)]
+#[command(name = "igpt-flow", version, max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    /// The store's folder.
+    #[arg(long, global = true, env = "IGPT_FLOW_STORE", default_value = "artifacts", value_name = "DIR")]
+    store: PathBuf,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a pipeline, or only what some of its steps need.
+    Run(RunArgs),
+    /// Show what a run would do, why, and what it should cost; changes nothing.
+    Plan(PipelineArgs),
+    /// Show what of a pipeline is in the store.
+    Status(PipelineArgs),
+    /// List the runs of the store.
+    Runs,
+    /// Show why a step ran or was reused: which field of its key changed, from what to what.
+    Explain(StepArgs),
+    /// Show a step's parameters, metrics, outputs and cost.
+    Show(StepArgs),
+    /// Print what a step wrote while it ran.
+    Logs(StepArgs),
+    /// Show what differs between two runs.
+    Diff(DiffArgs),
+    /// Hash every object of the store again; damaged ones are set aside.
+    Verify,
+    /// Say what nothing names any more, in bytes, or delete it.
+    Gc(GcArgs),
+    /// Look after the index.
+    Index {
+        #[command(subcommand)]
+        verb: IndexVerb,
+    },
+    /// Say whether a pipeline is right, or all that is wrong with it; runs nothing.
+    Check(PipelineArgs),
+    /// Write a commented pipeline to start from.
+    New {
+        /// The file to write; it must not exist. Standard output unless given.
+        file: Option<PathBuf>,
+    },
+    /// Show the steps of a pipeline and their wires.
+    Graph(GraphArgs),
+    /// List the stage kinds, or show one with its ports and parameters.
+    Stages {
+        /// The kind to show.
+        kind: Option<String>,
+    },
+    /// Print the JSON Schema of the pipeline language, for editors.
+    Schema,
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Do one job (the orchestrator starts this).
+    #[command(hide = true)]
+    Worker {
+        /// The job file.
+        job: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum IndexVerb {
+    /// Throw the index away and build it again from the records.
+    Rebuild,
+}
+
+/// Parses the command line, runs the verb, and answers the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = std::io::stdout();
+    match dispatch(cli, &mut out) {
+        Ok(code) => code,
+        // A reader that has seen enough is no failure.
+        Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            eprint!("{}", error.render(colour));
+            error.exit_code()
+        }
+    }
+}
+
+fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+    let Cli { store, json, verb } = cli;
+    match verb {
+        Verb::Run(args) => return run::run(&store, json, &args, out),
+        Verb::Plan(args) => plan::plan(&store, json, &args, out)?,
+        Verb::Status(args) => status::status(&store, json, &args, out)?,
+        Verb::Runs => runs::runs(&store, json, out)?,
+        Verb::Explain(args) => explain::explain(&store, json, &args, out)?,
+        Verb::Show(args) => show::show(&store, json, &args, out)?,
+        Verb::Logs(args) => logs::logs(&store, json, &args, out)?,
+        Verb::Diff(args) => diff::diff(&store, json, &args, out)?,
+        Verb::Verify => return verify::verify(&store, json, out),
+        Verb::Gc(args) => gc::gc(&store, json, &args, out)?,
+        Verb::Index { verb: IndexVerb::Rebuild } => index::rebuild(&store, json, out)?,
+        Verb::Check(args) => return check::check(json, &args, out),
+        Verb::New { file } => new::new(file.as_deref(), out)?,
+        Verb::Graph(args) => graph::graph(json, &args, out)?,
+        Verb::Stages { kind } => stages::stages(json, kind.as_deref(), out)?,
+        Verb::Schema => schema::schema(out)?,
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "igpt-flow", &mut std::io::stdout());
+        }
+        Verb::Worker { job } => worker::worker(&job)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,47 @@
+//! Options that several verbs share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// A pipeline file and what replaces its values.
+#[derive(Debug, Args)]
+pub(super) struct PipelineArgs {
+    /// The pipeline file.
+    pub(super) file: PathBuf,
+    /// Only these steps and what they need (names in the YAML, or `probe[layer=3]`).
+    #[arg(value_name = "STEP")]
+    pub(super) steps: Vec<String>,
+    /// Replace a value: `vars.side=8`, `stages.pretrain.with.steps=100`.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(super) sets: Vec<String>,
+    /// Use a named set of variable values of the pipeline.
+    #[arg(long = "profile", value_name = "NAME")]
+    pub(super) profiles: Vec<String>,
+    /// The device for the stages that compute on one: auto, cpu, cuda, cuda:1.
+    #[arg(long, default_value = "auto")]
+    pub(super) device: String,
+}
+
+/// How a run is to go.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The pipeline.
+    #[command(flatten)]
+    pub(super) pipeline: PipelineArgs,
+    /// Run this step although its result is there (repeatable).
+    #[arg(long, value_name = "STEP")]
+    pub(super) force: Vec<String>,
+    /// Processor slots [default: the machine's].
+    #[arg(long, short)]
+    pub(super) jobs: Option<u32>,
+    /// Memory budget, such as 8GiB [default: seven eighths of the machine's].
+    #[arg(long, value_name = "SIZE")]
+    pub(super) memory: Option<String>,
+    /// After a failure go on with all that is not below it.
+    #[arg(long)]
+    pub(super) keep_going: bool,
+    /// Forbid the network.
+    #[arg(long)]
+    pub(super) offline: bool,
+}

@@ -1,0 +1,346 @@
+//! `schema`: the JSON Schema of the pipeline language with the parameters of every stage, for
+//! editors (the YAML language server takes it by `# yaml-language-server: $schema=FILE`).
+
+use std::io::Write;
+
+use igpt_contract::{Arity, StageSpec};
+use serde_json::{Map, Value, json};
+
+use super::error::CliError;
+use crate::pipeline::{PIPELINE_KEYS, STEP_KEYS};
+use crate::plan::catalog::{COMMAND, Catalog};
+use crate::plan::command;
+use crate::registry;
+
+/// Writes the schema.
+pub(super) fn schema(out: &mut dyn Write) -> Result<(), CliError> {
+    writeln!(out, "{:#}", language(&Catalog::new(registry::stages())))?;
+    Ok(())
+}
+
+/// The schema of the language with the stages of a catalog.
+fn language(catalog: &Catalog) -> Value {
+    let mut defs = Map::new();
+    defs.insert("interpolation".into(), json!({"type": "string", "pattern": "\\$\\{"}));
+    defs.insert("wire".into(), wire());
+    defs.insert("matrix".into(), matrix());
+    defs.insert("search".into(), search());
+    let mut rules = Vec::new();
+    for entry in catalog.entries() {
+        let name = entry.spec.name;
+        let params = adopt(name, entry.schema(), &mut defs);
+        rules.push(rule(name, Some(&entry.spec)));
+        rules.extend(required_rule(name, &params));
+        defs.insert(params_name(name), without_required(params));
+    }
+    let params = adopt(COMMAND, command::params_schema(), &mut defs);
+    rules.push(rule(COMMAND, None));
+    rules.extend(required_rule(COMMAND, &params));
+    defs.insert(params_name(COMMAND), without_required(params));
+    defs.insert("step".into(), step(catalog, rules));
+    let properties = json!({
+        "name": {"type": "string", "description": "The pipeline's name; the file's name unless given."},
+        "description": {"type": "string"},
+        "seed": whole("The seed of every step that does not give its own. Default: 0."),
+        "vars": {"type": "object", "description": "Values that others take as `${vars.name}`."},
+        "profiles": {
+            "type": "object",
+            "description": "Named sets of values for `vars`, chosen by `--profile NAME`.",
+            "additionalProperties": {"type": ["object", "null"]}
+        },
+        "stages": {
+            "type": "object",
+            "description": "The steps by name.",
+            "propertyNames": {"pattern": "^[a-z][a-z0-9_-]*$"},
+            "additionalProperties": {"$ref": "#/$defs/step"},
+            "minProperties": 1
+        },
+        "export": {
+            "type": "object",
+            "description": "Outputs (`step.port`, `step.port/part`) to put outside the store, and where.",
+            "additionalProperties": {"type": "string"}
+        }
+    });
+    debug_assert!(PIPELINE_KEYS.iter().all(|key| properties.get(*key).is_some()));
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "igpt-flow pipeline",
+        "type": "object",
+        "required": ["stages"],
+        "additionalProperties": false,
+        "properties": properties,
+        "$defs": defs
+    })
+}
+
+fn step(catalog: &Catalog, rules: Vec<Value>) -> Value {
+    let names: Vec<&str> = catalog.names().collect();
+    let properties = json!({
+        "uses": {"enum": names, "description": "The stage kind."},
+        "in": {"type": "object", "description": "What flows into each input port."},
+        "with": {"type": "object", "description": "The stage's parameters."},
+        "matrix": {"$ref": "#/$defs/matrix"},
+        "search": {"$ref": "#/$defs/search"},
+        "seed": whole("The step's seed. Default: the pipeline's."),
+        "resources": {
+            "type": "object",
+            "description": "What the step takes of the machine. Default: what its stage says.",
+            "additionalProperties": false,
+            "properties": {
+                "cpus": whole("Processor slots; 0 takes all."),
+                "memory": {"type": "string", "description": "Memory with its unit: `512MiB`, `2GiB`."},
+                "gpus": whole("GPU slots.")
+            }
+        },
+        "retries": whole("How many times a failed attempt is repeated. Default: 0."),
+        "timeout": {"type": "string", "description": "How long an attempt may take: `90s`, `45m`, `2h`. Default: without end."}
+    });
+    debug_assert!(STEP_KEYS.iter().all(|key| properties.get(*key).is_some()));
+    json!({
+        "type": "object",
+        "required": ["uses"],
+        "additionalProperties": false,
+        "properties": properties,
+        "allOf": rules
+    })
+}
+
+/// For steps that use a stage: what `in` and `with` take.
+fn rule(name: &str, spec: Option<&StageSpec>) -> Value {
+    let mut then = Map::new();
+    let mut properties = Map::new();
+    properties.insert("with".into(), json!({"$ref": format!("#/$defs/{}", params_name(name))}));
+    match spec {
+        None => {
+            properties.insert("in".into(), json!({"additionalProperties": {"$ref": "#/$defs/wire"}}));
+        }
+        Some(spec) => {
+            let ports: Map<String, Value> = spec
+                .inputs
+                .iter()
+                .map(|port| {
+                    let description = format!("{} (kind {})", port.doc, port.kind.name);
+                    (port.name.to_owned(), json!({"$ref": "#/$defs/wire", "description": description}))
+                })
+                .collect();
+            let needed: Vec<&str> =
+                spec.inputs.iter().filter(|port| port.arity == Arity::One).map(|port| port.name).collect();
+            if !needed.is_empty() {
+                then.insert("required".into(), json!(["in"]));
+            }
+            properties.insert(
+                "in".into(),
+                json!({"additionalProperties": false, "properties": ports, "required": needed}),
+            );
+        }
+    }
+    then.insert("properties".into(), properties.into());
+    json!({"if": {"properties": {"uses": {"const": name}}, "required": ["uses"]}, "then": then})
+}
+
+/// For steps that use a stage and search nothing: the parameters that must be given. (A search gives
+/// one of them.)
+fn required_rule(name: &str, params: &Value) -> Option<Value> {
+    let required = params.get("required")?.as_array().filter(|names| !names.is_empty())?;
+    Some(json!({
+        "if": {
+            "properties": {"uses": {"const": name}},
+            "required": ["uses"],
+            "not": {"required": ["search"]}
+        },
+        "then": {"required": ["with"], "properties": {"with": {"required": required}}}
+    }))
+}
+
+fn without_required(mut params: Value) -> Value {
+    if let Some(members) = params.as_object_mut() {
+        members.remove("required");
+    }
+    params
+}
+
+fn params_name(stage: &str) -> String {
+    format!("{stage}.params")
+}
+
+/// A stage's schema as a part of ours: its definitions move to ours under its name, and every value
+/// may also be an interpolation.
+fn adopt(stage: &str, schema: &Value, defs: &mut Map<String, Value>) -> Value {
+    let mut params = schema.clone();
+    if let Some(members) = params.as_object_mut() {
+        members.remove("$schema");
+        members.remove("title");
+        if let Some(Value::Object(own)) = members.remove("$defs") {
+            for (name, mut def) in own {
+                adapt(stage, &mut def);
+                defs.insert(format!("{stage}.{name}"), def);
+            }
+        }
+    }
+    adapt(stage, &mut params);
+    params
+}
+
+fn adapt(stage: &str, schema: &mut Value) {
+    let Value::Object(members) = schema else {
+        if let Value::Array(items) = schema {
+            items.iter_mut().for_each(|item| adapt(stage, item));
+        }
+        return;
+    };
+    for (key, member) in members.iter_mut() {
+        match (key.as_str(), &mut *member) {
+            ("$ref", Value::String(target)) => {
+                if let Some(name) = target.strip_prefix("#/$defs/") {
+                    *target = format!("#/$defs/{stage}.{name}");
+                }
+            }
+            ("properties", Value::Object(properties)) => {
+                for property in properties.values_mut() {
+                    adapt(stage, property);
+                    or_interpolation(property);
+                }
+            }
+            ("items" | "additionalProperties", Value::Object(_)) => {
+                adapt(stage, member);
+                or_interpolation(member);
+            }
+            ("default" | "const" | "enum" | "description", _) => {}
+            _ => adapt(stage, member),
+        }
+    }
+}
+
+/// Lets a value also be a text with an interpolation; documentation stays in sight. A constant, the
+/// tag of a variant, stays as it is.
+fn or_interpolation(schema: &mut Value) {
+    let Value::Object(members) = schema else { return };
+    if members.contains_key("const") || members.get("type") == Some(&json!("string")) {
+        return;
+    }
+    let mut outer = Map::new();
+    for key in ["description", "default"] {
+        if let Some(value) = members.get(key) {
+            outer.insert(key.into(), value.clone());
+        }
+    }
+    outer.insert("anyOf".into(), json!([Value::Object(members.clone()), {"$ref": "#/$defs/interpolation"}]));
+    *schema = Value::Object(outer);
+}
+
+fn whole(description: &str) -> Value {
+    json!({
+        "description": description,
+        "anyOf": [{"type": "integer", "minimum": 0}, {"$ref": "#/$defs/interpolation"}]
+    })
+}
+
+fn wire() -> Value {
+    json!({
+        "description": "`step.port`, `step.port/part`, `step.*` or `step.port.*` to gather (`*?` accepts missing ones), a path on disk, a list of these, or a mapping of names to these.",
+        "anyOf": [
+            {"type": "string"},
+            {"type": "object", "required": ["path"], "properties": {"path": {"type": "string"}}, "additionalProperties": false},
+            {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/wire"}},
+            {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/wire"}}
+        ]
+    })
+}
+
+fn matrix() -> Value {
+    let scalar = json!({"type": ["string", "number", "boolean"]});
+    let combinations = json!({
+        "type": "array",
+        "items": {"type": "object", "minProperties": 1, "additionalProperties": scalar}
+    });
+    json!({
+        "description": "Axes and their values: the step has an instance for each combination.",
+        "type": ["object", "string"],
+        "properties": {"include": combinations, "exclude": combinations},
+        "additionalProperties": {
+            "anyOf": [
+                {"type": "array", "minItems": 1, "items": scalar},
+                {
+                    "type": "object",
+                    "description": "First and last value, both included, and the step between them (1 unless given).",
+                    "required": ["range"],
+                    "additionalProperties": false,
+                    "properties": {"range": {"anyOf": [
+                        {"type": "array", "minItems": 2, "maxItems": 3},
+                        {"$ref": "#/$defs/interpolation"}
+                    ]}}
+                },
+                {"$ref": "#/$defs/interpolation"}
+            ]
+        }
+    })
+}
+
+fn search() -> Value {
+    json!({
+        "description": "One parameter, its candidates in order, and the metric that decides.",
+        "type": "object",
+        "required": ["param", "values", "metric", "goal"],
+        "additionalProperties": false,
+        "properties": {
+            "param": {"type": "string", "description": "The searched parameter, a dotted path into `with`."},
+            "values": {"anyOf": [
+                {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}},
+                {"$ref": "#/$defs/interpolation"}
+            ]},
+            "metric": {"type": "string", "description": "An output port and one of its numbers: `metrics.loss.valid`."},
+            "goal": {"enum": ["min", "max"]},
+            "stop": {"enum": ["never", "first_worse"], "description": "Whether candidates after the first worse one are left out. Default: never."}
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::testing::catalog;
+
+    /// Every reference must lead somewhere.
+    fn check_references(root: &Value, schema: &Value) {
+        match schema {
+            Value::Object(members) => {
+                if let Some(target) = members.get("$ref").and_then(Value::as_str) {
+                    let found = target.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
+                    assert!(found.is_some(), "{target} leads nowhere");
+                }
+                members.values().for_each(|member| check_references(root, member));
+            }
+            Value::Array(items) => items.iter().for_each(|item| check_references(root, item)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_schema_is_whole() {
+        let schema = language(catalog());
+        check_references(&schema, &schema);
+        assert_eq!(schema["$defs"]["step"]["properties"]["uses"]["enum"].as_array().unwrap().len(), 6);
+        let steps = &schema["$defs"]["train.params"]["properties"]["steps"];
+        assert_eq!(steps["description"], "Training steps.");
+        assert_eq!(steps["anyOf"][1]["$ref"], "#/$defs/interpolation");
+        let keys =
+            |value: &Value| value["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&schema), PIPELINE_KEYS);
+        let mut step = keys(&schema["$defs"]["step"]);
+        let mut known: Vec<String> = STEP_KEYS.iter().map(|key| (*key).to_owned()).collect();
+        step.sort();
+        known.sort();
+        assert_eq!(step, known);
+    }
+
+    #[test]
+    fn required_parameters_may_come_from_a_search() {
+        let schema = language(catalog());
+        let rules = schema["$defs"]["step"]["allOf"].as_array().unwrap();
+        let rule = rules.iter().find(|rule| {
+            rule["if"]["properties"]["uses"]["const"] == "images" && rule["if"].get("not").is_some()
+        });
+        assert_eq!(rule.unwrap()["then"]["properties"]["with"]["required"], json!(["source"]));
+        assert!(schema["$defs"]["images.params"].get("required").is_none());
+    }
+}

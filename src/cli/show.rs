@@ -1,0 +1,115 @@
+//! `show STEP`: what a step was made from, what came out, and what it cost.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::error::CliError;
+use super::history::{StepArgs, find, record_of};
+use crate::report::seconds;
+use crate::store::{Artifact, Form, Record, Store};
+
+/// Shows the records of the steps that `args` means.
+pub(super) fn show(store: &Path, json: bool, args: &StepArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let store = Store::open_existing(store)?;
+    let found = find(&store, args)?;
+    let mut all = Vec::new();
+    for step in &found.steps {
+        let record = record_of(&store, step);
+        if json {
+            let seen =
+                json!({"step": step.name, "run": found.run.id(), "outcome": step.outcome, "record": record});
+            all.push(seen);
+            continue;
+        }
+        writeln!(out, "`{}` in run {}: {}", step.name, found.run.id(), step.outcome)?;
+        match record {
+            Some(record) => tell(&store, &record, out)?,
+            None => writeln!(out, "    nothing is recorded")?,
+        }
+    }
+    if json {
+        writeln!(out, "{:#}", json!(all))?;
+    }
+    Ok(())
+}
+
+fn tell(store: &Store, record: &Record, out: &mut dyn Write) -> Result<(), CliError> {
+    let material = &record.material;
+    writeln!(out, "    {} version {}, key {}", material.stage, material.version, record.key)?;
+    writeln!(
+        out,
+        "    made by run {} on {} ({}), {}",
+        record.run, record.host, record.instruction_set, record.finished
+    )?;
+    let cost = record.cost;
+    writeln!(
+        out,
+        "    cost {} ({} CPU, {:.0} MiB at its peak)",
+        seconds(cost.wall_s),
+        seconds(cost.cpu_s),
+        cost.peak_memory_mib
+    )?;
+    if let Some(seed) = material.seed {
+        writeln!(out, "    seed {seed}")?;
+    }
+    if let Some(numerics) = &material.numerics {
+        writeln!(out, "    numerics {numerics}")?;
+    }
+    for (name, value) in &material.params {
+        writeln!(out, "    param {name} = {value}")?;
+    }
+    for (port, inputs) in &material.inputs {
+        for input in inputs {
+            let labels = json!(input.labels);
+            let labels = if input.labels.is_empty() { String::new() } else { format!(" {labels}") };
+            writeln!(out, "    in {port} {}{labels}", input.digest.short())?;
+        }
+    }
+    for (name, value) in &record.metrics.values {
+        writeln!(out, "    metric {name} = {value}")?;
+    }
+    for (port, artifact) in &record.outputs {
+        tell_output(store, port, artifact, out)?;
+    }
+    Ok(())
+}
+
+fn tell_output(store: &Store, port: &str, artifact: &Artifact, out: &mut dyn Write) -> Result<(), CliError> {
+    let there = if store.contains(artifact) { "" } else { ", no longer in the store" };
+    let digest = artifact.digest.short();
+    writeln!(out, "    out {port} {digest}, {}, {} files{there}", bytes(artifact.bytes), artifact.files)?;
+    if artifact.form == Form::File {
+        writeln!(out, "        {}", store.path_of_file(&artifact.digest).display())?;
+    }
+    // Listing is a courtesy: a manifest that is gone has been told already.
+    for entry in store.entries(artifact).unwrap_or_default().iter().filter(|_| artifact.form == Form::Tree) {
+        let path = store.path_of_file(&entry.digest);
+        writeln!(out, "        {} ({}) {}", entry.name.display(), bytes(entry.size), path.display())?;
+    }
+    Ok(())
+}
+
+/// A size for people: `812 B`, `1.4 MiB`.
+pub(super) fn bytes(n: u64) -> String {
+    let mut size = n as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if size < 1024.0 {
+            return if unit == "B" { format!("{n} B") } else { format!("{size:.1} {unit}") };
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.1} TiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn sizes_read_like_sizes() {
+        let texts = [0, 1023, 1024, 1_500_000, 5 << 40].map(bytes);
+        assert_eq!(texts, ["0 B", "1023 B", "1.0 KiB", "1.4 MiB", "5.0 TiB"]);
+    }
+}

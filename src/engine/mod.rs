@@ -1,0 +1,476 @@
+//! The run: the one place that sees whether, when, how and what is kept.
+//!
+//! A loop: settle every step that the schedule offers (reuse it or queue it), start what fits,
+//! wait for the next result.
+
+mod export;
+pub mod forecast;
+pub mod resolve;
+pub mod search;
+mod why;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use igpt_contract::{Digest, Signal};
+
+use crate::event::{Event, Events, RunStatus};
+use crate::execute::process::Watch;
+use crate::execute::{Failure, Job, JobOutcome, Outlet};
+use crate::plan::{Plan, PlannedStep, StepId};
+use crate::rebuild::{Reason, Rebuild, decide};
+use crate::schedule::{Budget, Edge, Need, OnFailure, Outcome, Schedule};
+use crate::store::{Files, Store, StoreError};
+use resolve::{Made, Resolver, Winner, job_work};
+
+/// How a run is to go.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The run's id.
+    pub run: String,
+    /// The folder that paths in the pipeline are relative to.
+    pub folder: PathBuf,
+    /// Where the logs of steps go.
+    pub logs: PathBuf,
+    /// What may be used at once.
+    pub budget: Budget,
+    /// What a failure stops.
+    pub on_failure: OnFailure,
+    /// Steps (names in the YAML, or of single instances) that run although there is a record.
+    pub force: BTreeSet<String>,
+    /// Steps that are wanted, with all above them; empty: every step.
+    pub targets: BTreeSet<String>,
+    /// The device for stages that ask for one.
+    pub device: String,
+    /// The numerics class of that device.
+    pub numerics: String,
+    /// Whether the network is forbidden.
+    pub offline: bool,
+}
+
+/// Runs one job somewhere.
+pub trait Executor: Sync {
+    /// Runs the job to its end; signals go to `outlet` on the way.
+    fn execute(&self, job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome;
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// How it ended.
+    pub status: RunStatus,
+    /// Step name -> what became of it, and its key where it is known.
+    pub steps: Vec<(String, Outcome, Option<Digest>)>,
+    /// How many steps did work.
+    pub executed: usize,
+    /// How many were there already.
+    pub reused: usize,
+    /// What was made, by step.
+    pub made: BTreeMap<StepId, BTreeMap<String, crate::store::Artifact>>,
+    /// The exports that are in place.
+    pub exports: Vec<PathBuf>,
+}
+
+/// A message from an attempt's thread.
+struct Ended {
+    step: StepId,
+    outcome: JobOutcome,
+}
+
+struct Run<'a> {
+    resolver: Resolver<'a>,
+    options: &'a Options,
+    events: &'a Events,
+    schedule: Schedule,
+    made: Made,
+    keys: BTreeMap<StepId, Digest>,
+    jobs: BTreeMap<StepId, (Job, String)>,
+    attempts: BTreeMap<StepId, u32>,
+    /// Candidate -> its search.
+    searches: BTreeMap<StepId, usize>,
+    counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    executed: usize,
+    reused: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+/// Runs a plan to its end.
+///
+/// # Errors
+/// Only if the store is unusable; a failing step is in the summary.
+pub fn run(
+    plan: &Plan,
+    store: &Store,
+    files: &RefCell<Files>,
+    options: &Options,
+    executor: &dyn Executor,
+    events: &Events,
+    cancelled: &AtomicBool,
+) -> Result<Summary, StoreError> {
+    let started = Instant::now();
+    store.sweep_work_dirs()?;
+    let resolver = Resolver { plan, store, files, folder: &options.folder, numerics: &options.numerics };
+    let wanted = wanted(plan, &options.targets);
+    let mut run = Run {
+        schedule: schedule(plan, &wanted, options),
+        resolver,
+        options,
+        events,
+        made: Made::default(),
+        keys: BTreeMap::new(),
+        jobs: BTreeMap::new(),
+        attempts: BTreeMap::new(),
+        searches: candidates(plan),
+        counts: Counts::default(),
+    };
+    events.send(Event::RunStarted {
+        run: options.run.clone(),
+        pipeline: plan.name.clone(),
+        store: store.root().to_path_buf(),
+        steps: wanted.iter().filter(|wanted| **wanted).count(),
+    });
+    run.finish(executor, cancelled)?;
+    let exports = if options.targets.is_empty() { run.export() } else { Vec::new() };
+    let status = match (cancelled.load(Ordering::Relaxed), run.counts.failed) {
+        (true, _) => RunStatus::Interrupted,
+        (false, 0) => RunStatus::Succeeded,
+        (false, _) => RunStatus::Failed,
+    };
+    let Counts { executed, reused, failed, skipped } = run.counts;
+    let wall_s = started.elapsed().as_secs_f64();
+    events.send(Event::RunFinished { status, executed, reused, failed, skipped, wall_s });
+    let steps = plan.steps.iter().enumerate().map(|(id, step)| {
+        let outcome = run.schedule.outcome(id).unwrap_or(Outcome::Skipped);
+        (step.name.clone(), outcome, run.keys.get(&id).copied())
+    });
+    Ok(Summary { status, steps: steps.collect(), executed, reused, exports, made: run.made.steps })
+}
+
+impl<'a> Run<'a> {
+    fn finish(&mut self, executor: &dyn Executor, cancelled: &AtomicBool) -> Result<(), StoreError> {
+        let (sender, ended): (Sender<Ended>, Receiver<Ended>) = channel();
+        std::thread::scope(|scope| {
+            loop {
+                while let Some(step) = self.schedule.next_offer() {
+                    self.offer(step)?;
+                }
+                if cancelled.load(Ordering::Relaxed) {
+                    self.schedule.stop();
+                }
+                while let Some(step) = self.schedule.next_start() {
+                    let Some(launch) = self.launch(step) else { continue };
+                    let (sender, events) = (sender.clone(), self.events.clone());
+                    scope.spawn(move || {
+                        let outcome = launch.run(executor, &events, cancelled);
+                        // The loop below outlives every attempt.
+                        let _ = sender.send(Ended { step, outcome });
+                    });
+                }
+                if self.schedule.running() == 0 {
+                    break;
+                }
+                // Woken now and then, so that an interrupt is seen while steps run.
+                match ended.recv_timeout(Duration::from_millis(100)) {
+                    Ok(Ended { step, outcome }) => self.ended(step, outcome)?,
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+                }
+            }
+            for step in self.schedule.skip_rest() {
+                self.say_skipped(step, "the run was stopped");
+            }
+            Ok(())
+        })
+    }
+
+    fn plan(&self) -> &'a Plan {
+        self.resolver.plan
+    }
+
+    fn step(&self, step: StepId) -> &'a PlannedStep {
+        &self.plan().steps[step]
+    }
+
+    /// Everything that the step reads is settled: reuse it, or queue it.
+    fn offer(&mut self, id: StepId) -> Result<(), StoreError> {
+        let step = self.step(id);
+        let (material, inputs) = match self.resolver.resolve(step, &self.made) {
+            Ok(resolved) => resolved,
+            Err(error) => return self.fail(id, &error.into()),
+        };
+        let key = material.key();
+        self.keys.insert(id, key);
+        let forced = [&step.name, &step.base].iter().any(|name| self.options.force.contains(*name));
+        let rebuild = if forced { Rebuild::Always } else { Rebuild::Memoize };
+        match decide(rebuild, || self.resolver.store.outputs(&key)) {
+            ControlFlow::Break(outputs) => {
+                self.counts.reused += 1;
+                self.events.send(Event::StepReused { step: step.name.clone(), key });
+                self.remember(id, key);
+                self.made.steps.insert(id, outputs);
+                self.settle(id, Outcome::Done)
+            }
+            ControlFlow::Continue(reason) => {
+                for input in &step.inputs {
+                    self.resolver.keep_part(&input.source, &self.made)?;
+                }
+                let reason = match reason {
+                    Reason::Forced => "forced".to_owned(),
+                    Reason::NoRecord => why::why(why::last_record(&self.resolver, step).as_ref(), &material),
+                };
+                let job = Job {
+                    store: self.resolver.store.root().to_path_buf(),
+                    key,
+                    material,
+                    pipeline: self.plan().name.clone(),
+                    step: step.name.clone(),
+                    run: self.options.run.clone(),
+                    work: job_work(&step.work),
+                    inputs,
+                    outputs: step.work.output_kinds().into_keys().collect(),
+                    threads: self.schedule.cpus_of(id) as usize,
+                    device: self.options.device.clone(),
+                    offline: self.options.offline,
+                    force: forced,
+                };
+                self.jobs.insert(id, (job, reason));
+                self.schedule.queue(id);
+                Ok(())
+            }
+        }
+    }
+
+    fn launch(&mut self, id: StepId) -> Option<Launch> {
+        let (job, reason) = self.jobs.get(&id)?;
+        let step = self.step(id);
+        let attempt = *self.attempts.entry(id).and_modify(|n| *n += 1).or_insert(1);
+        self.events.send(Event::StepStarted {
+            step: step.name.clone(),
+            key: job.key,
+            reason: reason.clone(),
+            attempt,
+        });
+        Some(Launch { job: job.clone(), log: self.log(id), timeout: step.timeout })
+    }
+
+    fn ended(&mut self, id: StepId, outcome: JobOutcome) -> Result<(), StoreError> {
+        let step = self.step(id);
+        match outcome {
+            JobOutcome::Committed(result) => {
+                if result.adopted {
+                    self.counts.reused += 1
+                } else {
+                    self.counts.executed += 1
+                }
+                self.events.send(Event::StepSucceeded {
+                    step: step.name.clone(),
+                    key: self.keys[&id],
+                    outputs: result.outputs.clone(),
+                    cost: result.cost,
+                    adopted: result.adopted,
+                });
+                self.remember(id, self.keys[&id]);
+                self.made.steps.insert(id, result.outputs);
+                self.settle(id, Outcome::Done)
+            }
+            JobOutcome::Cancelled => {
+                self.say_skipped(id, "interrupted; its checkpoints are kept");
+                self.schedule.stop();
+                self.settle(id, Outcome::Skipped)
+            }
+            JobOutcome::Failed(failure) if self.attempts[&id] <= step.retries => {
+                self.say_failed(id, &failure, true);
+                self.schedule.retry(id);
+                Ok(())
+            }
+            JobOutcome::Failed(failure) => self.fail(id, &failure),
+        }
+    }
+
+    fn fail(&mut self, id: StepId, failure: &Failure) -> Result<(), StoreError> {
+        self.say_failed(id, failure, false);
+        // A search goes on without a candidate that failed (a diverged learning rate, say).
+        if self.searches.contains_key(&id) {
+            self.counts.skipped += 1;
+            return self.settle(id, Outcome::LeftOut);
+        }
+        self.counts.failed += 1;
+        self.settle(id, Outcome::Failed)
+    }
+
+    /// Tells the schedule, and decides the step's search where it has one.
+    fn settle(&mut self, id: StepId, outcome: Outcome) -> Result<(), StoreError> {
+        let outcome = match self.searches.get(&id) {
+            Some(&search) => self.advance(search, id, outcome)?,
+            None => outcome,
+        };
+        for skipped in self.schedule.settle(id, outcome) {
+            self.say_skipped(skipped, &format!("`{}` did not end well", self.step(id).name));
+        }
+        Ok(())
+    }
+
+    /// Looks at a search when one of its candidates is settled: once it is decided, names the
+    /// winner and leaves out the rest. Answers the candidate's outcome: where no candidate ended
+    /// well, the last one carries the failure to all below.
+    fn advance(
+        &mut self,
+        number: usize,
+        just_settled: StepId,
+        outcome: Outcome,
+    ) -> Result<Outcome, StoreError> {
+        let search = &self.plan().searches[number];
+        if self.made.winners.contains_key(&number) {
+            return Ok(outcome);
+        }
+        let store = self.resolver.store;
+        let settled = |candidate| candidate == just_settled || self.schedule.outcome(candidate).is_some();
+        let standing = search::look(store, search, &self.made, settled)?;
+        if !standing.decided {
+            return Ok(outcome);
+        }
+        if let Some(best) = standing.best {
+            let choice = store.admit_files(&[("choice.json", &search::choice_text(search, &standing))])?;
+            self.made.winners.insert(number, Winner { step: best, choice });
+            let position = search.candidates.iter().position(|candidate| *candidate == best);
+            self.events.send(Event::SearchSettled {
+                step: search.name.clone(),
+                value: position.map(|position| search.values[position].clone()).unwrap_or_default(),
+                tried: (standing.tried.len(), search.candidates.len()),
+            });
+        }
+        for &candidate in search.candidates.iter().filter(|candidate| **candidate != just_settled) {
+            if self.schedule.outcome(candidate).is_none() {
+                self.schedule.settle(candidate, Outcome::LeftOut);
+            }
+        }
+        if standing.best.is_none() {
+            self.counts.failed += 1;
+            return Ok(Outcome::Failed);
+        }
+        Ok(outcome)
+    }
+
+    /// Keeps the step's key for `explain`, which compares it with the one before.
+    fn remember(&self, id: StepId, key: Digest) {
+        self.resolver.files.borrow_mut().remember(&self.plan().name, &self.step(id).name, key);
+    }
+
+    fn log(&self, id: StepId) -> PathBuf {
+        self.options.logs.join(format!("{}.log", file_name(&self.step(id).name)))
+    }
+
+    fn say_failed(&self, id: StepId, failure: &Failure, retried: bool) {
+        self.events.send(Event::StepFailed {
+            step: self.step(id).name.clone(),
+            error: failure.error.clone(),
+            hint: failure.hint.clone(),
+            log: self.log(id),
+            attempt: self.attempts.get(&id).copied().unwrap_or(1),
+            retried,
+        });
+    }
+
+    fn say_skipped(&mut self, id: StepId, reason: &str) {
+        self.counts.skipped += 1;
+        self.events.send(Event::StepSkipped { step: self.step(id).name.clone(), reason: reason.to_owned() });
+    }
+}
+
+/// One attempt, ready for a thread of its own.
+struct Launch {
+    job: Job,
+    log: PathBuf,
+    timeout: Option<Duration>,
+}
+
+impl Launch {
+    fn run(&self, executor: &dyn Executor, events: &Events, cancelled: &AtomicBool) -> JobOutcome {
+        let step = &self.job.step;
+        let outlet = |signal| {
+            events.send(match signal {
+                Signal::Progress { done, total, unit } => {
+                    Event::StepProgressed { step: step.clone(), done, total, unit: unit.to_owned() }
+                }
+                Signal::Metric { name, x, value } => {
+                    Event::MetricLogged { step: step.clone(), name, x, value }
+                }
+                Signal::Note(text) => Event::StepNoted { step: step.clone(), text },
+            });
+        };
+        executor.execute(&self.job, &Watch { log: &self.log, timeout: self.timeout, cancelled }, &outlet)
+    }
+}
+
+/// A step's name as a file name: `probe[layer=3]` becomes `probe-layer=3`.
+pub fn file_name(step: &str) -> String {
+    let kept = |c: char| if c.is_alphanumeric() || "._=-".contains(c) { c } else { '-' };
+    step.trim_end_matches(']').chars().map(kept).collect()
+}
+
+/// Which steps the targets want: themselves and all above them.
+fn wanted(plan: &Plan, targets: &BTreeSet<String>) -> Vec<bool> {
+    let mut wanted: Vec<bool> = plan
+        .steps
+        .iter()
+        .map(|step| targets.is_empty() || targets.contains(&step.name) || targets.contains(&step.base))
+        .collect();
+    // Every step comes after all that it reads, so one pass from the end is enough.
+    for id in (0..plan.steps.len()).rev().filter(|_| !targets.is_empty()) {
+        if wanted[id] {
+            for read in plan.steps[id].reads(&plan.searches) {
+                wanted[read] = true;
+            }
+        }
+    }
+    wanted
+}
+
+fn schedule(plan: &Plan, wanted: &[bool], options: &Options) -> Schedule {
+    let mut edges: Vec<Vec<Edge>> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            let edges = step.inputs.iter().flat_map(|input| {
+                let tolerant = input.may_miss;
+                let from = input.source.steps(&plan.searches).into_iter();
+                from.map(move |from| Edge { from, tolerant })
+            });
+            edges.collect()
+        })
+        .collect();
+    // Candidates are released one after the other; a failed one does not hold up the next.
+    for search in &plan.searches {
+        for pair in search.candidates.windows(2) {
+            edges[pair[1]].push(Edge { from: pair[0], tolerant: true });
+        }
+    }
+    let needs = plan.steps.iter().map(|step| {
+        let resources = step.resources;
+        let cpus = if resources.cpus == 0 { options.budget.cpus } else { resources.cpus };
+        Need { cpus, memory_mib: resources.memory_mib, gpus: resources.gpus }
+    });
+    Schedule::new(edges, needs.collect(), wanted, options.budget, options.on_failure)
+}
+
+fn candidates(plan: &Plan) -> BTreeMap<StepId, usize> {
+    let candidates = plan.searches.iter().enumerate();
+    candidates.flat_map(|(n, search)| search.candidates.iter().map(move |step| (*step, n))).collect()
+}
+
+/// The folder of a pipeline file, for the paths in it.
+pub fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}

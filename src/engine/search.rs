@@ -1,0 +1,148 @@
+//! Searches: which candidate is best so far, and whether the rest is still wanted.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use igpt_contract::MetricValues;
+use serde_json::{Value, json};
+
+use super::resolve::Made;
+use crate::plan::{Search, StepId};
+use crate::store::{Store, StoreError};
+
+/// The state of a search after some candidates are settled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// The tried candidates with their metric; none where the candidate failed.
+    pub tried: Vec<(StepId, Option<f64>)>,
+    /// The best candidate so far.
+    pub best: Option<StepId>,
+    /// Whether no further candidate is wanted.
+    pub decided: bool,
+}
+
+/// Looks at the candidates in order; stops at the first whose outcome is not known (`metric`
+/// answers none). A failed candidate, and a metric that is not a number, is worse than any.
+fn standing(search: &Search, metric: impl Fn(StepId) -> Option<Option<f64>>) -> Standing {
+    let mut standing = Standing { tried: Vec::new(), best: None, decided: false };
+    let mut best_value = None;
+    for &candidate in &search.candidates {
+        let Some(value) = metric(candidate) else { return standing };
+        standing.tried.push((candidate, value));
+        let usable = value.filter(|value| !value.is_nan());
+        let better = match (usable, best_value) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(value), Some(best)) => {
+                if search.maximise {
+                    value > best
+                } else {
+                    value < best
+                }
+            }
+        };
+        if better {
+            best_value = usable;
+            standing.best = Some(candidate);
+        } else if search.stop_first_worse && best_value.is_some() {
+            break;
+        }
+    }
+    standing.decided = true;
+    standing
+}
+
+/// Looks at a search with the metrics of the candidates that are `settled`.
+///
+/// # Errors
+/// If a metrics artifact cannot be read.
+pub fn look(
+    store: &Store,
+    search: &Search,
+    made: &Made,
+    settled: impl Fn(StepId) -> bool,
+) -> Result<Standing, StoreError> {
+    let mut metrics = BTreeMap::new();
+    for &candidate in search.candidates.iter().filter(|candidate| settled(**candidate)) {
+        metrics.insert(candidate, metric_of(store, search, made, candidate)?);
+    }
+    Ok(standing(search, |candidate| metrics.get(&candidate).copied()))
+}
+
+/// The deciding metric of a candidate; none where it failed.
+fn metric_of(
+    store: &Store,
+    search: &Search,
+    made: &Made,
+    candidate: StepId,
+) -> Result<Option<f64>, StoreError> {
+    let (port, name) = &search.metric;
+    let Some(artifact) = made.steps.get(&candidate).and_then(|outputs| outputs.get(port)) else {
+        return Ok(None);
+    };
+    let entry = store.entries(artifact)?.into_iter().find(|entry| entry.name == Path::new("metrics.json"));
+    let text = entry.and_then(|entry| std::fs::read(store.path_of_file(&entry.digest)).ok());
+    let metrics = text.and_then(|text| serde_json::from_slice::<MetricValues>(&text).ok());
+    // A metric that was never logged is as bad as a failure; the planner has checked the port.
+    Ok(metrics.and_then(|metrics| metrics.values.get(name).copied()))
+}
+
+/// The text of the `choice` artifact: the parameter, the winning value, and every tried one with
+/// its metric. Names of steps stay out of it.
+pub fn choice_text(search: &Search, standing: &Standing) -> Vec<u8> {
+    let value_of = |step: StepId| {
+        let position = search.candidates.iter().position(|candidate| *candidate == step);
+        position.map_or(Value::Null, |position| search.values[position].clone())
+    };
+    let tried: Vec<Value> = standing
+        .tried
+        .iter()
+        .map(|(step, metric)| json!({"value": value_of(*step), "metric": metric}))
+        .collect();
+    let choice = json!({
+        "param": search.param,
+        "value": standing.best.map(value_of),
+        "metric": search.metric.1,
+        "tried": tried,
+    });
+    format!("{choice:#}\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search(stop_first_worse: bool) -> Search {
+        Search {
+            name: "pre".into(),
+            param: "learning_rate".into(),
+            candidates: vec![0, 1, 2],
+            values: vec![json!(0.01), json!(0.003), json!(0.001)],
+            metric: ("metrics".into(), "loss.valid".into()),
+            maximise: false,
+            stop_first_worse,
+        }
+    }
+
+    fn check(losses: &[Option<f64>], stop: bool, best: Option<StepId>, tried: usize, decided: bool) {
+        let standing = standing(&search(stop), |step| losses.get(step).copied());
+        assert_eq!((standing.best, standing.tried.len(), standing.decided), (best, tried, decided));
+    }
+
+    #[test]
+    fn the_first_worse_candidate_ends_the_search() {
+        check(&[Some(3.0), Some(3.5), Some(2.0)], true, Some(0), 2, true);
+        check(&[Some(3.0), Some(3.5), Some(2.0)], false, Some(2), 3, true);
+    }
+
+    #[test]
+    fn an_unknown_candidate_leaves_it_open() {
+        check(&[Some(3.0)], true, Some(0), 1, false);
+    }
+
+    #[test]
+    fn a_diverged_or_failed_candidate_is_worse_than_any() {
+        check(&[None, Some(f64::NAN), Some(2.0)], true, Some(2), 3, true);
+        check(&[None, None, None], true, None, 3, true);
+    }
+}

@@ -1,0 +1,266 @@
+//! The life of one attempt: take the key's lock, look for a result once more, lay out a scratch
+//! folder, do the work, admit the outputs, commit the record.
+//!
+//! The lock is the operating system's and dies with the process; a second run that wants the same
+//! step waits here and then finds the record. Only work that ended well with every declared output
+//! present is ever committed.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use igpt_contract::{
+    Digest, DynStage, LabelledInput, MetricValues, Signal, StageContext, StageError, StageIo, instruction_set,
+};
+
+use super::job::{Failure, InputFrom, Job, JobOutcome, JobResult, JobWork};
+use crate::store::{Cost, KeyLock, Record, Store, StoreError, host};
+
+/// How long to wait before another look at a lock that somebody else holds.
+const LOCK_POLL: Duration = Duration::from_millis(20);
+
+/// Why an attempt did not end well.
+pub(super) enum Stopped {
+    Cancelled,
+    Failed(Failure),
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<std::io::Error> for Stopped {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(Failure::new(format!("the step's scratch folder: {error}")))
+    }
+}
+
+/// The folders of an attempt.
+pub(super) struct Scratch {
+    /// An empty folder of the attempt's own.
+    pub(super) folder: PathBuf,
+    /// What the key's earlier attempts left to continue from.
+    pub(super) checkpoints: PathBuf,
+}
+
+/// Runs an attempt at a job: `work` fills the scratch folder and says where each output is.
+pub(super) fn attempt(
+    job: &Job,
+    cancelled: &AtomicBool,
+    usage: impl Fn() -> Usage,
+    work: impl FnOnce(&Store, &Scratch) -> Result<BTreeMap<String, PathBuf>, Stopped>,
+) -> JobOutcome {
+    let result = (|| {
+        let store = Store::open(&job.store)?;
+        let lock = wait_for_lock(&store, job, cancelled)?;
+        if !job.force
+            && let Some(record) = store.record(&job.key)
+        {
+            return Ok(JobResult { outputs: record.outputs, cost: record.cost, adopted: true });
+        }
+        let scratch = lay_out(&store, &job.key)?;
+        let (before, started) = (usage(), Instant::now());
+        let places = work(&store, &scratch)?;
+        let after = usage();
+        let cost = Cost {
+            wall_s: started.elapsed().as_secs_f64(),
+            cpu_s: (after.cpu_s - before.cpu_s).max(0.0),
+            peak_memory_mib: after.peak_memory_mib,
+        };
+        let metrics = metrics(&places);
+        let outputs = admit(&store, job, &places)?;
+        lock.commit(&Record {
+            key: job.key,
+            outputs: outputs.clone(),
+            material: job.material.clone(),
+            metrics,
+            cost,
+            host: host(),
+            instruction_set: instruction_set(),
+            finished: jiff::Timestamp::now(),
+            pipeline: job.pipeline.clone(),
+            step: job.step.clone(),
+            run: job.run.clone(),
+        })?;
+        Ok(JobResult { outputs, cost, adopted: false })
+    })();
+    match result {
+        Ok(result) => JobOutcome::Committed(result),
+        Err(Stopped::Cancelled) => JobOutcome::Cancelled,
+        Err(Stopped::Failed(failure)) => JobOutcome::Failed(failure),
+    }
+}
+
+fn wait_for_lock(store: &Store, job: &Job, cancelled: &AtomicBool) -> Result<KeyLock, Stopped> {
+    loop {
+        if let Some(lock) = store.try_lock(&job.key)? {
+            return Ok(lock);
+        }
+        if cancelled.load(Ordering::Relaxed) {
+            return Err(Stopped::Cancelled);
+        }
+        std::thread::sleep(LOCK_POLL);
+    }
+}
+
+/// A fresh scratch folder beside the key's checkpoints.
+fn lay_out(store: &Store, key: &Digest) -> Result<Scratch, Stopped> {
+    let work = store.work_dir(key)?;
+    let scratch = Scratch { folder: work.join("scratch"), checkpoints: work.join("checkpoints") };
+    store.discard(&scratch.folder)?;
+    std::fs::create_dir_all(&scratch.folder)?;
+    Ok(scratch)
+}
+
+/// Puts an input where the work will look for it.
+pub(super) fn place_input(store: &Store, from: &InputFrom, to: &Path) -> Result<(), Stopped> {
+    match from {
+        InputFrom::Store(artifact) => Ok(store.materialise(artifact, to)?),
+        InputFrom::Disk(path) => Ok(std::os::unix::fs::symlink(path, to)?),
+    }
+}
+
+fn admit(
+    store: &Store,
+    job: &Job,
+    places: &BTreeMap<String, PathBuf>,
+) -> Result<BTreeMap<String, crate::store::Artifact>, Stopped> {
+    let mut outputs = BTreeMap::new();
+    for port in &job.outputs {
+        let place = places.get(port).filter(|place| is_present(place)).ok_or_else(|| {
+            Stopped::Failed(Failure {
+                error: format!("the step ended well but left its output `{port}` empty"),
+                hint: Some("every declared output must be written".to_owned()),
+            })
+        })?;
+        outputs.insert(port.clone(), store.admit(place)?);
+    }
+    Ok(outputs)
+}
+
+/// A step's own metrics, kept with its record so that a reused step can still show them.
+fn metrics(places: &BTreeMap<String, PathBuf>) -> MetricValues {
+    places.get("metrics").and_then(|folder| MetricValues::read(folder).ok()).unwrap_or_default()
+}
+
+/// A file, or a folder with something in it.
+fn is_present(place: &Path) -> bool {
+    match std::fs::symlink_metadata(place) {
+        Ok(metadata) if metadata.is_dir() => {
+            std::fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some())
+        }
+        Ok(_) => true,
+        Err(_) => false,
+    }
+}
+
+/// Runs an attempt at a stage step in this process.
+pub fn attempt_stage(
+    job: &Job,
+    find: impl Fn(&str) -> Option<Arc<dyn DynStage>>,
+    cancelled: Arc<AtomicBool>,
+    sink: impl Fn(Signal) + Send + Sync + 'static,
+) -> JobOutcome {
+    let flag = Arc::clone(&cancelled);
+    attempt(
+        job,
+        &flag,
+        || usage(libc::RUSAGE_SELF),
+        move |store, scratch| {
+            let JobWork::Stage { kind, params, seed } = &job.work else {
+                return Err(Stopped::Failed(Failure::new("a worker runs stages, not commands")));
+            };
+            let stage = find(kind).ok_or_else(|| {
+                Stopped::Failed(Failure::new(format!("this binary has no stage kind `{kind}`")))
+            })?;
+            let io = stage_io(store, scratch, job)?;
+            std::fs::create_dir_all(&scratch.checkpoints)?;
+            let cx = StageContext::new(*seed, job.threads, scratch.checkpoints.clone(), sink)
+                .on_device(job.device.clone())
+                .offline(job.offline)
+                .cancelled_by(cancelled);
+            match catch_unwind(AssertUnwindSafe(|| stage.run(params, &io, &cx))) {
+                Ok(Ok(())) => Ok(io.outputs),
+                Ok(Err(error)) => Err(stopped(error)),
+                Err(panic) => Err(Stopped::Failed(Failure {
+                    error: format!("the stage panicked: {}", panic_text(&*panic)),
+                    hint: Some("this is a bug of the stage; its log has the place".to_owned()),
+                })),
+            }
+        },
+    )
+}
+
+fn stage_io(store: &Store, scratch: &Scratch, job: &Job) -> Result<StageIo, Stopped> {
+    let mut io = StageIo::default();
+    for input in &job.inputs {
+        let artifacts = io.inputs.entry(input.port.clone()).or_default();
+        let port = scratch.folder.join("in").join(&input.port);
+        std::fs::create_dir_all(&port)?;
+        let path = port.join(artifacts.len().to_string());
+        place_input(store, &input.from, &path)?;
+        artifacts.push(LabelledInput { path, labels: input.labels.clone() });
+    }
+    for port in &job.outputs {
+        let path = scratch.folder.join("out").join(port);
+        std::fs::create_dir_all(&path)?;
+        io.outputs.insert(port.clone(), path);
+    }
+    Ok(io)
+}
+
+fn stopped(error: StageError) -> Stopped {
+    match error {
+        StageError::Cancelled => Stopped::Cancelled,
+        StageError::Failed { ref hint, .. } => {
+            Stopped::Failed(Failure { hint: hint.clone(), ..Failure::from_error(&error) })
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+/// What a process (or its ended children) has used of the machine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Usage {
+    cpu_s: f64,
+    peak_memory_mib: f64,
+}
+
+/// Reads the resource use of `RUSAGE_SELF`.
+pub(super) fn usage(who: libc::c_int) -> Usage {
+    // SAFETY: getrusage fills the struct that it is given; all-zero bytes are a valid one.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(who, &raw mut usage);
+        usage
+    };
+    Usage::from_rusage(&usage)
+}
+
+impl Usage {
+    /// Nothing used.
+    pub(super) const ZERO: Self = Self { cpu_s: 0.0, peak_memory_mib: 0.0 };
+
+    /// What an ended child used.
+    pub(super) fn from_rusage(usage: &libc::rusage) -> Self {
+        let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 * 1e-6;
+        // Linux counts the peak in KiB, macOS in bytes.
+        let per_mib = if cfg!(target_os = "macos") { 1024.0 * 1024.0 } else { 1024.0 };
+        Self {
+            cpu_s: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+            peak_memory_mib: usage.ru_maxrss as f64 / per_mib,
+        }
+    }
+}

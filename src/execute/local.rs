@@ -1,0 +1,19 @@
+//! The executor of a single machine: commands at once, stages in worker processes.
+
+use super::command::run_command;
+use super::job::{Job, JobOutcome, JobWork, Outlet};
+use super::process::{Watch, run_in_process};
+use crate::engine::Executor;
+
+/// Runs everything on this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Local;
+
+impl Executor for Local {
+    fn execute(&self, job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
+        match job.work {
+            JobWork::Stage { .. } => run_in_process(job, watch, outlet),
+            JobWork::Command { .. } => run_command(job, watch),
+        }
+    }
+}

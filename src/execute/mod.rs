@@ -1,0 +1,17 @@
+//! *How* a step runs: one job description in, one result out, whatever the executor.
+//!
+//! - [`job`]: the description, the same for every executor (and for a cluster's)
+//! - [`attempt`]: the one life of an attempt: lock, look again, scratch, work, commit
+//! - [`local`]: the executor of a single machine
+//! - [`process`]: a worker process of this binary, and the worker's side of it
+//! - [`command`]: a shell command, without a worker
+//!
+//! It must not know the graph, the schedule or the pipeline.
+
+pub mod attempt;
+pub mod command;
+pub mod job;
+pub mod local;
+pub mod process;
+
+pub use job::{Failure, Job, JobInput, JobOutcome, JobResult, JobWork, Outlet};

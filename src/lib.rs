@@ -1,0 +1,17 @@
+//! igpt-flow: runs whole iGPT experiments from a YAML file and caches every stage by content.
+//!
+//! The orchestrator, apart from its stages: see ARCHITECTURE.md for the map.
+
+pub mod cli;
+pub mod engine;
+pub mod event;
+pub mod execute;
+pub mod key;
+pub mod machine;
+pub mod pipeline;
+pub mod plan;
+pub mod rebuild;
+pub mod registry;
+pub mod report;
+pub mod schedule;
+pub mod store;

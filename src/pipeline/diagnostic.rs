@@ -1,0 +1,209 @@
+//! What is wrong with a pipeline, and how it is shown.
+//!
+//! While a pipeline is read, faults are collected with their marks; they become diagnostics, with
+//! the file's name and the line's text, once all of them are known.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::node::Mark;
+use crate::plan::Place;
+
+/// How many faults of one place are shown; a matrix may repeat one for each instance.
+const MAX_PER_PLACE: usize = 3;
+
+/// One error in a pipeline, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// Where it is; line 0 where no single line is to blame.
+    pub place: Place,
+    /// What was expected and what was found.
+    pub message: String,
+    /// What the user can do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Further facts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// The text of the line.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+impl Diagnostic {
+    /// The error as it is shown on a terminal, ending with a line break; `colour` turns on ANSI
+    /// colours.
+    pub fn render(&self, colour: bool) -> String {
+        Rendered { diagnostic: self, colour }.to_string()
+    }
+}
+
+/// Renders errors one after another, with an empty line between them.
+pub fn render(diagnostics: &[Diagnostic], colour: bool) -> String {
+    diagnostics.iter().map(|d| d.render(colour)).collect::<Vec<_>>().join("\n")
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Rendered { diagnostic: self, colour: false }.fmt(f)
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+struct Rendered<'a> {
+    diagnostic: &'a Diagnostic,
+    colour: bool,
+}
+
+impl fmt::Display for Rendered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Diagnostic { place, message, hint, notes, text } = self.diagnostic;
+        let [red, blue, cyan, end] =
+            if self.colour { ["\x1b[1;31m", "\x1b[1;34m", "\x1b[1;36m", "\x1b[0m"] } else { [""; 4] };
+        let message = printable(message);
+        let file = printable(&place.file.to_string_lossy());
+        writeln!(f, "{red}error{end}: {message}")?;
+        if place.line == 0 {
+            writeln!(f, " {blue}-->{end} {file}")?;
+        } else {
+            let width = place.line.to_string().len();
+            writeln!(f, "{:width$}{blue}-->{end} {file}:{}:{}", "", place.line, place.column)?;
+            writeln!(f, "{:width$} {blue}|{end}", "")?;
+            writeln!(f, "{blue}{} |{end} {}", place.line, printable(text).trim_end())?;
+            let before = place.column.saturating_sub(1);
+            writeln!(f, "{:width$} {blue}|{end} {:before$}{red}^{end}", "", "")?;
+        }
+        for note in notes {
+            writeln!(f, "note: {}", printable(note))?;
+        }
+        if let Some(hint) = hint {
+            writeln!(f, "{cyan}hint{end}: {}", printable(hint))?;
+        }
+        Ok(())
+    }
+}
+
+/// The text without control characters, which could play tricks on a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A fault whose file and line are not looked up yet.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fault {
+    /// Where it is.
+    pub(crate) mark: Mark,
+    /// What was expected and what was found.
+    pub(crate) message: String,
+    /// What the user can do about it.
+    pub(crate) hint: Option<String>,
+    /// Further facts.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Fault {
+    /// Adds what the user can do about it.
+    pub(crate) fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a further fact.
+    pub(crate) fn note(&mut self, note: impl Into<String>) -> &mut Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    /// Adds `did you mean ...`, where one of the candidates is near, else all of them as a note.
+    pub(crate) fn suggest<'a>(
+        &mut self,
+        written: &str,
+        what: &str,
+        candidates: impl IntoIterator<Item = &'a str>,
+    ) -> &mut Self {
+        let candidates: Vec<&str> = candidates.into_iter().collect();
+        if let Some(near) = nearest(written, &candidates) {
+            self.hint(format!("did you mean `{near}`?"));
+        } else if candidates.is_empty() {
+            self.note(format!("there are no {what}"));
+        } else {
+            let shown: Vec<String> = candidates.iter().take(20).map(|c| format!("`{c}`")).collect();
+            let more = if candidates.len() > 20 { ", ..." } else { "" };
+            self.note(format!("the {what}: {}{more}", shown.join(", ")));
+        }
+        self
+    }
+}
+
+/// The faults found so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Adds a fault and returns it, for hints and notes.
+    pub(crate) fn push(&mut self, mark: Mark, message: impl Into<String>) -> &mut Fault {
+        self.0.push(Fault { mark, message: message.into(), hint: None, notes: Vec::new() });
+        let last = self.0.len() - 1;
+        &mut self.0[last]
+    }
+
+    /// Whether nothing is wrong.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many faults there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The faults in the order in which they were found.
+    pub(crate) fn into_list(self) -> Vec<Fault> {
+        self.0
+    }
+
+    /// The faults in the order of the file, repetitions left out. A place with many faults (one for
+    /// each instance of a matrix) shows the first few and the number of the others.
+    pub(super) fn into_diagnostics(mut self, locate: impl Fn(Mark) -> (Place, String)) -> Vec<Diagnostic> {
+        self.0.sort_by_key(|fault| fault.mark);
+        self.0.dedup_by(|a, b| a.mark == b.mark && a.message == b.message);
+        let mut seen: HashMap<Mark, usize> = HashMap::new();
+        let mut kept: Vec<Fault> = Vec::new();
+        for fault in self.0 {
+            let count = seen.entry(fault.mark).or_default();
+            *count += 1;
+            if *count <= MAX_PER_PLACE || fault.mark == Mark::FILE {
+                kept.push(fault);
+            }
+        }
+        let last_of: HashMap<Mark, usize> = kept.iter().enumerate().map(|(i, f)| (f.mark, i)).collect();
+        for (mark, i) in last_of {
+            if let Some(left) =
+                seen[&mark].checked_sub(MAX_PER_PLACE).filter(|&n| n > 0 && mark != Mark::FILE)
+            {
+                kept[i].notes.push(format!("and {left} more at this place"));
+            }
+        }
+        kept.into_iter()
+            .map(|Fault { mark, message, hint, notes }| {
+                let (place, text) = locate(mark);
+                Diagnostic { place, message, hint, notes, text }
+            })
+            .collect()
+    }
+}
+
+/// The candidate that a misspelt name most likely meant.
+pub(crate) fn nearest<'a>(written: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let written = written.to_lowercase();
+    let limit = written.chars().count().max(3) / 3;
+    let distance = |candidate: &str| strsim::damerau_levenshtein(&written, &candidate.to_lowercase());
+    if written.len() > 100 {
+        return None;
+    }
+    let (best, candidate) = candidates.iter().map(|c| (distance(c), *c)).min_by_key(|(d, _)| *d)?;
+    (best <= limit && best < written.chars().count()).then_some(candidate)
+}

@@ -1,0 +1,485 @@
+//! Pipeline + catalog -> plan, or all of its errors. No input, no output, no clock.
+//!
+//! The phases: overrides and declarations; the kind, matrix and wires of each step; the order of
+//! the steps; then, in that order, parameters, limits and inputs of each instance; exports. A step
+//! with an error is marked as broken, and what reads it says nothing more about that.
+
+use std::collections::{HashMap, HashSet};
+
+use igpt_contract::{InputPort, KindInfo, Labels, Resources, kind_info};
+use serde_json::{Map, Value};
+
+use super::catalog::{COMMAND, Catalog, Entry};
+use super::params::{self, Searched, Written};
+use super::search::{self, SearchDecl};
+use super::wires::{self, Wire};
+use super::{
+    Place, Plan, PlannedInput, PlannedStep, Search, StepId, Work, command, connect, exports, limits, order,
+};
+use crate::pipeline::{
+    Applied, Diagnostic, Faults, Mark, Matrix, Node, Overrides, Pipeline, Scope, StepDecl, Vars, apply,
+    declare, describe,
+};
+
+/// A step as declared, with all of its instances.
+pub(super) struct Base<'a> {
+    pub(super) decl: StepDecl<'a>,
+    /// What it uses; `None` if that is unknown.
+    pub(super) kind: Option<StepKind<'a>>,
+    pub(super) axes: Vec<String>,
+    /// `None` if the matrix is wrong.
+    pub(super) instances: Option<Vec<Instance>>,
+}
+
+/// What a step uses.
+#[derive(Clone, Copy)]
+pub(super) enum StepKind<'a> {
+    Stage(&'a Entry),
+    Command,
+}
+
+/// One instance of a step: one combination of axis values.
+pub(super) struct Instance {
+    pub(super) labels: Labels,
+    seed: u64,
+    wires: Vec<Wire>,
+    pub(super) made: Made,
+}
+
+/// What an instance became in the plan.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Made {
+    /// Nothing, because something is wrong with it (or it is not its turn yet).
+    Nothing,
+    Step(StepId),
+    Search(usize),
+}
+
+/// The steps under construction.
+pub(super) struct Planner<'a> {
+    pub(super) bases: Vec<Base<'a>>,
+    pub(super) index: HashMap<&'a str, usize>,
+    pub(super) vars: &'a Vars,
+    applied: &'a Applied<'a>,
+    pipeline: &'a Pipeline,
+    pub(super) plan: Plan,
+    names: HashSet<String>,
+}
+
+/// Plans a pipeline.
+///
+/// # Errors
+/// Every error of the pipeline and the overrides, in the order of the file.
+pub fn plan(pipeline: &Pipeline, catalog: &Catalog, overrides: &Overrides) -> Result<Plan, Vec<Diagnostic>> {
+    plan_tree(pipeline, pipeline.root(), catalog, overrides).or_else(|_| {
+        // Something is wrong: once more, for the places of all values.
+        plan_tree(pipeline, &pipeline.placed_root(), catalog, overrides)
+            .map_err(|faults| pipeline.diagnostics(faults, overrides))
+    })
+}
+
+fn plan_tree(
+    pipeline: &Pipeline,
+    root: &Node,
+    catalog: &Catalog,
+    overrides: &Overrides,
+) -> Result<Plan, Faults> {
+    let mut faults = Faults::default();
+    let applied = apply(root, overrides, &mut faults);
+    let decl = declare(&applied.root, &mut faults);
+    let vars = Vars::evaluate(decl.vars, &mut faults);
+    let global = Scope { vars: &vars, matrix: None, seed: None };
+    let seed =
+        decl.seed.and_then(|node| limits::whole(node, "seed", u64::MAX, &global, &mut faults)).unwrap_or(0);
+    let mut text = |text: Option<(&str, Mark)>| {
+        text.and_then(|(text, mark)| global.resolve_text(text, mark, &mut faults)).unwrap_or_default()
+    };
+    let (mut name, description) = (text(decl.name), text(decl.description));
+    if name.is_empty() {
+        name = pipeline.file().file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    }
+    let plan = Plan { name, description, seed, steps: Vec::new(), searches: Vec::new(), exports: Vec::new() };
+    let index = decl.steps.iter().enumerate().map(|(i, step)| (step.name, i)).collect();
+    let mut planner = Planner {
+        bases: Vec::with_capacity(decl.steps.len()),
+        index,
+        vars: &vars,
+        applied: &applied,
+        pipeline,
+        plan,
+        names: HashSet::new(),
+    };
+    for step in decl.steps {
+        let base = planner.base(step, catalog, seed, &mut faults);
+        planner.bases.push(base);
+    }
+    planner.check_references(&mut faults);
+    for b in planner.order(&mut faults) {
+        planner.build(b, &mut faults);
+    }
+    planner.plan.exports = exports::read(&planner, decl.exports, &mut faults);
+    let plan = planner.plan;
+    if faults.is_empty() { Ok(plan) } else { Err(faults) }
+}
+
+impl<'a> Planner<'a> {
+    /// The kind, the instances and the wires of a step.
+    fn base(&self, decl: StepDecl<'a>, catalog: &'a Catalog, seed: u64, faults: &mut Faults) -> Base<'a> {
+        let kind = decl.uses.and_then(|(uses, mark)| {
+            let kind = match uses {
+                COMMAND => Some(StepKind::Command),
+                name => catalog.get(name).map(StepKind::Stage),
+            };
+            if kind.is_none() {
+                faults.push(mark, format!("there is no stage `{uses}`")).suggest(
+                    uses,
+                    "stages",
+                    catalog.names(),
+                );
+            }
+            kind
+        });
+        check_ports(&decl, kind, faults);
+        let global = Scope { vars: self.vars, matrix: None, seed: Some(seed) };
+        let matrix = match decl.matrix {
+            Some(node) => Matrix::expand(node, &global, faults),
+            None => Some(Matrix::none()),
+        };
+        let Some(matrix) = matrix else {
+            return Base { decl, kind, axes: Vec::new(), instances: None };
+        };
+        let has_axes = !matrix.axes.is_empty();
+        let instances = matrix.instances.into_iter().map(|labels| {
+            let mut scope = Scope { matrix: has_axes.then_some(&labels), ..global };
+            let step_seed = decl.seed.and_then(|node| limits::whole(node, "seed", u64::MAX, &scope, faults));
+            let seed = step_seed.unwrap_or(seed);
+            scope.seed = Some(seed);
+            let mut wires = Vec::with_capacity(decl.inputs.len());
+            for (key, node) in decl.inputs {
+                wires::read(&key.text, node, &scope, &mut wires, faults);
+            }
+            Instance { labels, seed, wires, made: Made::Nothing }
+        });
+        let instances = Some(instances.collect());
+        Base { decl, kind, axes: matrix.axes, instances }
+    }
+
+    /// Tells references to steps that do not exist.
+    fn check_references(&self, faults: &mut Faults) {
+        for wire in self.bases.iter().flat_map(Base::wires) {
+            if let Some(output) = wire.output()
+                && !self.index.contains_key(output.step.as_str())
+            {
+                self.unknown_step(&output.step, wire.mark, faults);
+            }
+        }
+    }
+
+    /// The place of a mark.
+    pub(super) fn place(&self, mark: Mark) -> Place {
+        self.pipeline.place(mark)
+    }
+
+    /// Tells that there is no step of that name.
+    pub(super) fn unknown_step(&self, name: &str, mark: Mark, faults: &mut Faults) {
+        let names = self.bases.iter().map(|base| base.decl.name);
+        let fault = faults.push(mark, format!("there is no step `{name}`"));
+        fault.suggest(name, "steps", names);
+        if fault.hint.is_none() {
+            fault.hint("a path on disk starts with `./`");
+        }
+    }
+
+    /// The steps in order; where they form circles, which is told, in the order of the file.
+    fn order(&self, faults: &mut Faults) -> Vec<usize> {
+        let mut reads = Vec::new();
+        for (b, base) in self.bases.iter().enumerate() {
+            let read = base.wires().filter_map(|wire| self.index.get(wire.output()?.step.as_str()));
+            let before = reads.len();
+            reads.extend(read.map(|r| (b, *r)));
+            reads[before..].sort_unstable();
+        }
+        reads.dedup();
+        order::order(self.bases.len(), &reads).unwrap_or_else(|cycles| {
+            for cycle in cycles {
+                self.report_cycle(&cycle, faults);
+            }
+            (0..self.bases.len()).collect()
+        })
+    }
+
+    fn report_cycle(&self, cycle: &[usize], faults: &mut Faults) {
+        let names: Vec<&str> = cycle.iter().chain(cycle.first()).map(|b| self.bases[*b].decl.name).collect();
+        let reader = &self.bases[cycle[0]];
+        let wire = reader.wires().find(|wire| wire.output().is_some_and(|output| output.step == names[1]));
+        let mark = wire.map_or(reader.decl.mark, |wire| wire.mark);
+        if cycle.len() == 1 {
+            faults.push(mark, format!("the step `{}` reads its own output", names[0]));
+        } else {
+            faults
+                .push(mark, format!("the steps read each other in a circle: {}", names.join(" -> ")))
+                .note("each step reads the one after the arrow");
+        }
+    }
+
+    /// Puts every instance of a step into the plan.
+    fn build(&mut self, b: usize, faults: &mut Faults) {
+        let count = self.bases[b].instances.as_ref().map_or(0, Vec::len);
+        let mut joins = connect::Joins::default();
+        for i in 0..count {
+            let before = faults.len();
+            let draft = self.draft(b, i, &mut joins, faults);
+            if let Some(draft) = draft.filter(|_| faults.len() == before) {
+                let made = self.admit(b, i, draft, faults);
+                if let Some(instances) = &mut self.bases[b].instances {
+                    instances[i].made = made;
+                }
+            }
+        }
+    }
+
+    /// Works out one instance.
+    fn draft(&self, b: usize, i: usize, joins: &mut connect::Joins, faults: &mut Faults) -> Option<Draft> {
+        let base = &self.bases[b];
+        let decl = &base.decl;
+        let instance = &base.instances.as_ref()?[i];
+        let matrix = (!base.axes.is_empty()).then_some(&instance.labels);
+        let scope = Scope { vars: self.vars, matrix, seed: Some(instance.seed) };
+        let resources = match base.kind {
+            Some(StepKind::Stage(entry)) => entry.spec.resources,
+            _ => Resources { cpus: 1, memory_mib: 0, gpus: 0 },
+        };
+        let limits = limits::read(decl, resources, &scope, faults);
+        let inputs = self.inputs(base, instance, b, joins, faults);
+        let search = decl.search.map(|node| search::read(node, decl.with, &scope, faults));
+        let with = match decl.with {
+            None => Some(Value::Object(Map::new())),
+            Some(node) => scope.resolve(node, faults).filter(|value| {
+                if !value.is_object() {
+                    let found = describe(value);
+                    faults.push(node.mark, format!("`with` must be a mapping of parameters, found {found}"));
+                }
+                value.is_object()
+            }),
+        };
+        let (kind, with) = (base.kind?, with?);
+        let mut works = Vec::new();
+        match &search {
+            None => works.extend(self.work(decl, kind, instance, &with, None, faults)),
+            Some(search) => {
+                let search = search.as_ref()?;
+                for (value, mark) in &search.values {
+                    let mut with = with.clone();
+                    search::set_param(&mut with, &search.param, value);
+                    let searched = Some(Searched {
+                        param: &search.param,
+                        param_mark: search.param_mark,
+                        value_mark: *mark,
+                    });
+                    works.extend(self.work(decl, kind, instance, &with, searched, faults));
+                }
+                check_metric(search, kind, works.first().map(|(work, _)| work), faults);
+            }
+        }
+        Some(Draft { inputs, limits, works, search: search.flatten() })
+    }
+
+    /// The inputs of an instance, in the order of the file.
+    fn inputs(
+        &self,
+        base: &Base<'_>,
+        instance: &Instance,
+        b: usize,
+        joins: &mut connect::Joins,
+        faults: &mut Faults,
+    ) -> Vec<PlannedInput> {
+        let mut inputs = Vec::with_capacity(instance.wires.len());
+        for wire in &instance.wires {
+            let port = match base.kind {
+                Some(StepKind::Stage(entry)) => entry.spec.inputs.iter().find(|port| port.name == wire.port),
+                _ => None,
+            };
+            // A port that does not exist, or belongs to a kind that does not, is told already.
+            if port.is_some() || matches!(base.kind, Some(StepKind::Command)) {
+                self.connect(b, instance, wire, port, joins, &mut inputs, faults);
+            }
+        }
+        inputs
+    }
+
+    /// What a step does with its parameters, and where they came from.
+    fn work(
+        &self,
+        decl: &StepDecl<'_>,
+        kind: StepKind<'_>,
+        instance: &Instance,
+        with: &Value,
+        searched: Option<Searched<'_>>,
+        faults: &mut Faults,
+    ) -> Option<(Work, Vec<(String, String)>)> {
+        let written = Written { with: decl.with, step: decl.mark, searched };
+        let done = match kind {
+            StepKind::Stage(entry) => params::complete(entry, with).map(|completed| {
+                let origins = written.origins(&completed.params, self.applied);
+                let params::Completed { params, keyed } = completed;
+                (Work::Stage { stage: entry.stage.clone(), params, keyed, seed: instance.seed }, origins)
+            }),
+            StepKind::Command => {
+                let inputs: Vec<&str> = decl.inputs.iter().map(|(key, _)| key.text.as_str()).collect();
+                command::read(with, &inputs)
+                    .map(|command| (Work::Command(command), written.origins(with, self.applied)))
+            }
+        };
+        done.map_err(|found| written.report(&format!("step `{}`", decl.name), found, faults)).ok()
+    }
+
+    /// Puts an instance that is right into the plan.
+    fn admit(&mut self, b: usize, i: usize, draft: Draft, faults: &mut Faults) -> Made {
+        let Draft { inputs, limits, works, search } = draft;
+        let base = &self.bases[b];
+        let Some(instance) = base.instances.as_ref().and_then(|all| all.get(i)) else { return Made::Nothing };
+        let decl = &base.decl;
+        let place = self.place(decl.mark);
+        let mut candidates = Vec::with_capacity(works.len());
+        for (n, (work, origins)) in works.into_iter().enumerate() {
+            let mut labels = instance.labels.clone();
+            if let Some(search) = &search
+                && labels.insert(search.param.clone(), search.values[n].0.clone()).is_some()
+            {
+                faults.push(
+                    decl.mark,
+                    format!("`{}` is both an axis and the searched parameter", search.param),
+                );
+            }
+            let name = instance_name(decl.name, &labels);
+            if !self.names.insert(name.clone()) {
+                faults.push(decl.mark, format!("two instances have the name `{name}`"));
+            }
+            candidates.push(self.plan.steps.len());
+            self.plan.steps.push(PlannedStep {
+                name,
+                base: decl.name.to_owned(),
+                labels,
+                work,
+                inputs: inputs.clone(),
+                resources: limits.resources,
+                retries: limits.retries,
+                timeout: limits.timeout,
+                place: place.clone(),
+                origins,
+            });
+        }
+        let Some(search) = search else {
+            return candidates.first().map_or(Made::Nothing, |step| Made::Step(*step));
+        };
+        self.plan.searches.push(Search {
+            name: instance_name(decl.name, &instance.labels),
+            param: search.param,
+            candidates,
+            values: search.values.into_iter().map(|(value, _)| value).collect(),
+            metric: (search.port, search.metric),
+            maximise: search.maximise,
+            stop_first_worse: search.stop_first_worse,
+        });
+        Made::Search(self.plan.searches.len() - 1)
+    }
+}
+
+/// An instance worked out, not yet in the plan.
+struct Draft {
+    inputs: Vec<PlannedInput>,
+    limits: limits::Limits,
+    /// One, or one for each candidate of the search.
+    works: Vec<(Work, Vec<(String, String)>)>,
+    search: Option<SearchDecl>,
+}
+
+impl Base<'_> {
+    fn wires(&self) -> impl Iterator<Item = &Wire> {
+        self.instances.iter().flatten().flat_map(|instance| &instance.wires)
+    }
+}
+
+/// Checks the ports of a step by name, once for all instances.
+fn check_ports(decl: &StepDecl<'_>, kind: Option<StepKind<'_>>, faults: &mut Faults) {
+    let Some(StepKind::Stage(entry)) = kind else {
+        for (key, _) in decl.inputs.iter().filter(|(key, _)| kind.is_some() && !command::is_port(&key.text)) {
+            faults
+                .push(key.mark, format!("`{}` is not a name for a port", key.text))
+                .hint("the input appears under this name in the command's directory: use letters, digits, `_` and `-`");
+        }
+        return;
+    };
+    let spec = &entry.spec;
+    let port = |name: &str| spec.inputs.iter().find(|port| port.name == name);
+    for (key, _) in decl.inputs {
+        if port(&key.text).is_none() {
+            faults.push(key.mark, format!("the stage `{}` has no input `{}`", spec.name, key.text)).suggest(
+                &key.text,
+                "inputs",
+                spec.inputs.iter().map(|port| port.name),
+            );
+        }
+    }
+    for missing in spec.inputs.iter().filter(|port| is_required(port)) {
+        if !decl.inputs.iter().any(|(key, _)| key.text == missing.name) {
+            let article = super::with_article(missing.kind.name);
+            faults
+                .push(
+                    decl.inputs_mark,
+                    format!("the step `{}` lacks the input `{}`: {article}", decl.name, missing.name),
+                )
+                .hint(format!("`{}`: {}", missing.name, missing.doc));
+        }
+    }
+}
+
+fn is_required(port: &InputPort) -> bool {
+    port.arity == igpt_contract::Arity::One
+}
+
+/// The metric of a search must be on an output of kind metrics (or, of a command, on any output:
+/// what it holds is seen when the search is decided).
+fn check_metric(search: &SearchDecl, kind: StepKind<'_>, work: Option<&Work>, faults: &mut Faults) {
+    let outputs: Vec<(&str, &str)> = match (kind, work) {
+        (StepKind::Stage(entry), _) => {
+            entry.spec.outputs.iter().map(|port| (port.name, port.kind.name)).collect()
+        }
+        (_, Some(Work::Command(command))) => {
+            command.outputs.iter().map(|(port, _)| (port.as_str(), "metrics")).collect()
+        }
+        _ => return,
+    };
+    match outputs.iter().find(|(name, _)| *name == search.port) {
+        Some((_, "metrics")) => {}
+        Some((name, kind)) => {
+            let article = super::with_article(kind);
+            faults.push(
+                search.port_mark,
+                format!("a search is decided by metrics, but `{name}` holds {article}"),
+            );
+        }
+        None => {
+            faults.push(search.port_mark, format!("there is no output `{}`", search.port)).suggest(
+                &search.port,
+                "outputs",
+                outputs.iter().map(|(name, _)| *name),
+            );
+        }
+    }
+}
+
+/// The kind of what commands make and of paths on disk.
+pub(super) fn file_kind() -> KindInfo {
+    kind_info("file").unwrap_or(KindInfo { name: "file", format: 1, part: None })
+}
+
+/// `probe`, or `probe[layer=3,seed=0]`.
+pub(super) fn instance_name(base: &str, labels: &Labels) -> String {
+    if labels.is_empty() {
+        return base.to_owned();
+    }
+    let labels: Vec<String> =
+        labels.iter().map(|(name, value)| format!("{name}={}", super::schema::plain(value))).collect();
+    format!("{base}[{}]", labels.join(","))
+}

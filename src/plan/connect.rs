@@ -1,0 +1,319 @@
+//! Matches each wire with the instances that it names, and checks kinds and parts.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use igpt_contract::{Arity, InputPort, KindInfo, Labels, kind_info};
+use serde_json::Value;
+
+use super::build::{Base, Instance, Made, Planner, StepKind, file_kind};
+use super::wires::Wire;
+use super::{PlannedInput, Source, Work, with_article};
+use crate::pipeline::{Faults, Mark, OutputRef, Reference};
+
+/// For one reading step: producing step -> values of the shared axes -> instances.
+#[derive(Default)]
+pub(super) struct Joins(HashMap<usize, HashMap<String, Vec<usize>>>);
+
+impl Planner<'_> {
+    /// Adds the inputs that a wire of an instance of step `b` stands for. `port` is `None` for the
+    /// ports of commands, which take one artifact of any kind.
+    #[expect(clippy::too_many_arguments, reason = "one call, and a struct would only repeat the names")]
+    pub(super) fn connect(
+        &self,
+        b: usize,
+        instance: &Instance,
+        wire: &Wire,
+        port: Option<&InputPort>,
+        joins: &mut Joins,
+        inputs: &mut Vec<PlannedInput>,
+        faults: &mut Faults,
+    ) {
+        let gathered = port.is_some_and(|port| port.arity == Arity::Many);
+        if wire.listed && !gathered {
+            faults
+                .push(wire.mark, format!("the port `{}` takes one artifact, not a list of them", wire.port));
+            return;
+        }
+        let mut push = |source, mut labels: Labels, may_miss| {
+            if let Some(name) = &wire.name {
+                labels.insert("step".to_owned(), Value::String(name.clone()));
+            }
+            inputs.push(PlannedInput { port: wire.port.clone(), source, labels, gathered, may_miss });
+        };
+        let output = match &wire.from {
+            Reference::Path(path) => return push(Source::Path(path.clone()), Labels::new(), false),
+            Reference::Output(output) => output,
+        };
+        if output.gather && !gathered {
+            let what = match port {
+                Some(_) => "takes one artifact",
+                None => "belongs to a command, whose ports take one artifact each",
+            };
+            faults
+                .push(
+                    wire.mark,
+                    format!("`*` gathers the outputs of several steps, but the port `{}` {what}", wire.port),
+                )
+                .hint("name one output: `step.port`");
+            return;
+        }
+        let Some(&p) = self.index.get(output.step.as_str()) else { return };
+        let producer = &self.bases[p];
+        let Some(instances) = &producer.instances else { return };
+        let reader = &self.bases[b];
+        let join = joins.0.entry(p).or_insert_with(|| join(reader, producer));
+        let found =
+            join.get(&shared_values(reader, producer, &instance.labels)).map_or(&[][..], Vec::as_slice);
+        if !self.check_count(reader, producer, instance, output, found.len(), wire.mark, faults) {
+            return;
+        }
+        for &i in found {
+            let made = instances[i].made;
+            if let Some(port) = self.output_port(producer, made, output, port, wire, faults) {
+                let part = output.part.clone();
+                let source = match made {
+                    Made::Step(step) => Source::Step { step, port, part },
+                    Made::Search(search) => Source::Winner { search, port, part },
+                    Made::Nothing => continue,
+                };
+                let labels = if gathered { instances[i].labels.clone() } else { Labels::new() };
+                if labels.contains_key("step") && wire.name.is_some() {
+                    faults.push(
+                        wire.mark,
+                        format!(
+                            "`{}` has an axis `step`, so what it makes cannot be given a name",
+                            output.step
+                        ),
+                    );
+                }
+                push(source, labels, output.may_miss);
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call, and a struct would only repeat the names")]
+    fn check_count(
+        &self,
+        reader: &Base<'_>,
+        producer: &Base<'_>,
+        instance: &Instance,
+        output: &OutputRef,
+        found: usize,
+        mark: Mark,
+        faults: &mut Faults,
+    ) -> bool {
+        let name = producer.decl.name;
+        match (found, output.gather) {
+            (1, _) | (2.., true) => true,
+            (0, _) if output.may_miss => true,
+            (0, _) => {
+                let shared = shared(reader, producer);
+                let values: Vec<String> = shared
+                    .map(|axis| format!("{axis}={}", super::schema::plain(&instance.labels[axis])))
+                    .collect();
+                let fault =
+                    faults.push(mark, format!("the step `{name}` has no instance with {}", values.join(",")));
+                if output.gather {
+                    fault.hint("write `*?` where instances may be missing");
+                }
+                false
+            }
+            (2.., false) => {
+                let open: Vec<String> = producer
+                    .axes
+                    .iter()
+                    .filter(|axis| !reader.axes.contains(axis))
+                    .map(|axis| format!("`{axis}`"))
+                    .collect();
+                let port = output.port.as_deref().unwrap_or("*");
+                faults
+                    .push(
+                        mark,
+                        format!(
+                            "`{name}.{port}` names {found} instances: the axes {} of `{name}` are not axes of this step",
+                            open.join(", ")
+                        ),
+                    )
+                    .hint(format!("add the axes to this step's `matrix`, or gather all with `{name}.{port}.*`"));
+                false
+            }
+        }
+    }
+
+    /// The output port that a reference means, if it exists and fits.
+    fn output_port(
+        &self,
+        producer: &Base<'_>,
+        made: Made,
+        output: &OutputRef,
+        input: Option<&InputPort>,
+        wire: &Wire,
+        faults: &mut Faults,
+    ) -> Option<String> {
+        let outputs = self.outputs(producer, made)?;
+        let wanted = input.map_or_else(file_kind, |port| port.kind);
+        let name = producer.decl.name;
+        let with_part = |kind| match &output.part {
+            Some(_) => part_kind(kind),
+            None => Some(kind),
+        };
+        let Some(port) = &output.port else {
+            let exact = |kind: KindInfo| with_part(kind).is_some_and(|kind| kind.name == wanted.name);
+            let loose = |kind: KindInfo| with_part(kind).is_some_and(|kind| fits(kind, wanted));
+            let mut fitting: Vec<&str> =
+                outputs.iter().filter(|(_, kind)| exact(*kind)).map(|(n, _)| *n).collect();
+            if fitting.is_empty() {
+                fitting = outputs.iter().filter(|(_, kind)| loose(*kind)).map(|(n, _)| *n).collect();
+            }
+            return match fitting[..] {
+                [port] => Some(port.to_owned()),
+                [] => {
+                    let article = with_article(wanted.name);
+                    faults.push(
+                        wire.mark,
+                        format!("the port `{}` takes {article}, but no output of `{name}` is one", wire.port),
+                    );
+                    None
+                }
+                _ => {
+                    faults
+                        .push(wire.mark, format!("several outputs of `{name}` fit: {}", quoted(&fitting)))
+                        .hint(format!("name one: `{name}.{}.*`", fitting[0]));
+                    None
+                }
+            };
+        };
+        let kind = self.find_output(producer, &outputs, port, wire.mark, faults)?;
+        let kind =
+            self.find_part(&format!("{name}.{port}"), kind, output.part.as_deref(), wire.mark, faults)?;
+        if fits(kind, wanted) {
+            return Some(port.clone());
+        }
+        let fault = faults.push(
+            wire.mark,
+            format!(
+                "the port `{}` takes {}, but `{}` holds {}",
+                wire.port,
+                with_article(wanted.name),
+                written(name, port, output.part.as_deref()),
+                with_article(kind.name)
+            ),
+        );
+        if part_kind(kind).is_some_and(|part| part.name == wanted.name) {
+            fault.hint(format!("name a part of it: `{name}.{port}/PART`"));
+        } else if let Some((other, _)) = outputs.iter().find(|(_, kind)| kind.name == wanted.name) {
+            fault.hint(format!("did you mean `{name}.{other}`?"));
+        }
+        None
+    }
+
+    /// The kind of an output; tells where there is no such output.
+    pub(super) fn find_output(
+        &self,
+        producer: &Base<'_>,
+        outputs: &[(&str, KindInfo)],
+        port: &str,
+        mark: Mark,
+        faults: &mut Faults,
+    ) -> Option<KindInfo> {
+        let found = outputs.iter().find(|(name, _)| *name == port).map(|(_, kind)| *kind);
+        if found.is_none() {
+            faults.push(mark, format!("the step `{}` has no output `{port}`", producer.decl.name)).suggest(
+                port,
+                "outputs",
+                outputs.iter().map(|(name, _)| *name),
+            );
+        }
+        found
+    }
+
+    /// The kind of a part, or of the whole where none is named; tells where there are no parts.
+    pub(super) fn find_part(
+        &self,
+        whole: &str,
+        kind: KindInfo,
+        part: Option<&str>,
+        mark: Mark,
+        faults: &mut Faults,
+    ) -> Option<KindInfo> {
+        let Some(part) = part else { return Some(kind) };
+        let found = part_kind(kind).filter(|_| kind.name == "file" || !part.contains('/'));
+        if found.is_none() {
+            let why = match kind.part {
+                None => format!("`{whole}` holds {}, which has no parts", with_article(kind.name)),
+                Some(_) => format!("`{part}` is not the name of a part: parts have no parts of their own"),
+            };
+            faults.push(mark, why);
+        }
+        found
+    }
+
+    /// The outputs of an instance with their kinds (a search also has its `choice`); `None` if the
+    /// instance is wrong.
+    pub(super) fn outputs<'s>(&'s self, base: &'s Base<'_>, made: Made) -> Option<Vec<(&'s str, KindInfo)>> {
+        let first = match made {
+            Made::Nothing => return None,
+            Made::Step(step) => step,
+            Made::Search(search) => *self.plan.searches[search].candidates.first()?,
+        };
+        let mut outputs: Vec<(&str, KindInfo)> = match (base.kind?, &self.plan.steps[first].work) {
+            (StepKind::Stage(entry), _) => {
+                entry.spec.outputs.iter().map(|port| (port.name, port.kind)).collect()
+            }
+            (StepKind::Command, Work::Command(command)) => {
+                command.outputs.iter().map(|(port, _)| (port.as_str(), file_kind())).collect()
+            }
+            (StepKind::Command, Work::Stage { .. }) => return None,
+        };
+        if let Made::Search(_) = made {
+            outputs.extend(kind_info("choice").map(|kind| ("choice", kind)));
+        }
+        Some(outputs)
+    }
+}
+
+/// `step.port` or `step.port/part`.
+pub(super) fn written(step: &str, port: &str, part: Option<&str>) -> String {
+    let whole = PathBuf::from(format!("{step}.{port}"));
+    part.map_or(whole.clone(), |part| whole.join(part)).display().to_string()
+}
+
+/// Whether an artifact may flow into a port: equal kinds, or one of them is any file.
+fn fits(kind: KindInfo, wanted: KindInfo) -> bool {
+    kind.name == wanted.name || kind.name == "file" || wanted.name == "file"
+}
+
+fn part_kind(kind: KindInfo) -> Option<KindInfo> {
+    match kind.part {
+        Some(part) => kind_info(part),
+        None => (kind.name == "file").then_some(kind),
+    }
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The axes that both steps have, in the producer's order.
+fn shared<'a>(reader: &'a Base<'_>, producer: &'a Base<'_>) -> impl Iterator<Item = &'a String> {
+    producer.axes.iter().filter(|axis| reader.axes.contains(axis))
+}
+
+fn join(reader: &Base<'_>, producer: &Base<'_>) -> HashMap<String, Vec<usize>> {
+    let mut join: HashMap<String, Vec<usize>> = HashMap::new();
+    for (i, instance) in producer.instances.iter().flatten().enumerate() {
+        join.entry(shared_values(reader, producer, &instance.labels)).or_default().push(i);
+    }
+    join
+}
+
+/// The values of the shared axes, as one text.
+fn shared_values(reader: &Base<'_>, producer: &Base<'_>, labels: &Labels) -> String {
+    let mut text = String::new();
+    for axis in shared(reader, producer) {
+        text.push_str(&labels[axis].to_string());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,244 @@
+//! The plan: a pipeline with every variable, matrix and wire resolved, ready to be scheduled.
+//!
+//! It is a printable value, apart from its execution. It must not know the store, the file system
+//! or the clock.
+
+mod build;
+pub mod catalog;
+pub mod command;
+mod connect;
+#[cfg(test)]
+mod error_tests;
+mod exports;
+#[cfg(test)]
+mod fuzz_tests;
+mod limits;
+mod order;
+mod params;
+pub(crate) mod schema;
+mod search;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod wires;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use build::plan;
+pub use catalog::Catalog;
+use igpt_contract::{DynStage, Labels, Resources};
+use serde_json::Value;
+
+/// The number of a step in [`Plan::steps`].
+pub type StepId = usize;
+
+/// A pipeline as a graph of concrete steps.
+#[derive(Clone)]
+pub struct Plan {
+    /// The pipeline's name.
+    pub name: String,
+    /// The pipeline's description, empty where it has none.
+    pub description: String,
+    /// The pipeline's seed.
+    pub seed: u64,
+    /// Every step (matrix and search instances included), each after all that it reads.
+    pub steps: Vec<PlannedStep>,
+    /// The searches; their candidates are ordinary steps.
+    pub searches: Vec<Search>,
+    /// The outputs that the user wants outside the store.
+    pub exports: Vec<Export>,
+}
+
+/// One step: a stage's use with concrete parameters and wires.
+#[derive(Clone)]
+pub struct PlannedStep {
+    /// The name shown to users: `probe`, or `probe[layer=3,seed=0]` in a matrix.
+    pub name: String,
+    /// The name in the YAML: `probe`.
+    pub base: String,
+    /// The values of the matrix axes (and of the searched parameter).
+    pub labels: Labels,
+    /// What the step does.
+    pub work: Work,
+    /// Every input in the order of the YAML; a fan-in port has several entries.
+    pub inputs: Vec<PlannedInput>,
+    /// What the step takes of the machine.
+    pub resources: Resources,
+    /// How many times a failed attempt is repeated.
+    pub retries: u32,
+    /// How long an attempt may take.
+    pub timeout: Option<Duration>,
+    /// Where the step is written.
+    pub place: Place,
+    /// Where parameter values came from, by dotted path, for `plan`: `default`, `pipeline`,
+    /// `vars.x`, `profile smoke`, `--set`, `matrix`.
+    pub origins: Vec<(String, String)>,
+}
+
+/// What a step does.
+#[derive(Clone)]
+pub enum Work {
+    /// A stage kind of the registry.
+    Stage {
+        /// The implementation.
+        stage: Arc<dyn DynStage>,
+        /// The parameters, every default filled in.
+        params: Value,
+        /// The parameters that differ from their defaults and may enter the key.
+        keyed: Value,
+        /// The step's seed.
+        seed: u64,
+    },
+    /// A shell command.
+    Command(Command),
+}
+
+/// A shell command with declared inputs, outputs and environment. It runs with `sh -c` in an empty
+/// directory of its own in which every input appears under its port's name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command {
+    /// The text given to `sh -c`.
+    pub run: String,
+    /// Output port -> the path, relative to the directory, of the file or folder that it makes.
+    pub outputs: Vec<(String, String)>,
+    /// Environment variables with values that enter the key.
+    pub env: Vec<(String, String)>,
+    /// Names of environment variables passed through; they do not enter the key.
+    pub pass_env: Vec<String>,
+}
+
+/// One wire into a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedInput {
+    /// The port's name.
+    pub port: String,
+    /// Where the artifact comes from.
+    pub source: Source,
+    /// For fan-in ports: the axis values of the instance, and the label `step` where the wire is
+    /// named. They enter the key. Empty elsewhere.
+    pub labels: Labels,
+    /// Whether the port gathers several artifacts (then the key holds their sorted set).
+    pub gathered: bool,
+    /// Whether a failed or skipped source is a hole and not a reason to skip (`step.*?`).
+    pub may_miss: bool,
+}
+
+/// Where an input comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// An output port of another step, or a part of it.
+    Step {
+        /// The step.
+        step: StepId,
+        /// Its output port.
+        port: String,
+        /// The part (`layers/5`), where one is named.
+        part: Option<String>,
+    },
+    /// An output port of the winner of a search, or a part of it. The port `choice` is the search's
+    /// own small artifact.
+    Winner {
+        /// The search's number in [`Plan::searches`].
+        search: usize,
+        /// The winner's output port, or `choice`.
+        port: String,
+        /// The part, where one is named.
+        part: Option<String>,
+    },
+    /// A file or folder on disk, relative to the folder of the pipeline file.
+    Path(PathBuf),
+}
+
+/// A search: candidates tried in order until one is worse than the best before it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Search {
+    /// The step's name in the YAML (with its matrix labels, as in [`PlannedStep::name`]).
+    pub name: String,
+    /// The searched parameter.
+    pub param: String,
+    /// The candidates in the order in which they are released.
+    pub candidates: Vec<StepId>,
+    /// The candidates' values, in the same order.
+    pub values: Vec<Value>,
+    /// The output port (of kind metrics) and the metric that decides.
+    pub metric: (String, String),
+    /// Whether a larger metric is better.
+    pub maximise: bool,
+    /// Whether the candidates after the first worse one are left out.
+    pub stop_first_worse: bool,
+}
+
+/// An output that the user wants outside the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Export {
+    /// The step or the search's winner, with the port (and part).
+    pub source: Source,
+    /// Where it goes, relative to the folder of the pipeline file.
+    pub path: PathBuf,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// A place in a file, for messages; lines and columns count from 1. Line 0 is the file as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Place {
+    /// The file as the user named it.
+    pub file: PathBuf,
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+impl Work {
+    /// The name of the stage kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Stage { stage, .. } => stage.spec().name,
+            Self::Command(_) => "command",
+        }
+    }
+
+    /// The kind of each output, by port.
+    pub fn output_kinds(&self) -> BTreeMap<String, &'static str> {
+        match self {
+            Self::Stage { stage, .. } => {
+                stage.spec().outputs.iter().map(|port| (port.name.to_owned(), port.kind.name)).collect()
+            }
+            Self::Command(command) => {
+                command.outputs.iter().map(|(port, _)| (port.clone(), "file")).collect()
+            }
+        }
+    }
+}
+
+impl PlannedStep {
+    /// The steps that this one reads directly; for a search's winner, all of its candidates.
+    pub fn reads<'a>(&'a self, searches: &'a [Search]) -> impl Iterator<Item = StepId> + 'a {
+        self.inputs.iter().flat_map(move |input| input.source.steps(searches))
+    }
+}
+
+impl Source {
+    /// The steps behind this source.
+    pub fn steps(&self, searches: &[Search]) -> Vec<StepId> {
+        match self {
+            Self::Step { step, .. } => vec![*step],
+            Self::Winner { search, .. } => searches[*search].candidates.clone(),
+            Self::Path(_) => Vec::new(),
+        }
+    }
+}
+
+/// A kind with its article: `an image-set`, `tokens`.
+fn with_article(kind: &str) -> String {
+    match kind {
+        "tokens" | "metrics" | "checkpoints" | "feature-layers" | "predictions" => kind.to_owned(),
+        _ if kind.starts_with(['a', 'e', 'i', 'o', 'u']) => format!("an {kind}"),
+        _ => format!("a {kind}"),
+    }
+}

@@ -1,0 +1,254 @@
+//! Tiny stages for the tests of the planner and of the verbs that show stages.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use igpt_contract::{
+    Checkpoints, DynStage, FeatureLayer, FeatureLayers, ImageSet, In, Many, Metrics, Model, Opt, Out,
+    ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Table,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Catalog, Plan, plan};
+use crate::pipeline::{Diagnostic, Overrides, Pipeline};
+
+const MIB: Resources = Resources { cpus: 1, memory_mib: 64, gpus: 0 };
+
+fn spec(name: &'static str, summary: &'static str) -> StageSpec {
+    StageSpec {
+        name,
+        summary,
+        version: 1,
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        seeded: false,
+        device_dependent: false,
+        isolated: false,
+        unkeyed: &[],
+        resources: MIB,
+    }
+}
+
+macro_rules! no_work {
+    ($params:ty) => {
+        type Params = $params;
+
+        fn run(&self, _: &$params, _: &StageIo, _: &StageContext) -> Result<(), StageError> {
+            Err(StageError::new("the stages of the planner's tests do no work"))
+        }
+    };
+}
+
+/// Makes images: `images`.
+struct Images;
+
+/// Where images come from.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Origin {
+    /// Squares and circles.
+    Shapes,
+    /// The official archive.
+    Cifar10,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ImagesParams {
+    /// Where the images come from.
+    source: Origin,
+    /// How many images, at least 1.
+    #[serde(default = "hundred")]
+    #[schemars(range(min = 1))]
+    count: u32,
+}
+
+fn hundred() -> u32 {
+    100
+}
+
+const IMAGES: Out<ImageSet> = Out::new("images", "The images.");
+
+impl Stage for Images {
+    no_work!(ImagesParams);
+
+    fn spec(&self) -> StageSpec {
+        StageSpec { outputs: vec![IMAGES.port()], seeded: true, ..spec("images", "Makes images.") }
+    }
+}
+
+/// Trains: `images`, `init`? -> `model`, `metrics`, `checkpoints`.
+struct Train;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct TrainParams {
+    /// Training steps.
+    steps: u32,
+    /// The peak learning rate of Adam, per step.
+    learning_rate: f64,
+    /// Whether to use dropout.
+    dropout: bool,
+    /// Steps between checkpoints; does not enter the key.
+    checkpoint_every: u32,
+    /// The validation split.
+    validation: igpt_contract::Validation,
+    /// The clip of the gradient's norm; none by default.
+    clip: Option<f64>,
+}
+
+impl Default for TrainParams {
+    fn default() -> Self {
+        Self {
+            steps: 100,
+            learning_rate: 0.003,
+            dropout: false,
+            checkpoint_every: 10,
+            validation: igpt_contract::Validation::default(),
+            clip: None,
+        }
+    }
+}
+
+const TRAIN_IMAGES: In<ImageSet> = In::new("images", "What to train on.");
+const INIT: Opt<Model> = Opt::new("init", "Where to start from.");
+const MODEL: Out<Model> = Out::new("model", "The trained model.");
+const METRICS: Out<Metrics> = Out::new("metrics", "Losses.");
+const CHECKPOINTS: Out<Checkpoints> = Out::new("checkpoints", "Models on the way.");
+
+impl Stage for Train {
+    no_work!(TrainParams);
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            inputs: vec![TRAIN_IMAGES.port(), INIT.port()],
+            outputs: vec![MODEL.port(), METRICS.port(), CHECKPOINTS.port()],
+            seeded: true,
+            unkeyed: &["checkpoint_every"],
+            ..spec("train", "Trains a model.")
+        }
+    }
+
+    fn check(&self, params: &TrainParams) -> Result<(), ParamError> {
+        if params.learning_rate > 0.0 {
+            return Ok(());
+        }
+        Err(ParamError::at(
+            "learning_rate",
+            format!("`learning_rate` is {}, expected a value above 0", params.learning_rate),
+        ))
+    }
+}
+
+/// Features by layer: `model`, `images` -> `layers`.
+struct Features;
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NoParams {}
+
+const FEATURES_MODEL: In<Model> = In::new("model", "The model.");
+const LAYERS: Out<FeatureLayers> = Out::new("layers", "Features by layer.");
+
+impl Stage for Features {
+    no_work!(NoParams);
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            inputs: vec![FEATURES_MODEL.port(), TRAIN_IMAGES.port()],
+            outputs: vec![LAYERS.port()],
+            ..spec("features", "Pools features.")
+        }
+    }
+}
+
+/// A probe: `features` -> `metrics`.
+struct Probe;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct ProbeParams {
+    /// Inverse regularisation strengths to try.
+    c: Vec<f64>,
+    /// The solver.
+    solver: Solver,
+}
+
+impl Default for ProbeParams {
+    fn default() -> Self {
+        Self { c: vec![1.0], solver: Solver::Lbfgs { tolerance: 1e-4 } }
+    }
+}
+
+/// How the objective is minimised.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum Solver {
+    /// Quasi-Newton.
+    Lbfgs {
+        /// Relative change of the objective at which it stops.
+        tolerance: f64,
+    },
+    /// Stochastic gradient descent.
+    Sgd {
+        /// Passes over the data.
+        epochs: u32,
+    },
+}
+
+const PROBE_FEATURES: In<FeatureLayer> = In::new("features", "One layer's features.");
+
+impl Stage for Probe {
+    no_work!(ProbeParams);
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            inputs: vec![PROBE_FEATURES.port()],
+            outputs: vec![METRICS.port()],
+            seeded: true,
+            ..spec("probe", "Fits a probe.")
+        }
+    }
+}
+
+/// A table: `metrics`* -> `table`.
+struct Report;
+
+const REPORT_METRICS: Many<Metrics> = Many::new("metrics", "What to tabulate.");
+const TABLE: Out<Table> = Out::new("table", "The table.");
+
+impl Stage for Report {
+    no_work!(NoParams);
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            inputs: vec![REPORT_METRICS.port()],
+            outputs: vec![TABLE.port()],
+            ..spec("report", "Makes a table.")
+        }
+    }
+}
+
+/// The stages above.
+pub(crate) fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(make_catalog)
+}
+
+fn make_catalog() -> Catalog {
+    let stages: [Arc<dyn DynStage>; 5] =
+        [Arc::new(Images), Arc::new(Train), Arc::new(Features), Arc::new(Probe), Arc::new(Report)];
+    Catalog::new(stages)
+}
+
+/// Plans a pipeline with the stages above.
+pub(crate) fn planned(yaml: &str, overrides: &Overrides) -> Result<Plan, Vec<Diagnostic>> {
+    planned_bytes(yaml.as_bytes(), overrides)
+}
+
+/// Plans the bytes of a pipeline with the stages above.
+pub(crate) fn planned_bytes(bytes: &[u8], overrides: &Overrides) -> Result<Plan, Vec<Diagnostic>> {
+    let pipeline = Pipeline::parse(Path::new("pipeline.yaml"), bytes)?;
+    plan(&pipeline, catalog(), overrides)
+}

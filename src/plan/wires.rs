@@ -1,0 +1,94 @@
+//! The inputs of a step as written: which outputs and paths flow into which port.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::pipeline::{FORMS, Faults, Mark, Node, OutputRef, Reference, Scope, describe, parse_reference};
+
+/// One wire, not yet matched with the step that it names.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wire {
+    /// The port that it flows into.
+    pub(super) port: String,
+    /// The name given to it (`{trained: finetune.metrics}`).
+    pub(super) name: Option<String>,
+    /// What flows.
+    pub(super) from: Reference,
+    /// Whether it is an item of a list or has a name: only ports that gather take those.
+    pub(super) listed: bool,
+    /// Where it is written.
+    pub(super) mark: Mark,
+}
+
+/// Reads the wires of one port: a reference, a path, or a list or mapping of them.
+pub(super) fn read(port: &str, node: &Node, scope: &Scope<'_>, wires: &mut Vec<Wire>, faults: &mut Faults) {
+    let Some(value) = scope.resolve(node, faults) else { return };
+    let mut reader = Reader { port, wires, faults };
+    reader.value(&value, node, None, false);
+}
+
+struct Reader<'a> {
+    port: &'a str,
+    wires: &'a mut Vec<Wire>,
+    faults: &'a mut Faults,
+}
+
+impl Reader<'_> {
+    fn value(&mut self, value: &Value, node: &Node, name: Option<&str>, listed: bool) {
+        match value {
+            Value::String(text) => match parse_reference(text) {
+                Ok(from) => self.push(from, name, listed, node.mark),
+                Err(what) => {
+                    self.faults.push(node.mark, what).hint(FORMS);
+                }
+            },
+            Value::Array(items) => {
+                if items.is_empty() {
+                    self.faults.push(node.mark, format!("the port `{}` gets an empty list", self.port));
+                }
+                for (i, item) in items.iter().enumerate() {
+                    self.value(item, node.child(&i.to_string()).unwrap_or(node), name, true);
+                }
+            }
+            Value::Object(members) if members.len() == 1 && members.contains_key("path") => {
+                let node = node.get("path").unwrap_or(node);
+                match &members["path"] {
+                    Value::String(path) if !path.is_empty() => {
+                        self.push(Reference::Path(PathBuf::from(path)), name, listed, node.mark);
+                    }
+                    other => {
+                        let found = describe(other);
+                        self.faults.push(node.mark, format!("`path` must be a path on disk, found {found}"));
+                    }
+                }
+            }
+            Value::Object(members) if name.is_none() && !members.is_empty() => {
+                for (name, member) in members {
+                    self.value(member, node.get(name).unwrap_or(node), Some(name), true);
+                }
+            }
+            other => {
+                let found = describe(other);
+                self.faults
+                    .push(node.mark, format!("the port `{}` cannot take {found}", self.port))
+                    .hint(FORMS);
+            }
+        }
+    }
+
+    fn push(&mut self, from: Reference, name: Option<&str>, listed: bool, mark: Mark) {
+        let wire = Wire { port: self.port.to_owned(), name: name.map(str::to_owned), from, listed, mark };
+        self.wires.push(wire);
+    }
+}
+
+impl Wire {
+    /// The output that flows, if it is one.
+    pub(super) fn output(&self) -> Option<&OutputRef> {
+        match &self.from {
+            Reference::Output(output) => Some(output),
+            Reference::Path(_) => None,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! One JSON object a line: `events.jsonl` of every run, and `--json`.
+
+use std::io::Write;
+
+use crate::event::{Consumer, Event, Numbered};
+
+/// The JSON consumer. Lines are buffered; the buffer is flushed when a step or the run ends.
+pub struct JsonLines<W> {
+    out: W,
+}
+
+impl<W: Write + Send> JsonLines<W> {
+    /// Lines into `out`, which should be buffered.
+    pub fn new(out: W) -> Self {
+        Self { out }
+    }
+}
+
+impl<W: Write + Send> Consumer for JsonLines<W> {
+    fn take(&mut self, event: &Numbered) {
+        let Ok(text) = serde_json::to_string(event) else { return };
+        // A full disk or a closed pipe costs the log, not the run.
+        let _ = writeln!(self.out, "{text}");
+        if matches!(
+            event.event,
+            Event::StepStarted { .. }
+                | Event::StepSucceeded { .. }
+                | Event::StepFailed { .. }
+                | Event::ExportFailed { .. }
+                | Event::RunFinished { .. }
+        ) {
+            let _ = self.out.flush();
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Collecting garbage: what nothing names any more. First the dry run, in bytes; then, with the
+//! store to ourselves, records go before the objects that only they named.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, TryLockError};
+use std::path::{Path, PathBuf};
+
+use igpt_contract::Digest;
+
+use super::objects::walk;
+use super::{Artifact, Form, Record, Result, Store, StoreError, durable};
+
+/// What must stay.
+#[derive(Debug, Clone, Default)]
+pub struct Keep {
+    /// Keys whose records stay, with all of their objects.
+    pub keys: BTreeSet<Digest>,
+}
+
+/// What nothing names.
+#[derive(Debug, Default)]
+pub struct Garbage {
+    /// Records that go, those that free the most first.
+    pub records: Vec<GarbageItem>,
+    /// Objects that go.
+    pub objects: u64,
+    /// Scratch and checkpoints of steps that nobody works on.
+    pub work_dirs: u64,
+    /// Bytes in all.
+    pub bytes: u64,
+    paths: Vec<PathBuf>,
+}
+
+/// A record that goes.
+#[derive(Debug)]
+pub struct GarbageItem {
+    /// The record.
+    pub record: Record,
+    /// Bytes of objects that no kept record names. An object of several such records counts at each.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// What [`Self::collect`] would delete. Changes nothing.
+    ///
+    /// # Errors
+    /// Where the store's folders cannot be read.
+    pub fn garbage(&self, keep: &Keep) -> Result<Garbage> {
+        let mut kept = BTreeSet::new();
+        let mut going: BTreeMap<Digest, Record> = BTreeMap::new();
+        for key in self.keys()? {
+            let Some(record) = self.peek_record(&key) else { continue };
+            if keep.keys.contains(&key) {
+                // Inputs count: a part's manifest is an object that only the key's input names.
+                kept.extend(record.material.inputs.values().flatten().map(|input| input.digest));
+                record.outputs.values().for_each(|artifact| self.name_objects(artifact, &mut kept));
+            } else {
+                going.insert(key, record);
+            }
+        }
+        let mut garbage = Garbage::default();
+        let mut sizes = BTreeMap::new();
+        let folder = self.root().join("objects-v1");
+        for (name, meta) in walk(&folder)? {
+            let hex: String = name.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+            if hex.parse().is_ok_and(|digest| kept.contains(&digest)) {
+                continue;
+            }
+            if let Ok(digest) = hex.parse::<Digest>() {
+                sizes.insert(digest, meta.len());
+            }
+            garbage.objects += 1;
+            garbage.bytes += meta.len();
+            garbage.paths.push(folder.join(name));
+        }
+        let records: Vec<PathBuf> = going.keys().map(|key| self.record_path(key)).collect();
+        garbage.paths.splice(0..0, records);
+        for record in going.into_values() {
+            let mut named = BTreeSet::new();
+            record.outputs.values().for_each(|artifact| self.name_objects(artifact, &mut named));
+            let bytes = named.iter().filter_map(|digest| sizes.get(digest)).sum();
+            garbage.records.push(GarbageItem { record, bytes });
+        }
+        garbage.records.sort_by_key(|item| (std::cmp::Reverse(item.bytes), item.record.key));
+        for scratch in ["work-v1", "tmp-v1", "quarantine-v1"] {
+            self.name_scratch(scratch, &keep.keys, &mut garbage)?;
+        }
+        Ok(garbage)
+    }
+
+    /// Deletes the garbage: moved into a trash folder in one go (records first, so that a kill never
+    /// leaves one without its objects), then removed. Answers what went.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while a run or a worker uses the store; else what the system said.
+    pub fn collect(&self, keep: &Keep) -> Result<Garbage> {
+        let path = self.live_path();
+        let live = durable::lock_file(&path)?;
+        match live.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::InUse { path: self.root().to_owned() });
+            }
+            Err(TryLockError::Error(e)) => return Err(StoreError::io("lock", &path, e)),
+        }
+        let garbage = self.garbage(keep)?;
+        // A kill from here on leaves the trash among the scratch, where the next `gc` finds it.
+        let trash = durable::fresh(&self.tmp_dir());
+        fs::create_dir(&trash).map_err(|e| StoreError::io("create", &trash, e))?;
+        for (n, path) in garbage.paths.iter().enumerate() {
+            fs::rename(path, trash.join(n.to_string())).map_err(|e| StoreError::io("move", path, e))?;
+        }
+        fs::remove_dir_all(&trash).map_err(|e| StoreError::io("remove", &trash, e))?;
+        self.compact_export_notes()?;
+        Ok(garbage)
+    }
+
+    /// Every object that an artifact needs.
+    fn name_objects(&self, artifact: &Artifact, into: &mut BTreeSet<Digest>) {
+        into.insert(artifact.digest);
+        if artifact.form == Form::Tree {
+            let entries = self.entries(artifact).unwrap_or_default();
+            into.extend(entries.iter().map(|entry| entry.digest));
+        }
+    }
+
+    /// What lies in a folder of scratch. Checkpoints of a kept key, whose step did not end, stay.
+    fn name_scratch(&self, folder: &str, keep: &BTreeSet<Digest>, garbage: &mut Garbage) -> Result<()> {
+        let folder = self.root().join(folder);
+        let Ok(items) = fs::read_dir(&folder) else { return Ok(()) };
+        for item in items.flatten() {
+            let name = item.file_name();
+            let key: Option<Digest> = name.to_str().and_then(|name| name.parse().ok());
+            if key.is_some_and(|key| keep.contains(&key)) {
+                continue;
+            }
+            garbage.work_dirs += u64::from(key.is_some());
+            garbage.bytes += size_below(&item.path());
+            garbage.paths.push(item.path());
+        }
+        Ok(())
+    }
+}
+
+fn size_below(path: &Path) -> u64 {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => {
+            walk(path).map_or(0, |files| files.iter().map(|(_, meta)| meta.len()).sum())
+        }
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    }
+}

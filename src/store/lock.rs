@@ -1,0 +1,182 @@
+//! Locks: one worker for one key, across processes. They are the system's advisory locks, so they
+//! die with their process and nobody ever has to unlock by hand.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use igpt_contract::Digest;
+
+use super::{Live, Record, Result, Store, StoreError, durable};
+
+/// The right to work on a key, until it is dropped or its process dies. Whoever gets one must look
+/// the record up again: another process may have committed it in the meantime.
+#[derive(Debug)]
+pub struct KeyLock {
+    store: Store,
+    key: Digest,
+    file: File,
+    path: PathBuf,
+    _live: Live,
+}
+
+impl Store {
+    /// Waits for the right to work on a key.
+    ///
+    /// # Errors
+    /// Where the lock file cannot be opened or locked.
+    pub fn lock(&self, key: &Digest) -> Result<KeyLock> {
+        let path = self.lock_path(key);
+        loop {
+            let file = durable::lock_file(&path)?;
+            file.lock().map_err(|e| StoreError::io("lock", &path, e))?;
+            if let Some(lock) = self.claim(key, file, &path)? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// The right to work on a key, or `None` while another process (or thread) has it.
+    ///
+    /// # Errors
+    /// Where the lock file cannot be opened or locked.
+    pub fn try_lock(&self, key: &Digest) -> Result<Option<KeyLock>> {
+        let path = self.lock_path(key);
+        loop {
+            let file = durable::lock_file(&path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(e)) => return Err(StoreError::io("lock", &path, e)),
+            }
+            if let Some(lock) = self.claim(key, file, &path)? {
+                return Ok(Some(lock));
+            }
+        }
+    }
+
+    /// Who works on a key (`process 123 on host`), for display; `None` where nobody does.
+    pub fn holder(&self, key: &Digest) -> Option<String> {
+        let mut file = File::open(self.lock_path(key)).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                file.read_to_string(&mut text).ok()?;
+                Some(text.trim().to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// The folder for the scratch and checkpoints of a key, made where it is missing. It outlives a
+    /// crash and is deleted by the commit. Only the holder of the key's lock may write into it.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn work_dir(&self, key: &Digest) -> Result<PathBuf> {
+        let path = self.root().join("work-v1").join(key.to_string());
+        fs::create_dir_all(&path).map_err(|e| StoreError::io("create", &path, e))?;
+        Ok(path)
+    }
+
+    /// Clears the place of a work folder at once: a command that outlived its killed
+    /// orchestrator may still write there, and must neither hold us up nor be seen by us.
+    ///
+    /// # Errors
+    /// Where it cannot be moved away.
+    pub fn discard(&self, path: &Path) -> Result<()> {
+        let trash = durable::fresh(&self.tmp_dir());
+        match fs::rename(path, &trash) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(StoreError::io("move", path, e)),
+            Ok(()) => {
+                // What stays behind here is scratch: `gc` finds it.
+                let _ = fs::remove_dir_all(&trash);
+                Ok(())
+            }
+        }
+    }
+
+    /// Deletes the work folders of steps whose result is recorded: what a process that was killed
+    /// between its commit and its clean-up left. Folders that somebody works in stay, and so do those
+    /// of unfinished steps, with their checkpoints.
+    ///
+    /// # Errors
+    /// Where a lock file cannot be locked, or a folder not be moved.
+    pub fn sweep_work_dirs(&self) -> Result<()> {
+        let folder = self.root().join("work-v1");
+        let Ok(items) = fs::read_dir(&folder) else { return Ok(()) };
+        for item in items.flatten() {
+            let Some(key) = item.file_name().to_str().and_then(|name| name.parse::<Digest>().ok()) else {
+                continue;
+            };
+            if self.record(&key).is_some()
+                && let Some(_lock) = self.try_lock(&key)?
+            {
+                self.discard(&item.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lock_path(&self, key: &Digest) -> PathBuf {
+        self.root().join("locks-v1").join(key.to_string())
+    }
+
+    /// Makes a lock of a locked file, unless the file was unlinked while we waited for it.
+    fn claim(&self, key: &Digest, mut file: File, path: &Path) -> Result<Option<KeyLock>> {
+        let failed = |e| StoreError::io("lock", path, e);
+        let ours = file.metadata().map_err(failed)?.ino();
+        if fs::metadata(path).map_or(true, |there| there.ino() != ours) {
+            return Ok(None);
+        }
+        // For people who wonder who holds it; nothing reads it back.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "process {} on {}", std::process::id(), host()));
+        let live = self.live()?;
+        let (store, path) = (self.clone(), path.to_owned());
+        Ok(Some(KeyLock { store, key: *key, file, path, _live: live }))
+    }
+}
+
+impl KeyLock {
+    /// The key that is locked.
+    pub fn key(&self) -> &Digest {
+        &self.key
+    }
+
+    /// Commits the step's result: checks that every output is in the store, writes the record
+    /// durably, deletes the work folder and gives the key free. This is the only way to a record.
+    ///
+    /// # Errors
+    /// [`StoreError::NotCommitted`] where the record is of another key or lacks an output; else
+    /// what the system said. Nothing is recorded then, and the work folder stays.
+    pub fn commit(self, record: &Record) -> Result<()> {
+        if record.key != self.key {
+            let what = format!("the lock is of {}", self.key.short());
+            return Err(StoreError::NotCommitted { key: record.key, what });
+        }
+        self.store.write_record(record)?;
+        // What stays behind here is scratch: the next run sweeps it up.
+        let _ = fs::remove_dir_all(self.store.root().join("work-v1").join(self.key.to_string()));
+        Ok(())
+    }
+}
+
+impl Drop for KeyLock {
+    fn drop(&mut self) {
+        // Unlinked while still locked: whoever waits for this file sees that it is gone, and takes
+        // the next one.
+        let _ = fs::remove_file(&self.path);
+        let _ = self.file.unlock();
+    }
+}
+
+/// The machine's name.
+pub fn host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname");
+    name.map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}

@@ -1,0 +1,171 @@
+//! What is kept: artifacts by content, records by key. Files are the truth; the index is a help.
+//!
+//! ```text
+//! artifacts/
+//!   objects-v1/ab/cdef…        a file's bytes, or a tree's manifest, under its BLAKE3 digest; read-only
+//!   records-v1/ab/<key>.json   key -> outputs, material, metrics, cost
+//!   runs-v1/<run id>/          events, run.json and logs (written by the engine)
+//!   work-v1/<key>/             scratch and checkpoints of unfinished steps
+//!   locks-v1/<key>             the advisory lock of a step that somebody is working on
+//!   locks-v1/live              held shared by everybody who uses the store, exclusively by `gc`
+//!   tmp-v1/                    files on their way into place
+//!   quarantine-v1/             what was found damaged, for the user to look at
+//!   exports-v1.jsonl           which paths outside were written, and with what
+//!   index.sled, index.snapshot the stat cache; may be deleted at any moment
+//! ```
+//!
+//! The order of a commit is: objects' bytes synced, objects renamed into place; then the record,
+//! written aside, renamed and synced (a step of less than half a second does not wait for that). A
+//! kill at any point leaves either a whole record with all of its objects, or none. Only
+//! [`KeyLock::commit`] writes records.
+//!
+//! Of a power cut: an object's bytes are on disk before its name is, so an object is never torn. A
+//! record's sync, the last of a commit, takes the names made before it along on file systems with
+//! an ordered journal (ext4, XFS, btrfs); that is why no folder is synced. Where that does not hold,
+//! a record may be torn or lack an object. Both are noticed and are misses: the step runs again.
+
+mod artifact;
+mod durable;
+mod error;
+mod export;
+mod files;
+mod gc;
+mod index;
+mod lock;
+mod objects;
+mod record;
+mod runs;
+mod verify;
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use igpt_contract::Digest;
+
+pub use artifact::{Artifact, Entry, Form};
+pub use error::StoreError;
+pub use export::Exported;
+pub use files::Files;
+pub use gc::{Garbage, GarbageItem, Keep};
+pub use lock::{KeyLock, host};
+pub use record::{Cost, Record};
+pub use runs::{RunFolder, RunRecord, StepRecord};
+pub use verify::{Damage, Verification};
+
+/// What the store answers.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// A store on disk. Cloning is cheap; every clone is the same store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: Arc<Path>,
+}
+
+/// Says that a run is using the store: `gc` waits for no one, it refuses. Dies with its process.
+#[derive(Debug)]
+pub struct Live {
+    _file: File,
+}
+
+impl Store {
+    /// Opens the store at a folder, making what is missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] where the folder cannot be made or written.
+    pub fn open(root: &Path) -> Result<Self> {
+        let unusable = |source| StoreError::Unusable { path: root.to_owned(), source };
+        let root = std::path::absolute(root).map_err(unusable)?;
+        for folder in ["objects-v1", "records-v1", "runs-v1", "work-v1", "locks-v1", "tmp-v1"] {
+            let folder = root.join(folder);
+            if !folder.is_dir() {
+                fs::create_dir_all(folder).map_err(unusable)?;
+            }
+        }
+        // Links into the store are absolute and must mean the same from every folder.
+        let root = root.canonicalize().map_err(unusable)?;
+        Ok(Self { root: root.into() })
+    }
+
+    /// Opens a store that is there, for verbs that only read.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] where the folder is not a store; else as [`Self::open`].
+    pub fn open_existing(root: &Path) -> Result<Self> {
+        if root.join("records-v1").is_dir() {
+            Self::open(root)
+        } else {
+            Err(StoreError::Absent { path: root.to_owned() })
+        }
+    }
+
+    /// The store's folder, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the folders of runs are.
+    pub fn runs_dir(&self) -> PathBuf {
+        self.root.join("runs-v1")
+    }
+
+    /// Says that the store is in use until the answer is dropped, so that nothing is collected
+    /// under a run's feet. Any number of processes may hold it.
+    ///
+    /// # Errors
+    /// Where the lock file cannot be opened, or while `gc` is deleting (it is quick: try again).
+    pub fn live(&self) -> Result<Live> {
+        let path = self.live_path();
+        let file = durable::lock_file(&path)?;
+        file.lock_shared().map_err(|e| StoreError::io("lock", &path, e))?;
+        Ok(Live { _file: file })
+    }
+
+    fn live_path(&self) -> PathBuf {
+        self.root.join("locks-v1/live")
+    }
+
+    fn object_path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.to_string();
+        self.spread("objects-v1", &hex[..2], &[&hex[2..]])
+    }
+
+    fn record_path(&self, key: &Digest) -> PathBuf {
+        let hex = key.to_string();
+        self.spread("records-v1", &hex[..2], &[&hex, ".json"])
+    }
+
+    /// `<root>/<folder>/<first two digits>/<name>`, in one allocation: this is made for every
+    /// look-up of a run.
+    fn spread(&self, folder: &str, digits: &str, name: &[&str]) -> PathBuf {
+        let mut path = OsString::with_capacity(self.root.as_os_str().len() + 96);
+        path.push(self.root.as_os_str());
+        for part in ["/", folder, "/", digits, "/"].iter().chain(name) {
+            path.push(part);
+        }
+        path.into()
+    }
+
+    fn tmp_dir(&self) -> PathBuf {
+        self.root.join("tmp-v1")
+    }
+
+    /// Moves something damaged out of the way, where the user can look at it.
+    fn quarantine(&self, path: &Path) -> Result<PathBuf> {
+        let folder = self.root.join("quarantine-v1");
+        fs::create_dir_all(&folder).map_err(|e| StoreError::io("create", &folder, e))?;
+        let parts: Vec<_> = path
+            .strip_prefix(&*self.root)
+            .unwrap_or(path)
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy().into_owned())
+            .collect();
+        let to = folder.join(parts.join("-"));
+        fs::rename(path, &to).map_err(|e| StoreError::io("move", path, e))?;
+        Ok(to)
+    }
+}
+
+#[cfg(test)]
+mod tests;

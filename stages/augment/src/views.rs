@@ -1,0 +1,85 @@
+//! The views of an image: which windows are taken, and what becomes of them.
+
+use fast_image_resize::Resizer;
+use igpt_contract::{StageError, stream};
+use igpt_dataset::{ImageRow, RowKey, Split, decode};
+use image::RgbImage;
+use rand::RngExt as _;
+use rayon::prelude::*;
+
+use crate::resize::{ResizeError, Window, fit_shorter_side, resize_and_crop, resize_square};
+use crate::{Crop, Params};
+
+/// How views are made.
+#[derive(Debug, Clone, Copy)]
+pub struct Recipe<'p> {
+    /// What the user asked for.
+    pub params: &'p Params,
+    /// The step's seed. Each view draws from a stream of its own, so that neither the order of the
+    /// images nor the number of views nor of threads changes any view.
+    pub seed: u64,
+}
+
+impl Recipe<'_> {
+    /// How many views the recipe makes of an image.
+    fn views(&self, split: Split) -> u16 {
+        if self.is_random(split) { self.params.views } else { 1 }
+    }
+
+    fn is_random(&self, split: Split) -> bool {
+        self.params.crop == Crop::Random && split == Split::Train
+    }
+
+    /// The window of a view of an image of `width` by `height`.
+    fn window(&self, key: RowKey, width: u32, height: u32) -> Window {
+        let Params { resize_to, resize_range: [low, high], crop_size: size, .. } = *self.params;
+        if !self.is_random(key.split) {
+            return Window::centre(width, height, resize_to, size);
+        }
+        let mut random = stream(self.seed, &format!("view {} of {}", key.view, key.id));
+        let short = random.random_range(low..=high);
+        let (width, height) = fit_shorter_side(width, height, short);
+        let top = random.random_range(0..=height - size);
+        let left = random.random_range(0..=width - size);
+        Window { short, top, left, size }
+    }
+
+    /// One view of an image.
+    fn view(&self, resizer: &mut Resizer, image: &RgbImage, key: RowKey) -> Result<RgbImage, ResizeError> {
+        let Params { side, crop, filter, down_filter, .. } = *self.params;
+        if crop == Crop::None {
+            return resize_square(resizer, image, side, down_filter);
+        }
+        let window = self.window(key, image.width(), image.height());
+        let cropped = resize_and_crop(resizer, image, window, filter)?;
+        resize_square(resizer, &cropped, side, down_filter)
+    }
+}
+
+/// The views of each image of a batch, in order.
+pub(crate) fn views(recipe: &Recipe<'_>, batch: &[ImageRow]) -> Vec<Result<Vec<ImageRow>, StageError>> {
+    batch.par_iter().map_init(Resizer::new, |resizer, row| views_of(recipe, resizer, row)).collect()
+}
+
+fn views_of(recipe: &Recipe<'_>, resizer: &mut Resizer, row: &ImageRow) -> Result<Vec<ImageRow>, StageError> {
+    let name = format!("{} image {}", row.split, row.id);
+    if row.view > 0 {
+        let what = format!("expected images that are not augmented yet, found view {} of {name}", row.view);
+        return Err(StageError::new(what).hint("wire the images from before the first `augment` step"));
+    }
+    if recipe.params.crop == Crop::None && row.height != row.width {
+        let what = format!("expected square images, found {}x{} pixels in {name}", row.height, row.width);
+        return Err(StageError::new(what).hint("set `crop: centre` or `crop: random`"));
+    }
+    let image = decode(row).map_err(|error| StageError::caused(format!("{name} is unreadable"), error))?;
+    (0..recipe.views(row.split))
+        .map(|view| {
+            let key = RowKey { view, ..row.key() };
+            let image = recipe
+                .view(resizer, &image, key)
+                .map_err(|error| StageError::caused(format!("{name} cannot be resized"), error))?;
+            ImageRow::new(key, &image)
+                .map_err(|error| StageError::caused(format!("{name} cannot be stored"), error))
+        })
+        .collect()
+}

@@ -1,0 +1,39 @@
+//! The contract between the orchestrator and its stages.
+//!
+//! Purpose: the one crate that both sides know, so that neither knows the other.
+//!
+//! ```text
+//! igpt-flow ──> stage crates ──> stages/shared/* ──> igpt-contract
+//!     └────────────────────────────────────────────────^
+//! ```
+//!
+//! It must stay light (no tensors, no tables, no network) and must not depend on any other crate
+//! of the workspace: the inner test loop compiles it and nothing heavier.
+
+mod context;
+mod digest;
+mod error;
+pub mod float;
+mod instructions;
+mod io;
+mod kind;
+mod metrics;
+mod port;
+mod rng;
+mod stage;
+mod validation;
+
+pub use context::{Signal, StageContext};
+pub use digest::{Digest, ParseDigestError, hash_file};
+pub use error::StageError;
+pub use instructions::instruction_set;
+pub use io::{LabelledInput, Labels, StageIo};
+pub use kind::{
+    AnyFile, Checkpoints, Choice, FeatureLayer, FeatureLayers, Figure, ImageSet, Kind, KindInfo, Metrics,
+    Model, Palette, Predictions, Table, Tokens, kind_info, kinds,
+};
+pub use metrics::{Curve, MetricValues};
+pub use port::{Arity, In, InputPort, Many, Opt, Out, OutputPort};
+pub use rng::{Stream, stream};
+pub use stage::{DynStage, ParamError, Resources, Stage, StageSpec};
+pub use validation::{Validation, validation_split};

@@ -1,0 +1,153 @@
+//! A stage kind, and its erased twin that the engine holds.
+
+use schemars::{JsonSchema, Schema};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::context::StageContext;
+use crate::error::StageError;
+use crate::io::StageIo;
+use crate::port::{InputPort, OutputPort};
+
+/// A reusable implementation of one kind of work. A *step* is a use of a stage in a pipeline.
+pub trait Stage: Send + Sync + 'static {
+    /// Parameters: `#[serde(deny_unknown_fields)]`, a default for each that has one, units and the
+    /// source of each number in the docs (they are shown to users by `igpt-flow stages KIND`).
+    type Params: Serialize + DeserializeOwned + JsonSchema;
+
+    /// What the stage is and needs. The same at every call.
+    fn spec(&self) -> StageSpec;
+
+    /// Refuses parameter values that are of the right type but make no sense together.
+    ///
+    /// # Errors
+    /// The parameter, what was expected and what was found.
+    fn check(&self, params: &Self::Params) -> Result<(), ParamError> {
+        let _ = params;
+        Ok(())
+    }
+
+    /// Does the work: reads the inputs, fills every output folder. The same inputs, parameters and
+    /// seed make the same bytes, whatever the thread count.
+    ///
+    /// # Errors
+    /// See [`StageError`].
+    fn run(&self, params: &Self::Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError>;
+}
+
+/// A parameter that is not what its stage takes.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{what}")]
+pub struct ParamError {
+    /// The dotted path of the parameter, empty where no single one is to blame.
+    pub path: String,
+    /// What was expected and what was found.
+    pub what: String,
+}
+
+impl ParamError {
+    /// An error at a parameter.
+    pub fn at(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { path: path.into(), what: what.into() }
+    }
+}
+
+/// What a step may take of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Resources {
+    /// Processor slots; 0 means all of the run's.
+    pub cpus: u32,
+    /// Memory in MiB; 0 means not worth counting.
+    pub memory_mib: u64,
+    /// GPU slots.
+    pub gpus: u32,
+}
+
+/// What the planner and the engine know of a stage.
+#[derive(Debug, Clone)]
+pub struct StageSpec {
+    /// The name in YAML (`uses: pretrain`).
+    pub name: &'static str,
+    /// One sentence for the reader of `igpt-flow stages`.
+    pub summary: &'static str,
+    /// Raised by hand whenever the same inputs and parameters make other bytes.
+    pub version: u32,
+    /// Input ports, in the order of the documentation.
+    pub inputs: Vec<InputPort>,
+    /// Output ports, in the order of the documentation.
+    pub outputs: Vec<OutputPort>,
+    /// Whether the stage draws randomness: only then does the seed enter its keys.
+    pub seeded: bool,
+    /// Whether its numbers depend on the device: only then does the numerics class enter its keys.
+    pub device_dependent: bool,
+    /// Whether each step gets a fresh process (training does).
+    pub isolated: bool,
+    /// Top-level parameters that only steer execution and never enter a key.
+    pub unkeyed: &'static [&'static str],
+    /// What a step takes of the machine unless the pipeline says otherwise.
+    pub resources: Resources,
+}
+
+/// The erased twin of [`Stage`], which the registry holds.
+pub trait DynStage: Send + Sync + 'static {
+    /// See [`Stage::spec`].
+    fn spec(&self) -> StageSpec;
+
+    /// The JSON Schema of the parameters, docs included.
+    fn params_schema(&self) -> Schema;
+
+    /// The parameters with every default filled in.
+    ///
+    /// # Errors
+    /// Where the value is not what the stage takes.
+    fn complete(&self, params: &Value) -> Result<Value, ParamError>;
+
+    /// See [`Stage::run`]; `params` as [`Self::complete`] returned them.
+    ///
+    /// # Errors
+    /// See [`StageError`].
+    fn run(&self, params: &Value, io: &StageIo, cx: &StageContext) -> Result<(), StageError>;
+}
+
+impl<S: Stage> DynStage for S {
+    fn spec(&self) -> StageSpec {
+        Stage::spec(self)
+    }
+
+    fn params_schema(&self) -> Schema {
+        schemars::schema_for!(S::Params)
+    }
+
+    fn complete(&self, params: &Value) -> Result<Value, ParamError> {
+        let params = parse::<S>(params)?;
+        self.check(&params)?;
+        serde_json::to_value(&params).map_err(|e| ParamError::at("", e.to_string()))
+    }
+
+    fn run(&self, params: &Value, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let params =
+            parse::<S>(params).map_err(|e| StageError::new(format!("parameter `{}`: {}", e.path, e.what)))?;
+        Stage::run(self, &params, io, cx)
+    }
+}
+
+/// Deserializes parameters; the path of a failure is found by trying each member alone.
+fn parse<S: Stage>(params: &Value) -> Result<S::Params, ParamError> {
+    let error = match serde_json::from_value::<S::Params>(params.clone()) {
+        Ok(params) => return Ok(params),
+        Err(error) => error.to_string(),
+    };
+    // serde names no path; the member whose removal changes the message is the one to blame.
+    let path = params.as_object().and_then(|object| {
+        object.keys().find(|key| {
+            let mut rest = object.clone();
+            rest.remove(*key);
+            match serde_json::from_value::<S::Params>(Value::Object(rest)) {
+                Ok(_) => true,
+                Err(other) => other.to_string() != error,
+            }
+        })
+    });
+    Err(ParamError::at(path.cloned().unwrap_or_default(), error))
+}

@@ -1,0 +1,167 @@
+//! CIFAR-10 and CIFAR-100 (Krizhevsky, 2009), binary version: label bytes, then 32x32 pixels as
+//! planes of red, green and blue.
+//!
+//! Format and archives: <https://www.cs.toronto.edu/~kriz/cifar.html>; the checksums are those of
+//! the official archives' files.
+
+use std::path::Path;
+
+use igpt_contract::{StageContext, StageError};
+use igpt_dataset::{Encoding, ImageRow, ImageSetInfo, ImageSetWriter, Split};
+
+use crate::members::{Members, Official, OfficialFile};
+use crate::params::{Labels, Params};
+
+const SIDE: u16 = 32;
+const PLANE: usize = 32 * 32;
+/// Label and pixels of a record of CIFAR-10.
+const RECORD10: usize = 1 + 3 * PLANE;
+/// Both labels and pixels of a record of CIFAR-100.
+const RECORD100: usize = 2 + 3 * PLANE;
+
+const URL: &str = "https://www.cs.toronto.edu/~kriz/";
+
+const fn batch(name: &'static str, md5: &'static str) -> OfficialFile {
+    OfficialFile { name, size: 30_730_000, md5 }
+}
+
+const fn names(name: &'static str) -> OfficialFile {
+    OfficialFile { name, size: 0, md5: "" }
+}
+
+pub(crate) static CIFAR10: Official = Official {
+    name: "CIFAR-10",
+    url: URL,
+    file: "cifar-10-binary.tar.gz",
+    files: &[
+        names("batches.meta.txt"),
+        batch("data_batch_1.bin", "5dd7e06a14cb22eb9f671a540d1b7c25"),
+        batch("data_batch_2.bin", "5ea93a67294ea407fff1d09f752e9692"),
+        batch("data_batch_3.bin", "942cd6a4bcdd0dd3c604fbe906cb4421"),
+        batch("data_batch_4.bin", "ae636b3ba5c66a11e91e8cb52e771fcb"),
+        batch("data_batch_5.bin", "53f37980c15c3d472c316c40844f3f0d"),
+        batch("test_batch.bin", "803d5f7f4d78ea53de84dbe85f74fb6d"),
+    ],
+    total: 1 << 28,
+};
+
+pub(crate) static CIFAR100: Official = Official {
+    name: "CIFAR-100",
+    url: URL,
+    file: "cifar-100-binary.tar.gz",
+    files: &[
+        names("coarse_label_names.txt"),
+        names("fine_label_names.txt"),
+        OfficialFile { name: "train.bin", size: 153_700_000, md5: "6172c7755cfe09b2fe270c85cebc1b15" },
+        OfficialFile { name: "test.bin", size: 30_740_000, md5: "4499cfba6c016c1be1438163640a0898" },
+    ],
+    total: 1 << 28,
+};
+
+/// Writes the images of CIFAR-10.
+pub(crate) fn ten(
+    members: &mut Members,
+    params: &Params,
+    out: &Path,
+    cx: &StageContext,
+) -> Result<(), StageError> {
+    let classes = members.names("batches.meta.txt", 10)?;
+    let mut train = Vec::new();
+    for file in CIFAR10.files.iter().filter(|file| file.name.starts_with("data_batch")) {
+        train.push(members.records(file.name, RECORD10)?);
+    }
+    let test = members.records("test_batch.bin", RECORD10)?;
+    let info = ImageSetInfo { name: "cifar10".to_owned(), classes };
+    let format = Format { record: RECORD10, label: 0 };
+    write(&info, format, [&train, &[test]], members.path(), params, out, cx)
+}
+
+/// Writes the images of CIFAR-100, with the labels that are asked for.
+pub(crate) fn hundred(
+    members: &mut Members,
+    params: &Params,
+    out: &Path,
+    cx: &StageContext,
+) -> Result<(), StageError> {
+    let (file, n, label, name) = match params.labels.unwrap_or_default() {
+        Labels::Coarse => ("coarse_label_names.txt", 20, 0, "cifar100-coarse"),
+        Labels::Fine => ("fine_label_names.txt", 100, 1, "cifar100"),
+    };
+    let classes = members.names(file, n)?;
+    let train = members.records("train.bin", RECORD100)?;
+    let test = members.records("test.bin", RECORD100)?;
+    let info = ImageSetInfo { name: name.to_owned(), classes };
+    write(&info, Format { record: RECORD100, label }, [&[train], &[test]], members.path(), params, out, cx)
+}
+
+/// How a record is laid out.
+#[derive(Clone, Copy)]
+struct Format {
+    /// Bytes of a record; the pixels are its last.
+    record: usize,
+    /// Which byte is the label.
+    label: usize,
+}
+
+/// Writes the records of both splits. An image's id is its place in the official order, the test
+/// images after the training images, also where only the first of each are kept.
+fn write(
+    info: &ImageSetInfo,
+    format: Format,
+    splits: [&[Vec<u8>]; 2],
+    archive: &Path,
+    params: &Params,
+    out: &Path,
+    cx: &StageContext,
+) -> Result<(), StageError> {
+    let mut writer = ImageSetWriter::create(out, info)?;
+    let counts = splits.map(|files| files.iter().map(|file| file.len() / format.record).sum::<usize>());
+    let limit = |n: usize, limit: Option<u64>| limit.map_or(n, |limit| n.min(limit as usize));
+    let limits = [limit(counts[0], params.train), limit(counts[1], params.test)];
+    let mut done = 0;
+    for (s, split) in [Split::Train, Split::Test].into_iter().enumerate() {
+        let records = splits[s].iter().flat_map(|file| file.chunks_exact(format.record));
+        for (i, record) in records.take(limits[s]).enumerate() {
+            let id = (s * counts[0] + i) as u64;
+            let label = record[format.label];
+            if usize::from(label) >= info.classes.len() {
+                return Err(StageError::new(format!(
+                    "`{}`: {split} image {i} has the label {label}, expected one below {}",
+                    archive.display(),
+                    info.classes.len()
+                )));
+            }
+            let pixels = interleave(&record[format.record - 3 * PLANE..]);
+            let (label, encoding) = (i32::from(label), Encoding::Rgb);
+            writer.append(ImageRow {
+                id,
+                split,
+                label,
+                view: 0,
+                height: SIDE,
+                width: SIDE,
+                encoding,
+                pixels,
+            })?;
+            done += 1;
+            if done % 4096 == 0 {
+                cx.check()?;
+                cx.progress(done, (limits[0] + limits[1]) as u64, "images");
+            }
+        }
+    }
+    writer.finish()?;
+    cx.progress(done, done, "images");
+    Ok(())
+}
+
+/// Planes of red, green and blue as one pixel after another.
+fn interleave(planes: &[u8]) -> Vec<u8> {
+    let (red, rest) = planes.split_at(PLANE);
+    let (green, blue) = rest.split_at(PLANE);
+    let mut pixels = Vec::with_capacity(3 * PLANE);
+    for ((r, g), b) in red.iter().zip(green).zip(blue) {
+        pixels.extend([*r, *g, *b]);
+    }
+    pixels
+}

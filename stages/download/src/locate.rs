@@ -1,0 +1,82 @@
+//! Finds an official archive: on this machine, at a mirror, or at its official address.
+
+use std::path::{Path, PathBuf};
+
+use igpt_contract::{StageContext, StageError};
+
+use crate::MIRROR;
+use crate::fetch;
+use crate::members::{Local, Official};
+
+/// The archive as a file on this machine: the user's own, the mirror's, or a downloaded one.
+///
+/// # Errors
+/// If it cannot be had.
+pub(crate) fn archive<'a>(
+    official: &'static Official,
+    own: Option<&Path>,
+    mirror: Option<&str>,
+    cx: &'a StageContext,
+) -> Result<Local<'a>, StageError> {
+    let local = |path, subset, downloaded| Local { official, path, subset, downloaded, cx };
+    if let Some(path) = own {
+        return Ok(local(archive_in(path)?, true, false));
+    }
+    let is_url = |text: &str| text.starts_with("http://") || text.starts_with("https://");
+    match mirror {
+        Some(folder) if !is_url(folder) => {
+            let path = Path::new(folder).join(official.file);
+            if path.is_file() {
+                return Ok(local(path, false, false));
+            }
+            Err(StageError::new(format!(
+                "expected the archive of {} at `{}`, as `{MIRROR}` says, found no such file",
+                official.name,
+                path.display()
+            )))
+        }
+        _ if cx.is_offline() => Err(StageError::new(format!(
+            "the archive `{}` of {} is needed, and the network must not be used",
+            official.file, official.name
+        ))
+        .hint(format!(
+            "wire a local copy as the input `archive`, or set `{MIRROR}` to the folder that holds it"
+        ))),
+        _ => {
+            let prefix = mirror.unwrap_or(official.url);
+            let url = format!("{}/{}", prefix.trim_end_matches('/'), official.file);
+            let path = fetch::fetch(&url, cx.checkpoint_dir(), official.file, official.total, cx)?;
+            Ok(local(path, false, true))
+        }
+    }
+}
+
+/// The archive itself, or the only one in a folder (what a `command` step made, say).
+pub(crate) fn archive_in(path: &Path) -> Result<PathBuf, StageError> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let mut archives = archives_of(path)?;
+    match (archives.pop(), archives.pop()) {
+        (Some(archive), None) => Ok(archive),
+        (found, _) => Err(StageError::new(format!(
+            "expected one archive (`.tar`, `.tar.gz`, `.tgz`) in the folder `{}`, found {}",
+            path.display(),
+            if found.is_none() { "none" } else { "several" }
+        ))),
+    }
+}
+
+/// The archives that lie in a folder, sorted.
+pub(crate) fn archives_of(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
+    let mut archives = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        if path.is_file() && [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end)) {
+            archives.push(path);
+        }
+    }
+    archives.sort();
+    Ok(archives)
+}

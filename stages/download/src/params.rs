@@ -1,0 +1,160 @@
+//! The stage's parameters, and which of them belong to which source.
+
+use igpt_contract::ParamError;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where images come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// CIFAR-10: 50,000 + 10,000 images of 32x32 in 10 classes.
+    Cifar10,
+    /// CIFAR-100: 50,000 + 10,000 images of 32x32 in 100 fine or 20 coarse classes.
+    Cifar100,
+    /// STL-10: 5,000 + 8,000 labelled images of 96x96 in 10 classes; its unlabelled part is left
+    /// out, as in the paper.
+    Stl10,
+    /// JPEG and PNG files of the input `archive`, a folder or a tar (gzip or not), laid out as
+    /// `train|val|test/CLASS/FILE`, `CLASS/FILE` (all for training) or `FILE` (without labels).
+    Folder,
+    /// Drawn shapes in 10 classes; nothing is downloaded.
+    Shapes,
+}
+
+impl Source {
+    /// The name in pipelines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
+            Self::Stl10 => "stl10",
+            Self::Folder => "folder",
+            Self::Shapes => "shapes",
+        }
+    }
+}
+
+/// Which of CIFAR-100's two labels to keep.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Labels {
+    /// The 100 classes.
+    #[default]
+    Fine,
+    /// The 20 superclasses.
+    Coarse,
+}
+
+/// Parameters of `download`. Where an archive comes from (a mirror, a local copy) is no parameter:
+/// it is the input `archive`, or the environment's `IGPT_FLOW_MIRROR`, a URL prefix or a folder
+/// that holds the archive under its official file name.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Where the images come from.
+    pub source: Source,
+    /// Training images. Of `shapes` so many are drawn (default 5000). Of the others only so many
+    /// are kept (default all): the first in the official order; of a `folder` the first of each
+    /// class in turn.
+    #[serde(default)]
+    pub train: Option<u64>,
+    /// Test images, as for `train` (`shapes`: default 1000).
+    #[serde(default)]
+    pub test: Option<u64>,
+    /// `cifar100` only: `fine` (100 classes, the default) or `coarse` (20).
+    #[serde(default)]
+    pub labels: Option<Labels>,
+    /// `folder` only: leave out files that cannot be decoded, instead of failing (default false).
+    #[serde(default)]
+    pub skip_broken: Option<bool>,
+    /// `folder` only: the set's name in tables (default `folder`).
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `shapes` only: pixels a side, from 8 to 64 (default 32).
+    #[serde(default)]
+    pub size: Option<u32>,
+    /// `shapes` only: how many of the 10 classes, from 2 (default 10).
+    #[serde(default)]
+    pub classes: Option<usize>,
+    /// `shapes` only: the seed of the drawing (default 0), apart from the pipeline's, so that
+    /// several seeds of an experiment share one data set.
+    #[serde(default)]
+    pub seed: Option<u64>,
+}
+
+impl Params {
+    /// Every image of a source, with every parameter at its default.
+    pub fn of(source: Source) -> Self {
+        Self {
+            source,
+            train: None,
+            test: None,
+            labels: None,
+            skip_broken: None,
+            name: None,
+            size: None,
+            classes: None,
+            seed: None,
+        }
+    }
+
+    /// Refuses parameters of another source and values out of range.
+    ///
+    /// # Errors
+    /// The first parameter that does not belong.
+    pub fn check(&self) -> Result<(), ParamError> {
+        let owned = [
+            ("labels", self.labels.is_some(), Source::Cifar100),
+            ("skip_broken", self.skip_broken.is_some(), Source::Folder),
+            ("name", self.name.is_some(), Source::Folder),
+            ("size", self.size.is_some(), Source::Shapes),
+            ("classes", self.classes.is_some(), Source::Shapes),
+            ("seed", self.seed.is_some(), Source::Shapes),
+        ];
+        for (name, given, owner) in owned {
+            if given && self.source != owner {
+                let (owner, source) = (owner.as_str(), self.source.as_str());
+                let what = format!("`{name}` belongs to the source `{owner}`, found the source `{source}`");
+                return Err(ParamError::at(name, what));
+            }
+        }
+        if let Some(size) = self.size.filter(|size| !(8..=64).contains(size)) {
+            return Err(ParamError::at("size", format!("expected 8 to 64 pixels a side, found {size}")));
+        }
+        if let Some(classes) = self.classes.filter(|classes| !(2..=10).contains(classes)) {
+            return Err(ParamError::at("classes", format!("expected 2 to 10 classes, found {classes}")));
+        }
+        if self.train == Some(0) {
+            return Err(ParamError::at("train", "expected at least 1 training image, found 0"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(yaml: &str) -> Result<(), String> {
+        let params: Params = serde_json::from_str(yaml).map_err(|error| error.to_string())?;
+        params.check().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_parameter_of_another_source_is_refused() {
+        assert_eq!(check(r#"{"source": "cifar100", "labels": "coarse"}"#), Ok(()));
+        let error = check(r#"{"source": "cifar10", "labels": "coarse"}"#).unwrap_err();
+        assert_eq!(error, "`labels` belongs to the source `cifar100`, found the source `cifar10`");
+        assert!(check(r#"{"source": "stl10", "size": 32}"#).unwrap_err().contains("`shapes`"));
+    }
+
+    #[test]
+    fn unknown_parameters_and_values_out_of_range_are_refused() {
+        assert!(check(r#"{"source": "cifar11"}"#).unwrap_err().contains("cifar11"));
+        assert!(check(r#"{"source": "cifar10", "limit": 3}"#).unwrap_err().contains("limit"));
+        assert!(check(r#"{"source": "shapes", "size": 65}"#).unwrap_err().contains("8 to 64"));
+        assert!(check(r#"{"source": "shapes", "classes": 1}"#).unwrap_err().contains("2 to 10"));
+        assert!(check(r#"{"source": "shapes", "train": 0}"#).unwrap_err().contains("at least 1"));
+    }
+}

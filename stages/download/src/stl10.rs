@@ -1,0 +1,93 @@
+//! STL-10 (Coates, Ng and Lee, 2011), binary version: 96x96 pixels as planes of red, green and
+//! blue, each in column-major order; labels from 1 in files of their own.
+//!
+//! Format and archive: <https://cs.stanford.edu/~acoates/stl10/>; the checksums are those of the
+//! official archive's files, as torchvision has them (`torchvision/datasets/stl10.py`).
+
+use std::path::Path;
+
+use igpt_contract::{StageContext, StageError};
+use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split};
+use image::{Rgb, RgbImage};
+
+use crate::members::{Members, Official, OfficialFile};
+use crate::params::Params;
+
+const SIDE: usize = 96;
+const PLANE: usize = SIDE * SIDE;
+
+pub(crate) static STL10: Official = Official {
+    name: "STL-10",
+    url: "http://ai.stanford.edu/~acoates/stl10/",
+    file: "stl10_binary.tar.gz",
+    files: &[
+        OfficialFile { name: "class_names.txt", size: 0, md5: "" },
+        OfficialFile { name: "train_X.bin", size: 138_240_000, md5: "918c2871b30a85fa023e0c44e0bee87f" },
+        OfficialFile { name: "train_y.bin", size: 5_000, md5: "5a34089d4802c674881badbb80307741" },
+        OfficialFile { name: "test_X.bin", size: 221_184_000, md5: "7f263ba9f9e0b06b93213547f721ac82" },
+        OfficialFile { name: "test_y.bin", size: 8_000, md5: "36f9794fa4beb8a2c72628de14fa638e" },
+    ],
+    // The 100,000 unlabelled images, which are passed over, take 2.8 GB of it.
+    total: 1 << 32,
+};
+
+/// Writes the labelled images. An image's id is its place in the official order, the test images
+/// after the training images.
+pub(crate) fn ingest(
+    members: &mut Members,
+    params: &Params,
+    out: &Path,
+    cx: &StageContext,
+) -> Result<(), StageError> {
+    let classes = members.names("class_names.txt", 10)?;
+    let mut writer = ImageSetWriter::create(out, &ImageSetInfo { name: "stl10".to_owned(), classes })?;
+    let mut done = 0;
+    let mut first_id = 0;
+    let splits = [
+        (Split::Train, "train_X.bin", "train_y.bin", params.train),
+        (Split::Test, "test_X.bin", "test_y.bin", params.test),
+    ];
+    for (split, images, labels, limit) in splits {
+        let images = members.records(images, 3 * PLANE)?;
+        let labels = members.records(labels, 1)?;
+        let n = labels.len();
+        if images.len() / (3 * PLANE) != n {
+            return Err(StageError::new(format!(
+                "`{}`: found {} {split} images and {n} labels, expected as many",
+                members.path().display(),
+                images.len() / (3 * PLANE)
+            )));
+        }
+        let kept = limit.map_or(n, |limit| n.min(limit as usize));
+        for (i, (planes, label)) in images.chunks_exact(3 * PLANE).zip(&labels).take(kept).enumerate() {
+            cx.check()?;
+            if !(1..=10).contains(label) {
+                return Err(StageError::new(format!(
+                    "`{}`: {split} image {i} has the label {label}, expected 1 to 10",
+                    members.path().display()
+                )));
+            }
+            let id = first_id + i as u64;
+            let key = RowKey { id, split, label: i32::from(*label) - 1, view: 0 };
+            let row = ImageRow::new(key, &image(planes))
+                .map_err(|error| StageError::caused(format!("{split} image {i}"), error))?;
+            writer.append(row)?;
+            done += 1;
+            if done % 256 == 0 {
+                cx.progress(done, 0, "images");
+            }
+        }
+        first_id += n as u64;
+    }
+    writer.finish()?;
+    cx.progress(done, done, "images");
+    Ok(())
+}
+
+/// The image of three column-major planes.
+fn image(planes: &[u8]) -> RgbImage {
+    RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
+        let at = x as usize * SIDE + y as usize;
+        Rgb([planes[at], planes[PLANE + at], planes[2 * PLANE + at]])
+    })
+}

@@ -1,0 +1,227 @@
+//! Folders and tars of image files, and drawn shapes.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+
+use crate::support::{Bench, data, file, gzip, tar_of};
+use igpt_dataset::{Encoding, ImageRow, Split, SplitCounts, decode};
+use image::{GrayImage, ImageFormat, Luma, Rgb, RgbImage};
+use serde_json::json;
+
+fn png(side: u32, colour: u8) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    RgbImage::from_pixel(side, side, Rgb([colour, 1, 2])).write_to(&mut bytes, ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+fn grey_jpeg(side: u32) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    GrayImage::from_fn(side, side, |x, _| Luma([x as u8])).write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+    bytes.into_inner()
+}
+
+fn write(folder: &Path, files: &[(&str, Vec<u8>)]) {
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+fn tree() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("val/dog/9.png", png(8, 9)),
+        ("train/dog/2.png", png(8, 2)),
+        ("train/cat/1.JPEG", grey_jpeg(100)),
+        ("train/cat/0.png", png(8, 0)),
+        ("train/emu/3.jpg", png(70, 3)),
+        ("train/README.txt", b"words".to_vec()),
+        ("train/cat/._0.png", b"resource fork".to_vec()),
+    ]
+}
+
+fn summary(rows: &[ImageRow]) -> Vec<(u64, Split, i32, Encoding)> {
+    rows.iter().map(|row| (row.id, row.split, row.label, row.encoding)).collect()
+}
+
+#[test]
+fn a_folder_and_its_tars_are_the_same_set() {
+    let bench = Bench::new();
+    let folder = bench.files().join("images");
+    write(&folder, &tree());
+    let params = || json!({"source": "folder", "name": "pets"});
+    bench.run(params(), Some(&folder), None).unwrap();
+    let (set, rows) = bench.images();
+    assert_eq!((set.info().name.as_str(), set.info().classes.join(" ")), ("pets", "cat dog emu".to_owned()));
+    assert_eq!(
+        summary(&rows),
+        [
+            (0, Split::Train, 0, Encoding::Rgb),
+            (1, Split::Train, 0, Encoding::Jpeg),
+            (2, Split::Train, 1, Encoding::Rgb),
+            // A PNG whatever its name says.
+            (3, Split::Train, 2, Encoding::Png),
+            (4, Split::Test, 1, Encoding::Rgb),
+        ]
+    );
+    let grey = decode(&rows[1]).unwrap();
+    assert!(grey.dimensions() == (100, 100) && grey.pixels().all(|p| p[0] == p[1] && p[1] == p[2]));
+    let first = bench.bytes();
+    let files = tree();
+    let flat = tar_of(files.iter().map(|(name, bytes)| (*name, bytes.as_slice())));
+    let around: Vec<(String, &[u8])> =
+        files.iter().rev().map(|(name, bytes)| (format!("./pets/{name}"), bytes.as_slice())).collect();
+    let around = gzip(&tar_of(around.iter().map(|(name, bytes)| (name.as_str(), *bytes))));
+    for (name, bytes) in [("flat.tar", flat), ("around.tar.gz", around)] {
+        let archive = file(&bench, name, &bytes);
+        bench.run(params(), Some(&archive), None).unwrap();
+        assert_eq!(bench.bytes(), first, "{name}");
+    }
+    assert!(bench.notes.lock().unwrap().iter().any(|note| note.contains("left out")));
+}
+
+#[test]
+fn the_first_images_are_taken_from_each_class_in_turn() {
+    let bench = Bench::new();
+    let folder = bench.files().join("images");
+    write(&folder, &tree());
+    bench.run(json!({"source": "folder", "train": 3, "test": 0}), Some(&folder), None).unwrap();
+    let (set, rows) = bench.images();
+    assert_eq!(set.counts(), SplitCounts { train: 3, test: 0 });
+    assert_eq!(rows.iter().map(|row| (row.id, row.label)).collect::<Vec<_>>(), [(0, 0), (2, 1), (3, 2)]);
+}
+
+#[test]
+fn files_without_classes_have_no_label() {
+    let bench = Bench::new();
+    let folder = bench.files().join("images");
+    write(&folder, &[("b.png", png(8, 1)), ("a.png", png(8, 0))]);
+    bench.run(json!({"source": "folder"}), Some(&folder), None).unwrap();
+    let (set, rows) = bench.images();
+    assert!(set.info().classes.is_empty());
+    assert_eq!(rows.iter().map(|row| (row.label, row.pixels[0])).collect::<Vec<_>>(), [(-1, 0), (-1, 1)]);
+    let classes = bench.files().join("classes");
+    write(&classes, &[("dog/b.png", png(8, 1)), ("cat/a.png", png(8, 0))]);
+    bench.run(json!({"source": "folder"}), Some(&classes), None).unwrap();
+    let (set, rows) = bench.images();
+    assert_eq!((set.info().classes.len(), rows[1].label), (2, 1));
+}
+
+#[test]
+fn a_broken_image_is_named_or_left_out() {
+    let bench = Bench::new();
+    let folder = bench.files().join("images");
+    let whole = png(8, 1);
+    write(
+        &folder,
+        &[("cat/a.png", png(8, 0)), ("cat/b.png", whole[..40].to_vec()), ("cat/c.png", b"GIF89a".to_vec())],
+    );
+    let error = bench.refusal(json!({"source": "folder"}), Some(&folder), None);
+    assert!(error.contains("`cat/b.png`") && error.contains("skip_broken"), "{error}");
+    bench.run(json!({"source": "folder", "skip_broken": true}), Some(&folder), None).unwrap();
+    assert_eq!(bench.images().1.len(), 1);
+    assert!(bench.notes.lock().unwrap().iter().any(|note| note.contains("cat/c.png")));
+    fs::remove_file(folder.join("cat/a.png")).unwrap();
+    let error = bench.refusal(json!({"source": "folder", "skip_broken": true}), Some(&folder), None);
+    assert!(error.contains("none of the 2 image files"), "{error}");
+}
+
+#[test]
+fn a_photograph_in_four_inks_becomes_rgb() {
+    // Written by Pillow from 24x16 RGB pixels: (200, 40, 60) on the left, (200, 180, 60) on the right.
+    let bench = Bench::new();
+    let folder = bench.files().join("images");
+    write(&folder, &[("cmyk.jpg", include_bytes!("cmyk.jpg").to_vec())]);
+    bench.run(json!({"source": "folder"}), Some(&folder), None).unwrap();
+    let image = decode(&bench.images().1[0]).unwrap();
+    for (x, expected) in [(2, [200, 40, 60]), (20, [200, 180, 60])] {
+        let found = image.get_pixel(x, 2).0;
+        assert!(found.iter().zip(expected).all(|(f, e)| f.abs_diff(e) <= 4), "{found:?}");
+    }
+}
+
+#[test]
+fn layouts_that_are_none_are_refused() {
+    let bench = Bench::new();
+    let refusal = |name: &str, files: &[(&str, Vec<u8>)]| {
+        let folder = bench.files().join(name);
+        fs::create_dir(&folder).unwrap();
+        write(&folder, files);
+        bench.refusal(json!({"source": "folder"}), Some(&folder), None)
+    };
+    assert!(refusal("empty", &[]).contains("no image files"));
+    assert!(refusal("text", &[("a.txt", b"x".to_vec())]).contains("no image files"));
+    let deep = [("train/cat/young/a.png", png(8, 0)), ("train/dog/b.png", png(8, 0))];
+    assert!(refusal("deep", &deep).contains("`train/cat/young/a.png` lies deeper"));
+    let both = [("val/cat/a.png", png(8, 0)), ("test/cat/b.png", png(8, 0))];
+    assert!(refusal("both", &both).contains("both `val` and `test`"));
+    let none = bench.refusal(json!({"source": "folder"}), None, None);
+    assert!(none.contains("input `archive`"), "{none}");
+    // Cut off between two members: nothing but the missing end mark tells.
+    let tar = tar_of([("cat/a.png", png(8, 0).as_slice()), ("cat/b.png", &png(8, 1))]);
+    let blocks = 1 + png(8, 0).len().div_ceil(512);
+    let archive = file(&bench, "cut.tar", &tar[..512 * blocks]);
+    let error = bench.refusal(json!({"source": "folder"}), Some(&archive), None);
+    assert!(error.contains("truncated") && error.contains("end mark"), "{error}");
+}
+
+#[test]
+fn real_images_are_read() {
+    let bench = Bench::new();
+    for (name, train, test) in [
+        ("cifar10/cifar10_png_folders_1000.tar", 800, 200),
+        ("cifar10/cifar10_jpeg_folders_1000.tar", 800, 200),
+        ("photos/imagenet_sample_coarse6.tar", 119, 27),
+    ] {
+        let Some(archive) = data(name) else { continue };
+        bench.run(json!({"source": "folder"}), Some(&archive), None).unwrap();
+        let (set, rows) = bench.images();
+        assert_eq!(set.counts(), SplitCounts { train, test }, "{name}");
+        assert!(rows.iter().all(|row| row.label >= 0));
+        rows.iter().take(50).for_each(|row| drop(decode(row).unwrap()));
+    }
+}
+
+#[test]
+fn shapes_are_the_same_each_time_and_more_keep_the_first() {
+    let bench = Bench::new();
+    let shapes = |train: u64, seed: u64| {
+        bench.run(json!({"source": "shapes", "train": train, "test": 20, "seed": seed}), None, None).unwrap();
+        (bench.bytes(), bench.images().1)
+    };
+    let (bytes, rows) = shapes(100, 0);
+    assert_eq!(shapes(100, 0).0, bytes);
+    assert_ne!(shapes(100, 1).0, bytes);
+    let pixels = |rows: &[ImageRow]| rows.iter().map(|row| row.pixels.clone()).collect::<Vec<_>>();
+    let (_, more) = shapes(200, 0);
+    assert_eq!(pixels(&more)[..100], pixels(&rows)[..100]);
+    assert_eq!(pixels(&more)[200..], pixels(&rows)[100..]);
+    for class in 0..10 {
+        assert_eq!(rows[..100].iter().filter(|row| row.label == class).count(), 10);
+    }
+    assert_eq!((rows[0].height, rows[0].width, rows[119].split), (32, 32, Split::Test));
+}
+
+#[test]
+fn colours_of_shapes_tell_something_and_not_everything() {
+    // The nearest class mean of raw pixels: chance is 0.1.
+    let bench = Bench::new();
+    bench.run(json!({"source": "shapes", "train": 1000, "test": 500, "size": 16}), None, None).unwrap();
+    let (_, rows) = bench.images();
+    let mut means = vec![vec![0.0; 768]; 10];
+    for row in &rows[..1000] {
+        for (sum, pixel) in means[row.label as usize].iter_mut().zip(&row.pixels) {
+            *sum += f64::from(*pixel) / 100.0;
+        }
+    }
+    let right = rows[1000..].iter().filter(|row| {
+        let distance = |mean: &[f64]| -> f64 {
+            mean.iter().zip(&row.pixels).map(|(m, p)| (m - f64::from(*p)).powi(2)).sum()
+        };
+        let nearest = (0..10).min_by(|a, b| distance(&means[*a]).total_cmp(&distance(&means[*b])));
+        nearest == Some(row.label as usize)
+    });
+    let accuracy = right.count() as f64 / 500.0;
+    assert!((0.2..0.7).contains(&accuracy), "accuracy {accuracy}");
+}

@@ -1,0 +1,93 @@
+//! Stage `features`: the features f^l of images, for every layer of a network at once (paper
+//! section 2.4), as the input of linear probes.
+
+mod extract;
+mod params;
+
+use igpt_contract::{
+    FeatureLayers, In, Model, Out, ParamError, Resources, Stage, StageContext, StageError, StageIo,
+    StageSpec, Tokens, stream,
+};
+use igpt_dataset::{LayerInfo, TokensReader};
+use igpt_model::{ModelCard, Objective, load_model, prepare};
+
+pub use params::Params;
+
+use extract::{Extraction, Masks};
+
+const MODEL: In<Model> = In::new("model", "the network");
+const TOKENS: In<Tokens> = In::new("tokens", "images as colours of the palette it was trained on");
+const LAYERS: Out<FeatureLayers> =
+    Out::new("layers", "the features of each image, a part for each layer (`layers/0` to `layers/L`)");
+
+/// The stage.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Features;
+
+impl Stage for Features {
+    type Params = Params;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "features",
+            summary: "computes the features of images in every layer of a network",
+            version: 1,
+            inputs: vec![MODEL.port(), TOKENS.port()],
+            outputs: vec![LAYERS.port()],
+            seeded: false,
+            device_dependent: true,
+            isolated: false,
+            unkeyed: &["batch"],
+            resources: Resources { cpus: 0, memory_mib: 2048, gpus: 0 },
+        }
+    }
+
+    fn check(&self, params: &Params) -> Result<(), ParamError> {
+        params.check()
+    }
+
+    fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let device = prepare(cx)?.device;
+        let (gpt, card) = load_model(io.input(&MODEL), &device)
+            .map_err(|error| StageError::caused("the input `model` cannot be used", error))?;
+        let reader = TokensReader::open(io.input(&TOKENS))?;
+        let tokens = reader.info();
+        card.check_tokens(tokens.palette, tokens.height, tokens.width, tokens.vocab)
+            .map_err(|error| StageError::new(error.to_string()))?;
+        let layers = layers(params, &card)?;
+        let info = LayerInfo {
+            name: tokens.name.clone(),
+            classes: tokens.classes.clone(),
+            dim: card.config.n_embd,
+            layer: 0,
+            n_layer: card.config.n_layer,
+            n_embd: card.config.n_embd,
+            pooling: "mean".to_owned(),
+            norm: "pre".to_owned(),
+            objective: match card.objective {
+                Objective::Autoregressive => "autoregressive",
+                Objective::Bert => "bert",
+            }
+            .to_owned(),
+        };
+        let masks = (card.objective == Objective::Bert).then(|| Masks {
+            stream: stream(params.mask_seed, "evaluation masks"),
+            probability: params.mask_probability,
+        });
+        let extraction = Extraction { gpt: &gpt, device: &device, masks, layers, info };
+        extract::write_layers(&extraction, params, &reader, io.output(&LAYERS), cx)
+    }
+}
+
+/// The layers that were asked for.
+fn layers(params: &Params, card: &ModelCard) -> Result<Vec<usize>, StageError> {
+    let n_layer = card.config.n_layer;
+    match params.layers.last() {
+        None => Ok((0..=n_layer).collect()),
+        Some(&last) if last > n_layer => {
+            let what = format!("`layers` names layer {last}, and the network has layers 0 to {n_layer}");
+            Err(StageError::new(what))
+        }
+        Some(_) => Ok(params.layers.clone()),
+    }
+}

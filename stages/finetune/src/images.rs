@@ -1,0 +1,275 @@
+//! The images of a fine-tuning by role: training, validation, test; and its training batches.
+
+use igpt_contract::{StageError, Stream, stream, validation_split};
+use igpt_dataset::{RowKey, Split, TokenTable, TokensInfo, pad_crop_flip, select_labels};
+use igpt_optim::Draw;
+use rand::Rng as _;
+
+use crate::params::{Augment, Params};
+
+/// Labelled token rows in memory.
+#[derive(Debug)]
+pub(crate) struct Images {
+    table: TokenTable,
+    /// The views of each training image.
+    train: Vec<Vec<usize>>,
+    /// The rows of validation and of test images.
+    valid: Vec<usize>,
+    test: Vec<usize>,
+}
+
+/// A training batch on the host.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Batch {
+    /// The tokens of B images, one after another.
+    pub(crate) tokens: Vec<u16>,
+    /// Their classes.
+    pub(crate) labels: Vec<i64>,
+}
+
+impl Images {
+    /// Gives the labelled rows of a table their roles. Rows without a class (-1) have none.
+    ///
+    /// The validation images are drawn from all training images, so that every stage holds out the
+    /// same ones; `labels_per_class` are drawn from the labelled ones and divided by that same
+    /// split. Held-out and test images are seen in their first view alone.
+    pub(crate) fn new(table: TokenTable, params: &Params) -> Result<Self, StageError> {
+        let images = |split| {
+            let mut images: Vec<Vec<usize>> = Vec::new();
+            for row in table.rows_of(split) {
+                match images.last_mut() {
+                    Some(views) if table.ids[views[0]] == table.ids[row] => views.push(row),
+                    _ => images.push(vec![row]),
+                }
+            }
+            images
+        };
+        let official = images(Split::Train);
+        let held_out = validation_split(official.len(), params.validation);
+        let labels: Vec<i32> = official.iter().map(|views| table.labels[views[0]]).collect();
+        let chosen = if params.labels_per_class > 0 {
+            let random = stream(params.label_seed, "labels");
+            select_labels(&labels, table.info.classes.len(), params.labels_per_class, &random)
+                .map_err(|error| StageError::new(format!("`labels_per_class`: {error}")))?
+        } else {
+            (0..labels.len()).filter(|image| labels[*image] >= 0).collect()
+        };
+        let (mut train, mut valid) = (Vec::new(), Vec::new());
+        for image in chosen {
+            let views = official[image].clone();
+            if held_out[image] { valid.push(views[0]) } else { train.push(views) }
+        }
+        let test = images(Split::Test).into_iter().map(|views| views[0]);
+        let test = test.filter(|row| table.labels[*row] >= 0).collect();
+        let valid = spaced(valid, params.validation_rows);
+        let test = spaced(test, params.test_rows);
+        let images = Self { table, train, valid, test };
+        images.check(params)?;
+        Ok(images)
+    }
+
+    pub(crate) fn positions(&self) -> usize {
+        self.table.info.positions()
+    }
+
+    pub(crate) fn classes(&self) -> usize {
+        self.table.info.classes.len()
+    }
+
+    pub(crate) fn train(&self) -> &[Vec<usize>] {
+        &self.train
+    }
+
+    pub(crate) fn valid(&self) -> &[usize] {
+        &self.valid
+    }
+
+    pub(crate) fn test(&self) -> &[usize] {
+        &self.test
+    }
+
+    pub(crate) fn tokens(&self, row: usize) -> &[u16] {
+        self.table.row(row)
+    }
+
+    pub(crate) fn key(&self, row: usize) -> RowKey {
+        self.table.key(row)
+    }
+
+    /// The class of a row that has a role.
+    pub(crate) fn label(&self, row: usize) -> usize {
+        self.table.labels[row] as usize
+    }
+
+    /// What a network has to fit.
+    pub(crate) fn info(&self) -> &TokensInfo {
+        &self.table.info
+    }
+
+    fn check(&self, params: &Params) -> Result<(), StageError> {
+        let TokensInfo { height, width, .. } = self.table.info;
+        if self.train.is_empty() {
+            return Err(StageError::new("the tokens hold no labelled training image"));
+        }
+        if params.validation.fraction > 0.0 && self.valid.is_empty() {
+            let what = format!(
+                "none of the {} labelled training images is in the validation split of {}",
+                self.train.len(),
+                params.validation.fraction
+            );
+            return Err(StageError::new(what).hint("raise `validation.fraction`, or set it to 0"));
+        }
+        if params.augment == Augment::PadCropFlip && (height != width || self.pad() == 0) {
+            let what = format!(
+                "`augment: pad_crop_flip` needs square images of at least 8 x 8 tokens, found {height} x {width}"
+            );
+            return Err(StageError::new(what));
+        }
+        Ok(())
+    }
+
+    /// An eighth of the side: 4 at 32 x 32.
+    fn pad(&self) -> usize {
+        self.table.info.height / 8
+    }
+
+    /// The images of a step. Image `draw.row` of epoch e is its view e mod n; step s draws its
+    /// crops from sub-stream s of `stream`.
+    pub(crate) fn batch(&self, draws: &[Draw], step: u64, augment: Augment, stream: &Stream) -> Batch {
+        let mut random = stream.clone();
+        random.set_stream(step);
+        let t = self.positions();
+        let mut tokens = vec![0; draws.len() * t];
+        let mut labels = Vec::with_capacity(draws.len());
+        for (draw, out) in draws.iter().zip(tokens.chunks_exact_mut(t)) {
+            let views = &self.train[draw.row];
+            let row = views[(draw.epoch % views.len() as u64) as usize];
+            labels.push(i64::from(self.table.labels[row]));
+            match augment {
+                Augment::None => out.copy_from_slice(self.tokens(row)),
+                Augment::PadCropFlip => {
+                    let pad = self.pad();
+                    let offsets = 2 * pad as u32 + 1;
+                    // The remainder of 32 bits by a few offsets is biased by less than 1e-8.
+                    let top = (random.next_u32() % offsets) as usize;
+                    let left = (random.next_u32() % offsets) as usize;
+                    let flip = random.next_u32() & 1 == 1;
+                    pad_crop_flip(self.tokens(row), self.table.info.height, pad, top, left, flip, out);
+                }
+            }
+        }
+        Batch { tokens, labels }
+    }
+}
+
+/// `wanted` of the rows, evenly spaced; all of them where it is 0 or there are no more.
+fn spaced(rows: Vec<usize>, wanted: usize) -> Vec<usize> {
+    match wanted {
+        0 => rows,
+        wanted if wanted >= rows.len() => rows,
+        wanted => (0..wanted).map(|i| rows[i * rows.len() / wanted]).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use igpt_contract::Validation;
+
+    const SIDE: usize = 8;
+
+    /// 40 training images of two classes and two views, one of them without a class; 4 test images.
+    /// A row's tokens are its number.
+    fn table() -> TokenTable {
+        let keys: Vec<RowKey> = (0..44u64)
+            .flat_map(|id| {
+                let (split, views) = if id < 40 { (Split::Train, 2) } else { (Split::Test, 1) };
+                let label = if id == 7 { -1 } else { (id % 2) as i32 };
+                (0..views).map(move |view| RowKey { id, split, label, view })
+            })
+            .collect();
+        TokenTable {
+            info: TokensInfo {
+                name: "numbers".to_owned(),
+                height: SIDE,
+                width: SIDE,
+                vocab: 100,
+                palette: None,
+                classes: vec!["even".to_owned(), "odd".to_owned()],
+            },
+            ids: keys.iter().map(|key| key.id).collect(),
+            splits: keys.iter().map(|key| key.split).collect(),
+            labels: keys.iter().map(|key| key.label).collect(),
+            views: keys.iter().map(|key| key.view).collect(),
+            tokens: (0..keys.len()).flat_map(|row| [row as u16; SIDE * SIDE]).collect(),
+        }
+    }
+
+    fn images(params: &Params) -> Result<Images, StageError> {
+        Images::new(table(), params)
+    }
+
+    fn params(fraction: f64, labels_per_class: usize) -> Params {
+        let validation = Validation { fraction, seed: 0 };
+        Params { validation, labels_per_class, ..Params::default() }
+    }
+
+    #[test]
+    fn images_are_held_out_with_all_their_views() {
+        let images = images(&params(0.25, 0)).unwrap();
+        assert_eq!(images.train().len() + images.valid().len(), 39, "image 7 has no class");
+        assert!((9..=10).contains(&images.valid().len()));
+        let held_out: Vec<u64> = images.valid().iter().map(|row| images.key(*row).id).collect();
+        for views in images.train() {
+            assert_eq!(views.len(), 2);
+            assert!(!held_out.contains(&images.key(views[0]).id));
+        }
+        assert!(images.valid().iter().all(|row| images.key(*row).view == 0));
+        assert_eq!(images.test(), [80, 81, 82, 83]);
+    }
+
+    #[test]
+    fn a_subset_of_labels_is_divided_by_the_same_split() {
+        let (all, few) = (images(&params(0.25, 0)).unwrap(), images(&params(0.25, 12)).unwrap());
+        assert_eq!(few.train().len() + few.valid().len(), 24);
+        assert!(few.train().iter().all(|views| all.train().contains(views)));
+        assert!(few.valid().iter().all(|row| all.valid().contains(row)));
+        let other = images(&Params { label_seed: 1, ..params(0.25, 12) }).unwrap();
+        assert_ne!(few.train(), other.train());
+        let error = images(&params(0.25, 20)).unwrap_err().to_string();
+        assert!(error.contains("`labels_per_class`"), "{error}");
+    }
+
+    #[test]
+    fn validation_and_test_can_look_at_some_images() {
+        let some = Params { validation_rows: 4, test_rows: 2, ..params(0.25, 0) };
+        let (all, some) = (images(&params(0.25, 0)).unwrap(), images(&some).unwrap());
+        assert_eq!(some.train(), all.train());
+        assert_eq!((some.valid().len(), some.valid()[0]), (4, all.valid()[0]));
+        assert_eq!(some.test(), [80, 82]);
+    }
+
+    #[test]
+    fn each_epoch_reads_its_own_view() {
+        let images = images(&params(0.0, 0)).unwrap();
+        let draws: Vec<Draw> = (0..3).map(|epoch| Draw { epoch, row: 5 }).collect();
+        let batch = images.batch(&draws, 1, Augment::None, &stream(0, "augment"));
+        assert_eq!(batch.labels, [1, 1, 1]);
+        let seen: Vec<u16> = batch.tokens.chunks(SIDE * SIDE).map(|image| image[0]).collect();
+        assert_eq!(seen, [10, 11, 10]);
+    }
+
+    #[test]
+    fn an_augmented_batch_depends_on_its_step_alone() {
+        let params = Params { augment: Augment::PadCropFlip, ..params(0.0, 0) };
+        let mut table = table();
+        table.tokens = (0..table.tokens.len()).map(|i| (i % 97) as u16).collect();
+        let images = Images::new(table, &params).unwrap();
+        let draws = [Draw { epoch: 0, row: 1 }; 8];
+        let batch = |step| images.batch(&draws, step, params.augment, &stream(0, "augment"));
+        assert_eq!(batch(1), batch(1));
+        assert_ne!(batch(1), batch(2));
+        let first = batch(1).tokens;
+        assert!(first.chunks(SIDE * SIDE).any(|image| image != &first[..SIDE * SIDE]));
+    }
+}

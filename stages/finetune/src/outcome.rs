@@ -1,0 +1,128 @@
+//! The numbers that a fine-tuning reports.
+
+use igpt_contract::{MetricValues, StageContext};
+use igpt_dataset::PredictionTable;
+use igpt_model::{ModelCard, Objective};
+
+use crate::evaluate::Verdicts;
+use crate::images::Images;
+use crate::params::{Augment, Loss, Params};
+use crate::state::{Search, Trial};
+
+/// The metrics of the winning learning rate, and the test images' where there are any.
+pub(crate) fn metrics(
+    params: &Params,
+    images: &Images,
+    card: &ModelCard,
+    search: &Search,
+    winner: &Trial,
+    test: Option<&Verdicts>,
+) -> MetricValues {
+    let n = |rows: usize| rows as f64;
+    let mut metrics = MetricValues::default()
+        .with("images.train", n(images.train().len()))
+        .with("images.valid", n(images.valid().len()))
+        .with("images.test", n(images.test().len()))
+        .with("learning_rate", params.learning_rates[winner.index])
+        .with("learning_rates.tried", n(search.tried.len()))
+        .with("steps", winner.step as f64);
+    if let Some(best) = winner.best {
+        metrics = metrics.with("steps.best", best.step as f64);
+        if let Some(accuracy) = best.accuracy {
+            metrics = metrics.with("accuracy.valid", accuracy.0);
+        }
+    }
+    let at_best = |points: &[(f64, f64)]| {
+        let best = winner.best?.step as f64;
+        points.iter().find(|(step, _)| *step == best).map(|(_, loss)| *loss)
+    };
+    let curves = &winner.curves;
+    for (name, points) in [
+        ("loss.train.generative", &curves.train_generative),
+        ("loss.train", &curves.train_classification),
+        ("loss.valid", &curves.valid_classification),
+        ("accuracy.valid", &curves.valid_accuracy),
+    ] {
+        let curve = points.curve();
+        if curve.is_empty() {
+            continue;
+        }
+        if let (true, Some(loss)) = (name.starts_with("loss"), at_best(&curve)) {
+            metrics = metrics.with(name, loss);
+        }
+        metrics.curves.insert(name.to_owned(), curve);
+    }
+    if let Some(test) = test {
+        metrics = metrics.with("accuracy.test", test.accuracy).with("loss.test", test.loss);
+    }
+    let mut by_rate: Vec<(f64, f64)> = search
+        .tried
+        .iter()
+        .filter_map(|trial| Some((params.learning_rates[trial.index], trial.best?.accuracy?.0)))
+        .collect();
+    by_rate.reverse(); // Rates fall, the axis of a curve rises.
+    if by_rate.len() > 1 {
+        metrics.curves.insert("accuracy.valid.by_learning_rate".to_owned(), by_rate);
+    }
+    metrics.facts.extend(facts(params, card));
+    metrics.facts.insert("dataset".to_owned(), images.info().name.clone());
+    metrics
+}
+
+fn facts(params: &Params, card: &ModelCard) -> [(String, String); 4] {
+    let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    [
+        fact(
+            "objective",
+            match card.objective {
+                Objective::Autoregressive => "autoregressive",
+                Objective::Bert => "bert",
+            },
+        ),
+        fact(
+            "loss",
+            match params.loss {
+                Loss::Joint => "joint",
+                Loss::Classifier => "classifier",
+            },
+        ),
+        fact(
+            "augment",
+            match params.augment {
+                Augment::None => "none",
+                Augment::PadCropFlip => "pad_crop_flip",
+            },
+        ),
+        fact("start", if card.step == 0 { "random" } else { "pretrained" }),
+    ]
+}
+
+/// What was said of each test image.
+pub(crate) fn predictions(images: &Images, test: Option<&Verdicts>) -> PredictionTable {
+    let mut table = PredictionTable {
+        keys: images.test().iter().map(|row| images.key(*row)).collect(),
+        predicted: Vec::new(),
+        n_classes: images.classes(),
+        log_probs: Vec::new(),
+    };
+    if let Some(test) = test {
+        table.predicted = test.predicted.iter().map(|class| *class as i32).collect();
+        table.log_probs = test.log_probs.iter().map(|p| *p as f32).collect();
+    }
+    table
+}
+
+/// Says so where what was learned is no better than naming one class throughout.
+pub(crate) fn warn_of_chance(images: &Images, test: &Verdicts, cx: &StageContext) {
+    let mut counts = vec![0usize; images.classes()];
+    images.test().iter().for_each(|row| counts[images.label(*row)] += 1);
+    let rows = images.test().len().max(1) as f64;
+    let chance = counts.into_iter().max().unwrap_or_default() as f64 / rows;
+    if test.accuracy <= chance {
+        cx.note(format!(
+            "warning: the test accuracy {:.4} is no better than naming the most frequent class, {chance:.4}: \
+             train for longer, or with another learning rate",
+            test.accuracy
+        ));
+    }
+}

@@ -1,0 +1,184 @@
+//! The weighted histogram of distinct colours: what k-means needs to know of any number of pixels.
+//!
+//! Colours are counted under their Morton code (the bits of r, g and b interleaved), so that the
+//! table, read in order, is already sorted along an octree: neighbours in the list are neighbours
+//! in colour space, and [`crate::tree`] needs no sort of its own.
+
+use std::collections::{BTreeMap, HashSet};
+
+use rand::{Rng, RngExt as _};
+
+/// Spreads the 8 bits of a byte over every third of 24 bits.
+const SPREAD: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut x = 0;
+    while x < 256 {
+        let mut bit = 0;
+        while bit < 8 {
+            table[x] |= ((x as u32 >> bit) & 1) << (3 * bit);
+            bit += 1;
+        }
+        x += 1;
+    }
+    table
+};
+
+/// The Morton code of a colour, below 2^24.
+pub(crate) fn morton([r, g, b]: [u8; 3]) -> u32 {
+    SPREAD[r as usize] << 2 | SPREAD[g as usize] << 1 | SPREAD[b as usize]
+}
+
+/// The colour of a Morton code.
+fn colour(code: u32) -> [u8; 3] {
+    let gather = |code: u32| (0..8).fold(0, |x, bit| x | ((code >> (3 * bit)) as u8 & 1) << bit);
+    [gather(code >> 2), gather(code >> 1), gather(code)]
+}
+
+/// Distinct colours in Morton order, and how many pixels have each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Colours {
+    /// The colours: red, green, blue.
+    pub rgb: Vec<[u8; 3]>,
+    /// Pixels of each colour, at least 1.
+    pub weight: Vec<u64>,
+}
+
+impl Colours {
+    /// How many distinct colours there are.
+    pub fn len(&self) -> usize {
+        self.rgb.len()
+    }
+
+    /// Whether there is no colour at all.
+    pub fn is_empty(&self) -> bool {
+        self.rgb.is_empty()
+    }
+
+    /// How many pixels were counted.
+    pub fn pixels(&self) -> u64 {
+        self.weight.iter().sum()
+    }
+
+    /// The histogram of `n` of the pixels, drawn without replacement; of all of them where there
+    /// are no more than `n`.
+    #[must_use]
+    pub fn sample(&self, n: u64, random: &mut impl Rng) -> Self {
+        let pixels = self.pixels();
+        if n >= pixels {
+            return self.clone();
+        }
+        // Floyd's algorithm draws n distinct ordinals. Pixels of one colour are interchangeable,
+        // so an ordinal in the histogram's order is as good as one in the images' order.
+        let mut drawn = HashSet::with_capacity(n as usize);
+        for last in pixels - n..pixels {
+            let ordinal = random.random_range(0..=last);
+            if !drawn.insert(ordinal) {
+                drawn.insert(last);
+            }
+        }
+        let mut ordinals: Vec<u64> = drawn.into_iter().collect();
+        ordinals.sort_unstable();
+
+        let mut sample = Self::default();
+        let (mut next, mut end) = (0, 0);
+        for (&rgb, &weight) in self.rgb.iter().zip(&self.weight) {
+            end += weight;
+            let first = next;
+            while next < ordinals.len() && ordinals[next] < end {
+                next += 1;
+            }
+            if next > first {
+                sample.rgb.push(rgb);
+                sample.weight.push((next - first) as u64);
+            }
+        }
+        sample
+    }
+}
+
+/// Counts pixels by colour. Takes 64 MiB, whatever the number of pixels.
+pub struct Histogram {
+    counts: Vec<u32>,
+    /// How often a count of 32 bits wrapped round: one colour of more than 4 thousand million pixels.
+    wraps: BTreeMap<u32, u64>,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { counts: vec![0; 1 << 24], wraps: BTreeMap::new() }
+    }
+}
+
+impl Histogram {
+    /// Counts pixels: `rgb` holds red, green and blue of one after another.
+    pub fn add(&mut self, rgb: &[u8]) {
+        for &pixel in rgb.as_chunks().0 {
+            let code = morton(pixel);
+            let count = &mut self.counts[code as usize];
+            *count = count.wrapping_add(1);
+            if *count == 0 {
+                *self.wraps.entry(code).or_default() += 1;
+            }
+        }
+    }
+
+    /// The distinct colours of all that was counted.
+    pub fn colours(&self) -> Colours {
+        let mut colours = Colours::default();
+        for (code, &count) in (0u32..).zip(&self.counts) {
+            let wraps = if self.wraps.is_empty() { 0 } else { self.wraps.get(&code).copied().unwrap_or(0) };
+            let weight = u64::from(count) + (wraps << 32);
+            if weight > 0 {
+                colours.rgb.push(colour(code));
+                colours.weight.push(weight);
+            }
+        }
+        colours
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use igpt_contract::stream;
+
+    #[test]
+    fn every_colour_comes_back_from_its_code() {
+        for rgb in [[0, 0, 0], [255, 255, 255], [1, 2, 3], [200, 17, 99], [128, 127, 64]] {
+            assert_eq!(colour(morton(rgb)), rgb);
+        }
+        assert!(morton([255; 3]) < 1 << 24);
+    }
+
+    #[test]
+    fn pixels_are_counted_by_colour_in_morton_order() {
+        let mut histogram = Histogram::default();
+        histogram.add(&[9, 9, 9, 0, 0, 1, 9, 9, 9]);
+        histogram.add(&[0, 0, 1, 9, 9, 9]);
+        let colours = histogram.colours();
+        assert_eq!(colours.rgb, [[0, 0, 1], [9, 9, 9]]);
+        assert_eq!(colours.weight, [2, 3]);
+        assert_eq!(colours.pixels(), 5);
+    }
+
+    #[test]
+    fn a_count_beyond_32_bits_is_kept() {
+        let mut histogram = Histogram::default();
+        histogram.counts[0] = u32::MAX;
+        histogram.add(&[0; 6]);
+        assert_eq!(histogram.colours().weight, [(1 << 32) + 1]);
+    }
+
+    #[test]
+    fn a_sample_has_n_pixels_and_no_colour_more_often_than_there_was() {
+        let colours = Colours { rgb: (0..100).map(|i| [i, 0, 0]).collect(), weight: (1..=100).collect() };
+        let sample = colours.sample(1000, &mut stream(3, "sample"));
+        assert_eq!(sample.pixels(), 1000);
+        for (rgb, weight) in sample.rgb.iter().zip(&sample.weight) {
+            assert!(*weight <= u64::from(rgb[0]) + 1);
+        }
+        assert_eq!(sample, colours.sample(1000, &mut stream(3, "sample")));
+        assert_ne!(sample, colours.sample(1000, &mut stream(4, "sample")));
+        assert_eq!(colours.sample(5050, &mut stream(3, "sample")), colours);
+    }
+}

@@ -1,0 +1,184 @@
+//! Exact weighted k-means (Lloyd's algorithm) on distinct colours.
+
+use rand::Rng;
+
+use crate::histogram::Colours;
+use crate::seed::seed;
+use crate::tree::Tree;
+
+/// When to stop.
+#[derive(Debug, Clone, Copy)]
+pub struct Stop {
+    /// After that many rounds at the latest.
+    pub max_iterations: u32,
+    /// Once the centres' squared moves add up to at most this times the mean variance of a channel
+    /// (scikit-learn's rule). 0: once nothing moves.
+    pub tolerance: f64,
+}
+
+/// A fitted palette.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fit {
+    /// The centres, in units of 0 to 255.
+    pub centres: Vec<[f64; 3]>,
+    /// Rounds of Lloyd's algorithm.
+    pub iterations: u32,
+    /// Whether the tolerance was met within the allowed rounds.
+    pub converged: bool,
+    /// How many empty clusters were moved to the farthest colour.
+    pub relocated: u32,
+}
+
+/// Fits `k` centres. `colours` must be in Morton order, as [`crate::Histogram::colours`] gives
+/// them, and at least `k`. `watch` sees each round and may end the fit with an error.
+///
+/// # Errors
+/// Only those of `watch`.
+pub fn fit<E>(
+    colours: &Colours,
+    k: usize,
+    stop: Stop,
+    random: &mut impl Rng,
+    mut watch: impl FnMut(u32) -> Result<(), E>,
+) -> Result<Fit, E> {
+    let tree = Tree::new(colours);
+    let enough = stop.tolerance * mean_variance(colours);
+    let mut centres: Vec<[f64; 3]> =
+        seed(&tree, k, random).into_iter().map(|colour| colour.map(f64::from)).collect();
+    let (mut iterations, mut relocated, mut converged) = (0, 0, false);
+    while iterations < stop.max_iterations && !converged {
+        watch(iterations)?;
+        iterations += 1;
+        let totals = tree.assign(&centres);
+        let empty = totals.iter().filter(|total| total.weight == 0).count();
+        let mut farthest = if empty > 0 { tree.farthest(&centres, empty) } else { Vec::new() }.into_iter();
+        let mut moved = 0.0;
+        for (centre, total) in centres.iter_mut().zip(&totals) {
+            let to = if total.weight > 0 {
+                total.mean()
+            } else {
+                relocated += 1;
+                farthest.next().map_or(*centre, |colour| colour.map(f64::from))
+            };
+            moved += (0..3).map(|i| (to[i] - centre[i]) * (to[i] - centre[i])).sum::<f64>();
+            *centre = to;
+        }
+        converged = moved <= enough;
+    }
+    Ok(Fit { centres, iterations, converged, relocated })
+}
+
+/// The sum over all pixels of the squared distance to the nearest centre, in units of 0 to 255.
+/// `colours` must be in Morton order; an empty histogram has none.
+pub fn inertia(colours: &Colours, centres: &[[f64; 3]]) -> f64 {
+    if colours.is_empty() { 0.0 } else { Tree::new(colours).inertia(centres) }
+}
+
+/// The mean over red, green and blue of the variance over pixels.
+fn mean_variance(colours: &Colours) -> f64 {
+    let n = colours.pixels() as f64;
+    let (mut sum, mut sum2) = ([0u64; 3], 0u128);
+    for (rgb, &weight) in colours.rgb.iter().zip(&colours.weight) {
+        for i in 0..3 {
+            let x = u64::from(rgb[i]);
+            sum[i] += x * weight;
+            sum2 += u128::from(x * x) * u128::from(weight);
+        }
+    }
+    let means2: f64 = sum.iter().map(|&sum| (sum as f64 / n) * (sum as f64 / n)).sum();
+    (sum2 as f64 / n - means2) / 3.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::path::PathBuf;
+
+    use igpt_contract::stream;
+
+    use super::*;
+    use crate::histogram::Histogram;
+
+    const SKLEARN: Stop = Stop { max_iterations: 100, tolerance: 1e-4 };
+
+    fn fit_all(colours: &Colours, k: usize, stop: Stop, seed: u64) -> Fit {
+        fit(colours, k, stop, &mut stream(seed, "test"), |_| Ok::<(), Infallible>(())).unwrap()
+    }
+
+    fn fixtures() -> PathBuf {
+        let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures");
+        std::env::var_os("IGPT_FIXTURES").map_or_else(|| default.into(), PathBuf::from).join("kmeans")
+    }
+
+    /// The histogram of the fixture's pixels.
+    fn fixture_colours() -> Option<Colours> {
+        let Ok(npy) = std::fs::read(fixtures().join("pixels_200k_u8.npy")) else {
+            println!("skipped: no pixels in {}", fixtures().display());
+            return None;
+        };
+        let header = usize::from(u16::from_le_bytes([npy[8], npy[9]]));
+        let mut histogram = Histogram::default();
+        histogram.add(&npy[10 + header..]);
+        Some(histogram.colours())
+    }
+
+    #[test]
+    fn inertia_is_as_low_as_that_of_scikit_learn() {
+        let Some(colours) = fixture_colours() else { return };
+        let expected: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(fixtures().join("expected.json")).unwrap()).unwrap();
+        assert_eq!(colours.pixels(), expected["n_pixels"].as_u64().unwrap());
+        assert_eq!(colours.len() as u64, expected["unique_colours"].as_u64().unwrap());
+        let median = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        let runs = expected["kmeans"].as_array().unwrap();
+        let theirs = median(runs.iter().map(|run| run["exact_inertia"].as_f64().unwrap()).collect());
+        let ours: Vec<f64> =
+            (0..5).map(|seed| inertia(&colours, &fit_all(&colours, 512, SKLEARN, seed).centres)).collect();
+        for n in [3, 5] {
+            let ours = median(ours[..n].to_vec());
+            assert!(ours <= 1.002 * theirs, "median inertia of {n} seeds: {ours}, of scikit-learn: {theirs}");
+        }
+    }
+    #[test]
+    fn the_first_round_assigns_as_brute_force_does() {
+        let Some(colours) = fixture_colours() else { return };
+        let colours = colours.sample(3000, &mut stream(0, "sample"));
+        let centres: Vec<[f64; 3]> =
+            seed(&Tree::new(&colours), 64, &mut stream(0, "seed")).iter().map(|c| c.map(f64::from)).collect();
+        let of_colour = |rgb: [u8; 3]| {
+            let distances =
+                centres.iter().map(|c| (0..3).map(|i| (c[i] - f64::from(rgb[i])).powi(2)).sum::<f64>());
+            distances.fold(f64::INFINITY, f64::min)
+        };
+        let expected: f64 = colours
+            .rgb
+            .iter()
+            .zip(&colours.weight)
+            .map(|(rgb, weight)| *weight as f64 * of_colour(*rgb))
+            .sum();
+        assert!((inertia(&colours, &centres) / expected - 1.0).abs() < 1e-12);
+        let totals = Tree::new(&colours).assign(&centres);
+        assert_eq!(totals.iter().map(|total| total.weight).sum::<u64>(), 3000);
+    }
+
+    #[test]
+    fn as_many_centres_as_colours_leave_no_error() {
+        let colours =
+            Colours { rgb: vec![[0, 0, 0], [0, 0, 9], [200, 0, 0], [200, 9, 0]], weight: vec![5, 1, 1, 7] };
+        let fitted = fit_all(&colours, 4, SKLEARN, 1);
+        assert_eq!(inertia(&colours, &fitted.centres), 0.0);
+        assert!(fitted.converged);
+    }
+
+    #[test]
+    fn an_empty_cluster_moves_to_the_farthest_colour() {
+        let colours = Colours { rgb: vec![[0, 0, 0], [0, 0, 9], [200, 0, 0]], weight: vec![5, 1, 1] };
+        let tree = Tree::new(&colours);
+        let centres = [[0.0; 3], [250.0; 3], [250.0; 3]];
+        assert_eq!(tree.assign(&centres).iter().map(|total| total.weight).collect::<Vec<_>>(), [7, 0, 0]);
+        assert_eq!(tree.farthest(&centres, 2), [[200, 0, 0], [0, 0, 9]]);
+    }
+}

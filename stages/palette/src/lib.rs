@@ -1,0 +1,221 @@
+//! Stage `palette`: the few hundred colours that images are reduced to (paper section 3.2: "we
+//! create our own 9-bit color palette by clustering (R, G, B) pixel values using k-means with
+//! k = 512"), fitted to the training images or taken from a file.
+
+mod histogram;
+mod kmeans;
+mod picture;
+mod seed;
+mod tree;
+
+use igpt_contract::{
+    AnyFile, ImageSet, LabelledInput, Many, MetricValues, Metrics, Opt, Out, Palette, ParamError, Resources,
+    Stage, StageContext, StageError, StageIo, StageSpec,
+};
+use igpt_dataset::{Encoding, ImageSetReader, PaletteInfo, PaletteTable, Split, decode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use histogram::{Colours, Histogram};
+pub use kmeans::{Fit, Stop, fit, inertia};
+
+const IMAGES: Many<ImageSet> = Many::new("images", "the images whose official training split is clustered");
+const FROM: Opt<AnyFile> = Opt::new(
+    "from",
+    "a palette to take instead of fitting one: `.npy`, `clusters.json`, `preprocessor_config.json`",
+);
+const PALETTE: Out<Palette> = Out::new("palette", "the colours");
+const METRICS: Out<Metrics> = Out::new("metrics", "how well the colours fit the training images");
+
+/// Parameters of the stage. With a palette wired to `from` nothing is fitted and none of them matters.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Params {
+    /// Colours of the palette, 2 to 65,535. The paper's is 512 (section 3.2).
+    pub colours: usize,
+    /// Pixels that are clustered, drawn without replacement from those of the training images; 0
+    /// takes all of them, which costs little: only distinct colours are visited.
+    pub sample: u64,
+    /// The most rounds of Lloyd's algorithm, at least 1.
+    pub max_iterations: u32,
+    /// The fit ends once the centres' squared moves in a round add up to at most this times the mean
+    /// variance of a channel (scikit-learn's rule and default). 0: once nothing moves.
+    pub tolerance: f64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { colours: 512, sample: 0, max_iterations: 300, tolerance: 1e-4 }
+    }
+}
+
+/// The stage.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PaletteFit;
+
+impl Stage for PaletteFit {
+    type Params = Params;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "palette",
+            summary: "clusters the colours of the training images by k-means, or takes a palette from a file",
+            version: 1,
+            inputs: vec![IMAGES.port(), FROM.port()],
+            outputs: vec![PALETTE.port(), METRICS.port()],
+            seeded: true,
+            device_dependent: false,
+            isolated: false,
+            unkeyed: &[],
+            resources: Resources { cpus: 0, memory_mib: 1024, gpus: 0 },
+        }
+    }
+
+    fn check(&self, params: &Params) -> Result<(), ParamError> {
+        let Params { colours, max_iterations, tolerance, .. } = *params;
+        if !(2..=usize::from(u16::MAX)).contains(&colours) {
+            return Err(ParamError::at("colours", format!("expected 2 to 65535 colours, found {colours}")));
+        }
+        if max_iterations == 0 {
+            return Err(ParamError::at("max_iterations", "expected at least 1 round, found 0"));
+        }
+        if !(tolerance >= 0.0 && tolerance.is_finite()) {
+            return Err(ParamError::at("tolerance", format!("expected 0 or more, found {tolerance}")));
+        }
+        Ok(())
+    }
+
+    fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(cx.threads())
+            .build()
+            .map_err(|error| StageError::caused("cannot start threads", error))?;
+        pool.install(|| run(params, io, cx))
+    }
+}
+
+fn run(params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+    let images = io.many(&IMAGES);
+    if images.is_empty() && io.optional(&FROM).is_none() {
+        return Err(StageError::new("neither `images` nor `from` is wired")
+            .hint("wire an image set to `images` to fit a palette, or a palette file to `from` to take it"));
+    }
+    let colours = training_colours(images, cx)?;
+    let (palette, fitted) = match io.optional(&FROM) {
+        Some(path) => (PaletteTable::read(path)?, None),
+        None => {
+            let (palette, fit) = fit_palette(params, &colours, cx)?;
+            (palette, Some(fit))
+        }
+    };
+
+    let k = palette.colours.len();
+    let mut metrics = MetricValues::default().with("colours", k as f64);
+    if let Some(fit) = &fitted {
+        metrics = metrics
+            .with("iterations", f64::from(fit.iterations))
+            .with("converged", f64::from(u8::from(fit.converged)))
+            .with("relocated", f64::from(fit.relocated));
+    }
+    let out = io.output(&PALETTE);
+    if !colours.is_empty() {
+        // Of the palette as it is written, in single precision, over all training pixels.
+        let centres: Vec<[f64; 3]> =
+            palette.colours.iter().map(|colour| colour.map(|c| 127.5 * (f64::from(c) + 1.0))).collect();
+        let levels = inertia(&colours, &centres);
+        let pixels = colours.pixels();
+        let psnr_db = 10.0 * (255.0 * 255.0 * 3.0 * pixels as f64 / levels).log10();
+        let info = PaletteInfo {
+            k,
+            inertia: levels / (127.5 * 127.5),
+            // Without any error the ratio has no bound; JSON has no infinity.
+            psnr_db: psnr_db.min(999.0),
+            iterations: fitted.as_ref().map_or(0, |fit| u64::from(fit.iterations)),
+            pixels,
+            distinct_colours: colours.len() as u64,
+        };
+        info.write(out)?;
+        metrics = metrics
+            .with("inertia", info.inertia)
+            .with("inertia.levels", levels)
+            .with("psnr_db", info.psnr_db)
+            .with("pixels", pixels as f64)
+            .with("distinct_colours", colours.len() as f64);
+    }
+    palette.write(out)?;
+    picture::swatches(&palette.rgb())
+        .save_with_format(out.join("palette.png"), image::ImageFormat::Png)
+        .map_err(|error| StageError::caused("cannot write `palette.png`", error))?;
+    metrics.write(io.output(&METRICS))?;
+    Ok(())
+}
+
+/// The histogram of the training images of all sets.
+fn training_colours(images: &[LabelledInput], cx: &StageContext) -> Result<Colours, StageError> {
+    if images.is_empty() {
+        return Ok(Colours::default());
+    }
+    let readers: Vec<ImageSetReader> =
+        images.iter().map(|input| ImageSetReader::open(&input.path)).collect::<Result<_, _>>()?;
+    let total = readers.iter().map(|reader| reader.counts().train).sum();
+    let mut histogram = Histogram::default();
+    let mut done = 0;
+    for reader in &readers {
+        for row in reader.rows() {
+            let row = row?;
+            if row.split != Split::Train {
+                break;
+            }
+            if row.encoding == Encoding::Rgb {
+                histogram.add(&row.pixels);
+            } else {
+                let image = decode(&row)
+                    .map_err(|error| StageError::caused(format!("image {} is unreadable", row.id), error))?;
+                histogram.add(image.as_raw());
+            }
+            done += 1;
+            if done % 1024 == 0 {
+                cx.check()?;
+                cx.progress(done, total, "images");
+            }
+        }
+    }
+    cx.progress(done, total, "images");
+    Ok(histogram.colours())
+}
+
+/// Fits a palette; its colours are in the order of their luminance.
+fn fit_palette(
+    params: &Params,
+    colours: &Colours,
+    cx: &StageContext,
+) -> Result<(PaletteTable, Fit), StageError> {
+    let sampled;
+    let colours = if params.sample == 0 {
+        colours
+    } else {
+        sampled = colours.sample(params.sample, &mut cx.stream("sample"));
+        &sampled
+    };
+    let k = params.colours;
+    if colours.len() < k {
+        let found = colours.len();
+        let what = format!("expected training images of at least {k} distinct colours, found {found}");
+        return Err(StageError::new(what).hint(if found < 2 {
+            "look at the image set: has it a training split?".to_owned()
+        } else {
+            format!("set `colours` to {found} or less")
+        }));
+    }
+    let stop = Stop { max_iterations: params.max_iterations, tolerance: params.tolerance };
+    let mut fit = fit(colours, k, stop, &mut cx.stream("seeding"), |iteration| {
+        cx.progress(u64::from(iteration), u64::from(stop.max_iterations), "iterations");
+        cx.check()
+    })?;
+    let luminance = |c: &[f64; 3]| 0.299 * c[0] + 0.587 * c[1] + 0.114 * c[2];
+    fit.centres.sort_by(|a, b| luminance(a).total_cmp(&luminance(b)));
+    Ok((PaletteTable::from_levels(&fit.centres), fit))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Images to rows of numbers.
+
+use std::path::Path;
+
+use igpt_contract::{StageContext, StageError};
+use igpt_dataset::{FeatureWriter, ImageSetReader, LayerInfo, RowKey, Split, decode};
+
+use crate::Params;
+
+/// Writes the pixels of the images in the folder `images` into the folder `layer`, one image at a
+/// time: red, green and blue of each pixel, rows from top to bottom, each value c as c / 127.5 - 1
+/// (in [-1, 1], like a palette's colours).
+pub(crate) fn flatten(
+    params: &Params,
+    images: &Path,
+    layer: &Path,
+    cx: &StageContext,
+) -> Result<(), StageError> {
+    let reader = ImageSetReader::open(images)?;
+    let limits = [params.train_images, params.test_images];
+    let (mut met, mut last, mut done) = ([0; 2], None, 0);
+    let mut writer: Option<((u32, u32), FeatureWriter)> = None;
+    let total = reader.counts().total();
+    for row in reader.rows() {
+        cx.check()?;
+        let row = row?;
+        let RowKey { id, split, .. } = row.key();
+        if last != Some((split, id)) {
+            last = Some((split, id));
+            met[split as usize] += 1;
+        }
+        done += 1;
+        let limit = limits[split as usize];
+        if limit > 0 && met[split as usize] > limit {
+            continue;
+        }
+        let image = decode(&row)
+            .map_err(|error| StageError::caused(format!("image {id} of `{split}` is damaged"), error))?;
+        let size = image.dimensions();
+        let (first, writer) = match &mut writer {
+            Some((first, writer)) => (*first, writer),
+            none => {
+                let info = info(&reader, size);
+                let (first, writer) = none.insert((size, FeatureWriter::create(layer, &info)?));
+                (*first, writer)
+            }
+        };
+        check_size(params, id, split, size, first)?;
+        let values: Vec<f32> = image.as_raw().iter().map(|c| f32::from(*c) / 127.5 - 1.0).collect();
+        writer.append(&[row.key()], &values)?;
+        cx.progress(done, total, "images");
+    }
+    match writer {
+        Some((_, writer)) => Ok(writer.finish()?),
+        None => Err(StageError::new("the image set holds no image")),
+    }
+}
+
+/// What the features are.
+fn info(reader: &ImageSetReader, (width, height): (u32, u32)) -> LayerInfo {
+    let none = || "none".to_owned();
+    LayerInfo {
+        name: reader.info().name.clone(),
+        classes: reader.info().classes.clone(),
+        dim: 3 * height as usize * width as usize,
+        layer: 0,
+        n_layer: 0,
+        n_embd: 0,
+        pooling: none(),
+        norm: none(),
+        objective: none(),
+    }
+}
+
+/// Refuses an image of another size than the first, or than `side`.
+fn check_size(
+    params: &Params,
+    id: u64,
+    split: Split,
+    (width, height): (u32, u32),
+    (first_width, first_height): (u32, u32),
+) -> Result<(), StageError> {
+    let hint = "resize the images with `augment`";
+    if params.side > 0 && (width, height) != (params.side, params.side) {
+        let side = params.side;
+        let what = format!("image {id} of `{split}` is {height} x {width}, expected `side` {side} x {side}");
+        return Err(StageError::new(what).hint(hint));
+    }
+    if (width, height) != (first_width, first_height) {
+        let what = format!(
+            "images must be of one size: the first is {first_height} x {first_width}, image {id} of \
+             `{split}` is {height} x {width}"
+        );
+        return Err(StageError::new(what).hint(hint));
+    }
+    Ok(())
+}

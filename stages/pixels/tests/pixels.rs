@@ -1,0 +1,88 @@
+//! The stage from artifact to artifact.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use igpt_contract::{DynStage, LabelledInput, StageContext, StageError, StageIo};
+use igpt_dataset::{Encoding, FeatureTable, ImageRow, ImageSetInfo, ImageSetWriter, Split};
+use igpt_pixels::Pixels;
+use serde_json::{Value, json};
+
+/// A set of images of the given sizes (height, width); the last two are test images.
+fn images(folder: &Path, sizes: &[(u16, u16)]) {
+    let info = ImageSetInfo { name: "ramps".to_owned(), classes: vec!["a".to_owned(), "b".to_owned()] };
+    let mut writer = ImageSetWriter::create(folder, &info).unwrap();
+    for (i, &(height, width)) in sizes.iter().enumerate() {
+        let n = 3 * usize::from(height) * usize::from(width);
+        let row = ImageRow {
+            id: i as u64,
+            split: if i + 2 < sizes.len() { Split::Train } else { Split::Test },
+            label: (i % 2) as i32,
+            view: 0,
+            height,
+            width,
+            encoding: Encoding::Rgb,
+            pixels: (0..n).map(|j| (i * 50 + j * 5) as u8).collect(),
+        };
+        writer.append(row).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+fn run(dir: &Path, name: &str, params: Value) -> Result<PathBuf, StageError> {
+    let out = dir.join(name);
+    std::fs::create_dir(&out).unwrap();
+    let input = LabelledInput { path: dir.join("images"), labels: BTreeMap::new() };
+    let io = StageIo {
+        inputs: [("images".to_owned(), vec![input])].into(),
+        outputs: [("layer".to_owned(), out.clone())].into(),
+    };
+    let cx = StageContext::new(0, 1, dir.join("checkpoints"), |_| {});
+    let params = Pixels.complete(&params).unwrap();
+    DynStage::run(&Pixels, &params, &io, &cx).map(|()| out)
+}
+
+fn bench(sizes: &[(u16, u16)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("images")).unwrap();
+    images(&dir.path().join("images"), sizes);
+    dir
+}
+
+#[test]
+fn pixels_become_features_in_order_and_twice_the_same_bytes() {
+    let dir = bench(&[(2, 3); 5]);
+    let first = run(dir.path(), "first", json!({ "side": 0 })).unwrap();
+    let second = run(dir.path(), "second", json!({})).unwrap();
+    for file in ["features.parquet", "layer.json"] {
+        assert_eq!(std::fs::read(first.join(file)).unwrap(), std::fs::read(second.join(file)).unwrap());
+    }
+    let table = FeatureTable::read(&first).unwrap();
+    assert_eq!((table.len(), table.dim, table.ids), (5, 18, vec![0, 1, 2, 3, 4]));
+    assert_eq!(table.labels, [0, 1, 0, 1, 0]);
+    assert_eq!(table.splits[2..], [Split::Train, Split::Test, Split::Test]);
+    let expected: Vec<f32> = (0..18).map(|j| f32::from(50 + 5 * j as u8) / 127.5 - 1.0).collect();
+    assert_eq!(table.values[18..36], expected);
+    assert_eq!((table.info.pooling.as_str(), table.info.n_layer), ("none", 0));
+}
+
+#[test]
+fn the_first_images_of_each_split_can_be_chosen() {
+    let dir = bench(&[(2, 2); 6]);
+    let out = run(dir.path(), "some", json!({ "train_images": 2, "test_images": 1 })).unwrap();
+    assert_eq!(FeatureTable::read(&out).unwrap().ids, [0, 1, 4]);
+}
+
+#[test]
+fn images_of_several_sizes_are_refused_by_name() {
+    let dir = bench(&[(2, 2), (2, 2), (2, 3), (2, 2)]);
+    let error = run(dir.path(), "mixed", json!({})).unwrap_err().to_string();
+    assert!(error.contains("the first is 2 x 2, image 2 of `test` is 2 x 3"), "{error}");
+    let error = run(dir.path(), "other", json!({ "side": 8 })).unwrap_err().to_string();
+    assert!(error.contains("image 0 of `train` is 2 x 2, expected `side` 8 x 8"), "{error}");
+}
+
+#[test]
+fn unknown_parameters_are_refused() {
+    assert!(Pixels.complete(&json!({ "size": 8 })).unwrap_err().what.contains("unknown field `size`"));
+}

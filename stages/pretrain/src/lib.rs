@@ -1,0 +1,94 @@
+//! Stage `pretrain`: trains an iGPT on colour-index sequences without labels (paper sections 2.1,
+//! 2.2 and 3.3).
+
+mod corpus;
+mod kept;
+mod objective;
+mod outcome;
+mod params;
+mod train;
+
+use igpt_contract::{
+    Checkpoints, Many, Metrics, Model, Out, ParamError, Resources, Stage, StageContext, StageError, StageIo,
+    StageSpec, Tokens,
+};
+use igpt_model::{Gpt, ModelCard, param_count, prepare, save_model};
+
+pub use params::Params;
+
+use corpus::Corpus;
+use kept::Kept;
+use train::{Recipe, Training};
+
+const TOKENS: Many<Tokens> =
+    Many::new("tokens", "what to train on: one or several image sets of one resolution and palette");
+const MODEL: Out<Model> = Out::new("model", "the network after the last step");
+const CHECKPOINTS: Out<Checkpoints> =
+    Out::new("checkpoints", "networks by step: those in `keep`, powers of two, and the last");
+const METRICS: Out<Metrics> = Out::new("metrics", "losses in nats a token, with their curves");
+
+/// The numerics class of a device (`flex-f32`), which device-dependent stages have in their keys.
+///
+/// # Errors
+/// Where this build cannot compute on that device, in words.
+pub fn numerics_class(device: &str) -> Result<String, String> {
+    igpt_model::pick_device(device).map(|picked| picked.class.to_owned()).map_err(|error| error.to_string())
+}
+
+/// The stage.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pretrain;
+
+impl Stage for Pretrain {
+    type Params = Params;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "pretrain",
+            summary: "trains an iGPT on tokens, autoregressively or as BERT",
+            version: 1,
+            inputs: vec![TOKENS.port()],
+            outputs: vec![MODEL.port(), CHECKPOINTS.port(), METRICS.port()],
+            seeded: true,
+            device_dependent: true,
+            isolated: true,
+            unkeyed: &["checkpoint_every", "memory_mib"],
+            resources: Resources { cpus: 0, memory_mib: 2048, gpus: 0 },
+        }
+    }
+
+    fn check(&self, params: &Params) -> Result<(), ParamError> {
+        params.check()
+    }
+
+    fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let device = prepare(cx)?.device.autodiff();
+        let corpus = Corpus::read(io.many(&TOKENS), params, cx)?;
+        let failed = |what: &'static str| move |error| StageError::caused(what, error);
+        let config = params
+            .model
+            .config(corpus.positions(), corpus.vocab)
+            .map_err(failed("the parameters describe no network"))?;
+        let recipe = Recipe::new(params, &corpus, cx);
+        let card = ModelCard {
+            step: params.steps,
+            palette: corpus.palette,
+            seed: cx.seed(),
+            ..ModelCard::new(&config, params.objective, corpus.height, corpus.width)
+        };
+        let keeps = |step| params.keeps(step);
+        let kept = Kept::new(cx.checkpoint_dir().join("kept"), &card, &keeps);
+        let network = Gpt::init(&config, &mut cx.stream("init"), &device);
+        let (model, log) = Training::begin(&recipe, &corpus, cx, network, &kept, &device)?.run()?;
+        let mut metrics = outcome::metrics(params, &recipe, &corpus, &log)
+            .with("model.parameters", param_count(&config) as f64);
+        if !corpus.test.is_empty() {
+            let loss = train::evaluate(&recipe, &model, &corpus.test, &device, cx)?;
+            metrics = metrics.with("loss.test", loss);
+        }
+        save_model(io.output(&MODEL), &model, &card).map_err(failed("the model cannot be written"))?;
+        kept.copy_to(io.output(&CHECKPOINTS), &log.kept)?;
+        metrics.write(io.output(&METRICS))?;
+        Ok(())
+    }
+}

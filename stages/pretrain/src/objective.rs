@@ -1,0 +1,107 @@
+//! The two objectives on batches of token rows: losses to train on and losses to report.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use igpt_contract::{StageContext, StageError, Stream};
+use igpt_model::loss::{self, BertReduction};
+use igpt_model::{Dropout, Gpt, Input, bert_mask};
+
+use crate::corpus::Rows;
+
+/// What is predicted.
+#[derive(Debug, Clone)]
+pub(crate) enum Task {
+    /// Each token from those before it.
+    Autoregressive,
+    /// Masked tokens from all others.
+    Bert {
+        /// With which probability a position is masked.
+        probability: f64,
+        /// How the trained loss puts positions together.
+        reduction: BertReduction,
+        /// The masks of evaluations, one for each row, the same at every evaluation.
+        fixed: Box<Stream>,
+    },
+}
+
+/// A batch's losses.
+pub(crate) struct Losses {
+    /// The objective, on the tape.
+    pub loss: Tensor<1>,
+    /// The mean negative log-likelihood of predicted tokens, in nats.
+    pub nats: f64,
+}
+
+impl Task {
+    /// The mask of a whole step, before it is split into micro-batches; `None` where there is none.
+    pub(crate) fn mask(&self, masks: &Stream, step: u64, tokens: usize) -> Option<Vec<f32>> {
+        match self {
+            Self::Autoregressive => None,
+            Self::Bert { probability, .. } => Some(bert_mask(masks, step, tokens, *probability)),
+        }
+    }
+
+    /// The losses of `rows` (B of T tokens) under their `mask` (B x T).
+    pub(crate) fn losses(
+        &self,
+        model: &Gpt,
+        rows: &[&[u16]],
+        mask: Option<&[f32]>,
+        dropout: Option<&mut Dropout>,
+        device: &Device,
+    ) -> Losses {
+        let tokens = tokens(rows, device); // [B,T]
+        let (Self::Bert { reduction, .. }, Some(mask)) = (self, mask) else {
+            let logits = model.logits(tokens.clone(), &Input::Autoregressive, dropout); // [B,T,V]
+            let loss = loss::autoregressive(loss::token_nll(logits, tokens));
+            return Losses { nats: scalar(loss.clone()), loss };
+        };
+        let mask = Tensor::<2>::from_data(TensorData::new(mask.to_vec(), tokens.dims()), device); // [B,T]
+        let logits = model.logits(tokens.clone(), &Input::Bert(mask.clone()), dropout); // [B,T,V]
+        let nll = loss::token_nll(logits, tokens); // [B,T]
+        let nats = scalar(loss::bert(nll.clone().detach(), mask.clone(), BertReduction::Mean));
+        Losses { loss: loss::bert(nll, mask, *reduction), nats }
+    }
+
+    /// The mean loss over all of `rows` in nats a token, in batches of `batch`; for BERT under one
+    /// fixed mask for each row. `model` should be off the tape.
+    ///
+    /// # Errors
+    /// [`StageError::Cancelled`] between batches.
+    pub(crate) fn mean_loss(
+        &self,
+        model: &Gpt,
+        rows: &Rows,
+        batch: usize,
+        device: &Device,
+        cx: &StageContext,
+    ) -> Result<f64, StageError> {
+        let mut sum = 0.0;
+        for first in (0..rows.len()).step_by(batch) {
+            cx.check()?;
+            let last = rows.len().min(first + batch);
+            let mask = match self {
+                Self::Autoregressive => None,
+                Self::Bert { probability, fixed, .. } => Some(
+                    (first..last)
+                        .flat_map(|row| bert_mask(fixed, row as u64, rows.positions(), *probability))
+                        .collect::<Vec<f32>>(),
+                ),
+            };
+            let batch: Vec<&[u16]> = (first..last).map(|row| rows.view(row, 0)).collect();
+            let losses = self.losses(model, &batch, mask.as_deref(), None, device);
+            sum += losses.nats * batch.len() as f64;
+        }
+        Ok(sum / rows.len() as f64)
+    }
+}
+
+/// Rows of token ids as a tensor [B,T].
+fn tokens(rows: &[&[u16]], device: &Device) -> Tensor<2, Int> {
+    let ids: Vec<i32> = rows.iter().flat_map(|row| row.iter().map(|id| i32::from(*id))).collect();
+    let shape = [rows.len(), ids.len() / rows.len()];
+    Tensor::from_data(TensorData::new(ids, shape), device)
+}
+
+fn scalar(value: Tensor<1>) -> f64 {
+    f64::from(value.into_scalar::<f32>())
+}

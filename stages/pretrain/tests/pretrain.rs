@@ -1,0 +1,169 @@
+//! The stage end to end on generated tokens: a small network learns, and the same inputs, parameters
+//! and seed make the same bytes, whatever the thread count and however often it is interrupted.
+
+mod support;
+
+use std::fs;
+
+use igpt_contract::{DynStage as _, StageError};
+use igpt_pretrain::Pretrain;
+use serde_json::json;
+use support::{Attempt, Bench};
+
+#[test]
+fn the_loss_falls_well_below_that_of_guessing() {
+    let bench = Bench::new();
+    let metrics = bench.metrics(Attempt::of(&bench.params(json!({"steps": 120}))));
+    let guessing = 16f64.ln();
+    assert!(metrics.values["loss.valid"] < 0.5 * guessing, "{:?}", metrics.values);
+    assert!(metrics.values["loss.test"] < 0.5 * guessing, "{:?}", metrics.values);
+    assert_eq!(metrics.values["images.train"] + metrics.values["images.valid"], 288.0);
+    let curve = &metrics.curves["loss.train"];
+    assert_eq!(curve.len(), 120);
+    assert!((curve[0].1 - guessing).abs() < 0.01, "a zero head guesses: {curve:?}");
+}
+
+#[test]
+fn bert_learns_under_both_normalisations() {
+    let bench = Bench::new();
+    for (reduction, rate) in [("mean", 0.003), ("sum", 0.003)] {
+        let params = bench.params(json!({
+            "steps": 200, "objective": "bert", "bert_loss": reduction, "learning_rate": rate
+        }));
+        let metrics = bench.metrics(Attempt::of(&params));
+        assert!(metrics.values["loss.valid"] < 0.75 * 16f64.ln(), "{reduction}: {:?}", metrics.values);
+    }
+}
+
+#[test]
+fn no_steps_leave_the_network_untrained() {
+    let bench = Bench::new();
+    let outputs = bench.run(Attempt::of(&bench.params(json!({"steps": 0})))).unwrap();
+    assert_eq!(outputs.names(), outputs.expected(&["00000000"]));
+    let loss = outputs.metrics().values["loss.valid"];
+    assert!((loss - 16f64.ln()).abs() < 1e-5, "{loss}");
+}
+
+#[test]
+fn kept_steps_are_parts_and_the_last_is_the_model() {
+    let bench = Bench::new();
+    let params = bench.params(json!({"steps": 20, "keep": [3], "keep_powers_from": 8}));
+    let outputs = bench.run(Attempt::of(&params)).unwrap();
+    assert_eq!(outputs.names(), outputs.expected(&["00000003", "00000008", "00000016", "00000020"]));
+    let file = |name: &str| outputs.file(name);
+    for name in ["model.safetensors", "config.json"] {
+        assert_eq!(file(&format!("checkpoints/00000020/{name}")), file(&format!("model/{name}")));
+    }
+    assert_ne!(file("checkpoints/00000016/model.safetensors"), file("model/model.safetensors"));
+}
+
+#[test]
+fn the_same_bytes_twice_and_for_every_thread_count() {
+    let bench = Bench::new();
+    let params = bench.params(json!({"steps": 12, "dropout": 0.1, "clip": 1.0, "validate_every": 5}));
+    let one = bench.run(Attempt::of(&params)).unwrap();
+    assert_eq!(one.files(), bench.run(Attempt::of(&params)).unwrap().files());
+    assert_eq!(one.files(), bench.run(Attempt { threads: 2, ..Attempt::of(&params) }).unwrap().files());
+    assert_ne!(one.files(), bench.run(Attempt { seed: 8, ..Attempt::of(&params) }).unwrap().files());
+}
+
+#[test]
+fn an_interrupted_training_ends_in_the_same_bytes() {
+    for objective in ["autoregressive", "bert"] {
+        let bench = Bench::new();
+        let params = bench.params(json!({
+            "steps": 30, "validate_every": 7, "keep_powers_from": 4, "objective": objective, "dropout": 0.1
+        }));
+        let straight = bench.run(Attempt::of(&params)).unwrap();
+        let checkpoints = tempfile::tempdir().unwrap();
+        for stop in [5, 14, 15, 30] {
+            let stopped =
+                Attempt { stop_at: Some(stop), ..Attempt::of(&params).resuming(checkpoints.path()) };
+            let error = bench.run(stopped).unwrap_err();
+            assert!(matches!(error, StageError::Cancelled), "{error}");
+        }
+        let resumed = bench.run(Attempt::of(&params).resuming(checkpoints.path())).unwrap();
+        assert_eq!(resumed.steps_run, 0, "the last interruption was after the last step");
+        assert_eq!(resumed.files(), straight.files());
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_falls_back_to_the_one_before() {
+    let bench = Bench::new();
+    let params = bench.params(json!({"steps": 20, "checkpoint_every": 4, "keep_powers_from": 4}));
+    let straight = bench.run(Attempt::of(&params)).unwrap();
+    let checkpoints = tempfile::tempdir().unwrap();
+    let stopped = Attempt { stop_at: Some(14), ..Attempt::of(&params).resuming(checkpoints.path()) };
+    bench.run(stopped).unwrap_err();
+    let newest = checkpoints.path().join("training/step-00000014.safetensors");
+    let whole = fs::read(&newest).unwrap();
+    fs::write(&newest, &whole[..whole.len() / 2]).unwrap();
+    let resumed = bench.run(Attempt::of(&params).resuming(checkpoints.path())).unwrap();
+    assert_eq!(resumed.steps_run, 8, "from step 12");
+    assert!(resumed.notes.iter().any(|note| note.contains("passed over")), "{:?}", resumed.notes);
+    assert_eq!(resumed.files(), straight.files());
+}
+
+#[test]
+fn a_damaged_kept_model_starts_anew() {
+    let bench = Bench::new();
+    let params = bench.params(json!({"steps": 10, "keep_powers_from": 4}));
+    let straight = bench.run(Attempt::of(&params)).unwrap();
+    let checkpoints = tempfile::tempdir().unwrap();
+    let stopped = Attempt { stop_at: Some(6), ..Attempt::of(&params).resuming(checkpoints.path()) };
+    bench.run(stopped).unwrap_err();
+    fs::write(checkpoints.path().join("kept/00000004/model.safetensors"), "cut").unwrap();
+    let resumed = bench.run(Attempt::of(&params).resuming(checkpoints.path())).unwrap();
+    assert_eq!(resumed.steps_run, 10);
+    assert_eq!(resumed.files(), straight.files());
+}
+
+#[test]
+fn micro_batches_change_nothing_but_rounding() {
+    let bench = Bench::new();
+    for objective in ["autoregressive", "bert"] {
+        let params = |accumulation: usize| {
+            bench.params(json!({"steps": 10, "objective": objective, "accumulation": accumulation}))
+        };
+        let whole = bench.metrics(Attempt::of(&params(1)));
+        for accumulation in [2, 3] {
+            let split = bench.metrics(Attempt::of(&params(accumulation)));
+            for (one, other) in whole.curves["loss.train"].iter().zip(&split.curves["loss.train"]) {
+                assert!((one.1 - other.1).abs() < 1e-5, "{accumulation}: {one:?} {other:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_diverging_loss_ends_the_step_and_says_why() {
+    let bench = Bench::new();
+    let params = bench.params(json!({"steps": 1000, "learning_rate": 1e30, "warmup_steps": 0}));
+    let error = bench.run(Attempt::of(&params)).unwrap_err();
+    assert!(error.to_string().contains("training loss"), "{error}");
+    let StageError::Failed { hint: Some(hint), .. } = error else { panic!("no hint") };
+    assert!(hint.contains("learning rate"), "{hint}");
+}
+
+#[test]
+fn several_sets_are_trained_on_together_and_must_belong_together() {
+    let bench = Bench::new();
+    let params = bench.params(json!({"steps": 3}));
+    let second = bench.another_set(16, 2);
+    let attempt = || Attempt { more_tokens: vec![second.clone()], ..Attempt::of(&params) };
+    let metrics = bench.metrics(attempt());
+    assert_eq!(metrics.values["images.train"] + metrics.values["images.valid"], 2.0 * 288.0);
+    let other = bench.another_set(12, 3);
+    let error = bench.run(Attempt { more_tokens: vec![other], ..Attempt::of(&params) }).unwrap_err();
+    assert!(error.to_string().contains("do not belong together"), "{error}");
+}
+
+#[test]
+fn too_many_tokens_and_unknown_parameters_are_refused() {
+    let bench = Bench::new();
+    let error = bench.run(Attempt::of(&bench.params(json!({"memory_mib": 0})))).unwrap_err();
+    assert!(error.to_string().contains("memory_mib"), "{error}");
+    assert!(Pretrain.complete(&json!({"learningrate": 0.1})).unwrap_err().what.contains("unknown field"));
+    assert_eq!(Pretrain.complete(&json!({"batch": 0})).unwrap_err().path, "batch");
+}

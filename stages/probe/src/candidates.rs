@@ -1,0 +1,77 @@
+//! One number or a list of numbers to choose from.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Candidates of a search: written as a number or a list of numbers, kept as a list, so that `1`
+/// and `[1]` are the same.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Candidates(pub Vec<f64>);
+
+impl<'de> Deserialize<'de> for Candidates {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = Candidates;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number or a list of numbers")
+            }
+
+            fn visit_f64<E>(self, x: f64) -> Result<Candidates, E> {
+                Ok(Candidates(vec![x]))
+            }
+
+            fn visit_i64<E>(self, x: i64) -> Result<Candidates, E> {
+                Ok(Candidates(vec![x as f64]))
+            }
+
+            fn visit_u64<E>(self, x: u64) -> Result<Candidates, E> {
+                Ok(Candidates(vec![x as f64]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Candidates, A::Error> {
+                let mut all = Vec::new();
+                while let Some(x) = seq.next_element()? {
+                    all.push(x);
+                }
+                Ok(Candidates(all))
+            }
+        }
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+impl JsonSchema for Candidates {
+    fn schema_name() -> Cow<'static, str> {
+        "Candidates".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A number, or a list of numbers to choose from.",
+            "anyOf": [{ "type": "number" }, { "type": "array", "items": { "type": "number" }, "minItems": 1 }]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_a_list_of_one() {
+        let read = |text| serde_json::from_str::<Candidates>(text);
+        assert_eq!(read("1").unwrap(), read("[1.0]").unwrap());
+        assert_eq!(serde_json::to_string(&read("1").unwrap()).unwrap(), "[1.0]");
+        assert_eq!(read("[0.1, 10]").unwrap().0, [0.1, 10.0]);
+        let error = read("\"one\"").unwrap_err().to_string();
+        assert!(error.contains("expected a number or a list of numbers"), "{error}");
+    }
+}

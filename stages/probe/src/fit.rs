@@ -1,0 +1,127 @@
+//! Fitting the probe by L-BFGS in a metric of its own.
+//!
+//! Plain L-BFGS is slow on features that are correlated, the more the larger C. The curvature of
+//! the objective at its start is known: `C p (1 - p) sum z z^T + I` for each class, with `z` the
+//! scaled features and a one, and `p = 1 / K`. Its Cholesky factor serves as the initial inverse
+//! Hessian, so that L-BFGS only has to learn how the curvature changes on the way. The minimum
+//! stays the same. On 2,000 x 256 features this takes 100 iterations instead of 2,073 at C = 100,
+//! and 25 instead of 60 at C = 0.01; computing the metric anew on the way saved nothing.
+
+use crate::cholesky::Cholesky;
+use crate::examples::Examples;
+use crate::lbfgs::{Limits, Problem, minimise};
+use crate::moments::{Scaling, second_moments};
+use crate::softmax::{Objective, Softmax};
+
+/// A multinomial logistic regression that has not seen data yet. It minimises the objective of
+/// scikit-learn's `LogisticRegression`, `J = C * sum CE + 0.5 * ||W||^2`: the cross entropy summed
+/// over the training rows, the intercept not penalised. (Two classes are two rows of `W` here.)
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LinearProbe {
+    /// The weight of the data against the penalty, above 0.
+    pub c: f64,
+    /// Whether features are brought to mean 0 and deviation 1 of the training rows first.
+    pub standardise: bool,
+    /// The largest entry of the gradient of `J / (C n)` at which the fit counts as converged
+    /// (scikit-learn's `tol`).
+    pub tolerance: f64,
+    /// Iterations at most.
+    pub max_iterations: usize,
+}
+
+/// A fitted probe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FittedProbe {
+    /// The classifier, on raw features.
+    pub model: Softmax,
+    /// `J` at the end.
+    pub objective: f64,
+    /// Iterations done.
+    pub iterations: usize,
+    /// Whether the tolerance was reached.
+    pub converged: bool,
+}
+
+/// Pairs that L-BFGS remembers.
+const HISTORY: usize = 20;
+
+/// Examples for each feature that the metric is computed from: enough for a covariance.
+const EXAMPLES_PER_FEATURE: usize = 16;
+
+/// The widest features that get a metric: its memory grows with their square (128 MiB here), its
+/// time with their cube.
+const WIDEST: usize = 4096;
+
+impl LinearProbe {
+    /// Fits the examples' classes, `0..n_class`. `watch` is told (iteration, J, largest gradient
+    /// entry) and may stop the fit with an error of its own.
+    ///
+    /// Memory beside the examples: the square of the width, and some tens of times the number of
+    /// parameters, in float64.
+    ///
+    /// # Errors
+    /// Only those of `watch`.
+    pub fn fit<E>(
+        &self,
+        examples: &Examples<'_>,
+        n_class: usize,
+        watch: impl FnMut(usize, f64, f64) -> Result<(), E>,
+    ) -> Result<FittedProbe, E> {
+        let scaling = Scaling::of(examples, self.standardise);
+        let objective = Objective { examples, scaling: &scaling, n_class, c: self.c };
+        let limits = Limits {
+            gradient: self.tolerance * self.c * examples.len() as f64,
+            iterations: self.max_iterations,
+            history: HISTORY,
+        };
+        let start = vec![0.0; objective.size()];
+        let conditioned = Conditioned { metric: metric(&objective), objective };
+        let minimum = minimise(&conditioned, start, limits, watch)?;
+        Ok(FittedProbe {
+            model: conditioned.objective.classifier(&minimum.x),
+            objective: minimum.value,
+            iterations: minimum.iterations,
+            converged: minimum.converged,
+        })
+    }
+}
+
+/// The objective with its metric.
+struct Conditioned<'a> {
+    objective: Objective<'a>,
+    metric: Option<Cholesky>,
+}
+
+impl Problem for Conditioned<'_> {
+    fn evaluate(&self, x: &[f64], gradient: &mut [f64]) -> f64 {
+        self.objective.evaluate(x, gradient)
+    }
+
+    fn precondition(&self, gradient: &mut [f64]) {
+        if let Some(metric) = &self.metric {
+            for class in gradient.chunks_mut(self.objective.examples.width() + 1) {
+                metric.solve(class);
+            }
+        }
+    }
+}
+
+/// The curvature at the start, the same for every class. `None` where it would cost too much or
+/// rounding has eaten it: then L-BFGS does without.
+fn metric(objective: &Objective<'_>) -> Option<Cholesky> {
+    let (n, width) = (objective.examples.len(), objective.examples.width());
+    if width > WIDEST {
+        return None;
+    }
+    // Every so many-eth example: any positive definite metric leads to the same minimum.
+    let stride = (n / (EXAMPLES_PER_FEATURE * (width + 1))).max(1);
+    let sample = objective.examples.pick((0..n).step_by(stride));
+    let share = 1.0 / objective.n_class as f64;
+    let weight = objective.c * share * (1.0 - share) * n as f64 / sample.len() as f64;
+    let side = width + 1;
+    let mut moments = second_moments(&sample, objective.scaling, weight);
+    for i in 0..width {
+        moments[i * side + i] += 1.0;
+    }
+    Cholesky::factor(moments, side)
+}

@@ -1,0 +1,79 @@
+//! The stage kind `probe`: multinomial logistic regression on the features of one layer.
+//!
+//! How well a linear classifier reads the class off a layer's pooled features is the paper's
+//! measure of a representation (section 2.3). The objective is that of scikit-learn, so that the
+//! numbers can be compared; the fit is deterministic for any number of threads.
+
+mod candidates;
+mod cholesky;
+mod examples;
+mod fit;
+mod lbfgs;
+mod matmul;
+mod measure;
+mod moments;
+mod params;
+mod search;
+mod sgd;
+mod softmax;
+mod split;
+
+use igpt_contract::{
+    FeatureLayer, In, Metrics, Out, ParamError, Predictions, Resources, Stage, StageContext, StageError,
+    StageIo, StageSpec,
+};
+use igpt_dataset::FeatureTable;
+
+pub use candidates::Candidates;
+pub use examples::Examples;
+pub use fit::{FittedProbe, LinearProbe};
+pub use params::{Params, Solver};
+pub use sgd::Descent;
+pub use softmax::{Score, Softmax};
+
+const FEATURES: In<FeatureLayer> = In::new("features", "the pooled features of one layer");
+const METRICS: Out<Metrics> = Out::new("metrics", "accuracies, losses and what makes the fit reproducible");
+const PREDICTIONS: Out<Predictions> =
+    Out::new("predictions", "the classes' log-probabilities of the test images");
+
+/// Linear probes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Probe;
+
+impl Stage for Probe {
+    type Params = Params;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "probe",
+            summary: "Fits a linear classifier to the features of one layer",
+            version: 1,
+            inputs: vec![FEATURES.port()],
+            outputs: vec![METRICS.port(), PREDICTIONS.port()],
+            // What is drawn at random has seeds among the parameters.
+            seeded: false,
+            device_dependent: false,
+            isolated: false,
+            unkeyed: &[],
+            resources: Resources { cpus: 1, memory_mib: 1024, gpus: 0 },
+        }
+    }
+
+    fn check(&self, params: &Params) -> Result<(), ParamError> {
+        params::check(params)
+    }
+
+    fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let table = FeatureTable::read(io.input(&FEATURES))?;
+        if let Some(at) = table.values.iter().position(|x| !x.is_finite()) {
+            let what = format!("image {} has a feature that is not finite", table.ids[at / table.dim]);
+            return Err(StageError::new(what).hint("did the network that made the features diverge?"));
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(cx.threads()).build();
+        let pool = pool.map_err(|e| StageError::caused("the threads could not be started", e))?;
+        let (metrics, predictions) = pool.install(|| measure::measure(params, &table, cx))?;
+        metrics.write(io.output(&METRICS))?;
+        predictions.write(io.output(&PREDICTIONS))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! Choosing C or the learning rate on the validation images, and the final fit.
+
+use igpt_contract::{Curve, StageContext, StageError, stream};
+
+use crate::examples::Examples;
+use crate::fit::{FittedProbe, LinearProbe};
+use crate::params::{Params, Solver};
+use crate::sgd::Descent;
+use crate::softmax::{Score, Softmax};
+
+/// What a search found.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    /// The probe to be tested.
+    pub(crate) probe: FittedProbe,
+    /// The chosen candidate: C, or the learning rate.
+    pub(crate) choice: f64,
+    /// The chosen candidate's score on the validation images; NaN without any.
+    pub(crate) valid: Score,
+    /// Validation accuracy by candidate, in the order of candidates.
+    pub(crate) curve: Curve,
+}
+
+/// Fits every candidate on `train`, takes the best on `valid`, and fits it once more on `all` where
+/// that is given. Labels are classes of `0..n_class`; those that no training example has are never
+/// predicted.
+///
+/// # Errors
+/// If the step is cancelled, every fit diverged or there are fewer than two classes to tell apart.
+pub(crate) fn search(
+    params: &Params,
+    train: &Examples<'_>,
+    valid: &Examples<'_>,
+    all: Option<&Examples<'_>>,
+    n_class: usize,
+    cx: &StageContext,
+) -> Result<Found, StageError> {
+    let mut candidates = match params.solver {
+        Solver::Lbfgs => params.c.0.clone(),
+        Solver::Sgd => params.learning_rates.0.clone(),
+    };
+    candidates.sort_by(f64::total_cmp);
+    candidates.dedup();
+    if params.solver == Solver::Sgd {
+        candidates.reverse();
+    }
+    let mut best: Option<(f64, FittedProbe, Score)> = None;
+    let mut curve = Vec::new();
+    for &candidate in &candidates {
+        let probe = fit(params, candidate, train, n_class, cx)?;
+        // Without validation images the training loss decides between learning rates.
+        let score = probe.model.score(if valid.is_empty() { train } else { valid });
+        if !valid.is_empty() {
+            curve.push((candidate, score.accuracy));
+        }
+        cx.note(format!(
+            "{} {candidate}: accuracy {:.4}, loss {:.4} nats, {} iterations{}",
+            if params.solver == Solver::Lbfgs { "C" } else { "learning rate" },
+            score.accuracy,
+            score.loss,
+            probe.iterations,
+            if probe.converged { "" } else { ", not converged" }
+        ));
+        if !probe.objective.is_finite() {
+            continue;
+        }
+        // The primary measure, and what decides between equals.
+        let rank = |s: &Score| if valid.is_empty() { (-s.loss, 0.0) } else { (s.accuracy, -s.loss) };
+        let worse = best.as_ref().is_some_and(|(_, _, other)| rank(&score).0 < rank(other).0);
+        if best.as_ref().is_none_or(|(_, _, other)| rank(&score) > rank(other)) {
+            best = Some((candidate, probe, score));
+        }
+        if worse && params.solver == Solver::Sgd {
+            break;
+        }
+    }
+    let Some((choice, mut probe, valid_score)) = best else {
+        return Err(StageError::new(format!("every fit diverged (tried {candidates:?})"))
+            .hint("try smaller `learning_rates`, or `standardise: true`"));
+    };
+    if let Some(all) = all {
+        probe = fit(params, choice, all, n_class, cx)?;
+    }
+    let valid = if valid.is_empty() { Score { accuracy: f64::NAN, loss: f64::NAN } } else { valid_score };
+    Ok(Found { probe, choice, valid, curve })
+}
+
+/// Fits one candidate, on the classes that there are examples of.
+fn fit(
+    params: &Params,
+    candidate: f64,
+    examples: &Examples<'_>,
+    n_class: usize,
+    cx: &StageContext,
+) -> Result<FittedProbe, StageError> {
+    let mut present: Vec<u32> = examples.classes().to_vec();
+    present.sort_unstable();
+    present.dedup();
+    if present.len() < 2 {
+        let what = format!("expected training examples of at least 2 classes, found {}", present.len());
+        return Err(StageError::new(what));
+    }
+    let dense = examples.relabelled(|class| present.partition_point(|p| *p < class) as u32);
+    let mut probe = match params.solver {
+        Solver::Lbfgs => {
+            let probe = LinearProbe {
+                c: candidate,
+                standardise: params.standardise,
+                tolerance: params.tolerance,
+                max_iterations: params.max_iterations,
+            };
+            probe.fit(&dense, present.len(), |iteration, value, _| {
+                cx.progress(iteration as u64, params.max_iterations as u64, "iterations");
+                cx.metric("objective", iteration as f64, value);
+                cx.check()
+            })?
+        }
+        Solver::Sgd => {
+            let descent = Descent {
+                c: params.c.0[0],
+                standardise: params.standardise,
+                tolerance: params.tolerance,
+                learning_rate: candidate,
+                momentum: params.momentum,
+                batch: params.batch,
+                steps: params.steps,
+            };
+            let mut random = stream(params.shuffle_seed, "batches");
+            descent.fit(&dense, present.len(), &mut random, |step, loss| {
+                if step % 100 == 0 {
+                    cx.progress(step as u64, params.steps as u64, "steps");
+                    cx.metric("loss.batch", step as f64, loss);
+                }
+                cx.check()
+            })?
+        }
+    };
+    probe.model = spread(&probe.model, &present, n_class);
+    Ok(probe)
+}
+
+/// The classifier with a row for every class; those without examples have a probability of zero.
+fn spread(model: &Softmax, present: &[u32], n_class: usize) -> Softmax {
+    let width = model.weights.len() / model.bias.len();
+    let mut all = Softmax { weights: vec![0.0; n_class * width], bias: vec![f64::NEG_INFINITY; n_class] };
+    for (row, &class) in present.iter().enumerate() {
+        let class = class as usize;
+        all.weights[class * width..(class + 1) * width]
+            .copy_from_slice(&model.weights[row * width..][..width]);
+        all.bias[class] = model.bias[row];
+    }
+    all
+}

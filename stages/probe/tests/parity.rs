@@ -1,0 +1,130 @@
+//! The fits against scikit-learn's, over the fixture `lbfgs_probe`.
+
+use std::path::{Path, PathBuf};
+
+use igpt_contract::stream;
+use igpt_probe::{Descent, Examples, FittedProbe, LinearProbe};
+use serde_json::Value;
+
+/// The fixture's folder, or a line that says that there is none.
+fn fixture() -> Option<PathBuf> {
+    let root = std::env::var_os("IGPT_FIXTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"),
+        PathBuf::from,
+    );
+    let folder = root.join("lbfgs_probe");
+    if !folder.join("expected.json").is_file() {
+        eprintln!("skipped: no fixture at `{}`", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+/// The numbers of a little-endian `.npy` file of items of `N` bytes, and its columns.
+fn npy<T, const N: usize>(path: &Path, read: fn([u8; N]) -> T) -> (Vec<T>, usize) {
+    let bytes = std::fs::read(path).unwrap();
+    let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = String::from_utf8_lossy(&bytes[10..start]).into_owned();
+    let shape = header.split_once("'shape': (").unwrap().1.split_once(')').unwrap().0;
+    let columns = shape.split(',').nth(1).and_then(|n| n.trim().parse().ok()).unwrap_or(1);
+    (bytes[start..].as_chunks::<N>().0.iter().map(|item| read(*item)).collect(), columns)
+}
+
+struct Data {
+    features: Vec<f32>,
+    classes: Vec<u32>,
+    width: usize,
+}
+
+impl Data {
+    fn read(folder: &Path, name: &str) -> Self {
+        let (features, width) = npy(&folder.join(format!("{name}_features.npy")), f32::from_le_bytes);
+        let (labels, _) = npy(&folder.join(format!("{name}_labels.npy")), i64::from_le_bytes);
+        Self { features, classes: labels.into_iter().map(|l| u32::try_from(l).unwrap()).collect(), width }
+    }
+
+    fn examples(&self) -> Examples<'_> {
+        let rows = (0..self.classes.len() as u32).collect();
+        Examples::new(&self.features, self.width, rows, self.classes.clone())
+    }
+
+    fn n_class(&self) -> usize {
+        1 + *self.classes.iter().max().unwrap() as usize
+    }
+}
+
+fn fit(c: f64, data: &Data) -> FittedProbe {
+    let probe = LinearProbe { c, standardise: false, tolerance: 1e-6, max_iterations: 1000 };
+    probe.fit::<()>(&data.examples(), data.n_class(), |_, _, _| Ok(())).unwrap()
+}
+
+fn number(run: &Value, name: &str) -> f64 {
+    run[name].as_f64().unwrap_or_else(|| panic!("expected.json lacks `{name}`"))
+}
+
+#[test]
+fn every_c_reaches_the_best_objective_and_its_accuracies() {
+    let Some(folder) = fixture() else { return };
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let (train, test) = (Data::read(&folder, "train"), Data::read(&folder, "test"));
+    for run in expected["runs"].as_array().unwrap() {
+        let c = number(run, "C");
+        let probe = fit(c, &train);
+        let gap = probe.objective / number(run, "objective_best") - 1.0;
+        assert!(probe.converged && gap < 1e-6, "C = {c}: {gap:.2e} above the best objective");
+        for (data, name) in [(&train, "train_acc_polished"), (&test, "test_acc_polished")] {
+            let score = probe.model.score(&data.examples());
+            let off = (score.accuracy - number(run, name)).abs() * data.classes.len() as f64;
+            assert!(off < 1.5, "C = {c}: {name} is off by {off} samples");
+        }
+        let loss = probe.model.score(&test.examples()).loss;
+        assert!((loss - number(run, "mean_test_ce")).abs() < 1e-4 * loss, "C = {c}: test loss {loss}");
+    }
+}
+
+#[test]
+fn the_coefficients_are_those_of_the_polished_optimum() {
+    let Some(folder) = fixture() else { return };
+    let train = Data::read(&folder, "train");
+    let (polished, columns) = npy(&folder.join("coef_C1.npy"), f64::from_le_bytes);
+    let probe = fit(1.0, &train);
+    let ours = probe.model.weights.chunks(train.width).zip(polished.chunks(columns));
+    let largest = polished.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
+    for (ours, theirs) in ours {
+        assert!(ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-3 * largest));
+    }
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let Some(folder) = fixture() else { return };
+    let train = Data::read(&folder, "train");
+    let with = |threads| {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| fit(0.1, &train))
+    };
+    assert_eq!(with(1), with(3));
+}
+
+#[test]
+fn descent_comes_within_half_a_point_of_lbfgs() {
+    let Some(folder) = fixture() else { return };
+    let (train, test) = (Data::read(&folder, "train"), Data::read(&folder, "test"));
+    let accuracy = |probe: &FittedProbe| probe.model.score(&test.examples()).accuracy;
+    let lbfgs = LinearProbe { c: 0.01, standardise: true, tolerance: 1e-6, max_iterations: 1000 };
+    let lbfgs = lbfgs.fit::<()>(&train.examples(), train.n_class(), |_, _, _| Ok(())).unwrap();
+    let descent = Descent {
+        c: 0.01,
+        standardise: true,
+        tolerance: 1e-6,
+        learning_rate: 0.01,
+        momentum: 0.9,
+        batch: 128,
+        steps: 3000,
+    };
+    let sgd = descent
+        .fit::<()>(&train.examples(), train.n_class(), &mut stream(0, "batches"), |_, _| Ok(()))
+        .unwrap();
+    let (sgd, lbfgs) = (accuracy(&sgd), accuracy(&lbfgs));
+    assert!((sgd - lbfgs).abs() <= 0.005, "sgd {sgd}, lbfgs {lbfgs}");
+}

@@ -1,0 +1,159 @@
+//! The stage from end to end: from a folder of features to metrics and predictions.
+
+use std::path::Path;
+
+use igpt_contract::{DynStage, LabelledInput, MetricValues, StageContext, StageError, StageIo};
+use igpt_dataset::{FeatureTable, LayerInfo, PredictionTable, Split};
+use igpt_probe::Probe;
+use serde_json::{Value, json};
+
+/// Three classes, 240 training and 60 test images of 5 features: clusters that overlap a little.
+fn table() -> FeatureTable {
+    let (train, test, dim) = (240, 60, 5);
+    let n = train + test;
+    let labels: Vec<i32> = (0..n).map(|i| (i * 7 % 3) as i32).collect();
+    // A fixed scatter: digits of an irrational multiple, evenly spread in [-1, 1).
+    let noise = |i: usize| (i as f64 * 0.618_033_988_749_895).fract() * 2.0 - 1.0;
+    let value = |row: usize, j: usize| {
+        let class = labels[row] as f64;
+        (1.4 * (class * (j + 1) as f64).sin() + 1.5 * noise(row * dim + j) + 0.5) as f32
+    };
+    let info = LayerInfo {
+        name: "clusters".into(),
+        classes: ["a", "b", "c"].map(String::from).into(),
+        dim,
+        layer: 2,
+        n_layer: 4,
+        n_embd: dim,
+        pooling: "mean".into(),
+        norm: "pre".into(),
+        objective: "autoregressive".into(),
+    };
+    FeatureTable {
+        info,
+        ids: (0..train as u64).chain(0..test as u64).collect(),
+        splits: (0..n).map(|i| if i < train { Split::Train } else { Split::Test }).collect(),
+        values: (0..n * dim).map(|i| value(i / dim, i % dim)).collect(),
+        labels,
+        views: vec![0; n],
+        dim,
+    }
+}
+
+/// Runs the stage on a table; the bytes of its two files.
+fn run_on(
+    table: &FeatureTable,
+    params: &Value,
+    threads: usize,
+    out: &Path,
+) -> Result<[Vec<u8>; 2], StageError> {
+    let folder = |name: &str| {
+        let path = out.join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    };
+    table.write(&folder("features")).unwrap();
+    let input = LabelledInput { path: out.join("features"), labels: Default::default() };
+    let outputs = ["metrics", "predictions"].map(|name| (name.to_owned(), folder(name)));
+    let io = StageIo { inputs: [("features".to_owned(), vec![input])].into(), outputs: outputs.into() };
+    let params =
+        DynStage::complete(&Probe, params).map_err(|e| StageError::new(format!("{}: {e}", e.path)))?;
+    DynStage::run(&Probe, &params, &io, &StageContext::new(0, threads, out.join("checkpoints"), |_| {}))?;
+    Ok(["metrics/metrics.json", "predictions/predictions.parquet"]
+        .map(|f| std::fs::read(out.join(f)).unwrap()))
+}
+
+/// Runs it in a folder of its own, and reads what it wrote.
+fn run(params: Value) -> Result<(MetricValues, PredictionTable), StageError> {
+    let out = tempfile::tempdir().unwrap();
+    run_on(&table(), &params, 1, out.path())?;
+    let metrics = MetricValues::read(&out.path().join("metrics")).unwrap();
+    Ok((metrics, PredictionTable::read(&out.path().join("predictions")).unwrap()))
+}
+
+#[test]
+fn metrics_and_predictions_tell_the_same_story() {
+    let (metrics, predictions) = run(json!({"c": [0.01, 1, 100]})).unwrap();
+    assert_eq!(predictions.keys.len(), 60);
+    assert_eq!(predictions.accuracy().unwrap(), metrics.values["accuracy.test"]);
+    assert!(metrics.values["accuracy.test"] > 0.6, "{}", metrics.values["accuracy.test"]);
+    assert_eq!(metrics.values["rows.valid"], 24.0);
+    // Refitted on all training images.
+    assert_eq!(metrics.values["rows.train"], 240.0);
+    assert_eq!(metrics.values["converged"], 1.0);
+    assert_eq!(metrics.values["layer"], 2.0);
+    assert_eq!((metrics.facts["pooling"].as_str(), metrics.facts["norm"].as_str()), ("mean", "pre"));
+    let curve = &metrics.curves["accuracy.valid.by_c"];
+    assert_eq!(curve.iter().map(|(c, _)| *c).collect::<Vec<_>>(), [0.01, 1.0, 100.0]);
+    let best = curve.iter().map(|(_, accuracy)| *accuracy).fold(0.0, f64::max);
+    assert_eq!(metrics.values["accuracy.valid"], best);
+}
+
+#[test]
+fn the_same_bytes_at_every_run_and_on_any_number_of_threads() {
+    let bytes = |threads, params: &Value| {
+        run_on(&table(), params, threads, tempfile::tempdir().unwrap().path()).unwrap()
+    };
+    for params in [json!({}), json!({"solver": "sgd", "steps": 300, "train_rows": 200})] {
+        assert_eq!(bytes(1, &params), bytes(1, &params));
+        assert_eq!(bytes(1, &params), bytes(3, &params));
+    }
+}
+
+#[test]
+fn descent_tries_rates_from_large_to_small_and_stops_at_the_first_worse() {
+    let (metrics, _) = run(json!({"solver": "sgd", "steps": 500, "learning_rates": [0.01, 30, 1]})).unwrap();
+    let curve = &metrics.curves["accuracy.valid.by_learning_rate"];
+    let rates: Vec<f64> = curve.iter().map(|(rate, _)| *rate).collect();
+    assert!([30.0, 1.0, 0.01].starts_with(&rates) && rates.len() > 1, "{rates:?}");
+    let worse = curve.windows(2).position(|pair| pair[1].1 < pair[0].1);
+    assert!(worse.is_none_or(|at| at + 2 == curve.len()), "{curve:?}");
+    assert!(rates.contains(&metrics.values["learning_rate"]));
+}
+
+#[test]
+fn few_labels_are_drawn_by_their_own_seed() {
+    let few = |seed| run(json!({"labels_per_class": 10, "label_seed": seed})).unwrap().0;
+    let (one, two) = (few(1), few(2));
+    assert_eq!(one.values["rows.train"], 30.0);
+    assert_ne!(one.values["objective"], two.values["objective"]);
+    let error = run(json!({"labels_per_class": 100})).unwrap_err();
+    assert!(error.to_string().contains("fewer labels"), "{error}");
+    let error = run(json!({"train_rows": 1000})).unwrap_err();
+    assert!(error.to_string().contains("found 240"), "{error}");
+}
+
+#[test]
+fn without_validation_there_is_no_validation_score() {
+    let (metrics, _) = run(json!({"validation": {"fraction": 0}})).unwrap();
+    assert!(!metrics.values.contains_key("accuracy.valid"));
+    assert_eq!((metrics.values["rows.train"], metrics.values["rows.valid"]), (240.0, 0.0));
+}
+
+#[test]
+fn a_class_without_training_examples_is_never_predicted() {
+    let mut table = table();
+    for row in 0..240 {
+        if table.labels[row] == 1 {
+            table.labels[row] = -1;
+        }
+    }
+    let out = tempfile::tempdir().unwrap();
+    run_on(&table, &json!({}), 1, out.path()).unwrap();
+    let predictions = PredictionTable::read(&out.path().join("predictions")).unwrap();
+    assert!(predictions.predicted.iter().all(|class| *class != 1));
+    assert_eq!(predictions.log_probs[1], f32::NEG_INFINITY);
+    assert_eq!(MetricValues::read(&out.path().join("metrics")).unwrap().values["loss.test"], f64::INFINITY);
+}
+
+#[test]
+fn bad_input_is_named() {
+    let error = run(json!({"regularisation": 1})).unwrap_err().to_string();
+    assert!(error.contains("regularisation"), "{error}");
+    let error = run(json!({"c": "one"})).unwrap_err().to_string();
+    assert!(error.starts_with("c: ") && error.contains("a number or a list of numbers"), "{error}");
+    let mut table = table();
+    table.values[12] = f32::NAN;
+    let error = run_on(&table, &json!({}), 1, tempfile::tempdir().unwrap().path()).unwrap_err().to_string();
+    assert_eq!(error, "image 2 has a feature that is not finite");
+}

@@ -1,0 +1,73 @@
+//! The stage kind `report`: one table and one figure from any set of metrics artifacts.
+//!
+//! The numbers come from the artifacts, what to show of them from the pipeline; published numbers
+//! stand beside ours with their sources. Equal inputs make equal bytes, in whatever order they come.
+
+mod figure;
+mod grid;
+mod observe;
+mod params;
+mod render;
+mod summary;
+mod svg;
+
+use igpt_contract::{
+    Figure as FigureKind, Many, Metrics, Out, ParamError, Resources, Stage, StageContext, StageError,
+    StageIo, StageSpec, Table,
+};
+
+pub use params::{Best, Column, Figure, Params, Published, Reference, Sort};
+
+const METRICS: Many<Metrics> = Many::new("metrics", "the metrics to report, each with its labels");
+const TABLE: Out<Table> = Out::new("table", "the table as Markdown, LaTeX and CSV");
+const FIGURE: Out<FigureKind> = Out::new("figure", "the figure as SVG");
+
+/// Results tables and figures.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Report;
+
+impl Stage for Report {
+    type Params = Params;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "report",
+            summary: "Gathers metrics into a table (Markdown, LaTeX, CSV) and a figure (SVG)",
+            version: 1,
+            inputs: vec![METRICS.port()],
+            outputs: vec![TABLE.port(), FIGURE.port()],
+            seeded: false,
+            device_dependent: false,
+            isolated: false,
+            unkeyed: &[],
+            resources: Resources { cpus: 1, memory_mib: 0, gpus: 0 },
+        }
+    }
+
+    fn check(&self, params: &Params) -> Result<(), ParamError> {
+        params::check(params)
+    }
+
+    fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let observations = observe::read(io.many(&METRICS))?;
+        let summary = summary::summarise(params, &observations)?;
+        let polars = |e| StageError::caused("the table could not be built", e);
+        let frame = grid::frame(params, &summary).map_err(polars)?;
+        let (mut frame, order) = grid::sorted(params, frame).map_err(polars)?;
+        let grid = grid::grid(params, &summary, &order);
+        let plot = figure::plot(params, &observations)?;
+        let (table, figure) = (io.output(&TABLE), io.output(&FIGURE));
+        std::fs::write(table.join("table.md"), render::markdown(&grid))?;
+        std::fs::write(table.join("table.tex"), render::latex(&grid))?;
+        grid::write_csv(&mut frame, &table.join("table.csv"))?;
+        std::fs::write(figure.join("figure.svg"), svg::svg(&plot))?;
+        cx.note(format!("{} rows from {} metrics artifacts", grid.rows.len(), observations.len()));
+        if summary.outside > 0 {
+            cx.note(format!(
+                "{} artifacts are in no row: they have none of {:?}",
+                summary.outside, params.rows
+            ));
+        }
+        Ok(())
+    }
+}

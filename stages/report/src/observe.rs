@@ -1,0 +1,202 @@
+//! The metrics artifacts as a report sees them: names with values.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use igpt_contract::{LabelledInput, MetricValues, StageError};
+
+/// The value of a name.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    Number(f64),
+    Text(String),
+    /// The artifact does not have the name: fine-tuning has no layer.
+    Missing,
+}
+
+impl Value {
+    /// As a number, where it is one or is written like one.
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(x) => Some(*x),
+            Self::Text(text) => text.parse().ok(),
+            Self::Missing => None,
+        }
+    }
+
+    /// As it is shown in a row's heading.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Number(x) => x.to_string(),
+            Self::Text(text) => text.clone(),
+            Self::Missing => "–".to_owned(),
+        }
+    }
+}
+
+/// The natural order: numbers first, by size (layer 2 before layer 10), then texts, then what is
+/// missing.
+impl Ord for Value {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.number(), other.number()) {
+            (Some(a), Some(b)) => a.total_cmp(&b),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => {
+                let missing = |value: &Self| matches!(value, Self::Missing);
+                missing(self).cmp(&missing(other)).then_with(|| self.text().cmp(&other.text()))
+            }
+        }
+    }
+}
+
+impl PartialOrd for Value {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Value {}
+
+/// One metrics artifact.
+#[derive(Debug, Clone)]
+pub(crate) struct Observation {
+    values: BTreeMap<String, Value>,
+    /// The names among `values` that are labels.
+    labels: BTreeSet<String>,
+}
+
+impl Observation {
+    /// The labels and numbers of an artifact. A label hides a number of its name, a number a fact.
+    pub(crate) fn new(labels: &igpt_contract::Labels, metrics: &MetricValues) -> Self {
+        let facts = metrics.facts.iter().map(|(name, text)| (name.clone(), Value::Text(text.clone())));
+        let numbers = metrics.values.iter().map(|(name, x)| (name.clone(), Value::Number(*x)));
+        let named = labels.iter().map(|(name, value)| {
+            let value = match value {
+                serde_json::Value::String(text) => Value::Text(text.clone()),
+                serde_json::Value::Number(x) => {
+                    x.as_f64().map_or_else(|| Value::Text(x.to_string()), Value::Number)
+                }
+                other => Value::Text(other.to_string()),
+            };
+            (name.clone(), value)
+        });
+        Self { values: facts.chain(numbers).chain(named).collect(), labels: labels.keys().cloned().collect() }
+    }
+
+    /// The value of a name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
+    }
+
+    /// The step that made the artifact; empty where nobody said.
+    pub(crate) fn step(&self) -> String {
+        self.get("step").map(Value::text).unwrap_or_default()
+    }
+
+    /// The names of its labels but for those that the engine reserves.
+    pub(crate) fn axes(&self) -> impl Iterator<Item = &str> {
+        self.labels.iter().map(String::as_str).filter(|name| !matches!(*name, "step" | "port"))
+    }
+
+    /// Whether every condition holds.
+    pub(crate) fn meets(&self, conditions: &BTreeMap<String, String>) -> bool {
+        conditions.iter().all(|(name, wanted)| self.get(name).is_some_and(|v| v.text() == *wanted))
+    }
+}
+
+/// Reads the artifacts, in an order that depends on their content alone.
+///
+/// # Errors
+/// If there is none, or one cannot be read.
+pub(crate) fn read(inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageError> {
+    let mut observations = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let metrics = MetricValues::read(&input.path).map_err(|e| {
+            StageError::caused(format!("`{}` is not a metrics artifact", input.path.display()), e)
+        })?;
+        observations.push(Observation::new(&input.labels, &metrics));
+    }
+    if observations.is_empty() {
+        return Err(StageError::new("the port `metrics` has no inputs: there is nothing to report")
+            .hint("wire it to the metrics of some steps, `metrics: probe.*` for instance"));
+    }
+    // Sums of floats depend on their order, and inputs come in any.
+    observations.sort_by_cached_key(|o| format!("{:?}", o.values));
+    Ok(observations)
+}
+
+/// That some artifact has a value of this name.
+///
+/// # Errors
+/// Names what is there, and what may have been meant.
+pub(crate) fn require(observations: &[Observation], name: &str) -> Result<(), StageError> {
+    if observations.iter().any(|o| o.get(name).is_some()) {
+        return Ok(());
+    }
+    let known: BTreeSet<&String> = observations.iter().flat_map(|o| o.values.keys()).collect();
+    let known: Vec<String> = known.into_iter().cloned().collect();
+    Err(StageError::new(unknown("metric, fact or label", name, &known)))
+}
+
+/// The text of an error about a name that is not known.
+pub(crate) fn unknown(what: &str, name: &str, known: &[String]) -> String {
+    let near = known
+        .iter()
+        .map(|k| (distance(name, k), k))
+        .min()
+        .filter(|(d, _)| *d <= 1 + name.chars().count() / 3);
+    let longer = || known.iter().find(|k| !name.is_empty() && k.starts_with(name));
+    let meant = near.map(|(_, k)| k).or_else(longer);
+    let meant = meant.map_or(String::new(), |k| format!("; did you mean `{k}`?"));
+    let list: Vec<String> = known.iter().map(|k| format!("`{k}`")).collect();
+    format!("there is no {what} `{name}`{meant} (there are {})", list.join(", "))
+}
+
+/// The edit distance between two names.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let above = row[j + 1];
+            row[j + 1] = (diagonal + usize::from(x != *y)).min(above + 1).min(row[j] + 1);
+            diagonal = above;
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_first_and_by_size() {
+        let text = |t: &str| Value::Text(t.to_owned());
+        let mut values = [Value::Missing, text("~"), Value::Number(10.0), text("2"), Value::Number(-1.0)];
+        values.sort();
+        let shown: Vec<String> = values.iter().map(Value::text).collect();
+        assert_eq!(shown, ["-1", "2", "10", "~", "–"]);
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_gets_a_suggestion() {
+        let known = ["accuracy.test".to_owned(), "loss.test".to_owned()];
+        let text = unknown("metric", "acuracy.test", &known);
+        assert_eq!(
+            text,
+            "there is no metric `acuracy.test`; did you mean `accuracy.test`? \
+             (there are `accuracy.test`, `loss.test`)"
+        );
+        assert!(!unknown("metric", "perplexity", &known).contains("did you mean"));
+    }
+}

@@ -1,0 +1,237 @@
+//! From observations to the cells of a table: grouping, means, sample deviations, holes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use igpt_contract::StageError;
+
+use crate::observe::{Observation, Value, require};
+use crate::params::{Best, Column, Params};
+
+/// Mean and spread of the numbers that share a cell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Statistics {
+    /// The mean; NaN as soon as one number is.
+    pub(crate) mean: f64,
+    /// The sample standard deviation (divided by n - 1); none for a single number.
+    pub(crate) deviation: Option<f64>,
+    /// How many numbers there are.
+    pub(crate) n: usize,
+}
+
+impl Statistics {
+    /// Of some numbers; `None` without any.
+    pub(crate) fn of(numbers: &[f64]) -> Option<Self> {
+        let n = numbers.len();
+        let mean = numbers.iter().sum::<f64>() / n as f64;
+        let squares: f64 = numbers.iter().map(|x| (x - mean).powi(2)).sum();
+        let deviation = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
+        (n > 0).then_some(Self { mean, deviation, n })
+    }
+}
+
+/// What a cell holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cell {
+    /// Nothing was run that would fill it.
+    NotRun,
+    /// Numbers, and how many there would be if every step had run to its end.
+    Numbers(Statistics, usize),
+    /// The distinct values of a label or fact.
+    Text(String),
+}
+
+/// A published number beside a cell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Beside {
+    /// The number, in the units of the heading.
+    pub(crate) value: f64,
+    /// Its source, counted from 0.
+    pub(crate) source: usize,
+}
+
+/// A row: its values, and for each column the cell and what was published beside it.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) key: Vec<Value>,
+    pub(crate) cells: Vec<(Cell, Option<Beside>)>,
+    /// Whether it wins.
+    pub(crate) best: bool,
+}
+
+impl Row {
+    /// The row's values, joined.
+    pub(crate) fn name(&self) -> String {
+        self.key.iter().map(Value::text).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A table before it has a form.
+#[derive(Debug, Clone)]
+pub(crate) struct Summary {
+    /// In natural order.
+    pub(crate) rows: Vec<Row>,
+    /// Sources of published numbers, in the order of the parameters.
+    pub(crate) sources: Vec<String>,
+    /// The axes that means run over.
+    pub(crate) averaged: Vec<String>,
+    /// The winners: the row's number and what decided.
+    pub(crate) winners: Vec<(usize, f64)>,
+    /// How many artifacts have none of the rows' names, and so are in no row.
+    pub(crate) outside: usize,
+}
+
+/// Groups the observations into rows and fills the cells.
+///
+/// # Errors
+/// If a name is known to no artifact, or a number was published beside a column of texts.
+pub(crate) fn summarise(params: &Params, observations: &[Observation]) -> Result<Summary, StageError> {
+    let within = params.columns.iter().flat_map(|c| c.only.keys());
+    let names = params.rows.iter().chain(params.columns.iter().map(|c| &c.metric)).chain(within);
+    for name in names.chain(params.best.iter().map(|best| &best.metric)) {
+        require(observations, name)?;
+    }
+    let groups = group(observations, &params.rows);
+    let mut sources: Vec<String> = Vec::new();
+    let mut rows: Vec<Row> = groups
+        .iter()
+        .map(|(key, members)| Row {
+            key: key.clone(),
+            cells: params.columns.iter().map(|c| (cell(c, members, observations), None)).collect(),
+            best: false,
+        })
+        .collect();
+    for published in &params.published {
+        let source = sources.iter().position(|s| *s == published.source).unwrap_or_else(|| {
+            sources.push(published.source.clone());
+            sources.len() - 1
+        });
+        let row = rows.iter().position(|row| row.name() == published.row).unwrap_or_else(|| {
+            rows.push(Row {
+                key: published_key(&published.row, params.rows.len()),
+                cells: vec![(Cell::NotRun, None); params.columns.len()],
+                best: false,
+            });
+            rows.len() - 1
+        });
+        let column = params.columns.iter().position(|c| c.heading() == published.column);
+        if let Some(cell) = column.and_then(|c| rows[row].cells.get_mut(c)) {
+            cell.1 = Some(Beside { value: published.value, source });
+        }
+    }
+    rows.sort_by(|a, b| a.key.cmp(&b.key));
+    let winners =
+        params.best.as_ref().map_or_else(Vec::new, |best| mark(best, &params.rows, &mut rows, &groups));
+    let averaged = averaged(&groups, &params.rows);
+    let outside = observations.len() - groups.values().map(Vec::len).sum::<usize>();
+    Ok(Summary { rows, sources, averaged, winners, outside })
+}
+
+type Groups<'a> = BTreeMap<Vec<Value>, Vec<&'a Observation>>;
+
+/// The observations by the values of some names; those that lack all of them belong to no group.
+fn group<'a>(observations: &'a [Observation], names: &[String]) -> Groups<'a> {
+    let mut groups = Groups::new();
+    for observation in observations {
+        let key: Vec<Value> =
+            names.iter().map(|name| observation.get(name).cloned().unwrap_or(Value::Missing)).collect();
+        if key.iter().any(|value| !matches!(value, Value::Missing)) {
+            groups.entry(key).or_default().push(observation);
+        }
+    }
+    groups
+}
+
+/// What a column shows of the members of a row. A hole is a member without the number, made by a
+/// step that has it elsewhere: the metrics of a probe are no hole in a column of training losses.
+fn cell(column: &Column, members: &[&Observation], all: &[Observation]) -> Cell {
+    let steps: BTreeSet<String> =
+        all.iter().filter(|o| o.get(&column.metric).is_some()).map(Observation::step).collect();
+    let expected: Vec<_> =
+        members.iter().filter(|o| o.meets(&column.only) && steps.contains(&o.step())).collect();
+    let found: Vec<&Value> = expected.iter().filter_map(|o| o.get(&column.metric)).collect();
+    let numbers: Option<Vec<f64>> = found
+        .iter()
+        .map(|value| match value {
+            Value::Number(x) => Some(*x),
+            Value::Text(_) | Value::Missing => None,
+        })
+        .collect();
+    match numbers.map(|numbers| Statistics::of(&numbers)) {
+        Some(Some(statistics)) => Cell::Numbers(statistics, expected.len()),
+        Some(None) => Cell::NotRun,
+        None => {
+            let distinct: BTreeSet<&Value> = found.into_iter().collect();
+            Cell::Text(distinct.iter().map(|v| v.text()).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// A published row that is not ours: its name cut into as many values as rows have.
+fn published_key(name: &str, n: usize) -> Vec<Value> {
+    let mut key: Vec<Value> = name.splitn(n, ", ").map(|part| Value::Text(part.to_owned())).collect();
+    key.resize(n, Value::Missing);
+    key
+}
+
+/// Marks the winners; returns them in the order of the rows.
+fn mark(best: &Best, names: &[String], rows: &mut [Row], groups: &Groups<'_>) -> Vec<(usize, f64)> {
+    let mut winners: BTreeMap<Vec<Value>, (usize, f64)> = BTreeMap::new();
+    for (i, row) in rows.iter().enumerate() {
+        let members = groups.get(&row.key).map_or(&[][..], Vec::as_slice);
+        let numbers: Vec<f64> =
+            members.iter().filter_map(|o| o.get(&best.metric)).filter_map(Value::number).collect();
+        let Some(Statistics { mean, .. }) = Statistics::of(&numbers) else { continue };
+        if mean.is_nan() {
+            continue;
+        }
+        let class: Vec<Value> = names
+            .iter()
+            .zip(&row.key)
+            .filter(|(name, _)| best.within.contains(name))
+            .map(|(_, value)| value.clone())
+            .collect();
+        let beats = |other: f64| if best.lowest { mean < other } else { mean > other };
+        let winner = winners.entry(class).or_insert((i, mean));
+        if beats(winner.1) {
+            *winner = (i, mean);
+        }
+    }
+    let mut winners: Vec<(usize, f64)> = winners.into_values().collect();
+    winners.sort_by_key(|(i, _)| *i);
+    for (i, _) in &winners {
+        rows[*i].best = true;
+    }
+    winners
+}
+
+/// The axes on which artifacts of one row and one step differ.
+fn averaged(groups: &Groups<'_>, rows: &[String]) -> Vec<String> {
+    let mut axes = BTreeSet::new();
+    for members in groups.values() {
+        let mut seen: BTreeMap<(String, &str), BTreeSet<&Value>> = BTreeMap::new();
+        for member in members {
+            for axis in member.axes().filter(|axis| !rows.iter().any(|row| row == axis)) {
+                seen.entry((member.step(), axis)).or_default().extend(member.get(axis));
+            }
+        }
+        axes.extend(
+            seen.iter().filter(|(_, values)| values.len() > 1).map(|((_, axis), _)| (*axis).to_owned()),
+        );
+    }
+    axes.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deviations_are_those_of_a_sample() {
+        let s = Statistics::of(&[1.0, 2.0, 3.0, 4.0]).unwrap();
+        assert_eq!((s.mean, s.n), (2.5, 4));
+        assert!((s.deviation.unwrap() - (5.0_f64 / 3.0).sqrt()).abs() < 1e-15);
+        assert_eq!(Statistics::of(&[7.0]), Some(Statistics { mean: 7.0, deviation: None, n: 1 }));
+        assert_eq!(Statistics::of(&[]), None);
+        assert!(Statistics::of(&[1.0, f64::NAN]).unwrap().mean.is_nan());
+    }
+}

@@ -1,0 +1,42 @@
+//! What is wrong with a file of a data set.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use igpt_contract::StageError;
+
+/// A file or folder that cannot be read or written as what it should be.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}`: {what}", path.display())]
+pub struct DatasetError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What was expected and what was found.
+    pub what: String,
+    /// The cause, where there is one.
+    #[source]
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl DatasetError {
+    /// An error at a file that explains itself.
+    pub fn new(path: &Path, what: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), what: what.into(), source: None }
+    }
+
+    /// An error at a file with its cause.
+    pub fn caused(
+        path: &Path,
+        what: impl Into<String>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self { path: path.to_owned(), what: what.into(), source: Some(source.into()) }
+    }
+}
+
+impl From<DatasetError> for StageError {
+    fn from(error: DatasetError) -> Self {
+        let what = format!("`{}`: {}", error.path.display(), error.what);
+        Self::Failed { what, hint: None, source: error.source }
+    }
+}

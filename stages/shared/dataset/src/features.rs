@@ -1,0 +1,264 @@
+//! Pooled features of one layer: one row of float32 numbers for each image.
+//!
+//! `features.parquet` holds the columns id (u64), split (`train`, `test`), label (i32, -1 for
+//! none), view (u16) and feature (a list of fixed size of f32); `layer.json` says of which layer of
+//! which network. A layer needs no other file beside it.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array};
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::{DataType, Field};
+use parquet::basic::Encoding;
+use parquet::schema::types::ColumnPath;
+use serde::{Deserialize, Serialize};
+
+use crate::error::DatasetError;
+use crate::row::{RowKey, Split, rows_of};
+use crate::table::{self, ShardWriter};
+
+/// The numbers after which a row group ends: 16 MiB of them in memory.
+const GROUP_VALUES: usize = 1 << 22;
+
+/// What the features are: `layer.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerInfo {
+    /// The image set's name.
+    pub name: String,
+    /// The class names, by label.
+    pub classes: Vec<String>,
+    /// Numbers of a row.
+    pub dim: usize,
+    /// The layer l of f^l, from 0 to `n_layer`; the first of them where several are joined.
+    pub layer: usize,
+    /// Blocks of the network; 0 where the features are no network's (raw pixels).
+    pub n_layer: usize,
+    /// Width of the network's residual stream; 0 where the features are no network's.
+    pub n_embd: usize,
+    /// How positions were pooled: `mean`; `none` for raw pixels.
+    pub pooling: String,
+    /// Which side of a block's layer norm: `pre` means n^l, the block's normalised input (paper,
+    /// section 3.3).
+    pub norm: String,
+    /// The network's objective: `autoregressive`, `bert`; `none` for raw pixels.
+    pub objective: String,
+}
+
+fn table_path(dir: &Path) -> PathBuf {
+    dir.join("features.parquet")
+}
+
+fn info_path(dir: &Path) -> PathBuf {
+    dir.join("layer.json")
+}
+
+impl LayerInfo {
+    /// Reads `layer.json` from a layer's folder.
+    ///
+    /// # Errors
+    /// If the file is missing or is not what it should be.
+    pub fn read(dir: &Path) -> Result<Self, DatasetError> {
+        let path = info_path(dir);
+        let info: Self = table::read_json(&path)?;
+        info.check().map_err(|what| DatasetError::new(&path, what))?;
+        Ok(info)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if (1..=1 << 24).contains(&self.dim) {
+            Ok(())
+        } else {
+            Err(format!("expected a `dim` of 1 to {} numbers, found {}", 1 << 24, self.dim))
+        }
+    }
+}
+
+/// Writes the features of one layer, some rows at a time.
+pub struct FeatureWriter {
+    dir: PathBuf,
+    info: LayerInfo,
+    last: Option<RowKey>,
+    keys: Vec<RowKey>,
+    values: Vec<f32>,
+    item: Arc<Field>,
+    shards: ShardWriter,
+}
+
+impl FeatureWriter {
+    /// Starts a layer in an existing, empty folder.
+    ///
+    /// # Errors
+    /// If the width makes no sense.
+    pub fn create(dir: &Path, info: &LayerInfo) -> Result<Self, DatasetError> {
+        info.check().map_err(|what| DatasetError::new(dir, what))?;
+        let item = Arc::new(Field::new_list_field(DataType::Float32, false));
+        let mut fields = table::key_fields();
+        fields.push(Field::new("feature", DataType::FixedSizeList(item.clone(), info.dim as i32), false));
+        // Bytes of equal weight lie side by side: signs and exponents then shrink, mantissas never.
+        let column = ColumnPath::new(vec!["feature".to_owned(), "list".to_owned(), item.name().clone()]);
+        let properties = table::properties(1)
+            .map_err(|error| DatasetError::caused(dir, "cannot set up the writer", error))?
+            .set_column_dictionary_enabled(column.clone(), false)
+            .set_column_encoding(column, Encoding::BYTE_STREAM_SPLIT)
+            .build();
+        Ok(Self {
+            dir: dir.to_owned(),
+            info: info.clone(),
+            last: None,
+            keys: Vec::new(),
+            values: Vec::new(),
+            item,
+            shards: ShardWriter::single(dir, "features", fields, properties),
+        })
+    }
+
+    /// Adds rows: `values` holds `dim` numbers for each key. Rows come in the order of (split, id,
+    /// view); how they are cut into calls does not show in the file.
+    ///
+    /// # Errors
+    /// If the lengths do not fit, a row is out of order or has a label without a class, or the rows
+    /// cannot be written.
+    pub fn append(&mut self, keys: &[RowKey], values: &[f32]) -> Result<(), DatasetError> {
+        let dim = self.info.dim;
+        if keys.len() * dim != values.len() {
+            let what =
+                format!("expected {dim} numbers for each of {} rows, found {}", keys.len(), values.len());
+            return Err(DatasetError::new(&self.dir, what));
+        }
+        for (key, values) in keys.iter().zip(values.chunks_exact(dim)) {
+            key.check(self.last.as_ref(), self.info.classes.len())
+                .map_err(|what| DatasetError::new(&self.dir, what))?;
+            self.last = Some(*key);
+            self.keys.push(*key);
+            self.values.extend_from_slice(values);
+            if self.values.len() >= GROUP_VALUES {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the layer.
+    ///
+    /// # Errors
+    /// If the rest cannot be written.
+    pub fn finish(mut self) -> Result<(), DatasetError> {
+        if !self.keys.is_empty() {
+            self.flush()?;
+        }
+        self.shards.finish()?;
+        table::write_json(&info_path(&self.dir), &self.info)
+    }
+
+    fn flush(&mut self) -> Result<(), DatasetError> {
+        let keys = std::mem::take(&mut self.keys);
+        let values = std::mem::take(&mut self.values);
+        let bytes = 4 * values.len() as u64;
+        let values: ArrayRef = Arc::new(Float32Array::new(ScalarBuffer::from(values), None));
+        let list = FixedSizeListArray::try_new(self.item.clone(), self.info.dim as i32, values, None)
+            .map_err(|error| DatasetError::caused(&self.dir, "cannot form the features' column", error))?;
+        let mut columns = table::key_columns(&keys);
+        columns.push(Arc::new(list));
+        self.shards.write(columns, bytes)
+    }
+}
+
+/// The features of one layer, in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureTable {
+    /// Of which layer, and of which images.
+    pub info: LayerInfo,
+    /// The image of each row.
+    pub ids: Vec<u64>,
+    /// The split of each row: all training rows come first.
+    pub splits: Vec<Split>,
+    /// The class of each row; -1 where nobody knows it.
+    pub labels: Vec<i32>,
+    /// The augmented view of each row.
+    pub views: Vec<u16>,
+    /// Numbers of a row.
+    pub dim: usize,
+    /// The numbers of all rows, one row after another.
+    pub values: Vec<f32>,
+}
+
+impl FeatureTable {
+    /// Reads a layer's folder.
+    ///
+    /// # Errors
+    /// If a file is missing or is not what it should be.
+    pub fn read(dir: &Path) -> Result<Self, DatasetError> {
+        let info = LayerInfo::read(dir)?;
+        let (ids, splits, labels, views) = Default::default();
+        let dim = info.dim;
+        let mut table = Self { info, ids, splits, labels, views, dim, values: Vec::new() };
+        let mut last = None;
+        for group in table::row_groups(&[table_path(dir)])? {
+            let path = group.path();
+            for batch in group.read(group.rows)? {
+                let keys = table::keys(path, &batch)?;
+                let (size, values) = table::fixed_size_list::<Float32Array>(path, &batch, "feature")?;
+                if size != dim {
+                    let what = format!("expected rows of the {dim} numbers of `layer.json`, found {size}");
+                    return Err(DatasetError::new(path, what));
+                }
+                for key in keys {
+                    key.check(last.as_ref(), table.info.classes.len())
+                        .map_err(|what| DatasetError::new(path, what))?;
+                    table.ids.push(key.id);
+                    table.splits.push(key.split);
+                    table.labels.push(key.label);
+                    table.views.push(key.view);
+                    last = Some(key);
+                }
+                table.values.extend_from_slice(values.values());
+            }
+        }
+        Ok(table)
+    }
+
+    /// Writes a layer's folder.
+    ///
+    /// # Errors
+    /// See [`FeatureWriter`].
+    pub fn write(&self, dir: &Path) -> Result<(), DatasetError> {
+        let keys: Vec<RowKey> = (0..self.len()).map(|row| self.key(row)).collect();
+        let mut writer = FeatureWriter::create(dir, &self.info)?;
+        writer.append(&keys, &self.values)?;
+        writer.finish()
+    }
+
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The numbers of a row.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.dim..][..self.dim]
+    }
+
+    /// Whose row it is.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn key(&self, row: usize) -> RowKey {
+        RowKey { id: self.ids[row], split: self.splits[row], label: self.labels[row], view: self.views[row] }
+    }
+
+    /// The rows of a split.
+    pub fn rows_of(&self, split: Split) -> Range<usize> {
+        rows_of(&self.splits, split)
+    }
+}

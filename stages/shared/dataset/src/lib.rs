@@ -1,0 +1,33 @@
+//! What stages share about data: image sets, tokens, features, predictions and palettes, and the
+//! files they are kept in.
+//!
+//! Each module is one artifact kind, or one operation on its rows. Files are written so that equal
+//! rows make equal bytes; a file that is not what it should be is an error that says what was
+//! expected and what was found. No stage is known here.
+
+mod error;
+mod features;
+mod grid;
+mod image_set;
+mod labels;
+mod nearest;
+mod npy;
+mod palette;
+mod predictions;
+mod row;
+mod table;
+mod tokens;
+
+pub use error::DatasetError;
+pub use features::{FeatureTable, FeatureWriter, LayerInfo};
+pub use grid::pad_crop_flip;
+pub use image_set::{
+    BadImage, Encoding, ImageRow, ImageRows, ImageSetInfo, ImageSetReader, ImageSetWriter, RAW_SIDE, decode,
+    decode_file,
+};
+pub use labels::{TooFewLabels, select_labels};
+pub use nearest::{BadPalette, NearestColour};
+pub use palette::{PaletteInfo, PaletteTable, palette_digest};
+pub use predictions::PredictionTable;
+pub use row::{RowKey, Split, SplitCounts, UnknownSplit, rows_of};
+pub use tokens::{TokenTable, TokensInfo, TokensReader, TokensWriter};

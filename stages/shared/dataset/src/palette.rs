@@ -1,0 +1,152 @@
+//! Palettes: a few hundred colours, in the layout of the released one.
+//!
+//! `palette.npy` is a float32 array (k, 3) of red, green and blue in [-1, 1], x = level / 127.5 - 1;
+//! `clusters.json` holds the same numbers under the key `clusters`, as a Hugging Face
+//! `preprocessor_config.json` does; `palette.json` says how well the palette was fitted.
+
+use std::path::Path;
+
+use igpt_contract::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::error::DatasetError;
+use crate::{npy, table};
+
+/// How a palette was fitted: `palette.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaletteInfo {
+    /// Colours.
+    pub k: usize,
+    /// The sum over all pixels of the squared distance to the nearest colour, in [-1, 1] units.
+    pub inertia: f64,
+    /// The peak signal-to-noise ratio of the quantised pixels, in decibel.
+    pub psnr_db: f64,
+    /// Iterations until nothing changed.
+    pub iterations: u64,
+    /// Pixels that were fitted.
+    pub pixels: u64,
+    /// Distinct colours among them.
+    pub distinct_colours: u64,
+}
+
+impl PaletteInfo {
+    /// Reads `palette.json` from an artifact's folder.
+    ///
+    /// # Errors
+    /// If the file is missing or is not what [`Self::write`] wrote.
+    pub fn read(dir: &Path) -> Result<Self, DatasetError> {
+        table::read_json(&dir.join("palette.json"))
+    }
+
+    /// Writes `palette.json` into an artifact's folder.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, dir: &Path) -> Result<(), DatasetError> {
+        table::write_json(&dir.join("palette.json"), self)
+    }
+}
+
+/// A palette's colours.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PaletteTable {
+    /// Red, green and blue in [-1, 1].
+    pub colours: Vec<[f32; 3]>,
+}
+
+/// `clusters.json`, and what is read of a `preprocessor_config.json`.
+#[derive(Serialize, Deserialize)]
+struct Clusters {
+    clusters: Vec<[f32; 3]>,
+}
+
+/// The files that a folder may hold a palette in, the best first.
+const FILES: [&str; 3] = ["palette.npy", "clusters.json", "preprocessor_config.json"];
+
+impl PaletteTable {
+    /// A palette from levels in [0, 255].
+    pub fn from_levels(levels: &[[f64; 3]]) -> Self {
+        Self { colours: levels.iter().map(|colour| colour.map(|x| (x / 127.5 - 1.0) as f32)).collect() }
+    }
+
+    /// The colours as levels in [0, 255], not rounded.
+    pub fn levels(&self) -> Vec<[f32; 3]> {
+        self.colours.iter().map(|colour| colour.map(|c| 127.5 * (c + 1.0))).collect()
+    }
+
+    /// The colours as bytes, as the released code has it: `rint(127.5 * (c + 1))`.
+    pub fn rgb(&self) -> Vec<[u8; 3]> {
+        let level = |c: f32| (127.5 * (c + 1.0)).round_ties_even() as u8;
+        self.colours.iter().map(|colour| colour.map(level)).collect()
+    }
+
+    /// Reads a palette: from an artifact's folder, from a folder that holds `clusters.json` or a
+    /// Hugging Face `preprocessor_config.json`, or from such a file (`.npy` or `.json`) itself.
+    ///
+    /// # Errors
+    /// If there is no such file, or it does not hold 1 to 65,535 colours in [-1, 1].
+    pub fn read(path: &Path) -> Result<Self, DatasetError> {
+        if path.is_dir() {
+            let file =
+                FILES.iter().map(|name| path.join(name)).find(|file| file.exists()).ok_or_else(|| {
+                    let what = format!("expected one of the files `{}`, found none", FILES.join("`, `"));
+                    DatasetError::new(path, what)
+                })?;
+            return Self::read(&file);
+        }
+        let colours = if path.extension().is_some_and(|extension| extension == "json") {
+            table::read_json::<Clusters>(path)?.clusters
+        } else {
+            let bytes = std::fs::read(path)
+                .map_err(|error| DatasetError::caused(path, "cannot read the file", error))?;
+            let array = npy::read(&bytes).map_err(|what| DatasetError::new(path, what))?;
+            if !matches!(array.shape[..], [_, 3]) {
+                let what = format!("expected an array of the shape [k, 3], found {:?}", array.shape);
+                return Err(DatasetError::new(path, what));
+            }
+            array.values.as_chunks::<3>().0.iter().map(|colour| colour.map(|c| c as f32)).collect()
+        };
+        let palette = Self { colours };
+        palette.check().map_err(|what| DatasetError::new(path, what))?;
+        Ok(palette)
+    }
+
+    /// Writes `palette.npy` and `clusters.json` into an artifact's folder.
+    ///
+    /// # Errors
+    /// If the palette is not one, or a file cannot be written.
+    pub fn write(&self, dir: &Path) -> Result<(), DatasetError> {
+        let path = dir.join(FILES[0]);
+        self.check().map_err(|what| DatasetError::new(&path, what))?;
+        std::fs::write(&path, npy::write(&self.colours))
+            .map_err(|error| DatasetError::caused(&path, "cannot write the file", error))?;
+        table::write_json(&dir.join(FILES[1]), &Clusters { clusters: self.colours.clone() })
+    }
+
+    /// The digest of the bytes of `palette.npy`, whatever file the palette came from: equal
+    /// palettes have equal digests.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&npy::write(&self.colours))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let k = self.colours.len();
+        if !(1..=65_535).contains(&k) {
+            return Err(format!("expected 1 to 65535 colours, found {k}"));
+        }
+        // The released palette reaches beyond 1 by no more than rounding.
+        match self.colours.iter().position(|colour| !colour.iter().all(|c| (-1.001..=1.001).contains(c))) {
+            Some(i) => Err(format!("expected colours in [-1, 1], found {:?} at index {i}", self.colours[i])),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The digest of a palette's `palette.npy`, see [`PaletteTable::digest`].
+///
+/// # Errors
+/// See [`PaletteTable::read`].
+pub fn palette_digest(path: &Path) -> Result<Digest, DatasetError> {
+    Ok(PaletteTable::read(path)?.digest())
+}

@@ -1,0 +1,123 @@
+//! Per-example predictions, for ensembles and for looking at mistakes.
+//!
+//! `predictions.parquet` holds the columns id (u64), split (`train`, `test`), label (i32, -1 for
+//! none), view (u16), predicted (i32) and log_probs (a list of fixed size of f32, in nats).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, Int32Array};
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::{DataType, Field};
+
+use crate::error::DatasetError;
+use crate::row::RowKey;
+use crate::table::{self, ShardWriter};
+
+/// Predictions in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PredictionTable {
+    /// Whose each row is.
+    pub keys: Vec<RowKey>,
+    /// The most likely class of each row.
+    pub predicted: Vec<i32>,
+    /// Classes.
+    pub n_classes: usize,
+    /// The log-probabilities of the classes in nats, one row after another.
+    pub log_probs: Vec<f32>,
+}
+
+fn path_in(dir: &Path) -> PathBuf {
+    dir.join("predictions.parquet")
+}
+
+impl PredictionTable {
+    /// Predictions from log-probabilities: the most likely class, of equals the lowest.
+    ///
+    /// # Panics
+    /// If there are not `n_classes` numbers for each key: both are the caller's own.
+    pub fn new(keys: Vec<RowKey>, n_classes: usize, log_probs: Vec<f32>) -> Self {
+        assert_eq!(keys.len() * n_classes, log_probs.len(), "one number for each row and class");
+        let predicted = log_probs.chunks_exact(n_classes.max(1)).map(most_likely).collect();
+        Self { keys, predicted, n_classes, log_probs }
+    }
+
+    /// The share of labelled rows whose most likely class is their label; none without any.
+    pub fn accuracy(&self) -> Option<f64> {
+        let labelled = self.keys.iter().zip(&self.predicted).filter(|(key, _)| key.label >= 0);
+        let (n, right) = labelled
+            .fold((0u64, 0u64), |(n, right), (key, class)| (n + 1, right + u64::from(key.label == *class)));
+        (n > 0).then(|| right as f64 / n as f64)
+    }
+
+    /// Writes `predictions.parquet`.
+    ///
+    /// # Errors
+    /// If the rows are out of order or cannot be written.
+    pub fn write(&self, dir: &Path) -> Result<(), DatasetError> {
+        let path = path_in(dir);
+        let mut last = None;
+        for key in &self.keys {
+            key.check(last, self.n_classes).map_err(|what| DatasetError::new(&path, what))?;
+            last = Some(key);
+        }
+        if self.n_classes == 0 || self.predicted.len() != self.keys.len() {
+            let what = format!(
+                "expected at least 1 class and {} predictions, found {} and {}",
+                self.keys.len(),
+                self.n_classes,
+                self.predicted.len()
+            );
+            return Err(DatasetError::new(&path, what));
+        }
+        let item = Arc::new(Field::new_list_field(DataType::Float32, false));
+        let mut fields = table::key_fields();
+        fields.push(Field::new("predicted", DataType::Int32, false));
+        let size = self.n_classes as i32;
+        fields.push(Field::new("log_probs", DataType::FixedSizeList(item.clone(), size), false));
+        let properties = table::properties(3)
+            .map_err(|error| DatasetError::caused(&path, "cannot set up the writer", error))?
+            .build();
+        let values: ArrayRef = Arc::new(Float32Array::new(ScalarBuffer::from(self.log_probs.clone()), None));
+        let list = FixedSizeListArray::try_new(item, size, values, None)
+            .map_err(|error| DatasetError::caused(&path, "cannot form the column `log_probs`", error))?;
+        let mut columns = table::key_columns(&self.keys);
+        columns.push(Arc::new(Int32Array::from(self.predicted.clone())));
+        columns.push(Arc::new(list));
+        let mut writer = ShardWriter::single(dir, "predictions", fields, properties);
+        writer.write(columns, 4 * self.log_probs.len() as u64)?;
+        writer.finish()
+    }
+
+    /// Reads `predictions.parquet`.
+    ///
+    /// # Errors
+    /// If the file is missing or is not what it should be.
+    pub fn read(dir: &Path) -> Result<Self, DatasetError> {
+        let path = path_in(dir);
+        let mut table = Self { keys: Vec::new(), predicted: Vec::new(), n_classes: 0, log_probs: Vec::new() };
+        for group in table::row_groups(std::slice::from_ref(&path))? {
+            for batch in group.read(group.rows)? {
+                let (size, values) = table::fixed_size_list::<Float32Array>(&path, &batch, "log_probs")?;
+                table.n_classes = size;
+                for key in table::keys(&path, &batch)? {
+                    key.check(table.keys.last(), size).map_err(|what| DatasetError::new(&path, what))?;
+                    table.keys.push(key);
+                }
+                table.predicted.extend(table::column::<Int32Array>(&path, &batch, "predicted")?.values());
+                table.log_probs.extend_from_slice(values.values());
+            }
+        }
+        Ok(table)
+    }
+}
+
+fn most_likely(log_probs: &[f32]) -> i32 {
+    let mut best = 0;
+    for (class, value) in log_probs.iter().enumerate() {
+        if *value > log_probs[best] {
+            best = class;
+        }
+    }
+    best as i32
+}

@@ -1,0 +1,125 @@
+//! What every row has, of images, tokens, features and predictions alike: whose row it is.
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The official split of an image. ImageNet's `val` counts as `test`: its true test labels are not
+/// public, and the validation images of training are drawn from `train`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// For training, and for the validation drawn from it.
+    Train,
+    /// For the final figures alone.
+    Test,
+}
+
+impl Split {
+    /// The name in files: `train` or `test`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no split.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected the split `train` or `test`, found `{0}`")]
+pub struct UnknownSplit(String);
+
+impl FromStr for Split {
+    type Err = UnknownSplit;
+
+    fn from_str(text: &str) -> Result<Self, UnknownSplit> {
+        match text {
+            "train" => Ok(Self::Train),
+            "test" => Ok(Self::Test),
+            other => Err(UnknownSplit(other.to_owned())),
+        }
+    }
+}
+
+/// Whose row it is. Rows are ordered by split (`train` first), id and view, and no two are equal in
+/// all three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowKey {
+    /// The image's number in its set.
+    pub id: u64,
+    /// The official split.
+    pub split: Split,
+    /// The class, an index into the set's class names; -1 where nobody knows it.
+    pub label: i32,
+    /// Which augmented view of the image; 0 for the first or only one.
+    pub view: u16,
+}
+
+impl RowKey {
+    /// What rows are ordered by.
+    pub fn order(&self) -> (Split, u64, u16) {
+        (self.split, self.id, self.view)
+    }
+
+    /// Whether the row may follow `last` in a set of so many classes; else what is wrong.
+    pub(crate) fn check(&self, last: Option<&Self>, n_classes: usize) -> Result<(), String> {
+        if let Some(last) = last.filter(|last| last.order() >= self.order()) {
+            let name = |key: &Self| format!("({}, {}, {})", key.split, key.id, key.view);
+            return Err(format!(
+                "expected rows in the order of (split, id, view) without repeats, found {} after {}",
+                name(self),
+                name(last)
+            ));
+        }
+        if self.label < -1 || usize::try_from(self.label).is_ok_and(|label| label >= n_classes) {
+            return Err(format!(
+                "row {} has the label {}, expected -1 (none) or an index of the {n_classes} classes",
+                self.id, self.label
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// How many rows each split has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitCounts {
+    /// Training rows.
+    pub train: u64,
+    /// Test rows.
+    pub test: u64,
+}
+
+impl SplitCounts {
+    /// All rows.
+    pub fn total(&self) -> u64 {
+        self.train.saturating_add(self.test)
+    }
+
+    /// Counts one row more.
+    pub fn add(&mut self, split: Split) {
+        match split {
+            Split::Train => self.train += 1,
+            Split::Test => self.test += 1,
+        }
+    }
+}
+
+/// The range of the rows of a split: rows are ordered, the training rows first.
+pub fn rows_of(splits: &[Split], split: Split) -> Range<usize> {
+    let test = splits.partition_point(|s| *s == Split::Train);
+    match split {
+        Split::Train => 0..test,
+        Split::Test => test..splits.len(),
+    }
+}

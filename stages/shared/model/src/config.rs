@@ -1,0 +1,296 @@
+//! Which networks there are: sizes, the two variants of the architecture, presets, parameter counts.
+
+use igpt_contract::Digest;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ModelError;
+
+/// The two architectures that carry the name iGPT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Variant {
+    /// The paper's text (section 2.2): layer norm with mean subtraction, gain and bias (eps 1e-5),
+    /// biases on the linear maps, tanh-approximated GELU as in GPT-2.
+    Paper,
+    /// The released code (`openai/image-gpt`, src/model.py): x / sqrt(mean(x^2) + 1e-5) * gain, no
+    /// biases anywhere, x * sigmoid(1.702 x). Its parameter counts are those the paper prints.
+    #[default]
+    Released,
+}
+
+/// The non-linearity between the two linear maps of a block's MLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), GPT-2's GELU.
+    GeluTanh,
+    /// x Phi(x), the exact GELU; PyTorch's default.
+    GeluErf,
+    /// x sigmoid(1.702 x), the released code's GELU.
+    QuickGelu,
+}
+
+/// The standard deviations of the normal initial weights. All rules agree on: biases 0, gains 1,
+/// token embeddings 0.02, positions 0.01, start vector 0.02, queries, keys and values d^-1/2, the
+/// attention's output (d L)^-1/2, the MLP's first map 0.02, heads 0 (L layers, width d).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    /// The MLP's output 0.02 / sqrt(2 L): both residual projections shrink with depth, as the
+    /// paper asks (section 3.3, after GPT-2).
+    #[default]
+    LayerDependent,
+    /// The MLP's output 0.02, as the released code has it.
+    Released,
+}
+
+/// A network's structure. Two equal configurations have the same tensors and compute the same
+/// function of them (`init` and `zero_head` only matter to a network that starts from nothing).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GptConfig {
+    /// Blocks, L.
+    pub n_layer: usize,
+    /// Attention heads in each block; a divisor of `n_embd`.
+    pub n_head: usize,
+    /// Width of the residual stream, d (C in shapes).
+    pub n_embd: usize,
+    /// Tokens of an image, n (T in shapes).
+    pub n_positions: usize,
+    /// Colours in the palette (V in shapes).
+    pub vocab: usize,
+    /// Which architecture.
+    #[serde(default)]
+    pub variant: Variant,
+    /// The MLP's non-linearity.
+    pub activation: Activation,
+    /// Whether the output head shares the token embeddings (the paper does not; appendix A).
+    #[serde(default)]
+    pub tied: bool,
+    /// Whether an untied head starts at zero (section 3.3), so that the first loss is ln(vocab).
+    #[serde(default = "yes")]
+    pub zero_head: bool,
+    /// The initialisation rule.
+    #[serde(default)]
+    pub init: Init,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Named sizes. The first four are the paper's (section 3.3; iGPT-XL from section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// 24 layers, width 512, 8 heads: 76M parameters.
+    IgptS,
+    /// 36 layers, width 1024, 8 heads: 455M parameters.
+    IgptM,
+    /// 48 layers, width 1536, 16 heads: 1.4B parameters.
+    IgptL,
+    /// 60 layers, width 3072, 16 heads: 6.8B parameters.
+    IgptXl,
+    /// 8 layers, width 128, 4 heads: trains in minutes on a CPU.
+    Small,
+    /// 4 layers, width 64, 2 heads: trains in seconds on a CPU.
+    Tiny,
+}
+
+impl Preset {
+    /// Layers, heads and width.
+    fn sizes(self) -> (usize, usize, usize) {
+        match self {
+            Self::IgptS => (24, 8, 512),
+            Self::IgptM => (36, 8, 1024),
+            Self::IgptL => (48, 16, 1536),
+            Self::IgptXl => (60, 16, 3072),
+            Self::Small => (8, 4, 128),
+            Self::Tiny => (4, 2, 64),
+        }
+    }
+}
+
+/// The `model` parameter of the stages that create a network: a preset, and what differs from it.
+/// The number of positions and of colours comes from the tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelParams {
+    /// The sizes to start from.
+    pub preset: Preset,
+    /// Blocks; the preset's unless given.
+    pub n_layer: Option<usize>,
+    /// Attention heads; the preset's unless given. A divisor of the width.
+    pub n_head: Option<usize>,
+    /// Width; the preset's unless given.
+    pub n_embd: Option<usize>,
+    /// The architecture: `released` (the paper's parameter counts) or `paper` (its text).
+    pub variant: Variant,
+    /// The MLP's non-linearity; unless given `quick_gelu` for `released`, `gelu_tanh` for `paper`.
+    pub activation: Option<Activation>,
+    /// Whether the output head shares the token embeddings.
+    pub tied: bool,
+    /// Whether an untied head starts at zero (section 3.3).
+    pub zero_head: bool,
+    /// The initialisation rule.
+    pub init: Init,
+}
+
+impl Default for ModelParams {
+    fn default() -> Self {
+        Self {
+            preset: Preset::Small,
+            n_layer: None,
+            n_head: None,
+            n_embd: None,
+            variant: Variant::default(),
+            activation: None,
+            tied: false,
+            zero_head: true,
+            init: Init::default(),
+        }
+    }
+}
+
+impl ModelParams {
+    /// The network for images of `n_positions` tokens out of `vocab` colours.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] where the sizes describe no network.
+    pub fn config(&self, n_positions: usize, vocab: usize) -> Result<GptConfig, ModelError> {
+        let (n_layer, n_head, n_embd) = self.preset.sizes();
+        let config = GptConfig {
+            n_layer: self.n_layer.unwrap_or(n_layer),
+            n_head: self.n_head.unwrap_or(n_head),
+            n_embd: self.n_embd.unwrap_or(n_embd),
+            n_positions,
+            vocab,
+            variant: self.variant,
+            activation: self.activation.unwrap_or(self.variant.activation()),
+            tied: self.tied,
+            zero_head: self.zero_head,
+            init: self.init,
+        };
+        config.check()?;
+        Ok(config)
+    }
+}
+
+impl Variant {
+    /// The non-linearity that belongs to the architecture.
+    pub fn activation(self) -> Activation {
+        match self {
+            Self::Paper => Activation::GeluTanh,
+            Self::Released => Activation::QuickGelu,
+        }
+    }
+
+    /// Whether norms and linear maps carry biases.
+    pub fn has_biases(self) -> bool {
+        self == Self::Paper
+    }
+}
+
+impl GptConfig {
+    /// A preset in the released variant, untied, for images of `n_positions` tokens out of `vocab`
+    /// colours.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] where `n_positions` or `vocab` is 0 or beyond what tokens can hold.
+    pub fn preset(preset: Preset, n_positions: usize, vocab: usize) -> Result<Self, ModelError> {
+        ModelParams { preset, ..ModelParams::default() }.config(n_positions, vocab)
+    }
+
+    /// Refuses sizes that describe no network.
+    ///
+    /// # Errors
+    /// [`ModelError::Config`] with what was expected and what was found.
+    pub fn check(&self) -> Result<(), ModelError> {
+        for (name, size) in [
+            ("n_layer", self.n_layer),
+            ("n_head", self.n_head),
+            ("n_embd", self.n_embd),
+            ("n_positions", self.n_positions),
+            ("vocab", self.vocab),
+        ] {
+            if size == 0 {
+                return Err(ModelError::Config(format!("`{name}` is 0, expected at least 1")));
+            }
+        }
+        if !self.n_embd.is_multiple_of(self.n_head) {
+            return Err(ModelError::Config(format!(
+                "`n_embd` {} is not a multiple of `n_head` {}",
+                self.n_embd, self.n_head
+            )));
+        }
+        // Tokens are stored as u16.
+        if self.vocab > 1 << 16 {
+            return Err(ModelError::Config(format!("`vocab` is {}, expected at most 65536", self.vocab)));
+        }
+        Ok(())
+    }
+
+    /// The digest of the structure: equal where weights of one network fit the other and mean the
+    /// same. `init` and `zero_head` do not enter it.
+    pub fn structure(&self) -> Digest {
+        let text = format!(
+            "igpt structure v1: n_layer={} n_head={} n_embd={} n_positions={} vocab={} \
+             variant={:?} activation={:?} tied={}",
+            self.n_layer,
+            self.n_head,
+            self.n_embd,
+            self.n_positions,
+            self.vocab,
+            self.variant,
+            self.activation,
+            self.tied
+        );
+        Digest::of(text.as_bytes())
+    }
+}
+
+/// How many parameters the network has, without a class head; nothing is allocated.
+pub fn param_count(config: &GptConfig) -> u64 {
+    let d = config.n_embd as u64;
+    let bias = |n: u64| if config.variant.has_biases() { n } else { 0 };
+    let norm = d + bias(d);
+    let linear = |k: u64, n: u64| k * n + bias(n);
+    let attention = linear(d, 3 * d) + linear(d, d);
+    let mlp = linear(d, 4 * d) + linear(4 * d, d);
+    let block = 2 * norm + attention + mlp;
+    let embeddings = (config.vocab + config.n_positions + 1) as u64 * d; // wte, wpe, sos
+    let head = if config.tied { 0 } else { config.vocab as u64 * d };
+    embeddings + config.n_layer as u64 * block + norm + head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_describe_no_network_are_refused() {
+        let params = ModelParams { n_head: Some(3), ..ModelParams::default() };
+        let error = params.config(64, 16).unwrap_err().to_string();
+        assert!(error.contains("`n_embd` 128 is not a multiple of `n_head` 3"), "{error}");
+        assert!(GptConfig::preset(Preset::Tiny, 0, 16).is_err());
+        assert!(GptConfig::preset(Preset::Tiny, 64, 1 << 17).is_err());
+    }
+
+    #[test]
+    fn the_structure_digest_ignores_how_a_network_starts() {
+        let config = GptConfig::preset(Preset::Tiny, 64, 16).unwrap();
+        let other = GptConfig { init: Init::Released, zero_head: false, ..config.clone() };
+        assert_eq!(config.structure(), other.structure());
+        let wider = GptConfig { n_embd: 128, ..config.clone() };
+        assert_ne!(config.structure(), wider.structure());
+    }
+
+    #[test]
+    fn unknown_parameters_are_refused() {
+        let error = serde_json::from_str::<ModelParams>(r#"{"n_layers": 3}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field `n_layers`"), "{error}");
+        let params: ModelParams = serde_json::from_str(r#"{"preset": "igpt-s"}"#).unwrap();
+        assert_eq!(params.config(1024, 512).unwrap().n_layer, 24);
+    }
+}

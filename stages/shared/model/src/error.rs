@@ -1,0 +1,52 @@
+//! What can go wrong with a model: its configuration, its files, its device.
+
+use std::path::PathBuf;
+
+/// A model that cannot be built, kept, read back or placed.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The configuration describes no network.
+    #[error("model: {0}")]
+    Config(String),
+    /// The weights on disk are not those of the structure that was asked for.
+    #[error("weights do not fit the model:\n{}", .0.join("\n"))]
+    Mismatch(Vec<String>),
+    /// The model was trained on other tokens than it is given.
+    #[error("the model does not belong to these tokens:\n{}", .0.join("\n"))]
+    Tokens(Vec<String>),
+    /// A file of the model is damaged or is of another kind.
+    #[error("`{path}`: {what}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        what: String,
+    },
+    /// A file of the model cannot be read or written.
+    #[error("`{path}` cannot be read or written")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No such device, or not in this build.
+    #[error("device `{name}`: {what}")]
+    Device {
+        /// The device that was asked for.
+        name: String,
+        /// Why it cannot be had.
+        what: String,
+    },
+}
+
+impl ModelError {
+    pub(crate) fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
+
+    pub(crate) fn format(path: impl Into<PathBuf>, what: impl Into<String>) -> Self {
+        Self::Format { path: path.into(), what: what.into() }
+    }
+}

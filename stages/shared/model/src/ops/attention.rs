@@ -1,0 +1,191 @@
+//! Multi-head attention in blocks of queries, without ever storing the T x T probabilities.
+//!
+//! The forward pass keeps the logarithm of each row's normaliser, from which the backward pass
+//! computes the probabilities again (FlashAttention's scheme, Dao et al. 2022, on a CPU's terms:
+//! a block's scores fit the level-2 cache, and causal attention skips what lies above the diagonal).
+
+use rayon::prelude::*;
+
+use crate::ops::matmul::{Matrix, matmul, matmul_strided};
+use crate::ops::simd::{dot, exp, max, sum, vectorised};
+
+/// Queries whose scores are computed together.
+const BLOCK: usize = 64;
+
+/// The sizes of an attention: images, positions, channels, heads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) b: usize,
+    pub(super) t: usize,
+    pub(super) c: usize,
+    pub(super) heads: usize,
+    pub(super) causal: bool,
+}
+
+impl Sizes {
+    fn head(&self) -> usize {
+        self.c / self.heads
+    }
+
+    fn scale(&self) -> f32 {
+        (self.head() as f32).powf(-0.5)
+    }
+
+    /// The sizes, after checking that heads divide the channels: every column has its head.
+    fn checked(self) -> Self {
+        assert!(self.heads > 0 && self.c.is_multiple_of(self.heads), "{self:?}");
+        self
+    }
+
+    /// How many keys a query sees.
+    fn seen(&self, query: usize) -> usize {
+        if self.causal { query + 1 } else { self.t }
+    }
+
+    /// Queries, keys and values of a head: views into `qkv` from its first element on, `[T, C/H]`
+    /// with rows 3C apart.
+    fn parts<'a>(&self, qkv: &'a [f32], first: usize) -> [&'a [f32]; 3] {
+        [0, 1, 2].map(|part| &qkv[first + part * self.c..])
+    }
+
+    /// Rows of one head in a tensor whose rows are `stride` long.
+    fn rows<'a>(&self, data: &'a [f32], from: usize, rows: usize, stride: usize) -> Matrix<'a> {
+        Matrix::strided(&data[from * stride..], rows, self.head(), stride)
+    }
+}
+
+/// The start of a tensor that many tasks write into, each other elements: the columns of its head
+/// in the rows of its image. The tensor starts uninitialised; products write it before they add.
+#[derive(Clone, Copy)]
+struct Shared(*mut f32);
+
+// SAFETY: tasks get disjoint elements, see `Shared`.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// # Safety
+    /// `offset` must lie within the tensor.
+    unsafe fn at(self, offset: usize) -> *mut f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(offset) }
+    }
+}
+
+vectorised! {
+    /// Scores of a query to its probabilities; returns the log of the normaliser.
+    fn softmax(scores: &mut [f32], scale: f32) -> f32 {
+        let m = max(scores) * scale;
+        for v in scores.iter_mut() {
+            *v = exp(v.mul_add(scale, -m));
+        }
+        let z = sum(scores);
+        let inverse = 1.0 / z;
+        for v in scores.iter_mut() {
+            *v *= inverse;
+        }
+        m + z.ln()
+    }
+}
+
+vectorised! {
+    /// Scores p to probabilities by their normaliser, and the gradient d of the probabilities to
+    /// that of the scores: p (d - delta) scale.
+    fn softmax_backward(p: &mut [f32], d: &mut [f32], lse: f32, delta: f32, scale: f32) {
+        for (p, d) in p.iter_mut().zip(d) {
+            *p = exp(p.mul_add(scale, -lse));
+            *d = *p * (*d - delta) * scale;
+        }
+    }
+}
+
+vectorised! {
+    fn inner(a: &[f32], b: &[f32]) -> f32 {
+        dot(a, b)
+    }
+}
+
+/// What attention yields `[B,T,C]`, and the log normalisers `[B,H,T]`.
+pub(super) fn forward(qkv: &[f32], sizes: Sizes) -> (Vec<f32>, Vec<f32>) {
+    let Sizes { b, t, c, heads, .. } = sizes.checked();
+    let (head, scale) = (sizes.head(), sizes.scale());
+    assert_eq!(qkv.len(), b * t * 3 * c);
+    let mut out = Vec::with_capacity(b * t * c);
+    let mut lse = vec![0f32; b * heads * t];
+    let shared = Shared(out.as_mut_ptr());
+    let scratch = || vec![0f32; BLOCK * t];
+    lse.par_chunks_exact_mut(t).enumerate().for_each_init(scratch, |scores, (task, lse)| {
+        let (image, h) = (task / heads, task % heads);
+        let [q, k, v] = sizes.parts(qkv, image * t * 3 * c + h * head);
+        for first in (0..t).step_by(BLOCK) {
+            let rows = BLOCK.min(t - first);
+            let seen = sizes.seen(first + rows - 1);
+            let scores = &mut scores[..rows * seen];
+            let queries = sizes.rows(q, first, rows, 3 * c);
+            matmul(scores, queries, sizes.rows(k, 0, seen, 3 * c).t(), false);
+            for (i, row) in scores.chunks_exact_mut(seen).enumerate() {
+                let (row, hidden) = row.split_at_mut(sizes.seen(first + i));
+                lse[first + i] = softmax(row, scale);
+                hidden.fill(0.0);
+            }
+            // SAFETY: this head's columns in these rows of `out`, which no other task touches.
+            unsafe {
+                let out = shared.at((image * t + first) * c + h * head);
+                let scores = Matrix::new(scores, seen);
+                matmul_strided(out, c, scores, sizes.rows(v, 0, seen, 3 * c), false);
+            }
+        }
+    });
+    // SAFETY: the tasks wrote every column of every row: heads x head of them, b x t.
+    unsafe { out.set_len(b * t * c) };
+    (out, lse)
+}
+
+/// The gradient of qkv `[B,T,3C]` from that of the result.
+pub(super) fn backward(qkv: &[f32], out: &[f32], lse: &[f32], dout: &[f32], sizes: Sizes) -> Vec<f32> {
+    let Sizes { b, t, c, heads, .. } = sizes.checked();
+    let (head, scale) = (sizes.head(), sizes.scale());
+    assert_eq!((qkv.len(), out.len(), dout.len()), (b * t * 3 * c, b * t * c, b * t * c));
+    let mut dqkv = Vec::with_capacity(b * t * 3 * c);
+    let shared = Shared(dqkv.as_mut_ptr());
+    let scratch = || (vec![0f32; BLOCK * t], vec![0f32; BLOCK * t]);
+    (0..b * heads).into_par_iter().for_each_init(scratch, |(p, d), task| {
+        let (image, h) = (task / heads, task % heads);
+        let origin = image * t * 3 * c + h * head;
+        let [q, k, v] = sizes.parts(qkv, origin);
+        let lse = &lse[task * t..][..t];
+        // From the last block, which sees every key and so starts all of their sums, to the first.
+        for first in (0..t).step_by(BLOCK).rev() {
+            let started = first + BLOCK < t;
+            let rows = BLOCK.min(t - first);
+            let seen = sizes.seen(first + rows - 1);
+            let (p, d) = (&mut p[..rows * seen], &mut d[..rows * seen]);
+            let queries = sizes.rows(q, first, rows, 3 * c);
+            let keys = sizes.rows(k, 0, seen, 3 * c);
+            let at = (image * t + first) * c + h * head;
+            let douts = Matrix::strided(&dout[at..], rows, head, c);
+            matmul(p, queries, keys.t(), false);
+            matmul(d, douts, sizes.rows(v, 0, seen, 3 * c).t(), false);
+            for (i, (p, d)) in p.chunks_exact_mut(seen).zip(d.chunks_exact_mut(seen)).enumerate() {
+                let at = at + i * c;
+                let delta = inner(&out[at..at + head], &dout[at..at + head]);
+                let visible = sizes.seen(first + i);
+                softmax_backward(&mut p[..visible], &mut d[..visible], lse[first + i], delta, scale);
+                p[visible..].fill(0.0);
+                d[visible..].fill(0.0);
+            }
+            let (p, d) = (Matrix::new(p, seen), Matrix::new(d, seen));
+            // SAFETY: this head's columns in this image's rows of `dqkv`, which no other task touches.
+            unsafe {
+                matmul_strided(shared.at(origin + first * 3 * c), 3 * c, d, keys, false);
+                matmul_strided(shared.at(origin + c), 3 * c, d.t(), queries, started);
+                matmul_strided(shared.at(origin + 2 * c), 3 * c, p.t(), douts, started);
+            }
+        }
+    });
+    // SAFETY: the tasks wrote every column of every row: queries block by block, keys and values in
+    // the first block of each head, which sees them all.
+    unsafe { dqkv.set_len(b * t * 3 * c) };
+    dqkv
+}

@@ -1,0 +1,185 @@
+//! Linear maps with their bias and residual, and the whole MLP, row by row in cache.
+
+use crate::config::Activation;
+use crate::ops::activation;
+use crate::ops::matmul::{Matrix, matmul};
+use crate::ops::parallel::{chunk_rows, chunks, fill, fill_pair, lane_rows, reduce};
+use crate::ops::simd::{add_to, vectorised};
+
+/// A weight matrix: `[inputs, outputs]`, or the transpose of it for heads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weight<'a> {
+    pub(super) data: &'a [f32],
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) transposed: bool,
+}
+
+impl<'a> Weight<'a> {
+    fn matrix(&self) -> Matrix<'a> {
+        if self.transposed {
+            Matrix::new(self.data, self.inputs).t()
+        } else {
+            Matrix::new(self.data, self.outputs)
+        }
+    }
+}
+
+/// y = residual + bias, the start of a sum that a product is added to. Returns whether there was
+/// anything to start from.
+fn start(y: &mut [f32], bias: Option<&[f32]>, residual: Option<&[f32]>) -> bool {
+    if let Some(residual) = residual {
+        y.copy_from_slice(residual);
+    }
+    if let Some(bias) = bias {
+        add_bias(y, bias);
+    }
+    bias.is_some() || residual.is_some()
+}
+
+vectorised! {
+    /// Adds the bias to each row.
+    fn add_bias(y: &mut [f32], bias: &[f32]) {
+        for row in y.chunks_exact_mut(bias.len()) {
+            add_to(row, bias);
+        }
+    }
+}
+
+vectorised! {
+    /// Adds each row to the sums: the gradient of a bias.
+    fn add_rows(sums: &mut [f32], rows: &[f32]) {
+        for row in rows.chunks_exact(sums.len()) {
+            add_to(sums, row);
+        }
+    }
+}
+
+/// x W + bias + residual.
+pub(super) fn forward(x: &[f32], w: Weight<'_>, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Vec<f32> {
+    let (k, n) = (w.inputs, w.outputs);
+    let rows = x.len() / k;
+    let chunk = chunk_rows(k.max(n));
+    let (y, _) = fill(rows * n, chunk * n, |i, y| {
+        let first = i * chunk;
+        let rows = y.len() / n;
+        let started = start(y, bias, residual.map(|r| &r[first * n..][..rows * n]));
+        matmul(y, Matrix::new(&x[first * k..][..rows * k], k), w.matrix(), started);
+    });
+    y
+}
+
+/// The gradients of [`forward`]'s x, W and bias, of which the last is empty unless wanted, from
+/// that of its result. The residual's gradient is the result's.
+pub(super) fn backward(
+    x: &[f32],
+    w: Weight<'_>,
+    dy: &[f32],
+    with_bias: bool,
+) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let (k, n) = (w.inputs, w.outputs);
+    let rows = x.len() / k;
+    let chunk = chunk_rows(k.max(n));
+    let lane = lane_rows(rows, chunk, k * n);
+    let (dx, lanes) = fill(rows * k, lane * k, |i, dx| {
+        let mut dw = vec![0f32; k * n];
+        let mut db = vec![0f32; if with_bias { n } else { 0 }];
+        let first = i * lane;
+        for range in chunks(dx.len() / k, chunk) {
+            let dx = &mut dx[range.start * k..range.end * k];
+            let x = &x[(first + range.start) * k..(first + range.end) * k];
+            let dy = &dy[(first + range.start) * n..(first + range.end) * n];
+            let (x, dy_rows) = (Matrix::new(x, k), Matrix::new(dy, n));
+            matmul(dx, dy_rows, w.matrix().t(), false);
+            if w.transposed {
+                matmul(&mut dw, dy_rows.t(), x, true);
+            } else {
+                matmul(&mut dw, x.t(), dy_rows, true);
+            }
+            if with_bias {
+                add_rows(&mut db, dy);
+            }
+        }
+        [dw, db]
+    });
+    let [dw, db] = reduce(lanes);
+    (dx, dw, db)
+}
+
+/// The MLP's parameters: two maps, C to `hidden` and back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mlp<'a> {
+    pub(super) fc: &'a [f32],
+    pub(super) fc_bias: Option<&'a [f32]>,
+    pub(super) proj: &'a [f32],
+    pub(super) proj_bias: Option<&'a [f32]>,
+    pub(super) hidden: usize,
+    pub(super) activation: Activation,
+}
+
+/// The gradients of the MLP's input and parameters; those of biases empty where it has none.
+#[derive(Debug)]
+pub(super) struct MlpGradients {
+    pub(super) dx: Vec<f32>,
+    pub(super) fc: Vec<f32>,
+    pub(super) fc_bias: Vec<f32>,
+    pub(super) proj: Vec<f32>,
+    pub(super) proj_bias: Vec<f32>,
+}
+
+/// activation(x fc + fc_bias) proj + proj_bias + residual, and what the activation was given, for
+/// the backward pass. What the activation yields never leaves the cache.
+pub(super) fn mlp(x: &[f32], c: usize, mlp: Mlp<'_>, residual: Option<&[f32]>) -> (Vec<f32>, Vec<f32>) {
+    let m = mlp.hidden;
+    let rows = x.len() / c;
+    let chunk = chunk_rows(m);
+    fill_pair((rows * c, chunk * c), (rows * m, chunk * m), |i, y, pre| {
+        let first = i * chunk;
+        let rows = y.len() / c;
+        let x = &x[first * c..][..rows * c];
+        let started = start(pre, mlp.fc_bias, None);
+        matmul(pre, Matrix::new(x, c), Matrix::new(mlp.fc, m), started);
+        let mut post = vec![0f32; rows * m];
+        activation::forward(pre, &mut post, mlp.activation);
+        let started = start(y, mlp.proj_bias, residual.map(|r| &r[first * c..][..rows * c]));
+        matmul(y, Matrix::new(&post, m), Matrix::new(mlp.proj, c), started);
+    })
+}
+
+/// The gradients of [`mlp`], from that of its result and what its activation was given.
+pub(super) fn mlp_backward(x: &[f32], c: usize, mlp: Mlp<'_>, pre: &[f32], dy: &[f32]) -> MlpGradients {
+    let m = mlp.hidden;
+    let rows = x.len() / c;
+    let chunk = chunk_rows(m);
+    let lane = lane_rows(rows, chunk, 2 * c * m);
+    let bias = |n: usize, bias: Option<&[f32]>| vec![0f32; if bias.is_some() { n } else { 0 }];
+    let (dx, lanes) = fill(rows * c, lane * c, |i, dx| {
+        let (mut dfc, mut dproj) = (vec![0f32; c * m], vec![0f32; m * c]);
+        let (mut dfc_bias, mut dproj_bias) = (bias(m, mlp.fc_bias), bias(c, mlp.proj_bias));
+        let rows = dx.len() / c;
+        let (mut post, mut dpre) = (vec![0f32; chunk.min(rows) * m], vec![0f32; chunk.min(rows) * m]);
+        let first = i * lane;
+        for range in chunks(rows, chunk) {
+            let dx = &mut dx[range.start * c..range.end * c];
+            let (post, dpre) = (&mut post[..range.len() * m], &mut dpre[..range.len() * m]);
+            let range = first + range.start..first + range.end;
+            let x = Matrix::new(&x[range.start * c..range.end * c], c);
+            let dy = &dy[range.start * c..range.end * c];
+            let pre = &pre[range.start * m..range.end * m];
+            matmul(dpre, Matrix::new(dy, c), Matrix::new(mlp.proj, c).t(), false);
+            activation::backward(pre, post, dpre, mlp.activation);
+            matmul(&mut dproj, Matrix::new(post, m).t(), Matrix::new(dy, c), true);
+            matmul(&mut dfc, x.t(), Matrix::new(dpre, m), true);
+            matmul(dx, Matrix::new(dpre, m), Matrix::new(mlp.fc, m).t(), false);
+            if mlp.proj_bias.is_some() {
+                add_rows(&mut dproj_bias, dy);
+            }
+            if mlp.fc_bias.is_some() {
+                add_rows(&mut dfc_bias, dpre);
+            }
+        }
+        [dfc, dfc_bias, dproj, dproj_bias]
+    });
+    let [fc, fc_bias, proj, proj_bias] = reduce(lanes);
+    MlpGradients { dx, fc, fc_bias, proj, proj_bias }
+}

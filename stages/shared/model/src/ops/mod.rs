@@ -1,0 +1,120 @@
+//! The operations that the network is made of, in two implementations of the same mathematics.
+//!
+//! `Ops::Plain` builds a graph of plain tensor operations: it runs on every device and is the
+//! reference. `Ops::Fused` (flex, the CPU backend) computes each operation and its gradient in one
+//! pass over memory.
+
+mod activation;
+mod attention;
+mod autodiff;
+mod cross_entropy;
+mod fused;
+mod linear;
+mod matmul;
+mod norm;
+mod parallel;
+mod plain;
+mod simd;
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::config::Activation;
+
+/// The epsilon of both norms (paper variant: GPT-2's; released code: `norm`).
+pub const NORM_EPS: f64 = 1e-5;
+
+/// Which implementation computes the operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ops {
+    /// One pass forward and one backward for each operation; only on the CPU backend flex.
+    Fused,
+    /// A graph of plain tensor operations, on any device.
+    Plain,
+}
+
+/// The parameters of a two-layer perceptron of width C and inner width M.
+#[derive(Debug, Clone)]
+pub struct MlpWeights {
+    /// `[C,M]`
+    pub fc: Tensor<2>,
+    /// `[M]`
+    pub fc_bias: Option<Tensor<1>>,
+    /// `[M,C]`
+    pub proj: Tensor<2>,
+    /// `[C]`
+    pub proj_bias: Option<Tensor<1>>,
+}
+
+impl Ops {
+    /// The faster implementation that the device has.
+    pub fn of(device: &Device) -> Self {
+        match device.clone().without_autodiff().as_dispatch() {
+            DispatchDevice::Flex(_) => Self::Fused,
+            _ => Self::Plain,
+        }
+    }
+
+    /// Multi-head self-attention. `qkv` `[B,T,3C]` holds queries, keys and values side by side, heads
+    /// contiguous in each; returns `[B,T,C]`. Scores are scaled by 1/sqrt(C/heads); where `causal`,
+    /// position t sees positions up to t.
+    pub fn attention(self, qkv: Tensor<3>, n_head: usize, causal: bool) -> Tensor<3> {
+        match self {
+            Self::Fused => fused::attention(qkv, n_head, causal),
+            Self::Plain => plain::attention(qkv, n_head, causal),
+        }
+    }
+
+    /// Normalises the last dimension of `x` `[B,T,C]`. With a bias: layer norm with mean subtraction;
+    /// without: x / sqrt(mean(x^2) + eps) * gain.
+    pub fn norm(self, x: Tensor<3>, gain: Tensor<1>, bias: Option<Tensor<1>>) -> Tensor<3> {
+        match self {
+            Self::Fused => fused::norm(x, gain, bias),
+            Self::Plain => plain::norm(x, gain, bias),
+        }
+    }
+
+    /// x W + b + residual, for `x` `[B,T,K]` and `weight` `[K,N]`.
+    pub fn linear(
+        self,
+        x: Tensor<3>,
+        weight: Tensor<2>,
+        bias: Option<Tensor<1>>,
+        residual: Option<Tensor<3>>,
+    ) -> Tensor<3> {
+        match self {
+            Self::Fused => fused::linear(x, weight, bias, residual, false),
+            Self::Plain => plain::linear(x, weight, bias, residual),
+        }
+    }
+
+    /// x W^T, for `x` `[B,T,C]` and the head's `weight` `[V,C]`.
+    pub fn project(self, x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
+        match self {
+            Self::Fused => fused::linear(x, weight, None, None, true),
+            Self::Plain => plain::linear(x, weight.transpose(), None, None),
+        }
+    }
+
+    /// activation(x fc + fc_bias) proj + proj_bias + residual, for `x` `[B,T,C]`.
+    pub fn mlp(
+        self,
+        x: Tensor<3>,
+        weights: MlpWeights,
+        residual: Option<Tensor<3>>,
+        activation: Activation,
+    ) -> Tensor<3> {
+        match self {
+            Self::Fused => fused::mlp(x, weights, residual, activation),
+            Self::Plain => plain::mlp(x, weights, residual, activation),
+        }
+    }
+
+    /// `-log softmax(logits)[target]` for each row of `logits` `[N,V]`; returns `[N]`, in nats.
+    pub fn cross_entropy(self, logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+        match self {
+            Self::Fused => fused::cross_entropy(logits, targets),
+            Self::Plain => plain::cross_entropy(logits, targets),
+        }
+    }
+}

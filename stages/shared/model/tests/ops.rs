@@ -1,0 +1,259 @@
+//! Every fused operation against the plain graph and against finite differences: results and the
+//! gradients of all operands, at sizes that leave ragged blocks; and the same bits for any number
+//! of threads.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use igpt_contract::{Stream, stream};
+use igpt_model::ops::MlpWeights;
+use igpt_model::{
+    Activation, Dropout, Gpt, GptConfig, Input, ModelParams, Ops, Variant, loss, named_parameters,
+};
+use rand::RngExt as _;
+
+/// An operation on flat operands, which it gives their shapes itself; the result flat again.
+type Operation<'a> = &'a dyn Fn(Ops, &[Tensor<1>]) -> Tensor<1>;
+
+fn random(n: usize, stream: &mut Stream) -> Vec<f32> {
+    (0..n).map(|_| stream.random_range(-1.0..1.0)).collect()
+}
+
+fn tensor(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), device)
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
+/// The result of an operation and the gradient of each operand, where the result is weighted.
+fn run(
+    ops: Ops,
+    operation: Operation<'_>,
+    operands: &[Vec<f32>],
+    weights: &[f32],
+) -> (Vec<f32>, Vec<Vec<f32>>) {
+    let device = Device::flex().autodiff();
+    let operands: Vec<_> =
+        operands.iter().map(|values| tensor(values.clone(), &device).require_grad()).collect();
+    let result = operation(ops, &operands);
+    let gradients = (result.clone() * tensor(weights.to_vec(), &device)).sum().backward();
+    let gradients = operands.iter().map(|x| values(x.grad(&gradients).expect("a gradient"))).collect();
+    (values(result), gradients)
+}
+
+fn check(name: &str, sizes: &[usize], operation: Operation<'_>) {
+    let mut stream = stream(7, name);
+    let operands: Vec<Vec<f32>> = sizes.iter().map(|n| random(*n, &mut stream)).collect();
+    let plain_device = Device::flex();
+    let forward = |operands: &[Vec<f32>]| {
+        let operands: Vec<_> = operands.iter().map(|v| tensor(v.clone(), &plain_device)).collect();
+        values(operation(Ops::Fused, &operands))
+    };
+    let weights = random(forward(&operands).len(), &mut stream);
+    let (plain, plain_gradients) = run(Ops::Plain, operation, &operands, &weights);
+    let (fused, fused_gradients) = run(Ops::Fused, operation, &operands, &weights);
+    assert_eq!(forward(&operands), fused, "{name}: with and without differentiation");
+    assert_close(&format!("{name}: result"), &plain, &fused);
+    for (i, (plain, fused)) in plain_gradients.iter().zip(&fused_gradients).enumerate() {
+        assert_close(&format!("{name}: gradient of operand {i}"), plain, fused);
+    }
+
+    // The slope along a random direction, of each operand by itself.
+    for (i, gradient) in fused_gradients.iter().enumerate() {
+        let direction = random(sizes[i], &mut stream);
+        let at = |h: f32| {
+            let mut moved = operands.clone();
+            for (x, d) in moved[i].iter_mut().zip(&direction) {
+                *x += h * d;
+            }
+            dot(&forward(&moved), &weights)
+        };
+        let h = 4e-3;
+        let slope = (at(h) - at(-h)) / f64::from(2.0 * h);
+        let expected = dot(gradient, &direction);
+        let size = dot(gradient, gradient).sqrt();
+        assert!(
+            (slope - expected).abs() < 5e-3 * size.max(1e-2),
+            "{name}: operand {i} has slope {slope}, its gradient says {expected}"
+        );
+    }
+}
+
+/// Within 1e-5 of the largest.
+fn assert_close(what: &str, expected: &[f32], found: &[f32]) {
+    assert_eq!(expected.len(), found.len(), "{what}");
+    let largest = expected.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+    for (i, (e, f)) in expected.iter().zip(found).enumerate() {
+        assert!(
+            (e - f).abs() <= 1e-5 * largest,
+            "{what}: element {i} is {f}, expected {e} (largest {largest})"
+        );
+    }
+}
+
+#[test]
+fn attention_agrees_causal_and_not() {
+    // 70 and 150 positions: ragged blocks of queries.
+    for (b, t, c, heads) in [(2, 70, 12, 3), (1, 150, 16, 2), (3, 1, 8, 2)] {
+        for causal in [true, false] {
+            let name = format!("attention {b}x{t}x{c}/{heads} causal={causal}");
+            check(&name, &[b * t * 3 * c], &|ops, x| {
+                // Wider scores than the operands' range makes: a softmax worth its name.
+                let qkv = x[0].clone().reshape([b, t, 3 * c]) * 2.0;
+                ops.attention(qkv, heads, causal).reshape([b * t * c])
+            });
+        }
+    }
+}
+
+#[test]
+fn both_norms_agree() {
+    for (rows, c) in [(3, 5), (700, 24)] {
+        let shape = [1, rows, c];
+        check(&format!("layer norm {rows}x{c}"), &[rows * c, c, c], &|ops, x| {
+            ops.norm(x[0].clone().reshape(shape), x[1].clone(), Some(x[2].clone())).reshape([rows * c])
+        });
+        check(&format!("gain-only norm {rows}x{c}"), &[rows * c, c], &|ops, x| {
+            ops.norm(x[0].clone().reshape(shape), x[1].clone(), None).reshape([rows * c])
+        });
+    }
+}
+
+#[test]
+fn linear_maps_agree_with_and_without_bias_and_residual() {
+    let (rows, k, n) = (1030, 6, 9);
+    let sizes = [rows * k, k * n, n, rows * n];
+    for (bias, residual) in [(true, true), (true, false), (false, true), (false, false)] {
+        let used: Vec<usize> = [(sizes[0], true), (sizes[1], true), (sizes[2], bias), (sizes[3], residual)]
+            .into_iter()
+            .filter_map(|(size, used)| used.then_some(size))
+            .collect();
+        check(&format!("linear bias={bias} residual={residual}"), &used, &|ops, x| {
+            let mut rest = x[2..].iter().cloned();
+            let b = bias.then(|| rest.next().unwrap());
+            let r = residual.then(|| rest.next().unwrap().reshape([2, rows / 2, n]));
+            let w = x[1].clone().reshape([k, n]);
+            ops.linear(x[0].clone().reshape([2, rows / 2, k]), w, b, r).reshape([rows * n])
+        });
+    }
+    check("projection", &[rows * k, n * k], &|ops, x| {
+        let w = x[1].clone().reshape([n, k]);
+        ops.project(x[0].clone().reshape([2, rows / 2, k]), w).reshape([rows * n])
+    });
+}
+
+#[test]
+fn the_mlp_agrees_for_every_activation() {
+    let (rows, c, m) = (1034, 5, 12);
+    for activation in [Activation::GeluTanh, Activation::GeluErf, Activation::QuickGelu] {
+        let sizes = [rows * c, c * m, m, m * c, c, rows * c];
+        check(&format!("mlp {activation:?}"), &sizes, &|ops, x| {
+            let weights = MlpWeights {
+                fc: x[1].clone().reshape([c, m]) * 2.0,
+                fc_bias: Some(x[2].clone()),
+                proj: x[3].clone().reshape([m, c]),
+                proj_bias: Some(x[4].clone()),
+            };
+            let residual = Some(x[5].clone().reshape([2, rows / 2, c]));
+            ops.mlp(x[0].clone().reshape([2, rows / 2, c]), weights, residual, activation).reshape([rows * c])
+        });
+        check(&format!("bare mlp {activation:?}"), &sizes[..4], &|ops, x| {
+            let weights = MlpWeights {
+                fc: x[1].clone().reshape([c, m]) * 2.0,
+                fc_bias: None,
+                proj: x[3].clone().reshape([m, c]),
+                proj_bias: None,
+            };
+            // The third operand stands by so that the sizes fit; it gets a gradient of its own.
+            let y = ops.mlp(x[0].clone().reshape([2, rows / 2, c]), weights, None, activation);
+            y.reshape([rows * c]) + x[2].clone().sum()
+        });
+    }
+}
+
+#[test]
+fn cross_entropy_agrees() {
+    for (rows, v) in [(3, 2), (1500, 37)] {
+        let mut random = stream(3, "targets");
+        let targets: Vec<i64> = (0..rows).map(|_| random.random_range(0..v as i64)).collect();
+        check(&format!("cross entropy {rows}x{v}"), &[rows * v], &|ops, x| {
+            let targets =
+                Tensor::<1, Int>::from_data(TensorData::new(targets.clone(), [rows]), &x[0].device());
+            ops.cross_entropy(x[0].clone().reshape([rows, v]) * 4.0, targets)
+        });
+    }
+}
+
+#[test]
+#[should_panic(expected = "target 9 is not in 0..4")]
+fn a_target_that_is_no_colour_is_refused() {
+    let device = Device::flex();
+    let logits = Tensor::<2>::zeros([1, 4], &device);
+    Ops::Fused.cross_entropy(logits, Tensor::from_ints([9], &device));
+}
+
+/// A loss and all its gradients of a small network, in a pool of that many threads.
+fn gradients(threads: usize, variant: Variant, bert: bool) -> (f32, Vec<Vec<f32>>) {
+    let params = ModelParams {
+        n_layer: Some(2),
+        n_embd: Some(48),
+        n_head: Some(3),
+        variant,
+        ..ModelParams::default()
+    };
+    let config: GptConfig = params.config(130, 19).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| {
+        let device = Device::flex().autodiff();
+        let gpt = Gpt::init(&config, &mut stream(1, "init"), &device).with_class_head(4, 1);
+        let mut random = stream(2, "data");
+        let shape = [24, 130];
+        let tokens: Vec<i64> = (0..24 * 130).map(|_| random.random_range(0..19)).collect();
+        let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, shape), &device);
+        let masked: Vec<f32> = (0..24 * 130).map(|_| f32::from(random.random_bool(0.2))).collect();
+        let masked = Tensor::<2>::from_data(TensorData::new(masked, shape), &device);
+        let labels = Tensor::<1, Int>::from_data(TensorData::new(vec![1i64; 24], [24]), &device);
+        let input = if bert { Input::Bert(masked.clone()) } else { Input::Autoregressive };
+        let mut dropout = Dropout::new(0.1, stream(3, "dropout"));
+        let both = gpt.joint(tokens.clone(), &input, dropout.as_mut());
+        let nll = loss::token_nll(both.logits, tokens);
+        let generative = match input {
+            Input::Bert(masked) => loss::bert(nll, masked, loss::BertReduction::Mean),
+            Input::Autoregressive => loss::autoregressive(nll),
+        };
+        let loss = generative + loss::classification(both.class_logits, labels);
+        let value = loss.clone().into_scalar::<f32>();
+        let mut found = Gradients { of: loss.backward(), values: Vec::new() };
+        burn::module::Module::visit(&gpt, &mut found);
+        assert_eq!(found.values.len(), named_parameters(&gpt).len());
+        (value, found.values)
+    })
+}
+
+struct Gradients {
+    of: burn::tensor::Gradients,
+    values: Vec<Vec<f32>>,
+}
+
+impl burn::module::ModuleVisitor for Gradients {
+    fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+        self.values.push(param.val().grad(&self.of).map(values).unwrap_or_default());
+    }
+}
+
+#[test]
+fn any_number_of_threads_makes_the_same_bits() {
+    for (variant, bert) in [(Variant::Paper, false), (Variant::Released, true)] {
+        let one = gradients(1, variant, bert);
+        assert!(one.0.is_finite());
+        for threads in [2, 3, 5] {
+            assert!(gradients(threads, variant, bert) == one, "{variant:?} with {threads} threads");
+        }
+    }
+}

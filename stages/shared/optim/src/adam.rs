@@ -1,0 +1,259 @@
+//! Adam with bias correction and optional decoupled weight decay, its state by parameter path.
+//!
+//! Written in tensor operations, so that state stays on the model's device. burn's own Adam would
+//! do the same arithmetic but keys its state by process-wide random ids and saves it in its own
+//! format; here a checkpoint is safetensors by name.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::params::{HostTensor, ParamsError, to_host};
+
+/// Adam's constants.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamParams {
+    /// The decay of the mean of gradients. 0.9 in the paper (section 3.3).
+    pub beta1: f64,
+    /// The decay of the mean of squared gradients. 0.95 in the paper (section 3.3).
+    pub beta2: f64,
+    /// Added to the root of the bias-corrected mean of squares (PyTorch's form). 1e-8.
+    pub epsilon: f64,
+    /// Decoupled weight decay: each step shrinks matrices (tensors of two axes or more; no biases,
+    /// no gains) by `learning rate * weight_decay`. 0 in the paper but for ablations (A.1: 0.01).
+    pub weight_decay: f64,
+}
+
+impl Default for AdamParams {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.0 }
+    }
+}
+
+/// The optimizer with its state.
+#[derive(Debug, Clone)]
+pub struct Adam {
+    params: AdamParams,
+    /// Updates done so far.
+    steps: u64,
+    moments: BTreeMap<String, Moments>,
+}
+
+/// The running means of a parameter's gradient, flat.
+#[derive(Debug, Clone)]
+struct Moments {
+    mean: Tensor<1>,
+    square: Tensor<1>,
+}
+
+impl Adam {
+    /// A fresh optimizer.
+    pub fn new(params: AdamParams) -> Self {
+        Self { params, steps: 0, moments: BTreeMap::new() }
+    }
+
+    /// Updates done so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// One update with the given learning rate:
+    ///
+    /// ```text
+    /// m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
+    /// p = p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon) - lr weight_decay p
+    /// ```
+    ///
+    /// Parameters without a gradient stay as they are.
+    #[must_use]
+    pub fn step<M: Module>(&mut self, learning_rate: f64, model: M, grads: GradientsParams) -> M {
+        self.steps += 1;
+        let t = self.steps as f64;
+        let correction1 = 1.0 - self.params.beta1.powf(t);
+        let correction2 = 1.0 - self.params.beta2.powf(t);
+        model.map(&mut Update {
+            params: self.params,
+            learning_rate,
+            step_size: learning_rate / correction1,
+            root_correction2: correction2.sqrt(),
+            moments: &mut self.moments,
+            grads,
+            path: Vec::new(),
+        })
+    }
+
+    /// The state on the host: `<path>.m` and `<path>.v` for each parameter that has been updated.
+    pub fn state(&self) -> BTreeMap<String, HostTensor> {
+        self.moments
+            .iter()
+            .flat_map(|(path, Moments { mean, square })| {
+                [(format!("{path}.m"), to_host(mean.clone())), (format!("{path}.v"), to_host(square.clone()))]
+            })
+            .collect()
+    }
+
+    /// An optimizer with the state that [`Self::state`] gave after `steps` updates; the tensors
+    /// are put on `device`.
+    ///
+    /// # Errors
+    /// If one of a pair of tensors is missing, a name is not of that form, or shapes differ.
+    pub fn restored(
+        params: AdamParams,
+        steps: u64,
+        mut state: BTreeMap<String, HostTensor>,
+        device: &Device,
+    ) -> Result<Self, ParamsError> {
+        let mut moments = BTreeMap::new();
+        while let Some((name, mean)) = state.pop_first() {
+            let Some(path) = name.strip_suffix(".m") else { return Err(ParamsError::Unknown(name)) };
+            let name = format!("{path}.v");
+            let square = state.remove(&name).ok_or_else(|| ParamsError::Missing(name.clone()))?;
+            if square.shape != mean.shape {
+                return Err(ParamsError::Shape { name, expected: mean.shape, found: square.shape });
+            }
+            let device_tensor = |HostTensor { data, .. }: HostTensor| {
+                let n = data.len();
+                Tensor::from_data(TensorData::new(data, [n]), device)
+            };
+            let pair = Moments { mean: device_tensor(mean), square: device_tensor(square) };
+            moments.insert(path.to_owned(), pair);
+        }
+        Ok(Self { params, steps, moments })
+    }
+}
+
+struct Update<'a> {
+    params: AdamParams,
+    learning_rate: f64,
+    /// The learning rate over the bias correction of the mean.
+    step_size: f64,
+    /// The root of the bias correction of the squares.
+    root_correction2: f64,
+    moments: &'a mut BTreeMap<String, Moments>,
+    grads: GradientsParams,
+    path: Vec<String>,
+}
+
+impl Update<'_> {
+    /// The new value of a flat parameter; its moments move on.
+    fn update(&mut self, value: Tensor<1>, grad: Tensor<1>, rank: usize) -> Tensor<1> {
+        let AdamParams { beta1, beta2, epsilon, weight_decay } = self.params;
+        let path = self.path.join(".");
+        let (new_mean, new_square) =
+            (grad.clone().mul_scalar(1.0 - beta1), grad.square().mul_scalar(1.0 - beta2));
+        let (mean, square) = match self.moments.remove(&path) {
+            Some(Moments { mean, square }) => {
+                (mean.mul_scalar(beta1).add(new_mean), square.mul_scalar(beta2).add(new_square))
+            }
+            None => (new_mean, new_square),
+        };
+        let root = square.clone().sqrt().div_scalar(self.root_correction2).add_scalar(epsilon);
+        let change = mean.clone().mul_scalar(self.step_size).div(root);
+        self.moments.insert(path, Moments { mean, square });
+        let decayed = if weight_decay > 0.0 && rank >= 2 {
+            value.mul_scalar(1.0 - self.learning_rate * weight_decay)
+        } else {
+            value
+        };
+        decayed.sub(change)
+    }
+}
+
+impl ModuleMapper for Update<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(grad) = self.grads.remove::<D>(param.id) else { return param };
+        let (id, value, mapper) = param.consume();
+        let (require_grad, strategy) = (value.is_require_grad(), value.gradient_checkpointing_strategy());
+        let (value, shape) = (value.inner(), grad.shape());
+        let n = shape.num_elements();
+        let updated = self.update(value.reshape([n]), grad.reshape([n]), D).reshape(shape);
+        // Leaving the tape resets what the parameter carried on it: put it back.
+        let mut lifted = Tensor::from_inner(updated);
+        if let Some(strategy) = strategy {
+            lifted = lifted.with_gradient_checkpointing_strategy(strategy);
+        }
+        Param::from_mapped_value(id, lifted.set_require_grad(require_grad), mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::collect_params;
+
+    #[derive(Module, Debug)]
+    struct Tiny {
+        w: Param<Tensor<2>>,
+        b: Param<Tensor<1>>,
+        unused: Param<Tensor<1>>,
+    }
+
+    fn tiny() -> Tiny {
+        let device = Device::flex().autodiff();
+        Tiny {
+            w: Param::from_data([[0.5f32, -1.0], [2.0, 0.25]], &device),
+            b: Param::from_data([1.0f32, -1.0], &device),
+            unused: Param::from_data([3.0f32], &device),
+        }
+    }
+
+    fn grads(model: &Tiny) -> GradientsParams {
+        let loss = model.w.val().powi_scalar(3).sum() + model.b.val().square().sum();
+        GradientsParams::from_grads(loss.backward(), model)
+    }
+
+    #[test]
+    fn the_first_step_moves_each_weight_by_the_learning_rate() {
+        let mut adam = Adam::new(AdamParams::default());
+        let model = tiny();
+        let g = grads(&model);
+        let after = collect_params(&adam.step(0.1, model, g));
+        let expected = [0.4f32, -1.1, 1.9, 0.15];
+        for (found, expected) in after["w"].data.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+        assert_eq!(after["unused"].data, [3.0], "no gradient, no change");
+    }
+
+    #[test]
+    fn decay_is_decoupled_and_spares_vectors() {
+        let params = AdamParams { weight_decay: 0.5, ..AdamParams::default() };
+        let mut adam = Adam::new(params);
+        let model = tiny();
+        let g = grads(&model);
+        let after = collect_params(&adam.step(0.1, model, g));
+        assert!((after["w"].data[0] - (0.5 * 0.95 - 0.1)).abs() < 1e-6);
+        assert!((after["b"].data[0] - 0.9).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_restored_optimizer_goes_on_bit_for_bit() {
+        let run = |steps: u64, model: Tiny, adam: &mut Adam| {
+            (0..steps).fold(model, |model, _| {
+                let g = grads(&model);
+                adam.step(0.05, model, g)
+            })
+        };
+        let mut straight = Adam::new(AdamParams::default());
+        let expected = collect_params(&run(7, tiny(), &mut straight));
+
+        let mut first = Adam::new(AdamParams::default());
+        let saved = collect_params(&run(3, tiny(), &mut first));
+        let mut second =
+            Adam::restored(AdamParams::default(), first.steps(), first.state(), &Device::flex()).unwrap();
+        let model = crate::params::restore_params(tiny(), saved).unwrap();
+        let found = collect_params(&run(4, model, &mut second));
+        assert_eq!(found, expected);
+        assert_eq!(second.state(), straight.state());
+    }
+}

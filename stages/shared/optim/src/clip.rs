@@ -1,0 +1,99 @@
+//! Clipping the gradients by their global norm (burn's own clipping is per parameter).
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+/// Scales all gradients of `model` so that the norm of their concatenation is at most `max_norm`;
+/// leaves them alone where `max_norm` is `None` (the default of the stages: the paper clips
+/// nothing). Returns the norm before clipping, which is not a number if a gradient is not.
+///
+/// The scale is `max_norm / (norm + 1e-6)`, as PyTorch's `clip_grad_norm_` has it.
+pub fn clip_global_norm<M: Module>(model: &M, grads: &mut GradientsParams, max_norm: Option<f64>) -> f64 {
+    let mut squares = SumOfSquares { grads, sum: 0.0 };
+    model.visit(&mut squares);
+    let norm = squares.sum.sqrt();
+    if let Some(max_norm) = max_norm
+        && norm > max_norm
+    {
+        model.visit(&mut Scale { grads, by: max_norm / (norm + 1e-6) });
+    }
+    norm
+}
+
+/// Elements summed at once. burn-flex splits longer sums among its threads in an order that depends
+/// on how many there are; shorter ones are summed by one thread, always alike.
+const BLOCK: usize = 1 << 20;
+
+struct SumOfSquares<'a> {
+    grads: &'a GradientsParams,
+    sum: f64,
+}
+
+impl ModuleVisitor for SumOfSquares<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(grad) = self.grads.get::<D>(param.id) {
+            let n = grad.shape().num_elements();
+            let squares = grad.square().reshape([n]);
+            for first in (0..n).step_by(BLOCK) {
+                let block = squares.clone().narrow(0, first, BLOCK.min(n - first));
+                self.sum += f64::from(block.sum().into_scalar::<f32>());
+            }
+        }
+    }
+}
+
+struct Scale<'a> {
+    grads: &'a mut GradientsParams,
+    by: f64,
+}
+
+impl ModuleVisitor for Scale<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(grad) = self.grads.remove::<D>(param.id) {
+            self.grads.register(param.id, grad.mul_scalar(self.by));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[derive(Module, Debug)]
+    struct Two {
+        a: Param<Tensor<1>>,
+        b: Param<Tensor<2>>,
+    }
+
+    fn model_and_grads() -> (Two, GradientsParams) {
+        let device = Device::flex().autodiff();
+        let model = Two {
+            a: Param::from_data([1.0f32, 2.0], &device),
+            b: Param::from_data([[3.0f32], [4.0]], &device),
+        };
+        // The gradient is (1, 2) and (2, 4): its global norm is 5.
+        let c = Tensor::<1>::from_data([1.0f32, 2.0], &device);
+        let d = Tensor::<2>::from_data([[2.0f32], [4.0]], &device);
+        let loss = (model.a.val() * c).sum() + (model.b.val() * d).sum();
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        (model, grads)
+    }
+
+    #[test]
+    fn the_norm_is_over_all_tensors_and_a_smaller_one_is_left_alone() {
+        let (model, mut grads) = model_and_grads();
+        assert_eq!(clip_global_norm(&model, &mut grads, None), 5.0);
+        assert_eq!(clip_global_norm(&model, &mut grads, Some(5.0)), 5.0);
+        assert_eq!(grads.get::<1>(model.a.id).unwrap().into_data().try_to_vec::<f32>().unwrap(), [1.0, 2.0]);
+    }
+
+    #[test]
+    fn a_larger_norm_comes_down_to_the_bound() {
+        let (model, mut grads) = model_and_grads();
+        assert_eq!(clip_global_norm(&model, &mut grads, Some(0.5)), 5.0);
+        let after = clip_global_norm(&model, &mut grads, None);
+        assert!((after - 0.5).abs() < 1e-6, "{after}");
+    }
+}

@@ -1,0 +1,27 @@
+//! What every training stage shares: learning-rate schedule, Adam, gradient clipping, the order of
+//! the examples, checkpoints that resume exactly, and the watch for a loss that has diverged.
+//!
+//! Generic over burn modules: it knows parameters by their dotted path, and nothing of iGPT.
+//!
+//! ```text
+//! order.batch(step) ─> loss, gradients ─> clip_global_norm ─> adam.step(schedule.at(step))
+//!                                             spike.observe(loss) ─> checkpointer.save(step)
+//! ```
+
+mod adam;
+mod checkpoint;
+mod clip;
+mod exact;
+mod order;
+mod params;
+mod schedule;
+mod spike;
+
+pub use adam::{Adam, AdamParams};
+pub use checkpoint::{CheckpointError, Checkpointer, TrainState};
+pub use clip::clip_global_norm;
+pub use exact::Exact;
+pub use order::{Draw, EpochOrder, micro_batches};
+pub use params::{HostTensor, ParamsError, collect_params, restore_params};
+pub use schedule::{Decay, Schedule};
+pub use spike::{Diverged, SpikeWatch};

@@ -1,0 +1,8 @@
+//! The binary from outside, on pipelines of shell commands: no stage crate is needed.
+
+mod failures;
+mod kill;
+mod memo;
+mod model;
+mod support;
+mod verbs;

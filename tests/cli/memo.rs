@@ -1,0 +1,172 @@
+//! What runs and what does not: keys from content, early cutoff, reverted changes, parts, fan-in.
+
+use super::support::Project;
+
+/// leaf -> upper -> (count, shout); `count` sees only the number of lines.
+const CHAIN: &str = r#"
+name: chain
+stages:
+  upper:
+    uses: command
+    in: {text: ./leaf.txt}
+    with: {run: 'tr a-z A-Z < text > out; echo upper >> "$LOG"', pass_env: [LOG]}
+  lines:
+    uses: command
+    in: {text: upper.out}
+    with: {run: 'wc -l < text > out; echo lines >> "$LOG"', pass_env: [LOG]}
+  report:
+    uses: command
+    in: {count: lines.out}
+    with: {run: 'echo "lines: $(cat count)" > out; echo report >> "$LOG"', pass_env: [LOG]}
+export: {report.out: result.txt}
+"#;
+
+fn chain() -> Project {
+    let project = Project::new(CHAIN);
+    project.write("leaf.txt", "a\nb\n");
+    project
+}
+
+#[test]
+fn a_second_run_executes_nothing() {
+    let project = chain();
+    assert_eq!(project.run(), ["lines", "report", "upper"]);
+    assert_eq!(project.read("result.txt").split_whitespace().collect::<Vec<_>>(), ["lines:", "2"]);
+    assert!(project.run().is_empty());
+}
+
+#[test]
+fn equal_output_cuts_off_everything_below() {
+    let project = chain();
+    project.run();
+    project.write("leaf.txt", "c\nd\n");
+    assert_eq!(project.run(), ["lines", "upper"]);
+    project.write("leaf.txt", "a\nb\n");
+    assert!(project.run().is_empty(), "a reverted input runs nothing");
+}
+
+#[test]
+fn touching_moving_and_renaming_run_nothing() {
+    let project = chain();
+    project.run();
+    project.write("leaf.txt", "a\nb\n");
+    assert!(project.run().is_empty(), "the same content again");
+    std::fs::rename(project.path("leaf.txt"), project.path("renamed.txt")).unwrap();
+    project.edit("./leaf.txt", "./renamed.txt");
+    project.edit("upper:", "capitals:");
+    project.edit("upper.out", "capitals.out");
+    project.edit("name: chain", "name: other");
+    assert!(project.run().is_empty(), "other names, the same work");
+    std::fs::rename(project.path("artifacts"), project.path("elsewhere")).unwrap();
+    assert!(project.run_with(&["--store", "elsewhere"]).is_empty(), "the store at another place");
+}
+
+#[test]
+fn a_missing_or_altered_export_is_restored_without_executing() {
+    let project = chain();
+    project.run();
+    let content = project.read("result.txt");
+    std::fs::remove_file(project.path("result.txt")).unwrap();
+    assert!(project.run().is_empty());
+    assert_eq!(project.read("result.txt"), content);
+    std::fs::write(project.path("result.txt"), "altered").unwrap();
+    assert!(project.run().is_empty());
+    assert_eq!(project.read("result.txt"), content);
+}
+
+#[test]
+fn an_export_onto_a_foreign_file_fails_the_run_and_harms_nothing() {
+    let project = chain();
+    project.write("result.txt", "precious");
+    let ran = project.igpt_flow(&["run", "pipeline.yaml"]);
+    assert_eq!(ran.code, 100, "{}\n{}", ran.out, ran.err);
+    assert!(ran.out.contains("FAILED export") && ran.out.contains("hint: move it away"), "{}", ran.out);
+    assert_eq!(project.read("result.txt"), "precious");
+    let runs = project.igpt_flow(&["runs"]);
+    assert!(runs.out.contains("failed"), "the run is on record:\n{}", runs.out);
+    std::fs::remove_file(project.path("result.txt")).unwrap();
+    assert!(project.run().is_empty(), "the steps were done");
+}
+
+#[test]
+fn an_edited_command_runs_itself_and_what_its_output_moves() {
+    let project = chain();
+    project.run();
+    project.edit("lines: $(cat count)", "there are $(cat count)");
+    assert_eq!(project.run(), ["report"]);
+    project.edit("there are $(cat count)", "lines: $(cat count)");
+    assert!(project.run().is_empty());
+}
+
+#[test]
+fn a_forced_step_runs_and_a_target_runs_only_what_it_needs() {
+    let project = chain();
+    assert_eq!(project.run_with(&["lines"]), ["lines", "upper"]);
+    assert_eq!(project.run(), ["report"]);
+    assert_eq!(project.run_with(&["--force", "lines"]), ["lines"]);
+}
+
+#[test]
+fn passed_names_stay_out_of_the_key_and_declared_values_enter_it() {
+    let project = Project::new(
+        r#"
+name: env
+stages:
+  a:
+    uses: command
+    with: {run: 'echo "$X" > out; echo a >> "$LOG"', env: {X: "1"}, pass_env: [LOG]}
+"#,
+    );
+    assert_eq!(project.run(), ["a"]);
+    std::fs::rename(project.path("log"), project.path("log2")).unwrap();
+    assert!(project.run().is_empty());
+    project.edit("X: \"1\"", "X: \"2\"");
+    assert_eq!(project.run(), ["a"]);
+}
+
+#[test]
+fn a_matrix_pairs_equal_axes_and_a_fan_in_labels_the_rest() {
+    let project = Project::new(
+        r#"
+name: matrix
+stages:
+  make:
+    uses: command
+    matrix: {n: [1, 2, 3], exclude: [{n: 2}]}
+    with: {run: 'echo ${matrix.n} > out; echo make${matrix.n} >> "$LOG"', pass_env: [LOG]}
+  double:
+    uses: command
+    matrix: {n: [1, 3]}
+    in: {x: make.out}
+    with: {run: 'expr $(cat x) \* 2 > out; echo double${matrix.n} >> "$LOG"', pass_env: [LOG]}
+export: {double.out: "double-${matrix.n}.txt"}
+"#,
+    );
+    assert_eq!(project.run(), ["double1", "double3", "make1", "make3"]);
+    assert_eq!((project.read("double-1.txt").trim(), project.read("double-3.txt").trim()), ("2", "6"));
+    project.edit("n: [1, 2, 3]", "n: [1, 2, 3, 4]");
+    assert_eq!(project.run(), ["make4"], "one more instance runs alone");
+}
+
+#[test]
+fn a_part_is_all_that_enters_the_key() {
+    let project = Project::new(
+        r#"
+name: parts
+stages:
+  layers:
+    uses: command
+    in: {second: ./second.txt}
+    with: {run: 'mkdir -p out/1 out/2; echo one > out/1/x; cp second out/2/x; echo layers >> "$LOG"', pass_env: [LOG]}
+  probe:
+    uses: command
+    matrix: {layer: [1, 2]}
+    in: {layer: "layers.out/${matrix.layer}"}
+    with: {run: 'cat layer/x > out; echo probe${matrix.layer} >> "$LOG"', pass_env: [LOG]}
+"#,
+    );
+    project.write("second.txt", "two");
+    assert_eq!(project.run(), ["layers", "probe1", "probe2"]);
+    project.write("second.txt", "another two");
+    assert_eq!(project.run(), ["layers", "probe2"]);
+}

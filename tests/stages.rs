@@ -1,0 +1,134 @@
+//! The binary with its real stages, on drawn shapes: a run is killed in mid-training and continued,
+//! on one thread and on two, and every artifact is the same to the byte.
+#![cfg(feature = "stages")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const PIPELINE: &str = r#"
+name: tiny
+seed: 3
+stages:
+  images: {uses: download, with: {source: shapes, train: 200, test: 60}}
+  small: {uses: augment, in: {images: images.images}, with: {side: 8}}
+  palette: {uses: palette, in: {images: small.images}, with: {colours: 16}}
+  tokens: {uses: tokenize, in: {images: small.images, palette: palette.palette}}
+  pretrain:
+    uses: pretrain
+    in: {tokens: tokens.tokens}
+    with:
+      model: {preset: tiny, n_layer: 2}
+      steps: 120
+      batch: 16
+      validate_every: 40
+      checkpoint_every: 10
+  features: {uses: features, in: {model: pretrain.model, tokens: tokens.tokens}}
+  probe:
+    uses: probe
+    matrix: {layer: [0, 1, 2]}
+    in: {features: "features.layers/${matrix.layer}"}
+  finetune:
+    uses: finetune
+    in: {tokens: tokens.tokens, model: pretrain.model}
+    with: {steps: 40, batch: 16, checkpoint_every: 10, augment: pad_crop_flip}
+  table:
+    uses: report
+    in: {metrics: [{probe: probe.*}, {fine-tuned: finetune.metrics}]}
+    with: {rows: [step, layer], columns: [{metric: accuracy.test, percent: true}]}
+export: {table.table: results, pretrain.model: model, finetune.model: finetuned}
+"#;
+
+struct Project(tempfile::TempDir);
+
+impl Project {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("pipeline.yaml"), PIPELINE).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn start(&self, more: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_igpt-flow"))
+            .args(["run", "pipeline.yaml"])
+            .args(more)
+            .current_dir(self.0.path())
+            .env_remove("IGPT_FLOW_STORE")
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(self.path("out")).unwrap())
+            .stderr(fs::File::create(self.path("err")).unwrap())
+            .spawn()
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn run(&self, more: &[&str]) -> String {
+        let status = self.start(more).wait().unwrap();
+        let out = fs::read_to_string(self.path("out")).unwrap();
+        assert!(status.success(), "{out}\n{}", fs::read_to_string(self.path("err")).unwrap());
+        out
+    }
+
+    /// The checkpoints that a running step has written.
+    fn has_checkpoints(&self) -> bool {
+        let Ok(work) = fs::read_dir(self.path("artifacts/work-v1")) else { return false };
+        work.flatten().any(|key| {
+            fs::read_dir(key.path().join("checkpoints")).is_ok_and(|mut entries| entries.next().is_some())
+        })
+    }
+
+    /// The records' outputs, which are digests of content, by key.
+    fn outputs(&self) -> Vec<(String, String)> {
+        let mut records: Vec<(String, String)> = files(&self.path("artifacts/records-v1"))
+            .into_iter()
+            .map(|path| {
+                let record: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+                (record["key"].to_string(), record["outputs"].to_string())
+            })
+            .collect();
+        records.sort();
+        records
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+#[test]
+fn killed_and_resumed_on_other_thread_counts_is_the_same_to_the_byte() {
+    let straight = Project::new();
+    straight.run(&["--jobs", "1"]);
+    assert!(straight.run(&["--jobs", "2"]).contains("0 executed"));
+
+    let killed = Project::new();
+    for _ in 0..2 {
+        let mut child = killed.start(&["--jobs", "2"]);
+        for _ in 0..3000 {
+            if killed.has_checkpoints() || child.try_wait().unwrap().is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(150));
+        let _ = child.kill();
+        child.wait().unwrap();
+        // The worker sees that its orchestrator is gone, writes a checkpoint and ends.
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    killed.run(&["--jobs", "2"]);
+    assert_eq!(straight.outputs(), killed.outputs());
+    for file in ["results/table.md", "model/model.safetensors", "finetuned/model.safetensors"] {
+        assert_eq!(fs::read(straight.path(file)).unwrap(), fs::read(killed.path(file)).unwrap(), "{file}");
+    }
+}
