@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """igpt-flow beside a PyTorch script of the same experiment: loss and probe accuracies at equal budget.
 
-    benches/equal_budget.py IGPT_FLOW_BINARY SCRIPT [--steps 999] [--labels 10000] [--work DIR]
+    benches/equal_budget.py IGPT_FLOW_BINARY SCRIPT [--steps 999] [--labels 10000] [--work DIR] [--tokens-only]
 
 SCRIPT is called as `SCRIPT 16 8 128 4 1 LABELS 0.003 0` with STEPS and DUMP in its environment: 16x16 images, 8 layers of
 width 128, 4 heads, learning rate 0.003, seed 0. It trains, probes every layer, prints `untrained {...}`, `trained {...}`
 (layer -> test accuracy) and `test nats/token X` (the first 2,000 test images), and leaves its tokens and labels in DUMP as
 train.npy, test.npy, train_labels.npy, test_labels.npy. igpt-flow then trains on the same tokens (the text's variant of
 the network, the same initial distributions, batch 32, clipping at 1, warm-up and cosine) and fits probes with the same
-labels, C = 1, standardised. Needs numpy and pyarrow; run it with the Python that has PyTorch and scikit-learn.
+labels, C = 1, standardised. With --tokens-only the script stops after one step: its tokens are taken, its figures
+claim nothing. Needs numpy and pyarrow; run it with the Python that has PyTorch and scikit-learn.
 """
 import argparse, json, os, pathlib, subprocess, sys, time
 
@@ -21,7 +22,7 @@ name: equal-budget
 stages:
   pretrain:
     uses: pretrain
-    in: {{tokens: training}}
+    in: {{tokens: ./training}}
     with:
       model: {{preset: small, variant: paper}}
       steps: {steps}
@@ -34,7 +35,7 @@ stages:
       test_rows: 0
   features:
     uses: features
-    in: {{model: pretrain.model, tokens: probing}}
+    in: {{model: pretrain.model, tokens: ./probing}}
   probe:
     uses: probe
     matrix: {{layer: {{range: [0, 8]}}}}
@@ -71,7 +72,7 @@ def write_tokens(folder, vocab, rows):
     flat = pa.array(np.concatenate(columns.pop("tokens")), pa.uint16())
     arrays = [pa.array(values, field.type) for values, field in zip(columns.values(), fields)]
     arrays.append(pa.FixedSizeListArray.from_arrays(flat, type=fields[-1].type))
-    pq.write_table(pa.table(arrays, schema=pa.schema(fields)), folder / "tokens-00000.parquet")
+    pq.write_table(pa.table(arrays, schema=pa.schema(fields)), folder / "tokens-00000.parquet", compression="zstd")
     side = round(positions**0.5)
     document = dict(name="equal-budget", height=side, width=side, vocab=vocab, palette=None)
     document["classes"] = [str(n) for n in range(10)]
@@ -122,11 +123,12 @@ def main():
     parser.add_argument("script", type=pathlib.Path)
     parser.add_argument("--steps", type=int, default=999)
     parser.add_argument("--labels", type=int, default=10000)
+    parser.add_argument("--tokens-only", action="store_true")
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("equal-budget"))
     args = parser.parse_args()
     work = args.work.resolve()
     work.mkdir(parents=True)
-    loss, accuracies, script_s = theirs(args.script.resolve(), work, args.steps, args.labels)
+    loss, accuracies, script_s = theirs(args.script.resolve(), work, 1 if args.tokens_only else args.steps, args.labels)
     rows, our_s = ours(args.binary.resolve(), work, args.steps, args.labels)
     print(json.dumps(rows, indent=1))
     print(f"script: {loss:.4f} nats a token, best layer {max(accuracies):.4f}, {script_s:.0f} s in all")

@@ -7,11 +7,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use igpt_contract::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{Artifact, Cost};
+
+/// How long events gather before the consumers get them together. A sender that had to wake the
+/// consumers for every event would spend more on that than on its work.
+const GATHER: Duration = Duration::from_millis(10);
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -198,11 +203,16 @@ impl Dispatcher {
     pub fn start(mut consumers: Vec<Box<dyn Consumer>>) -> Self {
         let (sender, receiver) = channel::<Event>();
         let thread = std::thread::spawn(move || {
-            for (n, event) in receiver.into_iter().enumerate() {
-                let numbered = Numbered { n: n as u64, time: jiff::Timestamp::now().to_string(), event };
-                for consumer in &mut consumers {
-                    consumer.take(&numbered);
-                }
+            let mut n = 0;
+            let mut take = |event| {
+                let numbered = Numbered { n, time: jiff::Timestamp::now().to_string(), event };
+                consumers.iter_mut().for_each(|consumer| consumer.take(&numbered));
+                n += 1;
+            };
+            while let Ok(event) = receiver.recv() {
+                take(event);
+                receiver.try_iter().for_each(&mut take);
+                std::thread::park_timeout(GATHER);
             }
         });
         Self { sender, thread }
@@ -216,6 +226,7 @@ impl Dispatcher {
     /// Ends the stream once every sender is gone, and waits until the consumers have it all.
     pub fn finish(self) {
         drop(self.sender);
+        self.thread.thread().unpark();
         // A consumer that panicked loses its own output, not the run's result.
         let _ = self.thread.join();
     }

@@ -77,9 +77,9 @@ impl Project {
     /// The checkpoints that a running step has written.
     fn has_checkpoints(&self) -> bool {
         let Ok(work) = fs::read_dir(self.path("artifacts/work-v1")) else { return false };
-        work.flatten().any(|key| {
-            fs::read_dir(key.path().join("checkpoints")).is_ok_and(|mut entries| entries.next().is_some())
-        })
+        let mut checkpoints =
+            work.flatten().filter(|folder| folder.file_name().to_string_lossy().ends_with(".checkpoints"));
+        checkpoints.any(|folder| fs::read_dir(folder.path()).is_ok_and(|mut files| files.next().is_some()))
     }
 
     /// The records' outputs, which are digests of content, by key.

@@ -70,7 +70,7 @@ pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -
         )?;
     }
     let (records, size) = (garbage.records.len(), bytes(garbage.bytes));
-    let (objects, scratch) = (garbage.objects, garbage.work_dirs);
+    let (objects, scratch) = (garbage.objects, garbage.unfinished);
     let verb = if args.delete { "deleted" } else { "would delete" };
     writeln!(
         out,
@@ -112,6 +112,6 @@ fn as_json(garbage: &Garbage, deleted: bool) -> Value {
         .collect();
     json!({
         "deleted": deleted, "bytes": garbage.bytes, "objects": garbage.objects,
-        "unfinished_steps": garbage.work_dirs, "records": records,
+        "unfinished_steps": garbage.unfinished, "records": records,
     })
 }

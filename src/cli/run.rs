@@ -19,7 +19,7 @@ use crate::pipeline::units;
 use crate::plan::Plan;
 use crate::report::{Bars, JsonLines, Plain};
 use crate::schedule::{OnFailure, Outcome};
-use crate::store::{Files, RunRecord, StepRecord, Store};
+use crate::store::{Files, Form, RunRecord, StepRecord, Store};
 use crate::{machine, registry};
 
 /// Set by Ctrl-C.
@@ -102,10 +102,13 @@ fn check_names<'a>(plan: &Plan, names: impl Iterator<Item = &'a String>) -> Resu
 
 /// The last lines of a run: where the results are. Without exports, the tables and figures.
 fn tell_results(plan: &Plan, store: &Store, summary: &Summary, out: &mut dyn Write) -> Result<(), CliError> {
-    for path in &summary.exports {
-        writeln!(out, "result {}", shorten(path).display())?;
-        let table = path.join("table.md");
-        if let Ok(text) = std::fs::read_to_string(table) {
+    let mut out = BufWriter::new(out);
+    let here = std::env::current_dir().unwrap_or_default();
+    for (path, artifact) in &summary.exports {
+        writeln!(out, "result {}", shorten(path, &here).display())?;
+        if artifact.form == Form::Tree
+            && let Ok(text) = std::fs::read_to_string(path.join("table.md"))
+        {
             writeln!(out, "\n{}", text.trim_end())?;
         }
     }
@@ -123,14 +126,13 @@ fn tell_results(plan: &Plan, store: &Store, summary: &Summary, out: &mut dyn Wri
             }
         }
     }
-    Ok(())
+    Ok(out.flush()?)
 }
 
-/// A path from the current folder, where it is below it.
-fn shorten(path: &Path) -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_default();
+/// A path from the folder `here`, where it is below it.
+fn shorten(path: &Path, here: &Path) -> PathBuf {
     let clean: PathBuf = path.components().collect();
-    clean.strip_prefix(&here).map_or(clean.clone(), Path::to_path_buf)
+    clean.strip_prefix(here).map_or(clean.clone(), Path::to_path_buf)
 }
 
 fn record(plan: &Plan, args: &RunArgs, options: &Options, summary: &Summary) -> RunRecord {

@@ -6,22 +6,22 @@ use super::Run;
 use crate::event::Event;
 use crate::execute::Failure;
 use crate::plan::Export;
-use crate::store::{Exported, StoreError};
+use crate::store::{Artifact, Exported, StoreError};
 
 impl Run<'_> {
     /// Restores each export from the store when it is missing or altered; nothing is executed. One
     /// that cannot be put in place (a file of somebody else's is there) fails alone.
-    pub(super) fn export(&mut self) -> Vec<PathBuf> {
+    pub(super) fn export(&mut self) -> Vec<(PathBuf, Artifact)> {
         let mut places = Vec::new();
         for export in &self.resolver.plan.exports {
             let path = self.resolver.path(&export.path);
             match self.put(export, &path) {
                 // What was not made cannot be put anywhere; its step's failure has been told.
                 Ok(None) => {}
-                Ok(Some(exported)) => {
+                Ok(Some((artifact, exported))) => {
                     let written = exported != Exported::Unchanged;
                     self.events.send(Event::Exported { path: path.clone(), written });
-                    places.push(path);
+                    places.push((path, artifact));
                 }
                 Err(error) => {
                     self.counts.failed += 1;
@@ -33,9 +33,11 @@ impl Run<'_> {
         places
     }
 
-    fn put(&self, export: &Export, path: &Path) -> Result<Option<Exported>, StoreError> {
+    fn put(&self, export: &Export, path: &Path) -> Result<Option<(Artifact, Exported)>, StoreError> {
         let Some(artifact) = self.resolver.artifact(&export.source, &self.made)? else { return Ok(None) };
         self.resolver.keep_part(&export.source, &self.made)?;
-        self.resolver.store.export(&artifact, path, &mut self.resolver.files.borrow_mut()).map(Some)
+        let files = &mut self.resolver.files.borrow_mut();
+        let exported = self.resolver.store.export(&artifact, path, files)?;
+        Ok(Some((artifact, exported)))
     }
 }

@@ -5,6 +5,8 @@
 
 mod export;
 pub mod forecast;
+mod launch;
+mod order;
 pub mod resolve;
 pub mod search;
 mod why;
@@ -17,16 +19,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use igpt_contract::{Digest, Signal};
+use igpt_contract::Digest;
 
 use crate::event::{Event, Events, RunStatus};
-use crate::execute::process::Watch;
-use crate::execute::{Failure, Job, JobOutcome, Outlet};
+use crate::execute::{Failure, Job, JobOutcome};
 use crate::plan::{Plan, PlannedStep, StepId};
 use crate::rebuild::{Reason, Rebuild, decide};
-use crate::schedule::{Budget, Edge, Need, OnFailure, Outcome, Schedule};
-use crate::store::{Files, Store, StoreError};
-use resolve::{Made, Resolver, Winner, job_work};
+use crate::schedule::{Budget, OnFailure, Outcome, Schedule};
+use crate::store::{Artifact, Files, Store, StoreError};
+pub use launch::Executor;
+use launch::Launch;
+use resolve::{Made, Resolver, job_work};
 
 /// How a run is to go.
 #[derive(Debug, Clone)]
@@ -53,12 +56,6 @@ pub struct Options {
     pub offline: bool,
 }
 
-/// Runs one job somewhere.
-pub trait Executor: Sync {
-    /// Runs the job to its end; signals go to `outlet` on the way.
-    fn execute(&self, job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome;
-}
-
 /// What became of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
@@ -71,9 +68,9 @@ pub struct Summary {
     /// How many were there already.
     pub reused: usize,
     /// What was made, by step.
-    pub made: BTreeMap<StepId, BTreeMap<String, crate::store::Artifact>>,
-    /// The exports that are in place.
-    pub exports: Vec<PathBuf>,
+    pub made: BTreeMap<StepId, BTreeMap<String, Artifact>>,
+    /// The exports that are in place: where, and what.
+    pub exports: Vec<(PathBuf, Artifact)>,
 }
 
 /// A message from an attempt's thread.
@@ -118,11 +115,11 @@ pub fn run(
     cancelled: &AtomicBool,
 ) -> Result<Summary, StoreError> {
     let started = Instant::now();
-    store.sweep_work_dirs()?;
+    store.sweep_work()?;
     let resolver = Resolver { plan, store, files, folder: &options.folder, numerics: &options.numerics };
-    let wanted = wanted(plan, &options.targets);
+    let wanted = order::wanted(plan, &options.targets);
     let mut run = Run {
-        schedule: schedule(plan, &wanted, options),
+        schedule: order::schedule(plan, &wanted, options),
         resolver,
         options,
         events,
@@ -130,7 +127,7 @@ pub fn run(
         keys: BTreeMap::new(),
         jobs: BTreeMap::new(),
         attempts: BTreeMap::new(),
-        searches: candidates(plan),
+        searches: order::candidates(plan),
         counts: Counts::default(),
     };
     events.send(Event::RunStarted {
@@ -319,47 +316,6 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Looks at a search when one of its candidates is settled: once it is decided, names the
-    /// winner and leaves out the rest. Answers the candidate's outcome: where no candidate ended
-    /// well, the last one carries the failure to all below.
-    fn advance(
-        &mut self,
-        number: usize,
-        just_settled: StepId,
-        outcome: Outcome,
-    ) -> Result<Outcome, StoreError> {
-        let search = &self.plan().searches[number];
-        if self.made.winners.contains_key(&number) {
-            return Ok(outcome);
-        }
-        let store = self.resolver.store;
-        let settled = |candidate| candidate == just_settled || self.schedule.outcome(candidate).is_some();
-        let standing = search::look(store, search, &self.made, settled)?;
-        if !standing.decided {
-            return Ok(outcome);
-        }
-        if let Some(best) = standing.best {
-            let choice = store.admit_files(&[("choice.json", &search::choice_text(search, &standing))])?;
-            self.made.winners.insert(number, Winner { step: best, choice });
-            let position = search.candidates.iter().position(|candidate| *candidate == best);
-            self.events.send(Event::SearchSettled {
-                step: search.name.clone(),
-                value: position.map(|position| search.values[position].clone()).unwrap_or_default(),
-                tried: (standing.tried.len(), search.candidates.len()),
-            });
-        }
-        for &candidate in search.candidates.iter().filter(|candidate| **candidate != just_settled) {
-            if self.schedule.outcome(candidate).is_none() {
-                self.schedule.settle(candidate, Outcome::LeftOut);
-            }
-        }
-        if standing.best.is_none() {
-            self.counts.failed += 1;
-            return Ok(Outcome::Failed);
-        }
-        Ok(outcome)
-    }
-
     /// Keeps the step's key for `explain`, which compares it with the one before.
     fn remember(&self, id: StepId, key: Digest) {
         self.resolver.files.borrow_mut().remember(&self.plan().name, &self.step(id).name, key);
@@ -386,28 +342,11 @@ impl<'a> Run<'a> {
     }
 }
 
-/// One attempt, ready for a thread of its own.
-struct Launch {
-    job: Job,
-    log: PathBuf,
-    timeout: Option<Duration>,
-}
-
-impl Launch {
-    fn run(&self, executor: &dyn Executor, events: &Events, cancelled: &AtomicBool) -> JobOutcome {
-        let step = &self.job.step;
-        let outlet = |signal| {
-            events.send(match signal {
-                Signal::Progress { done, total, unit } => {
-                    Event::StepProgressed { step: step.clone(), done, total, unit: unit.to_owned() }
-                }
-                Signal::Metric { name, x, value } => {
-                    Event::MetricLogged { step: step.clone(), name, x, value }
-                }
-                Signal::Note(text) => Event::StepNoted { step: step.clone(), text },
-            });
-        };
-        executor.execute(&self.job, &Watch { log: &self.log, timeout: self.timeout, cancelled }, &outlet)
+/// The folder of a pipeline file, for the paths in it.
+pub fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_path_buf(),
+        _ => PathBuf::from("."),
     }
 }
 
@@ -415,62 +354,4 @@ impl Launch {
 pub fn file_name(step: &str) -> String {
     let kept = |c: char| if c.is_alphanumeric() || "._=-".contains(c) { c } else { '-' };
     step.trim_end_matches(']').chars().map(kept).collect()
-}
-
-/// Which steps the targets want: themselves and all above them.
-fn wanted(plan: &Plan, targets: &BTreeSet<String>) -> Vec<bool> {
-    let mut wanted: Vec<bool> = plan
-        .steps
-        .iter()
-        .map(|step| targets.is_empty() || targets.contains(&step.name) || targets.contains(&step.base))
-        .collect();
-    // Every step comes after all that it reads, so one pass from the end is enough.
-    for id in (0..plan.steps.len()).rev().filter(|_| !targets.is_empty()) {
-        if wanted[id] {
-            for read in plan.steps[id].reads(&plan.searches) {
-                wanted[read] = true;
-            }
-        }
-    }
-    wanted
-}
-
-fn schedule(plan: &Plan, wanted: &[bool], options: &Options) -> Schedule {
-    let mut edges: Vec<Vec<Edge>> = plan
-        .steps
-        .iter()
-        .map(|step| {
-            let edges = step.inputs.iter().flat_map(|input| {
-                let tolerant = input.may_miss;
-                let from = input.source.steps(&plan.searches).into_iter();
-                from.map(move |from| Edge { from, tolerant })
-            });
-            edges.collect()
-        })
-        .collect();
-    // Candidates are released one after the other; a failed one does not hold up the next.
-    for search in &plan.searches {
-        for pair in search.candidates.windows(2) {
-            edges[pair[1]].push(Edge { from: pair[0], tolerant: true });
-        }
-    }
-    let needs = plan.steps.iter().map(|step| {
-        let resources = step.resources;
-        let cpus = if resources.cpus == 0 { options.budget.cpus } else { resources.cpus };
-        Need { cpus, memory_mib: resources.memory_mib, gpus: resources.gpus }
-    });
-    Schedule::new(edges, needs.collect(), wanted, options.budget, options.on_failure)
-}
-
-fn candidates(plan: &Plan) -> BTreeMap<StepId, usize> {
-    let candidates = plan.searches.iter().enumerate();
-    candidates.flat_map(|(n, search)| search.candidates.iter().map(move |step| (*step, n))).collect()
-}
-
-/// The folder of a pipeline file, for the paths in it.
-pub fn folder_of(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    }
 }

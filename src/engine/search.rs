@@ -6,8 +6,11 @@ use std::path::Path;
 use igpt_contract::MetricValues;
 use serde_json::{Value, json};
 
-use super::resolve::Made;
+use super::Run;
+use super::resolve::{Made, Winner};
+use crate::event::Event;
 use crate::plan::{Search, StepId};
+use crate::schedule::Outcome;
 use crate::store::{Store, StoreError};
 
 /// The state of a search after some candidates are settled.
@@ -106,6 +109,49 @@ pub fn choice_text(search: &Search, standing: &Standing) -> Vec<u8> {
         "tried": tried,
     });
     format!("{choice:#}\n").into_bytes()
+}
+
+impl Run<'_> {
+    /// Looks at a search when one of its candidates is settled: once it is decided, names the
+    /// winner and leaves out the rest. Answers the candidate's outcome: where no candidate ended
+    /// well, the last one carries the failure to all below.
+    pub(super) fn advance(
+        &mut self,
+        number: usize,
+        just_settled: StepId,
+        outcome: Outcome,
+    ) -> Result<Outcome, StoreError> {
+        let search = &self.plan().searches[number];
+        if self.made.winners.contains_key(&number) {
+            return Ok(outcome);
+        }
+        let store = self.resolver.store;
+        let settled = |candidate| candidate == just_settled || self.schedule.outcome(candidate).is_some();
+        let standing = look(store, search, &self.made, settled)?;
+        if !standing.decided {
+            return Ok(outcome);
+        }
+        if let Some(best) = standing.best {
+            let choice = store.admit_files(&[("choice.json", &choice_text(search, &standing))])?;
+            self.made.winners.insert(number, Winner { step: best, choice });
+            let position = search.candidates.iter().position(|candidate| *candidate == best);
+            self.events.send(Event::SearchSettled {
+                step: search.name.clone(),
+                value: position.map(|position| search.values[position].clone()).unwrap_or_default(),
+                tried: (standing.tried.len(), search.candidates.len()),
+            });
+        }
+        for &candidate in search.candidates.iter().filter(|candidate| **candidate != just_settled) {
+            if self.schedule.outcome(candidate).is_none() {
+                self.schedule.settle(candidate, Outcome::LeftOut);
+            }
+        }
+        if standing.best.is_none() {
+            self.counts.failed += 1;
+            return Ok(Outcome::Failed);
+        }
+        Ok(outcome)
+    }
 }
 
 #[cfg(test)]

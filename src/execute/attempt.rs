@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use igpt_contract::{
-    Digest, DynStage, LabelledInput, MetricValues, Signal, StageContext, StageError, StageIo, instruction_set,
+    DynStage, LabelledInput, MetricValues, Signal, StageContext, StageError, StageIo, instruction_set,
 };
 
 use super::job::{Failure, InputFrom, Job, JobOutcome, JobResult, JobWork};
@@ -40,20 +40,12 @@ impl From<std::io::Error> for Stopped {
     }
 }
 
-/// The folders of an attempt.
-pub(super) struct Scratch {
-    /// An empty folder of the attempt's own.
-    pub(super) folder: PathBuf,
-    /// What the key's earlier attempts left to continue from.
-    pub(super) checkpoints: PathBuf,
-}
-
 /// Runs an attempt at a job: `work` fills the scratch folder and says where each output is.
 pub(super) fn attempt(
     job: &Job,
     cancelled: &AtomicBool,
     usage: impl Fn() -> Usage,
-    work: impl FnOnce(&Store, &Scratch) -> Result<BTreeMap<String, PathBuf>, Stopped>,
+    work: impl FnOnce(&Store, &Path) -> Result<BTreeMap<String, PathBuf>, Stopped>,
 ) -> JobOutcome {
     let result = (|| {
         let store = Store::open(&job.store)?;
@@ -63,7 +55,7 @@ pub(super) fn attempt(
         {
             return Ok(JobResult { outputs: record.outputs, cost: record.cost, adopted: true });
         }
-        let scratch = lay_out(&store, &job.key)?;
+        let scratch = store.fresh_scratch(&job.key)?;
         let (before, started) = (usage(), Instant::now());
         let places = work(&store, &scratch)?;
         let after = usage();
@@ -106,15 +98,6 @@ fn wait_for_lock(store: &Store, job: &Job, cancelled: &AtomicBool) -> Result<Key
         }
         std::thread::sleep(LOCK_POLL);
     }
-}
-
-/// A fresh scratch folder beside the key's checkpoints.
-fn lay_out(store: &Store, key: &Digest) -> Result<Scratch, Stopped> {
-    let work = store.work_dir(key)?;
-    let scratch = Scratch { folder: work.join("scratch"), checkpoints: work.join("checkpoints") };
-    store.discard(&scratch.folder)?;
-    std::fs::create_dir_all(&scratch.folder)?;
-    Ok(scratch)
 }
 
 /// Puts an input where the work will look for it.
@@ -179,8 +162,8 @@ pub fn attempt_stage(
                 Stopped::Failed(Failure::new(format!("this binary has no stage kind `{kind}`")))
             })?;
             let io = stage_io(store, scratch, job)?;
-            std::fs::create_dir_all(&scratch.checkpoints)?;
-            let cx = StageContext::new(*seed, job.threads, scratch.checkpoints.clone(), sink)
+            let checkpoints = store.checkpoints(&job.key)?;
+            let cx = StageContext::new(*seed, job.threads, checkpoints, sink)
                 .on_device(job.device.clone())
                 .offline(job.offline)
                 .cancelled_by(cancelled);
@@ -196,18 +179,18 @@ pub fn attempt_stage(
     )
 }
 
-fn stage_io(store: &Store, scratch: &Scratch, job: &Job) -> Result<StageIo, Stopped> {
+fn stage_io(store: &Store, scratch: &Path, job: &Job) -> Result<StageIo, Stopped> {
     let mut io = StageIo::default();
     for input in &job.inputs {
         let artifacts = io.inputs.entry(input.port.clone()).or_default();
-        let port = scratch.folder.join("in").join(&input.port);
+        let port = scratch.join("in").join(&input.port);
         std::fs::create_dir_all(&port)?;
         let path = port.join(artifacts.len().to_string());
         place_input(store, &input.from, &path)?;
         artifacts.push(LabelledInput { path, labels: input.labels.clone() });
     }
     for port in &job.outputs {
-        let path = scratch.folder.join("out").join(port);
+        let path = scratch.join("out").join(port);
         std::fs::create_dir_all(&path)?;
         io.outputs.insert(port.clone(), path);
     }

@@ -7,18 +7,26 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::attempt::{Scratch, Stopped, Usage, attempt, place_input};
+use super::attempt::{Stopped, Usage, attempt, place_input};
 use super::job::{Failure, Job, JobOutcome, JobWork};
 use super::process::{Watch, describe};
 use crate::store::Store;
 
 /// Variables that every command sees, because hardly anything runs without them.
 const AMBIENT: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
+
+/// How often a running command is looked at for a time-out or an interrupt.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How often, where the system cannot tell of its end.
+const SHORT: Duration = Duration::from_millis(2);
 
 /// Runs a command job and waits for it.
 pub fn run_command(job: &Job, watch: &Watch<'_>) -> JobOutcome {
@@ -33,11 +41,12 @@ pub fn run_command(job: &Job, watch: &Watch<'_>) -> JobOutcome {
             };
             place_inputs(store, scratch, job)?;
             let log = File::options().create(true).append(true).open(watch.log)?;
-            let mut command = Command::new("sh");
+            // By its path, so that starting it needs no copy of this process (posix_spawn).
+            let mut command = Command::new("/bin/sh");
             command
                 .arg("-c")
                 .arg(run)
-                .current_dir(&scratch.folder)
+                .current_dir(scratch)
                 .env_clear()
                 .stdin(Stdio::null())
                 .stdout(log.try_clone()?)
@@ -49,7 +58,7 @@ pub fn run_command(job: &Job, watch: &Watch<'_>) -> JobOutcome {
             command.envs(env.iter().map(|(name, value)| (name, value)));
             let child = command
                 .spawn()
-                .map_err(|error| Stopped::Failed(Failure::new(format!("cannot start `sh`: {error}"))))?;
+                .map_err(|error| Stopped::Failed(Failure::new(format!("cannot start `/bin/sh`: {error}"))))?;
             let (status, usage) = wait(child, watch)?;
             used.set(usage);
             if !status.success() {
@@ -58,19 +67,19 @@ pub fn run_command(job: &Job, watch: &Watch<'_>) -> JobOutcome {
                     hint: Some(format!("its log is {}", watch.log.display())),
                 }));
             }
-            let place = |(port, path): &(String, String)| (port.clone(), scratch.folder.join(path));
+            let place = |(port, path): &(String, String)| (port.clone(), scratch.join(path));
             Ok(outputs.iter().map(place).collect::<BTreeMap<_, _>>())
         },
     )
 }
 
-fn place_inputs(store: &Store, scratch: &Scratch, job: &Job) -> Result<(), Stopped> {
+fn place_inputs(store: &Store, scratch: &Path, job: &Job) -> Result<(), Stopped> {
     for input in &job.inputs {
-        place_input(store, &input.from, &scratch.folder.join(&input.port))?;
+        place_input(store, &input.from, &scratch.join(&input.port))?;
     }
     if let JobWork::Command { outputs, .. } = &job.work {
         for (_, path) in outputs {
-            if let Some(parent) = scratch.folder.join(path).parent() {
+            if let Some(parent) = scratch.join(path).parent() {
                 std::fs::create_dir_all(parent)?;
             }
         }
@@ -83,6 +92,7 @@ fn place_inputs(store: &Store, scratch: &Scratch, job: &Job) -> Result<(), Stopp
 fn wait(child: Child, watch: &Watch<'_>) -> Result<(ExitStatus, Usage), Stopped> {
     let pid = child.id() as libc::pid_t;
     let started = Instant::now();
+    let exit = Exit::of(pid);
     let mut verdict = None;
     loop {
         let (mut status, mut rusage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
@@ -110,9 +120,33 @@ fn wait(child: Child, watch: &Watch<'_>) -> Result<(ExitStatus, Usage), Stopped>
                 unsafe { libc::kill(-pid, libc::SIGKILL) };
             }
         }
-        // A millisecond command is answered at once; a long one costs no spinning core.
-        let pause = (started.elapsed() / 8).clamp(Duration::from_micros(100), Duration::from_millis(50));
-        std::thread::sleep(pause);
+        exit.wait(TICK);
+    }
+}
+
+/// The end of a child, as something that can be waited for with a limit.
+struct Exit(Option<OwnedFd>);
+
+impl Exit {
+    fn of(pid: libc::pid_t) -> Self {
+        // SAFETY: a system call on numbers; it answers a descriptor that nobody else owns, or -1.
+        #[cfg(target_os = "linux")]
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as libc::c_int;
+        #[cfg(not(target_os = "linux"))]
+        let fd: libc::c_int = {
+            let _ = pid;
+            -1
+        };
+        // SAFETY: as above.
+        Self((fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Waits until the child has ended, but at most so long.
+    fn wait(&self, limit: Duration) {
+        let Some(fd) = &self.0 else { return std::thread::sleep(SHORT) };
+        let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid entry. Whatever it answers, the caller looks at the child.
+        unsafe { libc::poll(&raw mut poll, 1, limit.as_millis() as libc::c_int) };
     }
 }
 

@@ -25,6 +25,10 @@ const GRACE: Duration = Duration::from_secs(30);
 /// How often a running worker is looked at for a time-out or an interrupt.
 const TICK: Duration = Duration::from_millis(50);
 
+/// A worker says at most this often how far it is: a training of a million steps must not fill the
+/// run's events with a million lines.
+const PROGRESS: Duration = Duration::from_millis(250);
+
 /// One line from a worker.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -211,9 +215,16 @@ pub fn worker(
     };
     let sink = {
         let say = say.clone();
+        let told = Mutex::new(None::<Instant>);
         move |signal| {
             let message = match signal {
                 Signal::Progress { done, total, unit } => {
+                    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+                    let last = total > 0 && done >= total;
+                    if !last && told.is_some_and(|told| told.elapsed() < PROGRESS) {
+                        return;
+                    }
+                    *told = Some(Instant::now());
                     Message::Progress { done, total, unit: unit.into() }
                 }
                 Signal::Metric { name, x, value } => Message::Metric { name, x, value },

@@ -2,6 +2,7 @@
 //! `probe.metrics: results/layer-${matrix.layer}`.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use super::build::{Made, Planner};
@@ -12,20 +13,22 @@ use crate::pipeline::{Faults, Key, Mark, Node, Reference, Scope, parse_reference
 /// Reads the exports.
 pub(super) fn read(planner: &Planner<'_>, exports: &[(Key, Node)], faults: &mut Faults) -> Vec<Export> {
     let mut found = Vec::new();
-    let mut taken: BTreeMap<PathBuf, Mark> = BTreeMap::new();
+    let mut taken: BTreeMap<Vec<u8>, (PathBuf, Mark)> = BTreeMap::new();
     for (key, node) in exports {
         for (export, mark) in read_one(planner, key, node, faults) {
             let path = normal(&export.path);
-            // Paths are ordered by component: what lies in this one would follow it directly.
-            let above = path.ancestors().find_map(|above| taken.get_key_value(above));
-            let clash =
-                above.or_else(|| taken.range(path.clone()..).next().filter(|(p, _)| p.starts_with(&path)));
-            let clash = clash.map(|(path, mark)| (path.clone(), *mark));
+            let key = order_key(&path);
+            let ends = (0..key.len()).filter(|end| key[*end] == 0);
+            let above = ends.chain([key.len()]).find_map(|end| taken.get(&key[..end]));
+            // What lies in this one would follow it directly.
+            let is_below = |other: &[u8]| other.starts_with(&key) && other.get(key.len()) == Some(&0);
+            let below = || taken.range(key.clone()..).next().filter(|(other, _)| is_below(other));
+            let clash = above.or_else(|| below().map(|(_, other)| other));
             match clash {
-                Some((other, first)) if other == path => {
+                Some((other, first)) if *other == path => {
                     let what = format!("two exports go to `{}`", export.path.display());
                     let fault = faults.push(mark, what);
-                    if first == mark {
+                    if *first == mark {
                         fault.hint("name the axes in the path: `${matrix.AXIS}`");
                     }
                 }
@@ -38,7 +41,7 @@ pub(super) fn read(planner: &Planner<'_>, exports: &[(Key, Node)], faults: &mut 
                     faults.push(mark, what);
                 }
                 None => {
-                    taken.insert(path, mark);
+                    taken.insert(key, (path, mark));
                     found.push(export);
                 }
             }
@@ -95,6 +98,12 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
         found.push((Export { source, path: PathBuf::from(path), place }, node.mark));
     }
     found
+}
+
+/// A path's bytes with its separators as the lowest byte: sorted so, a folder stands before what is
+/// in it, and its key is a prefix of theirs. (Paths themselves compare, slowly, to the same order.)
+fn order_key(path: &Path) -> Vec<u8> {
+    path.as_os_str().as_bytes().iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect()
 }
 
 /// The path without `.` and, as far as it can be told from the text, without `..`.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use igpt_contract::Digest;
 
 use super::objects::walk;
+use super::work::key_of;
 use super::{Artifact, Form, Record, Result, Store, StoreError, durable};
 
 /// What must stay.
@@ -25,7 +26,7 @@ pub struct Garbage {
     /// Objects that go.
     pub objects: u64,
     /// Scratch and checkpoints of steps that nobody works on.
-    pub work_dirs: u64,
+    pub unfinished: u64,
     /// Bytes in all.
     pub bytes: u64,
     paths: Vec<PathBuf>,
@@ -128,16 +129,18 @@ impl Store {
     fn name_scratch(&self, folder: &str, keep: &BTreeSet<Digest>, garbage: &mut Garbage) -> Result<()> {
         let folder = self.root().join(folder);
         let Ok(items) = fs::read_dir(&folder) else { return Ok(()) };
+        let mut unfinished = BTreeSet::new();
         for item in items.flatten() {
             let name = item.file_name();
-            let key: Option<Digest> = name.to_str().and_then(|name| name.parse().ok());
+            let key = key_of(&name);
             if key.is_some_and(|key| keep.contains(&key)) {
                 continue;
             }
-            garbage.work_dirs += u64::from(key.is_some());
+            unfinished.extend(key);
             garbage.bytes += size_below(&item.path());
             garbage.paths.push(item.path());
         }
+        garbage.unfinished += unfinished.len() as u64;
         Ok(())
     }
 }

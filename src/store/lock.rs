@@ -69,57 +69,6 @@ impl Store {
         }
     }
 
-    /// The folder for the scratch and checkpoints of a key, made where it is missing. It outlives a
-    /// crash and is deleted by the commit. Only the holder of the key's lock may write into it.
-    ///
-    /// # Errors
-    /// Where it cannot be made.
-    pub fn work_dir(&self, key: &Digest) -> Result<PathBuf> {
-        let path = self.root().join("work-v1").join(key.to_string());
-        fs::create_dir_all(&path).map_err(|e| StoreError::io("create", &path, e))?;
-        Ok(path)
-    }
-
-    /// Clears the place of a work folder at once: a command that outlived its killed
-    /// orchestrator may still write there, and must neither hold us up nor be seen by us.
-    ///
-    /// # Errors
-    /// Where it cannot be moved away.
-    pub fn discard(&self, path: &Path) -> Result<()> {
-        let trash = durable::fresh(&self.tmp_dir());
-        match fs::rename(path, &trash) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(StoreError::io("move", path, e)),
-            Ok(()) => {
-                // What stays behind here is scratch: `gc` finds it.
-                let _ = fs::remove_dir_all(&trash);
-                Ok(())
-            }
-        }
-    }
-
-    /// Deletes the work folders of steps whose result is recorded: what a process that was killed
-    /// between its commit and its clean-up left. Folders that somebody works in stay, and so do those
-    /// of unfinished steps, with their checkpoints.
-    ///
-    /// # Errors
-    /// Where a lock file cannot be locked, or a folder not be moved.
-    pub fn sweep_work_dirs(&self) -> Result<()> {
-        let folder = self.root().join("work-v1");
-        let Ok(items) = fs::read_dir(&folder) else { return Ok(()) };
-        for item in items.flatten() {
-            let Some(key) = item.file_name().to_str().and_then(|name| name.parse::<Digest>().ok()) else {
-                continue;
-            };
-            if self.record(&key).is_some()
-                && let Some(_lock) = self.try_lock(&key)?
-            {
-                self.discard(&item.path())?;
-            }
-        }
-        Ok(())
-    }
-
     fn lock_path(&self, key: &Digest) -> PathBuf {
         self.root().join("locks-v1").join(key.to_string())
     }
@@ -149,19 +98,18 @@ impl KeyLock {
     }
 
     /// Commits the step's result: checks that every output is in the store, writes the record
-    /// durably, deletes the work folder and gives the key free. This is the only way to a record.
+    /// durably, deletes the step's scratch and checkpoints, and gives the key free. This is the only way to a record.
     ///
     /// # Errors
     /// [`StoreError::NotCommitted`] where the record is of another key or lacks an output; else
-    /// what the system said. Nothing is recorded then, and the work folder stays.
+    /// what the system said. Nothing is recorded then, and nothing deleted.
     pub fn commit(self, record: &Record) -> Result<()> {
         if record.key != self.key {
             let what = format!("the lock is of {}", self.key.short());
             return Err(StoreError::NotCommitted { key: record.key, what });
         }
         self.store.write_record(record)?;
-        // What stays behind here is scratch: the next run sweeps it up.
-        let _ = fs::remove_dir_all(self.store.root().join("work-v1").join(self.key.to_string()));
+        self.store.clean_up(&self.key);
         Ok(())
     }
 }

@@ -5,7 +5,8 @@
 //!   objects-v1/ab/cdef…        a file's bytes, or a tree's manifest, under its BLAKE3 digest; read-only
 //!   records-v1/ab/<key>.json   key -> outputs, material, metrics, cost
 //!   runs-v1/<run id>/          events, run.json and logs (written by the engine)
-//!   work-v1/<key>/             scratch and checkpoints of unfinished steps
+//!   work-v1/<key>/             the scratch of a step under way
+//!   work-v1/<key>.checkpoints/ what an unfinished step goes on from
 //!   locks-v1/<key>             the advisory lock of a step that somebody is working on
 //!   locks-v1/live              held shared by everybody who uses the store, exclusively by `gc`
 //!   tmp-v1/                    files on their way into place
@@ -36,6 +37,7 @@ mod objects;
 mod record;
 mod runs;
 mod verify;
+mod work;
 
 use std::ffi::OsString;
 use std::fs::{self, File};

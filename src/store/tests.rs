@@ -56,9 +56,7 @@ fn step(store: &Store, n: u64) -> Result<bool> {
     if store.record(&key).is_some() {
         return Ok(false);
     }
-    let work = store.work_dir(&key)?;
-    let out = work.join("out");
-    let _ = fs::remove_dir_all(&out);
+    let out = store.fresh_scratch(&key)?.join("out");
     let written = fs::create_dir_all(out.join("sub"))
         .and_then(|()| fs::write(out.join("a"), n.to_string().repeat(50)))
         .and_then(|()| fs::write(out.join("sub/b"), vec![n as u8; 5_000]));
@@ -160,18 +158,20 @@ fn sweeping_takes_the_work_of_recorded_steps_only() {
     let (_dir, store) = fixture();
     step(&store, 1).unwrap();
     let left = |n: u64| {
-        let path = store.work_dir(&material(n).key()).unwrap();
-        fs::write(path.join("file"), "left").unwrap();
-        path
+        let scratch = store.fresh_scratch(&material(n).key()).unwrap();
+        fs::write(scratch.join("file"), "left").unwrap();
+        store.checkpoints(&material(n).key()).unwrap();
+        scratch
     };
     // 1: killed between its commit and its clean-up; 2: unfinished, with checkpoints.
     let (recorded, unfinished) = (left(1), left(2));
     let lock = store.lock(&material(1).key()).unwrap();
-    store.sweep_work_dirs().unwrap();
+    store.sweep_work().unwrap();
     assert!(recorded.exists(), "somebody works in it");
     drop(lock);
-    store.sweep_work_dirs().unwrap();
-    assert!(!recorded.exists() && unfinished.exists());
+    store.sweep_work().unwrap();
+    let there = fs::read_dir(store.root().join("work-v1")).unwrap().count();
+    assert!(!recorded.exists() && unfinished.exists() && there == 2, "{there}");
 }
 
 #[test]

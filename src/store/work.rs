@@ -1,0 +1,91 @@
+//! What a step under way writes: an empty scratch folder for each attempt, and checkpoints that the
+//! next attempt goes on from. Only the holder of the key's lock may write into either.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use igpt_contract::Digest;
+
+use super::{Result, Store, StoreError, durable};
+
+/// What tells a key's checkpoints from its scratch.
+const CHECKPOINTS: &str = ".checkpoints";
+
+impl Store {
+    /// Makes the scratch folder of an attempt, empty.
+    ///
+    /// # Errors
+    /// Where it cannot be made, or what an earlier attempt left not be moved away.
+    pub fn fresh_scratch(&self, key: &Digest) -> Result<PathBuf> {
+        let path = self.scratch_path(key);
+        self.discard(&path)?;
+        fs::create_dir(&path).map_err(|e| StoreError::io("create", &path, e))?;
+        Ok(path)
+    }
+
+    /// The folder for the checkpoints of a key, made where it is missing. It outlives a crash and is
+    /// deleted by the commit.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn checkpoints(&self, key: &Digest) -> Result<PathBuf> {
+        let path = self.checkpoints_path(key);
+        fs::create_dir_all(&path).map_err(|e| StoreError::io("create", &path, e))?;
+        Ok(path)
+    }
+
+    /// Deletes what a step wrote on its way to a result that is recorded now.
+    pub(super) fn clean_up(&self, key: &Digest) {
+        // What stays behind here is swept up by the next run.
+        let _ = fs::remove_dir_all(self.scratch_path(key));
+        let _ = fs::remove_dir_all(self.checkpoints_path(key));
+    }
+
+    /// Deletes what a process that was killed between its commit and its clean-up left. What
+    /// somebody works in stays, and so does what unfinished steps left, with their checkpoints.
+    ///
+    /// # Errors
+    /// Where a lock file cannot be locked, or a folder not be moved.
+    pub fn sweep_work(&self) -> Result<()> {
+        let Ok(items) = fs::read_dir(self.root().join("work-v1")) else { return Ok(()) };
+        for item in items.flatten() {
+            if let Some(key) = key_of(&item.file_name())
+                && self.record(&key).is_some()
+                && let Some(_lock) = self.try_lock(&key)?
+            {
+                self.discard(&item.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Clears the place of a folder at once: a command that outlived its killed orchestrator may
+    /// still write there, and must neither hold us up nor be seen by us.
+    fn discard(&self, path: &Path) -> Result<()> {
+        let trash = durable::fresh(&self.tmp_dir());
+        match fs::rename(path, &trash) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(StoreError::io("move", path, e)),
+            Ok(()) => {
+                // What stays behind here is scratch: `gc` finds it.
+                let _ = fs::remove_dir_all(&trash);
+                Ok(())
+            }
+        }
+    }
+
+    fn scratch_path(&self, key: &Digest) -> PathBuf {
+        self.root().join("work-v1").join(key.to_string())
+    }
+
+    fn checkpoints_path(&self, key: &Digest) -> PathBuf {
+        self.root().join("work-v1").join(format!("{key}{CHECKPOINTS}"))
+    }
+}
+
+/// The key that a name in the folder of work belongs to.
+pub(super) fn key_of(name: &OsStr) -> Option<Digest> {
+    let name = name.to_str()?;
+    name.strip_suffix(CHECKPOINTS).unwrap_or(name).parse().ok()
+}
