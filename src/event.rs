@@ -186,6 +186,9 @@ pub struct Numbered {
 pub trait Consumer: Send {
     /// Takes the next event. It has nobody to tell of a failure, and keeps quiet.
     fn take(&mut self, event: &Numbered);
+
+    /// Nothing more is known for the moment: what was kept back may go out.
+    fn pause(&mut self) {}
 }
 
 /// The one place where events get their numbers. Consumers run on a thread of their own.
@@ -204,14 +207,13 @@ impl Dispatcher {
         let (sender, receiver) = channel::<Event>();
         let thread = std::thread::spawn(move || {
             let mut n = 0;
-            let mut take = |event| {
-                let numbered = Numbered { n, time: jiff::Timestamp::now().to_string(), event };
-                consumers.iter_mut().for_each(|consumer| consumer.take(&numbered));
-                n += 1;
-            };
             while let Ok(event) = receiver.recv() {
-                take(event);
-                receiver.try_iter().for_each(&mut take);
+                for event in std::iter::once(event).chain(receiver.try_iter()) {
+                    let numbered = Numbered { n, time: jiff::Timestamp::now().to_string(), event };
+                    consumers.iter_mut().for_each(|consumer| consumer.take(&numbered));
+                    n += 1;
+                }
+                consumers.iter_mut().for_each(|consumer| consumer.pause());
                 std::thread::park_timeout(GATHER);
             }
         });

@@ -2,9 +2,12 @@
 //!
 //! It must not know keys, records or processes: the engine tells it what became of each step.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::plan::StepId;
+
+/// How many smaller steps may pass one that waits for room.
+const PATIENCE: u32 = 16;
 
 /// What a run may use at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +76,12 @@ pub struct Schedule {
     dependents: Vec<Vec<StepId>>,
     offers: VecDeque<StepId>,
     queue: BTreeSet<StepId>,
+    /// How often a queued step was passed by a later one that fitted.
+    passed: BTreeMap<StepId, u32>,
     free: Budget,
+    /// The GPUs that nobody has, and those of each running step.
+    free_gpus: BTreeSet<u32>,
+    gpus: BTreeMap<StepId, Vec<u32>>,
     budget: Budget,
     running: usize,
     on_failure: OnFailure,
@@ -111,7 +119,10 @@ impl Schedule {
             dependents,
             offers: VecDeque::new(),
             queue: BTreeSet::new(),
+            passed: BTreeMap::new(),
             free: budget,
+            free_gpus: (0..budget.gpus).collect(),
+            gpus: BTreeMap::new(),
             budget,
             running: 0,
             on_failure,
@@ -143,20 +154,45 @@ impl Schedule {
         self.queue.insert(step);
     }
 
-    /// The first queued step that fits what is free, now counted as running.
+    /// The first queued step that fits what is free, now counted as running. A step that needs much
+    /// is passed by smaller ones for a while; then they wait for it.
     pub fn next_start(&mut self) -> Option<StepId> {
-        if self.stopped {
+        if self.stopped || self.free.cpus == 0 {
             return None;
         }
-        let step = self.queue.iter().copied().find(|step| self.fits(*step))?;
+        let mut waiting = Vec::new();
+        let mut found = None;
+        for &step in &self.queue {
+            if self.fits(step) {
+                found = Some(step);
+                break;
+            }
+            if self.passed.get(&step).is_some_and(|times| *times >= PATIENCE) {
+                return None;
+            }
+            waiting.push(step);
+        }
+        let step = found?;
+        for passed in waiting {
+            *self.passed.entry(passed).or_default() += 1;
+        }
         self.queue.remove(&step);
+        self.passed.remove(&step);
         self.state[step] = State::Running;
         self.running += 1;
         let need = self.needs[step];
         self.free.cpus -= need.cpus;
         self.free.memory_mib -= need.memory_mib;
         self.free.gpus -= need.gpus;
+        let gpus: Vec<u32> = self.free_gpus.iter().copied().take(need.gpus as usize).collect();
+        self.free_gpus.retain(|gpu| !gpus.contains(gpu));
+        self.gpus.insert(step, gpus);
         Some(step)
+    }
+
+    /// The GPUs that a running step was given, counted from 0: no other running step has them.
+    pub fn gpus_of(&self, step: StepId) -> &[u32] {
+        self.gpus.get(&step).map_or(&[], Vec::as_slice)
     }
 
     /// Processor slots that a running step was given.
@@ -246,6 +282,7 @@ impl Schedule {
         self.free.cpus += need.cpus;
         self.free.memory_mib += need.memory_mib;
         self.free.gpus += need.gpus;
+        self.free_gpus.extend(self.gpus.remove(&step).unwrap_or_default());
         debug_assert!(self.free.cpus <= self.budget.cpus && self.free.memory_mib <= self.budget.memory_mib);
     }
 }
@@ -301,6 +338,41 @@ mod tests {
             schedule(&[&[], &[], &[]], vec![need(1, 0, 1), need(1, 0, 1), need(1, 0, 0)], OnFailure::StopAll);
         queue_all(&mut s);
         assert_eq!((s.next_start(), s.next_start()), (Some(0), Some(2)));
+    }
+
+    #[test]
+    fn a_large_step_is_not_passed_for_ever() {
+        let n = 100;
+        let mut needs = vec![need(1, 0, 0); n];
+        needs[0] = need(2, 0, 0);
+        // One small step runs when the large one comes, and another is always there to pass it.
+        let edges = (0..n).map(|step| if step == 0 { &[1][..] } else { &[] }).collect::<Vec<_>>();
+        let mut s = schedule(&edges, needs, OnFailure::StopAll);
+        queue_all(&mut s);
+        let mut running = VecDeque::from([s.next_start().unwrap(), s.next_start().unwrap()]);
+        for started in 2.. {
+            s.settle(running.pop_front().unwrap(), Outcome::Done);
+            queue_all(&mut s);
+            while let Some(step) = s.next_start() {
+                running.push_back(step);
+            }
+            if running.contains(&0) {
+                assert!(started < 30, "after {started}");
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_running_steps_have_the_same_gpu() {
+        let budget = Budget { gpus: 2, cpus: 4, ..BUDGET };
+        let mut s = Schedule::new(vec![vec![]; 3], vec![need(1, 0, 1); 3], &[true; 3], budget, OnFailure::StopAll);
+        queue_all(&mut s);
+        assert_eq!((s.next_start(), s.next_start(), s.next_start()), (Some(0), Some(1), None));
+        assert_eq!((s.gpus_of(0), s.gpus_of(1)), (&[0][..], &[1][..]));
+        s.settle(0, Outcome::Done);
+        assert_eq!(s.next_start(), Some(2));
+        assert_eq!(s.gpus_of(2), [0]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ stages:
     in: {tokens: tokens.tokens}
     with:
       model: {preset: tiny, n_layer: 2}
-      steps: 120
+      steps: 200
       batch: 16
       validate_every: 40
       checkpoint_every: 10
@@ -32,7 +32,7 @@ stages:
   finetune:
     uses: finetune
     in: {tokens: tokens.tokens, model: pretrain.model}
-    with: {steps: 40, batch: 16, checkpoint_every: 10, augment: pad_crop_flip}
+    with: {steps: 120, batch: 16, checkpoint_every: 10, augment: pad_crop_flip}
   table:
     uses: report
     in: {metrics: [{probe: probe.*}, {fine-tuned: finetune.metrics}]}
@@ -74,12 +74,18 @@ impl Project {
         out
     }
 
-    /// The checkpoints that a running step has written.
-    fn has_checkpoints(&self) -> bool {
-        let Ok(work) = fs::read_dir(self.path("artifacts/work-v1")) else { return false };
-        let mut checkpoints =
-            work.flatten().filter(|folder| folder.file_name().to_string_lossy().ends_with(".checkpoints"));
-        checkpoints.any(|folder| fs::read_dir(folder.path()).is_ok_and(|mut files| files.next().is_some()))
+    /// The checkpoints of unfinished steps.
+    fn checkpoints(&self) -> Vec<String> {
+        let Ok(work) = fs::read_dir(self.path("artifacts/work-v1")) else { return Vec::new() };
+        let folders = work.flatten().filter(|folder| folder.file_name().to_string_lossy().ends_with(".checkpoints"));
+        let names = |folder: PathBuf| -> Vec<String> {
+            let training = folder.join("training");
+            let inner = [folder, training].into_iter().filter_map(|folder| fs::read_dir(folder).ok());
+            inner.flatten().flatten().map(|file| file.path().display().to_string()).collect()
+        };
+        let all = folders.flat_map(|folder| names(folder.path()));
+        // What is still being written is none yet.
+        all.filter(|name| name.contains("step-") && !name.ends_with(".partial")).collect()
     }
 
     /// The records' outputs, which are digests of content, by key.
@@ -105,6 +111,58 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The worker processes of a run.
+fn workers(run: &Child) -> Vec<libc::pid_t> {
+    let parent = |pid: libc::pid_t| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name, in parentheses, may hold anything; after it come the state and the parent.
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok()
+    };
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| parent(*pid) == Some(run.id())).collect()
+}
+
+/// Who is killed, with no warning.
+#[derive(Debug, Clone, Copy)]
+enum Victim {
+    /// The orchestrator: the worker sees it, writes a checkpoint and ends.
+    Run,
+    /// The worker: the step fails, what it had written is all that is left.
+    Worker,
+}
+
+impl Project {
+    /// Starts a run and kills it once `step` has written a checkpoint in it.
+    fn kill_in(&self, step: &str, victim: Victim) {
+        let mut run = self.start(&["--jobs", "2"]);
+        let started = format!("start  {step} ");
+        let fresh = |before: &[String]| self.checkpoints().iter().any(|name| !before.contains(name));
+        let mut before = None;
+        for _ in 0..6000 {
+            assert!(run.try_wait().unwrap().is_none(), "the run ended before it could be killed in {step}");
+            let running = fs::read_to_string(self.path("out")).unwrap().contains(&started);
+            if running && before.is_none() {
+                before = Some(self.checkpoints());
+            }
+            if before.as_deref().is_some_and(fresh) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        match victim {
+            Victim::Run => run.kill().unwrap(),
+            // SAFETY: a signal to a process of this test's own.
+            Victim::Worker => workers(&run).into_iter().for_each(|pid| unsafe {
+                libc::kill(pid, libc::SIGKILL);
+            }),
+        }
+        run.wait().unwrap();
+        // A worker whose orchestrator was killed needs a moment for its checkpoint.
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
 #[test]
 fn killed_and_resumed_on_other_thread_counts_is_the_same_to_the_byte() {
     let straight = Project::new();
@@ -112,21 +170,16 @@ fn killed_and_resumed_on_other_thread_counts_is_the_same_to_the_byte() {
     assert!(straight.run(&["--jobs", "2"]).contains("0 executed"));
 
     let killed = Project::new();
-    for _ in 0..2 {
-        let mut child = killed.start(&["--jobs", "2"]);
-        for _ in 0..3000 {
-            if killed.has_checkpoints() || child.try_wait().unwrap().is_some() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        std::thread::sleep(Duration::from_millis(150));
-        let _ = child.kill();
-        child.wait().unwrap();
-        // The worker sees that its orchestrator is gone, writes a checkpoint and ends.
-        std::thread::sleep(Duration::from_millis(300));
+    for (step, victim) in [
+        ("pretrain", Victim::Worker),
+        ("pretrain", Victim::Run),
+        ("finetune", Victim::Worker),
+        ("finetune", Victim::Run),
+    ] {
+        killed.kill_in(step, victim);
     }
-    killed.run(&["--jobs", "2"]);
+    let out = killed.run(&["--jobs", "2"]);
+    assert!(out.contains("finetune: resumed"), "{out}");
     assert_eq!(straight.outputs(), killed.outputs());
     for file in ["results/table.md", "model/model.safetensors", "finetuned/model.safetensors"] {
         assert_eq!(fs::read(straight.path(file)).unwrap(), fs::read(killed.path(file)).unwrap(), "{file}");

@@ -1,7 +1,12 @@
 //! Errors as the user sees them, and their exit codes.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
+
+use crate::pipeline::{Diagnostic, render};
 use crate::store::StoreError;
 
 /// Why a verb did not end well.
@@ -15,15 +20,25 @@ pub enum CliError {
         /// What the user can do about it.
         hint: Option<String>,
     },
-    /// The pipeline has errors, rendered with their places.
-    #[error("{0}")]
-    Pipeline(String),
+    /// The pipeline has errors, each with its place.
+    #[error("the pipeline has {} errors", .0.len())]
+    Pipeline(Vec<Diagnostic>),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The system refused an operation on a file.
+    #[error("cannot {doing} `{}`", path.display())]
+    File {
+        /// A verb: `read`, `create`.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The output cannot be written.
     #[error("cannot write the output")]
-    Output(#[from] std::io::Error),
+    Output(#[from] io::Error),
 }
 
 impl CliError {
@@ -32,10 +47,20 @@ impl CliError {
         Self::Usage { what: what.into(), hint: None }
     }
 
+    /// For `map_err`: the system refused to do this to a file.
+    pub(super) fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { doing, path, source }
+    }
+
     /// The error, its causes, a blank line and a hint.
     pub fn render(&self, colour: bool) -> String {
-        if let Self::Pipeline(rendered) = self {
-            return rendered.clone();
+        if let Self::Pipeline(errors) = self {
+            let mut text = render(errors, colour);
+            if errors.len() > 1 {
+                text.push_str(&format!("\n{} errors\n", errors.len()));
+            }
+            return text;
         }
         let label = if colour { "\x1b[1;31merror\x1b[0m" } else { "error" };
         let mut text = format!("{label}: {self}\n");
@@ -55,12 +80,33 @@ impl CliError {
         text
     }
 
+    /// The answer of `--json`, for errors that have one: those of a pipeline.
+    pub(super) fn as_json(&self) -> Option<Value> {
+        match self {
+            Self::Pipeline(errors) => Some(json!({"ok": false, "errors": errors})),
+            _ => None,
+        }
+    }
+
     /// The documented exit code.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Usage { .. } | Self::Pipeline(_) => 2,
+            // A run that is not there is a mistyped name: the store is well.
+            Self::Usage { .. } | Self::Pipeline(_) | Self::Store(StoreError::NoRun { .. }) => 2,
             Self::Store(_) => 101,
-            Self::Output(_) => 1,
+            Self::File { .. } | Self::Output(_) => 1,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_named_with_its_cause() {
+        let error = std::fs::File::open("/nowhere/x.log").map_err(CliError::file("read", Path::new("x.log")));
+        let text = error.unwrap_err().render(false);
+        assert!(text.starts_with("error: cannot read `x.log`\n  cause: No such file"), "{text}");
     }
 }

@@ -27,9 +27,9 @@ pub(super) struct GraphArgs {
     /// The pipeline.
     #[command(flatten)]
     pub(super) pipeline: PipelineArgs,
-    /// How the graph is written.
-    #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    /// How the graph is written [default: text].
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Draw every instance of a matrix or search, not one node for each step of the file.
     #[arg(long)]
     instances: bool,
@@ -52,8 +52,14 @@ struct Node<'a> {
 
 /// Writes the graph of a pipeline.
 pub(super) fn graph(json: bool, args: &GraphArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    if json && args.format.is_some() {
+        return Err(CliError::Usage {
+            what: "--json and --format name two ways to write one graph".to_owned(),
+            hint: Some("leave one of them out".to_owned()),
+        });
+    }
     let plan = super::load::load(&args.pipeline)?;
-    draw(&plan, json, args.format, args.instances, out)
+    draw(&plan, json, args.format.unwrap_or(Format::Text), args.instances, out)
 }
 
 fn draw(

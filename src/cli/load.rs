@@ -1,10 +1,8 @@
-//! From the arguments to a plan, or to all of the pipeline's errors.
-
-use std::io::IsTerminal as _;
+//! From the arguments to a plan, or to all of the pipeline's errors: the one way for every verb.
 
 use super::error::CliError;
 use super::options::PipelineArgs;
-use crate::pipeline::{Overrides, Pipeline, render};
+use crate::pipeline::{Node, Overrides, Pipeline, nearest};
 use crate::plan::{Catalog, Plan, plan};
 use crate::registry;
 
@@ -13,13 +11,51 @@ pub(super) fn load(args: &PipelineArgs) -> Result<Plan, CliError> {
     let overrides = Overrides { sets: args.sets.clone(), profiles: args.profiles.clone() };
     let catalog = Catalog::new(registry::stages());
     let planned = Pipeline::read(&args.file).and_then(|pipeline| plan(&pipeline, &catalog, &overrides));
-    planned.map_err(|errors| {
-        let count = errors.len();
-        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let mut text = render(&errors, colour);
-        if count > 1 {
-            text.push_str(&format!("\n{count} errors\n"));
+    planned.map_err(CliError::Pipeline)
+}
+
+/// Reads and plans the pipeline; every name of a step on the command line must be one of the plan.
+pub(super) fn load_with<'a>(
+    args: &PipelineArgs,
+    steps: impl IntoIterator<Item = &'a String>,
+) -> Result<Plan, CliError> {
+    let plan = load(args)?;
+    check_names(&plan, steps)?;
+    Ok(plan)
+}
+
+/// The plan as it stands and with each of the profiles that the file declares.
+pub(super) fn load_profiles(args: &PipelineArgs) -> Result<Vec<Plan>, CliError> {
+    let pipeline = Pipeline::read(&args.file).map_err(CliError::Pipeline)?;
+    let profiles = pipeline.root().get("profiles").and_then(Node::as_map).unwrap_or_default();
+    let catalog = Catalog::new(registry::stages());
+    let choices = profiles.iter().map(|(name, _)| vec![name.text.to_string()]);
+    [Vec::new()]
+        .into_iter()
+        .chain(choices)
+        .map(|profiles| {
+            let overrides = Overrides { sets: args.sets.clone(), profiles };
+            plan(&pipeline, &catalog, &overrides).map_err(CliError::Pipeline)
+        })
+        .collect()
+}
+
+fn check_names<'a>(plan: &Plan, names: impl IntoIterator<Item = &'a String>) -> Result<(), CliError> {
+    for name in names {
+        if plan.steps.iter().any(|step| step.name == *name || step.base == *name) {
+            continue;
         }
-        CliError::Pipeline(text)
-    })
+        let mut known: Vec<&str> = Vec::new();
+        for step in &plan.steps {
+            if !known.contains(&step.base.as_str()) {
+                known.push(&step.base);
+            }
+        }
+        let near = nearest(name, &known).map(|near| format!("did you mean `{near}`? "));
+        return Err(CliError::Usage {
+            what: format!("the pipeline has no step `{name}`"),
+            hint: Some(format!("{}its steps are {}", near.unwrap_or_default(), known.join(", "))),
+        });
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! `logs STEP`: what a step wrote, in the run that did its work.
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -25,7 +25,7 @@ pub(super) fn logs(store: &Path, json: bool, args: &StepArgs, out: &mut dyn Writ
             writeln!(out, "==> {} <==", step.name)?;
         }
         match log {
-            Some(path) => drop(io::copy(&mut fs::File::open(path)?, out)?),
+            Some(path) => copy(&path, out)?,
             None => writeln!(out, "`{}` has no log: {}", step.name, step.outcome)?,
         }
     }
@@ -33,6 +33,20 @@ pub(super) fn logs(store: &Path, json: bool, args: &StepArgs, out: &mut dyn Writ
         writeln!(out, "{:#}", json!(all))?;
     }
     Ok(())
+}
+
+/// Copies a log; whether reading or writing failed is told apart.
+fn copy(path: &Path, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut log = BufReader::new(File::open(path).map_err(CliError::file("read", path))?);
+    loop {
+        let block = log.fill_buf().map_err(CliError::file("read", path))?;
+        if block.is_empty() {
+            return Ok(());
+        }
+        out.write_all(block)?;
+        let written = block.len();
+        log.consume(written);
+    }
 }
 
 fn log_of(store: &Store, run: &RunFolder, step: &StepRecord) -> Option<PathBuf> {

@@ -26,6 +26,7 @@ mod verify;
 mod worker;
 
 use std::io::{IsTerminal as _, Write};
+use std::panic::{UnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -35,15 +36,15 @@ pub use error::CliError;
 use gc::GcArgs;
 use graph::GraphArgs;
 use history::{DiffArgs, StepArgs};
-use options::{PipelineArgs, RunArgs};
+use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
 
 /// Run whole iGPT experiments from a YAML file; every stage is cached by content.
 #[derive(Debug, Parser)]
 #[command(name = "igpt-flow", version, max_term_width = 100, arg_required_else_help = true)]
 struct Cli {
-    /// The store's folder.
-    #[arg(long, global = true, env = "IGPT_FLOW_STORE", default_value = "artifacts", value_name = "DIR")]
-    store: PathBuf,
+    /// The store's folder [env: IGPT_FLOW_STORE] [default: artifacts].
+    #[arg(long, global = true, value_name = "DIR")]
+    store: Option<PathBuf>,
     /// Print JSON instead of text.
     #[arg(long, global = true)]
     json: bool,
@@ -56,9 +57,9 @@ enum Verb {
     /// Run a pipeline, or only what some of its steps need.
     Run(RunArgs),
     /// Show what a run would do, why, and what it should cost; changes nothing.
-    Plan(PipelineArgs),
+    Plan(PlanArgs),
     /// Show what of a pipeline is in the store.
-    Status(PipelineArgs),
+    Status(SelectArgs),
     /// List the runs of the store.
     Runs,
     /// Show why a step ran or was reused: which field of its key changed, from what to what.
@@ -115,22 +116,54 @@ enum IndexVerb {
 
 /// Parses the command line, runs the verb, and answers the exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let mut out = std::io::stdout();
-    match dispatch(cli, &mut out) {
-        Ok(code) => code,
+    guarded(|| {
+        let cli = Cli::parse();
+        let json = cli.json;
+        // What `run` prints with `--json` is read line by line.
+        let in_lines = matches!(cli.verb, Verb::Run(_));
+        let mut out = std::io::stdout();
+        dispatch(cli, &mut out).unwrap_or_else(|error| tell(&error, json, in_lines, &mut out))
+    })
+}
+
+/// Does the work; a panic is a bug of ours and must not look like a store that cannot be used.
+fn guarded(work: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCode {
+    catch_unwind(work).unwrap_or_else(|_| {
+        let version = env!("CARGO_PKG_VERSION");
+        eprintln!("error: igpt-flow {version} stopped at a fault of its own (the message above)");
+        eprintln!("\nhint: please report it with that message and the command; results in the store are safe");
+        ExitCode::from(1)
+    })
+}
+
+/// Tells an error, and answers its exit code.
+fn tell(error: &CliError, json: bool, in_lines: bool, out: &mut dyn Write) -> ExitCode {
+    match (error, error.as_json().filter(|_| json)) {
         // A reader that has seen enough is no failure.
-        Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
+        (CliError::Output(error), _) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            return ExitCode::SUCCESS;
+        }
+        (_, Some(answer)) => {
+            // Who does not read the answer has the exit code.
+            let _ = if in_lines { writeln!(out, "{answer}") } else { writeln!(out, "{answer:#}") };
+        }
+        (_, None) => {
             let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             eprint!("{}", error.render(colour));
-            error.exit_code()
         }
     }
+    error.exit_code()
+}
+
+/// The store's folder: as named, or as the environment says, where it says something.
+fn store_folder(named: Option<PathBuf>) -> PathBuf {
+    let from_environment = || std::env::var_os("IGPT_FLOW_STORE").filter(|folder| !folder.is_empty());
+    named.or_else(|| from_environment().map(PathBuf::from)).unwrap_or_else(|| PathBuf::from("artifacts"))
 }
 
 fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let Cli { store, json, verb } = cli;
+    let store = store_folder(store);
     match verb {
         Verb::Run(args) => return run::run(&store, json, &args, out),
         Verb::Plan(args) => plan::plan(&store, json, &args, out)?,
@@ -143,15 +176,34 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Verify => return verify::verify(&store, json, out),
         Verb::Gc(args) => gc::gc(&store, json, &args, out)?,
         Verb::Index { verb: IndexVerb::Rebuild } => index::rebuild(&store, json, out)?,
-        Verb::Check(args) => return check::check(json, &args, out),
+        Verb::Check(args) => check::check(json, &args, out)?,
         Verb::New { file } => new::new(file.as_deref(), out)?,
         Verb::Graph(args) => graph::graph(json, &args, out)?,
         Verb::Stages { kind } => stages::stages(json, kind.as_deref(), out)?,
         Verb::Schema => schema::schema(out)?,
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "igpt-flow", &mut std::io::stdout());
+            // Into memory first: the generator panics where it cannot write.
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "igpt-flow", &mut text);
+            out.write_all(&text)?;
         }
         Verb::Worker { job } => worker::worker(&job)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_unexpected_not_an_unusable_store() {
+        let code = guarded(|| panic!("this panic is a test's"));
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(1)));
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }

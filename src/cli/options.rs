@@ -1,5 +1,6 @@
 //! Options that several verbs share.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,26 +10,52 @@ use clap::Args;
 pub(super) struct PipelineArgs {
     /// The pipeline file.
     pub(super) file: PathBuf,
-    /// Only these steps and what they need (names in the YAML, or `probe[layer=3]`).
-    #[arg(value_name = "STEP")]
-    pub(super) steps: Vec<String>,
     /// Replace a value: `vars.side=8`, `stages.pretrain.with.steps=100`.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(super) sets: Vec<String>,
     /// Use a named set of variable values of the pipeline.
     #[arg(long = "profile", value_name = "NAME")]
     pub(super) profiles: Vec<String>,
+}
+
+/// A pipeline, or what some of its steps need, on a device: for verbs that run it or look ahead.
+#[derive(Debug, Args)]
+pub(super) struct SelectArgs {
+    /// The pipeline.
+    #[command(flatten)]
+    pub(super) pipeline: PipelineArgs,
+    /// Only these steps and what they need (names in the YAML, or `probe[layer=3]`).
+    #[arg(value_name = "STEP")]
+    pub(super) steps: Vec<String>,
     /// The device for the stages that compute on one: auto, cpu, cuda, cuda:1.
     #[arg(long, default_value = "auto")]
     pub(super) device: String,
 }
 
+impl SelectArgs {
+    /// The named steps; empty: all of them.
+    pub(super) fn targets(&self) -> BTreeSet<String> {
+        self.steps.iter().cloned().collect()
+    }
+}
+
+/// What `plan` shows.
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// What would run.
+    #[command(flatten)]
+    pub(super) select: SelectArgs,
+    /// Show the parameters at their defaults as well.
+    #[arg(long)]
+    pub(super) defaults: bool,
+}
+
 /// How a run is to go.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// The pipeline.
+    /// What to run.
     #[command(flatten)]
-    pub(super) pipeline: PipelineArgs,
+    pub(super) select: SelectArgs,
     /// Run this step although its result is there (repeatable).
     #[arg(long, value_name = "STEP")]
     pub(super) force: Vec<String>,

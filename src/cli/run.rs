@@ -159,7 +159,7 @@ fn record(plan: &Plan, args: &RunArgs, options: &Options, summary: &Summary) -> 
     }
 }
 
-/// Ctrl-C and termination stop the run: once cleanly, the second time at once.
+/// Ctrl-C, termination and a closed terminal stop the run: once cleanly, the second time at once.
 fn stop_on_interrupt() {
     extern "C" fn interrupted(signal: libc::c_int) {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
@@ -172,5 +172,6 @@ fn stop_on_interrupt() {
         let handler = interrupted as extern "C" fn(libc::c_int) as libc::sighandler_t;
         libc::signal(libc::SIGINT, handler);
         libc::signal(libc::SIGTERM, handler);
+        libc::signal(libc::SIGHUP, handler);
     }
 }

@@ -7,8 +7,11 @@ use crate::{execute, registry};
 
 /// Does one job and reports on standard output.
 pub(super) fn worker(job: &Path) -> Result<(), CliError> {
-    // Ctrl-C is for the orchestrator, which tells its workers by closing their input.
-    // SAFETY: ignoring a signal installs no handler.
-    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+    // Signals to the whole group (Ctrl-C, a cluster's end of a job) are for the orchestrator, which
+    // tells its workers by closing their input: then they write a checkpoint.
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: ignoring a signal installs no handler.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
     Ok(execute::process::worker(job, registry::find, std::io::stdout())?)
 }

@@ -1,5 +1,6 @@
 //! One attempt at a step, on a thread of its own: its signals become events.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -8,13 +9,7 @@ use igpt_contract::Signal;
 
 use crate::event::{Event, Events};
 use crate::execute::process::Watch;
-use crate::execute::{Job, JobOutcome, Outlet};
-
-/// Runs one job somewhere.
-pub trait Executor: Sync {
-    /// Runs the job to its end; signals go to `outlet` on the way.
-    fn execute(&self, job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome;
-}
+use crate::execute::{Executor, Failure, Job, JobOutcome};
 
 /// One attempt, ready for a thread of its own.
 pub(super) struct Launch {
@@ -37,6 +32,13 @@ impl Launch {
                 Signal::Note(text) => Event::StepNoted { step: step.clone(), text },
             });
         };
-        executor.execute(&self.job, &Watch { log: &self.log, timeout: self.timeout, cancelled }, &outlet)
+        let watch = Watch { log: &self.log, timeout: self.timeout, cancelled };
+        // A bug of ours must fail its step: a thread that said nothing would be waited for for ever.
+        catch_unwind(AssertUnwindSafe(|| executor.execute(&self.job, &watch, &outlet))).unwrap_or_else(|_| {
+            JobOutcome::Failed(Failure {
+                error: "the executor panicked; its message is on standard error".to_owned(),
+                hint: Some("this is a bug of igpt-flow".to_owned()),
+            })
+        })
     }
 }

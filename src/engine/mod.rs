@@ -22,12 +22,11 @@ use std::time::{Duration, Instant};
 use igpt_contract::Digest;
 
 use crate::event::{Event, Events, RunStatus};
-use crate::execute::{Failure, Job, JobOutcome};
-use crate::plan::{Plan, PlannedStep, StepId};
+use crate::execute::{Executor, Failure, Job, JobOutcome};
+use crate::plan::{Plan, PlannedInput, PlannedStep, StepId};
 use crate::rebuild::{Reason, Rebuild, decide};
 use crate::schedule::{Budget, OnFailure, Outcome, Schedule};
 use crate::store::{Artifact, Files, Store, StoreError};
-pub use launch::Executor;
 use launch::Launch;
 use resolve::{Made, Resolver, job_work};
 
@@ -136,8 +135,9 @@ pub fn run(
         store: store.root().to_path_buf(),
         steps: wanted.iter().filter(|wanted| **wanted).count(),
     });
+    run.say_what_lacks(&wanted);
     run.finish(executor, cancelled)?;
-    let exports = if options.targets.is_empty() { run.export() } else { Vec::new() };
+    let exports = run.export();
     let status = match (cancelled.load(Ordering::Relaxed), run.counts.failed) {
         (true, _) => RunStatus::Interrupted,
         (false, 0) => RunStatus::Succeeded,
@@ -217,8 +217,9 @@ impl<'a> Run<'a> {
                 self.settle(id, Outcome::Done)
             }
             ControlFlow::Continue(reason) => {
-                for input in &step.inputs {
-                    self.resolver.keep_part(&input.source, &self.made)?;
+                let keep = |input: &PlannedInput| self.resolver.keep_part(&input.source, &self.made);
+                if let Err(error) = step.inputs.iter().try_for_each(keep) {
+                    return self.fail(id, &error.into());
                 }
                 let reason = match reason {
                     Reason::Forced => "forced".to_owned(),
@@ -235,6 +236,7 @@ impl<'a> Run<'a> {
                     inputs,
                     outputs: step.work.output_kinds().into_keys().collect(),
                     threads: self.schedule.cpus_of(id) as usize,
+                    gpus: Vec::new(),
                     device: self.options.device.clone(),
                     offline: self.options.offline,
                     force: forced,
@@ -256,7 +258,8 @@ impl<'a> Run<'a> {
             reason: reason.clone(),
             attempt,
         });
-        Some(Launch { job: job.clone(), log: self.log(id), timeout: step.timeout })
+        let job = Job { gpus: self.schedule.gpus_of(id).to_vec(), ..job.clone() };
+        Some(Launch { job, log: self.log(id), timeout: step.timeout })
     }
 
     fn ended(&mut self, id: StepId, outcome: JobOutcome) -> Result<(), StoreError> {
@@ -316,6 +319,17 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Says which steps ask for GPUs that are not there: they run all the same.
+    fn say_what_lacks(&self, wanted: &[bool]) {
+        let there = self.options.budget.gpus;
+        for (step, _) in self.plan().steps.iter().zip(wanted).filter(|(_, wanted)| **wanted) {
+            if step.resources.gpus > there {
+                let text = format!("asks for {} GPUs, this run has {there}: it goes without", step.resources.gpus);
+                self.events.send(Event::StepNoted { step: step.name.clone(), text });
+            }
+        }
+    }
+
     /// Keeps the step's key for `explain`, which compares it with the one before.
     fn remember(&self, id: StepId, key: Digest) {
         self.resolver.files.borrow_mut().remember(&self.plan().name, &self.step(id).name, key);
@@ -350,8 +364,30 @@ pub fn folder_of(file: &Path) -> PathBuf {
     }
 }
 
-/// A step's name as a file name: `probe[layer=3]` becomes `probe-layer=3`.
+/// A step's name as a file name: `probe[layer=3]` becomes `probe-layer=3`. Where that would be too
+/// long, or another step's too, a digest of the name makes it the step's own.
 pub fn file_name(step: &str) -> String {
-    let kept = |c: char| if c.is_alphanumeric() || "._=-".contains(c) { c } else { '-' };
-    step.trim_end_matches(']').chars().map(kept).collect()
+    const LONGEST: usize = 120;
+    let is_kept = |c: char| c.is_ascii_alphanumeric() || "._=-".contains(c);
+    let plain = step.strip_suffix(']').and_then(|open| open.split_once('['));
+    let name = plain.map_or_else(|| step.to_owned(), |(base, labels)| format!("{base}-{labels}"));
+    if name.chars().all(is_kept) && name.len() <= LONGEST {
+        return name;
+    }
+    let kept: String = name.chars().map(|c| if is_kept(c) { c } else { '-' }).take(LONGEST).collect();
+    format!("{kept}-{}", Digest::of(step.as_bytes()).short())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn no_two_steps_share_a_file() {
+        assert_eq!(file_name("probe[layer=3]"), "probe-layer=3");
+        let names = ["img[m=a/b]", "img[m=a-b]", "img[m=a:b]", "img[m=a-b,n=1]", "img[m=a-b-n=1]"];
+        let files: std::collections::BTreeSet<String> = names.iter().map(|name| file_name(name)).collect();
+        assert_eq!(files.len(), names.len(), "{files:?}");
+        assert!(file_name(&"é".repeat(300)).len() < 200);
+    }
 }

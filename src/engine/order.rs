@@ -47,7 +47,9 @@ pub(super) fn schedule(plan: &Plan, wanted: &[bool], options: &Options) -> Sched
     let needs = plan.steps.iter().map(|step| {
         let resources = step.resources;
         let cpus = if resources.cpus == 0 { options.budget.cpus } else { resources.cpus };
-        Need { cpus, memory_mib: resources.memory_mib, gpus: resources.gpus }
+        // A stage that computes on the device takes a slot of it, whoever wrote the pipeline.
+        let on_gpu = options.device.starts_with("cuda") && step.work.is_device_dependent();
+        Need { cpus, memory_mib: resources.memory_mib, gpus: resources.gpus.max(on_gpu.into()) }
     });
     Schedule::new(edges, needs.collect(), wanted, options.budget, options.on_failure)
 }

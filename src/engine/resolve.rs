@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::execute::job::{InputFrom, JobInput, JobWork};
+use crate::execute::job::{DiskInput, InputFrom, JobInput, JobWork};
 use crate::key::{KEY_SCHEMA, KeyInput, KeyMaterial};
 use crate::plan::{Plan, PlannedInput, PlannedStep, Source, StepId, Work};
 use crate::store::{Artifact, Files, Store, StoreError};
@@ -143,9 +143,10 @@ impl Resolver<'_> {
     fn wire(&self, input: &PlannedInput, made: &Made) -> Result<Option<Wire>, StoreError> {
         // A source that is settled and not there is a hole; the schedule has skipped the step
         // where a hole is not allowed.
+        let hashed = Files::now();
         let Some(artifact) = self.artifact(&input.source, made)? else { return Ok(None) };
         let from = match &input.source {
-            Source::Path(path) => InputFrom::Disk(self.path(path)),
+            Source::Path(path) => InputFrom::Disk(DiskInput { path: self.path(path), artifact, hashed }),
             _ => InputFrom::Store(artifact),
         };
         let key = KeyInput { digest: artifact.digest, labels: input.labels.clone() };

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use super::Run;
 use super::resolve::{Made, Winner};
 use crate::event::Event;
+use crate::execute::Failure;
+use crate::pipeline::nearest;
 use crate::plan::{Search, StepId};
 use crate::schedule::Outcome;
 use crate::store::{Store, StoreError};
@@ -79,15 +81,40 @@ fn metric_of(
     made: &Made,
     candidate: StepId,
 ) -> Result<Option<f64>, StoreError> {
-    let (port, name) = &search.metric;
-    let Some(artifact) = made.steps.get(&candidate).and_then(|outputs| outputs.get(port)) else {
+    let metrics = metrics_of(store, search, made, candidate)?;
+    Ok(metrics.and_then(|metrics| metrics.values.get(&search.metric.1).copied()))
+}
+
+/// All that a candidate measured; none where it failed. The planner has checked the port.
+fn metrics_of(
+    store: &Store,
+    search: &Search,
+    made: &Made,
+    candidate: StepId,
+) -> Result<Option<MetricValues>, StoreError> {
+    let Some(artifact) = made.steps.get(&candidate).and_then(|outputs| outputs.get(&search.metric.0)) else {
         return Ok(None);
     };
     let entry = store.entries(artifact)?.into_iter().find(|entry| entry.name == Path::new("metrics.json"));
     let text = entry.and_then(|entry| std::fs::read(store.path_of_file(&entry.digest)).ok());
-    let metrics = text.and_then(|text| serde_json::from_slice::<MetricValues>(&text).ok());
-    // A metric that was never logged is as bad as a failure; the planner has checked the port.
-    Ok(metrics.and_then(|metrics| metrics.values.get(name).copied()))
+    Ok(text.and_then(|text| serde_json::from_slice::<MetricValues>(&text).ok()))
+}
+
+/// What to say of a candidate that ended well without the metric that decides.
+fn lacks(search: &Search, has: &MetricValues) -> Failure {
+    let wanted = &search.metric.1;
+    let names: Vec<&str> = has.values.keys().map(String::as_str).collect();
+    let there = match &names[..] {
+        [] => "it has none".to_owned(),
+        names => format!("it has {}", names.join(", ")),
+    };
+    let hint = match nearest(wanted, &names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("name one of them in `metric` of the search `{}`", search.name),
+    };
+    let error =
+        format!("no candidate of the search `{}` has the metric `{wanted}` so far; {there}", search.name);
+    Failure { error, hint: (!names.is_empty()).then_some(hint) }
 }
 
 /// The text of the `choice` artifact: the parameter, the winning value, and every tried one with
@@ -128,6 +155,17 @@ impl Run<'_> {
         let store = self.resolver.store;
         let settled = |candidate| candidate == just_settled || self.schedule.outcome(candidate).is_some();
         let standing = look(store, search, &self.made, settled)?;
+        // A misspelt metric would fail every candidate, and each may have cost a training: the first
+        // one tells. One that lacks what others have is worse than any of them, no more.
+        if standing.best.is_none()
+            && let Some(has) = metrics_of(store, search, &self.made, just_settled)?
+            && !has.values.contains_key(&search.metric.1)
+        {
+            self.say_failed(just_settled, &lacks(search, &has), false);
+            self.leave_out_rest(search, just_settled);
+            self.counts.failed += 1;
+            return Ok(Outcome::Failed);
+        }
         if !standing.decided {
             return Ok(outcome);
         }
@@ -141,22 +179,39 @@ impl Run<'_> {
                 tried: (standing.tried.len(), search.candidates.len()),
             });
         }
-        for &candidate in search.candidates.iter().filter(|candidate| **candidate != just_settled) {
-            if self.schedule.outcome(candidate).is_none() {
-                self.schedule.settle(candidate, Outcome::LeftOut);
-            }
-        }
+        self.leave_out_rest(search, just_settled);
         if standing.best.is_none() {
             self.counts.failed += 1;
             return Ok(Outcome::Failed);
         }
         Ok(outcome)
     }
+
+    /// Leaves out the candidates that nobody wants any more.
+    fn leave_out_rest(&mut self, search: &Search, just_settled: StepId) {
+        for &candidate in search.candidates.iter().filter(|candidate| **candidate != just_settled) {
+            if self.schedule.outcome(candidate).is_none() {
+                self.schedule.settle(candidate, Outcome::LeftOut);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+    use crate::engine::{Options, Summary, run};
+    use crate::event::{Consumer, Dispatcher, Numbered, RunStatus};
+    use crate::execute::process::Watch;
+    use crate::execute::{Executor, Job, JobOutcome, JobResult, Outlet};
+    use crate::pipeline::Overrides;
+    use crate::plan::testing::planned;
+    use crate::schedule::OnFailure;
+    use crate::store::Files;
 
     fn search(stop_first_worse: bool) -> Search {
         Search {
@@ -190,5 +245,87 @@ mod tests {
     fn a_diverged_or_failed_candidate_is_worse_than_any() {
         check(&[None, Some(f64::NAN), Some(2.0)], true, Some(2), 3, true);
         check(&[None, None, None], true, None, 3, true);
+    }
+
+    /// Answers every output at once; a candidate's metrics hold `loss.valid` alone.
+    struct AtOnce;
+
+    impl Executor for AtOnce {
+        fn execute(&self, job: &Job, _: &Watch<'_>, _: Outlet<'_>) -> JobOutcome {
+            let store = Store::open(&job.store).unwrap();
+            let metrics = br#"{"values": {"loss.valid": 1.5}}"#;
+            let output = |port: &String| {
+                let name = if port == "metrics" { "metrics.json" } else { "x" };
+                (port.clone(), store.admit_files(&[(name, metrics)]).unwrap())
+            };
+            let outputs = job.outputs.iter().map(output).collect();
+            JobOutcome::Committed(JobResult { outputs, cost: Default::default(), adopted: false })
+        }
+    }
+
+    struct Kept(Arc<Mutex<Vec<Event>>>);
+
+    impl Consumer for Kept {
+        fn take(&mut self, event: &Numbered) {
+            self.0.lock().unwrap().push(event.event.clone());
+        }
+    }
+
+    /// Runs a search with this metric; answers the run's end and its events.
+    fn searched(metric: &str) -> (Summary, Vec<Event>) {
+        let text = format!(
+            r#"
+stages:
+  images: {{uses: images, with: {{source: shapes}}}}
+  pre:
+    uses: train
+    in: {{images: images.images}}
+    search: {{param: learning_rate, values: [0.1, 0.01, 0.001], metric: {metric}, goal: min}}
+  below: {{uses: report, in: {{metrics: pre.metrics}}}}
+"#
+        );
+        let plan = planned(&text, &Overrides::default()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let files = RefCell::new(Files::open(&store));
+        let options = Options {
+            run: "run".into(),
+            folder: dir.path().to_owned(),
+            logs: dir.path().to_owned(),
+            budget: crate::machine::budget(Some(1), Some(1 << 20)),
+            on_failure: OnFailure::StopDependents,
+            force: BTreeSet::new(),
+            targets: BTreeSet::new(),
+            device: "auto".into(),
+            numerics: "none".into(),
+            offline: true,
+        };
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let dispatcher = Dispatcher::start(vec![Box::new(Kept(events.clone()))]);
+        let summary = run(&plan, &store, &files, &options, &AtOnce, &dispatcher.events(), &false.into());
+        dispatcher.finish();
+        let events = events.lock().unwrap().clone();
+        (summary.unwrap(), events)
+    }
+
+    #[test]
+    fn a_metric_that_nobody_has_fails_at_the_first_candidate_and_says_so() {
+        let (summary, events) = searched("metrics.loss.vaild");
+        assert_eq!((summary.status, summary.executed), (RunStatus::Failed, 2), "images and one candidate");
+        let failures: Vec<&Event> =
+            events.iter().filter(|event| matches!(event, Event::StepFailed { .. })).collect();
+        let [Event::StepFailed { step, error, hint, .. }] = &failures[..] else { panic!("{events:?}") };
+        assert!(step.starts_with("pre["), "{step}");
+        assert!(error.contains("`pre` has the metric `loss.vaild`") && error.ends_with("it has loss.valid"));
+        assert_eq!(hint.as_deref(), Some("did you mean `loss.valid`?"));
+        let skipped = |event: &Event| matches!(event, Event::StepSkipped { step, .. } if step == "below");
+        assert!(events.iter().any(skipped), "{events:?}");
+    }
+
+    #[test]
+    fn a_metric_that_is_there_decides() {
+        let (summary, events) = searched("metrics.loss.valid");
+        assert_eq!((summary.status, summary.executed), (RunStatus::Succeeded, 5));
+        assert!(events.iter().any(|event| matches!(event, Event::SearchSettled { tried: (3, 3), .. })));
     }
 }

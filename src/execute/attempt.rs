@@ -16,11 +16,14 @@ use igpt_contract::{
     DynStage, LabelledInput, MetricValues, Signal, StageContext, StageError, StageIo, instruction_set,
 };
 
-use super::job::{Failure, InputFrom, Job, JobOutcome, JobResult, JobWork};
-use crate::store::{Cost, KeyLock, Record, Store, StoreError, host};
+use super::job::{DiskInput, Failure, InputFrom, Job, JobOutcome, JobResult, JobWork, Outlet};
+use crate::store::{Cost, Files, KeyLock, Record, Store, StoreError, host};
 
 /// How long to wait before another look at a lock that somebody else holds.
 const LOCK_POLL: Duration = Duration::from_millis(20);
+
+/// How long a wait for a lock may last unsaid.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why an attempt did not end well.
 pub(super) enum Stopped {
@@ -40,16 +43,24 @@ impl From<std::io::Error> for Stopped {
     }
 }
 
+/// What an attempt's work is given: the store, the step's lock, and the empty scratch folder.
+pub(super) struct Site<'a> {
+    pub(super) store: &'a Store,
+    pub(super) lock: &'a KeyLock,
+    pub(super) scratch: &'a Path,
+}
+
 /// Runs an attempt at a job: `work` fills the scratch folder and says where each output is.
 pub(super) fn attempt(
     job: &Job,
     cancelled: &AtomicBool,
+    outlet: Outlet<'_>,
     usage: impl Fn() -> Usage,
-    work: impl FnOnce(&Store, &Path) -> Result<BTreeMap<String, PathBuf>, Stopped>,
+    work: impl FnOnce(Site<'_>) -> Result<BTreeMap<String, PathBuf>, Stopped>,
 ) -> JobOutcome {
     let result = (|| {
         let store = Store::open(&job.store)?;
-        let lock = wait_for_lock(&store, job, cancelled)?;
+        let lock = wait_for_lock(&store, job, cancelled, outlet)?;
         if !job.force
             && let Some(record) = store.record(&job.key)
         {
@@ -57,15 +68,17 @@ pub(super) fn attempt(
         }
         let scratch = store.fresh_scratch(&job.key)?;
         let (before, started) = (usage(), Instant::now());
-        let places = work(&store, &scratch)?;
+        let discard = |_: &Stopped| store.discard_scratch(&job.key);
+        let places = work(Site { store: &store, lock: &lock, scratch: &scratch }).inspect_err(discard)?;
         let after = usage();
+        check_inputs(&store, job).inspect_err(discard)?;
         let cost = Cost {
             wall_s: started.elapsed().as_secs_f64(),
             cpu_s: (after.cpu_s - before.cpu_s).max(0.0),
             peak_memory_mib: after.peak_memory_mib,
         };
         let metrics = metrics(&places);
-        let outputs = admit(&store, job, &places)?;
+        let outputs = admit(&store, job, &places).inspect_err(discard)?;
         lock.commit(&Record {
             key: job.key,
             outputs: outputs.clone(),
@@ -88,7 +101,14 @@ pub(super) fn attempt(
     }
 }
 
-fn wait_for_lock(store: &Store, job: &Job, cancelled: &AtomicBool) -> Result<KeyLock, Stopped> {
+fn wait_for_lock(
+    store: &Store,
+    job: &Job,
+    cancelled: &AtomicBool,
+    outlet: Outlet<'_>,
+) -> Result<KeyLock, Stopped> {
+    let since = Instant::now();
+    let mut said = false;
     loop {
         if let Some(lock) = store.try_lock(&job.key)? {
             return Ok(lock);
@@ -96,15 +116,36 @@ fn wait_for_lock(store: &Store, job: &Job, cancelled: &AtomicBool) -> Result<Key
         if cancelled.load(Ordering::Relaxed) {
             return Err(Stopped::Cancelled);
         }
+        if !said && since.elapsed() > LOCK_PATIENCE {
+            said = true;
+            let holder = store.holder(&job.key).unwrap_or_else(|| "another run".to_owned());
+            outlet(Signal::Note(format!("waits: {holder} works on the same step")));
+        }
         std::thread::sleep(LOCK_POLL);
     }
+}
+
+/// What was read from disk must be what the key says was read: a file that was edited meanwhile
+/// would put a wrong result under a right key.
+fn check_inputs(store: &Store, job: &Job) -> Result<(), Stopped> {
+    for input in &job.inputs {
+        if let InputFrom::Disk(DiskInput { path, artifact, hashed }) = &input.from
+            && !Files::still_holds(store, path, artifact, *hashed)?
+        {
+            return Err(Stopped::Failed(Failure {
+                error: format!("the input `{}` changed while the step ran", path.display()),
+                hint: Some("nothing was recorded; run it again".to_owned()),
+            }));
+        }
+    }
+    Ok(())
 }
 
 /// Puts an input where the work will look for it.
 pub(super) fn place_input(store: &Store, from: &InputFrom, to: &Path) -> Result<(), Stopped> {
     match from {
         InputFrom::Store(artifact) => Ok(store.materialise(artifact, to)?),
-        InputFrom::Disk(path) => Ok(std::os::unix::fs::symlink(path, to)?),
+        InputFrom::Disk(DiskInput { path, .. }) => Ok(std::os::unix::fs::symlink(path, to)?),
     }
 }
 
@@ -142,19 +183,24 @@ fn is_present(place: &Path) -> bool {
     }
 }
 
-/// Runs an attempt at a stage step in this process.
+/// Runs an attempt at a stage step in this process; `began` is told when the work itself begins.
 pub fn attempt_stage(
     job: &Job,
     find: impl Fn(&str) -> Option<Arc<dyn DynStage>>,
     cancelled: Arc<AtomicBool>,
+    began: impl FnOnce(),
     sink: impl Fn(Signal) + Send + Sync + 'static,
 ) -> JobOutcome {
     let flag = Arc::clone(&cancelled);
+    let sink = Arc::new(sink);
+    let outlet = Arc::clone(&sink);
     attempt(
         job,
         &flag,
+        &*outlet,
         || usage(libc::RUSAGE_SELF),
-        move |store, scratch| {
+        move |Site { store, scratch, .. }| {
+            began();
             let JobWork::Stage { kind, params, seed } = &job.work else {
                 return Err(Stopped::Failed(Failure::new("a worker runs stages, not commands")));
             };
@@ -163,7 +209,7 @@ pub fn attempt_stage(
             })?;
             let io = stage_io(store, scratch, job)?;
             let checkpoints = store.checkpoints(&job.key)?;
-            let cx = StageContext::new(*seed, job.threads, checkpoints, sink)
+            let cx = StageContext::new(*seed, job.threads, checkpoints, move |signal| sink(signal))
                 .on_device(job.device.clone())
                 .offline(job.offline)
                 .cancelled_by(cancelled);

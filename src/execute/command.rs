@@ -10,13 +10,13 @@ use std::fs::File;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::attempt::{Stopped, Usage, attempt, place_input};
-use super::job::{Failure, Job, JobOutcome, JobWork};
-use super::process::{Watch, describe};
+use super::attempt::{Site, Stopped, Usage, attempt, place_input};
+use super::job::{Failure, Job, JobOutcome, JobWork, Outlet};
+use super::process::{Watch, describe, visible_gpus};
 use crate::store::Store;
 
 /// Variables that every command sees, because hardly anything runs without them.
@@ -29,13 +29,14 @@ const TICK: Duration = Duration::from_millis(50);
 const SHORT: Duration = Duration::from_millis(2);
 
 /// Runs a command job and waits for it.
-pub fn run_command(job: &Job, watch: &Watch<'_>) -> JobOutcome {
+pub fn run_command(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
     let used = Cell::new(Usage::ZERO);
     attempt(
         job,
         watch.cancelled,
+        outlet,
         || used.get(),
-        |store, scratch| {
+        |Site { store, lock, scratch }| {
             let JobWork::Command { run, outputs, env, pass_env } = &job.work else {
                 return Err(Stopped::Failed(Failure::new("not a command")));
             };
@@ -48,7 +49,8 @@ pub fn run_command(job: &Job, watch: &Watch<'_>) -> JobOutcome {
                 .arg(run)
                 .current_dir(scratch)
                 .env_clear()
-                .stdin(Stdio::null())
+                // An empty input; and the lock lives as long as the command, should we be killed.
+                .stdin(lock.as_input()?)
                 .stdout(log.try_clone()?)
                 .stderr(log)
                 // Ctrl-C is for the orchestrator, which then stops the whole group.
@@ -56,6 +58,7 @@ pub fn run_command(job: &Job, watch: &Watch<'_>) -> JobOutcome {
             let passed = AMBIENT.iter().copied().chain(pass_env.iter().map(String::as_str));
             command.envs(passed.filter_map(|name| Some((name, std::env::var_os(name)?))));
             command.envs(env.iter().map(|(name, value)| (name, value)));
+            command.envs(visible_gpus(&job.gpus));
             let child = command
                 .spawn()
                 .map_err(|error| Stopped::Failed(Failure::new(format!("cannot start `/bin/sh`: {error}"))))?;
@@ -95,6 +98,12 @@ fn wait(child: Child, watch: &Watch<'_>) -> Result<(ExitStatus, Usage), Stopped>
     let exit = Exit::of(pid);
     let mut verdict = None;
     loop {
+        if has_ended(pid) {
+            // What it left in the background must not write into outputs that are being sealed. The
+            // command itself is not yet reaped, so that its group cannot be anybody else's.
+            // SAFETY: a signal to the group that the child leads.
+            unsafe { libc::kill(-pid, libc::SIGKILL) };
+        }
         let (mut status, mut rusage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
         // SAFETY: `pid` is our own child, reaped nowhere else; both pointers are valid.
         let (ended, rusage) = unsafe {
@@ -121,6 +130,16 @@ fn wait(child: Child, watch: &Watch<'_>) -> Result<(ExitStatus, Usage), Stopped>
             }
         }
         exit.wait(TICK);
+    }
+}
+
+/// Whether a child has ended; it stays to be reaped.
+fn has_ended(pid: libc::pid_t) -> bool {
+    // SAFETY: `waitid` fills the struct that it is given; all-zero bytes are a valid one.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        libc::waitid(libc::P_PID, pid as libc::id_t, &raw mut info, options) == 0 && info.si_pid() == pid
     }
 }
 

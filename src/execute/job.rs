@@ -33,6 +33,8 @@ pub struct Job {
     pub outputs: Vec<String>,
     /// Threads that the attempt may use.
     pub threads: usize,
+    /// The GPUs that the attempt may use, as this run counts them from 0.
+    pub gpus: Vec<u32>,
     /// The device: `auto`, `cpu`, `cuda`, `cuda:1`.
     pub device: String,
     /// Whether the network is forbidden.
@@ -85,7 +87,18 @@ pub enum InputFrom {
     /// In the store.
     Store(Artifact),
     /// At a path outside the store, used in place.
-    Disk(PathBuf),
+    Disk(DiskInput),
+}
+
+/// An input outside the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiskInput {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What was there when the key was made.
+    pub artifact: Artifact,
+    /// Before when that was: nanoseconds since 1970 on this machine's clock.
+    pub hashed: u64,
 }
 
 /// What comes of an attempt.

@@ -2,8 +2,8 @@
 
 use super::command::run_command;
 use super::job::{Job, JobOutcome, JobWork, Outlet};
+use super::Executor;
 use super::process::{Watch, run_in_process};
-use crate::engine::Executor;
 
 /// Runs everything on this machine.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +13,7 @@ impl Executor for Local {
     fn execute(&self, job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
         match job.work {
             JobWork::Stage { .. } => run_in_process(job, watch, outlet),
-            JobWork::Command { .. } => run_command(job, watch),
+            JobWork::Command { .. } => run_command(job, watch, outlet),
         }
     }
 }

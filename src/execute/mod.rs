@@ -15,3 +15,10 @@ pub mod local;
 pub mod process;
 
 pub use job::{Failure, Job, JobInput, JobOutcome, JobResult, JobWork, Outlet};
+use process::Watch;
+
+/// Runs one job somewhere.
+pub trait Executor: Sync {
+    /// Runs the job to its end; signals go to `outlet` on the way.
+    fn execute(&self, job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome;
+}

@@ -5,9 +5,10 @@
 //! input is a pipe that says nothing: its end means "stop", so a worker whose orchestrator was
 //! killed writes its checkpoint and ends too. The worker commits its own result.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,20 +20,23 @@ use serde::{Deserialize, Serialize};
 use super::attempt::attempt_stage;
 use super::job::{Failure, Job, JobOutcome, Outlet};
 
-/// How long a worker that was told to stop may take to write its checkpoint.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long a worker that was told to stop may take to end its training step and write its
+/// checkpoint, which for large networks is gigabytes. Who cannot wait interrupts once more.
+const GRACE: Duration = Duration::from_secs(600);
 
 /// How often a running worker is looked at for a time-out or an interrupt.
 const TICK: Duration = Duration::from_millis(50);
 
-/// A worker says at most this often how far it is: a training of a million steps must not fill the
-/// run's events with a million lines.
+/// A worker says at most this often how far it is, and each metric's value: a training of a million
+/// steps must not fill the run's events with millions of lines. Whole curves are in its metrics.
 const PROGRESS: Duration = Duration::from_millis(250);
 
 /// One line from a worker.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Message {
+    /// The lock is there and the work begins: a time-out counts from here.
+    Began,
     Progress {
         done: u64,
         total: u64,
@@ -69,9 +73,10 @@ pub fn run_in_process(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOu
 fn start(job: &Job, watch: &Watch<'_>) -> std::io::Result<(Child, ChildStdin)> {
     let job_file = watch.log.with_extension("job.json");
     std::fs::write(&job_file, serde_json::to_vec_pretty(job)?)?;
-    let mut child = Command::new(std::env::current_exe()?)
+    let mut child = Command::new(this_binary()?)
         .arg("worker")
         .arg(&job_file)
+        .envs(visible_gpus(&job.gpus))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(File::options().create(true).append(true).open(watch.log)?)
@@ -81,16 +86,34 @@ fn start(job: &Job, watch: &Watch<'_>) -> std::io::Result<(Child, ChildStdin)> {
     Ok((child, stdin))
 }
 
+/// The binary of this process, even when another was put in its place meanwhile.
+fn this_binary() -> std::io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
+}
+
+/// The variable that shows a process the GPUs that it was given and no others; nothing for a step
+/// that was given none. Ours may be a selection itself, as on a cluster.
+pub(super) fn visible_gpus(gpus: &[u32]) -> Option<(&'static str, String)> {
+    const VARIABLE: &str = "CUDA_VISIBLE_DEVICES";
+    let ours = std::env::var(VARIABLE).unwrap_or_default();
+    let ours: Vec<&str> = ours.split(',').filter(|name| !name.is_empty()).collect();
+    let name = |gpu: &u32| ours.get(*gpu as usize).map_or_else(|| gpu.to_string(), |name| (*name).to_owned());
+    let names: Vec<String> = gpus.iter().map(name).collect();
+    (!names.is_empty()).then(|| (VARIABLE, names.join(",")))
+}
+
 /// Forwards the worker's messages until it ends, and judges the end.
 fn follow(mut child: Child, stdin: ChildStdin, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
     let Some(stdout) = child.stdout.take() else {
         return JobOutcome::Failed(Failure::new("the worker has no standard output"));
     };
     let outcome = Mutex::new(None);
+    let began = AtomicBool::new(false);
     let (status, timed_out) = std::thread::scope(|scope| {
         scope.spawn(|| {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 match serde_json::from_str(&line) {
+                    Ok(Message::Began) => began.store(true, Ordering::Relaxed),
                     Ok(Message::Progress { done, total, unit }) => {
                         outlet(Signal::Progress { done, total, unit: intern(&unit) });
                     }
@@ -104,7 +127,7 @@ fn follow(mut child: Child, stdin: ChildStdin, watch: &Watch<'_>, outlet: Outlet
                 }
             }
         });
-        wait(&mut child, stdin, watch)
+        wait(&mut child, stdin, watch, &began)
     });
     let told = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
     judge(status, timed_out, told, watch)
@@ -112,8 +135,14 @@ fn follow(mut child: Child, stdin: ChildStdin, watch: &Watch<'_>, outlet: Outlet
 
 /// Waits for the worker's end, stopping it on an interrupt or a time-out. A committed result counts
 /// even when it came late.
-fn wait(child: &mut Child, stdin: ChildStdin, watch: &Watch<'_>) -> (std::io::Result<ExitStatus>, bool) {
+fn wait(
+    child: &mut Child,
+    stdin: ChildStdin,
+    watch: &Watch<'_>,
+    began: &AtomicBool,
+) -> (std::io::Result<ExitStatus>, bool) {
     let started = Instant::now();
+    let mut working: Option<Instant> = None;
     let mut stdin = Some(stdin);
     let mut stopping: Option<Instant> = None;
     let mut timed_out = false;
@@ -123,8 +152,12 @@ fn wait(child: &mut Child, stdin: ChildStdin, watch: &Watch<'_>) -> (std::io::Re
             Ok(Some(status)) => return (Ok(status), timed_out),
             Err(error) => return (Err(error), timed_out),
         }
+        if working.is_none() && began.load(Ordering::Relaxed) {
+            working = Some(Instant::now());
+        }
         if stopping.is_none() {
-            timed_out = watch.timeout.is_some_and(|limit| started.elapsed() > limit);
+            let worked = working.map_or(Duration::ZERO, |since| since.elapsed());
+            timed_out = watch.timeout.is_some_and(|limit| worked > limit);
             if timed_out || watch.cancelled.load(Ordering::Relaxed) {
                 stdin.take();
                 stopping = Some(Instant::now());
@@ -215,26 +248,38 @@ pub fn worker(
     };
     let sink = {
         let say = say.clone();
-        let told = Mutex::new(None::<Instant>);
+        let told = Mutex::new(HashMap::<String, Instant>::new());
+        let is_due = move |what: &str| {
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = told.get(what).is_none_or(|told| told.elapsed() >= PROGRESS);
+            if due {
+                told.insert(what.to_owned(), Instant::now());
+            }
+            due
+        };
         move |signal| {
             let message = match signal {
                 Signal::Progress { done, total, unit } => {
-                    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
                     let last = total > 0 && done >= total;
-                    if !last && told.is_some_and(|told| told.elapsed() < PROGRESS) {
+                    if !is_due("") && !last {
                         return;
                     }
-                    *told = Some(Instant::now());
                     Message::Progress { done, total, unit: unit.into() }
                 }
-                Signal::Metric { name, x, value } => Message::Metric { name, x, value },
+                Signal::Metric { name, x, value } => {
+                    if !is_due(&name) {
+                        return;
+                    }
+                    Message::Metric { name, x, value }
+                }
                 Signal::Note(text) => Message::Note(text),
             };
             // A parent that is gone is noticed at the end of the input.
             let _ = say(&message);
         }
     };
-    let outcome = attempt_stage(&job, find, cancelled, sink);
+    let began = || drop(say(&Message::Began));
+    let outcome = attempt_stage(&job, find, cancelled, began, sink);
     say(&Message::Outcome(Box::new(outcome)))
 }
 

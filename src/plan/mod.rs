@@ -203,6 +203,11 @@ impl Work {
         }
     }
 
+    /// Whether its numbers depend on the device that it computes on.
+    pub fn is_device_dependent(&self) -> bool {
+        matches!(self, Self::Stage { stage, .. } if stage.spec().device_dependent)
+    }
+
     /// The kind of each output, by port.
     pub fn output_kinds(&self) -> BTreeMap<String, &'static str> {
         match self {

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use crate::event::{Consumer, Event, Numbered};
+use crate::event::{Consumer, Numbered};
 
-/// The JSON consumer. Lines are buffered; the buffer is flushed when a step or the run ends.
+/// The JSON consumer. Lines are buffered; the buffer is flushed whenever the stream pauses.
 pub struct JsonLines<W> {
     out: W,
 }
@@ -21,15 +21,9 @@ impl<W: Write + Send> Consumer for JsonLines<W> {
         let Ok(text) = serde_json::to_string(event) else { return };
         // A full disk or a closed pipe costs the log, not the run.
         let _ = writeln!(self.out, "{text}");
-        if matches!(
-            event.event,
-            Event::StepStarted { .. }
-                | Event::StepSucceeded { .. }
-                | Event::StepFailed { .. }
-                | Event::ExportFailed { .. }
-                | Event::RunFinished { .. }
-        ) {
-            let _ = self.out.flush();
-        }
+    }
+
+    fn pause(&mut self) {
+        let _ = self.out.flush();
     }
 }

@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use igpt_contract::Digest;
@@ -64,6 +64,28 @@ impl Files {
         }
         let text = artifact::manifest(&mut entries);
         Ok(artifact::tree(&text, &entries))
+    }
+
+    /// The time by which a later [`Self::still_holds`] judges what was hashed from now on.
+    pub fn now() -> u64 {
+        now()
+    }
+
+    /// Whether a file or folder is still what it was when it was hashed, not before `since`.
+    /// Costs a `stat` of each file, where none was written meanwhile; else they are hashed again.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn still_holds(store: &Store, path: &Path, expected: &Artifact, since: u64) -> Result<bool> {
+        let path = path.canonicalize().map_err(|e| StoreError::io("read", path, e))?;
+        let meta = fs::metadata(&path).map_err(|e| StoreError::io("read", &path, e))?;
+        let files = if meta.is_dir() { walk(&path)? } else { vec![(PathBuf::new(), meta.clone())] };
+        let quiet = |meta: &Metadata| newest(meta).saturating_add(tick(meta)) < since;
+        let as_many = !meta.is_dir() || quiet(&meta);
+        if as_many && files.iter().all(|(_, meta)| quiet(meta)) {
+            return Ok(true);
+        }
+        Ok(Self::open(store).artifact(&path)? == *expected)
     }
 
     /// How many bytes had to be hashed so far.

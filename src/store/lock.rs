@@ -2,9 +2,11 @@
 //! die with their process and nobody ever has to unlock by hand.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use igpt_contract::Digest;
 
@@ -92,6 +94,16 @@ impl Store {
 }
 
 impl KeyLock {
+    /// The lock as an empty input of a child process. The lock is that of the open file, so the key
+    /// stays locked until the child has ended too, even when this process is killed.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn as_input(&self) -> io::Result<Stdio> {
+        // What is in it was written through this very descriptor, which is at its end.
+        self.file.try_clone().map(Stdio::from)
+    }
+
     /// The key that is locked.
     pub fn key(&self) -> &Digest {
         &self.key

@@ -35,6 +35,13 @@ impl Store {
         Ok(path)
     }
 
+    /// Deletes the scratch of an attempt that failed: a full disk must not stay full. Checkpoints
+    /// stay.
+    pub fn discard_scratch(&self, key: &Digest) {
+        // What stays behind here is replaced by the next attempt.
+        let _ = fs::remove_dir_all(self.scratch_path(key));
+    }
+
     /// Deletes what a step wrote on its way to a result that is recorded now.
     pub(super) fn clean_up(&self, key: &Digest) {
         // What stays behind here is swept up by the next run.

@@ -206,6 +206,7 @@ pub enum ResizeError {
 mod tests {
     use std::path::PathBuf;
 
+    use igpt_fixtures::{fixture, npy_data};
     use serde_json::Value;
 
     use super::*;
@@ -218,13 +219,8 @@ mod tests {
     ];
 
     fn fixtures() -> Option<(PathBuf, Vec<Value>)> {
-        let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures");
-        let folder =
-            std::env::var_os("IGPT_FIXTURES").map_or_else(|| default.into(), PathBuf::from).join("resize");
-        let Ok(text) = std::fs::read(folder.join("expected.json")) else {
-            println!("skipped: no expected.json in {}", folder.display());
-            return None;
-        };
+        let folder = fixture("resize")?;
+        let text = std::fs::read(folder.join("expected.json")).unwrap();
         let expected: Value = serde_json::from_slice(&text).unwrap();
         Some((folder, expected["photos"].as_array().unwrap().clone()))
     }
@@ -235,9 +231,7 @@ mod tests {
 
     /// A square RGB image of `.npy`; nothing where there is no such file.
     fn npy(path: PathBuf, side: u32) -> Option<RgbImage> {
-        let bytes = std::fs::read(path).ok()?;
-        let header = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-        RgbImage::from_raw(side, side, bytes[10 + header..].to_vec())
+        path.exists().then(|| RgbImage::from_raw(side, side, npy_data(&path)))?
     }
 
     /// Asserts that no channel of no pixel is off by more than one level.

@@ -198,13 +198,7 @@ fn parameters_that_make_no_sense_are_refused() {
 /// The reference network, its tokens and its features, by way of the stage's own artifacts.
 #[test]
 fn the_reference_features_are_reproduced() {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures");
-    let root = std::env::var_os("IGPT_FIXTURES").map_or_else(|| default.into(), PathBuf::from);
-    let dir = root.join("gpt2_ln_tiny");
-    if !dir.exists() {
-        println!("skipped: no fixture `gpt2_ln_tiny` in {}", root.display());
-        return;
-    }
+    let Some(dir) = igpt_fixtures::fixture("gpt2_ln_tiny") else { return };
     let read = |name: &str| std::fs::read(dir.join(name)).unwrap();
     let (weights, inputs, outputs) =
         (read("weights.safetensors"), read("inputs.safetensors"), read("outputs_f32.safetensors"));

@@ -16,6 +16,7 @@ use igpt_contract::{
 };
 use igpt_dataset::TokenTable;
 use igpt_model::{ModelCard, prepare, save_model};
+use igpt_optim::Diverged;
 
 pub use params::{Augment, Loss, Params};
 
@@ -79,6 +80,9 @@ impl Stage for Finetune {
             rows => Some(showing.judge(&gpt, &images, rows, params.evaluation_masks, cx)?),
         };
         if let Some(test) = &test {
+            let step = winner.step;
+            Diverged::check("test", step, test.loss)
+                .map_err(|error| StageError::new(error.to_string()).hint(Diverged::HINT))?;
             outcome::warn_of_chance(&images, test, cx);
         }
         outcome::predictions(&images, test.as_ref()).write(io.output(&PREDICTIONS))?;

@@ -3,7 +3,7 @@
 use igpt_contract::{ParamError, Validation};
 use igpt_model::loss::BertReduction;
 use igpt_model::{ModelParams, Objective};
-use igpt_optim::Decay;
+use igpt_optim::{Decay, MOST_IMAGES};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -170,8 +170,11 @@ impl Params {
         if !(self.mask_probability > 0.0 && self.mask_probability < 1.0) {
             return refuse("mask_probability", "a number between 0 and 1", self.mask_probability.to_string());
         }
-        if self.batch == 0 {
-            return refuse("batch", "at least 1 image", "0".to_owned());
+        if !(1..=MOST_IMAGES).contains(&self.batch) {
+            return refuse("batch", &format!("1 to {MOST_IMAGES} images"), self.batch.to_string());
+        }
+        if self.steps > 0 && self.warmup_steps > self.steps {
+            return refuse("warmup_steps", "at most `steps`", self.warmup_steps.to_string());
         }
         if !(1..=self.batch).contains(&self.accumulation) {
             return refuse("accumulation", "1 to `batch` parts", self.accumulation.to_string());
@@ -210,6 +213,8 @@ mod tests {
         assert_eq!(refused(Params { validation, ..of(&[0.3, 0.1]) }), "validation.fraction");
         assert!(Params { validation, ..of(&[0.1]) }.check().is_ok());
         assert_eq!(refused(Params { accumulation: 0, ..of(&[0.1]) }), "accumulation");
+        assert_eq!(refused(Params { batch: 1 << 40, ..of(&[0.1]) }), "batch");
+        assert_eq!(refused(Params { steps: 9, warmup_steps: 10, ..of(&[0.1]) }), "warmup_steps");
         assert_eq!(refused(Params { head_layer: -2, ..of(&[0.1]) }), "head_layer");
         assert_eq!(refused(Params { epochs: 0.0, ..of(&[0.1]) }), "epochs");
         let model = Some(ModelParams { n_head: Some(3), ..ModelParams::default() });

@@ -91,7 +91,10 @@ impl Training<'_> {
                 let loss = self.step(&mut weights.now, adam, order, &search.current);
                 let trial = &mut search.current;
                 trial.running.add(loss);
-                if let Err(diverged) = trial.watch.observe(trial.step, loss.total()) {
+                let watched = trial.watch.observe(trial.step, loss.total());
+                let last = trial.step == total;
+                let watched = watched.and_then(|()| if last { trial.watch.finish(total) } else { Ok(()) });
+                if let Err(diverged) = watched {
                     trial.ended = Some(Ended::Diverged(diverged.to_string()));
                 }
                 self.say(search, loss);
@@ -243,6 +246,10 @@ impl Training<'_> {
         }
         trial.curves.train_classification.push(trial.step, classification);
         if let Some(verdicts) = &verdicts {
+            if let Err(diverged) = Diverged::check("validation", trial.step, verdicts.loss) {
+                trial.ended = Some(Ended::Diverged(diverged.to_string()));
+                return Ok(());
+            }
             trial.curves.valid_accuracy.push(trial.step, verdicts.accuracy);
             trial.curves.valid_classification.push(trial.step, verdicts.loss);
             self.cx.metric("accuracy.valid", search.steps as f64, verdicts.accuracy);

@@ -92,11 +92,12 @@ fn mean_variance(colours: &Colours) -> f64 {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::path::PathBuf;
-
+    
     use igpt_contract::stream;
 
     use super::*;
+    use igpt_fixtures::{fixture, npy_data};
+
     use crate::histogram::Histogram;
 
     const SKLEARN: Stop = Stop { max_iterations: 100, tolerance: 1e-4 };
@@ -105,28 +106,20 @@ mod tests {
         fit(colours, k, stop, &mut stream(seed, "test"), |_| Ok::<(), Infallible>(())).unwrap()
     }
 
-    fn fixtures() -> PathBuf {
-        let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures");
-        std::env::var_os("IGPT_FIXTURES").map_or_else(|| default.into(), PathBuf::from).join("kmeans")
-    }
-
     /// The histogram of the fixture's pixels.
     fn fixture_colours() -> Option<Colours> {
-        let Ok(npy) = std::fs::read(fixtures().join("pixels_200k_u8.npy")) else {
-            println!("skipped: no pixels in {}", fixtures().display());
-            return None;
-        };
-        let header = usize::from(u16::from_le_bytes([npy[8], npy[9]]));
         let mut histogram = Histogram::default();
-        histogram.add(&npy[10 + header..]);
+        histogram.add(&npy_data(&fixture("kmeans/pixels_200k_u8.npy")?));
         Some(histogram.colours())
     }
 
     #[test]
     fn inertia_is_as_low_as_that_of_scikit_learn() {
-        let Some(colours) = fixture_colours() else { return };
+        let (Some(colours), Some(expected)) = (fixture_colours(), fixture("kmeans/expected.json")) else {
+            return;
+        };
         let expected: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(fixtures().join("expected.json")).unwrap()).unwrap();
+            serde_json::from_slice(&std::fs::read(expected).unwrap()).unwrap();
         assert_eq!(colours.pixels(), expected["n_pixels"].as_u64().unwrap());
         assert_eq!(colours.len() as u64, expected["unique_colours"].as_u64().unwrap());
         let median = |mut values: Vec<f64>| {
@@ -142,6 +135,7 @@ mod tests {
             assert!(ours <= 1.002 * theirs, "median inertia of {n} seeds: {ours}, of scikit-learn: {theirs}");
         }
     }
+
     #[test]
     fn the_first_round_assigns_as_brute_force_does() {
         let Some(colours) = fixture_colours() else { return };

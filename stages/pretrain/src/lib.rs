@@ -83,7 +83,7 @@ impl Stage for Pretrain {
         let mut metrics = outcome::metrics(params, &recipe, &corpus, &log)
             .with("model.parameters", param_count(&config) as f64);
         if !corpus.test.is_empty() {
-            let loss = train::evaluate(&recipe, &model, &corpus.test, &device, cx)?;
+            let loss = train::evaluate(&recipe, &model, ("test", params.steps), &corpus.test, &device, cx)?;
             metrics = metrics.with("loss.test", loss);
         }
         save_model(io.output(&MODEL), &model, &card).map_err(failed("the model cannot be written"))?;

@@ -27,8 +27,28 @@ pub(crate) enum Task {
 pub(crate) struct Losses {
     /// The objective, on the tape.
     pub loss: Tensor<1>,
-    /// The mean negative log-likelihood of predicted tokens, in nats.
-    pub nats: f64,
+    /// What to report of it.
+    pub told: Told,
+}
+
+/// The negative log-likelihood of predicted tokens, ready to be added up over batches: an image in
+/// which nothing is masked has no say in the mean.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Told {
+    nats: f64,
+    tokens: f64,
+}
+
+impl Told {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.nats += other.nats;
+        self.tokens += other.tokens;
+    }
+
+    /// Nats a predicted token; 0 where none was.
+    pub(crate) fn mean(self) -> f64 {
+        self.nats / self.tokens.max(1.0)
+    }
 }
 
 impl Task {
@@ -53,16 +73,18 @@ impl Task {
         let (Self::Bert { reduction, .. }, Some(mask)) = (self, mask) else {
             let logits = model.logits(tokens.clone(), &Input::Autoregressive, dropout); // [B,T,V]
             let loss = loss::autoregressive(loss::token_nll(logits, tokens));
-            return Losses { nats: scalar(loss.clone()), loss };
+            let tokens = (rows.len() * model.config().n_positions) as f64;
+            return Losses { told: Told { nats: tokens * scalar(loss.clone()), tokens }, loss };
         };
         let mask = Tensor::<2>::from_data(TensorData::new(mask.to_vec(), tokens.dims()), device); // [B,T]
         let logits = model.logits(tokens.clone(), &Input::Bert(mask.clone()), dropout); // [B,T,V]
         let nll = loss::token_nll(logits, tokens); // [B,T]
-        let nats = scalar(loss::bert(nll.clone().detach(), mask.clone(), BertReduction::Mean));
-        Losses { loss: loss::bert(nll, mask, *reduction), nats }
+        let nats = scalar((nll.clone().detach() * mask.clone()).sum());
+        let told = Told { nats, tokens: scalar(mask.clone().sum()) };
+        Losses { loss: loss::bert(nll, mask, *reduction), told }
     }
 
-    /// The mean loss over all of `rows` in nats a token, in batches of `batch`; for BERT under one
+    /// The mean loss over all of `rows` in nats a predicted token, in batches of `batch`; for BERT under one
     /// fixed mask for each row. `model` should be off the tape.
     ///
     /// # Errors
@@ -75,7 +97,7 @@ impl Task {
         device: &Device,
         cx: &StageContext,
     ) -> Result<f64, StageError> {
-        let mut sum = 0.0;
+        let mut sum = Told::default();
         for first in (0..rows.len()).step_by(batch) {
             cx.check()?;
             let last = rows.len().min(first + batch);
@@ -88,10 +110,9 @@ impl Task {
                 ),
             };
             let batch: Vec<&[u16]> = (first..last).map(|row| rows.view(row, 0)).collect();
-            let losses = self.losses(model, &batch, mask.as_deref(), None, device);
-            sum += losses.nats * batch.len() as f64;
+            sum.add(self.losses(model, &batch, mask.as_deref(), None, device).told);
         }
-        Ok(sum / rows.len() as f64)
+        Ok(sum.mean())
     }
 }
 

@@ -3,7 +3,7 @@
 use igpt_contract::{ParamError, Validation};
 use igpt_model::loss::BertReduction;
 use igpt_model::{ModelParams, Objective};
-use igpt_optim::Decay;
+use igpt_optim::{Decay, MOST_IMAGES};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -135,8 +135,8 @@ impl Params {
         if !(self.mask_probability > 0.0 && self.mask_probability < 1.0) {
             return refuse("mask_probability", "a number between 0 and 1", self.mask_probability.to_string());
         }
-        if self.batch == 0 {
-            return refuse("batch", "at least 1 image", "0".to_owned());
+        if !(1..=MOST_IMAGES).contains(&self.batch) {
+            return refuse("batch", &format!("1 to {MOST_IMAGES} images"), self.batch.to_string());
         }
         if !(1..=self.batch).contains(&self.accumulation) {
             return refuse("accumulation", "1 to `batch` micro-batches", self.accumulation.to_string());

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::corpus::{Corpus, Rows};
 use crate::kept::{Kept, KeptModels};
-use crate::objective::Task;
+use crate::objective::{Task, Told};
 use crate::params::Params;
 
 /// All that steers a training.
@@ -226,6 +226,9 @@ impl<'a> Training<'a> {
                 self.save()?;
                 *saved = Some(self.step);
             }
+            if last {
+                self.log.watch.finish(self.step).map_err(diverged)?;
+            }
             if due(recipe.validate_every) || last {
                 self.validate()?;
             }
@@ -254,14 +257,14 @@ impl<'a> Training<'a> {
         dropout.set_stream(step);
         let mut dropout = Dropout::new(recipe.dropout, dropout);
         let mut gradients = GradientsAccumulator::new();
-        let (mut loss, mut first) = (0.0, 0);
+        let (mut told, mut first) = (Told::default(), 0);
         for micro in micro_batches(&draws, recipe.accumulation) {
             let share = micro.len() as f64 / draws.len() as f64;
             let rows: Vec<&[u16]> =
                 micro.iter().map(|Draw { epoch, row }| self.corpus.train.view(*row, *epoch)).collect();
             let mask = mask.as_ref().map(|mask| &mask[first * positions..][..rows.len() * positions]);
             let losses = recipe.task.losses(&self.model, &rows, mask, dropout.as_mut(), &self.device);
-            loss += share * losses.nats;
+            told.add(losses.told);
             let scaled = if rows.len() == draws.len() { losses.loss } else { losses.loss * share };
             gradients.accumulate(&self.model, GradientsParams::from_grads(scaled.backward(), &self.model));
             first += rows.len();
@@ -270,7 +273,7 @@ impl<'a> Training<'a> {
         let gradient_norm = recipe.clip.map(|clip| clip_global_norm(&self.model, &mut gradients, Some(clip)));
         let learning_rate = recipe.schedule.at(step);
         self.model = self.adam.step(learning_rate, self.model.clone(), gradients);
-        Update { loss, learning_rate, gradient_norm }
+        Update { loss: told.mean(), learning_rate, gradient_norm }
     }
 
     /// Records the validation loss of this step, unless a checkpoint brought it along.
@@ -279,7 +282,8 @@ impl<'a> Training<'a> {
         if rows.is_empty() || self.log.valid.last().is_some_and(|(step, _)| *step == self.step) {
             return Ok(());
         }
-        let loss = evaluate(self.recipe, &self.model, rows, &self.device, self.cx)?;
+        let loss =
+            evaluate(self.recipe, &self.model, ("validation", self.step), rows, &self.device, self.cx)?;
         self.log.valid.push((self.step, Exact(loss)));
         self.cx.metric("loss.valid", self.step as f64, loss);
         Ok(())
@@ -292,16 +296,22 @@ impl<'a> Training<'a> {
     }
 }
 
-/// The mean loss of a model over rows, in nats a token.
+/// The mean loss of a model over rows, in nats a token; `what` names loss and step in an error.
+///
+/// # Errors
+/// If the loss is no number, or the step is cancelled.
 pub(crate) fn evaluate(
     recipe: &Recipe,
     model: &Gpt,
+    what: (&'static str, u64),
     rows: &Rows,
     device: &Device,
     cx: &StageContext,
 ) -> Result<f64, StageError> {
     let batch = recipe.batch.div_ceil(recipe.accumulation);
-    recipe.task.mean_loss(&model.valid(), rows, batch, &device.clone().inner(), cx)
+    let loss = recipe.task.mean_loss(&model.valid(), rows, batch, &device.clone().inner(), cx)?;
+    Diverged::check(what.0, what.1, loss).map_err(diverged)?;
+    Ok(loss)
 }
 
 fn diverged(error: Diverged) -> StageError {

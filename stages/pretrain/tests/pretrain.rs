@@ -146,6 +146,17 @@ fn a_diverging_loss_ends_the_step_and_says_why() {
     assert!(hint.contains("learning rate"), "{hint}");
 }
 
+/// Also where it is too short for the patience with a spike.
+#[test]
+fn a_training_that_ends_diverged_is_no_success() {
+    let bench = Bench::new();
+    for (steps, rate) in [(40, 5.0), (2, 1e30)] {
+        let params = json!({"steps": steps, "learning_rate": rate, "warmup_steps": 0, "decay": "constant"});
+        let error = bench.run(Attempt::of(&bench.params(params))).unwrap_err().to_string();
+        assert!(error.contains("loss"), "{steps} steps at {rate}: {error}");
+    }
+}
+
 #[test]
 fn several_sets_are_trained_on_together_and_must_belong_together() {
     let bench = Bench::new();

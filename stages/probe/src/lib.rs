@@ -28,7 +28,6 @@ pub use candidates::Candidates;
 pub use examples::Examples;
 pub use fit::{FittedProbe, LinearProbe};
 pub use params::{Params, Solver};
-pub use sgd::Descent;
 pub use softmax::{Score, Softmax};
 
 const FEATURES: In<FeatureLayer> = In::new("features", "the pooled features of one layer");

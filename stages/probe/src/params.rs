@@ -61,8 +61,9 @@ pub struct Params {
     pub labels_per_class: usize,
     /// The seed of the draw of labels, apart from the pipeline's.
     pub label_seed: u64,
-    /// SGD: learning rates, tried from the largest to the smallest until one is worse on the
-    /// validation images than the one before (paper, section 3.4: 30, 10, 3, ... in this order).
+    /// SGD: learning rates, tried from the largest to the smallest until one has a higher validation
+    /// loss than the best before (paper, section 3.4: 30, 10, 3, ... in this order); the one of the
+    /// lowest is taken.
     pub learning_rates: Candidates,
     /// SGD: momentum (paper, section 3.4: 0.9).
     pub momentum: f64,

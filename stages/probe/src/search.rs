@@ -64,8 +64,10 @@ pub(crate) fn search(
         if !probe.objective.is_finite() {
             continue;
         }
-        // The primary measure, and what decides between equals.
-        let rank = |s: &Score| if valid.is_empty() { (-s.loss, 0.0) } else { (s.accuracy, -s.loss) };
+        // The primary measure, and what decides between equals. Of learning rates the one of the
+        // lowest loss wins: all seek one minimum, and accuracy on a few images is mostly noise.
+        let by_loss = valid.is_empty() || params.solver == Solver::Sgd;
+        let rank = |s: &Score| if by_loss { (-s.loss, s.accuracy) } else { (s.accuracy, -s.loss) };
         let worse = best.as_ref().is_some_and(|(_, _, other)| rank(&score).0 < rank(other).0);
         if best.as_ref().is_none_or(|(_, _, other)| rank(&score) > rank(other)) {
             best = Some((candidate, probe, score));

@@ -11,22 +11,22 @@ use crate::softmax::Objective;
 
 /// The descent's settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Descent {
+pub(crate) struct Descent {
     /// The weight of the data against the penalty: the objective is that of
     /// [`LinearProbe`](crate::LinearProbe), divided by `C n`.
-    pub c: f64,
+    pub(crate) c: f64,
     /// Whether features are brought to mean 0 and deviation 1 of the training rows first.
-    pub standardise: bool,
+    pub(crate) standardise: bool,
     /// The largest entry of the full gradient at the end at which the fit counts as converged.
-    pub tolerance: f64,
+    pub(crate) tolerance: f64,
     /// The learning rate at the start.
-    pub learning_rate: f64,
+    pub(crate) learning_rate: f64,
     /// The share of the last step that the next one keeps.
-    pub momentum: f64,
+    pub(crate) momentum: f64,
     /// Examples a step; every example is drawn once before one is drawn again.
-    pub batch: usize,
+    pub(crate) batch: usize,
     /// Steps.
-    pub steps: usize,
+    pub(crate) steps: usize,
 }
 
 impl Descent {
@@ -36,7 +36,7 @@ impl Descent {
     ///
     /// # Errors
     /// Only those of `watch`.
-    pub fn fit<E>(
+    pub(crate) fn fit<E>(
         &self,
         examples: &Examples<'_>,
         n_class: usize,

@@ -1,24 +1,10 @@
 //! The fits against scikit-learn's, over the fixture `lbfgs_probe`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use igpt_contract::stream;
-use igpt_probe::{Descent, Examples, FittedProbe, LinearProbe};
+use igpt_fixtures::fixture;
+use igpt_probe::{Examples, FittedProbe, LinearProbe};
 use serde_json::Value;
-
-/// The fixture's folder, or a line that says that there is none.
-fn fixture() -> Option<PathBuf> {
-    let root = std::env::var_os("IGPT_FIXTURES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"),
-        PathBuf::from,
-    );
-    let folder = root.join("lbfgs_probe");
-    if !folder.join("expected.json").is_file() {
-        eprintln!("skipped: no fixture at `{}`", folder.display());
-        return None;
-    }
-    Some(folder)
-}
 
 /// The numbers of a little-endian `.npy` file of items of `N` bytes, and its columns.
 fn npy<T, const N: usize>(path: &Path, read: fn([u8; N]) -> T) -> (Vec<T>, usize) {
@@ -64,7 +50,7 @@ fn number(run: &Value, name: &str) -> f64 {
 
 #[test]
 fn every_c_reaches_the_best_objective_and_its_accuracies() {
-    let Some(folder) = fixture() else { return };
+    let Some(folder) = fixture("lbfgs_probe") else { return };
     let expected: Value =
         serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
     let (train, test) = (Data::read(&folder, "train"), Data::read(&folder, "test"));
@@ -85,7 +71,7 @@ fn every_c_reaches_the_best_objective_and_its_accuracies() {
 
 #[test]
 fn the_coefficients_are_those_of_the_polished_optimum() {
-    let Some(folder) = fixture() else { return };
+    let Some(folder) = fixture("lbfgs_probe") else { return };
     let train = Data::read(&folder, "train");
     let (polished, columns) = npy(&folder.join("coef_C1.npy"), f64::from_le_bytes);
     let probe = fit(1.0, &train);
@@ -98,33 +84,10 @@ fn the_coefficients_are_those_of_the_polished_optimum() {
 
 #[test]
 fn threads_change_no_bit() {
-    let Some(folder) = fixture() else { return };
+    let Some(folder) = fixture("lbfgs_probe") else { return };
     let train = Data::read(&folder, "train");
     let with = |threads| {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| fit(0.1, &train))
     };
     assert_eq!(with(1), with(3));
-}
-
-#[test]
-fn descent_comes_within_half_a_point_of_lbfgs() {
-    let Some(folder) = fixture() else { return };
-    let (train, test) = (Data::read(&folder, "train"), Data::read(&folder, "test"));
-    let accuracy = |probe: &FittedProbe| probe.model.score(&test.examples()).accuracy;
-    let lbfgs = LinearProbe { c: 0.01, standardise: true, tolerance: 1e-6, max_iterations: 1000 };
-    let lbfgs = lbfgs.fit::<()>(&train.examples(), train.n_class(), |_, _, _| Ok(())).unwrap();
-    let descent = Descent {
-        c: 0.01,
-        standardise: true,
-        tolerance: 1e-6,
-        learning_rate: 0.01,
-        momentum: 0.9,
-        batch: 128,
-        steps: 3000,
-    };
-    let sgd = descent
-        .fit::<()>(&train.examples(), train.n_class(), &mut stream(0, "batches"), |_, _| Ok(()))
-        .unwrap();
-    let (sgd, lbfgs) = (accuracy(&sgd), accuracy(&lbfgs));
-    assert!((sgd - lbfgs).abs() <= 0.005, "sgd {sgd}, lbfgs {lbfgs}");
 }

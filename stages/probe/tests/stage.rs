@@ -157,3 +157,54 @@ fn bad_input_is_named() {
     let error = run_on(&table, &json!({}), 1, tempfile::tempdir().unwrap().path()).unwrap_err().to_string();
     assert_eq!(error, "image 2 has a feature that is not finite");
 }
+
+/// The fixture's features as the stage's input: all its training rows.
+fn reference() -> Option<FeatureTable> {
+    let folder = igpt_fixtures::fixture("lbfgs_probe")?;
+    let read = |name: &str| igpt_fixtures::npy_data(&folder.join(name));
+    let floats = |name: &str| -> Vec<f32> {
+        read(name).as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+    };
+    let labels = |name: &str| -> Vec<i32> {
+        read(name).as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as i32).collect()
+    };
+    let (train, test) = (labels("train_labels.npy"), labels("test_labels.npy"));
+    let values = [floats("train_features.npy"), floats("test_features.npy")].concat();
+    let n = train.len() + test.len();
+    let dim = values.len() / n;
+    let classes = 1 + train.iter().copied().max().unwrap_or_default();
+    let info = LayerInfo {
+        name: "reference".into(),
+        classes: (0..classes).map(|class| class.to_string()).collect(),
+        dim,
+        n_embd: dim,
+        ..table().info
+    };
+    Some(FeatureTable {
+        info,
+        ids: (0..train.len() as u64).chain(0..test.len() as u64).collect(),
+        splits: (0..n).map(|i| if i < train.len() { Split::Train } else { Split::Test }).collect(),
+        labels: [train, test].concat(),
+        views: vec![0; n],
+        values,
+        dim,
+    })
+}
+
+/// With the stage's own learning rates, whatever the order of the examples.
+#[test]
+fn descent_comes_within_half_a_point_of_lbfgs() {
+    let Some(table) = reference() else { return };
+    let accuracy = |params: Value| {
+        let dir = tempfile::tempdir().unwrap();
+        run_on(&table, &params, 1, dir.path()).unwrap();
+        MetricValues::read(&dir.path().join("metrics")).unwrap().values["accuracy.test"]
+    };
+    for c in [0.01, 0.1, 1.0] {
+        let lbfgs = accuracy(json!({"c": c}));
+        for seed in [0, 1] {
+            let sgd = accuracy(json!({"c": c, "solver": "sgd", "shuffle_seed": seed, "steps": 3000}));
+            assert!(sgd >= lbfgs - 0.005, "C {c}, order {seed}: sgd {sgd}, lbfgs {lbfgs}");
+        }
+    }
+}

@@ -105,6 +105,7 @@ fn remarks(params: &Params, summary: &Summary, means: bool) -> Vec<String> {
 fn show(column: &Column, cell: &Cell, several: bool) -> String {
     match cell {
         Cell::NotRun => "not run".to_owned(),
+        Cell::Apart => "–".to_owned(),
         Cell::Text(text) => text.clone(),
         Cell::Numbers(s, expected) => {
             let mut text = number(column, s.mean);

@@ -34,6 +34,8 @@ impl Statistics {
 pub(crate) enum Cell {
     /// Nothing was run that would fill it.
     NotRun,
+    /// The row's steps have no such number: fine-tuning has no C.
+    Apart,
     /// Numbers, and how many there would be if every step had run to its end.
     Numbers(Statistics, usize),
     /// The distinct values of a label or fact.
@@ -146,8 +148,11 @@ fn group<'a>(observations: &'a [Observation], names: &[String]) -> Groups<'a> {
 fn cell(column: &Column, members: &[&Observation], all: &[Observation]) -> Cell {
     let steps: BTreeSet<String> =
         all.iter().filter(|o| o.get(&column.metric).is_some()).map(Observation::step).collect();
-    let expected: Vec<_> =
-        members.iter().filter(|o| o.meets(&column.only) && steps.contains(&o.step())).collect();
+    let met: Vec<_> = members.iter().filter(|o| o.meets(&column.only)).collect();
+    let expected: Vec<_> = met.iter().filter(|o| steps.contains(&o.step())).collect();
+    if expected.is_empty() && !met.is_empty() {
+        return Cell::Apart;
+    }
     let found: Vec<&Value> = expected.iter().filter_map(|o| o.get(&column.metric)).collect();
     let numbers: Option<Vec<f64>> = found
         .iter()

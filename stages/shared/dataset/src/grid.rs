@@ -44,16 +44,17 @@ pub fn pad_crop_flip<T: Copy>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::npy::fixture;
+    use igpt_fixtures::{fixture, npy_data};
 
     #[test]
     fn every_crop_is_that_of_numpy() {
         const SIDE: usize = 32;
-        let Some(image) = fixture("resize", "cifar_image.npy") else { return };
+        let Some(folder) = fixture("resize") else { return };
+        let image = npy_data(&folder.join("cifar_image.npy"));
         let image = image.as_chunks::<3>().0;
         let mut crop = vec![[0; 3]; image.len()];
         for (name, flip) in [("cifar_crops_9x9.npy", false), ("cifar_flip_then_pad_crops_9x9.npy", true)] {
-            let Some(expected) = fixture("resize", name) else { return };
+            let expected = npy_data(&folder.join(name));
             let crops: Vec<_> = expected.as_chunks::<3>().0.chunks_exact(SIDE * SIDE).collect();
             assert_eq!(crops.len(), 81);
             for (i, expected) in crops.into_iter().enumerate() {

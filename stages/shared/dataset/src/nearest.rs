@@ -154,7 +154,7 @@ mod tests {
     use rand::RngExt as _;
 
     use super::*;
-    use crate::npy::fixture;
+    use igpt_fixtures::{fixture, npy_data};
 
     fn brute_force(palette: &[[f32; 3]], rgb: [u8; 3]) -> u16 {
         let colour = rgb.map(|x| level(usize::from(x)));
@@ -199,18 +199,20 @@ mod tests {
 
     #[test]
     fn ids_are_those_of_the_fixture_but_for_ties_and_all_of_brute_force() {
-        let Some(palette) = fixture("kmeans", "palette_f32.npy") else { return };
+        let Some(folder) = fixture("kmeans") else { return };
+        let read = |name: &str| npy_data(&folder.join(name));
+        let palette = read("palette_f32.npy");
         let numbers: Vec<f32> = palette.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
         let palette = numbers.as_chunks::<3>().0;
-        let images = fixture("kmeans", "images_16x32x32x3_u8.npy").unwrap();
-        let gaps = fixture("kmeans", "top2_distance_gap_f64.npy").unwrap();
+        let images = read("images_16x32x32x3_u8.npy");
+        let gaps = read("top2_distance_gap_f64.npy");
         let nearest = NearestColour::new(palette).unwrap();
         let mut ids = vec![0; images.len() / 3];
         nearest.ids(&images, &mut ids);
         for (rgb, id) in images.as_chunks::<3>().0.iter().zip(&ids) {
             assert_eq!(*id, brute_force(palette, *rgb));
         }
-        let expected = fixture("kmeans", "exact_ids_f64.npy").unwrap();
+        let expected = read("exact_ids_f64.npy");
         // The fixture's integers are as wide as its header says; the length tells the same.
         let width = expected.len() / ids.len();
         for (i, (id, gap)) in ids.iter().zip(gaps.as_chunks().0).enumerate() {

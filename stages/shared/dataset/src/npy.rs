@@ -79,20 +79,6 @@ pub(crate) fn write(rows: &[[f32; 3]]) -> Vec<u8> {
     bytes
 }
 
-/// The data of a fixture's `.npy` of any type, without its header; none where it is not at hand.
-#[cfg(test)]
-pub(crate) fn fixture(folder: &str, name: &str) -> Option<Vec<u8>> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../../shared/fixtures");
-    let fixtures = std::env::var_os("IGPT_FIXTURES").map_or_else(|| default.into(), std::path::PathBuf::from);
-    let path = fixtures.join(folder).join(name);
-    let Ok(npy) = std::fs::read(&path) else {
-        println!("skipped: no {}", path.display());
-        return None;
-    };
-    let header = usize::from(u16::from_le_bytes([npy[8], npy[9]]));
-    Some(npy[10 + header..].to_vec())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

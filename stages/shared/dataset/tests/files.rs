@@ -172,13 +172,7 @@ fn a_palette_survives_its_files_and_those_of_others() {
 
 #[test]
 fn the_fixture_palettes_are_read() {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../../shared/fixtures");
-    let folder = std::env::var_os("IGPT_FIXTURES").map_or_else(|| default.into(), std::path::PathBuf::from);
-    let path = folder.join("kmeans/palette_f32.npy");
-    if !path.exists() {
-        println!("skipped: no {}", path.display());
-        return;
-    }
+    let Some(path) = igpt_fixtures::fixture("kmeans/palette_f32.npy") else { return };
     let palette = PaletteTable::read(&path).unwrap();
     // Our own file of it is numpy's, to the byte.
     assert_eq!(palette.digest(), Digest::of(&fs::read(&path).unwrap()));

@@ -193,6 +193,9 @@ impl Variant {
 }
 
 impl GptConfig {
+    /// Parameters above which sizes are taken for a slip of the pen: fifteen times iGPT-XL.
+    const MOST_PARAMETERS: u64 = 100_000_000_000;
+
     /// A preset in the released variant, untied, for images of `n_positions` tokens out of `vocab`
     /// colours.
     ///
@@ -224,6 +227,14 @@ impl GptConfig {
                 self.n_embd, self.n_head
             )));
         }
+        if param_count(self) > Self::MOST_PARAMETERS {
+            return Err(ModelError::Config(format!(
+                "`n_layer` {} and `n_embd` {} make a network of more than {} parameters",
+                self.n_layer,
+                self.n_embd,
+                Self::MOST_PARAMETERS
+            )));
+        }
         // Tokens are stored as u16.
         if self.vocab > 1 << 16 {
             return Err(ModelError::Config(format!("`vocab` is {}, expected at most 65536", self.vocab)));
@@ -250,18 +261,20 @@ impl GptConfig {
     }
 }
 
-/// How many parameters the network has, without a class head; nothing is allocated.
+/// How many parameters the network has, without a class head; nothing is allocated. Sizes beyond
+/// all bounds count as `u64::MAX`.
 pub fn param_count(config: &GptConfig) -> u64 {
-    let d = config.n_embd as u64;
-    let bias = |n: u64| if config.variant.has_biases() { n } else { 0 };
+    let d = config.n_embd as u128;
+    let bias = |n: u128| if config.variant.has_biases() { n } else { 0 };
     let norm = d + bias(d);
-    let linear = |k: u64, n: u64| k * n + bias(n);
+    let linear = |k: u128, n: u128| k * n + bias(n);
     let attention = linear(d, 3 * d) + linear(d, d);
     let mlp = linear(d, 4 * d) + linear(4 * d, d);
     let block = 2 * norm + attention + mlp;
-    let embeddings = (config.vocab + config.n_positions + 1) as u64 * d; // wte, wpe, sos
-    let head = if config.tied { 0 } else { config.vocab as u64 * d };
-    embeddings + config.n_layer as u64 * block + norm + head
+    let embeddings = (config.vocab as u128 + config.n_positions as u128 + 1) * d; // wte, wpe, sos
+    let head = if config.tied { 0 } else { config.vocab as u128 * d };
+    let blocks = block.saturating_mul(config.n_layer as u128);
+    u64::try_from(blocks.saturating_add(embeddings + norm + head)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -275,6 +288,17 @@ mod tests {
         assert!(error.contains("`n_embd` 128 is not a multiple of `n_head` 3"), "{error}");
         assert!(GptConfig::preset(Preset::Tiny, 0, 16).is_err());
         assert!(GptConfig::preset(Preset::Tiny, 64, 1 << 17).is_err());
+        let params = ModelParams { n_embd: Some(4_000_000_000), n_layer: Some(usize::MAX), ..Default::default() };
+        let error = params.config(64, 16).unwrap_err().to_string();
+        assert!(error.contains("more than 100000000000 parameters"), "{error}");
+    }
+
+    /// The released variant's counts, the paper's 76M, 455M, 1362M and 6801M (section 3.3, Table 2).
+    #[test]
+    fn presets_have_the_parameters_of_the_paper() {
+        let count = |preset| param_count(&GptConfig::preset(preset, 1024, 512).unwrap());
+        let counts = [Preset::IgptS, Preset::IgptM, Preset::IgptL, Preset::IgptXl].map(count);
+        assert_eq!(counts, [76_571_648, 455_157_760, 1_362_250_752, 6_801_438_720]);
     }
 
     #[test]

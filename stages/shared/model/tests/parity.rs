@@ -8,7 +8,8 @@ use burn::tensor::{Device, Gradients, Int, Tensor};
 use igpt_contract::stream;
 use igpt_model::loss::{self, BertReduction};
 use igpt_model::{Activation, Gpt, GptConfig, Init, Input, Ops, Variant, assign_parameters, param_count};
-use support::{Tensors, fixture, worst};
+use igpt_fixtures::fixture;
+use support::{Tensors, worst};
 
 /// The outputs' tolerance, absolute; the gradients', relative to each tensor's largest.
 const TOLERANCE: f64 = 1e-4;

@@ -21,7 +21,7 @@ pub use adam::{Adam, AdamParams};
 pub use checkpoint::{CheckpointError, Checkpointer, TrainState};
 pub use clip::clip_global_norm;
 pub use exact::Exact;
-pub use order::{Draw, EpochOrder, micro_batches};
+pub use order::{Draw, EpochOrder, MOST_IMAGES, micro_batches};
 pub use params::{HostTensor, ParamsError, collect_params, restore_params};
 pub use schedule::{Decay, Schedule};
 pub use spike::{Diverged, SpikeWatch};

@@ -8,8 +8,10 @@ use crate::exact::Exact;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Diverged {
     /// The loss, and so the weights, are no numbers any more.
-    #[error("the training loss at step {step} is {loss}")]
+    #[error("the {what} loss at step {step} is {loss}")]
     NotFinite {
+        /// Which loss: `training`, `validation`, `test`.
+        what: &'static str,
         /// The step.
         step: u64,
         /// The loss.
@@ -17,7 +19,7 @@ pub enum Diverged {
     },
     /// The smoothed loss has stayed far above its minimum.
     #[error(
-        "the training loss spiked and did not recover: smoothed, it was {smoothed:.3} at step {step}, after {steps} steps more than {margin} above its minimum of {minimum:.3}"
+        "the training loss spiked and did not recover: smoothed, it was {smoothed:.3} at step {step}, after {steps} steps more than {margin} nats above its minimum of {minimum:.3}"
     )]
     Spiked {
         /// The step.
@@ -34,6 +36,14 @@ pub enum Diverged {
 }
 
 impl Diverged {
+    /// That a loss is a number.
+    ///
+    /// # Errors
+    /// [`Self::NotFinite`] where it is not.
+    pub fn check(what: &'static str, step: u64, loss: f64) -> Result<(), Self> {
+        if loss.is_finite() { Ok(()) } else { Err(Self::NotFinite { what, step, loss }) }
+    }
+
     /// What the user can do about it.
     pub const HINT: &str = "lower the learning rate, lengthen the warm-up, or clip the gradients (clip: 1.0)";
 }
@@ -61,18 +71,30 @@ impl SpikeWatch {
     /// # Errors
     /// If the loss is not finite, or has spiked and not recovered.
     pub fn observe(&mut self, step: u64, loss: f64) -> Result<(), Diverged> {
-        if !loss.is_finite() {
-            return Err(Diverged::NotFinite { step, loss });
-        }
+        Diverged::check("training", step, loss)?;
         let smoothed = self.smoothed().map_or(loss, |s| Self::SMOOTHING * s + (1.0 - Self::SMOOTHING) * loss);
         let minimum = self.smoothed.map_or(smoothed, |_| self.minimum.0.min(smoothed));
         (self.smoothed, self.minimum) = (Some(Exact(smoothed)), Exact(minimum));
         self.above = if smoothed > minimum + Self::MARGIN { self.above + 1 } else { 0 };
-        if self.above > Self::PATIENCE {
-            let (margin, steps) = (Self::MARGIN, self.above);
-            return Err(Diverged::Spiked { step, smoothed, minimum, margin, steps });
+        self.tolerate(step, Self::PATIENCE)
+    }
+
+    /// Judges a training at its last step: a spike that has not recovered by now never will.
+    ///
+    /// # Errors
+    /// If the smoothed loss ends far above its minimum.
+    pub fn finish(&self, step: u64) -> Result<(), Diverged> {
+        self.tolerate(step, 0)
+    }
+
+    fn tolerate(&self, step: u64, patience: u64) -> Result<(), Diverged> {
+        match self.smoothed() {
+            Some(smoothed) if self.above > patience => {
+                let (minimum, margin, steps) = (self.minimum.0, Self::MARGIN, self.above);
+                Err(Diverged::Spiked { step, smoothed, minimum, margin, steps })
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The smoothed loss, once there is one.
@@ -100,6 +122,16 @@ mod tests {
         feed(&mut watch, 3.0, 300).unwrap();
         let error = feed(&mut watch, 6.0, 1000).unwrap_err();
         assert!(matches!(error, Diverged::Spiked { step, .. } if step < 800), "{error}");
+    }
+
+    #[test]
+    fn a_training_must_not_end_within_a_spike() {
+        let mut watch = SpikeWatch::default();
+        (1..=50).try_for_each(|step| watch.observe(step, 3.0)).unwrap();
+        watch.finish(50).unwrap();
+        (51..=100).try_for_each(|step| watch.observe(step, 6.0)).unwrap();
+        let error = watch.finish(100).unwrap_err();
+        assert!(matches!(error, Diverged::Spiked { step: 100, .. }), "{error}");
     }
 
     #[test]

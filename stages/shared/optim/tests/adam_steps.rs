@@ -1,28 +1,17 @@
 //! Parity with the reference fixture `adam_steps`: twenty Adam steps of a small iGPT.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use igpt_fixtures::fixture;
 use igpt_model::{Activation, Gpt, GptConfig, Init, Input, Variant, loss};
 use igpt_optim::{
     Adam, AdamParams, Decay, HostTensor, Schedule, clip_global_norm, collect_params, restore_params,
 };
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
-
-fn fixtures() -> Option<PathBuf> {
-    let folder = std::env::var_os("IGPT_FIXTURES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/fixtures"),
-        PathBuf::from,
-    );
-    if folder.join("adam_steps").is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no `adam_steps` in `{}`", folder.display());
-    None
-}
 
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
@@ -83,12 +72,12 @@ fn batches(folder: &Path, device: &Device) -> Vec<Tensor<2, Int>> {
 
 #[test]
 fn twenty_adam_steps_agree_with_the_reference() {
-    let Some(folder) = fixtures() else { return };
+    let (Some(folder), Some(start)) = (fixture("adam_steps"), fixture("gpt2_ln_tiny")) else { return };
     let expected: Value =
-        serde_json::from_slice(&std::fs::read(folder.join("adam_steps/expected.json")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
     let device = Device::flex().autodiff();
-    let mut model = network(&folder.join("gpt2_ln_tiny"), &device);
-    let batches = batches(&folder.join("adam_steps"), &device);
+    let mut model = network(&start, &device);
+    let batches = batches(&folder, &device);
     let loss_of = |model: &Gpt, batch: &Tensor<2, Int>| {
         let logits = model.logits(batch.clone(), &Input::Autoregressive, None);
         loss::autoregressive(loss::token_nll(logits, batch.clone()))
@@ -117,7 +106,7 @@ fn twenty_adam_steps_agree_with_the_reference() {
         assert!((value - expected).abs() < 1e-5, "{value} for {expected}");
     }
     let found = collect_params(&model);
-    let truth = floats(&folder.join("adam_steps/final_weights_f64.safetensors"));
+    let truth = floats(&folder.join("final_weights_f64.safetensors"));
     assert_eq!(found.keys().collect::<Vec<_>>(), truth.keys().collect::<Vec<_>>());
     for (name, (_, truth)) in &truth {
         let d = truth.len() / 3;
@@ -133,9 +122,9 @@ fn twenty_adam_steps_agree_with_the_reference() {
 
 #[test]
 fn the_schedule_agrees_with_the_reference() {
-    let Some(folder) = fixtures() else { return };
+    let Some(folder) = fixture("adam_steps") else { return };
     let expected: Value =
-        serde_json::from_slice(&std::fs::read(folder.join("adam_steps/expected.json")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
     let schedule = Schedule {
         peak: expected["peak_lr"].as_f64().unwrap(),
         warmup_steps: expected["warmup"].as_u64().unwrap(),

@@ -1,25 +1,11 @@
 //! Reading the reference fixtures.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_model::NamedTensor;
 use safetensors::tensor::{Dtype, SafeTensors};
-
-/// The folder of a fixture, or `None` (and a line that says so) where the machine has none.
-pub(crate) fn fixture(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("IGPT_FIXTURES").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../../shared/fixtures")),
-        PathBuf::from,
-    );
-    let dir = root.join(name);
-    if dir.exists() {
-        return Some(dir);
-    }
-    println!("skipped: no fixture `{name}` in {}", root.display());
-    None
-}
 
 /// The tensors of a safetensors file, in double precision.
 pub(crate) struct Tensors(BTreeMap<String, (Vec<usize>, Vec<f64>)>);

@@ -1,5 +1,5 @@
-//! How long a training step takes: forward, backward and Adam, on the paper's variant with the
-//! exact GELU, so that the same step of another framework can be timed beside it.
+//! How long a training step takes, as `pretrain` does it: forward, backward and Adam, on the paper's
+//! variant with the exact GELU, so that the same step of another framework can be timed beside it.
 //!
 //! `train_bench [a|b|t] [STEPS] [fused|plain]`, with the number of threads in `TH` (default 2).
 //! Configuration `a`: 8 layers, width 128, 4 heads, 256 positions, batch 32; `b`: 12 layers, width
@@ -9,13 +9,14 @@
 use std::time::Instant;
 
 use burn::module::Module as _;
-use burn::optim::{AdamConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor, TensorData};
 use igpt_contract::instruction_set;
 use igpt_contract::stream;
 use igpt_model::{
     Activation, Gpt, GptConfig, Init, Input, Ops, Variant, loss, pick_device, set_threads, tune_allocator,
 };
+use igpt_optim::{Adam, AdamParams};
 use rand::RngExt as _;
 
 fn main() {
@@ -55,7 +56,7 @@ fn main() {
     let mut random = stream(0, "data");
     let tokens: Vec<i64> = (0..batch * n_positions).map(|_| random.random_range(0..64)).collect();
     let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, [batch, n_positions]), &device);
-    let mut adam = AdamConfig::new().with_beta_2(0.95).with_epsilon(1e-8).init();
+    let mut adam = Adam::new(AdamParams::default());
 
     let (mut wall, mut cpu, mut parts, mut losses) =
         (Vec::new(), Vec::new(), [(); 3].map(|()| Vec::new()), Vec::new());
@@ -76,7 +77,7 @@ fn main() {
     let (step, cpu) = (median(&wall), median(&cpu));
     let tokens = (batch * n_positions) as f64;
     println!(
-        "igpt-model {name} {implementation} threads={threads} isa={} params={} median_step={step:.3}s forward={forward:.3} \
+        "igpt-flow {name} {implementation} threads={threads} isa={} params={} median_step={step:.3}s forward={forward:.3} \
          backward={:.3} adam={:.3} tok/s={:.0} cpu_step={cpu:.3} tok/cpu_s={:.0} peakrss={:.2}GiB \
          loss0={:.4} lossN={:.6}",
         instruction_set(),
