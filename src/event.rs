@@ -104,6 +104,9 @@ pub enum Event {
         hint: Option<String>,
         /// The step's log.
         log: PathBuf,
+        /// The log's last lines.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tail: Vec<String>,
         /// The attempt, from 1.
         attempt: u32,
         /// Whether another attempt follows.

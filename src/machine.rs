@@ -1,5 +1,8 @@
 //! What this machine has, for the run's default budget.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use crate::schedule::Budget;
 
 /// Processors, memory (all but an eighth, at least 1 GiB) and GPUs of this machine. `jobs` replaces
@@ -13,14 +16,46 @@ pub fn budget(jobs: Option<u32>, memory_mib: Option<u64>) -> Budget {
     }
 }
 
-/// The machine's memory in MiB; 4 GiB where it cannot be learnt.
+/// The memory that we may use in MiB: the machine's, or what a container or a batch system leaves us
+/// of it; 4 GiB where it cannot be learnt.
 fn total_memory_mib() -> u64 {
     // SAFETY: sysconf only reads.
     let (pages, size) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
-    match (u64::try_from(pages), u64::try_from(size)) {
+    let physical = match (u64::try_from(pages), u64::try_from(size)) {
         (Ok(pages), Ok(size)) if pages > 0 => (pages * size) >> 20,
         _ => 4096,
+    };
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let files = limit_files(&groups).into_iter();
+    let limits = files.filter_map(|file| limit_mib(&fs::read_to_string(file).ok()?));
+    limits.fold(physical, u64::min)
+}
+
+/// The files that limit the memory of a process with this text in `/proc/self/cgroup`: those of its
+/// group and of every group around it, in both versions of control groups. Many do not exist.
+fn limit_files(groups: &str) -> Vec<PathBuf> {
+    const V2: (&str, &str) = ("/sys/fs/cgroup", "memory.max");
+    const V1: (&str, &str) = ("/sys/fs/cgroup/memory", "memory.limit_in_bytes");
+    // A container sees its own group as the root, whatever its groups' names are outside.
+    let mut files = vec![Path::new(V2.0).join(V2.1), Path::new(V1.0).join(V1.1)];
+    for line in groups.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(group)) = (fields.next(), fields.next()) else { continue };
+        let (root, name) = match controllers {
+            "" => V2,
+            _ if controllers.split(',').any(|controller| controller == "memory") => V1,
+            _ => continue,
+        };
+        let around = Path::new(group).ancestors().filter_map(|group| group.strip_prefix("/").ok());
+        let inside = around.filter(|group| !group.as_os_str().is_empty());
+        files.extend(inside.map(|group| Path::new(root).join(group).join(name)));
     }
+    files
+}
+
+/// A limit in MiB; none where there is none (`max`) or the text is something else.
+fn limit_mib(text: &str) -> Option<u64> {
+    text.trim().parse::<u64>().ok().map(|bytes| bytes >> 20)
 }
 
 fn gpus() -> u32 {
@@ -30,6 +65,37 @@ fn gpus() -> u32 {
     let is_gpu = |name: &str| {
         name.strip_prefix("nvidia").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     };
-    let Ok(devices) = std::fs::read_dir("/dev") else { return 0 };
+    let Ok(devices) = fs::read_dir("/dev") else { return 0 };
     devices.flatten().filter(|device| device.file_name().to_str().is_some_and(is_gpu)).count() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_number_of_bytes_or_none() {
+        assert_eq!(limit_mib("8589934592\n"), Some(8192));
+        assert_eq!(limit_mib("max\n"), None);
+        assert_eq!(limit_mib("9223372036854771712\n"), Some((1 << 43) - 1), "version 1 without a limit");
+        assert_eq!(limit_mib(""), None);
+    }
+
+    #[test]
+    fn the_groups_around_a_process_limit_it_too() {
+        let shown = |text: &str| -> Vec<String> {
+            let inner = limit_files(text).split_off(2);
+            inner.iter().map(|file| file.display().to_string()).collect()
+        };
+        assert_eq!(
+            shown("0::/user.slice/job\n"),
+            ["/sys/fs/cgroup/user.slice/job/memory.max", "/sys/fs/cgroup/user.slice/memory.max"]
+        );
+        assert_eq!(
+            shown("9:name=systemd:/x\n4:hugetlb,memory:/slurm\n0::/\n"),
+            ["/sys/fs/cgroup/memory/slurm/memory.limit_in_bytes"]
+        );
+        assert!(shown("nonsense").is_empty());
+        assert!(total_memory_mib() > 0);
+    }
 }

@@ -8,23 +8,24 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::error::CliError;
-use super::options::PipelineArgs;
-use super::plan::forecasts;
+use super::load::load_profiles;
+use super::plan::look_ahead;
 use super::show::bytes;
 use crate::engine::forecast::Forecast;
 use crate::report::seconds;
-use crate::store::{Garbage, GarbageItem, Keep, RunFolder, Store};
+use crate::store::{Garbage, GarbageItem, Keep, RunFolder, RunRecord, Store};
 
 /// What stays, and whether to delete.
 #[derive(Debug, Args)]
 pub(super) struct GcArgs {
-    /// Pipelines whose results stay, besides those of recent runs.
+    /// Pipelines whose results stay, with each of their profiles, besides those of recent runs.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Delete; without this nothing is changed.
     #[arg(long)]
     pub delete: bool,
-    /// Keep what this many latest successful runs of each command line used, and all later runs.
+    /// Keep what this many latest successful runs of each pipeline and command line used, and all
+    /// later runs.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub keep_runs: usize,
 }
@@ -35,18 +36,13 @@ pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -
     let store = Store::open_existing(path)?;
     let mut keep = Keep::default();
     for file in &args.files {
-        let pipeline = PipelineArgs {
-            file: file.clone(),
-            steps: Vec::new(),
-            sets: Vec::new(),
-            profiles: Vec::new(),
-            device: "auto".to_owned(),
-        };
-        let (_, forecasts) = forecasts(path, &pipeline)?;
-        keep.keys.extend(forecasts.into_iter().filter_map(|(forecast, _)| match forecast {
-            Forecast::Reused(key) | Forecast::Runs { key, .. } => Some(key),
-            _ => None,
-        }));
+        for plan in load_profiles(file)? {
+            let outlooks = look_ahead(path, &plan, file, "auto")?;
+            keep.keys.extend(outlooks.into_iter().filter_map(|outlook| match outlook.forecast {
+                Forecast::Reused(key) | Forecast::Runs { key, .. } => Some(key),
+                _ => None,
+            }));
+        }
     }
     for run in recent(store.runs()?, args.keep_runs) {
         keep.keys.extend(run.keys());
@@ -82,17 +78,23 @@ pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -
     Ok(())
 }
 
-/// For each command line, the latest successful runs and everything after them.
+/// What makes two runs runs of the same thing: the file, the pipeline's name and the command line.
+/// Projects that share a store often type the same words in different folders.
+type Same = (PathBuf, String, Vec<String>);
+
+/// For each such thing, the latest successful runs and everything after them.
 fn recent(runs: Vec<RunFolder>, keep: usize) -> Vec<RunFolder> {
-    let mut successes: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+    let mut successes: BTreeMap<Same, usize> = BTreeMap::new();
     let newest_first = runs.into_iter().rev();
     newest_first
         .filter(|run| {
             // A run that did not end has only its events to say what it was: it stays.
             let Some(record) = run.record() else { return true };
-            let seen = successes.entry(record.arguments.into_iter().skip(1).collect()).or_default();
+            let RunRecord { file, pipeline, arguments, status, .. } = record;
+            let same = (file, pipeline, arguments.into_iter().skip(1).collect());
+            let seen = successes.entry(same).or_default();
             let stays = *seen < keep;
-            *seen += usize::from(record.status == "succeeded");
+            *seen += usize::from(status == "succeeded");
             stays
         })
         .collect()

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::error::CliError;
 use crate::engine::file_name;
+use crate::pipeline::nearest;
 use crate::store::{Record, RunFolder, StepRecord, Store};
 
 /// A step of a run.
@@ -48,14 +49,26 @@ pub(super) fn find(store: &Store, args: &StepArgs) -> Result<Found, CliError> {
             return Ok(Found { run: run.clone(), pipeline, steps });
         }
     }
-    let known = runs.last().map(|run| steps_of(run).1).unwrap_or_default();
+    Err(no_step(args, runs.last()))
+}
+
+/// No step of that name: in the run that was named, or in any.
+fn no_step(args: &StepArgs, latest: Option<&RunFolder>) -> CliError {
+    let what = match (latest, &args.run) {
+        (Some(run), Some(_)) => format!("run {} has no step `{}`", run.id(), args.step),
+        _ => format!("no run has a step `{}`", args.step),
+    };
+    let known = latest.map(|run| steps_of(run).1).unwrap_or_default();
     let mut names: Vec<&str> = known.iter().map(|step| base(&step.name)).collect();
     names.dedup();
-    let hint = match runs.last() {
-        Some(run) if !names.is_empty() => format!("the steps of {} are {}", run.id(), names.join(", ")),
+    let hint = match latest {
+        Some(run) if !names.is_empty() => {
+            let near = nearest(&args.step, &names).map(|near| format!("did you mean `{near}`? "));
+            format!("{}the steps of {} are {}", near.unwrap_or_default(), run.id(), names.join(", "))
+        }
         _ => "`igpt-flow runs` lists the runs".to_owned(),
     };
-    Err(CliError::Usage { what: format!("no run has a step `{}`", args.step), hint: Some(hint) })
+    CliError::Usage { what, hint: Some(hint) }
 }
 
 /// The pipeline's name and the steps of a run; of one that did not end, as far as its events tell.

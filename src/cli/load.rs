@@ -1,5 +1,7 @@
 //! From the arguments to a plan, or to all of the pipeline's errors: the one way for every verb.
 
+use std::path::Path;
+
 use super::error::CliError;
 use super::options::PipelineArgs;
 use crate::pipeline::{Node, Overrides, Pipeline, nearest};
@@ -24,20 +26,18 @@ pub(super) fn load_with<'a>(
     Ok(plan)
 }
 
-/// The plan as it stands and with each of the profiles that the file declares.
-pub(super) fn load_profiles(args: &PipelineArgs) -> Result<Vec<Plan>, CliError> {
-    let pipeline = Pipeline::read(&args.file).map_err(CliError::Pipeline)?;
-    let profiles = pipeline.root().get("profiles").and_then(Node::as_map).unwrap_or_default();
+/// The plan of a file as it stands, and with each of the profiles that it declares.
+pub(super) fn load_profiles(file: &Path) -> Result<Vec<Plan>, CliError> {
+    let pipeline = Pipeline::read(file).map_err(CliError::Pipeline)?;
     let catalog = Catalog::new(registry::stages());
-    let choices = profiles.iter().map(|(name, _)| vec![name.text.to_string()]);
-    [Vec::new()]
-        .into_iter()
-        .chain(choices)
-        .map(|profiles| {
-            let overrides = Overrides { sets: args.sets.clone(), profiles };
-            plan(&pipeline, &catalog, &overrides).map_err(CliError::Pipeline)
-        })
-        .collect()
+    let declared = pipeline.root().get("profiles").and_then(Node::as_map).unwrap_or_default();
+    let mut choices = vec![Vec::new()];
+    choices.extend(declared.iter().map(|(name, _)| vec![name.text.clone()]));
+    let planned = choices.into_iter().map(|profiles| {
+        let overrides = Overrides { profiles, sets: Vec::new() };
+        plan(&pipeline, &catalog, &overrides).map_err(CliError::Pipeline)
+    });
+    planned.collect()
 }
 
 fn check_names<'a>(plan: &Plan, names: impl IntoIterator<Item = &'a String>) -> Result<(), CliError> {

@@ -16,12 +16,14 @@ mod logs;
 mod new;
 mod options;
 mod plan;
+mod results;
 mod run;
 mod runs;
 mod schema;
 mod show;
 mod stages;
 mod status;
+mod told;
 mod verify;
 mod worker;
 
@@ -129,9 +131,11 @@ pub fn main() -> ExitCode {
 /// Does the work; a panic is a bug of ours and must not look like a store that cannot be used.
 fn guarded(work: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCode {
     catch_unwind(work).unwrap_or_else(|_| {
-        let version = env!("CARGO_PKG_VERSION");
-        eprintln!("error: igpt-flow {version} stopped at a fault of its own (the message above)");
-        eprintln!("\nhint: please report it with that message and the command; results in the store are safe");
+        complain(&format!(
+            "error: igpt-flow {} stopped at a fault of its own (the message above)\n\nhint: please report it \
+             with that message and the command; results in the store are safe\n",
+            env!("CARGO_PKG_VERSION")
+        ));
         ExitCode::from(1)
     })
 }
@@ -149,10 +153,15 @@ fn tell(error: &CliError, json: bool, in_lines: bool, out: &mut dyn Write) -> Ex
         }
         (_, None) => {
             let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            eprint!("{}", error.render(colour));
+            complain(&error.render(colour));
         }
     }
     error.exit_code()
+}
+
+/// Writes to standard error. Where that is closed the exit code has to do, and no panic helps.
+fn complain(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// The store's folder: as named, or as the environment says, where it says something.
@@ -166,7 +175,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let store = store_folder(store);
     match verb {
         Verb::Run(args) => return run::run(&store, json, &args, out),
-        Verb::Plan(args) => plan::plan(&store, json, &args, out)?,
+        Verb::Plan(args) => return plan::plan(&store, json, &args, out),
         Verb::Status(args) => status::status(&store, json, &args, out)?,
         Verb::Runs => runs::runs(&store, json, out)?,
         Verb::Explain(args) => explain::explain(&store, json, &args, out)?,

@@ -3,73 +3,138 @@
 use std::cell::RefCell;
 use std::io::Write;
 use std::path::Path;
+use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::CliError;
-use super::load::load;
-use super::options::PipelineArgs;
+use super::load::load_with;
+use super::options::{PlanArgs, SelectArgs};
+use super::show::bytes;
 use crate::engine::folder_of;
-use crate::engine::forecast::{Forecast, forecast};
+use crate::engine::forecast::{Forecast, Outlook, forecast, forecast_new, wanted};
 use crate::engine::resolve::Resolver;
-use crate::plan::{Plan, PlannedStep};
+use crate::plan::schema::plain;
+use crate::plan::{Plan, PlannedStep, Work};
 use crate::registry;
 use crate::report::seconds;
-use crate::store::{Cost, Files, Store};
+use crate::store::{Files, Store, StoreError};
 
-/// A plan with the forecast of each of its steps.
-pub(super) type Forecasts = (Plan, Vec<(Forecast, Option<Cost>)>);
+/// How many characters of a parameter's value are shown.
+const WIDTH: usize = 60;
 
-/// Loads a pipeline and forecasts its run. A store that is not there is not made.
-pub(super) fn forecasts(store: &Path, args: &PipelineArgs) -> Result<Forecasts, CliError> {
-    let plan = load(args)?;
-    if !store.is_dir() {
-        let all = plan.steps.iter().map(|_| (Forecast::New, None)).collect();
-        return Ok((plan, all));
-    }
-    let store = Store::open(store)?;
-    let files = RefCell::new(Files::open(&store));
-    let numerics = registry::numerics(&args.device).map_err(CliError::usage)?;
-    let folder = std::path::absolute(folder_of(&args.file))?;
-    let resolver =
-        Resolver { plan: &plan, store: &store, files: &files, folder: &folder, numerics: &numerics };
-    let forecasts = forecast(&resolver)?;
-    Ok((plan, forecasts))
+/// A plan, and the outlook of the steps that are wanted, by their number.
+pub(super) struct Outlooks {
+    pub(super) plan: Plan,
+    pub(super) wanted: Vec<(usize, Outlook)>,
 }
 
-/// Shows the forecast, and where each parameter's value came from.
+/// Loads a pipeline and looks ahead at its run.
+pub(super) fn outlooks(store: &Path, args: &SelectArgs) -> Result<Outlooks, CliError> {
+    let plan = load_with(&args.pipeline, &args.steps)?;
+    let all = look_ahead(store, &plan, &args.pipeline.file, &args.device)?;
+    let wanted = wanted(&plan, &args.targets());
+    let wanted = all.into_iter().enumerate().filter(|(id, _)| wanted[*id]).collect();
+    Ok(Outlooks { plan, wanted })
+}
+
+/// The outlook of every step of a plan. A store that is not there is not made.
+pub(super) fn look_ahead(
+    store: &Path,
+    plan: &Plan,
+    file: &Path,
+    device: &str,
+) -> Result<Vec<Outlook>, CliError> {
+    let numerics = registry::numerics(device).map_err(CliError::usage)?;
+    let folder = folder_of(file);
+    let folder = std::path::absolute(&folder).map_err(CliError::file("find", &folder))?;
+    let store = match Store::open_existing(store) {
+        Ok(store) => store,
+        Err(StoreError::Absent { .. }) => return Ok(forecast_new(plan, &folder)),
+        Err(error) => return Err(error.into()),
+    };
+    let files = RefCell::new(Files::open(&store));
+    Ok(forecast(&Resolver { plan, store: &store, files: &files, folder: &folder, numerics: &numerics })?)
+}
+
+/// Shows the outlook, and where each parameter's value came from. Answers 100 where a step cannot
+/// run as things are, as the run would.
 pub(super) fn plan(
     store: &Path,
     json: bool,
-    args: &PipelineArgs,
+    args: &PlanArgs,
     out: &mut dyn Write,
-) -> Result<(), CliError> {
-    let (plan, forecasts) = forecasts(store, args)?;
-    let named = |step: &PlannedStep| {
-        args.steps.is_empty() || args.steps.iter().any(|name| *name == step.name || *name == step.base)
-    };
-    let shown = plan.steps.iter().zip(&forecasts).filter(|(step, _)| named(step));
+) -> Result<ExitCode, CliError> {
+    let Outlooks { plan, wanted } = outlooks(store, &args.select)?;
+    let total = Total::of(&wanted);
+    let broken = wanted.iter().any(|(_, outlook)| matches!(outlook.forecast, Forecast::Broken(_)));
+    let code = ExitCode::from(if broken { 100 } else { 0 });
     if json {
-        let steps: Vec<_> = shown.map(|(step, (forecast, cost))| as_json(step, forecast, *cost)).collect();
-        writeln!(out, "{:#}", json!({"pipeline": plan.name, "steps": steps}))?;
-        return Ok(());
+        let steps: Vec<_> = wanted.iter().map(|(id, outlook)| as_json(&plan.steps[*id], outlook)).collect();
+        writeln!(out, "{:#}", json!({"pipeline": plan.name, "steps": steps, "total": total.as_json()}))?;
+        return Ok(code);
     }
-    let mut runs = 0;
-    for (step, (forecast, cost)) in shown {
-        let text = text(forecast);
-        runs += usize::from(!matches!(forecast, Forecast::Reused(_)));
-        let last = cost.map(|cost| format!(" [took {}]", seconds(cost.wall_s))).unwrap_or_default();
-        writeln!(out, "{:32} {:10} {text}{last}", step.name, step.work.kind())?;
-        for (param, origin) in step.origins.iter().filter(|(_, origin)| origin != "default") {
-            writeln!(out, "    {param} from {origin}")?;
+    for (id, outlook) in &wanted {
+        let step = &plan.steps[*id];
+        writeln!(out, "{:32} {:10} {}{}", step.name, step.work.kind(), text(outlook), taken(outlook))?;
+        for (param, value, origin) in params(step) {
+            if args.defaults || origin != "default" {
+                writeln!(out, "    {param} = {} from {origin}", shortened(value.as_ref()))?;
+            }
         }
     }
-    writeln!(out, "{runs} of {} steps are not in the store yet", plan.steps.len())?;
-    Ok(())
+    writeln!(out, "{} of {} steps are not in the store yet{total}", total.steps, wanted.len())?;
+    Ok(code)
 }
 
-fn text(forecast: &Forecast) -> String {
-    match forecast {
+/// What the steps take that are not there.
+#[derive(Default)]
+struct Total {
+    steps: usize,
+    /// How many of them never ran here, so that nothing is known of their cost.
+    unknown: usize,
+    wall_s: f64,
+    bytes: u64,
+}
+
+impl Total {
+    fn of(outlooks: &[(usize, Outlook)]) -> Self {
+        let missing = outlooks.iter().filter(|(_, outlook)| !matches!(outlook.forecast, Forecast::Reused(_)));
+        missing.fold(Self::default(), |total, (_, outlook)| Self {
+            steps: total.steps + 1,
+            unknown: total.unknown + usize::from(outlook.past.is_none()),
+            wall_s: total.wall_s + outlook.past.map_or(0.0, |past| past.cost.wall_s),
+            bytes: total.bytes + outlook.past.map_or(0, |past| past.bytes),
+        })
+    }
+
+    fn as_json(&self) -> Value {
+        let known = self.unknown < self.steps || self.steps == 0;
+        json!({
+            "steps": self.steps, "unknown": self.unknown,
+            "wall_s": known.then_some(self.wall_s), "bytes": known.then_some(self.bytes),
+        })
+    }
+}
+
+impl std::fmt::Display for Total {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (time, size) = (seconds(self.wall_s), bytes(self.bytes));
+        match (self.steps - self.unknown, self.unknown) {
+            (0, 0) => Ok(()),
+            (0, _) => write!(f, "; their time and disk are unknown: none of them ran here before"),
+            (_, 0) => write!(f, "; by their last results up to {time} one after the other, {size} on disk"),
+            (known, unknown) => write!(
+                f,
+                "; by their last results {known} of them take up to {time} one after the other, {size} on \
+                 disk; of {unknown} it is unknown"
+            ),
+        }
+    }
+}
+
+fn text(outlook: &Outlook) -> String {
+    match &outlook.forecast {
         Forecast::Reused(key) => format!("is there ({})", key.short()),
         Forecast::Runs { key, why } => format!("would run: {why} ({})", key.short()),
         Forecast::New => "would run: the store is new".to_owned(),
@@ -79,8 +144,55 @@ fn text(forecast: &Forecast) -> String {
     }
 }
 
-fn as_json(step: &PlannedStep, forecast: &Forecast, cost: Option<Cost>) -> serde_json::Value {
-    let (state, key) = match forecast {
+/// What a step took, or what its last result did.
+fn taken(outlook: &Outlook) -> String {
+    let Some(past) = outlook.past else { return " [time unknown]".to_owned() };
+    let (time, size) = (seconds(past.cost.wall_s), bytes(past.bytes));
+    match outlook.forecast {
+        Forecast::Reused(_) => format!(" [took {time}, {size}]"),
+        _ => format!(" [last took {time}, {size}]"),
+    }
+}
+
+/// Every parameter of a step: its dotted path, its value, and where that came from.
+fn params<'s>(step: &'s PlannedStep) -> Vec<(&'s str, Option<Value>, &'s str)> {
+    let values = match &step.work {
+        Work::Stage { params, .. } => params.clone(),
+        Work::Command(command) => json!({
+            "run": command.run,
+            "outputs": command.outputs.iter().map(|(port, _)| port).collect::<Vec<_>>(),
+            "env": command.env.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "pass_env": command.pass_env,
+        }),
+    };
+    let param = |(path, origin): &'s (String, String)| {
+        (path.as_str(), value_at(&values, path).cloned(), origin.as_str())
+    };
+    step.origins.iter().map(param).collect()
+}
+
+/// The value at a dotted path; names may hold dots themselves.
+fn value_at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    if path.is_empty() {
+        return Some(value);
+    }
+    value.as_object()?.iter().find_map(|(name, member)| {
+        let rest = path.strip_prefix(name.as_str())?;
+        if rest.is_empty() { Some(member) } else { value_at(member, rest.strip_prefix('.')?) }
+    })
+}
+
+/// A value on one line, not too long.
+fn shortened(value: Option<&Value>) -> String {
+    let text = value.map_or_else(|| "?".to_owned(), plain).replace('\n', " ");
+    match text.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+fn as_json(step: &PlannedStep, outlook: &Outlook) -> Value {
+    let (state, key) = match &outlook.forecast {
         Forecast::Reused(key) => ("reused", Some(key)),
         Forecast::Runs { key, .. } => ("runs", Some(key)),
         Forecast::New => ("runs", None),
@@ -88,8 +200,43 @@ fn as_json(step: &PlannedStep, forecast: &Forecast, cost: Option<Cost>) -> serde
         Forecast::Undecided => ("undecided", None),
         Forecast::Broken(_) => ("broken", None),
     };
+    let params: Vec<Value> = params(step)
+        .into_iter()
+        .map(|(name, value, origin)| json!({"name": name, "value": value, "origin": origin}))
+        .collect();
     json!({
-        "step": step.name, "kind": step.work.kind(), "state": state, "key": key, "why": text(forecast),
-        "cost": cost, "origins": step.origins,
+        "step": step.name, "kind": step.work.kind(), "state": state, "key": key, "why": text(outlook),
+        "cost": outlook.past.map(|past| past.cost), "bytes": outlook.past.map(|past| past.bytes),
+        "params": params,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Overrides;
+    use crate::plan::testing::planned;
+
+    #[test]
+    fn parameters_have_their_values_and_defaults_are_among_them() {
+        let text = "stages:\n  images: {uses: images, with: {source: shapes}}\n  pre:\n    uses: train\n    \
+                    in: {images: images.images}\n    with: {steps: 7}\n";
+        let plan = planned(text, &Overrides::default()).unwrap();
+        let all = params(&plan.steps[1]);
+        let of = |name: &str| {
+            let (_, value, origin) = all.iter().find(|(path, _, _)| *path == name).unwrap();
+            (value.clone().unwrap(), *origin)
+        };
+        assert_eq!(of("steps"), (json!(7), "pipeline"));
+        assert_eq!(of("learning_rate"), (json!(0.003), "default"));
+        assert_eq!(of("validation.fraction"), (json!(0.1), "default"));
+    }
+
+    #[test]
+    fn names_may_hold_dots() {
+        let value = json!({"a.b": {"c": 1}, "a": {"x": 2}});
+        assert_eq!(value_at(&value, "a.b.c"), Some(&json!(1)));
+        assert_eq!(value_at(&value, "a.x"), Some(&json!(2)));
+        assert_eq!(value_at(&value, "ab"), None);
+    }
 }

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use super::error::CliError;
-use super::load::load;
+use super::load::load_with;
 use super::options::RunArgs;
+use super::results;
 use crate::engine::{self, Options, Summary};
 use crate::event::{Consumer, Dispatcher, RunStatus};
 use crate::execute::local::Local;
@@ -19,7 +20,7 @@ use crate::pipeline::units;
 use crate::plan::Plan;
 use crate::report::{Bars, JsonLines, Plain};
 use crate::schedule::{OnFailure, Outcome};
-use crate::store::{Files, Form, RunRecord, StepRecord, Store};
+use crate::store::{Files, RunRecord, StepRecord, Store};
 use crate::{machine, registry};
 
 /// Set by Ctrl-C.
@@ -32,8 +33,8 @@ pub(super) fn run(
     args: &RunArgs,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
-    let plan = load(&args.pipeline)?;
-    check_names(&plan, args.pipeline.steps.iter().chain(&args.force))?;
+    let select = &args.select;
+    let plan = load_with(&select.pipeline, select.steps.iter().chain(&args.force))?;
     let memory_mib = match &args.memory {
         None => None,
         Some(text) => Some(units::memory_mib(text).ok_or_else(|| CliError::Usage {
@@ -41,27 +42,30 @@ pub(super) fn run(
             hint: Some("write it as 8GiB or 500MiB".to_owned()),
         })?),
     };
-    let numerics = registry::numerics(&args.pipeline.device).map_err(CliError::usage)?;
+    let numerics = registry::numerics(&select.device).map_err(CliError::usage)?;
+    let file = &select.pipeline.file;
+    let file = std::path::absolute(file).map_err(CliError::file("find", file))?;
     let store = Store::open(store)?;
     let _live = store.live()?;
     let folder = store.new_run()?;
     let options = Options {
         run: folder.id().to_owned(),
-        folder: std::path::absolute(engine::folder_of(&args.pipeline.file))?,
+        folder: engine::folder_of(&file),
         logs: folder.logs_dir(),
         budget: machine::budget(args.jobs, memory_mib),
         on_failure: if args.keep_going { OnFailure::StopDependents } else { OnFailure::StopAll },
         force: args.force.iter().cloned().collect(),
-        targets: args.pipeline.steps.iter().cloned().collect(),
-        device: args.pipeline.device.clone(),
+        targets: select.targets(),
+        device: select.device.clone(),
         numerics,
         offline: args.offline,
     };
     stop_on_interrupt();
-    let log = BufWriter::new(File::create(folder.events_path())?);
-    let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(JsonLines::new(log))];
+    let events = folder.events_path();
+    let log = File::create(&events).map_err(CliError::file("create", &events))?;
+    let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(JsonLines::new(BufWriter::new(log)))];
     let stdout = std::io::stdout();
-    consumers.push(match (json, stdout.is_terminal()) {
+    consumers.push(match (json, bars(stdout.is_terminal(), std::io::stderr().is_terminal())) {
         (true, _) => Box::new(JsonLines::new(BufWriter::new(stdout))),
         (false, true) => Box::new(Bars::default()),
         (false, false) => Box::new(Plain::new(stdout)),
@@ -73,9 +77,9 @@ pub(super) fn run(
     // The index is a help: a run does not fail because of it.
     let _ = files.borrow_mut().flush();
     let summary = summary?;
-    folder.finish(&record(&plan, args, &options, &summary))?;
+    folder.finish(&record(&plan, file, &options, &summary))?;
     if !json {
-        tell_results(&plan, &store, &summary, out)?;
+        results::tell(&plan, &store, &options.targets, &summary, out)?;
     }
     Ok(ExitCode::from(match summary.status {
         RunStatus::Succeeded => 0,
@@ -84,58 +88,13 @@ pub(super) fn run(
     }))
 }
 
-/// Names of steps on the command line must be names of the plan.
-fn check_names<'a>(plan: &Plan, names: impl Iterator<Item = &'a String>) -> Result<(), CliError> {
-    for name in names {
-        if !plan.steps.iter().any(|step| step.name == *name || step.base == *name) {
-            let bases: std::collections::BTreeSet<&str> =
-                plan.steps.iter().map(|step| step.base.as_str()).collect();
-            let bases: Vec<&str> = bases.into_iter().collect();
-            return Err(CliError::Usage {
-                what: format!("the pipeline has no step `{name}`"),
-                hint: Some(format!("its steps are {}", bases.join(", "))),
-            });
-        }
-    }
-    Ok(())
+/// Whether to draw bars. They go to standard error, and their lines are all that is said: with only
+/// one of the two on a terminal somebody would see nothing.
+fn bars(out_is_terminal: bool, err_is_terminal: bool) -> bool {
+    out_is_terminal && err_is_terminal
 }
 
-/// The last lines of a run: where the results are. Without exports, the tables and figures.
-fn tell_results(plan: &Plan, store: &Store, summary: &Summary, out: &mut dyn Write) -> Result<(), CliError> {
-    let mut out = BufWriter::new(out);
-    let here = std::env::current_dir().unwrap_or_default();
-    for (path, artifact) in &summary.exports {
-        writeln!(out, "result {}", shorten(path, &here).display())?;
-        if artifact.form == Form::Tree
-            && let Ok(text) = std::fs::read_to_string(path.join("table.md"))
-        {
-            writeln!(out, "\n{}", text.trim_end())?;
-        }
-    }
-    if summary.exports.is_empty() && summary.status == RunStatus::Succeeded {
-        for (id, outputs) in &summary.made {
-            let kinds = plan.steps[*id].work.output_kinds();
-            for (port, artifact) in outputs {
-                if kinds.get(port.as_str()).is_some_and(|kind| matches!(*kind, "table" | "figure")) {
-                    let name = &plan.steps[*id].name;
-                    for entry in store.entries(artifact)? {
-                        let path = store.path_of_file(&entry.digest);
-                        writeln!(out, "result {name}.{port} {}: {}", entry.name.display(), path.display())?;
-                    }
-                }
-            }
-        }
-    }
-    Ok(out.flush()?)
-}
-
-/// A path from the folder `here`, where it is below it.
-fn shorten(path: &Path, here: &Path) -> PathBuf {
-    let clean: PathBuf = path.components().collect();
-    clean.strip_prefix(here).map_or(clean.clone(), Path::to_path_buf)
-}
-
-fn record(plan: &Plan, args: &RunArgs, options: &Options, summary: &Summary) -> RunRecord {
+fn record(plan: &Plan, file: PathBuf, options: &Options, summary: &Summary) -> RunRecord {
     let steps = summary.steps.iter().map(|(name, outcome, key)| StepRecord {
         name: name.clone(),
         key: *key,
@@ -151,7 +110,7 @@ fn record(plan: &Plan, args: &RunArgs, options: &Options, summary: &Summary) -> 
     RunRecord {
         id: options.run.clone(),
         pipeline: plan.name.clone(),
-        file: args.pipeline.file.clone(),
+        file,
         arguments: std::env::args().collect(),
         status: json!(summary.status).as_str().unwrap_or_default().to_owned(),
         finished: jiff::Timestamp::now(),
@@ -173,5 +132,16 @@ fn stop_on_interrupt() {
         libc::signal(libc::SIGINT, handler);
         libc::signal(libc::SIGTERM, handler);
         libc::signal(libc::SIGHUP, handler);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bars;
+
+    #[test]
+    fn bars_need_both_streams_on_a_terminal() {
+        assert!(bars(true, true));
+        assert!(!bars(true, false) && !bars(false, true) && !bars(false, false));
     }
 }

@@ -6,33 +6,31 @@ use std::path::Path;
 use serde_json::json;
 
 use super::error::CliError;
-use super::options::PipelineArgs;
-use super::plan::forecasts;
+use super::options::SelectArgs;
+use super::plan::{Outlooks, outlooks};
 use crate::engine::forecast::Forecast;
 
 /// Counts the steps that are there and those that are not.
 pub(super) fn status(
     store: &Path,
     json: bool,
-    args: &PipelineArgs,
+    args: &SelectArgs,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let (plan, forecasts) = forecasts(store, args)?;
-    let there = forecasts.iter().filter(|(forecast, _)| matches!(forecast, Forecast::Reused(_))).count();
-    let missing: Vec<&str> = plan
-        .steps
+    let Outlooks { plan, wanted } = outlooks(store, args)?;
+    let steps = wanted.len();
+    let there = wanted.iter().filter(|(_, outlook)| matches!(outlook.forecast, Forecast::Reused(_))).count();
+    let missing: Vec<&str> = wanted
         .iter()
-        .zip(&forecasts)
-        .filter(|(_, (forecast, _))| !matches!(forecast, Forecast::Reused(_) | Forecast::Undecided))
-        .map(|(step, _)| step.name.as_str())
+        .filter(|(_, outlook)| !matches!(outlook.forecast, Forecast::Reused(_) | Forecast::Undecided))
+        .map(|(id, _)| plan.steps[*id].name.as_str())
         .collect();
     if json {
-        let status =
-            json!({"pipeline": plan.name, "steps": plan.steps.len(), "done": there, "missing": missing});
+        let status = json!({"pipeline": plan.name, "steps": steps, "done": there, "missing": missing});
         writeln!(out, "{status:#}")?;
         return Ok(());
     }
-    writeln!(out, "`{}`: {there} of {} steps are in {}", plan.name, plan.steps.len(), store.display())?;
+    writeln!(out, "`{}`: {there} of {steps} steps are in {}", plan.name, store.display())?;
     for name in missing {
         writeln!(out, "  missing {name}")?;
     }

@@ -1,12 +1,16 @@
 //! What a run would do, without doing it: the `plan` verb.
 
+use std::path::{Path, PathBuf};
+
 use igpt_contract::Digest;
 
+pub(crate) use super::order::wanted;
 use super::resolve::{Made, Resolver, Winner};
 use super::search;
 use super::why::{last_record, why};
-use crate::plan::StepId;
-use crate::store::{Cost, StoreError};
+use crate::execute::Failure;
+use crate::plan::{Plan, PlannedStep, Source, StepId};
+use crate::store::{Cost, Record, StoreError};
 
 /// What would become of a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,49 +34,95 @@ pub enum Forecast {
     Broken(String),
 }
 
-/// The forecast of every step, in the plan's order, and what the step cost when it last ran.
+/// What would become of a step, and what it took before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outlook {
+    /// What would become of it.
+    pub forecast: Forecast,
+    /// Of a step that is there: what its result took. Of any other: what the last result of a step
+    /// of that name in this pipeline took, the best guess there is; none where there was none.
+    pub past: Option<Past>,
+}
+
+/// What a result took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Past {
+    /// Time and memory.
+    pub cost: Cost,
+    /// Bytes of its outputs.
+    pub bytes: u64,
+}
+
+impl From<&Record> for Past {
+    fn from(record: &Record) -> Self {
+        Self { cost: record.cost, bytes: record.outputs.values().map(|artifact| artifact.bytes).sum() }
+    }
+}
+
+/// The outlook of every step, in the plan's order.
 ///
 /// # Errors
 /// If the store is unusable.
-pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<(Forecast, Option<Cost>)>, StoreError> {
-    let plan = resolver.plan;
+pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
     let mut made = Made::default();
-    let mut forecasts: Vec<(Forecast, Option<Cost>)> = Vec::new();
-    for (id, step) in plan.steps.iter().enumerate() {
-        let waits =
-            step.inputs.iter().find_map(|input| {
-                let missing = |step: &StepId| !made.steps.contains_key(step);
-                input.source.steps(&plan.searches).into_iter().find(missing).filter(|_| {
-                    resolver.artifact(&input.source, &made).is_ok_and(|artifact| artifact.is_none())
-                })
-            });
-        if let Some(above) = waits {
-            forecasts.push((Forecast::Below(plan.steps[above].name.clone()), None));
-            continue;
-        }
-        let forecast = match resolver.resolve(step, &made) {
-            Err(error) => (Forecast::Broken(error.to_string()), None),
-            Ok((material, _)) => {
-                let key = material.key();
-                match resolver.store.record(&key) {
-                    Some(record) => {
-                        let cost = record.cost;
-                        made.steps.insert(id, record.outputs);
-                        (Forecast::Reused(key), Some(cost))
-                    }
-                    None => {
-                        let last = last_record(resolver, step);
-                        let why = why(last.as_ref(), &material);
-                        (Forecast::Runs { key, why }, last.map(|last| last.cost))
-                    }
+    let mut outlooks: Vec<Outlook> = Vec::new();
+    for (id, step) in resolver.plan.steps.iter().enumerate() {
+        let last = last_record(resolver, step);
+        let mut past = last.as_ref().map(Past::from);
+        let forecast = match waits(resolver, step, &made) {
+            Some((above, hole)) => {
+                let name = resolver.plan.steps[above].name.clone();
+                match outlooks[above].forecast {
+                    Forecast::Broken(_) if !hole => Forecast::Broken(format!("`{name}` cannot run")),
+                    _ => Forecast::Below(name),
                 }
             }
+            None => match resolver.resolve(step, &made) {
+                Err(error) => Forecast::Broken(Failure::from(error).error),
+                Ok((material, _)) => {
+                    let key = material.key();
+                    match resolver.store.record(&key) {
+                        Some(record) => {
+                            past = Some(Past::from(&record));
+                            made.steps.insert(id, record.outputs);
+                            Forecast::Reused(key)
+                        }
+                        None => Forecast::Runs { key, why: why(last.as_ref(), &material) },
+                    }
+                }
+            },
         };
-        forecasts.push(forecast);
+        outlooks.push(Outlook { forecast, past });
         decide_searches(resolver, &mut made, id)?;
     }
-    leave_out_candidates(resolver, &made, &mut forecasts);
-    Ok(forecasts)
+    leave_out_candidates(resolver, &made, &mut outlooks);
+    Ok(outlooks)
+}
+
+/// The outlook where there is no store yet: every step is new. What the pipeline reads from disk
+/// must be there all the same; its paths are relative to `folder`.
+pub fn forecast_new(plan: &Plan, folder: &Path) -> Vec<Outlook> {
+    let missing = |step: &PlannedStep| {
+        step.inputs.iter().find_map(|input| {
+            let Source::Path(path) = &input.source else { return None };
+            // Without the `.` in the middle, for people who read it.
+            let path: PathBuf = folder.join(path).components().collect();
+            let source = path.metadata().err()?;
+            Some(Failure::from(StoreError::Io { doing: "read", path, source }).error)
+        })
+    };
+    let forecast = |step: &PlannedStep| missing(step).map_or(Forecast::New, Forecast::Broken);
+    plan.steps.iter().map(|step| Outlook { forecast: forecast(step), past: None }).collect()
+}
+
+/// The first step above that has no outputs to go on from, and whether this one could do without.
+fn waits(resolver: &Resolver<'_>, step: &PlannedStep, made: &Made) -> Option<(StepId, bool)> {
+    step.inputs.iter().find_map(|input| {
+        let missing = |step: &StepId| !made.steps.contains_key(step);
+        let above = input.source.steps(&resolver.plan.searches).into_iter().find(missing)?;
+        let open = resolver.artifact(&input.source, made).is_ok_and(|artifact| artifact.is_none());
+        open.then_some((above, input.may_miss))
+    })
 }
 
 /// Names the winner of a search all of whose needed candidates are recorded.
@@ -89,14 +139,14 @@ fn decide_searches(resolver: &Resolver<'_>, made: &mut Made, settled: StepId) ->
 }
 
 /// Candidates that did not run and are not needed, or whose need is not known yet.
-fn leave_out_candidates(resolver: &Resolver<'_>, made: &Made, forecasts: &mut [(Forecast, Option<Cost>)]) {
+fn leave_out_candidates(resolver: &Resolver<'_>, made: &Made, outlooks: &mut [Outlook]) {
     for (number, search) in resolver.plan.searches.iter().enumerate() {
         let first_open = search.candidates.iter().position(|step| !made.steps.contains_key(step));
         let later = first_open.map_or(&[][..], |open| &search.candidates[open..]);
         let decided = made.winners.contains_key(&number);
         for (n, step) in later.iter().enumerate() {
             if n > 0 || decided {
-                forecasts[*step].0 = Forecast::Undecided;
+                outlooks[*step].forecast = Forecast::Undecided;
             }
         }
     }

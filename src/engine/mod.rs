@@ -14,6 +14,8 @@ mod why;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -344,6 +346,7 @@ impl<'a> Run<'a> {
             step: self.step(id).name.clone(),
             error: failure.error.clone(),
             hint: failure.hint.clone(),
+            tail: last_lines(&self.log(id)),
             log: self.log(id),
             attempt: self.attempts.get(&id).copied().unwrap_or(1),
             retried,
@@ -354,6 +357,23 @@ impl<'a> Run<'a> {
         self.counts.skipped += 1;
         self.events.send(Event::StepSkipped { step: self.step(id).name.clone(), reason: reason.to_owned() });
     }
+}
+
+/// The last lines of a step's log, as many as fit a screen's corner; none where it has no log.
+fn last_lines(log: &Path) -> Vec<String> {
+    const LINES: usize = 8;
+    const BYTES: u64 = 4096;
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(log)?;
+        let start = file.metadata()?.len().saturating_sub(BYTES);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
 /// The folder of a pipeline file, for the paths in it.

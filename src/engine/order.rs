@@ -7,7 +7,7 @@ use crate::plan::{Plan, StepId};
 use crate::schedule::{Edge, Need, Schedule};
 
 /// Which steps the targets want: themselves and all above them.
-pub(super) fn wanted(plan: &Plan, targets: &BTreeSet<String>) -> Vec<bool> {
+pub(crate) fn wanted(plan: &Plan, targets: &BTreeSet<String>) -> Vec<bool> {
     let mut wanted: Vec<bool> = plan
         .steps
         .iter()

@@ -67,7 +67,7 @@ pub fn run_command(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutco
             if !status.success() {
                 return Err(Stopped::Failed(Failure {
                     error: format!("the command ended with {}", describe(status)),
-                    hint: Some(format!("its log is {}", watch.log.display())),
+                    hint: None,
                 }));
             }
             let place = |(port, path): &(String, String)| (port.clone(), scratch.join(path));

@@ -186,10 +186,10 @@ fn judge(
         }),
         _ if watch.cancelled.load(Ordering::Relaxed) => JobOutcome::Cancelled,
         (Some(told), _) => told,
-        (None, Ok(status)) => JobOutcome::Failed(Failure {
-            error: format!("the worker ended without a result: {}", describe(status)),
-            hint: Some(format!("its log is {}", watch.log.display())),
-        }),
+        (None, Ok(status)) => {
+            let what = describe(status);
+            JobOutcome::Failed(Failure::new(format!("the worker ended without a result: {what}")))
+        }
         (None, Err(error)) => JobOutcome::Failed(Failure::new(format!("lost the worker: {error}"))),
     }
 }

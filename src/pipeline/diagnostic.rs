@@ -3,16 +3,24 @@
 //! While a pipeline is read, faults are collected with their marks; they become diagnostics, with
 //! the file's name and the line's text, once all of them are known.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Serialize;
 
+use super::excerpt;
 use super::node::Mark;
 use crate::plan::Place;
 
 /// How many faults of one place are shown; a matrix may repeat one for each instance.
 const MAX_PER_PLACE: usize = 3;
+/// How many errors are shown; the others are counted.
+const MAX_SHOWN: usize = 50;
+/// How many errors come with the text of their line, which may be megabytes away from its beginning.
+const MAX_TEXTS: usize = 200;
+/// How many faults come with the names that were meant: each compares one name with all the others,
+/// which would take minutes for thousands of them.
+const MAX_SUGGESTED: usize = 50;
 
 /// One error in a pipeline, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,9 +35,12 @@ pub struct Diagnostic {
     /// Further facts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// The text of the line.
+    /// The text of the line; of a long one, what stands around the place.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub text: String,
+    /// The column of the place in `text`.
+    #[serde(skip)]
+    caret: usize,
 }
 
 impl Diagnostic {
@@ -40,9 +51,16 @@ impl Diagnostic {
     }
 }
 
-/// Renders errors one after another, with an empty line between them.
+/// Renders errors one after another, with an empty line between them: the first ones, and how many
+/// others there are.
 pub fn render(diagnostics: &[Diagnostic], colour: bool) -> String {
-    diagnostics.iter().map(|d| d.render(colour)).collect::<Vec<_>>().join("\n")
+    let shown = diagnostics.iter().take(MAX_SHOWN).map(|d| d.render(colour));
+    let more = diagnostics.len().saturating_sub(MAX_SHOWN);
+    let more = (more > 0).then(|| {
+        let word = if more == 1 { "error" } else { "errors" };
+        format!("and {more} more {word}\n")
+    });
+    shown.chain(more).collect::<Vec<_>>().join("\n")
 }
 
 impl fmt::Display for Diagnostic {
@@ -60,7 +78,7 @@ struct Rendered<'a> {
 
 impl fmt::Display for Rendered<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Diagnostic { place, message, hint, notes, text } = self.diagnostic;
+        let Diagnostic { place, message, hint, notes, text, caret } = self.diagnostic;
         let [red, blue, cyan, end] =
             if self.colour { ["\x1b[1;31m", "\x1b[1;34m", "\x1b[1;36m", "\x1b[0m"] } else { [""; 4] };
         let message = printable(message);
@@ -73,8 +91,8 @@ impl fmt::Display for Rendered<'_> {
             writeln!(f, "{:width$}{blue}-->{end} {file}:{}:{}", "", place.line, place.column)?;
             writeln!(f, "{:width$} {blue}|{end}", "")?;
             writeln!(f, "{blue}{} |{end} {}", place.line, printable(text).trim_end())?;
-            let before = place.column.saturating_sub(1);
-            writeln!(f, "{:width$} {blue}|{end} {:before$}{red}^{end}", "", "")?;
+            let before = excerpt::padding(text, *caret);
+            writeln!(f, "{:width$} {blue}|{end} {before}{red}^{end}", "")?;
         }
         for note in notes {
             writeln!(f, "note: {}", printable(note))?;
@@ -102,6 +120,8 @@ pub(crate) struct Fault {
     pub(crate) hint: Option<String>,
     /// Further facts.
     pub(crate) notes: Vec<String>,
+    /// Whether names are suggested: among the first faults only.
+    suggests: bool,
 }
 
 impl Fault {
@@ -118,13 +138,18 @@ impl Fault {
     }
 
     /// Adds `did you mean ...`, where one of the candidates is near, else all of them as a note.
-    pub(crate) fn suggest<'a>(
+    /// The candidates are not even asked for where there are too many faults for that.
+    pub(crate) fn suggest<C: AsRef<str>>(
         &mut self,
         written: &str,
         what: &str,
-        candidates: impl IntoIterator<Item = &'a str>,
+        candidates: impl IntoIterator<Item = C>,
     ) -> &mut Self {
-        let candidates: Vec<&str> = candidates.into_iter().collect();
+        if !self.suggests {
+            return self;
+        }
+        let candidates: Vec<C> = candidates.into_iter().collect();
+        let candidates: Vec<&str> = candidates.iter().map(AsRef::as_ref).collect();
         if let Some(near) = nearest(written, &candidates) {
             self.hint(format!("did you mean `{near}`?"));
         } else if candidates.is_empty() {
@@ -145,7 +170,8 @@ pub(crate) struct Faults(Vec<Fault>);
 impl Faults {
     /// Adds a fault and returns it, for hints and notes.
     pub(crate) fn push(&mut self, mark: Mark, message: impl Into<String>) -> &mut Fault {
-        self.0.push(Fault { mark, message: message.into(), hint: None, notes: Vec::new() });
+        let suggests = self.0.len() < MAX_SUGGESTED;
+        self.0.push(Fault { mark, message: message.into(), hint: None, notes: Vec::new(), suggests });
         let last = self.0.len() - 1;
         &mut self.0[last]
     }
@@ -167,9 +193,13 @@ impl Faults {
 
     /// The faults in the order of the file, repetitions left out. A place with many faults (one for
     /// each instance of a matrix) shows the first few and the number of the others.
-    pub(super) fn into_diagnostics(mut self, locate: impl Fn(Mark) -> (Place, String)) -> Vec<Diagnostic> {
+    pub(super) fn into_diagnostics<'t>(
+        mut self,
+        locate: impl Fn(Mark) -> (Place, &'t str),
+    ) -> Vec<Diagnostic> {
         self.0.sort_by_key(|fault| fault.mark);
-        self.0.dedup_by(|a, b| a.mark == b.mark && a.message == b.message);
+        let mut told: HashSet<(Mark, String)> = HashSet::new();
+        self.0.retain(|fault| told.insert((fault.mark, fault.message.clone())));
         let mut seen: HashMap<Mark, usize> = HashMap::new();
         let mut kept: Vec<Fault> = Vec::new();
         for fault in self.0 {
@@ -188,9 +218,12 @@ impl Faults {
             }
         }
         kept.into_iter()
-            .map(|Fault { mark, message, hint, notes }| {
-                let (place, text) = locate(mark);
-                Diagnostic { place, message, hint, notes, text }
+            .enumerate()
+            .map(|(i, Fault { mark, message, hint, notes, .. })| {
+                let (place, line) = locate(mark);
+                let line = if i < MAX_TEXTS { line } else { "" };
+                let (text, caret) = excerpt::cut(line, place.column);
+                Diagnostic { place, message, hint, notes, text, caret }
             })
             .collect()
     }
@@ -198,12 +231,15 @@ impl Faults {
 
 /// The candidate that a misspelt name most likely meant.
 pub(crate) fn nearest<'a>(written: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    let written = written.to_lowercase();
-    let limit = written.chars().count().max(3) / 3;
-    let distance = |candidate: &str| strsim::damerau_levenshtein(&written, &candidate.to_lowercase());
     if written.len() > 100 {
         return None;
     }
-    let (best, candidate) = candidates.iter().map(|c| (distance(c), *c)).min_by_key(|(d, _)| *d)?;
-    (best <= limit && best < written.chars().count()).then_some(candidate)
+    let written = written.to_lowercase();
+    let length = written.chars().count();
+    let limit = length.max(3) / 3;
+    // A name of quite another length is not near; most candidates are settled by that.
+    let near = candidates.iter().filter(|c| c.chars().count().abs_diff(length) <= limit);
+    let distance = |candidate: &str| strsim::damerau_levenshtein(&written, &candidate.to_lowercase());
+    let (best, candidate) = near.map(|c| (distance(c), *c)).min_by_key(|(d, _)| *d)?;
+    (best <= limit && best < length).then_some(candidate)
 }

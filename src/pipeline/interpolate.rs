@@ -3,21 +3,12 @@
 //! A text that is one interpolation and nothing else takes the value with its type; inside a longer
 //! text the value is formatted. `$${` stands for a plain `${`.
 
-use std::collections::BTreeSet;
-
 use igpt_contract::Labels;
 use serde_json::{Map, Value};
 
 use super::diagnostic::Faults;
-use super::node::{Data, Key, Mark, Node, describe};
-
-/// The variables, evaluated.
-#[derive(Debug, Default)]
-pub(crate) struct Vars {
-    values: Map<String, Value>,
-    /// Variables with an error of their own, which is not repeated where they are used.
-    broken: BTreeSet<String>,
-}
+use super::node::{Data, Mark, Node, describe};
+use super::vars::{Vars, size};
 
 /// The names that a value may use.
 #[derive(Clone, Copy)]
@@ -48,6 +39,9 @@ enum Piece<'a> {
 impl Scope<'_> {
     /// The value of a node; `None` if something in it is wrong, which `faults` then tells.
     pub(crate) fn resolve(&self, node: &Node, faults: &mut Faults) -> Option<Value> {
+        if !self.vars.spend(node_size(node), node.mark, faults) {
+            return None;
+        }
         resolve(node, faults, &mut |name, mark, faults| self.value(name, mark, faults))
     }
 
@@ -62,22 +56,24 @@ impl Scope<'_> {
         }
     }
 
-    fn value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Value> {
+    /// The value of a name; `None` if there is none, which `faults` then tells.
+    pub(super) fn value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Value> {
+        if let ("seed", Some(seed)) = (name, self.seed) {
+            return Some(seed.into());
+        }
         match self.look_up(name) {
-            Ok(value) => Some(value),
+            Ok(value) => self.vars.spend(size(value), mark, faults).then(|| value.clone()),
             Err(Unknown::Broken) => None,
             Err(Unknown::Name) => {
-                let names = self.names();
-                report_unknown(name, mark, names.iter().map(String::as_str), faults);
+                report_unknown(name, mark, std::iter::once_with(|| self.names()).flatten(), faults);
                 None
             }
         }
     }
 
-    fn look_up(&self, name: &str) -> Result<Value, Unknown> {
+    fn look_up(&self, name: &str) -> Result<&Value, Unknown> {
         let mut words = name.split('.');
         let value = match (words.next(), words.next()) {
-            (Some("seed"), None) => return self.seed.map(Value::from).ok_or(Unknown::Name),
             (Some("vars"), Some(var)) if self.vars.broken.contains(var) => return Err(Unknown::Broken),
             (Some("vars"), Some(var)) => self.vars.values.get(var),
             (Some("matrix"), Some(axis)) => self.matrix.and_then(|labels| labels.get(axis)),
@@ -87,7 +83,7 @@ impl Scope<'_> {
         for word in words {
             value = child(value, word).ok_or(Unknown::Name)?;
         }
-        Ok(value.clone())
+        Ok(value)
     }
 
     fn names(&self) -> Vec<String> {
@@ -118,7 +114,13 @@ fn child<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     }
 }
 
-fn report_unknown<'a>(name: &str, mark: Mark, names: impl IntoIterator<Item = &'a str>, faults: &mut Faults) {
+/// Tells that there is no such name; `names` are those that there are.
+pub(super) fn report_unknown(
+    name: &str,
+    mark: Mark,
+    names: impl IntoIterator<Item = String>,
+    faults: &mut Faults,
+) {
     let fault = faults.push(mark, format!("there is no `{name}` to put into `${{{name}}}`"));
     if let Some(variable) = name.strip_prefix("env.") {
         fault.hint(format!(
@@ -133,74 +135,35 @@ fn report_unknown<'a>(name: &str, mark: Mark, names: impl IntoIterator<Item = &'
     }
 }
 
-impl Vars {
-    /// Evaluates the variables, which may use each other but not themselves.
-    pub(crate) fn evaluate(members: &[(Key, Node)], faults: &mut Faults) -> Self {
-        let mut evaluation =
-            Evaluation { members, states: vec![State::Waiting; members.len()], vars: Self::default() };
-        for i in 0..members.len() {
-            evaluation.evaluate(i, faults);
-        }
-        // In the order of the file, not of the evaluation.
-        let mut values = Map::new();
-        for (key, _) in members {
-            if let Some(value) = evaluation.vars.values.remove(&key.text) {
-                values.insert(key.text.clone(), value);
+/// How many values a node holds, before anything is put into it.
+fn node_size(node: &Node) -> usize {
+    match &node.data {
+        Data::List(items) => 1 + items.iter().map(node_size).sum::<usize>(),
+        Data::Map(members) => 1 + members.iter().map(|(_, member)| node_size(member)).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+/// Tells every name that the texts of a node interpolate.
+pub(super) fn names_in(node: &Node, tell: &mut dyn FnMut(&str, Mark)) {
+    match &node.data {
+        Data::Text(text) if text.contains("${") => {
+            for piece in split(text).into_iter().flatten() {
+                if let Piece::Name(name) = piece {
+                    tell(name, node.mark);
+                }
             }
         }
-        Self { values, broken: evaluation.vars.broken }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    Waiting,
-    Underway,
-    Done,
-}
-
-struct Evaluation<'a> {
-    members: &'a [(Key, Node)],
-    states: Vec<State>,
-    vars: Vars,
-}
-
-impl Evaluation<'_> {
-    fn evaluate(&mut self, i: usize, faults: &mut Faults) {
-        if self.states[i] != State::Waiting {
-            return;
-        }
-        self.states[i] = State::Underway;
-        let members = self.members;
-        let (key, node) = &members[i];
-        let value = resolve(node, faults, &mut |name, mark, faults| self.name(name, mark, faults));
-        self.states[i] = State::Done;
-        match value {
-            Some(value) => drop(self.vars.values.insert(key.text.clone(), value)),
-            None => drop(self.vars.broken.insert(key.text.clone())),
-        }
-    }
-
-    fn name(&mut self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Value> {
-        let var = name.strip_prefix("vars.").map(|rest| rest.split('.').next().unwrap_or(rest));
-        let Some(i) = var.and_then(|var| self.members.iter().position(|(key, _)| key.text == var)) else {
-            let names: Vec<String> =
-                self.members.iter().map(|(key, _)| format!("vars.{}", key.text)).collect();
-            report_unknown(name, mark, names.iter().map(String::as_str), faults);
-            return None;
-        };
-        if self.states[i] == State::Underway {
-            faults.push(mark, format!("the variable `{}` is defined by itself", self.members[i].0.text));
-            return None;
-        }
-        self.evaluate(i, faults);
-        Scope { vars: &self.vars, matrix: None, seed: None }.value(name, mark, faults)
+        Data::List(items) => items.iter().for_each(|item| names_in(item, tell)),
+        Data::Map(members) => members.iter().for_each(|(_, member)| names_in(member, tell)),
+        _ => {}
     }
 }
 
 type Lookup<'a> = dyn FnMut(&str, Mark, &mut Faults) -> Option<Value> + 'a;
 
-fn resolve(node: &Node, faults: &mut Faults, lookup: &mut Lookup<'_>) -> Option<Value> {
+/// The value of a node, with what `lookup` answers in the place of names.
+pub(super) fn resolve(node: &Node, faults: &mut Faults, lookup: &mut Lookup<'_>) -> Option<Value> {
     match &node.data {
         Data::Text(text) => interpolate(text, node.mark, faults, lookup),
         Data::List(items) => {
@@ -317,7 +280,7 @@ mod tests {
 
     fn resolved(text: &str) -> Result<Value, Vec<String>> {
         let values = json!({"side": 16, "lr": 0.001, "deep": {"list": [1, 2]}, "name": "x"});
-        let vars = Vars { values: values.as_object().unwrap().clone(), broken: ["bad".to_owned()].into() };
+        let vars = Vars::new(values.as_object().unwrap().clone(), ["bad".to_owned()].into());
         let labels = Labels::from([("layer".to_owned(), json!(3))]);
         let mut faults = Faults::default();
         let scope = Scope { vars: &vars, matrix: Some(&labels), seed: Some(7) };

@@ -1,14 +1,20 @@
 //! `matrix`: axes -> the instances of a step, each a set of axis values.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use igpt_contract::Labels;
 use serde_json::Value;
 
 use super::diagnostic::Faults;
 use super::interpolate::Scope;
-use super::node::{Mark, Node, describe};
+use super::node::{Data, Mark, Node, describe};
 
 /// The most instances that one step may have.
 const MAX_INSTANCES: usize = 100_000;
+/// The most axes that one step may have, and the longest text that an axis may hold, in bytes: every
+/// instance carries a copy of all of its axis values.
+const MAX_AXES: usize = 20;
+const MAX_TEXT: usize = 1000;
 
 /// The instances of a step.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -58,29 +64,48 @@ impl Matrix {
         for (mark, labels) in &exclude {
             reader.check_names(*mark, labels, &names, "exclude", false);
         }
+        if names.len() > MAX_AXES {
+            let what = format!("a matrix has at most {MAX_AXES} axes, found {}", names.len());
+            reader.faults.push(node.mark, what).hint("join axes that change together into one");
+        }
         if faults.len() > found {
             return None;
         }
 
         let size = axes.iter().try_fold(1_usize, |n, (_, values)| n.checked_mul(values.len()));
         if size.is_none_or(|n| n + include.len() > MAX_INSTANCES) {
-            faults.push(node.mark, format!("the matrix has more than {MAX_INSTANCES} instances"));
+            faults
+                .push(node.mark, format!("the matrix has more than {MAX_INSTANCES} instances"))
+                .hint("make it smaller with fewer axes or values, or split the step in two");
             return None;
         }
         let mut instances = if axes.is_empty() { Vec::new() } else { product(&axes) };
-        instances.retain(|labels| {
-            !exclude.iter().any(|(_, out)| out.iter().all(|(k, v)| labels.get(k) == Some(v)))
-        });
+        let idle = remove(&mut instances, &exclude);
+        for (mark, labels) in idle.into_iter().map(|i| &exclude[i]) {
+            if is_written_out(node, labels) {
+                let labels: Vec<String> =
+                    labels.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
+                faults
+                    .push(*mark, format!("`exclude` takes out nothing: no instance has {}", labels.join(",")))
+                    .hint("leave it out, or give values that the axes have");
+            }
+        }
+        let mut there: HashSet<Labels> = HashSet::new();
+        if !include.is_empty() {
+            there.extend(instances.iter().cloned());
+        }
         for (mark, labels) in include {
-            if instances.contains(&labels) {
-                faults.push(mark, "this combination is in the matrix already");
-            } else {
+            if there.insert(labels.clone()) {
                 instances.push(labels);
+            } else {
+                faults.push(mark, "this combination is in the matrix already").hint("leave it out");
             }
         }
         if instances.is_empty() {
             let why = if exclude.is_empty() { "" } else { " once `exclude` is applied" };
-            faults.push(node.mark, format!("the matrix is empty{why}"));
+            faults
+                .push(node.mark, format!("the matrix is empty{why}"))
+                .hint("leave the step out, or give each axis at least one value");
         }
         (faults.len() == found).then_some(Self { axes: names, instances })
     }
@@ -101,6 +126,45 @@ fn product(axes: &[(String, Vec<Value>)]) -> Vec<Labels> {
             .collect();
     }
     instances
+}
+
+/// Takes the excluded combinations out; answers which of them match no instance.
+fn remove(instances: &mut Vec<Labels>, exclude: &[(Mark, Labels)]) -> Vec<usize> {
+    // By the axes that they name, so that each instance is looked up and not compared with all.
+    let mut groups: BTreeMap<Vec<&String>, HashMap<Vec<&Value>, Vec<usize>>> = BTreeMap::new();
+    for (i, (_, out)) in exclude.iter().enumerate() {
+        let group = groups.entry(out.keys().collect()).or_default();
+        group.entry(out.values().collect()).or_default().push(i);
+    }
+    let mut idle: Vec<bool> = vec![true; exclude.len()];
+    instances.retain(|labels| {
+        let mut kept = true;
+        for (axes, group) in &groups {
+            let values: Option<Vec<&Value>> = axes.iter().map(|axis| labels.get(*axis)).collect();
+            for i in values.and_then(|values| group.get(&values)).into_iter().flatten() {
+                idle[*i] = false;
+                kept = false;
+            }
+        }
+        kept
+    });
+    (0..exclude.len()).filter(|i| idle[*i]).collect()
+}
+
+/// Whether the file itself gives the axes of a combination, so that it always matches or never does.
+/// Where a profile or a `--set` decides, it may match under another one.
+fn is_written_out(matrix: &Node, labels: &Labels) -> bool {
+    labels.keys().map(String::as_str).chain(["exclude"]).all(|axis| matrix.get(axis).is_some_and(is_plain))
+}
+
+fn is_plain(node: &Node) -> bool {
+    !matches!(node.mark, Mark::Set(_))
+        && match &node.data {
+            Data::Text(text) => !text.contains("${"),
+            Data::List(items) => items.iter().all(is_plain),
+            Data::Map(members) => members.iter().all(|(_, member)| is_plain(member)),
+            _ => true,
+        }
 }
 
 struct Reader<'a> {
@@ -150,7 +214,7 @@ impl Reader<'_> {
             self.faults.push(mark, format!("the axis `{name}` has no values"));
             return None;
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for (i, value) in values.iter().enumerate() {
             let place = self.mark(&[name, &i.to_string()]);
             if !is_scalar(value) {
@@ -161,8 +225,14 @@ impl Reader<'_> {
                         describe(value)
                     ),
                 );
+            } else if value.as_str().is_some_and(|text| text.len() > MAX_TEXT) {
+                self.faults
+                    .push(place, format!("a value of the axis `{name}` is longer than {MAX_TEXT} bytes"))
+                    .hint("axis values name instances: put the text into `vars` and its name here");
             } else if !seen.insert(value.to_string()) {
-                self.faults.push(place, format!("the axis `{name}` has the value {value} twice"));
+                self.faults
+                    .push(place, format!("the axis `{name}` has the value {value} twice"))
+                    .hint("keep one of the two");
             }
         }
         Some(values)
@@ -225,7 +295,9 @@ fn range(value: &Value) -> Result<Vec<Value>, String> {
     if last.abs_diff(first) / step.unsigned_abs() >= MAX_INSTANCES as u64 {
         return Err(format!("the range has more than {MAX_INSTANCES} values"));
     }
-    Ok((0..).map(|i| first + i * step).take_while(|v| *v <= last).map(Value::from).collect())
+    // The value after the last one may be too large for the type.
+    let values = std::iter::successors(Some(first), |value| value.checked_add(step));
+    Ok(values.take_while(|value| *value <= last).map(Value::from).collect())
 }
 
 fn is_scalar(value: &Value) -> bool {

@@ -4,13 +4,16 @@
 
 mod declare;
 mod diagnostic;
+mod excerpt;
 mod interpolate;
 mod matrix;
 mod node;
 mod overrides;
 mod reference;
 pub mod units;
+mod vars;
 mod yaml;
+mod yaml_fault;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -19,12 +22,13 @@ pub use declare::{PIPELINE_KEYS, STEP_KEYS};
 pub(crate) use declare::{StepDecl, check_keys, declare};
 pub use diagnostic::{Diagnostic, render};
 pub(crate) use diagnostic::{Faults, nearest};
-pub(crate) use interpolate::{Scope, Vars, first_name};
+pub(crate) use interpolate::{Scope, first_name};
 pub(crate) use matrix::Matrix;
 pub(crate) use node::{Data, Key, Mark, Node, describe};
 pub use overrides::Overrides;
 pub(crate) use overrides::{Applied, apply};
 pub(crate) use reference::{FORMS, OutputRef, Reference, parse as parse_reference};
+pub(crate) use vars::Vars;
 
 use crate::plan::Place;
 use yaml::Places;
@@ -53,7 +57,7 @@ impl Pipeline {
         if let Err(error) = read {
             let mut faults = Faults::default();
             faults.push(Mark::FILE, format!("the pipeline cannot be read: {error}"));
-            return Err(faults.into_diagnostics(|mark| locate(mark, file, "", &[])));
+            return Err(faults.into_diagnostics(|mark| locate(mark, file, &[], &[])));
         }
         Self::parse(file, &bytes)
     }
@@ -74,10 +78,12 @@ impl Pipeline {
             // Some editors begin a file with a byte order mark.
             Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
             Err(error) => {
-                let before = &bytes[..error.valid_up_to()];
-                let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+                let byte = bytes[error.valid_up_to()];
                 faults
-                    .push(Mark::FILE, format!("the file is not UTF-8 text (line {line})"))
+                    .push(
+                        end_of(&bytes[..error.valid_up_to()]),
+                        format!("the file is not UTF-8 text: here is the byte {byte:#04x}"),
+                    )
                     .hint("save it as UTF-8");
                 ""
             }
@@ -95,7 +101,12 @@ impl Pipeline {
             Some(root) if faults.is_empty() => {
                 Ok(Self { file: file.to_owned(), text: text.to_owned(), root })
             }
-            _ => Err(faults.into_diagnostics(|mark| locate(mark, file, text, &[]))),
+            _ => {
+                let shown = String::from_utf8_lossy(bytes);
+                let shown = shown.strip_prefix('\u{feff}').unwrap_or(&shown);
+                let lines: Vec<&str> = shown.lines().collect();
+                Err(faults.into_diagnostics(|mark| locate(mark, file, &lines, &[])))
+            }
         }
     }
 
@@ -132,26 +143,32 @@ impl Pipeline {
     /// Faults with the file's name and the lines' texts.
     pub(crate) fn diagnostics(&self, faults: Faults, overrides: &Overrides) -> Vec<Diagnostic> {
         let lines: Vec<&str> = self.text.lines().collect();
-        faults.into_diagnostics(|mark| match mark {
-            Mark::At { line, .. } if line > 0 => {
-                let text = lines.get(line as usize - 1).copied().unwrap_or_default();
-                (self.place(mark), text.to_owned())
-            }
-            _ => locate(mark, &self.file, "", &overrides.sets),
-        })
+        faults.into_diagnostics(|mark| locate(mark, &self.file, &lines, &overrides.sets))
     }
 }
 
-fn locate(mark: Mark, file: &Path, text: &str, sets: &[String]) -> (Place, String) {
+/// The place right behind a text.
+fn end_of(before: &[u8]) -> Mark {
+    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+    let column = String::from_utf8_lossy(&before[start..]).trim_start_matches('\u{feff}').chars().count() + 1;
+    match (u32::try_from(line), u32::try_from(column)) {
+        (Ok(line), Ok(column)) => Mark::At { line, column },
+        _ => Mark::FILE,
+    }
+}
+
+/// The place of a mark and the text of its line.
+fn locate<'t>(mark: Mark, file: &Path, lines: &[&'t str], sets: &[String]) -> (Place, &'t str) {
     match mark {
         Mark::At { line, column } => {
             let (line, column) = (line as usize, column as usize);
-            let text = line.checked_sub(1).and_then(|n| text.lines().nth(n)).unwrap_or_default();
-            (Place { file: file.to_owned(), line, column }, text.to_owned())
+            let text = line.checked_sub(1).and_then(|n| lines.get(n).copied()).unwrap_or_default();
+            (Place { file: file.to_owned(), line, column }, text)
         }
         Mark::Set(i) => {
             let set = sets.get(i as usize).map_or("", String::as_str);
-            (Place { file: PathBuf::from(format!("--set {set}")), line: 0, column: 0 }, String::new())
+            (Place { file: PathBuf::from(format!("--set {set}")), line: 0, column: 0 }, "")
         }
     }
 }

@@ -141,7 +141,7 @@ pub(crate) fn describe(value: &Value) -> String {
 }
 
 /// The text, cut to what fits into a message.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     if text.chars().count() <= 60 {
         return text.to_owned();
     }

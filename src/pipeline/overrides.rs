@@ -4,8 +4,11 @@ use std::borrow::Cow;
 
 use super::declare::STEP_KEYS;
 use super::diagnostic::Faults;
-use super::node::{Data, Key, Mark, Node};
+use super::node::{Data, Key, Mark, Node, shorten};
 use super::yaml;
+
+/// The most names in a path, as many as a file has levels: deeper trees are not safe to walk.
+const MAX_WORDS: usize = 128;
 
 /// What the command line changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,16 +104,10 @@ fn merge(into: Option<&mut Node>, values: &[(Key, Node)], path: &str, who: &str,
     for (key, value) in values {
         let target = into.as_deref_mut().and_then(|node| member(node, &key.text));
         let Some(target) = target else {
-            let names: Vec<String> = into
-                .as_deref()
-                .and_then(Node::as_map)
-                .unwrap_or(&[])
-                .iter()
-                .map(|(k, _)| k.text.clone())
-                .collect();
+            let names = into.as_deref().and_then(Node::as_map).unwrap_or(&[]).iter();
             faults
                 .push(key.mark, format!("{who} sets `{path}.{}`, which is not a variable", key.text))
-                .suggest(&key.text, &format!("names in `{path}`"), names.iter().map(String::as_str));
+                .suggest(&key.text, &format!("names in `{path}`"), names.map(|(k, _)| &k.text));
             continue;
         };
         match (&target.data, &value.data) {
@@ -162,8 +159,10 @@ fn apply_set(set: &str, mark: Mark, applied: &mut Applied<'_>, faults: &mut Faul
 
 /// Whether a path names something that may be set. Parameters are checked later, by their stage.
 fn check_path(root: &Node, words: &[&str], path: &str, mark: Mark, faults: &mut Faults) {
-    if words.contains(&"") {
-        faults.push(mark, format!("`{path}` is not a dotted path"));
+    if words.contains(&"") || words.len() > MAX_WORDS {
+        faults
+            .push(mark, format!("`{}` is not a dotted path", shorten(path)))
+            .hint("for example `--set stages.STEP.with.PARAM=8`");
         return;
     }
     match words {

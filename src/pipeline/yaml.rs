@@ -25,12 +25,12 @@ use serde_json::Number;
 
 use super::diagnostic::Faults;
 use super::node::{Data, Key, Mark, Node};
+use super::yaml_fault::{self, OURS, Subject, TOO_MANY};
 
 /// The most values a document may hold once its aliases are expanded.
-const MAX_NODES: usize = 1_000_000;
-const TOO_MANY: &str = "too many values";
-/// Stands before the messages of our own refusals, to tell them from those of serde_yaml.
-const OURS: char = '\0';
+pub(super) const MAX_NODES: usize = 1_000_000;
+/// So many bytes of a text count as one value more: a long text may be repeated as often as a list.
+const BYTES_PER_VALUE: usize = 64;
 
 /// Which places a tree has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,11 +47,16 @@ const STEP_DEPTH: usize = 2;
 /// Parses one document; `None` if it is not YAML, which `faults` then tells. An empty text is a
 /// null.
 pub(super) fn parse(text: &str, places: Places, faults: &mut Faults) -> Option<Node> {
+    parse_subject(text, places, Subject::File, faults)
+}
+
+fn parse_subject(text: &str, places: Places, subject: Subject, faults: &mut Faults) -> Option<Node> {
     let tree = Tree {
         places,
         depth: Cell::new(0),
         faults: RefCell::new(std::mem::take(faults)),
         count: Cell::new(0),
+        furthest: Cell::new(Mark::FILE),
         scalar: Cell::new(None),
         text: RefCell::default(),
     };
@@ -63,15 +68,17 @@ pub(super) fn parse(text: &str, places: Places, faults: &mut Faults) -> Option<N
     let more = matches!(root, Some(Ok(_))) && documents.next().is_some();
     *faults = tree.faults.into_inner();
     if more {
+        let mark = yaml_fault::second_document(text);
         faults
-            .push(Mark::FILE, "the file holds more than one YAML document")
+            .push(mark, "the file holds more than one YAML document")
             .hint("keep one, and remove the `---` between them");
     }
     match root {
         None | Some(Ok(None)) => Some(Node { mark: Mark::FILE, data: Data::Null }),
         Some(Ok(Some(node))) => Some(node),
         Some(Err(error)) => {
-            report(&error, text, faults);
+            let (message, mark) = (error.to_string(), place(&error));
+            yaml_fault::report(&message, mark, tree.furthest.get(), text, subject, faults);
             None
         }
     }
@@ -80,9 +87,9 @@ pub(super) fn parse(text: &str, places: Places, faults: &mut Faults) -> Option<N
 /// Parses the value of a `--set`: a scalar, or a list or mapping in flow style.
 pub(super) fn parse_value(text: &str, mark: Mark, faults: &mut Faults) -> Option<Node> {
     let mut own = Faults::default();
-    let node = parse(text, Places::OfAll, &mut own);
+    let node = parse_subject(text, Places::OfAll, Subject::SetValue, &mut own);
     for fault in own.into_list() {
-        faults.push(mark, fault.message).hint = fault.hint;
+        faults.push(mark, fault.message).hint("put a text that is not plain YAML into quotes, and all of it into those of the shell: --set 'vars.x=\"a: b\"'");
     }
     let mut node = node?;
     replace_marks(&mut node, mark);
@@ -101,30 +108,6 @@ fn replace_marks(node: &mut Node, mark: Mark) {
     }
 }
 
-/// Turns an error of serde_yaml into one that says what to do.
-fn report(error: &serde_yaml::Error, text: &str, faults: &mut Faults) {
-    let mark = place(error).unwrap_or(Mark::FILE);
-    let message = error.to_string();
-    // The place is in the mark already.
-    let what = message.rfind(" at line ").map_or(message.as_str(), |end| &message[..end]);
-    let tab = matches!(mark, Mark::At { line, .. }
-        if text.lines().nth((line as usize).saturating_sub(1)).is_some_and(|l| l.trim_start_matches(' ').starts_with('\t')));
-    let fault = if what.contains("repetition limit exceeded") || what.ends_with(TOO_MANY) {
-        faults
-            .push(mark, "the aliases (`*name`) of the file expand to too many values")
-            .hint("write the values out, or use `vars`")
-    } else if what.contains("recursion limit exceeded") {
-        faults.push(mark, "the values are nested too deeply (more than 128 levels)")
-    } else if let Some((_, ours)) = what.split_once(OURS) {
-        faults.push(mark, ours)
-    } else {
-        faults.push(mark, format!("the file is not valid YAML: {what}"))
-    };
-    if tab {
-        fault.hint = Some("YAML does not take tabs for indentation: use spaces".into());
-    }
-}
-
 fn place(error: &serde_yaml::Error) -> Option<Mark> {
     let at = error.location()?;
     Some(Mark::At { line: u32::try_from(at.line()).ok()?, column: u32::try_from(at.column()).ok()? })
@@ -137,6 +120,8 @@ struct Tree {
     depth: Cell<usize>,
     faults: RefCell<Faults>,
     count: Cell<usize>,
+    /// The furthest place so far: what aliases repeat lies before it.
+    furthest: Cell<Mark>,
     /// The scalar whose visitor has just answered with an error, to tell its place.
     scalar: Cell<Option<Data>>,
     /// Where errors are written to be read.
@@ -178,10 +163,12 @@ impl Tree {
         let mut words = text.rsplit(' ');
         let column = words.next().and_then(|word| word.parse().ok());
         let line = words.nth(1).and_then(|word| word.parse().ok());
-        match (line, column) {
+        let mark = match (line, column) {
             (Some(line), Some(column)) => Mark::At { line, column },
             _ => Mark::At { line: 1, column: 1 },
-        }
+        };
+        self.furthest.set(self.furthest.get().max(mark));
+        mark
     }
 
     /// Whether the places of values are wanted.
@@ -311,6 +298,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Data, E> {
+        self.tree.count.set(self.tree.count.get() + text.len() / BYTES_PER_VALUE);
         self.scalar(Data::Text(text.to_owned()))
     }
 
@@ -339,6 +327,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             if let Some(before) = first.of(&members, &key) {
                 let mut faults = self.tree.faults.borrow_mut();
                 let fault = faults.push(key.mark, format!("the key `{}` is written twice", key.text));
+                fault.hint("keep one of the two");
                 if let Mark::At { line, column } = before {
                     fault.note(format!("it is first written at {line}:{column}"));
                 }

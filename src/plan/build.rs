@@ -4,67 +4,25 @@
 //! the steps; then, in that order, parameters, limits and inputs of each instance; exports. A step
 //! with an error is marked as broken, and what reads it says nothing more about that.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use igpt_contract::{InputPort, KindInfo, Labels, Resources, kind_info};
+use igpt_contract::{InputPort, Resources};
 use serde_json::{Map, Value};
 
-use super::catalog::{COMMAND, Catalog, Entry};
+use super::catalog::{COMMAND, Catalog};
+use super::draft::{Base, Instance, Made, Planner, StepKind, instance_name};
 use super::params::{self, Searched, Written};
 use super::search::{self, SearchDecl};
-use super::wires::{self, Wire};
-use super::{
-    Place, Plan, PlannedInput, PlannedStep, Search, StepId, Work, command, connect, exports, limits, order,
-};
+use super::{Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, limits, order, wires};
 use crate::pipeline::{
-    Applied, Diagnostic, Faults, Mark, Matrix, Node, Overrides, Pipeline, Scope, StepDecl, Vars, apply,
-    declare, describe,
+    Diagnostic, Faults, Mark, Matrix, Node, Overrides, Pipeline, Scope, StepDecl, Vars, apply, declare,
+    describe,
 };
 
-/// A step as declared, with all of its instances.
-pub(super) struct Base<'a> {
-    pub(super) decl: StepDecl<'a>,
-    /// What it uses; `None` if that is unknown.
-    pub(super) kind: Option<StepKind<'a>>,
-    pub(super) axes: Vec<String>,
-    /// `None` if the matrix is wrong.
-    pub(super) instances: Option<Vec<Instance>>,
-}
-
-/// What a step uses.
-#[derive(Clone, Copy)]
-pub(super) enum StepKind<'a> {
-    Stage(&'a Entry),
-    Command,
-}
-
-/// One instance of a step: one combination of axis values.
-pub(super) struct Instance {
-    pub(super) labels: Labels,
-    seed: u64,
-    wires: Vec<Wire>,
-    pub(super) made: Made,
-}
-
-/// What an instance became in the plan.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Made {
-    /// Nothing, because something is wrong with it (or it is not its turn yet).
-    Nothing,
-    Step(StepId),
-    Search(usize),
-}
-
-/// The steps under construction.
-pub(super) struct Planner<'a> {
-    pub(super) bases: Vec<Base<'a>>,
-    pub(super) index: HashMap<&'a str, usize>,
-    pub(super) vars: &'a Vars,
-    applied: &'a Applied<'a>,
-    pipeline: &'a Pipeline,
-    pub(super) plan: Plan,
-    names: HashSet<String>,
-}
+/// The most instances of steps, candidates of searches included, and the most inputs of all of them:
+/// what a few lines of matrices can ask for would fill any memory.
+const MAX_STEPS: usize = 1_000_000;
+const MAX_INPUTS: usize = 10_000_000;
 
 /// Plans a pipeline.
 ///
@@ -108,10 +66,18 @@ fn plan_tree(
         pipeline,
         plan,
         names: HashSet::new(),
+        inputs: 0,
     };
+    let mut instances = 0;
     for step in decl.steps {
+        let mark = step.mark;
         let base = planner.base(step, catalog, seed, &mut faults);
+        instances += base.instances.as_ref().map_or(0, Vec::len);
         planner.bases.push(base);
+        if instances > MAX_STEPS {
+            too_many("instances of steps", MAX_STEPS, mark, &mut faults);
+            return Err(faults);
+        }
     }
     planner.check_references(&mut faults);
     for b in planner.order(&mut faults) {
@@ -156,7 +122,7 @@ impl<'a> Planner<'a> {
             scope.seed = Some(seed);
             let mut wires = Vec::with_capacity(decl.inputs.len());
             for (key, node) in decl.inputs {
-                wires::read(&key.text, node, &scope, &mut wires, faults);
+                wires::read(&key.text, node, &scope, &self.index, &mut wires, faults);
             }
             Instance { labels, seed, wires, made: Made::Nothing }
         });
@@ -172,21 +138,6 @@ impl<'a> Planner<'a> {
             {
                 self.unknown_step(&output.step, wire.mark, faults);
             }
-        }
-    }
-
-    /// The place of a mark.
-    pub(super) fn place(&self, mark: Mark) -> Place {
-        self.pipeline.place(mark)
-    }
-
-    /// Tells that there is no step of that name.
-    pub(super) fn unknown_step(&self, name: &str, mark: Mark, faults: &mut Faults) {
-        let names = self.bases.iter().map(|base| base.decl.name);
-        let fault = faults.push(mark, format!("there is no step `{name}`"));
-        fault.suggest(name, "steps", names);
-        if fault.hint.is_none() {
-            fault.hint("a path on disk starts with `./`");
         }
     }
 
@@ -214,11 +165,14 @@ impl<'a> Planner<'a> {
         let wire = reader.wires().find(|wire| wire.output().is_some_and(|output| output.step == names[1]));
         let mark = wire.map_or(reader.decl.mark, |wire| wire.mark);
         if cycle.len() == 1 {
-            faults.push(mark, format!("the step `{}` reads its own output", names[0]));
+            faults
+                .push(mark, format!("the step `{}` reads its own output", names[0]))
+                .hint("name an output of another step, or a path such as `./data/x.tar`");
         } else {
             faults
                 .push(mark, format!("the steps read each other in a circle: {}", names.join(" -> ")))
-                .note("each step reads the one after the arrow");
+                .note("each step reads the one after the arrow")
+                .hint("take one of these inputs out, or split a step in two");
         }
     }
 
@@ -234,6 +188,13 @@ impl<'a> Planner<'a> {
                 if let Some(instances) = &mut self.bases[b].instances {
                     instances[i].made = made;
                 }
+            }
+            let mark = self.bases[b].decl.mark;
+            if self.plan.steps.len() > MAX_STEPS {
+                return too_many("steps", MAX_STEPS, mark, faults);
+            }
+            if self.inputs > MAX_INPUTS {
+                return too_many("inputs of steps", MAX_INPUTS, mark, faults);
             }
         }
     }
@@ -346,15 +307,16 @@ impl<'a> Planner<'a> {
             if let Some(search) = &search
                 && labels.insert(search.param.clone(), search.values[n].0.clone()).is_some()
             {
-                faults.push(
-                    decl.mark,
-                    format!("`{}` is both an axis and the searched parameter", search.param),
-                );
+                let what = format!("`{}` is both an axis and the searched parameter", search.param);
+                faults.push(decl.mark, what).hint("give the axis another name");
             }
             let name = instance_name(decl.name, &labels);
             if !self.names.insert(name.clone()) {
-                faults.push(decl.mark, format!("two instances have the name `{name}`"));
+                faults
+                    .push(decl.mark, format!("two instances have the name `{name}`"))
+                    .hint("give the axes values that read differently");
             }
+            self.inputs += inputs.len();
             candidates.push(self.plan.steps.len());
             self.plan.steps.push(PlannedStep {
                 name,
@@ -394,10 +356,10 @@ struct Draft {
     search: Option<SearchDecl>,
 }
 
-impl Base<'_> {
-    fn wires(&self) -> impl Iterator<Item = &Wire> {
-        self.instances.iter().flatten().flat_map(|instance| &instance.wires)
-    }
+fn too_many(what: &str, most: usize, mark: Mark, faults: &mut Faults) {
+    faults
+        .push(mark, format!("with this step the pipeline has more than {most} {what}"))
+        .hint("make the matrices and searches smaller, or split the pipeline in two");
 }
 
 /// Checks the ports of a step by name, once for all instances.
@@ -467,19 +429,4 @@ fn check_metric(search: &SearchDecl, kind: StepKind<'_>, work: Option<&Work>, fa
             );
         }
     }
-}
-
-/// The kind of what commands make and of paths on disk.
-pub(super) fn file_kind() -> KindInfo {
-    kind_info("file").unwrap_or(KindInfo { name: "file", format: 1, part: None })
-}
-
-/// `probe`, or `probe[layer=3,seed=0]`.
-pub(super) fn instance_name(base: &str, labels: &Labels) -> String {
-    if labels.is_empty() {
-        return base.to_owned();
-    }
-    let labels: Vec<String> =
-        labels.iter().map(|(name, value)| format!("{name}={}", super::schema::plain(value))).collect();
-    format!("{base}[{}]", labels.join(","))
 }

@@ -65,11 +65,15 @@ pub(super) fn read(with: &Value, inputs: &[&str]) -> Result<Command, Vec<ParamFa
         fault(&["run"], "`run` holds a null character".into());
     }
     let outputs = outputs(&with["outputs"]);
-    if outputs.is_empty() {
-        fault(&["outputs"], "`outputs` has no ports".into());
-    }
     for (i, (port, path)) in outputs.iter().enumerate() {
-        let at = if with["outputs"].is_array() { i.to_string() } else { port.clone() };
+        let (at, item) = match &with["outputs"] {
+            Value::Array(items) => (i.to_string(), items.get(i)),
+            written => (port.clone(), written.get(port)),
+        };
+        if item.is_some_and(|item| !item.is_string()) {
+            // That is told already.
+            continue;
+        }
         if !is_port(port) {
             fault(&["outputs", &at], format!("`{port}` is not a name for a port"));
         } else if !is_inside(path) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use igpt_contract::{Arity, InputPort, KindInfo, Labels, kind_info};
 use serde_json::Value;
 
-use super::build::{Base, Instance, Made, Planner, StepKind, file_kind};
+use super::draft::{Base, Instance, Made, Planner, StepKind, file_kind};
 use super::wires::Wire;
 use super::{PlannedInput, Source, Work, with_article};
 use crate::pipeline::{Faults, Mark, OutputRef, Reference};
@@ -32,7 +32,8 @@ impl Planner<'_> {
         let gathered = port.is_some_and(|port| port.arity == Arity::Many);
         if wire.listed && !gathered {
             faults
-                .push(wire.mark, format!("the port `{}` takes one artifact, not a list of them", wire.port));
+                .push(wire.mark, format!("the port `{}` takes one artifact, not a list of them", wire.port))
+                .hint("name one output: `step.port`");
             return;
         }
         let mut push = |source, mut labels: Labels, may_miss| {
@@ -60,7 +61,11 @@ impl Planner<'_> {
         }
         let Some(&p) = self.index.get(output.step.as_str()) else { return };
         let producer = &self.bases[p];
-        let Some(instances) = &producer.instances else { return };
+        let Some(instances) = &producer.instances else {
+            // Its matrix is wrong, but what it makes is known.
+            self.output_port(producer, Made::Nothing, output, port, wire, faults);
+            return;
+        };
         let reader = &self.bases[b];
         let join = joins.0.entry(p).or_insert_with(|| join(reader, producer));
         let found =
@@ -79,13 +84,13 @@ impl Planner<'_> {
                 };
                 let labels = if gathered { instances[i].labels.clone() } else { Labels::new() };
                 if labels.contains_key("step") && wire.name.is_some() {
-                    faults.push(
-                        wire.mark,
-                        format!(
-                            "`{}` has an axis `step`, so what it makes cannot be given a name",
-                            output.step
-                        ),
+                    let what = format!(
+                        "`{}` has an axis `step`, so what it makes cannot be given a name",
+                        output.step
                     );
+                    faults
+                        .push(wire.mark, what)
+                        .hint("give the axis another name, or leave out that of the wire");
                 }
                 push(source, labels, output.may_miss);
             }
@@ -114,9 +119,11 @@ impl Planner<'_> {
                     .collect();
                 let fault =
                     faults.push(mark, format!("the step `{name}` has no instance with {}", values.join(",")));
-                if output.gather {
-                    fault.hint("write `*?` where instances may be missing");
-                }
+                fault.hint(if output.gather {
+                    "write `*?` where instances may be missing"
+                } else {
+                    "give both steps the same values of the axis"
+                });
                 false
             }
             (2.., false) => {
@@ -170,10 +177,15 @@ impl Planner<'_> {
                 [port] => Some(port.to_owned()),
                 [] => {
                     let article = with_article(wanted.name);
-                    faults.push(
-                        wire.mark,
-                        format!("the port `{}` takes {article}, but no output of `{name}` is one", wire.port),
-                    );
+                    faults
+                        .push(
+                            wire.mark,
+                            format!(
+                                "the port `{}` takes {article}, but no output of `{name}` is one",
+                                wire.port
+                            ),
+                        )
+                        .hint(given(name, &outputs));
                     None
                 }
                 _ => {
@@ -204,6 +216,8 @@ impl Planner<'_> {
             fault.hint(format!("name a part of it: `{name}.{port}/PART`"));
         } else if let Some((other, _)) = outputs.iter().find(|(_, kind)| kind.name == wanted.name) {
             fault.hint(format!("did you mean `{name}.{other}`?"));
+        } else {
+            fault.hint(given(name, &outputs));
         }
         None
     }
@@ -244,29 +258,28 @@ impl Planner<'_> {
                 None => format!("`{whole}` holds {}, which has no parts", with_article(kind.name)),
                 Some(_) => format!("`{part}` is not the name of a part: parts have no parts of their own"),
             };
-            faults.push(mark, why);
+            let hint = if kind.part.is_none() { whole.to_owned() } else { format!("{whole}/PART") };
+            faults.push(mark, why).hint(format!("write `{hint}`"));
         }
         found
     }
 
-    /// The outputs of an instance with their kinds (a search also has its `choice`); `None` if the
-    /// instance is wrong.
+    /// The outputs of an instance with their kinds (a search also has its `choice`). Those of a stage
+    /// are known even where the instance is wrong; those of a command are not: then, `None`.
     pub(super) fn outputs<'s>(&'s self, base: &'s Base<'_>, made: Made) -> Option<Vec<(&'s str, KindInfo)>> {
-        let first = match made {
-            Made::Nothing => return None,
-            Made::Step(step) => step,
-            Made::Search(search) => *self.plan.searches[search].candidates.first()?,
-        };
-        let mut outputs: Vec<(&str, KindInfo)> = match (base.kind?, &self.plan.steps[first].work) {
-            (StepKind::Stage(entry), _) => {
-                entry.spec.outputs.iter().map(|port| (port.name, port.kind)).collect()
-            }
-            (StepKind::Command, Work::Command(command)) => {
+        let mut outputs: Vec<(&str, KindInfo)> = match base.kind? {
+            StepKind::Stage(entry) => entry.spec.outputs.iter().map(|port| (port.name, port.kind)).collect(),
+            StepKind::Command => {
+                let first = match made {
+                    Made::Nothing => return None,
+                    Made::Step(step) => step,
+                    Made::Search(search) => *self.plan.searches[search].candidates.first()?,
+                };
+                let Work::Command(command) = &self.plan.steps[first].work else { return None };
                 command.outputs.iter().map(|(port, _)| (port.as_str(), file_kind())).collect()
             }
-            (StepKind::Command, Work::Stage { .. }) => return None,
         };
-        if let Made::Search(_) = made {
+        if base.decl.search.is_some() {
             outputs.extend(kind_info("choice").map(|kind| ("choice", kind)));
         }
         Some(outputs)
@@ -289,6 +302,13 @@ fn part_kind(kind: KindInfo) -> Option<KindInfo> {
         Some(part) => kind_info(part),
         None => (kind.name == "file").then_some(kind),
     }
+}
+
+/// What a step makes, for hints.
+fn given(step: &str, outputs: &[(&str, KindInfo)]) -> String {
+    let outputs: Vec<String> =
+        outputs.iter().map(|(name, kind)| format!("`{step}.{name}` ({})", with_article(kind.name))).collect();
+    format!("it makes {}", outputs.join(", "))
 }
 
 fn quoted(names: &[&str]) -> String {

@@ -4,17 +4,17 @@ use super::testing::{planned, planned_bytes};
 use crate::pipeline::{Diagnostic, MAX_BYTES, Overrides, render};
 
 /// The errors of a pipeline, each as `line:column message` and, indented, `hint: ...`.
-fn check_with(yaml: &str, overrides: &Overrides, expected: &[&str]) {
+pub(super) fn check_with(yaml: &str, overrides: &Overrides, expected: &[&str]) {
     let errors = planned(yaml, overrides).err().unwrap_or_default();
     let found = told(&errors);
     assert_eq!(found, expected, "\n{yaml}\n{}", render(&errors, false));
 }
 
-fn check(yaml: &str, expected: &[&str]) {
+pub(super) fn check(yaml: &str, expected: &[&str]) {
     check_with(yaml, &Overrides::default(), expected);
 }
 
-fn told(errors: &[Diagnostic]) -> Vec<String> {
+pub(super) fn told(errors: &[Diagnostic]) -> Vec<String> {
     let one = |error: &Diagnostic| {
         let place = match error.place.line {
             0 => error.place.file.display().to_string(),
@@ -26,14 +26,14 @@ fn told(errors: &[Diagnostic]) -> Vec<String> {
     errors.iter().map(one).collect()
 }
 
-fn overrides(profiles: &[&str], sets: &[&str]) -> Overrides {
+pub(super) fn overrides(profiles: &[&str], sets: &[&str]) -> Overrides {
     let owned = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect();
     Overrides { profiles: owned(profiles), sets: owned(sets) }
 }
 
-const IMAGES: &str = "  images: {uses: images, with: {source: shapes}}\n";
+pub(super) const IMAGES: &str = "  images: {uses: images, with: {source: shapes}}\n";
 
-fn after_images(rest: &str) -> String {
+pub(super) fn after_images(rest: &str) -> String {
     format!("stages:\n{IMAGES}{rest}")
 }
 
@@ -79,7 +79,7 @@ fn wrong_kinds_and_missing_inputs() {
         &after_images("  t: {uses: train, in: {init: images.images}}\n"),
         &[
             "3:20 the step `t` lacks the input `images`: an image-set | `images`: What to train on.",
-            "3:31 the port `init` takes a model, but `images.images` holds an image-set",
+            "3:31 the port `init` takes a model, but `images.images` holds an image-set | it makes `images.images` (an image-set)",
         ],
     );
     check(
@@ -87,9 +87,11 @@ fn wrong_kinds_and_missing_inputs() {
             "  t: {uses: train, in: {images: images.images}}\n  p: {uses: probe, in: {features: t.checkpoints}}\n  f: {uses: features, in: {images: images.images, model: t.checkpoints}}\n  q: {uses: probe, in: {features: f.layers}}\n  r: {uses: probe, in: {features: f.layers/1/2}}\n  s: {uses: train, in: {images: images.images/1}}\n",
         ),
         &[
-            "4:35 the port `features` takes a feature-layer, but `t.checkpoints` holds checkpoints",
+            "4:35 the port `features` takes a feature-layer, but `t.checkpoints` holds checkpoints | it makes `t.model` (a model), `t.metrics` (metrics), `t.checkpoints` (checkpoints)",
             "5:58 the port `model` takes a model, but `t.checkpoints` holds checkpoints | name a part of it: `t.checkpoints/PART`",
-            "8:33 `images.images` holds an image-set, which has no parts",
+            "6:35 the port `features` takes a feature-layer, but `f.layers` holds feature-layers | name a part of it: `f.layers/PART`",
+            "7:35 `1/2` is not the name of a part: parts have no parts of their own | write `f.layers/PART`",
+            "8:33 `images.images` holds an image-set, which has no parts | write `images.images`",
         ],
     );
     check(
@@ -97,13 +99,13 @@ fn wrong_kinds_and_missing_inputs() {
             "  t: {uses: train, in: {images: [images.images]}}\n  u: {uses: train, in: {images: images.*}}\n  v: {uses: command, in: {x: images.*}, with: {run: x}}\n  w: {uses: report, in: {metrics: images.*}}\n  x: {uses: report, in: {metrics: {a: 3}}}\n  y: {uses: train, in: {images: images}}\n  z: {uses: train, in: {images: []}}\n",
         ),
         &[
-            "3:34 the port `images` takes one artifact, not a list of them",
+            "3:34 the port `images` takes one artifact, not a list of them | name one output: `step.port`",
             "4:33 `*` gathers the outputs of several steps, but the port `images` takes one artifact | name one output: `step.port`",
             "5:30 `*` gathers the outputs of several steps, but the port `x` belongs to a command, whose ports take one artifact each | name one output: `step.port`",
-            "6:35 the port `metrics` takes metrics, but no output of `images` is one",
+            "6:35 the port `metrics` takes metrics, but no output of `images` is one | it makes `images.images` (an image-set)",
             "7:39 the port `metrics` cannot take the number 3 | an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, or a path such as `./data/x.tar`",
             "8:33 `images` names neither an output nor a path | an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, or a path such as `./data/x.tar`",
-            "9:25 the port `images` gets an empty list",
+            "9:25 the port `images` gets an empty list | name at least one output, or leave the port out",
         ],
     );
 }
@@ -129,7 +131,8 @@ fn wrong_types() {
         ),
         &[
             "3:63 step `t`: `steps` must be a whole number (at least 0), found the number 1000.0 | write `1000`; `steps`: Training steps.",
-            "4:71 step `u`: `learning_rate` is 0, expected a value above 0",
+            "3:83 step `t`: `learning_rate` is 0, expected a value above 0 | `learning_rate`: The peak learning rate of Adam, per step.",
+            "4:71 step `u`: `learning_rate` is 0, expected a value above 0 | `learning_rate`: The peak learning rate of Adam, per step.",
         ],
     );
     check(
@@ -158,14 +161,14 @@ fn wrong_types() {
             "  t:\n    uses: train\n    in: {images: images.images}\n    resources: {cpus: two, memory: 2, gpu: 1}\n    retries: -1\n    timeout: 90\n    seed: x\n  u: {uses: train, in: {images: images.images}, resources: {memory: 2gb}, timeout: 2 weeks}\n",
         ),
         &[
-            "6:23 `cpus` must be a whole number from 0 to 65535, found the text `two`",
-            "6:36 `memory` must be an amount of memory with its unit, such as `512MiB` or `2GiB`, found the number 2",
+            "6:23 `cpus` must be a whole number from 0 to 65535, found the text `two` | for example `cpus: 1`",
+            "6:36 `memory` must be an amount of memory with its unit, such as `512MiB` or `2GiB`, found the number 2 | write the unit: `memory: 2MiB`",
             "6:39 `resources` has no key `gpu` | did you mean `gpus`?",
-            "7:14 `retries` must be a whole number from 0 to 100, found the number -1",
-            "8:14 `timeout` must be a duration with its unit, such as `90s`, `45m`, `2h` or `1h30m`, found the number 90",
-            "9:11 `seed` must be a whole number of at least 0, found the text `x`",
-            "10:69 `memory` must be an amount of memory with its unit, such as `512MiB` or `2GiB`, found the text `2gb`",
-            "10:84 `timeout` must be a duration with its unit, such as `90s`, `45m`, `2h` or `1h30m`, found the text `2 weeks`",
+            "7:14 `retries` must be a whole number from 0 to 100, found the number -1 | for example `retries: 1`",
+            "8:14 `timeout` must be a duration with its unit, such as `90s`, `45m`, `2h` or `1h30m`, found the number 90 | write the unit: `timeout: 90s`",
+            "9:11 `seed` must be a whole number of at least 0, found the text `x` | for example `seed: 1`",
+            "10:69 `memory` must be an amount of memory with its unit, such as `512MiB` or `2GiB`, found the text `2gb` | the units are `KiB`, `MiB`, `GiB`, `TiB` and `KB`, `MB`, `GB`, `TB`",
+            "10:84 `timeout` must be a duration with its unit, such as `90s`, `45m`, `2h` or `1h30m`, found the text `2 weeks` | the units are `d`, `h`, `m`, `s` and `ms`, larger ones first",
         ],
     );
 }
@@ -175,8 +178,8 @@ fn cycles() {
     check(
         "stages:\n  a: {uses: command, in: {x: c.out}, with: {run: x}}\n  b: {uses: command, in: {x: a.out}, with: {run: x}}\n  c: {uses: command, in: {x: b.out}, with: {run: x}}\n  d: {uses: command, in: {x: d.out}, with: {run: x}}\n  e: {uses: command, in: {x: d.out}, with: {rum: x}}\n",
         &[
-            "2:30 the steps read each other in a circle: a -> c -> b -> a",
-            "5:30 the step `d` reads its own output",
+            "2:30 the steps read each other in a circle: a -> c -> b -> a | take one of these inputs out, or split a step in two",
+            "5:30 the step `d` reads its own output | name an output of another step, or a path such as `./data/x.tar`",
             "6:3 step `e`: the parameter `run` is missing: a text | `run`: The text given to `sh -c`. Write `$${NAME}` for the shell's own `${NAME}`.",
             "6:45 step `e`: there is no parameter `rum` | did you mean `run`?",
         ],
@@ -187,7 +190,10 @@ fn cycles() {
 fn yaml() {
     check(
         "stages:\n  a: {uses: images, with: {source: shapes}}\n  b: {uses: images, with: {source: shapes}, with: {}}\n  a: {uses: x}\n",
-        &["3:45 the key `with` is written twice", "4:3 the key `a` is written twice"],
+        &[
+            "3:45 the key `with` is written twice | keep one of the two",
+            "4:3 the key `a` is written twice | keep one of the two",
+        ],
     );
     check(
         "vars:\n  a: &a {x: 1}\n  b: {<<: *a}\nstages:\n  images: {uses: images, with: {source: shapes}}\n",
@@ -213,23 +219,27 @@ fn yaml() {
         ],
     );
     check(
-        "stages: {a: {uses: images}\n",
-        &[
-            "2:1 the file is not valid YAML: did not find expected ',' or '}' at line 2 column 1, while parsing a flow mapping",
-        ],
+        "a: 1\n---\nb: 2\n",
+        &["2:1 the file holds more than one YAML document | keep one, and remove the `---` between them"],
     );
     check(
-        "a: 1\n---\nb: 2\n",
+        "stages: !tag {a: 1}\n",
         &[
-            "pipeline.yaml the file holds more than one YAML document | keep one, and remove the `---` between them",
+            "1:9 tags (`!name`) are not part of the pipeline language | put a text that begins with `!` into quotes",
         ],
     );
-    check("stages: !tag {a: 1}\n", &["1:9 tags (`!name`) are not part of the pipeline language"]);
     check(
         "seed: 99999999999999999999999\n",
-        &["1:7 the number 99999999999999999999999 is too large (at most 18446744073709551615)"],
+        &[
+            "1:7 the number 99999999999999999999999 is too large (at most 18446744073709551615) | put it into quotes where it is meant as a text",
+        ],
     );
-    check("vars: {a: .nan}\n", &["1:11 `.inf` and `.nan` are not numbers that a pipeline may hold"]);
+    check(
+        "vars: {a: .nan}\n",
+        &[
+            "1:11 `.inf` and `.nan` are not numbers that a pipeline may hold | leave it out, or put it into quotes where it is meant as a text",
+        ],
+    );
     check(
         "vars: {1: a, [b]: c}\nstages: {}\n",
         &[
@@ -237,10 +247,17 @@ fn yaml() {
             "1:15 a key must be a text, but this is a list | put the key into quotes",
         ],
     );
-    check("vars: {a: *b}\n", &["1:11 the file is not valid YAML: unknown anchor"]);
+    check(
+        "vars: {a: *b}\n",
+        &[
+            "1:11 the file is not valid YAML: unknown anchor | `&name` marks a value and `*name` repeats it further down; put a text that begins with either into quotes",
+        ],
+    );
     check(
         &format!("vars: {}{}\n", "[".repeat(200), "]".repeat(200)),
-        &["1:134 the values are nested too deeply (more than 128 levels)"],
+        &[
+            "1:134 the values are nested too deeply (more than 128 levels) | give the inner ones names of their own in `vars`",
+        ],
     );
     let mut bomb = String::from("vars:\n  a0: &a0 [1, 2, 3, 4, 5, 6, 7, 8, 9]\n");
     for i in 1..12 {
@@ -250,11 +267,11 @@ fn yaml() {
     check(
         &bomb,
         &[
-            "pipeline.yaml the aliases (`*name`) of the file expand to too many values | write the values out, or use `vars`",
+            "7:3 the aliases (`*name`) of the file expand to too many values | write the values out, or use `vars`",
         ],
     );
     let bytes = planned_bytes(b"name: caf\xe9\n", &Overrides::default()).err().unwrap();
-    assert_eq!(told(&bytes), ["pipeline.yaml the file is not UTF-8 text (line 1) | save it as UTF-8",]);
+    assert_eq!(told(&bytes), ["1:10 the file is not UTF-8 text: here is the byte 0xe9 | save it as UTF-8"]);
     let bytes = planned_bytes(&vec![b'#'; MAX_BYTES + 1], &Overrides::default()).err().unwrap();
     assert_eq!(
         told(&bytes),
@@ -282,7 +299,7 @@ fn interpolation() {
     check(
         "vars: {side: 1, a: \"${vars.b}\", b: \"${vars.a}\", list: [1]}\nstages:\n  images: {uses: images, with: {source: shapes, count: \"${vars.sid}\"}}\n  b: {uses: command, with: {run: \"${vars.list} ${HOME} ${env.X} ${vars.side\"}}\n  c: {uses: command, with: {run: \"${vars.list} ${HOME}\"}}\n  d: {uses: command, with: {run: \"${matrix.x} ${vars.a}\"}}\n",
         &[
-            "1:36 the variable `a` is defined by itself",
+            "1:36 the variable `a` is defined by itself | give one of the variables on the way a value of its own",
             "3:56 there is no `vars.sid` to put into `${vars.sid}` | did you mean `vars.side`?",
             "4:34 `${vars.side` has no closing `}` | an interpolation is written `${vars.name}`; `$${` stands for a plain `${`",
             r#"5:34 `vars.list` is a list, which cannot stand inside a text | only a whole value may be "${vars.list}""#,
@@ -325,11 +342,11 @@ fn overriding() {
             "--set stages.images.wit.a=1 a step has no `wit` | did you mean `with`?",
             "--set vars.side.x=1 there is no variable `vars.side.x` | did you mean `vars.side`?",
             "--set vars.nested.b=1 there is no variable `vars.nested.b` | did you mean `vars.nested.a`?",
-            "--set seed=x `seed` must be a whole number of at least 0, found the text `x`",
+            "--set seed=x `seed` must be a whole number of at least 0, found the text `x` | for example `seed: 1`",
             "--set stages.images.with.cont=1 step `images`: there is no parameter `cont` | did you mean `count`?",
             "--set stages.images.with.source.x=1 `stages.images.with.source.x` cannot be set: `stages.images.with.source` is not a mapping",
-            "--set vars.side=[ the file is not valid YAML: did not find expected node content",
-            "--set vars.side=a: b: c the file is not valid YAML: mapping values are not allowed in this context",
+            "--set vars.side=[ the value is not valid YAML: did not find expected node content, while parsing a flow node | put a text that is not plain YAML into quotes, and all of it into those of the shell: --set 'vars.x=\"a: b\"'",
+            "--set vars.side=a: b: c the value is not valid YAML: mapping values are not allowed in this context | put a text that is not plain YAML into quotes, and all of it into those of the shell: --set 'vars.x=\"a: b\"'",
         ],
     );
 }
@@ -342,25 +359,25 @@ fn matrices() {
             "2:57 the axis `x` must be a list of values, found the number 3 | write `x: [0, 1, 2]` or `x: {range: [0, 2]}`",
             "2:60 `Y` is not a name for an axis | names are lower-case letters, digits, `_` and `-`, and start with a letter",
             "2:68 the axis `z` has no values",
-            "2:82 the axis `w` has the value 1 twice",
+            "2:82 the axis `w` has the value 1 twice | keep one of the two",
             "2:91 a value of the axis `v` must be a number, a text or true or false, found a list",
             "2:108 the range ends at 1, before it starts at 2 | a range is `[first, last]` or `[first, last, step]`, both ends included",
             r#"2:127 a range is a list of two or three whole numbers, found "x" | a range is `[first, last]` or `[first, last, step]`, both ends included"#,
             "2:140 `exclude` must be a list, found the number 3 | write `exclude: [{axis: value}]`",
-            "3:54 the matrix is empty once `exclude` is applied",
+            "3:54 the matrix is empty once `exclude` is applied | leave the step out, or give each axis at least one value",
             "4:73 `exclude` names the axis `z`, which the matrix does not have",
             "4:92 an item of `include` must map axes to single values | write `include: [{axis: value}]`",
             "5:53 `matrix` must be a mapping of axes, found the number 3 | for example `matrix: {seed: [0, 1, 2]}`",
-            "6:54 the matrix has more than 100000 instances",
-            "7:73 this combination is in the matrix already",
+            "6:54 the matrix has more than 100000 instances | make it smaller with fewer axes or values, or split the step in two",
+            "7:73 this combination is in the matrix already | leave it out",
         ],
     );
     check(
         "stages:\n  a: {uses: images, with: {source: shapes}, matrix: {x: [1, 2]}}\n  b: {uses: train, in: {images: a.images}}\n  c: {uses: train, in: {images: a.images}, matrix: {x: [2, 3]}}\n  d: {uses: images, with: {source: shapes}, matrix: {x: [1, '1']}}\n",
         &[
             "3:33 `a.images` names 2 instances: the axes `x` of `a` are not axes of this step | add the axes to this step's `matrix`, or gather all with `a.images.*`",
-            "4:33 the step `a` has no instance with x=3",
-            "5:3 two instances have the name `d[x=1]`",
+            "4:33 the step `a` has no instance with x=3 | give both steps the same values of the axis",
+            "5:3 two instances have the name `d[x=1]` | give the axes values that read differently",
         ],
     );
 }
@@ -372,7 +389,7 @@ fn searches() {
             "  a: {uses: train, in: {images: images.images}, search: {param: steps, values: [1, x, 1], metric: metrics.loss, goal: less, stop: early, z: 1}}\n  b: {uses: train, in: {images: images.images}, with: {steps: 1}, search: {param: steps, values: [], metric: loss, goal: min}}\n  c: {uses: train, in: {images: images.images}, search: {}}\n  d: {uses: train, in: {images: images.images}, search: {param: stepz, values: [1, 2], metric: model.loss, goal: min}}\n  e: {uses: train, in: {images: images.images}, search: {param: steps, values: [1, z], metric: metric.loss, goal: min}}\n  f: {uses: train, in: {images: images.images}, matrix: {steps: [1]}, search: {param: steps, values: [1, 2], metric: metrics.loss, goal: min}}\n",
         ),
         &[
-            "3:87 the candidate 1 is there twice",
+            "3:87 the candidate 1 is there twice | keep one of the two",
             "3:119 `goal` must be `min` or `max`, found `less`",
             "3:131 `stop` must be `never` or `first_worse`, found `early`",
             "3:138 `search` has no key `z`",
@@ -386,7 +403,7 @@ fn searches() {
             "6:96 a search is decided by metrics, but `model` holds a model",
             "7:84 step `e`: `steps` must be a whole number (at least 0), found the text `z` | `steps`: Training steps.",
             "7:96 there is no output `metric` | did you mean `metrics`?",
-            "8:3 `steps` is both an axis and the searched parameter",
+            "8:3 `steps` is both an axis and the searched parameter | give the axis another name",
         ],
     );
 }
@@ -402,7 +419,7 @@ fn exports() {
             "6:3 there is no step `image` | did you mean `images`?",
             "7:3 `images` does not name an output | an export is written `step.port: path`, or `step.port/part: path`",
             "8:3 `images.*` does not name an output | an export is written `step.port: path`, or `step.port/part: path`",
-            "10:13 the exports to `e` and `e/f` lie in each other",
+            "10:13 the exports to `e` and `e/f` lie in each other | give each a folder of its own",
         ],
     );
     check(
@@ -410,7 +427,7 @@ fn exports() {
             "stages:\n{IMAGES}  m: {{uses: images, with: {{source: shapes}}, matrix: {{x: [1, 2]}}}}\nexport:\n  images.images/1: ..\n  m.images: e\n"
         ),
         &[
-            "5:3 `images.images` holds an image-set, which has no parts",
+            "5:3 `images.images` holds an image-set, which has no parts | write `images.images`",
             "6:13 two exports go to `e` | name the axes in the path: `${matrix.AXIS}`",
         ],
     );

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use super::build::{Made, Planner};
 use super::connect::written;
+use super::draft::{Base, Instance, Made, Planner};
 use super::{Export, Source};
-use crate::pipeline::{Faults, Key, Mark, Node, Reference, Scope, parse_reference};
+use crate::pipeline::{Faults, Key, Mark, Node, OutputRef, Reference, Scope, parse_reference};
 
 /// Reads the exports.
 pub(super) fn read(planner: &Planner<'_>, exports: &[(Key, Node)], faults: &mut Faults) -> Vec<Export> {
@@ -38,7 +38,7 @@ pub(super) fn read(planner: &Planner<'_>, exports: &[(Key, Node)], faults: &mut 
                         other.display(),
                         path.display()
                     );
-                    faults.push(mark, what);
+                    faults.push(mark, what).hint("give each a folder of its own");
                 }
                 None => {
                     taken.insert(key, (path, mark));
@@ -50,38 +50,49 @@ pub(super) fn read(planner: &Planner<'_>, exports: &[(Key, Node)], faults: &mut 
     found
 }
 
+/// The exports of one line, each with the place of its path.
 fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) -> Vec<(Export, Mark)> {
     let mut found = Vec::new();
-    let output = match parse_reference(&key.text) {
-        Ok(Reference::Output(output)) if !output.gather => output,
-        _ => {
-            faults
-                .push(key.mark, format!("`{}` does not name an output", key.text))
-                .hint("an export is written `step.port: path`, or `step.port/part: path`");
-            return found;
-        }
-    };
     let Some(text) = node.as_text().filter(|text| !text.is_empty()) else {
         let what = node.describe();
-        faults.push(node.mark, format!("an export goes to a path, found {what}"));
+        faults
+            .push(node.mark, format!("an export goes to a path, found {what}"))
+            .hint("an export is written `step.port: path`, or `step.port/part: path`");
         return found;
     };
-    let (Some(&b), Some(port)) = (planner.index.get(output.step.as_str()), output.port) else {
-        planner.unknown_step(&output.step, key.mark, faults);
+    // What is put into the key may be an axis of the step, so the step is looked for first.
+    let interpolated = key.text.contains("${");
+    let (step, written_out) = if interpolated {
+        let scope = Scope { vars: planner.vars, matrix: None, seed: Some(planner.plan.seed) };
+        let step = key.text.split('.').next().unwrap_or_default();
+        let whole = if step.contains("${") { &key.text } else { step };
+        let Some(whole) = scope.resolve_text(whole, key.mark, faults) else { return found };
+        (whole.split('.').next().unwrap_or_default().to_owned(), None)
+    } else {
+        let Some(output) = output(&key.text, key.mark, faults) else { return found };
+        (output.step.clone(), Some(output))
+    };
+    let Some(&b) = planner.index.get(step.as_str()) else {
+        planner.unknown_step(&step, key.mark, faults);
         return found;
     };
     let base = &planner.bases[b];
     for instance in base.instances.iter().flatten() {
-        let matrix = (!base.axes.is_empty()).then_some(&instance.labels);
-        let scope = Scope { vars: planner.vars, matrix, seed: Some(planner.plan.seed) };
+        let scope = scope(planner, base, instance);
+        let output = match &written_out {
+            Some(output) => Some(output.clone()),
+            None => scope
+                .resolve_text(&key.text, key.mark, faults)
+                .and_then(|text| output(&text, key.mark, faults))
+                .filter(|output| output.step == step),
+        };
         let path = scope.resolve_text(text, node.mark, faults);
-        let Some(outputs) = planner.outputs(base, instance.made) else { continue };
+        let (Some(output), Some(outputs)) = (output, planner.outputs(base, instance.made)) else { continue };
+        let OutputRef { port: Some(port), part, .. } = output else { continue };
         let kind = planner.find_output(base, &outputs, &port, key.mark, faults);
         let whole = written(base.decl.name, &port, None);
-        let part = output.part.clone();
         let fits = kind.and_then(|kind| planner.find_part(&whole, kind, part.as_deref(), key.mark, faults));
         let (Some(path), Some(_)) = (path, fits) else { continue };
-        let port = port.clone();
         let source = match instance.made {
             Made::Step(step) => Source::Step { step, port, part },
             Made::Search(search) => Source::Winner { search, port, part },
@@ -98,6 +109,25 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
         found.push((Export { source, path: PathBuf::from(path), place }, node.mark));
     }
     found
+}
+
+/// The names that an export may use for one instance.
+fn scope<'a>(planner: &Planner<'a>, base: &Base<'_>, instance: &'a Instance) -> Scope<'a> {
+    let matrix = (!base.axes.is_empty()).then_some(&instance.labels);
+    Scope { vars: planner.vars, matrix, seed: Some(planner.plan.seed) }
+}
+
+/// The output that an export names; tells where it is none.
+fn output(text: &str, mark: Mark, faults: &mut Faults) -> Option<OutputRef> {
+    match parse_reference(text) {
+        Ok(Reference::Output(output)) if !output.gather => Some(output),
+        _ => {
+            faults
+                .push(mark, format!("`{text}` does not name an output"))
+                .hint("an export is written `step.port: path`, or `step.port/part: path`");
+            None
+        }
+    }
 }
 
 /// A path's bytes with its separators as the lowest byte: sorted so, a folder stands before what is

@@ -40,7 +40,7 @@ pub(super) fn read(
                 limits.resources.gpus = gpus.map_or(resources.gpus, |n| n as u32);
             }
             if let Some(memory) = node.get("memory") {
-                let memory = with_unit(memory, "memory", MEMORY, units::memory_mib, scope, faults);
+                let memory = with_unit(memory, "memory", &MEMORY_UNIT, scope, faults);
                 limits.resources.memory_mib = memory.unwrap_or(resources.memory_mib);
             }
         } else {
@@ -54,7 +54,7 @@ pub(super) fn read(
         limits.retries = whole(node, "retries", MAX_RETRIES, scope, faults).unwrap_or(0) as u32;
     }
     if let Some(node) = decl.timeout {
-        limits.timeout = with_unit(node, "timeout", DURATION, units::duration, scope, faults);
+        limits.timeout = with_unit(node, "timeout", &DURATION_UNIT, scope, faults);
     }
     limits
 }
@@ -72,26 +72,56 @@ pub(super) fn whole(
     if number.is_none() {
         let range = if most == u64::MAX { "of at least 0".into() } else { format!("from 0 to {most}") };
         faults
-            .push(node.mark, format!("`{name}` must be a whole number {range}, found {}", describe(&value)));
+            .push(node.mark, format!("`{name}` must be a whole number {range}, found {}", describe(&value)))
+            .hint(format!("for example `{name}: 1`"));
     }
     number
 }
 
+/// A quantity that is written with its unit.
+struct Unit<T> {
+    /// What it looks like.
+    wanted: &'static str,
+    /// The unit that a bare number most likely has.
+    usual: &'static str,
+    /// All units, for hints.
+    units: &'static str,
+    parse: fn(&str) -> Option<T>,
+}
+
+const MEMORY_UNIT: Unit<u64> = Unit {
+    wanted: MEMORY,
+    usual: "MiB",
+    units: "the units are `KiB`, `MiB`, `GiB`, `TiB` and `KB`, `MB`, `GB`, `TB`",
+    parse: units::memory_mib,
+};
+const DURATION_UNIT: Unit<Duration> = Unit {
+    wanted: DURATION,
+    usual: "s",
+    units: "the units are `d`, `h`, `m`, `s` and `ms`, larger ones first",
+    parse: units::duration,
+};
+
 fn with_unit<T>(
     node: &Node,
     name: &str,
-    wanted: &str,
-    parse: fn(&str) -> Option<T>,
+    unit: &Unit<T>,
     scope: &Scope<'_>,
     faults: &mut Faults,
 ) -> Option<T> {
     let value = scope.resolve(node, faults)?;
     let parsed = match &value {
-        Value::String(text) => parse(text),
+        Value::String(text) => (unit.parse)(text),
         _ => None,
     };
     if parsed.is_none() {
-        faults.push(node.mark, format!("`{name}` must be {wanted}, found {}", describe(&value)));
+        let hint = match &value {
+            Value::Number(number) => format!("write the unit: `{name}: {number}{}`", unit.usual),
+            _ => unit.units.to_owned(),
+        };
+        faults
+            .push(node.mark, format!("`{name}` must be {}, found {}", unit.wanted, describe(&value)))
+            .hint(hint);
     }
     parsed
 }

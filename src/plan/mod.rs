@@ -3,10 +3,13 @@
 //! It is a printable value, apart from its execution. It must not know the store, the file system
 //! or the clock.
 
+#[cfg(test)]
+mod bomb_tests;
 mod build;
 pub mod catalog;
 pub mod command;
 mod connect;
+mod draft;
 #[cfg(test)]
 mod error_tests;
 mod exports;
@@ -21,7 +24,11 @@ mod search;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod value_error_tests;
 mod wires;
+#[cfg(test)]
+mod yaml_error_tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

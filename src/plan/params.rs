@@ -6,6 +6,9 @@ use super::catalog::Entry;
 use super::schema::{self, ParamFault};
 use crate::pipeline::{Applied, Data, Faults, Mark, Node, first_name};
 
+/// How many faults of one step's parameters are told by themselves.
+const MAX_TOLD: usize = 200;
+
 /// Complete parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Completed {
@@ -18,17 +21,50 @@ pub(super) struct Completed {
 /// Checks and completes the parameters of a stage.
 pub(super) fn complete(entry: &Entry, given: &Value) -> Result<Completed, Vec<ParamFault>> {
     let faults = schema::check(entry.schema(), given);
-    if !faults.is_empty() {
-        return Err(faults);
+    if faults.is_empty()
+        && let Ok(params) = entry.stage.complete(given)
+    {
+        let keyed = keyed(entry, given, &params);
+        return Ok(Completed { params, keyed });
     }
-    let params = entry.stage.complete(given).map_err(|error| {
+    Err(with_refusals(entry, given, faults))
+}
+
+/// Adds what the stage itself refuses. It tells one thing at a time, so what is told is left to its
+/// default and the stage is asked again. A refusal that may come from that default is not told.
+fn with_refusals(entry: &Entry, given: &Value, mut faults: Vec<ParamFault>) -> Vec<ParamFault> {
+    let (Value::Object(members), schema) = (given, entry.schema()) else { return faults };
+    let required = schema::required(schema);
+    let mut members = members.clone();
+    let mut left_out: Vec<String> = Vec::new();
+    let mut bad: Vec<String> = faults.iter().filter_map(|fault| fault.path.first().cloned()).collect();
+    loop {
+        for name in bad.drain(..) {
+            // Without a parameter that must be given the stage has nothing else to say.
+            if required.contains(&name.as_str()) {
+                return faults;
+            }
+            if members.shift_remove(&name).is_some() {
+                left_out.push(name);
+            }
+        }
+        let Err(error) = entry.stage.complete(&Value::Object(members.clone())) else { return faults };
         let path: Vec<String> = error.path.split('.').filter(|w| !w.is_empty()).map(str::to_owned).collect();
-        let named = path.is_empty() || error.what.contains(&format!("`{}`", error.path));
-        let message = if named { error.what } else { format!("`{}`: {}", error.path, error.what) };
-        vec![ParamFault { path, at_key: false, message, hint: None, names: None }]
-    })?;
-    let keyed = keyed(entry, given, &params);
-    Ok(Completed { params, keyed })
+        let name = path.first().and_then(|word| word.split('[').next()).unwrap_or_default().to_owned();
+        let is_given = members.contains_key(&name);
+        let caused = left_out.iter().any(|out| error.what.contains(&format!("`{out}`")))
+            || (!is_given && !left_out.is_empty());
+        if !caused {
+            let named = path.is_empty() || error.what.contains(&format!("`{}`", error.path));
+            let message = if named { error.what } else { format!("`{}`: {}", error.path, error.what) };
+            let hint = schema::doc_of(schema, &name);
+            faults.push(ParamFault { path, at_key: false, message, hint, names: None });
+        }
+        if !is_given {
+            return faults;
+        }
+        bad.push(name);
+    }
 }
 
 /// The parameters that differ from their defaults, without those that only steer execution.
@@ -125,7 +161,12 @@ pub(super) struct Searched<'a> {
 impl Written<'_> {
     /// Turns faults in parameters into faults in the file.
     pub(super) fn report(&self, who: &str, found: Vec<ParamFault>, faults: &mut Faults) {
-        for fault in found {
+        if let Some(more) = found.len().checked_sub(MAX_TOLD).filter(|more| *more > 0) {
+            faults
+                .push(self.step, format!("{who}: {more} more parameters are wrong"))
+                .hint("is this the right `with` for the stage?");
+        }
+        for fault in found.into_iter().take(MAX_TOLD) {
             let mark = self.mark(&fault);
             let told = faults.push(mark, format!("{who}: {}", fault.message));
             if let Some((name, names)) = &fault.names {
@@ -138,9 +179,12 @@ impl Written<'_> {
     }
 
     fn mark(&self, fault: &ParamFault) -> Mark {
-        if let Some(searched) = self.searched
-            && fault.path.join(".").starts_with(searched.param)
-        {
+        // Name by name: `clipp` is not in `clip`.
+        let within = |param: &str| {
+            let mut path = fault.path.iter();
+            param.split('.').all(|name| path.next().is_some_and(|found| found == name))
+        };
+        if let Some(searched) = self.searched.filter(|searched| within(searched.param)) {
             return if fault.at_key { searched.param_mark } else { searched.value_mark };
         }
         let Some(with) = self.with else { return self.step };

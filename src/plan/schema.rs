@@ -36,6 +36,14 @@ pub(crate) fn required(schema: &Value) -> Vec<&str> {
     names.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
+/// A parameter with the first paragraph of its documentation, where it has one.
+pub(crate) fn doc_of(root: &Value, name: &str) -> Option<String> {
+    let property = root.get("properties")?.get(name)?;
+    description(property)
+        .or_else(|| description(dereference(root, property)))
+        .map(|doc| documented(name, doc))
+}
+
 /// The schema that a schema refers to, or itself.
 pub(crate) fn dereference<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     let mut schema = schema;
@@ -269,6 +277,7 @@ impl<'a> Check<'a> {
         if count < least || count > most {
             let wanted = match (least, most) {
                 (least, most) if least == most => format!("{least} items"),
+                (1, u64::MAX) => "at least 1 item".into(),
                 (least, u64::MAX) => format!("at least {least} items"),
                 (least, most) => format!("{least} to {most} items"),
             };
@@ -285,7 +294,8 @@ impl<'a> Check<'a> {
     }
 
     /// A value must fit one of the branches. Where none fits, the one that it most likely meant is
-    /// the one to explain: that of its tag, or the only one that is not null.
+    /// the one to explain: that of its tag, the only one of its type, or the only one that is not
+    /// null.
     fn branches(&mut self, schema: &'a Value, branches: &'a [Value], value: &Value, doc: Option<&'a str>) {
         let mut tried = Vec::new();
         for branch in branches {
@@ -299,7 +309,10 @@ impl<'a> Check<'a> {
         tried.retain(|(branch, _)| types(dereference(self.root, branch)) != ["null"]);
         let meant = match tried.len() {
             1 => Some(0),
-            _ => tried.iter().position(|(branch, _)| self.has_tag(branch, value)),
+            _ => tried
+                .iter()
+                .position(|(branch, _)| self.has_tag(branch, value))
+                .or_else(|| self.only_of_type(tried.iter().map(|(branch, _)| *branch), value)),
         };
         match meant {
             Some(i) => self.faults.append(&mut tried.swap_remove(i).1),
@@ -351,6 +364,13 @@ impl<'a> Check<'a> {
             .any(|(name, p)| p.get("const").is_some_and(|tag| members.get(name) == Some(tag)));
         let external = properties.len() == 1 && properties.keys().all(|name| members.contains_key(name));
         internal || external
+    }
+
+    /// The only branch that takes values of this type.
+    fn only_of_type(&self, branches: impl Iterator<Item = &'a Value>, value: &Value) -> Option<usize> {
+        let takes = |branch| types(dereference(self.root, branch)).iter().any(|name| is_type(name, value));
+        let mut fitting = branches.enumerate().filter(|(_, branch)| takes(branch)).map(|(i, _)| i);
+        fitting.next().filter(|_| fitting.next().is_none())
     }
 
     fn mismatch(&mut self, schema: &Value, value: &Value, doc: Option<&str>) {

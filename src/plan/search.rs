@@ -1,5 +1,7 @@
 //! `search`: one parameter, its candidates in order, and the metric that decides.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::pipeline::{Data, Faults, Mark, Node, Scope, check_keys, describe};
@@ -106,14 +108,15 @@ fn values(node: &Node, scope: &Scope<'_>, faults: &mut Faults) -> Option<Vec<(Va
         .enumerate()
         .map(|(i, value)| (value, list.child(&i.to_string()).map_or(list.mark, |item| item.mark)))
         .collect();
-    for (i, (value, mark)) in marked.iter().enumerate() {
+    let mut there = HashSet::new();
+    for (value, mark) in &marked {
         if value.is_object() || value.is_array() || value.is_null() {
             faults.push(
                 *mark,
                 format!("a candidate must be a number, a text or true or false, found {}", describe(value)),
             );
-        } else if marked[..i].iter().any(|(other, _)| other == value) {
-            faults.push(*mark, format!("the candidate {value} is there twice"));
+        } else if !there.insert(value) {
+            faults.push(*mark, format!("the candidate {value} is there twice")).hint("keep one of the two");
         }
     }
     Some(marked)

@@ -131,13 +131,16 @@ impl Stage for Train {
     }
 
     fn check(&self, params: &TrainParams) -> Result<(), ParamError> {
-        if params.learning_rate > 0.0 {
-            return Ok(());
+        if params.learning_rate <= 0.0 {
+            let what = format!("`learning_rate` is {}, expected a value above 0", params.learning_rate);
+            return Err(ParamError::at("learning_rate", what));
         }
-        Err(ParamError::at(
-            "learning_rate",
-            format!("`learning_rate` is {}, expected a value above 0", params.learning_rate),
-        ))
+        match params.clip {
+            Some(clip) if clip < 0.0 || clip > f64::from(params.steps) => {
+                Err(ParamError::at("clip", format!("`clip` is {clip}, expected a value from 0 to `steps`")))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The inputs of a step as written: which outputs and paths flow into which port.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -21,15 +22,24 @@ pub(super) struct Wire {
     pub(super) mark: Mark,
 }
 
-/// Reads the wires of one port: a reference, a path, or a list or mapping of them.
-pub(super) fn read(port: &str, node: &Node, scope: &Scope<'_>, wires: &mut Vec<Wire>, faults: &mut Faults) {
+/// Reads the wires of one port: a reference, a path, or a list or mapping of them. `steps` are those
+/// of the pipeline, by name.
+pub(super) fn read(
+    port: &str,
+    node: &Node,
+    scope: &Scope<'_>,
+    steps: &HashMap<&str, usize>,
+    wires: &mut Vec<Wire>,
+    faults: &mut Faults,
+) {
     let Some(value) = scope.resolve(node, faults) else { return };
-    let mut reader = Reader { port, wires, faults };
+    let mut reader = Reader { port, steps, wires, faults };
     reader.value(&value, node, None, false);
 }
 
 struct Reader<'a> {
     port: &'a str,
+    steps: &'a HashMap<&'a str, usize>,
     wires: &'a mut Vec<Wire>,
     faults: &'a mut Faults,
 }
@@ -45,7 +55,9 @@ impl Reader<'_> {
             },
             Value::Array(items) => {
                 if items.is_empty() {
-                    self.faults.push(node.mark, format!("the port `{}` gets an empty list", self.port));
+                    self.faults
+                        .push(node.mark, format!("the port `{}` gets an empty list", self.port))
+                        .hint("name at least one output, or leave the port out");
                 }
                 for (i, item) in items.iter().enumerate() {
                     self.value(item, node.child(&i.to_string()).unwrap_or(node), name, true);
@@ -54,18 +66,29 @@ impl Reader<'_> {
             Value::Object(members) if members.len() == 1 && members.contains_key("path") => {
                 let node = node.get("path").unwrap_or(node);
                 match &members["path"] {
+                    Value::String(path) if self.names_step(path) => {
+                        let what = format!("`path` is a path on disk, but `{path}` is the output of a step");
+                        self.faults.push(node.mark, what).hint(format!(
+                            "write `{path}` without `path`, or `./{path}` for the file; a wire's name must be another one"
+                        ));
+                    }
                     Value::String(path) if !path.is_empty() => {
                         self.push(Reference::Path(PathBuf::from(path)), name, listed, node.mark);
                     }
                     other => {
                         let found = describe(other);
-                        self.faults.push(node.mark, format!("`path` must be a path on disk, found {found}"));
+                        self.faults
+                            .push(node.mark, format!("`path` must be a path on disk, found {found}"))
+                            .hint("for example `{path: ./data/x.tar}`");
                     }
                 }
             }
             Value::Object(members) if name.is_none() && !members.is_empty() => {
-                for (name, member) in members {
-                    self.value(member, node.get(name).unwrap_or(node), Some(name), true);
+                for (i, (name, member)) in members.iter().enumerate() {
+                    // In the same order, but where the value came from a variable.
+                    let written =
+                        node.as_map().and_then(|all| all.get(i)).filter(|(key, _)| key.text == *name);
+                    self.value(member, written.map_or(node, |(_, node)| node), Some(name), true);
                 }
             }
             other => {
@@ -75,6 +98,11 @@ impl Reader<'_> {
                     .hint(FORMS);
             }
         }
+    }
+
+    /// Whether a text that stands for a path names an output.
+    fn names_step(&self, path: &str) -> bool {
+        matches!(parse_reference(path), Ok(Reference::Output(output)) if self.steps.contains_key(output.step.as_str()))
     }
 
     fn push(&mut self, from: Reference, name: Option<&str>, listed: bool, mark: Mark) {

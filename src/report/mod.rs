@@ -27,10 +27,13 @@ fn line(event: &Event) -> Option<String> {
             format!("done   {step} in {} ({} CPU)", seconds(cost.wall_s), seconds(cost.cpu_s))
         }
         Event::StepSucceeded { step, adopted: true, .. } => format!("done   {step} (by another run)"),
-        Event::StepFailed { step, error, hint, log, retried, attempt } => {
+        Event::StepFailed { step, error, hint, log, tail, retried, attempt } => {
             let log = log.display();
             let again = if *retried { "\n       it is tried again" } else { "" };
-            format!("FAILED {step} (attempt {attempt}): {error}\n       log {log}{}{again}", hint_line(hint))
+            // What a command wrote may hold anything: a terminal must not obey it.
+            let tail: String = tail.iter().map(|line| format!("\n       | {}", harmless(line))).collect();
+            let hint = hint_line(hint);
+            format!("FAILED {step} (attempt {attempt}): {error}\n       log {log}{tail}{hint}{again}")
         }
         Event::ExportFailed { path, error, hint } => {
             format!("FAILED export {}: {error}{}", path.display(), hint_line(hint))
@@ -50,6 +53,11 @@ fn line(event: &Event) -> Option<String> {
         | Event::MetricLogged { .. }
         | Event::Exported { written: false, .. } => return None,
     })
+}
+
+/// A line without the characters that steer a terminal.
+fn harmless(line: &str) -> String {
+    line.chars().filter(|c| !c.is_control() || *c == '\t').collect()
 }
 
 fn hint_line(hint: &Option<String>) -> String {

@@ -1,7 +1,7 @@
 //! The few ways in which a file reaches its place whole: written aside, then renamed.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,7 +21,8 @@ pub(super) fn fresh(folder: &Path) -> PathBuf {
 /// Writes a new file and answers it still open, for a sync or a rename.
 pub(super) fn write_aside(folder: &Path, bytes: &[u8]) -> Result<(PathBuf, File)> {
     let path = fresh(folder);
-    let written = OpenOptions::new().write(true).create_new(true).open(&path).and_then(|mut file| {
+    let create = || OpenOptions::new().write(true).create_new(true).open(&path);
+    let written = with_folder(&path, create).and_then(|mut file| {
         file.write_all(bytes)?;
         Ok(file)
     });
@@ -37,7 +38,7 @@ pub(super) fn write_aside(folder: &Path, bytes: &[u8]) -> Result<(PathBuf, File)
 /// Renames into place, making the folder where it is missing.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
     match fs::rename(from, to) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
             if let Some(folder) = to.parent() {
                 fs::create_dir_all(folder).map_err(|e| StoreError::io("create", folder, e))?;
             }
@@ -47,35 +48,48 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
     }
 }
 
-/// Whether a file must be on disk before we go on.
+/// What a power cut may cost of a file that is written. A kill costs nothing in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sync {
-    /// It must survive a power cut.
-    Now,
-    /// A power cut within the next seconds may cost it; a kill never does.
+pub(super) enum Durability {
+    /// The bytes are on disk before the name leads to them: for a name whose old file is still good,
+    /// and must not give way to a torn one.
+    BeforeName,
+    /// The bytes are on disk before we go on, and with them (on a journalling file system) this name
+    /// and every name that was made before it. A cut before that may leave a torn file.
+    AfterName,
+    /// A cut within the next seconds may cost the file, or tear it.
     Later,
 }
 
-/// Replaces a small file in one step: a reader sees the old or the new, never half. The sync comes
-/// after the rename and makes bytes and name durable (and, on a journalling file system, every name
-/// that was made before it). A power cut in between may leave a torn file, so this is for files
-/// whose readers notice that; a kill cannot.
-pub(super) fn replace(tmp: &Path, to: &Path, bytes: &[u8], sync: Sync) -> Result<()> {
+/// Replaces a small file in one step: a reader sees the old or the new, never half. Readers must
+/// notice what the [`Durability`] allows a power cut to do.
+pub(super) fn replace(tmp: &Path, to: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
     let (aside, file) = write_aside(tmp, bytes)?;
-    rename(&aside, to).inspect_err(|_| drop(fs::remove_file(&aside)))?;
-    match sync {
-        Sync::Now => file.sync_all().map_err(|e| StoreError::io("sync", to, e)),
-        Sync::Later => Ok(()),
+    let sync = || file.sync_all().map_err(|e| StoreError::io("sync", to, e));
+    let placed = match durability {
+        Durability::BeforeName => sync().and_then(|()| rename(&aside, to)),
+        Durability::AfterName | Durability::Later => rename(&aside, to),
+    };
+    placed.inspect_err(|_| drop(fs::remove_file(&aside)))?;
+    match durability {
+        Durability::AfterName => sync(),
+        Durability::BeforeName | Durability::Later => Ok(()),
     }
 }
 
 /// Opens a lock file, making it where it is missing.
 pub(super) fn lock_file(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|e| StoreError::io("open", path, e))
+    let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    with_folder(path, open).map_err(|e| StoreError::io("open", path, e))
+}
+
+/// Makes a file, and the folder where that is missing: a reader opens a store without making any.
+fn with_folder(path: &Path, open: impl Fn() -> io::Result<File>) -> io::Result<File> {
+    match (open(), path.parent()) {
+        (Err(e), Some(folder)) if e.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            open()
+        }
+        (opened, _) => opened,
+    }
 }

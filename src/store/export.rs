@@ -4,14 +4,14 @@
 //! nothing is lost) or where an earlier export wrote that path; `exports-v1.jsonl` notes each export
 //! for that, in a line. Everything else is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::durable::{self, Sync};
+use super::durable::{self, Durability};
 use super::{Artifact, Entry, Files, Form, Result, Store, StoreError};
 
 /// What an export did.
@@ -72,13 +72,6 @@ impl Store {
         Ok(if was_there { Exported::Restored } else { Exported::Written })
     }
 
-    /// What [`Self::export`] would do, without writing.
-    pub fn export_is_unchanged(&self, artifact: &Artifact, to: &Path, files: &mut Files) -> bool {
-        let Ok(to) = std::path::absolute(to) else { return false };
-        let entries = self.entries(artifact);
-        entries.is_ok_and(|entries| entries.iter().all(|entry| is_equal(&place(&to, entry), entry, files)))
-    }
-
     /// Refuses what is not ours, then removes what an earlier export left and this one has not.
     fn clear_the_way(
         &self,
@@ -90,12 +83,12 @@ impl Store {
         let not_ours = |path: &Path| StoreError::NotOurs { path: path.to_owned() };
         let note = files.notes.get_or_insert_with(|| self.export_notes()).get(to);
         let old = note.map(|artifact| self.entries(artifact).unwrap_or_default()).unwrap_or_default();
-        let noted = |path: &Path| old.iter().any(|entry| place(to, entry) == path);
+        let noted: HashSet<PathBuf> = old.iter().map(|entry| place(to, entry)).collect();
         let is_folder = fs::symlink_metadata(to).is_ok_and(|meta| meta.is_dir());
         match (artifact.form, is_folder) {
             (Form::File, true) => return Err(not_ours(to)),
             (Form::Tree, false) => {
-                if !noted(to) && !self.holds(to, files) {
+                if !noted.contains(to) && !self.holds(to, files) {
                     return Err(not_ours(to));
                 }
                 return fs::remove_file(to).map_err(|e| StoreError::io("remove", to, e));
@@ -110,16 +103,16 @@ impl Store {
                 }
             }
             if let Ok(meta) = fs::symlink_metadata(&path)
-                && (meta.is_dir() || !(noted(&path) || self.holds(&path, files)))
+                && (meta.is_dir() || !(noted.contains(&path) || self.holds(&path, files)))
             {
                 return Err(not_ours(&path));
             }
         }
         if artifact.form == Form::Tree {
-            let new = self.entries(artifact)?;
+            let new: HashSet<PathBuf> = self.entries(artifact)?.into_iter().map(|entry| entry.name).collect();
             for entry in &old {
                 let path = place(to, entry);
-                let gone = !new.iter().any(|other| other.name == entry.name);
+                let gone = !new.contains(&entry.name);
                 // Of the files that this export does not have, only untouched ones are removed.
                 if gone && path != to && is_equal(&path, entry, files) {
                     let _ = fs::remove_file(&path);
@@ -168,7 +161,8 @@ impl Store {
             return Ok(());
         }
         let lines = notes.into_iter().map(|(path, artifact)| line(&Note { path, artifact }));
-        durable::replace(&self.tmp_dir(), &self.notes_path(), lines.collect::<String>().as_bytes(), Sync::Now)
+        let text: String = lines.collect();
+        durable::replace(&self.tmp_dir(), &self.notes_path(), text.as_bytes(), Durability::BeforeName)
     }
 
     fn notes_path(&self) -> PathBuf {

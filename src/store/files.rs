@@ -18,9 +18,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use igpt_contract::Digest;
 
 use super::artifact::{self, Artifact, Entry};
+use super::disk::{hash_file, walk};
 use super::export::Notes;
 use super::index::{Id, Index, Row, id};
-use super::objects::{hash_file, walk};
 use super::{Result, Store, StoreError};
 
 /// Waiting is worth it from this size on (hashing takes about as long as the wait).
@@ -34,7 +34,6 @@ const COARSE_TICK: u64 = 2_000_000_000;
 #[derive(Debug)]
 pub struct Files {
     index: Index,
-    hashed: u64,
     /// What was exported before; read when it is first needed.
     pub(super) notes: Option<Notes>,
 }
@@ -42,7 +41,7 @@ pub struct Files {
 impl Files {
     /// What is known so far. Never fails: without an index everything is hashed.
     pub fn open(store: &Store) -> Self {
-        Self { index: Index::open(store), hashed: 0, notes: None }
+        Self { index: Index::open(store), notes: None }
     }
 
     /// The digest of a file or folder on disk as an artifact, which is not copied into the store.
@@ -88,11 +87,6 @@ impl Files {
         Ok(Self::open(store).artifact(&path)? == *expected)
     }
 
-    /// How many bytes had to be hashed so far.
-    pub fn hashed_bytes(&self) -> u64 {
-        self.hashed
-    }
-
     /// Writes what was learnt into the index. Answers false where another process is writing it:
     /// then some files will be hashed once more, which harms nothing.
     ///
@@ -120,7 +114,6 @@ impl Files {
         }
         let began = now();
         let (digest, size) = hash_file(path)?;
-        self.hashed += size;
         // What was written while we read is not what we know: its stamp is the one of before.
         self.index.put(id, stamp(meta, began, digest));
         Ok((digest, size))
@@ -244,9 +237,12 @@ mod tests {
         let mut files = Files::open(&store);
         let first = files.artifact(&path).unwrap();
         assert!(files.flush().unwrap());
+        let database = store.root().join("index.sled");
+        fs::remove_dir_all(&database).unwrap();
         let mut files = Files::open(&store);
         assert_eq!(files.artifact(&path).unwrap(), first);
-        assert_eq!(files.hashed_bytes(), 0);
+        assert!(files.flush().unwrap());
+        assert!(!database.exists(), "nothing was learnt, so nothing was hashed");
     }
 
     #[test]

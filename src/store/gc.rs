@@ -1,13 +1,16 @@
 //! Collecting garbage: what nothing names any more. First the dry run, in bytes; then, with the
 //! store to ourselves, records go before the objects that only they named.
+//!
+//! Deleting must work on a full disk: it makes no file and no folder before it has freed some.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, TryLockError};
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use igpt_contract::Digest;
 
-use super::objects::walk;
+use super::disk::walk;
 use super::work::key_of;
 use super::{Artifact, Form, Record, Result, Store, StoreError, durable};
 
@@ -41,7 +44,69 @@ pub struct GarbageItem {
     pub bytes: u64,
 }
 
+/// The right to delete: no run and no worker uses the store until this is dropped. What must stay is
+/// to be found out while it is held; a run that ended before is then among the runs, and none ends
+/// meanwhile. Its holder must take no key's lock and no [`Store::live`], which would wait for it.
+#[derive(Debug)]
+pub struct Collector {
+    store: Store,
+    _alone: File,
+}
+
+impl Collector {
+    /// What nothing names.
+    ///
+    /// # Errors
+    /// Where the store's folders cannot be read.
+    pub fn find(&self, keep: &Keep) -> Result<Garbage> {
+        self.store.garbage(keep)
+    }
+
+    /// Deletes what was found: records first, so that a kill never leaves one without its objects.
+    ///
+    /// # Errors
+    /// What the system said; what was not deleted is garbage still.
+    pub fn delete(&self, garbage: &Garbage) -> Result<()> {
+        for path in &garbage.paths {
+            match self.remove(path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    return Err(StoreError::io("delete", path, e));
+                }
+                _ => {}
+            }
+        }
+        // Long notes harm nothing, and a disk may be full in spite of us.
+        let _ = self.store.compact_export_notes();
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        if !fs::symlink_metadata(path)?.is_dir() {
+            return fs::remove_file(path);
+        }
+        // Out of its place first: a kill must not leave half a checkpoint that a step goes on from.
+        // A full disk may have no room for the new name; then it goes where it is.
+        let trash = durable::fresh(&self.store.tmp_dir());
+        let path = if fs::rename(path, &trash).is_ok() { &trash } else { path };
+        fs::remove_dir_all(path)
+    }
+}
+
 impl Store {
+    /// The store to ourselves, to delete from it.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while a run or a worker uses it; else what the system said.
+    pub fn collector(&self) -> Result<Collector> {
+        let path = self.live_path();
+        let alone = durable::lock_file(&path)?;
+        match alone.try_lock() {
+            Ok(()) => Ok(Collector { store: self.clone(), _alone: alone }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: self.root().to_owned() }),
+            Err(TryLockError::Error(e)) => Err(StoreError::io("lock", &path, e)),
+        }
+    }
+
     /// What [`Self::collect`] would delete. Changes nothing.
     ///
     /// # Errors
@@ -89,35 +154,20 @@ impl Store {
         Ok(garbage)
     }
 
-    /// Deletes the garbage: moved into a trash folder in one go (records first, so that a kill never
-    /// leaves one without its objects), then removed. Answers what went.
+    /// Finds and deletes what nothing names, and answers what went. For a `keep` that no run that
+    /// ends meanwhile could add to; else see [`Collector`].
     ///
     /// # Errors
-    /// [`StoreError::InUse`] while a run or a worker uses the store; else what the system said.
+    /// As [`Self::collector`], [`Collector::find`] and [`Collector::delete`].
     pub fn collect(&self, keep: &Keep) -> Result<Garbage> {
-        let path = self.live_path();
-        let live = durable::lock_file(&path)?;
-        match live.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::InUse { path: self.root().to_owned() });
-            }
-            Err(TryLockError::Error(e)) => return Err(StoreError::io("lock", &path, e)),
-        }
-        let garbage = self.garbage(keep)?;
-        // A kill from here on leaves the trash among the scratch, where the next `gc` finds it.
-        let trash = durable::fresh(&self.tmp_dir());
-        fs::create_dir(&trash).map_err(|e| StoreError::io("create", &trash, e))?;
-        for (n, path) in garbage.paths.iter().enumerate() {
-            fs::rename(path, trash.join(n.to_string())).map_err(|e| StoreError::io("move", path, e))?;
-        }
-        fs::remove_dir_all(&trash).map_err(|e| StoreError::io("remove", &trash, e))?;
-        self.compact_export_notes()?;
+        let collector = self.collector()?;
+        let garbage = collector.find(keep)?;
+        collector.delete(&garbage)?;
         Ok(garbage)
     }
 
     /// Every object that an artifact needs.
-    fn name_objects(&self, artifact: &Artifact, into: &mut BTreeSet<Digest>) {
+    pub(super) fn name_objects(&self, artifact: &Artifact, into: &mut BTreeSet<Digest>) {
         into.insert(artifact.digest);
         if artifact.form == Form::Tree {
             let entries = self.entries(artifact).unwrap_or_default();

@@ -3,25 +3,36 @@
 //! Two files. `index.sled` is the database, opened by one process at a time and only to write:
 //! opening it takes 5 to 40 ms, which is more than a whole run in which nothing is to be done may
 //! take. `index.snapshot` is its content as one sorted table of fixed rows, replaced in one step
-//! after every write; all look-ups read it, take no lock and wait for nobody.
+//! after every write; all look-ups read it, take no lock and wait for nobody. It begins with a tag
+//! and the BLAKE3 of the rows; one that is damaged, or of another version, is an empty one.
+//!
+//! Each of the two makes good for the other: what only the snapshot has goes back into the database
+//! with the next write, so that either may be deleted.
 //!
 //! A row is an id (the first 16 bytes of the BLAKE3 of a namespace and a name), five numbers and a
 //! digest; whoever asks knows what the numbers mean. Losing rows costs time, never correctness: a
-//! process that finds the database in use by another leaves its rows out.
+//! process that finds the database in use by another for a second leaves its rows out.
 
-use std::collections::HashMap;
-use std::fs;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use igpt_contract::Digest;
 
-use super::durable::{self, Sync};
+use super::durable::{self, Durability};
 use super::{Result, Store, StoreError};
 
-const HEADER: &[u8; 16] = b"igpt-flow index1";
+const TAG: &[u8; 16] = b"igpt-flow index2";
+const HEADER: usize = TAG.len() + 32;
 const ID: usize = 16;
 const VALUE: usize = 5 * 8 + 32;
 const ROW: usize = ID + VALUE;
+
+/// Writing takes tens of milliseconds: whoever has the database will be done with it soon.
+const PATIENCE: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(10);
 
 pub(super) type Id = [u8; ID];
 
@@ -57,7 +68,7 @@ impl Index {
     /// Reads the snapshot; a missing or damaged one is an empty one.
     pub(super) fn open(store: &Store) -> Self {
         let snapshot = store.root().join("index.snapshot");
-        let rows = fs::read(&snapshot).ok().and_then(checked).unwrap_or_default();
+        let rows = read_snapshot(&snapshot);
         let database = store.root().join("index.sled");
         Self { database, snapshot, tmp: store.tmp_dir(), rows, learnt: HashMap::new() }
     }
@@ -93,35 +104,51 @@ impl Index {
         if self.learnt.is_empty() {
             return Ok(true);
         }
-        let Some(database) = open_database(&self.database) else { return Ok(false) };
+        let Ok(database) = open_database(&self.database) else { return Ok(false) };
         match self.write(&database) {
             Ok(rows) => {
-                let text = [HEADER.as_slice(), &rows].concat();
-                durable::replace(&self.tmp, &self.snapshot, &text, Sync::Later)?;
+                let text = [TAG.as_slice(), blake3::hash(&rows).as_bytes(), &rows].concat();
+                durable::replace(&self.tmp, &self.snapshot, &text, Durability::Later)?;
                 self.rows = rows;
                 self.learnt.clear();
                 Ok(true)
             }
-            Err(_) => {
-                drop(database);
-                set_aside(&self.database);
+            Err(error) => {
+                if is_damage(&error) {
+                    set_aside(&self.database);
+                }
                 Ok(false)
             }
         }
     }
 
+    /// Brings the database up to date, and answers all of its rows, sorted.
     fn write(&self, database: &sled::Db) -> sled::Result<Vec<u8>> {
         for (id, row) in &self.learnt {
             database.insert(id, encode(row).as_slice())?;
         }
-        database.flush()?;
-        let mut rows = Vec::with_capacity(self.rows.len() + self.learnt.len() * ROW);
+        let mut all = BTreeMap::new();
         for item in database.iter() {
             let (id, value) = item?;
-            if id.len() == ID && value.len() == VALUE {
-                rows.extend_from_slice(&id);
-                rows.extend_from_slice(&value);
+            if let (Ok(id), Ok(value)) = (<Id>::try_from(&*id), <[u8; VALUE]>::try_from(&*value)) {
+                all.insert(id, value);
             }
+        }
+        // The snapshot as it is now: others may have written since we read it.
+        for row in read_snapshot(&self.snapshot).chunks_exact(ROW) {
+            let (id, value) = row.split_at(ID);
+            if let (Ok(id), Ok(value)) = (<Id>::try_from(id), <[u8; VALUE]>::try_from(value))
+                && let Entry::Vacant(place) = all.entry(id)
+            {
+                database.insert(id, value.as_slice())?;
+                place.insert(value);
+            }
+        }
+        database.flush()?;
+        let mut rows = Vec::with_capacity(all.len() * ROW);
+        for (id, value) in &all {
+            rows.extend_from_slice(id);
+            rows.extend_from_slice(value);
         }
         Ok(rows)
     }
@@ -131,30 +158,26 @@ impl Index {
     /// # Errors
     /// Where another process is writing the index, or the system refuses.
     pub(super) fn clear(&mut self) -> Result<()> {
+        let removed = |path: &Path| match fs::remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", path, e)),
+            _ => Ok(()),
+        };
         if self.database.exists() {
-            let Some(database) = open_database(&self.database) else {
-                let busy = std::io::Error::new(
-                    std::io::ErrorKind::WouldBlock,
-                    "another process is writing the index",
-                );
-                return Err(StoreError::io("rebuild", &self.database, busy));
-            };
+            let refused = |e| StoreError::io("rebuild", &self.database, e);
+            let database = open_database(&self.database).map_err(refused)?;
+            // While the database is ours, or another process would seed a new one from the snapshot.
+            removed(&self.snapshot)?;
             drop(database);
             fs::remove_dir_all(&self.database).map_err(|e| StoreError::io("remove", &self.database, e))?;
         }
         self.rows.clear();
-        match fs::remove_file(&self.snapshot) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError::io("remove", &self.snapshot, e))
-            }
-            _ => Ok(()),
-        }
+        removed(&self.snapshot)
     }
 }
 
-/// Opens the database; `None` while another process has it. A damaged one is set aside, and an
-/// empty one takes its place.
-fn open_database(path: &Path) -> Option<sled::Db> {
+/// Opens the database, unless another process keeps it to itself, or the system refuses. A damaged
+/// one is set aside, and an empty one takes its place.
+fn open_database(path: &Path) -> io::Result<sled::Db> {
     let config = || {
         sled::Config::new()
             .path(path)
@@ -163,15 +186,31 @@ fn open_database(path: &Path) -> Option<sled::Db> {
             // One flush a run: no thread that writes on its own.
             .flush_every_ms(None)
     };
-    match config().open() {
-        Ok(database) => Some(database),
-        // The lock of another process is an I/O error like any other here; only the text tells.
-        Err(sled::Error::Io(e)) if e.to_string().contains("lock") => None,
-        Err(_) => {
-            set_aside(path);
-            config().open().ok()
+    let since = Instant::now();
+    loop {
+        match config().open() {
+            Ok(database) => return Ok(database),
+            Err(error) if is_damage(&error) => {
+                set_aside(path);
+                return Ok(config().open()?);
+            }
+            // Another process's lock is an error of sled's own here, without a number of the system's.
+            Err(sled::Error::Io(e)) if e.raw_os_error().is_none() => {
+                if since.elapsed() > PATIENCE {
+                    let what = "another process is writing the index";
+                    return Err(io::Error::new(io::ErrorKind::WouldBlock, what));
+                }
+                std::thread::sleep(POLL);
+            }
+            Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Whether an error says that the database cannot be used, now or later. All others (a full disk, too
+/// many open files, another's lock) pass, and cost no healthy database.
+fn is_damage(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Corruption { .. } | sled::Error::Unsupported(_))
 }
 
 fn set_aside(path: &Path) {
@@ -180,9 +219,15 @@ fn set_aside(path: &Path) {
     let _ = fs::rename(path, &aside);
 }
 
-fn checked(mut file: Vec<u8>) -> Option<Vec<u8>> {
-    let whole = file.starts_with(HEADER) && (file.len() - HEADER.len()).is_multiple_of(ROW);
-    whole.then(|| file.split_off(HEADER.len()))
+/// The rows of a snapshot; none where it is missing or not what was written.
+fn read_snapshot(path: &Path) -> Vec<u8> {
+    let checked = |mut file: Vec<u8>| {
+        let (header, rows) = file.split_at_checked(HEADER)?;
+        let (tag, hash) = header.split_at(TAG.len());
+        let whole = tag == TAG && rows.len().is_multiple_of(ROW) && hash == blake3::hash(rows).as_bytes();
+        whole.then(|| file.split_off(HEADER))
+    };
+    fs::read(path).ok().and_then(checked).unwrap_or_default()
 }
 
 fn encode(row: &Row) -> [u8; VALUE] {

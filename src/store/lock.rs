@@ -24,21 +24,6 @@ pub struct KeyLock {
 }
 
 impl Store {
-    /// Waits for the right to work on a key.
-    ///
-    /// # Errors
-    /// Where the lock file cannot be opened or locked.
-    pub fn lock(&self, key: &Digest) -> Result<KeyLock> {
-        let path = self.lock_path(key);
-        loop {
-            let file = durable::lock_file(&path)?;
-            file.lock().map_err(|e| StoreError::io("lock", &path, e))?;
-            if let Some(lock) = self.claim(key, file, &path)? {
-                return Ok(lock);
-            }
-        }
-    }
-
     /// The right to work on a key, or `None` while another process (or thread) has it.
     ///
     /// # Errors
@@ -58,7 +43,8 @@ impl Store {
         }
     }
 
-    /// Who works on a key (`process 123 on host`), for display; `None` where nobody does.
+    /// Who works on a key (`process 123 on host`), for whoever is told to wait; `None` where nobody
+    /// does.
     pub fn holder(&self, key: &Digest) -> Option<String> {
         let mut file = File::open(self.lock_path(key)).ok()?;
         match file.try_lock_shared() {
@@ -75,14 +61,14 @@ impl Store {
         self.root().join("locks-v1").join(key.to_string())
     }
 
-    /// Makes a lock of a locked file, unless the file was unlinked while we waited for it.
+    /// Makes a lock of a locked file, unless the file was unlinked before we had it locked.
     fn claim(&self, key: &Digest, mut file: File, path: &Path) -> Result<Option<KeyLock>> {
         let failed = |e| StoreError::io("lock", path, e);
         let ours = file.metadata().map_err(failed)?.ino();
         if fs::metadata(path).map_or(true, |there| there.ino() != ours) {
             return Ok(None);
         }
-        // For people who wonder who holds it; nothing reads it back.
+        // For `holder`: no more than words for people.
         let _ = file
             .set_len(0)
             .and_then(|()| file.rewind())
@@ -110,7 +96,8 @@ impl KeyLock {
     }
 
     /// Commits the step's result: checks that every output is in the store, writes the record
-    /// durably, deletes the step's scratch and checkpoints, and gives the key free. This is the only way to a record.
+    /// durably, deletes the step's scratch and checkpoints, and gives the key free. This is the only
+    /// way to a record.
     ///
     /// # Errors
     /// [`StoreError::NotCommitted`] where the record is of another key or lacks an output; else
@@ -128,8 +115,8 @@ impl KeyLock {
 
 impl Drop for KeyLock {
     fn drop(&mut self) {
-        // Unlinked while still locked: whoever waits for this file sees that it is gone, and takes
-        // the next one.
+        // Unlinked while still locked: whoever opened this file sees that it is gone, and takes the
+        // next one.
         let _ = fs::remove_file(&self.path);
         let _ = self.file.unlock();
     }

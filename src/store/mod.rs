@@ -18,7 +18,8 @@
 //! The order of a commit is: objects' bytes synced, objects renamed into place; then the record,
 //! written aside, renamed and synced (a step of less than half a second does not wait for that). A
 //! kill at any point leaves either a whole record with all of its objects, or none. Only
-//! [`KeyLock::commit`] writes records.
+//! [`KeyLock::commit`] writes records; one that replaces a record (`--force`) is synced before it is
+//! renamed, so that a good record gives way to a whole one only.
 //!
 //! Of a power cut: an object's bytes are on disk before its name is, so an object is never torn. A
 //! record's sync, the last of a commit, takes the names made before it along on file systems with
@@ -26,6 +27,7 @@
 //! a record may be torn or lack an object. Both are noticed and are misses: the step runs again.
 
 mod artifact;
+mod disk;
 mod durable;
 mod error;
 mod export;
@@ -50,7 +52,7 @@ pub use artifact::{Artifact, Entry, Form};
 pub use error::StoreError;
 pub use export::Exported;
 pub use files::Files;
-pub use gc::{Garbage, GarbageItem, Keep};
+pub use gc::{Collector, Garbage, GarbageItem, Keep};
 pub use lock::{KeyLock, host};
 pub use record::{Cost, Record};
 pub use runs::{RunFolder, RunRecord, StepRecord};
@@ -79,27 +81,33 @@ impl Store {
     pub fn open(root: &Path) -> Result<Self> {
         let unusable = |source| StoreError::Unusable { path: root.to_owned(), source };
         let root = std::path::absolute(root).map_err(unusable)?;
-        for folder in ["objects-v1", "records-v1", "runs-v1", "work-v1", "locks-v1", "tmp-v1"] {
+        // The last one makes it a store: see `open_existing`.
+        for folder in ["objects-v1", "runs-v1", "work-v1", "locks-v1", "tmp-v1", "records-v1"] {
             let folder = root.join(folder);
             if !folder.is_dir() {
                 fs::create_dir_all(folder).map_err(unusable)?;
             }
         }
-        // Links into the store are absolute and must mean the same from every folder.
-        let root = root.canonicalize().map_err(unusable)?;
-        Ok(Self { root: root.into() })
+        Self::at(&root)
     }
 
-    /// Opens a store that is there, for verbs that only read.
+    /// Opens a store that is there. Writes nothing, so that it does for a store that is read-only.
     ///
     /// # Errors
     /// [`StoreError::Absent`] where the folder is not a store; else as [`Self::open`].
     pub fn open_existing(root: &Path) -> Result<Self> {
         if root.join("records-v1").is_dir() {
-            Self::open(root)
+            Self::at(root)
         } else {
             Err(StoreError::Absent { path: root.to_owned() })
         }
+    }
+
+    fn at(root: &Path) -> Result<Self> {
+        // Links into the store are absolute and must mean the same from every folder.
+        let unusable = |source| StoreError::Unusable { path: root.to_owned(), source };
+        let root = root.canonicalize().map_err(unusable)?;
+        Ok(Self { root: root.into() })
     }
 
     /// The store's folder, absolute.
@@ -113,15 +121,23 @@ impl Store {
     }
 
     /// Says that the store is in use until the answer is dropped, so that nothing is collected
-    /// under a run's feet. Any number of processes may hold it.
+    /// under a run's feet. Any number of processes may hold it; while `gc` deletes this waits.
     ///
     /// # Errors
-    /// Where the lock file cannot be opened, or while `gc` is deleting (it is quick: try again).
+    /// Where the lock file cannot be opened or locked.
     pub fn live(&self) -> Result<Live> {
         let path = self.live_path();
         let file = durable::lock_file(&path)?;
         file.lock_shared().map_err(|e| StoreError::io("lock", &path, e))?;
         Ok(Live { _file: file })
+    }
+
+    /// The same for somebody who only reads; `None` in a read-only store that has no lock file yet.
+    fn live_to_read(&self) -> Option<Live> {
+        let path = self.live_path();
+        let file = File::open(&path).or_else(|_| durable::lock_file(&path)).ok()?;
+        file.lock_shared().ok()?;
+        Some(Live { _file: file })
     }
 
     fn live_path(&self) -> PathBuf {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata, Permissions};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -15,10 +15,8 @@ use igpt_contract::Digest;
 use rayon::prelude::*;
 
 use super::artifact::{self, Artifact, Entry, Form};
+use super::disk::{hash_file, walk};
 use super::{Result, Store, StoreError, durable};
-
-/// Files up to this many bytes are read in one piece; larger ones are hashed by all cores.
-const SMALL: u64 = 1 << 20;
 
 /// Trees with more files than this are admitted by several threads, so that syncs overlap.
 const FEW: usize = 4;
@@ -156,14 +154,16 @@ impl Store {
     }
 
     /// Whether an object is there and untouched since it was admitted. A touched one is hashed:
-    /// if its bytes are still right it is dated back, else it is set aside.
+    /// if its bytes are still right it is dated back, else it is set aside. One that cannot be read
+    /// now is no use now, but it may be whole: it stays.
     pub(super) fn is_sound(&self, digest: &Digest, size: u64) -> bool {
         let path = self.object_path(digest);
         let Ok(meta) = fs::symlink_metadata(&path) else { return false };
         if meta.len() == size && meta.modified().is_ok_and(|time| time == object_time()) {
             return true;
         }
-        if hash_file(&path).is_ok_and(|(found, _)| found == *digest) {
+        let Ok((found, _)) = hash_file(&path) else { return false };
+        if found == *digest {
             // Dating back needs no write permission, only ownership; where it fails we hash again.
             let _ = File::open(&path).and_then(|file| file.set_modified(object_time()));
             return meta.len() == size;
@@ -291,52 +291,4 @@ impl Store {
 
 fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(|e| StoreError::io("open", path, e))
-}
-
-/// Every file below a folder with what `lstat` says of it, in no particular order; names are
-/// relative.
-pub(super) fn walk(folder: &Path) -> Result<Vec<(PathBuf, Metadata)>> {
-    let mut files = Vec::new();
-    let mut open = vec![PathBuf::new()];
-    while let Some(below) = open.pop() {
-        let path = folder.join(&below);
-        let failed = |e| StoreError::io("read", &path, e);
-        for item in fs::read_dir(&path).map_err(failed)? {
-            let item = item.map_err(failed)?;
-            let name = below.join(item.file_name());
-            let meta = item.metadata().map_err(failed)?;
-            if meta.is_dir() { open.push(name) } else { files.push((name, meta)) }
-        }
-    }
-    Ok(files)
-}
-
-/// The digest and size of a file: in one piece where it is small, with all cores where it is large.
-pub(super) fn hash_file(path: &Path) -> Result<(Digest, u64)> {
-    (|| {
-        let mut file = File::open(path)?;
-        let size = file.metadata()?.len();
-        if size <= SMALL {
-            let mut bytes = Vec::with_capacity(size as usize + 1);
-            file.read_to_end(&mut bytes)?;
-            return Ok((Digest::of(&bytes), bytes.len() as u64));
-        }
-        let mut hasher = blake3::Hasher::new();
-        // Read, not mapped: a file that somebody cuts short must not kill the process.
-        let mut buffer = vec![0; 8 << 20];
-        loop {
-            let mut filled = 0;
-            while filled < buffer.len() {
-                match file.read(&mut buffer[filled..])? {
-                    0 => break,
-                    n => filled += n,
-                }
-            }
-            hasher.update_rayon(&buffer[..filled]);
-            if filled < buffer.len() {
-                return Ok((hasher.finalize().into(), hasher.count()));
-            }
-        }
-    })()
-    .map_err(|e| StoreError::io("read", path, e))
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::durable::{self, Sync};
+use super::durable::{self, Durability};
 use super::{Artifact, Result, Store, StoreError};
 use crate::key::KeyMaterial;
 
@@ -117,7 +117,7 @@ impl Store {
     /// Where the folder of records cannot be read.
     pub fn keys(&self) -> Result<Vec<Digest>> {
         let folder = self.root().join("records-v1");
-        let names = super::objects::walk(&folder)?;
+        let names = super::disk::walk(&folder)?;
         let key = |name: &Path| name.file_stem()?.to_str()?.parse().ok();
         let mut keys: Vec<Digest> = names.iter().filter_map(|(name, _)| key(name)).collect();
         keys.sort();
@@ -133,8 +133,14 @@ impl Store {
             }
         }
         let text = serde_json::to_vec(record).map_err(|e| not_committed(e.to_string()))?;
-        let sync = if record.cost.wall_s < CHEAP_S { Sync::Later } else { Sync::Now };
-        durable::replace(&self.tmp_dir(), &self.record_path(&record.key), &text, sync)
+        let path = self.record_path(&record.key);
+        let durability = match record.cost.wall_s {
+            // Forced: what it replaces is good, and must not be lost to a torn one.
+            _ if path.exists() => Durability::BeforeName,
+            wall_s if wall_s < CHEAP_S => Durability::Later,
+            _ => Durability::AfterName,
+        };
+        durable::replace(&self.tmp_dir(), &path, &text, durability)
     }
 }
 

@@ -8,7 +8,7 @@ use igpt_contract::Digest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::durable::{self, Sync};
+use super::durable::{self, Durability};
 use super::record::rfc3339;
 use super::{Result, Store, StoreError};
 
@@ -27,7 +27,7 @@ pub struct RunRecord {
     pub id: String,
     /// The pipeline's name.
     pub pipeline: String,
-    /// The pipeline's file, as it was named.
+    /// The pipeline's file, absolute: two projects may share a store and the names of their files.
     pub file: PathBuf,
     /// The command line.
     pub arguments: Vec<String>,
@@ -148,7 +148,7 @@ impl RunFolder {
     pub fn finish(&self, record: &RunRecord) -> Result<()> {
         let path = self.path.join("run.json");
         let text = serde_json::to_vec(record).map_err(|e| StoreError::io("write", &path, e.into()))?;
-        durable::replace(&self.store.tmp_dir(), &path, &text, Sync::Later)
+        durable::replace(&self.store.tmp_dir(), &path, &text, Durability::Later)
     }
 
     /// What became of the run; `None` while it lives, or if it was killed.
@@ -190,7 +190,7 @@ mod tests {
         let record = RunRecord {
             id: run.id().to_owned(),
             pipeline: "p".into(),
-            file: "p.yaml".into(),
+            file: "/project/p.yaml".into(),
             arguments: vec![],
             status: "succeeded".into(),
             finished: Timestamp::UNIX_EPOCH,

@@ -3,6 +3,11 @@
 //! Some tests need a second process: it is this same test binary, asked for the test `child`, which
 //! does what the environment says and does nothing without it.
 
+mod gc;
+mod index;
+mod readers;
+mod work;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -49,10 +54,20 @@ fn record(n: u64, outputs: &[(&str, Artifact)]) -> Record {
     }
 }
 
+/// Waits for the right to work on a key, as the executor does.
+fn lock(store: &Store, key: &Digest) -> KeyLock {
+    loop {
+        match store.try_lock(key).unwrap() {
+            Some(lock) => return lock,
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
 /// Does step `n` as a worker does: a small tree from a work folder, admitted and committed.
 fn step(store: &Store, n: u64) -> Result<bool> {
     let key = material(n).key();
-    let lock = store.lock(&key)?;
+    let lock = lock(store, &key);
     if store.record(&key).is_some() {
         return Ok(false);
     }
@@ -80,7 +95,7 @@ fn child() {
     match what {
         "steps" => do_steps(&store, 0..u64::MAX),
         "hold" => {
-            let _lock = store.lock(&material(0).key()).unwrap();
+            let _lock = lock(&store, &material(0).key());
             fs::write(store.root().join("held"), b"").unwrap();
             std::thread::sleep(Duration::from_secs(60));
         }
@@ -89,7 +104,7 @@ fn child() {
             // SAFETY: ignoring a signal is sound at any time.
             unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
             let key = material(1).key();
-            let lock = store.lock(&key).unwrap();
+            let lock = lock(&store, &key);
             let big = vec![7; 200_000];
             let error = store.admit_files(&[("x", &big)]).unwrap_err();
             assert!(error.to_string().contains("cannot write"), "{error}");
@@ -97,6 +112,7 @@ fn child() {
             let error = lock.commit(&record(1, &[("out", ghost)])).unwrap_err();
             assert!(error.to_string().contains("output `out` is not in the store"), "{error}");
         }
+        "starved" => readers::look_without_files(&store),
         other => panic!("unknown work {other}"),
     }
 }
@@ -140,7 +156,7 @@ fn a_record_answers_what_was_committed() {
 fn a_record_without_its_objects_is_refused_and_later_missed() {
     let (_dir, store) = fixture();
     let ghost = artifact::file(Digest::of(b"ghost"), 5);
-    let lock = store.lock(&material(1).key()).unwrap();
+    let lock = lock(&store, &material(1).key());
     let error = lock.commit(&record(1, &[("out", ghost)])).unwrap_err();
     assert!(matches!(error, StoreError::NotCommitted { .. }), "{error}");
     assert!(store.record(&material(1).key()).is_none());
@@ -165,7 +181,7 @@ fn sweeping_takes_the_work_of_recorded_steps_only() {
     };
     // 1: killed between its commit and its clean-up; 2: unfinished, with checkpoints.
     let (recorded, unfinished) = (left(1), left(2));
-    let lock = store.lock(&material(1).key()).unwrap();
+    let lock = lock(&store, &material(1).key());
     store.sweep_work().unwrap();
     assert!(recorded.exists(), "somebody works in it");
     drop(lock);
@@ -177,7 +193,7 @@ fn sweeping_takes_the_work_of_recorded_steps_only() {
 #[test]
 fn a_lock_commits_only_its_own_key() {
     let (_dir, store) = fixture();
-    let lock = store.lock(&material(1).key()).unwrap();
+    let lock = lock(&store, &material(1).key());
     assert!(matches!(lock.commit(&record(2, &[])), Err(StoreError::NotCommitted { .. })));
 }
 
@@ -284,7 +300,7 @@ fn a_lock_keeps_others_out_and_dies_with_its_process() {
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert!(store.holder(&key).is_none());
-    drop(store.lock(&key).unwrap());
+    drop(lock(&store, &key));
     assert!(store.try_lock(&key).unwrap().is_some());
 }
 

@@ -36,6 +36,7 @@ fn a_failure_lets_running_steps_finish_and_starts_none() {
     assert_eq!(project.executed(), ["aside"]);
     let log = ran.out.lines().find_map(|line| line.trim().strip_prefix("log ")).unwrap();
     assert!(std::fs::read_to_string(log).unwrap().contains("deep trouble"));
+    assert!(ran.out.contains("| deep trouble"), "{}", ran.out);
 }
 
 #[test]

@@ -22,8 +22,9 @@ pub use views::Recipe;
 const SOURCE: In<ImageSet> = In::new("images", "images of any size");
 const IMAGES: Out<ImageSet> = Out::new("images", "the same images at `side` x `side` pixels");
 
-/// Images that are decoded and resized at once.
+/// Images that are decoded and resized at once; fewer where their files take more than so many bytes.
 const BATCH: usize = 128;
+const BATCH_BYTES: usize = 1 << 26;
 
 /// What part of an image is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -147,7 +148,13 @@ impl Stage for Augment {
         loop {
             cx.check()?;
             cx.progress(done, total, "images");
-            let batch: Vec<ImageRow> = rows.by_ref().take(BATCH).collect::<Result<_, _>>()?;
+            let mut batch: Vec<ImageRow> = Vec::new();
+            let mut bytes = 0;
+            while batch.len() < BATCH && bytes < BATCH_BYTES {
+                let Some(row) = rows.next().transpose()? else { break };
+                bytes += row.pixels.len();
+                batch.push(row);
+            }
             if batch.is_empty() {
                 break;
             }

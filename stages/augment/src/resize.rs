@@ -8,6 +8,9 @@ use image::RgbImage;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Rows that the first pass takes at a time; a multiple of the resampler's own groups of rows.
+const BAND: u32 = 64;
+
 /// A resampling filter. All are stretched when shrinking, so that every source pixel counts
 /// (antialiasing), as Pillow does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -146,42 +149,74 @@ fn resample(
     let reach = filter.radius() * (rows.length / f64::from(side)).max(1.0) + 1.0;
     let first = (rows.start - reach).floor().max(0.0);
     let last = (rows.start + rows.length + reach).ceil().min(f64::from(image.height()));
-    let seen = Span { start: first, length: last - first };
-    let narrow = pass(resizer, image, columns, seen, (side, seen.length as u32), filter)?;
+    let narrow = narrow(resizer, image, columns, (first as u32, last as u32), side, filter)?;
     let all = Span { start: 0.0, length: f64::from(side) };
-    pass(resizer, &narrow, all, Span { start: rows.start - first, ..rows }, (side, side), filter)
+    let mut bytes = Vec::new();
+    let rows = Span { start: rows.start - first, ..rows };
+    pass(resizer, narrow.as_raw(), narrow.dimensions(), (all, rows), (side, side), filter, &mut bytes)?;
+    whole(side, side, bytes)
 }
 
-/// Resamples a part of the image to another size.
-fn pass(
+/// The first pass: the rows from `first` up to `end`, resampled along themselves. It goes by bands
+/// of rows, as the floating-point numbers of a whole photograph would take four times its memory;
+/// no row knows of another, so that the bands show nowhere.
+fn narrow(
     resizer: &mut Resizer,
     image: &RgbImage,
     columns: Span,
-    rows: Span,
-    (width, height): (u32, u32),
+    (first, end): (u32, u32),
+    side: u32,
     filter: Filter,
 ) -> Result<RgbImage, ResizeError> {
+    let row = 3 * image.width() as usize;
+    let mut bytes = Vec::with_capacity(3 * side as usize * end.saturating_sub(first) as usize);
+    let mut top = first;
+    while top < end {
+        let height = BAND.min(end - top);
+        let band = &image.as_raw()[top as usize * row..][..height as usize * row];
+        let rows = Span { start: 0.0, length: f64::from(height) };
+        pass(resizer, band, (image.width(), height), (columns, rows), (side, height), filter, &mut bytes)?;
+        top += height;
+    }
+    whole(side, end.saturating_sub(first), bytes)
+}
+
+/// An image of these bytes.
+fn whole(width: u32, height: u32, bytes: Vec<u8>) -> Result<RgbImage, ResizeError> {
+    RgbImage::from_raw(width, height, bytes)
+        .ok_or_else(|| ResizeError::Resampling("the resized buffer is not what was asked for".to_owned()))
+}
+
+/// Resamples a part of the pixels to another size and appends the result to `out`.
+fn pass(
+    resizer: &mut Resizer,
+    rgb: &[u8],
+    (width, height): (u32, u32),
+    (columns, rows): (Span, Span),
+    (new_width, new_height): (u32, u32),
+    filter: Filter,
+    out: &mut Vec<u8>,
+) -> Result<(), ResizeError> {
     let failed = |error: &dyn std::error::Error| ResizeError::Resampling(error.to_string());
     // In floating point: with bytes the resampler's coefficients are so coarse that two passes may
     // end two levels away from Pillow's.
     let fine: Vec<F32x3> =
-        image.as_raw().as_chunks().0.iter().map(|rgb: &[u8; 3]| F32x3::new(rgb.map(f32::from))).collect();
-    let source =
-        ImageRef::from_pixels(image.width(), image.height(), &fine).map_err(|error| failed(&error))?;
+        rgb.as_chunks().0.iter().map(|rgb: &[u8; 3]| F32x3::new(rgb.map(f32::from))).collect();
+    let source = ImageRef::from_pixels(width, height, &fine).map_err(|error| failed(&error))?;
     // Rounding must not push the part out of the image.
     let within = |span: Span, size: u32| span.length.min(f64::from(size) - span.start);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(filter.into()))
         .use_alpha(false)
-        .crop(columns.start, rows.start, within(columns, image.width()), within(rows, image.height()));
-    let mut resized = Image::new(width, height, PixelType::F32x3);
+        .crop(columns.start, rows.start, within(columns, width), within(rows, height));
+    let mut resized = Image::new(new_width, new_height, PixelType::F32x3);
     resizer.resize(&source, &mut resized, &options).map_err(|error| failed(&error))?;
     let level = |x: f32| (x + 0.5).floor() as u8; // Saturates where a filter overshoots.
-    resized
+    let typed = resized
         .typed_image::<F32x3>()
-        .map(|typed| typed.pixels().iter().flat_map(|pixel| pixel.0.map(level)).collect())
-        .and_then(|bytes| RgbImage::from_raw(width, height, bytes))
-        .ok_or_else(|| ResizeError::Resampling("the resized buffer is not what was asked for".to_owned()))
+        .ok_or_else(|| ResizeError::Resampling("the resized pixels are of another type".to_owned()))?;
+    out.extend(typed.pixels().iter().flat_map(|pixel| pixel.0.map(level)));
+    Ok(())
 }
 
 /// Why an image could not be resized.
@@ -308,6 +343,27 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn bands_of_rows_show_nowhere() {
+        // A photograph's noise, taller than several bands, the last of which is not full.
+        let pixel = |x: u32, y: u32| {
+            let noise = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)) >> 7;
+            image::Rgb([noise as u8, (noise >> 8) as u8, (x + y) as u8])
+        };
+        let image = RgbImage::from_fn(150, 3 * BAND + 37, pixel);
+        let mut resizer = Resizer::new();
+        for (_, filter) in FILTERS {
+            let columns = Span { start: 3.7, length: 140.2 };
+            let (first, end) = (5, image.height());
+            let banded = narrow(&mut resizer, &image, columns, (first, end), 40, filter).unwrap();
+            let rows = Span { start: f64::from(first), length: f64::from(end - first) };
+            let mut at_once = Vec::new();
+            let (size, resized) = (image.dimensions(), (40, end - first));
+            pass(&mut resizer, image.as_raw(), size, (columns, rows), resized, filter, &mut at_once).unwrap();
+            assert_eq!(*banded.as_raw(), at_once, "{filter:?}");
         }
     }
 

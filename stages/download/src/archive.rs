@@ -4,12 +4,14 @@
 //! anything is read; an archive that ends early is an error, also where it ends between members.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
 use igpt_contract::{StageContext, StageError};
+use igpt_dataset::{shown, shown_path};
 use tar::{EntryType, PaxExtensions};
+
+use crate::gunzip::open;
 
 /// The longest name of a member, in bytes.
 const MAX_NAME: u64 = 1 << 14;
@@ -34,40 +36,31 @@ pub(crate) struct Member {
     pub(crate) position: u64,
 }
 
-/// Whether the file starts as gzip does.
-pub(crate) fn is_gzip(path: &Path) -> io::Result<bool> {
-    let mut magic = Vec::new();
-    File::open(path)?.take(2).read_to_end(&mut magic)?;
-    Ok(magic == [0x1f, 0x8b])
-}
-
-/// Opens an archive, undoing gzip.
-fn open(path: &Path) -> io::Result<Box<dyn Read>> {
-    let file = BufReader::with_capacity(1 << 18, File::open(path)?);
-    Ok(if is_gzip(path)? { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
-}
-
-/// Calls `visit` with every regular file of the archive, in its order. Whatever `visit` leaves
-/// unread is skipped.
+/// Calls `visit` with every regular file of the archive at `path`, in its order. Whatever `visit`
+/// leaves unread is skipped. Errors name the archive `own`: what the user knows it as, where `path`
+/// is an expanded copy.
 ///
 /// # Errors
 /// If the archive is not one, or holds what is refused; and whatever `visit` answers.
 pub(crate) fn members(
     path: &Path,
+    own: &Path,
     bounds: Bounds,
     cx: &StageContext,
     mut visit: impl FnMut(&Member, &mut dyn Read) -> Result<(), StageError>,
 ) -> Result<(), StageError> {
-    let refuse = |what: String| StageError::new(format!("`{}`: {what}", path.display()));
+    let refuse = |what: String| StageError::new(format!("`{}`: {what}", shown_path(own)));
     let broken = |error: io::Error| {
         let what = format!(
             "`{}`: expected a whole tar archive (gzip or not), found a truncated or another file",
-            path.display()
+            shown_path(own)
         );
-        StageError::caused(what, error).hint("get the file again, or check which one it is")
+        // The cause quotes the archive's names as they are.
+        let cause = io::Error::new(error.kind(), shown(&error.to_string()));
+        StageError::caused(what, cause).hint("get the file again, or check which one it is")
     };
     let input = open(path).map_err(|error| {
-        StageError::caused(format!("cannot open the archive `{}`", path.display()), error)
+        StageError::caused(format!("cannot open the archive `{}`", shown_path(own)), error)
     })?;
     let mut archive = tar::Archive::new(Counted { inner: input, left: bounds.total, read: 0 });
     // The extended name that the next member has.
@@ -99,11 +92,13 @@ pub(crate) fn members(
             EntryType::Directory => drop(own_name(&mut long_name)),
             EntryType::Regular | EntryType::Continuous => {
                 let name = own_name(&mut long_name);
-                let name = safe_name(&name).ok_or_else(|| {
-                    refuse(format!("the member `{}` reaches outside the archive", shown(&name)))
-                })?;
+                // Archives from before POSIX have no other sign of a folder.
+                if size == 0 && name.ends_with(b"/") {
+                    continue;
+                }
+                let name = safe_name(&name).map_err(refuse)?;
                 if size > bounds.member {
-                    let most = bounds.member;
+                    let (name, most) = (shown(&name), bounds.member);
                     return Err(refuse(format!(
                         "the member `{name}` has {size} bytes, expected at most {most}"
                     )));
@@ -115,7 +110,7 @@ pub(crate) fn members(
                 let name = own_name(&mut long_name);
                 return Err(refuse(format!(
                     "the member `{}` is a link, a device or a sparse file; only files are read",
-                    shown(&name)
+                    shown_name(&name)
                 )));
             }
         }
@@ -140,42 +135,9 @@ pub(crate) fn read_member(member: &Member, input: &mut dyn Read) -> io::Result<V
     if bytes.len() as u64 == member.size {
         return Ok(bytes);
     }
-    let (name, expected, found) = (&member.name, member.size, bytes.len());
+    let (name, expected, found) = (shown(&member.name), member.size, bytes.len());
     let what = format!("the archive ends within `{name}`: expected {expected} bytes, found {found}");
     Err(io::Error::new(io::ErrorKind::UnexpectedEof, what))
-}
-
-/// Undoes gzip into a file, so that members can be read in any order.
-///
-/// # Errors
-/// If the file is truncated, is larger than the bound, or cannot be written.
-pub(crate) fn expand(path: &Path, to: &Path, bounds: Bounds, cx: &StageContext) -> Result<(), StageError> {
-    let failed = |error: io::Error| {
-        let what =
-            format!("`{}`: expected a whole gzip file, found a truncated or damaged one", path.display());
-        StageError::caused(what, error)
-    };
-    let mut input = open(path).map_err(failed)?.take(bounds.total.saturating_add(1));
-    let mut output = File::create(to)?;
-    let mut done = 0;
-    loop {
-        cx.check()?;
-        let n = io::copy(&mut input.by_ref().take(1 << 22), &mut output).map_err(failed)?;
-        done += n;
-        cx.progress(done, 0, "bytes");
-        if n == 0 {
-            break;
-        }
-    }
-    if done > bounds.total {
-        let what = format!(
-            "`{}`: expected at most {} bytes when expanded, found more",
-            path.display(),
-            bounds.total
-        );
-        return Err(StageError::new(what));
-    }
-    Ok(())
 }
 
 /// A tar that is not compressed, whose members are read in any order.
@@ -217,16 +179,24 @@ fn pax_path(records: &[u8]) -> Result<Option<Vec<u8>>, String> {
 }
 
 /// A name for an error: it may be anything, and of any length.
-fn shown(name: &[u8]) -> String {
-    String::from_utf8_lossy(&name[..name.len().min(200)]).into_owned()
+fn shown_name(name: &[u8]) -> String {
+    let name = &name[..name.len().min(200)];
+    std::str::from_utf8(name).map_or_else(|_| name.escape_ascii().to_string(), shown)
 }
 
-/// The name with `.` components left out, if it is text and stays within the archive.
-fn safe_name(name: &[u8]) -> Option<String> {
-    let name = std::str::from_utf8(name).ok()?;
-    let parts: Vec<&str> = name.split('/').filter(|part| *part != ".").collect();
-    let safe = |part: &&str| !part.is_empty() && *part != ".." && !part.contains(['\\', '\0', ':']);
-    (!parts.is_empty() && parts.iter().all(safe)).then(|| parts.join("/"))
+/// The name with `.` components left out, if it is text and stays within the archive; else what is
+/// wrong with it.
+fn safe_name(name: &[u8]) -> Result<String, String> {
+    let Ok(text) = std::str::from_utf8(name) else {
+        let name = shown_name(name);
+        return Err(format!("expected names in UTF-8, found the member `{name}`"));
+    };
+    let parts: Vec<&str> = text.split('/').filter(|part| *part != ".").collect();
+    let safe = |part: &&str| !part.is_empty() && *part != ".." && !part.contains(['\\', '\0']);
+    if !parts.is_empty() && parts.iter().all(safe) {
+        return Ok(parts.join("/"));
+    }
+    Err(format!("the member `{}` reaches outside the archive", shown_name(name)))
 }
 
 /// A reader that knows how far it is, and fails where a bound is passed.

@@ -10,7 +10,7 @@ use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{Encoding, ImageRow, ImageSetInfo, ImageSetWriter, Split};
 
 use crate::members::{Members, Official, OfficialFile};
-use crate::params::{Labels, Params};
+use crate::params::{Labels, Params, at_most};
 
 const SIDE: u16 = 32;
 const PLANE: usize = 32 * 32;
@@ -73,7 +73,7 @@ pub(crate) fn ten(
     let test = members.records("test_batch.bin", RECORD10)?;
     let info = ImageSetInfo { name: "cifar10".to_owned(), classes };
     let format = Format { record: RECORD10, label: 0 };
-    write(&info, format, [&train, &[test]], members.path(), params, out, cx)
+    write(&info, format, [&train, &[test]], members, params, out, cx)
 }
 
 /// Writes the images of CIFAR-100, with the labels that are asked for.
@@ -91,7 +91,7 @@ pub(crate) fn hundred(
     let train = members.records("train.bin", RECORD100)?;
     let test = members.records("test.bin", RECORD100)?;
     let info = ImageSetInfo { name: name.to_owned(), classes };
-    write(&info, Format { record: RECORD100, label }, [&[train], &[test]], members.path(), params, out, cx)
+    write(&info, Format { record: RECORD100, label }, [&[train], &[test]], members, params, out, cx)
 }
 
 /// How a record is laid out.
@@ -109,15 +109,17 @@ fn write(
     info: &ImageSetInfo,
     format: Format,
     splits: [&[Vec<u8>]; 2],
-    archive: &Path,
+    members: &mut Members,
     params: &Params,
     out: &Path,
     cx: &StageContext,
 ) -> Result<(), StageError> {
-    let mut writer = ImageSetWriter::create(out, info)?;
     let counts = splits.map(|files| files.iter().map(|file| file.len() / format.record).sum::<usize>());
-    let limit = |n: usize, limit: Option<u64>| limit.map_or(n, |limit| n.min(limit as usize));
-    let limits = [limit(counts[0], params.train), limit(counts[1], params.test)];
+    if counts[0] == 0 {
+        return Err(members.refuse("expected at least one training image, found none".to_owned()));
+    }
+    let limits = [counts[0].min(at_most(params.train)), counts[1].min(at_most(params.test))];
+    let mut writer = ImageSetWriter::create(out, info)?;
     let mut done = 0;
     for (s, split) in [Split::Train, Split::Test].into_iter().enumerate() {
         let records = splits[s].iter().flat_map(|file| file.chunks_exact(format.record));
@@ -125,11 +127,9 @@ fn write(
             let id = (s * counts[0] + i) as u64;
             let label = record[format.label];
             if usize::from(label) >= info.classes.len() {
-                return Err(StageError::new(format!(
-                    "`{}`: {split} image {i} has the label {label}, expected one below {}",
-                    archive.display(),
-                    info.classes.len()
-                )));
+                let n = info.classes.len();
+                let what = format!("{split} image {i} has the label {label}, expected one below {n}");
+                return Err(members.refuse(what));
             }
             let pixels = interleave(&record[format.record - 3 * PLANE..]);
             let (label, encoding) = (i32::from(label), Encoding::Rgb);

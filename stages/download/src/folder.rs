@@ -11,12 +11,15 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use igpt_contract::{StageContext, StageError};
-use igpt_dataset::{Encoding, ImageRow, ImageSetInfo, ImageSetWriter, RAW_SIDE, RowKey, Split, decode_file};
+use igpt_dataset::{
+    Encoding, ImageRow, ImageSetInfo, ImageSetWriter, RAW_SIDE, RowKey, Split, decode_file, shown, shown_path,
+};
 use rayon::prelude::*;
 
-use crate::archive::{Bounds, Member, Seekable, expand, is_gzip, members};
+use crate::archive::{Bounds, Member, Seekable, members};
+use crate::gunzip::{expand, is_gzip};
 use crate::locate::archives_of;
-use crate::params::Params;
+use crate::params::{Params, at_most};
 
 /// A photograph of 64 MiB is none; ImageNet's training images take 150 GB.
 const BOUNDS: Bounds = Bounds { member: 1 << 26, total: 1 << 40 };
@@ -45,15 +48,31 @@ struct Item {
 /// Writes the images of a folder or a tar.
 pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext) -> Result<(), StageError> {
     let expanded = cx.checkpoint_dir().join("expanded.tar");
+    let result = ingest_through(&expanded, path, params, out, cx);
+    // Whatever came of it: another attempt expands the archive anew.
+    match std::fs::remove_file(&expanded) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => result.and(Err(error.into())),
+        _ => result,
+    }
+}
+
+/// Writes the images; a gzipped tar is put at `expanded` on the way.
+fn ingest_through(
+    expanded: &Path,
+    path: &Path,
+    params: &Params,
+    out: &Path,
+    cx: &StageContext,
+) -> Result<(), StageError> {
     let (root, files, tar) = if path.is_dir() {
         let mut files = BTreeMap::new();
         walk(path, "", 0, &mut files, cx)?;
         match archives_of(path)?.as_slice() {
-            [only] if !files.keys().any(|name| is_image(name)) => open_tar(only, &expanded, cx)?,
+            [only] if !files.keys().any(|name| is_image(name)) => open_tar(only, expanded, cx)?,
             _ => (path.to_owned(), files, None),
         }
     } else {
-        open_tar(path, &expanded, cx)?
+        open_tar(path, expanded, cx)?
     };
     let skipped = files.keys().filter(|name| !is_image(name)).count();
     if skipped > 0 {
@@ -61,11 +80,7 @@ pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext
     }
     let images: Vec<(String, Place)> = files.into_iter().filter(|(name, _)| is_image(name)).collect();
     let items = arrange(&root, images)?;
-    write(&items, tar.as_ref(), params, out, cx)?;
-    match std::fs::remove_file(&expanded) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(()),
-    }
+    write(&items, tar.as_ref(), params, out, cx)
 }
 
 type Opened = (PathBuf, BTreeMap<String, Place>, Option<Seekable>);
@@ -73,18 +88,18 @@ type Opened = (PathBuf, BTreeMap<String, Place>, Option<Seekable>);
 /// The files of a tar; a gzipped one is expanded first.
 fn open_tar(path: &Path, expanded: &Path, cx: &StageContext) -> Result<Opened, StageError> {
     let gzip = is_gzip(path)
-        .map_err(|error| StageError::caused(format!("cannot open `{}`", path.display()), error))?;
+        .map_err(|error| StageError::caused(format!("cannot open `{}`", shown_path(path)), error))?;
     if gzip {
         std::fs::create_dir_all(cx.checkpoint_dir())?;
-        expand(path, expanded, BOUNDS, cx)?;
+        expand(path, expanded, BOUNDS.total, cx)?;
     }
     let tar = if gzip { expanded } else { path };
     let mut files = BTreeMap::new();
-    members(tar, BOUNDS, cx, |member, _| {
+    members(tar, path, BOUNDS, cx, |member, _| {
         match files.insert(member.name.clone(), Place::InTar(member.clone())) {
             None => Ok(()),
             Some(_) => {
-                let what = format!("`{}` holds the file `{}` twice", path.display(), member.name);
+                let what = format!("`{}` holds the file `{}` twice", shown_path(path), shown(&member.name));
                 Err(StageError::new(what))
             }
         }
@@ -101,11 +116,12 @@ fn walk(
     cx: &StageContext,
 ) -> Result<(), StageError> {
     cx.check()?;
-    let failed = |error| StageError::caused(format!("cannot list the folder `{}`", folder.display()), error);
+    let failed =
+        |error| StageError::caused(format!("cannot list the folder `{}`", shown_path(folder)), error);
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            let what = format!("expected names in UTF-8, found `{}`", path.display());
+            let what = format!("expected names in UTF-8, found `{}`", shown_path(&path));
             return Err(StageError::new(what));
         };
         let name = format!("{prefix}{name}");
@@ -139,7 +155,7 @@ fn split_of(folder: &str) -> Option<Split> {
 /// Reads split and class off the paths and sorts: by split, class and name.
 fn arrange(root: &Path, files: Vec<(String, Place)>) -> Result<Vec<Item>, StageError> {
     let refuse = |what: String| {
-        StageError::new(format!("`{}`: {what}", root.display()))
+        StageError::new(format!("`{}`: {what}", shown_path(root)))
             .hint("expected `train|val|test/CLASS/FILE`, `CLASS/FILE` or `FILE` (JPEG or PNG)")
     };
     let Some((first, _)) = files.first() else {
@@ -162,7 +178,7 @@ fn arrange(root: &Path, files: Vec<(String, Place)>) -> Result<Vec<Item>, StageE
         let class = match parts {
             [_] => None,
             [class, _] => Some((*class).to_owned()),
-            _ => return Err(refuse(format!("`{name}` lies deeper than a class folder"))),
+            _ => return Err(refuse(format!("`{}` lies deeper than a class folder", shown(&name)))),
         };
         if split == Split::Test {
             let folder = inner.split('/').next().unwrap_or_default();
@@ -192,7 +208,7 @@ fn first_of_each(items: &[&Item], limit: Option<u64>) -> Vec<usize> {
         })
         .collect();
     turns.sort_unstable();
-    turns.truncate(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
+    turns.truncate(at_most(limit));
     let mut kept: Vec<usize> = turns.into_iter().map(|(_, i)| i).collect();
     kept.sort_unstable();
     kept
@@ -249,7 +265,7 @@ fn write(
 
 /// Reads and decodes a file. Small images are kept as pixels, others as the bytes of the file.
 fn row(item: &Item, id: u64, classes: &[String], tar: Option<&Seekable>) -> Result<ImageRow, StageError> {
-    let failed = |what: &str| format!("`{}`: {what}", item.name);
+    let failed = |what: &str| format!("`{}`: {what}", shown(&item.name));
     let bytes = match (&item.place, tar) {
         (Place::InTar(member), Some(tar)) => tar.read(member),
         (Place::InTar(_), None) => Err(std::io::Error::other("the archive is gone")),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use igpt_contract::{StageContext, StageError};
+use igpt_dataset::shown_path;
 
 use crate::MIRROR;
 use crate::fetch;
@@ -32,7 +33,7 @@ pub(crate) fn archive<'a>(
             Err(StageError::new(format!(
                 "expected the archive of {} at `{}`, as `{MIRROR}` says, found no such file",
                 official.name,
-                path.display()
+                shown_path(&path)
             )))
         }
         _ if cx.is_offline() => Err(StageError::new(format!(
@@ -61,7 +62,7 @@ pub(crate) fn archive_in(path: &Path) -> Result<PathBuf, StageError> {
         (Some(archive), None) => Ok(archive),
         (found, _) => Err(StageError::new(format!(
             "expected one archive (`.tar`, `.tar.gz`, `.tgz`) in the folder `{}`, found {}",
-            path.display(),
+            shown_path(path),
             if found.is_none() { "none" } else { "several" }
         ))),
     }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use igpt_contract::{StageContext, StageError};
+use igpt_dataset::shown_path;
 use md5::{Digest as _, Md5};
 
 use crate::archive::{Bounds, members, read_member};
+use crate::{cifar, stl10};
 
 /// An official archive.
 #[derive(Debug)]
@@ -54,59 +56,88 @@ pub(crate) struct Local<'a> {
 pub(crate) struct Members {
     path: PathBuf,
     files: BTreeMap<&'static str, Vec<u8>>,
+    /// Whether something in them was refused.
+    refused: bool,
 }
+
+/// All archives that are known, to tell one from another.
+static ALL: [&Official; 3] = [&cifar::CIFAR10, &cifar::CIFAR100, &stl10::STL10];
 
 impl Local<'_> {
     /// Reads the archive and hands its files on; a downloaded one is deleted afterwards where the
-    /// files were wrong, so that the next run fetches it anew.
+    /// files or what is in them were wrong, so that the next run fetches it anew. Where the images
+    /// could not be written it stays: it is not to blame.
     pub(crate) fn ingest(
         self,
         ingest: impl FnOnce(&mut Members) -> Result<(), StageError>,
     ) -> Result<(), StageError> {
-        match self.read() {
-            Ok(mut members) => ingest(&mut members),
-            Err(error @ StageError::Failed { .. }) if self.downloaded => {
-                std::fs::remove_file(&self.path)?;
-                Err(error.hint("the downloaded file was deleted; the next run fetches it anew"))
-            }
-            Err(error) => Err(error),
+        let (error, to_blame) = match self.read() {
+            Ok(mut members) => match ingest(&mut members) {
+                Ok(()) => return Ok(()),
+                Err(error) => (error, members.refused),
+            },
+            Err(error) => (error, true),
+        };
+        if !(self.downloaded && to_blame && matches!(error, StageError::Failed { .. })) {
+            return Err(error);
         }
+        Err(error.hint(match std::fs::remove_file(&self.path) {
+            Ok(()) => "the downloaded file was deleted; the next run fetches it anew".to_owned(),
+            Err(_) => format!("delete the downloaded file `{}` and run again", shown_path(&self.path)),
+        }))
     }
 
     fn read(&self) -> Result<Members, StageError> {
         let (path, official) = (&self.path, self.official);
+        let refuse = |what: String| StageError::new(format!("`{}`: {what}", shown_path(path)));
         let bounds = Bounds { member: official.total, total: official.total };
         let mut files = BTreeMap::new();
-        members(path, bounds, self.cx, |member, input| {
+        members(path, path, bounds, self.cx, |member, input| {
             let base = member.name.rsplit('/').next().unwrap_or_default();
-            let Some(file) = official.files.iter().find(|file| file.name == base) else { return Ok(()) };
-            file.check_size(member.size, self.subset)
-                .map_err(|what| StageError::new(format!("`{}`: {what}", path.display())))?;
-            let bytes = read_member(member, input)
-                .map_err(|error| StageError::caused(format!("`{}` is truncated", path.display()), error))?;
-            file.check_md5(&bytes)
-                .map_err(|what| StageError::new(format!("`{}`: {what}", path.display())))?;
-            match files.insert(file.name, bytes) {
-                None => Ok(()),
-                Some(_) => {
-                    let what = format!("`{}` holds the file `{base}` twice", path.display());
-                    Err(StageError::new(what))
-                }
+            let Some(file) = official.file(base) else {
+                return official.check_other(base).map_err(|what| {
+                    refuse(what).hint("set the `source` that the archive is of, or take another archive")
+                });
+            };
+            if files.contains_key(file.name) {
+                return Err(refuse(format!("expected each file once, found `{base}` twice")));
             }
+            file.check_size(member.size, self.subset).map_err(refuse)?;
+            let bytes = read_member(member, input)
+                .map_err(|error| StageError::caused(format!("`{}` is truncated", shown_path(path)), error))?;
+            file.check_md5(&bytes).map_err(refuse)?;
+            files.insert(file.name, bytes);
+            Ok(())
         })?;
         let missing: Vec<&str> =
             official.files.iter().map(|file| file.name).filter(|name| !files.contains_key(name)).collect();
         if missing.is_empty() {
-            return Ok(Members { path: path.clone(), files });
+            return Ok(Members { path: path.clone(), files, refused: false });
         }
         let what = format!(
-            "`{}`: expected the files of {} (`{}`), found none of the name `{}`",
-            path.display(),
+            "expected the files of {} (`{}`), found none of the name `{}`",
             official.name,
             official.file,
             missing.join("`, `")
         );
-        Err(StageError::new(what).hint("another archive, or one that was cut off?"))
+        Err(refuse(what).hint("another archive, or one that was cut off?"))
+    }
+}
+
+impl Official {
+    fn file(&self, name: &str) -> Option<&'static OfficialFile> {
+        self.files.iter().find(|file| file.name == name)
+    }
+
+    /// Refuses a file that another archive is known by, before gigabytes of that are read.
+    fn check_other(&self, name: &str) -> Result<(), String> {
+        match ALL.iter().find(|official| official.file(name).is_some()) {
+            Some(other) => Err(format!(
+                "expected the files of {} (`{}`), found `{name}` of {} (`{}`)",
+                self.name, self.file, other.name, other.file
+            )),
+            None => Ok(()),
+        }
     }
 }
 
@@ -119,6 +150,10 @@ impl OfficialFile {
             }
             1.. if found != expected && !subset => {
                 Err(format!("`{name}` has {found} bytes, expected {expected}"))
+            }
+            // An archive of the user's own may be a part of the official one, not more.
+            1.. if found > expected => {
+                Err(format!("`{name}` has {found} bytes, expected at most the official {expected}"))
             }
             _ => Ok(()),
         }
@@ -147,11 +182,10 @@ impl Members {
         if bytes.len().is_multiple_of(record) {
             return Ok(bytes);
         }
-        Err(StageError::new(format!(
-            "`{}`: `{name}` has {} bytes, expected a multiple of {record}, the bytes of an image",
-            self.path.display(),
-            bytes.len()
-        )))
+        let found = bytes.len();
+        let what =
+            format!("`{name}` has {found} bytes, expected a multiple of {record}, the bytes of an image");
+        Err(self.refuse(what))
     }
 
     /// Takes a list of class names, one a line, of which there must be `n`.
@@ -163,15 +197,60 @@ impl Members {
         if names.len() == n {
             return Ok(names);
         }
-        Err(StageError::new(format!(
-            "`{}`: expected {n} class names in `{name}`, found {}",
-            self.path.display(),
-            names.len()
-        )))
+        let what = format!("expected {n} class names in `{name}`, found {}", names.len());
+        Err(self.refuse(what))
     }
 
-    /// The archive, for errors.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// The error of something in the archive that is not as it should be. All such errors are made
+    /// here: a downloaded archive that brought one is not kept.
+    pub(crate) fn refuse(&mut self, what: String) -> StageError {
+        self.refused = true;
+        StageError::new(format!("`{}`: {what}", shown_path(&self.path)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::params::{Params, Source};
+
+    /// A small archive in CIFAR-10's layout, with so many class names.
+    fn archive(names: usize) -> Vec<u8> {
+        let names: String = (0..names).map(|class| format!("class{class}\n")).collect();
+        let mut tar = tar::Builder::new(Vec::new());
+        for file in cifar::CIFAR10.files {
+            let bytes = if file.size == 0 { names.as_bytes() } else { &[1; 3073] };
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, file.name, bytes).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    #[test]
+    fn a_download_of_bad_content_is_deleted_so_that_a_repaired_one_is_fetched() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cifar-10-binary.tar.gz");
+        let cx = StageContext::new(0, 1, dir.path().to_owned(), |_| {});
+        let params = Params::of(Source::Cifar10);
+        let ingest = |out: &str| {
+            let (official, path) = (&cifar::CIFAR10, path.clone());
+            let local = Local { official, path, subset: true, downloaded: true, cx: &cx };
+            local.ingest(|members| cifar::ten(members, &params, &dir.path().join(out), &cx))
+        };
+        fs::create_dir(dir.path().join("out")).unwrap();
+        fs::write(&path, archive(9)).unwrap();
+        let StageError::Failed { what, hint: Some(hint), .. } = ingest("out").unwrap_err() else {
+            panic!("no hint")
+        };
+        assert!(what.contains("expected 10 class names") && hint.contains("fetches it anew"), "{what}");
+        assert!(!path.exists());
+        fs::write(&path, archive(10)).unwrap();
+        // The folder's fault, not the archive's.
+        assert!(ingest("no such folder").is_err());
+        assert!(path.exists());
+        ingest("out").unwrap();
     }
 }

@@ -83,6 +83,11 @@ pub struct Params {
     pub seed: Option<u64>,
 }
 
+/// How many images a limit allows: any number where there is none.
+pub(crate) fn at_most(limit: Option<u64>) -> usize {
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
 impl Params {
     /// Every image of a source, with every parameter at its default.
     pub fn of(source: Source) -> Self {
@@ -147,6 +152,11 @@ mod tests {
         let error = check(r#"{"source": "cifar10", "labels": "coarse"}"#).unwrap_err();
         assert_eq!(error, "`labels` belongs to the source `cifar100`, found the source `cifar10`");
         assert!(check(r#"{"source": "stl10", "size": 32}"#).unwrap_err().contains("`shapes`"));
+    }
+
+    #[test]
+    fn a_limit_beyond_all_bounds_allows_any_number() {
+        assert_eq!([None, Some(7), Some(u64::MAX)].map(at_most), [usize::MAX, 7, usize::MAX]);
     }
 
     #[test]

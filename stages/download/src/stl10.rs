@@ -11,7 +11,7 @@ use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split};
 use image::{Rgb, RgbImage};
 
 use crate::members::{Members, Official, OfficialFile};
-use crate::params::Params;
+use crate::params::{Params, at_most};
 
 const SIDE: usize = 96;
 const PLANE: usize = SIDE * SIDE;
@@ -52,20 +52,19 @@ pub(crate) fn ingest(
         let labels = members.records(labels, 1)?;
         let n = labels.len();
         if images.len() / (3 * PLANE) != n {
-            return Err(StageError::new(format!(
-                "`{}`: found {} {split} images and {n} labels, expected as many",
-                members.path().display(),
-                images.len() / (3 * PLANE)
-            )));
+            let found = images.len() / (3 * PLANE);
+            let what = format!("found {found} {split} images and {n} labels, expected as many");
+            return Err(members.refuse(what));
         }
-        let kept = limit.map_or(n, |limit| n.min(limit as usize));
+        if split == Split::Train && n == 0 {
+            return Err(members.refuse("expected at least one training image, found none".to_owned()));
+        }
+        let kept = n.min(at_most(limit));
         for (i, (planes, label)) in images.chunks_exact(3 * PLANE).zip(&labels).take(kept).enumerate() {
             cx.check()?;
             if !(1..=10).contains(label) {
-                return Err(StageError::new(format!(
-                    "`{}`: {split} image {i} has the label {label}, expected 1 to 10",
-                    members.path().display()
-                )));
+                let what = format!("{split} image {i} has the label {label}, expected 1 to 10");
+                return Err(members.refuse(what));
             }
             let id = first_id + i as u64;
             let key = RowKey { id, split, label: i32::from(*label) - 1, view: 0 };

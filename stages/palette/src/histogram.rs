@@ -4,7 +4,7 @@
 //! table, read in order, is already sorted along an octree: neighbours in the list are neighbours
 //! in colour space, and [`crate::tree`] needs no sort of its own.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use rand::{Rng, RngExt as _};
 
@@ -67,32 +67,66 @@ impl Colours {
         if n >= pixels {
             return self.clone();
         }
-        // Floyd's algorithm draws n distinct ordinals. Pixels of one colour are interchangeable,
-        // so an ordinal in the histogram's order is as good as one in the images' order.
-        let mut drawn = HashSet::with_capacity(n as usize);
-        for last in pixels - n..pixels {
-            let ordinal = random.random_range(0..=last);
-            if !drawn.insert(ordinal) {
-                drawn.insert(last);
-            }
+        // Pixels of one colour are interchangeable, so the draws need to know only how many of each
+        // colour are left: memory depends on the colours, not on `n`. Of two ways the shorter one
+        // is taken, to draw the pixels that stay or those that go.
+        let stay = n <= pixels / 2;
+        let mut left = Left::new(&self.weight);
+        let mut drawn = vec![0; self.len()];
+        let draws = if stay { n } else { pixels - n };
+        for rest in (pixels - draws + 1..=pixels).rev() {
+            drawn[left.take(random.random_range(0..rest))] += 1;
         }
-        let mut ordinals: Vec<u64> = drawn.into_iter().collect();
-        ordinals.sort_unstable();
-
         let mut sample = Self::default();
-        let (mut next, mut end) = (0, 0);
-        for (&rgb, &weight) in self.rgb.iter().zip(&self.weight) {
-            end += weight;
-            let first = next;
-            while next < ordinals.len() && ordinals[next] < end {
-                next += 1;
-            }
-            if next > first {
+        for ((&rgb, &weight), drawn) in self.rgb.iter().zip(&self.weight).zip(drawn) {
+            let weight = if stay { drawn } else { weight - drawn };
+            if weight > 0 {
                 sample.rgb.push(rgb);
-                sample.weight.push((next - first) as u64);
+                sample.weight.push(weight);
             }
         }
         sample
+    }
+}
+
+/// How many pixels of each colour are left to draw: a binary indexed tree (Fenwick, "A new data
+/// structure for cumulative frequency tables", 1994).
+struct Left {
+    /// At i, from 1 on: the pixels of the colours i - (lowest bit of i) up to i - 1.
+    sums: Vec<u64>,
+}
+
+impl Left {
+    fn new(weight: &[u64]) -> Self {
+        let mut sums = vec![0];
+        sums.extend_from_slice(weight);
+        for i in 1..sums.len() {
+            let parent = i + (i & i.wrapping_neg());
+            if parent < sums.len() {
+                sums[parent] += sums[i];
+            }
+        }
+        Self { sums }
+    }
+
+    /// Takes the pixel of that ordinal, which must be below what is left, away; answers its colour.
+    fn take(&mut self, mut ordinal: u64) -> usize {
+        let mut at = 0;
+        let mut step = 1 << self.sums.len().ilog2();
+        while step > 0 {
+            let next = at + step;
+            match self.sums.get_mut(next) {
+                Some(sum) if *sum <= ordinal => {
+                    ordinal -= *sum;
+                    at = next;
+                }
+                // The colour lies below `next`.
+                Some(sum) => *sum -= 1,
+                None => {}
+            }
+            step /= 2;
+        }
+        at
     }
 }
 
@@ -180,5 +214,31 @@ mod tests {
         assert_eq!(sample, colours.sample(1000, &mut stream(3, "sample")));
         assert_ne!(sample, colours.sample(1000, &mut stream(4, "sample")));
         assert_eq!(colours.sample(5050, &mut stream(3, "sample")), colours);
+        let most = colours.sample(5049, &mut stream(3, "sample"));
+        assert_eq!(most.pixels(), 5049);
+        let fewer = |(i, weight): (usize, &u64)| (i as u64 + 1) - weight;
+        assert_eq!(most.weight.iter().enumerate().map(fewer).sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn samples_hold_the_colours_in_their_proportions() {
+        // Of weights 1 to 20 (210 pixels) 60 are drawn: 2/7 of each colour on average.
+        let colours = Colours { rgb: (0..20).map(|i| [i, 0, 0]).collect(), weight: (1..=20).collect() };
+        for n in [60, 150] {
+            let mut random = stream(3, "sample");
+            let mut sums = [0; 20];
+            for _ in 0..4000 {
+                let sample = colours.sample(n, &mut random);
+                sample.rgb.iter().zip(&sample.weight).for_each(|(rgb, w)| sums[usize::from(rgb[0])] += w);
+            }
+            for (sum, weight) in sums.iter().zip(&colours.weight) {
+                let expected = n as f64 / 210.0 * *weight as f64;
+                let mean = *sum as f64 / 4000.0;
+                // Five standard errors of a hypergeometric draw.
+                let share = *weight as f64 / 210.0;
+                let variance = n as f64 * share * (1.0 - share) * (210 - n) as f64 / 209.0;
+                assert!((mean - expected).abs() < 5.0 * (variance / 4000.0).sqrt(), "{weight}: {mean}");
+            }
+        }
     }
 }

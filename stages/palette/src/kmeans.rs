@@ -92,7 +92,7 @@ fn mean_variance(colours: &Colours) -> f64 {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    
+
     use igpt_contract::stream;
 
     use super::*;
@@ -118,8 +118,7 @@ mod tests {
         let (Some(colours), Some(expected)) = (fixture_colours(), fixture("kmeans/expected.json")) else {
             return;
         };
-        let expected: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(expected).unwrap()).unwrap();
+        let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(expected).unwrap()).unwrap();
         assert_eq!(colours.pixels(), expected["n_pixels"].as_u64().unwrap());
         assert_eq!(colours.len() as u64, expected["unique_colours"].as_u64().unwrap());
         let median = |mut values: Vec<f64>| {

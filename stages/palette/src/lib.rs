@@ -8,11 +8,13 @@ mod picture;
 mod seed;
 mod tree;
 
+use std::path::Path;
+
 use igpt_contract::{
     AnyFile, ImageSet, LabelledInput, Many, MetricValues, Metrics, Opt, Out, Palette, ParamError, Resources,
     Stage, StageContext, StageError, StageIo, StageSpec,
 };
-use igpt_dataset::{Encoding, ImageSetReader, PaletteInfo, PaletteTable, Split, decode};
+use igpt_dataset::{Encoding, ImageSetReader, PaletteInfo, PaletteTable, Split, decode, shown_path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +29,8 @@ const FROM: Opt<AnyFile> = Opt::new(
 const PALETTE: Out<Palette> = Out::new("palette", "the colours");
 const METRICS: Out<Metrics> = Out::new("metrics", "how well the colours fit the training images");
 
-/// Parameters of the stage. With a palette wired to `from` nothing is fitted and none of them matters.
+/// Parameters of the stage. With a palette wired to `from` nothing is fitted: `colours` may say how
+/// many the palette must have, the others are refused.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
@@ -60,7 +63,8 @@ impl Stage for PaletteFit {
         StageSpec {
             name: "palette",
             summary: "clusters the colours of the training images by k-means, or takes a palette from a file",
-            version: 1,
+            // 2: `sample` draws in another way.
+            version: 2,
             inputs: vec![IMAGES.port(), FROM.port()],
             outputs: vec![PALETTE.port(), METRICS.port()],
             seeded: true,
@@ -100,9 +104,10 @@ fn run(params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageErro
         return Err(StageError::new("neither `images` nor `from` is wired")
             .hint("wire an image set to `images` to fit a palette, or a palette file to `from` to take it"));
     }
+    let taken = io.optional(&FROM).map(|path| take_palette(params, path)).transpose()?;
     let colours = training_colours(images, cx)?;
-    let (palette, fitted) = match io.optional(&FROM) {
-        Some(path) => (PaletteTable::read(path)?, None),
+    let (palette, fitted) = match taken {
+        Some(palette) => (palette, None),
         None => {
             let (palette, fit) = fit_palette(params, &colours, cx)?;
             (palette, Some(fit))
@@ -182,6 +187,32 @@ fn training_colours(images: &[LabelledInput], cx: &StageContext) -> Result<Colou
     }
     cx.progress(done, total, "images");
     Ok(histogram.colours())
+}
+
+/// Reads the palette of `from`. Parameters that steer a fit are refused beside it: they would change
+/// nothing but the step's key.
+fn take_palette(params: &Params, path: &Path) -> Result<PaletteTable, StageError> {
+    let default = Params::default();
+    let given = [
+        ("`sample`", params.sample != default.sample),
+        ("`max_iterations`", params.max_iterations != default.max_iterations),
+        ("`tolerance`", params.tolerance != default.tolerance),
+    ];
+    let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
+    if !given.is_empty() {
+        let what =
+            format!("expected no parameters of a fit beside a palette in `from`, found {}", given.join(", "));
+        return Err(StageError::new(what).hint("leave them out, or fit a palette without `from`"));
+    }
+    let palette = PaletteTable::read(path)?;
+    let (expected, found) = (params.colours, palette.colours.len());
+    // The default cannot be told from no word at all.
+    if expected != default.colours && expected != found {
+        let what =
+            format!("`{}`: expected the {expected} colours of `colours`, found {found}", shown_path(path));
+        return Err(StageError::new(what).hint("leave `colours` out, or take another palette"));
+    }
+    Ok(palette)
 }
 
 /// Fits a palette; its colours are in the order of their luminance.

@@ -86,6 +86,19 @@ fn equal_inputs_make_equal_bytes_for_any_number_of_threads() {
 }
 
 #[test]
+fn parameters_that_mean_nothing_beside_a_palette_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    PaletteTable::from_levels(&[[0.0; 3], [255.0; 3], [9.0; 3]]).write(dir.path()).unwrap();
+    let kept = dir.path().join("palette.npy");
+    let run = |params| run_in(dir.path(), Some(&kept), params, 1).map_err(|error| error.to_string());
+    assert_eq!(run(json!({"colours": 3})), Ok(()));
+    let error = run(json!({"sample": 9, "tolerance": 0.5})).unwrap_err();
+    assert!(error.contains("beside a palette in `from`, found `sample`, `tolerance`"), "{error}");
+    let error = run(json!({"colours": 4})).unwrap_err();
+    assert!(error.contains("the 4 colours of `colours`, found 3"), "{error}");
+}
+
+#[test]
 fn more_colours_than_the_images_have_is_refused_with_a_hint() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("images")).unwrap();

@@ -1,10 +1,4 @@
-//! The table as texts in rows and columns, before it is Markdown or LaTeX; and as a polars frame.
-
-use igpt_contract::StageError;
-use polars::prelude::{
-    Column as Series, CsvWriter, DataFrame, NamedFrom as _, PolarsError, SerWriter as _, Series as Data,
-    SortMultipleOptions,
-};
+//! The table as texts in rows and columns, before it is Markdown or LaTeX.
 
 use crate::observe::Value;
 use crate::params::{Column, Params};
@@ -17,20 +11,20 @@ pub(crate) struct Grid {
     pub(crate) title: String,
     /// The headings, and whether a column is aligned to the right.
     pub(crate) headings: Vec<(String, bool)>,
-    /// The rows.
-    pub(crate) rows: Vec<GridRow>,
+    /// The rows, a cell for each heading.
+    pub(crate) rows: Vec<Vec<GridCell>>,
     /// Remarks under the table.
     pub(crate) remarks: Vec<String>,
     /// Footnotes, counted from 1.
     pub(crate) footnotes: Vec<String>,
 }
 
-/// A row of texts.
+/// A text with its footnote.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct GridRow {
-    /// A text for each heading, and its footnote.
-    pub(crate) cells: Vec<(String, Option<usize>)>,
-    /// Whether it stands out.
+pub(crate) struct GridCell {
+    pub(crate) text: String,
+    pub(crate) note: Option<usize>,
+    /// Whether it stands out: what is ours in the best row, and not what others published.
     pub(crate) strong: bool,
 }
 
@@ -43,28 +37,34 @@ pub(crate) fn grid(params: &Params, summary: &Summary, order: &[usize]) -> Grid 
         .collect();
     let mut headings: Vec<(String, bool)> = Vec::new();
     for (i, name) in params.rows.iter().enumerate() {
-        let numbers = summary.rows.iter().all(|row| !matches!(row.key[i], Value::Text(_)));
+        // The name of a model that is not ours moves no number of ours.
+        let numbers = summary.rows.iter().filter(|row| row.ours).all(|row| !is_text(&row.key[i]));
         headings.push((name.clone(), numbers));
     }
     for (c, column) in params.columns.iter().enumerate() {
-        let texts = summary.rows.iter().any(|row| matches!(row.cells[c].0, Cell::Text(_)));
+        let texts = summary.rows.iter().any(|row| match &row.cells[c].0 {
+            Cell::Values(values) => values.len() > 1 || values.iter().any(is_text),
+            Cell::NotRun | Cell::Apart | Cell::Numbers(..) => false,
+        });
         headings.push((column.heading().to_owned(), !texts));
         if beside[c] {
             headings.push((format!("{}, published", column.heading()), true));
         }
     }
     let rows = order.iter().map(|&i| &summary.rows[i]).map(|row| {
-        let mut cells: Vec<(String, Option<usize>)> =
-            row.key.iter().map(|value| (value.text(), None)).collect();
+        let ours = |text, says| GridCell { text, note: None, strong: row.best && says };
+        let mut cells: Vec<GridCell> =
+            row.key.iter().map(|value| ours(value.text(), !matches!(value, Value::Missing))).collect();
         for (c, column) in params.columns.iter().enumerate() {
-            cells.push((show(column, &row.cells[c].0, several[c]), None));
+            let (cell, published) = &row.cells[c];
+            let says = matches!(cell, Cell::Numbers(..) | Cell::Values(_));
+            cells.push(ours(show(column, cell, several[c]), says));
             if beside[c] {
-                cells.push(row.cells[c].1.map_or(("–".to_owned(), None), |published| {
-                    (published.value.to_string(), Some(published.source + 1))
-                }));
+                let text = published.map_or_else(|| "–".to_owned(), |p| p.value.to_string());
+                cells.push(GridCell { text, note: published.map(|p| p.source + 1), strong: false });
             }
         }
-        GridRow { cells, strong: row.best }
+        cells
     });
     Grid {
         title: params.title.clone(),
@@ -73,6 +73,10 @@ pub(crate) fn grid(params: &Params, summary: &Summary, order: &[usize]) -> Grid 
         remarks: remarks(params, summary, several.contains(&true)),
         footnotes: summary.sources.clone(),
     }
+}
+
+fn is_text(value: &Value) -> bool {
+    matches!(value, Value::Text(_)) && value.number().is_none()
 }
 
 /// What a reader must know: who won by what, and what a mean is a mean of.
@@ -106,7 +110,7 @@ fn show(column: &Column, cell: &Cell, several: bool) -> String {
     match cell {
         Cell::NotRun => "not run".to_owned(),
         Cell::Apart => "–".to_owned(),
-        Cell::Text(text) => text.clone(),
+        Cell::Values(values) => values.iter().map(Value::text).collect::<Vec<_>>().join(", "),
         Cell::Numbers(s, expected) => {
             let mut text = number(column, s.mean);
             if let Some(deviation) = s.deviation {
@@ -145,112 +149,6 @@ pub(crate) fn significant(x: f64) -> String {
     let digits = (3 - magnitude.log10().floor() as i32).max(0) as usize;
     let text = format!("{x:.digits$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
-/// The table with full precision: for each column of numbers its mean, its deviation and n; for
-/// each column with published numbers those and their sources. Shares stay shares.
-///
-/// # Errors
-/// Those of polars.
-pub(crate) fn frame(params: &Params, summary: &Summary) -> Result<DataFrame, PolarsError> {
-    let mut columns: Vec<Series> = Vec::new();
-    for (i, name) in params.rows.iter().enumerate() {
-        columns.push(keys(name, summary.rows.iter().map(|row| &row.key[i])));
-    }
-    for (c, column) in params.columns.iter().enumerate() {
-        let name = column.csv_name();
-        let cells = || summary.rows.iter().map(|row| &row.cells[c]);
-        if cells().any(|(cell, _)| matches!(cell, Cell::Text(_))) {
-            let texts: Vec<Option<&str>> = cells()
-                .map(|(cell, _)| match cell {
-                    Cell::Text(text) => Some(text.as_str()),
-                    _ => None,
-                })
-                .collect();
-            columns.push(Data::new(name.as_str().into(), texts).into());
-        } else {
-            let statistics = || {
-                cells().map(|(cell, _)| match cell {
-                    Cell::Numbers(s, _) => Some(*s),
-                    _ => None,
-                })
-            };
-            let mean: Vec<Option<f64>> = statistics().map(|s| s.map(|s| s.mean)).collect();
-            let std: Vec<Option<f64>> = statistics().map(|s| s.and_then(|s| s.deviation)).collect();
-            let n: Vec<u32> = statistics().map(|s| s.map_or(0, |s| s.n as u32)).collect();
-            columns.push(Data::new(name.as_str().into(), mean).into());
-            columns.push(Data::new(format!("{name}.std").into(), std).into());
-            columns.push(Data::new(format!("{name}.n").into(), n).into());
-        }
-        if cells().any(|(_, published)| published.is_some()) {
-            let values: Vec<Option<f64>> = cells().map(|(_, p)| p.map(|p| p.value)).collect();
-            let sources: Vec<Option<&str>> =
-                cells().map(|(_, p)| p.map(|p| summary.sources[p.source].as_str())).collect();
-            columns.push(Data::new(format!("{name}.published").into(), values).into());
-            columns.push(Data::new(format!("{name}.source").into(), sources).into());
-        }
-    }
-    DataFrame::new_infer_height(columns)
-}
-
-/// A column of row values: numbers where all of them are; empty where one is missing.
-fn keys<'a>(name: &str, values: impl Iterator<Item = &'a Value> + Clone) -> Series {
-    let missing = |value: &Value| matches!(value, Value::Missing);
-    if values.clone().all(|value| missing(value) || value.number().is_some()) {
-        let numbers: Vec<Option<f64>> = values.map(Value::number).collect();
-        if numbers.iter().flatten().all(|x| x.fract() == 0.0 && x.abs() < 1e15) {
-            let whole: Vec<Option<i64>> = numbers.iter().map(|x| x.map(|x| x as i64)).collect();
-            return Data::new(name.into(), whole).into();
-        }
-        return Data::new(name.into(), numbers).into();
-    }
-    let texts: Vec<Option<String>> = values.map(|value| (!missing(value)).then(|| value.text())).collect();
-    Data::new(name.into(), texts).into()
-}
-
-/// The frame in the order that was asked for, and the numbers of its rows before.
-///
-/// # Errors
-/// Those of polars.
-pub(crate) fn sorted(params: &Params, mut frame: DataFrame) -> Result<(DataFrame, Vec<usize>), PolarsError> {
-    const PLACE: &str = "\u{0}place";
-    const KEY: &str = "\u{0}key";
-    let Some(sort) = &params.sort else {
-        let order = (0..frame.height()).collect();
-        return Ok((frame, order));
-    };
-    let column = params.columns.iter().find(|c| c.heading() == sort.by);
-    let by = column.map_or_else(|| sort.by.clone(), Column::csv_name);
-    let places: Vec<u32> = (0..frame.height() as u32).collect();
-    let mut key = frame.column(&by)?.clone();
-    if let Ok(numbers) = key.f64() {
-        // What is not a number has no place in an order: last, as what was not run.
-        let numbers: Vec<Option<f64>> = numbers.iter().map(|x| x.filter(|x| !x.is_nan())).collect();
-        key = Data::new(KEY.into(), numbers).into();
-    }
-    frame.with_column(key.with_name(KEY.into()))?;
-    frame.with_column(Data::new(PLACE.into(), places).into())?;
-    let options = SortMultipleOptions::default()
-        .with_order_descending(sort.descending)
-        .with_nulls_last(true)
-        .with_maintain_order(true);
-    let mut frame = frame.sort([KEY], options)?;
-    frame.drop_in_place(KEY)?;
-    let places = frame.drop_in_place(PLACE)?;
-    let order = places.u32()?.into_no_null_iter().map(|i| i as usize).collect();
-    Ok((frame, order))
-}
-
-/// Writes the frame as CSV, numbers in the shortest form that reads back the same.
-///
-/// # Errors
-/// If the file cannot be written.
-pub(crate) fn write_csv(frame: &mut DataFrame, path: &std::path::Path) -> Result<(), StageError> {
-    let file = std::fs::File::create(path)?;
-    CsvWriter::new(file)
-        .n_threads(1)
-        .finish(frame)
-        .map_err(|e| StageError::caused("the table could not be written as CSV", e))
 }
 
 #[cfg(test)]

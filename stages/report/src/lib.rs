@@ -3,11 +3,18 @@
 //! The numbers come from the artifacts, what to show of them from the pipeline; published numbers
 //! stand beside ours with their sources. Equal inputs make equal bytes, in whatever order they come.
 
+mod axis;
+mod csv;
 mod figure;
 mod grid;
+mod layout;
+mod legend;
+mod measure;
 mod observe;
+mod order;
 mod params;
 mod render;
+mod signs;
 mod summary;
 mod svg;
 
@@ -33,7 +40,7 @@ impl Stage for Report {
         StageSpec {
             name: "report",
             summary: "Gathers metrics into a table (Markdown, LaTeX, CSV) and a figure (SVG)",
-            version: 1,
+            version: 2,
             inputs: vec![METRICS.port()],
             outputs: vec![TABLE.port(), FIGURE.port()],
             seeded: false,
@@ -51,15 +58,15 @@ impl Stage for Report {
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let observations = observe::read(io.many(&METRICS))?;
         let summary = summary::summarise(params, &observations)?;
-        let polars = |e| StageError::caused("the table could not be built", e);
-        let frame = grid::frame(params, &summary).map_err(polars)?;
-        let (mut frame, order) = grid::sorted(params, frame).map_err(polars)?;
+        let order = order::order(params, &summary);
+        let mut frame = csv::frame(params, &summary, &order)
+            .map_err(|e| StageError::caused("the table could not be built", e))?;
         let grid = grid::grid(params, &summary, &order);
-        let plot = figure::plot(params, &observations)?;
+        let (plot, notes) = figure::plot(params, &observations)?;
         let (table, figure) = (io.output(&TABLE), io.output(&FIGURE));
         std::fs::write(table.join("table.md"), render::markdown(&grid))?;
         std::fs::write(table.join("table.tex"), render::latex(&grid))?;
-        grid::write_csv(&mut frame, &table.join("table.csv"))?;
+        csv::write(&mut frame, &table.join("table.csv"))?;
         std::fs::write(figure.join("figure.svg"), svg::svg(&plot))?;
         cx.note(format!("{} rows from {} metrics artifacts", grid.rows.len(), observations.len()));
         if summary.outside > 0 {
@@ -67,6 +74,9 @@ impl Stage for Report {
                 "{} artifacts are in no row: they have none of {:?}",
                 summary.outside, params.rows
             ));
+        }
+        for note in notes {
+            cx.note(note);
         }
         Ok(())
     }

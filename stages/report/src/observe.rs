@@ -15,11 +15,25 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// As a number, where it is one or is written like one.
+    /// Of a label or a condition. A whole number that no float holds stays a text: rounded, it would
+    /// be merged with its neighbours.
+    pub(crate) fn of(value: &serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::String(text) => Self::Text(text.clone()),
+            serde_json::Value::Number(number) => match number.as_f64() {
+                Some(x) if number.is_f64() || x.to_string() == number.to_string() => Self::Number(x),
+                _ => Self::Text(number.to_string()),
+            },
+            other => Self::Text(other.to_string()),
+        }
+    }
+
+    /// As a number, where it is one, or a text that is written as that number would be: `2`, but
+    /// not `2.0`, which is another text, and not `nan`, which may be a name.
     pub(crate) fn number(&self) -> Option<f64> {
         match self {
             Self::Number(x) => Some(*x),
-            Self::Text(text) => text.parse().ok(),
+            Self::Text(text) => text.parse().ok().filter(|x: &f64| x.is_finite() && x.to_string() == *text),
             Self::Missing => None,
         }
     }
@@ -77,16 +91,7 @@ impl Observation {
     pub(crate) fn new(labels: &igpt_contract::Labels, metrics: &MetricValues) -> Self {
         let facts = metrics.facts.iter().map(|(name, text)| (name.clone(), Value::Text(text.clone())));
         let numbers = metrics.values.iter().map(|(name, x)| (name.clone(), Value::Number(*x)));
-        let named = labels.iter().map(|(name, value)| {
-            let value = match value {
-                serde_json::Value::String(text) => Value::Text(text.clone()),
-                serde_json::Value::Number(x) => {
-                    x.as_f64().map_or_else(|| Value::Text(x.to_string()), Value::Number)
-                }
-                other => Value::Text(other.to_string()),
-            };
-            (name.clone(), value)
-        });
+        let named = labels.iter().map(|(name, value)| (name.clone(), Value::of(value)));
         Self { values: facts.chain(numbers).chain(named).collect(), labels: labels.keys().cloned().collect() }
     }
 
@@ -95,14 +100,32 @@ impl Observation {
         self.values.get(name)
     }
 
-    /// The step that made the artifact; empty where nobody said.
+    /// Whether the name is that of a label.
+    pub(crate) fn is_label(&self, name: &str) -> bool {
+        self.labels.contains(name)
+    }
+
+    /// What the pipeline called the wire that it came by; empty where the wire has no name.
     pub(crate) fn step(&self) -> String {
         self.get("step").map(Value::text).unwrap_or_default()
     }
 
-    /// The names of its labels but for those that the engine reserves.
+    /// Whether it was made as `other` was, so that a name of `other` that it lacks is a hole. Where
+    /// the wires have names, those tell. Else the artifacts must: equal names of labels, and nothing
+    /// here that is not there.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        match (self.is_label("step"), other.is_label("step")) {
+            (true, true) => self.step() == other.step(),
+            (false, false) => {
+                self.labels == other.labels && self.values.keys().all(|name| other.get(name).is_some())
+            }
+            _ => false,
+        }
+    }
+
+    /// The names of its labels but for the one that the planner reserves.
     pub(crate) fn axes(&self) -> impl Iterator<Item = &str> {
-        self.labels.iter().map(String::as_str).filter(|name| !matches!(*name, "step" | "port"))
+        self.labels.iter().map(String::as_str).filter(|name| *name != "step")
     }
 
     /// Whether every condition holds.
@@ -142,7 +165,11 @@ pub(crate) fn require(observations: &[Observation], name: &str) -> Result<(), St
     }
     let known: BTreeSet<&String> = observations.iter().flat_map(|o| o.values.keys()).collect();
     let known: Vec<String> = known.into_iter().cloned().collect();
-    Err(StageError::new(unknown("metric, fact or label", name, &known)))
+    let error = StageError::new(unknown("metric, fact or label", name, &known));
+    Err(match name {
+        "step" => error.hint("`step` is the name of a wire that has one: `metrics: [{probe: probe.*}]`"),
+        _ => error,
+    })
 }
 
 /// The text of an error about a name that is not known.
@@ -186,6 +213,18 @@ mod tests {
         values.sort();
         let shown: Vec<String> = values.iter().map(Value::text).collect();
         assert_eq!(shown, ["-1", "2", "10", "~", "–"]);
+    }
+
+    #[test]
+    fn texts_are_numbers_where_they_print_back_the_same() {
+        let text = |t: &str| Value::Text(t.to_owned());
+        assert_eq!(text("1").number(), Some(1.0));
+        assert_eq!(["1.0", "nan", "NaN", "inf", "1e3", ""].map(|t| text(t).number()), [None; 6]);
+        assert_ne!(text("1"), text("1.0"));
+        // A seed of 64 bits is no float, and its neighbour is another seed.
+        let seed = |x: u64| Value::of(&serde_json::json!(x));
+        assert_ne!(seed(9_007_199_254_740_993), seed(9_007_199_254_740_992));
+        assert_eq!(Value::of(&serde_json::json!(2.0)), Value::of(&serde_json::json!(2)));
     }
 
     #[test]

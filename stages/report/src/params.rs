@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use igpt_contract::ParamError;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+use crate::observe::Value;
 
 /// Parameters of `report`.
 ///
 /// A *name* below is looked up in each metrics artifact: first among its labels (the matrix axes of
-/// the step that made it, and the reserved labels `step`, the step's name, and `port`), then among
-/// its numbers (`accuracy.test`), then among its facts (`pooling`).
+/// the step that made it; and `step`, the name of its wire where that has one, `probe` in
+/// `metrics: [{probe: probe.*}]`), then among its numbers (`accuracy.test`), then among its facts
+/// (`pooling`). A wire without a name gives no `step`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -54,8 +57,9 @@ pub struct Column {
     /// Digits after the point. Default: 2 for percentages; else four significant digits.
     #[serde(default)]
     pub digits: Option<u8>,
-    /// Only artifacts with these values count: `{objective: bert}`. Compared as texts.
-    #[serde(default, rename = "where")]
+    /// Only artifacts with these values count: `{objective: bert, layer: 2}`. Compared as texts.
+    #[serde(default, rename = "where", deserialize_with = "texts")]
+    #[schemars(schema_with = "scalars")]
     pub only: BTreeMap<String, String>,
 }
 
@@ -81,6 +85,8 @@ impl Column {
 #[serde(deny_unknown_fields)]
 pub struct Published {
     /// The row's values, joined by `, ` where there are several. A row that is not ours is added.
+    #[serde(deserialize_with = "text")]
+    #[schemars(schema_with = "scalar")]
     pub row: String,
     /// The heading of the column that it stands beside.
     pub column: String,
@@ -121,7 +127,8 @@ pub struct Best {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Figure {
-    /// The name along the horizontal axis. Values that are not numbers are spaced evenly.
+    /// The name along the horizontal axis. Values that are not numbers are spaced evenly. A series
+    /// without it, or with a single number where others have several, is a horizontal dashed line.
     pub x: String,
     /// The name of the number along the vertical axis; averaged where a point has several.
     pub y: String,
@@ -174,6 +181,14 @@ pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
     if let Some(name) = repeated(params.columns.iter().map(Column::csv_name)) {
         return Err(ParamError::at("columns", format!("two columns show `{name}`")));
     }
+    let derived = params.columns.iter().flat_map(|column| derived(params, column));
+    if let Some(name) = repeated(params.rows.iter().cloned().chain(derived)) {
+        let what = format!(
+            "expected names that differ in the CSV file, found two columns `{name}` there; what `rows` \
+             names is shown already, and a number makes `.std` and `.n` beside its own column"
+        );
+        return Err(ParamError::at("columns", what));
+    }
     if let Some(column) = params.columns.iter().find(|c| c.digits.is_some_and(|d| d > 15)) {
         let what = format!("`digits` of `{}`: expected at most 15", column.heading());
         return Err(ParamError::at("columns", what));
@@ -206,8 +221,47 @@ pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
     Ok(())
 }
 
+/// The columns that a column makes in the CSV file, if it holds numbers.
+fn derived(params: &Params, column: &Column) -> Vec<String> {
+    let name = column.csv_name();
+    let mut suffixes = vec!["", ".std", ".n"];
+    if params.published.iter().any(|p| p.column == column.heading()) {
+        suffixes.extend([".published", ".source"]);
+    }
+    suffixes.into_iter().map(|suffix| format!("{name}{suffix}")).collect()
+}
+
 /// The first of the names that was there before.
 fn repeated(names: impl Iterator<Item = String>) -> Option<String> {
     let mut seen = std::collections::BTreeSet::new();
     names.into_iter().find(|name| !seen.insert(name.clone()))
+}
+
+/// The schema of a text that may be written as a number.
+fn scalar(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": ["string", "number", "boolean"]})
+}
+
+fn scalars(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "additionalProperties": scalar(generator)})
+}
+
+/// A text, however it is written: `2` is the text that a label 2 is compared as.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    as_text(&serde_json::Value::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let values = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
+    let texts = values.into_iter().map(|(name, value)| Ok((name, as_text(&value)?)));
+    texts.collect::<Result<_, String>>().map_err(D::Error::custom)
+}
+
+fn as_text(value: &serde_json::Value) -> Result<String, String> {
+    match value {
+        serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
+            Err(format!("expected a text, a number, true or false; found `{value}`"))
+        }
+        scalar => Ok(Value::of(scalar).text()),
+    }
 }

@@ -1,6 +1,7 @@
 //! The table as Markdown and as LaTeX.
 
-use crate::grid::Grid;
+use crate::grid::{Grid, GridCell};
+use crate::signs;
 
 /// A GitHub-flavoured Markdown table, with the caption above and the remarks below.
 pub(crate) fn markdown(grid: &Grid) -> String {
@@ -15,11 +16,10 @@ pub(crate) fn markdown(grid: &Grid) -> String {
     out += &format!("| {} |\n", rules.join(" | "));
     for row in &grid.rows {
         let cells: Vec<String> = row
-            .cells
             .iter()
-            .map(|(text, note)| {
+            .map(|GridCell { text, note, strong }| {
                 let mut cell = escape_markdown(text);
-                if row.strong && !cell.is_empty() {
+                if *strong && !cell.is_empty() {
                     cell = format!("**{cell}**");
                 }
                 cell + &note.map_or(String::new(), |n| format!(" <sup>{n}</sup>"))
@@ -48,11 +48,10 @@ pub(crate) fn latex(grid: &Grid) -> String {
     out += &format!("{} \\\\\n\\hline\n", headings.join(" & "));
     for row in &grid.rows {
         let cells: Vec<String> = row
-            .cells
             .iter()
-            .map(|(text, note)| {
+            .map(|GridCell { text, note, strong }| {
                 let mut cell = escape_latex(text);
-                if row.strong {
+                if *strong {
                     // Bold is for text; a sign set in mathematics comes out as it is.
                     cell = format!("\\textbf{{{cell}}}");
                 }
@@ -85,8 +84,8 @@ pub(crate) fn escape_markdown(text: &str) -> String {
     out
 }
 
-/// Text in which LaTeX sees nothing special; the signs that a table is made with are set in
-/// mathematics, so that they need no package and no font.
+/// Text in which LaTeX sees nothing special, and in which the signs that pdfLaTeX refuses are
+/// commands that need no package and no font.
 pub(crate) fn escape_latex(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -95,19 +94,15 @@ pub(crate) fn escape_latex(text: &str) -> String {
             '\\' => out.push_str("\\textbackslash{}"),
             '~' => out.push_str("\\textasciitilde{}"),
             '^' => out.push_str("\\textasciicircum{}"),
-            '<' => out.push_str("$<$"),
-            '>' => out.push_str("$>$"),
-            '|' => out.push_str("$|$"),
             '"' => out.push_str("''"),
-            '±' => out.push_str("$\\pm$"),
-            '∞' => out.push_str("$\\infty$"),
-            '–' => out.push_str("--"),
-            '×' => out.push_str("$\\times$"),
-            '²' => out.push_str("$^2$"),
             // At the start of a row these would be taken for an argument of the row before.
             '[' | ']' | '*' => out.extend(['{', c, '}']),
             '\n' | '\r' | '\t' => out.push(' '),
-            _ => out.push(c),
+            _ => match (signs::text(c), signs::mathematics(c)) {
+                (Some(text), _) => out.push_str(text),
+                (None, Some(sign)) => out.push_str(&format!("\\ensuremath{{{sign}}}")),
+                (None, None) => out.push(c),
+            },
         }
     }
     out
@@ -123,7 +118,12 @@ mod tests {
             escape_latex("a_b & 5% {x} \\y #1 ~^ $"),
             "a\\_b \\& 5\\% \\{x\\} \\textbackslash{}y \\#1 \\textasciitilde{}\\textasciicircum{} \\$"
         );
-        assert_eq!(escape_latex("1 ± 2"), "1 $\\pm$ 2");
+        assert_eq!(escape_latex("1 ± 2"), "1 \\ensuremath{\\pm} 2");
+        assert_eq!(
+            escape_latex("α ≥ −1, 5 µs – x² <é>…"),
+            "\\ensuremath{\\alpha} \\ensuremath{\\geq} \\ensuremath{-}1, 5 \\ensuremath{\\mu}s -- \
+             x\\ensuremath{^{2}} \\ensuremath{<}é\\ensuremath{>}\\ldots{}"
+        );
         assert_eq!(escape_markdown("a|b*c_d\n[e]"), "a\\|b\\*c\\_d \\[e\\]");
     }
 }

@@ -38,8 +38,19 @@ pub(crate) enum Cell {
     Apart,
     /// Numbers, and how many there would be if every step had run to its end.
     Numbers(Statistics, usize),
-    /// The distinct values of a label or fact.
-    Text(String),
+    /// The distinct values of a label or fact, in natural order.
+    Values(Vec<Value>),
+}
+
+impl Cell {
+    /// What the cell says, for an order and for the CSV file; empty where it says nothing.
+    pub(crate) fn values(&self) -> Vec<Value> {
+        match self {
+            Self::NotRun | Self::Apart => Vec::new(),
+            Self::Numbers(statistics, _) => vec![Value::Number(statistics.mean)],
+            Self::Values(values) => values.clone(),
+        }
+    }
 }
 
 /// A published number beside a cell.
@@ -56,6 +67,8 @@ pub(crate) struct Beside {
 pub(crate) struct Row {
     pub(crate) key: Vec<Value>,
     pub(crate) cells: Vec<(Cell, Option<Beside>)>,
+    /// Whether it has artifacts; else it is there for a published number alone.
+    pub(crate) ours: bool,
     /// Whether it wins.
     pub(crate) best: bool,
 }
@@ -85,7 +98,7 @@ pub(crate) struct Summary {
 /// Groups the observations into rows and fills the cells.
 ///
 /// # Errors
-/// If a name is known to no artifact, or a number was published beside a column of texts.
+/// If a name is known to no artifact.
 pub(crate) fn summarise(params: &Params, observations: &[Observation]) -> Result<Summary, StageError> {
     let within = params.columns.iter().flat_map(|c| c.only.keys());
     let names = params.rows.iter().chain(params.columns.iter().map(|c| &c.metric)).chain(within);
@@ -99,6 +112,7 @@ pub(crate) fn summarise(params: &Params, observations: &[Observation]) -> Result
         .map(|(key, members)| Row {
             key: key.clone(),
             cells: params.columns.iter().map(|c| (cell(c, members, observations), None)).collect(),
+            ours: true,
             best: false,
         })
         .collect();
@@ -111,6 +125,7 @@ pub(crate) fn summarise(params: &Params, observations: &[Observation]) -> Result
             rows.push(Row {
                 key: published_key(&published.row, params.rows.len()),
                 cells: vec![(Cell::NotRun, None); params.columns.len()],
+                ours: false,
                 best: false,
             });
             rows.len() - 1
@@ -143,17 +158,17 @@ fn group<'a>(observations: &'a [Observation], names: &[String]) -> Groups<'a> {
     groups
 }
 
-/// What a column shows of the members of a row. A hole is a member without the number, made by a
-/// step that has it elsewhere: the metrics of a probe are no hole in a column of training losses.
+/// What a column shows of the members of a row. A hole is a member without the number, made as one
+/// that has it elsewhere: the metrics of a probe are no hole in a column of training losses.
 fn cell(column: &Column, members: &[&Observation], all: &[Observation]) -> Cell {
-    let steps: BTreeSet<String> =
-        all.iter().filter(|o| o.get(&column.metric).is_some()).map(Observation::step).collect();
+    let holders: Vec<&Observation> = all.iter().filter(|o| o.get(&column.metric).is_some()).collect();
     let met: Vec<_> = members.iter().filter(|o| o.meets(&column.only)).collect();
-    let expected: Vec<_> = met.iter().filter(|o| steps.contains(&o.step())).collect();
-    if expected.is_empty() && !met.is_empty() {
-        return Cell::Apart;
+    let found: Vec<&Value> = met.iter().filter_map(|o| o.get(&column.metric)).collect();
+    let holes = met.iter().filter(|o| o.get(&column.metric).is_none());
+    let holes = holes.filter(|o| holders.iter().any(|holder| o.is_like(holder))).count();
+    if found.is_empty() {
+        return if holes == 0 && !met.is_empty() { Cell::Apart } else { Cell::NotRun };
     }
-    let found: Vec<&Value> = expected.iter().filter_map(|o| o.get(&column.metric)).collect();
     let numbers: Option<Vec<f64>> = found
         .iter()
         .map(|value| match value {
@@ -161,12 +176,13 @@ fn cell(column: &Column, members: &[&Observation], all: &[Observation]) -> Cell 
             Value::Text(_) | Value::Missing => None,
         })
         .collect();
-    match numbers.map(|numbers| Statistics::of(&numbers)) {
-        Some(Some(statistics)) => Cell::Numbers(statistics, expected.len()),
-        Some(None) => Cell::NotRun,
+    // A mean of layers or of seeds says nothing: of a label the values are shown.
+    let label = holders.iter().any(|holder| holder.is_label(&column.metric));
+    match numbers.filter(|_| !label).and_then(|numbers| Statistics::of(&numbers)) {
+        Some(statistics) => Cell::Numbers(statistics, found.len() + holes),
         None => {
             let distinct: BTreeSet<&Value> = found.into_iter().collect();
-            Cell::Text(distinct.iter().map(|v| v.text()).collect::<Vec<_>>().join(", "))
+            Cell::Values(distinct.into_iter().cloned().collect())
         }
     }
 }

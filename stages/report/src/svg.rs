@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use crate::grid::significant;
+use crate::layout::{HEADING, Layout};
+use crate::legend::{NAMES, SAMPLES, Sample};
+use crate::measure::LINE;
 
 /// A plot.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +16,8 @@ pub(crate) struct Plot {
     /// The name of what tells the lines apart; empty for a single line.
     pub(crate) series: String,
     pub(crate) lines: Vec<Line>,
+    /// Series that have no place along the horizontal axis.
+    pub(crate) levels: Vec<Level>,
     /// Horizontal lines: name and height.
     pub(crate) references: Vec<(String, f64)>,
     /// Names of the places 0, 1, 2... on the horizontal axis, where it has no numbers.
@@ -35,180 +39,112 @@ pub(crate) struct Point {
     pub(crate) deviation: f64,
 }
 
+/// A horizontal line, in a band of its deviation.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Level {
+    pub(crate) name: String,
+    pub(crate) y: f64,
+    pub(crate) deviation: f64,
+}
+
 const COLOURS: [&str; 7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
 const DASHES: [&str; 3] = ["", " stroke-dasharray=\"7 3\"", " stroke-dasharray=\"2 3\""];
-
-const WIDTH: f64 = 640.0;
-const LEFT: f64 = 78.0;
-const RIGHT: f64 = 622.0;
-const TOP: f64 = 44.0;
-const BOTTOM: f64 = 344.0;
-const LEGEND: f64 = 412.0;
-const LEGEND_LINE: f64 = 20.0;
-
-/// The numbers that an axis shows.
-struct Axis {
-    low: f64,
-    high: f64,
-    ticks: Vec<f64>,
-    digits: usize,
-    start: f64,
-    end: f64,
-}
-
-impl Axis {
-    /// An axis through the values, with about `n` ticks at round numbers, drawn from `start` to `end`.
-    fn through(values: impl Iterator<Item = f64>, n: f64, whole: bool, (start, end): (f64, f64)) -> Self {
-        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-        for value in values.filter(|v| v.is_finite()) {
-            (low, high) = (low.min(value), high.max(value));
-        }
-        if low > high {
-            (low, high) = (0.0, 1.0);
-        }
-        if high - low <= 1e-12 * high.abs().max(low.abs()) {
-            let room = if low == 0.0 || whole { 1.0 } else { 0.1 * low.abs() };
-            (low, high) = (low - room, high + room);
-        }
-        let room = 0.05 * (high - low);
-        (low, high) = (low - room, high + room);
-        let rough = (high - low) / n;
-        let power = rough.log10().floor();
-        let unit = 10_f64.powf(power);
-        let mut step = unit * [1.0, 2.0, 5.0, 10.0].into_iter().find(|m| m * unit >= rough).unwrap_or(10.0);
-        if whole {
-            step = step.max(1.0);
-        }
-        let digits = (-step.log10().floor()).max(0.0) as usize;
-        let first = (low / step).ceil() as i64;
-        let last = (high / step).floor() as i64;
-        let ticks = (first..=last).map(|i| i as f64 * step).collect();
-        Self { low, high, ticks, digits, start, end }
-    }
-
-    fn at(&self, value: f64) -> f64 {
-        self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
-    }
-
-    fn label(&self, tick: f64) -> String {
-        if self.digits > 6 || tick.abs() >= 1e7 {
-            significant(tick)
-        } else {
-            format!("{tick:.*}", self.digits)
-        }
-    }
-}
+const GREYS: [&str; 3] = ["6 4", "2 3", "12 3 2 3"];
 
 /// Draws the plot.
 pub(crate) fn svg(plot: &Plot) -> String {
-    let points = || plot.lines.iter().flat_map(|line| &line.points).filter(|p| p.y.is_finite());
-    let heights = points().flat_map(|p| [p.y - p.deviation, p.y + p.deviation]);
-    let y = Axis::through(heights.chain(plot.references.iter().map(|r| r.1)), 9.0, false, (BOTTOM, TOP));
-    let whole = plot.lines.iter().flat_map(|line| &line.points).all(|p| p.x.fract() == 0.0);
-    let xs = plot.lines.iter().flat_map(|line| &line.points).map(|p| p.x);
-    let mut x = Axis::through(xs, 14.0, whole, (LEFT, RIGHT));
-    if let Some(places) = &plot.places {
-        x.ticks = (0..places.len()).map(|i| i as f64).collect();
-        (x.low, x.high) = (-0.5, places.len() as f64 - 0.5);
-    }
-    let entries = legend(plot);
-    let height = if entries.is_empty() { LEGEND - 12.0 } else { LEGEND + LEGEND_LINE * entries.len() as f64 };
-
+    let at = Layout::of(plot);
+    let (width, height) = (at.width, at.height);
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-         height=\"{height}\" font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\" font-size=\"14\" \
-         fill=\"#222\">\n<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#fff\"/>"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+         width=\"{width:.0}\" height=\"{height:.0}\" \
+         font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\" font-size=\"14\" fill=\"#222\">\n\
+         <rect width=\"{width:.0}\" height=\"{height:.0}\" fill=\"#fff\"/>"
     );
-    let middle = (LEFT + RIGHT) / 2.0;
-    if !plot.title.is_empty() {
-        text(&mut out, middle, 26.0, "middle", " font-size=\"16\"", &plot.title);
+    for (i, line) in at.title.iter().enumerate() {
+        let size = format!(" font-size=\"{HEADING}\"");
+        text(&mut out, width / 2.0, 26.0 + (LINE + 2.0) * i as f64, "middle", &size, line);
     }
-    axes(&mut out, plot, &x, &y);
-    for (name, at) in &plot.references {
+    let empty = !plot.lines.iter().flat_map(|line| &line.points).any(|p| p.y.is_finite())
+        && !plot.levels.iter().any(|level| level.y.is_finite());
+    axes(&mut out, plot, &at, empty && plot.references.is_empty());
+    for (i, (name, value)) in plot.references.iter().enumerate() {
         let _ = writeln!(
             out,
-            "<path d=\"M{LEFT} {h:.2}H{RIGHT}\" stroke=\"#666\" stroke-width=\"1.5\" \
-             stroke-dasharray=\"6 4\"><title>{}</title></path>",
+            "<path d=\"M{:.2} {:.2}H{:.2}\" {}><title>{}</title></path>",
+            at.left,
+            at.y.at(*value),
+            at.right,
+            grey(i),
             escape(name),
-            h = y.at(*at)
         );
     }
+    for (i, level) in plot.levels.iter().enumerate().filter(|(_, level)| level.y.is_finite()) {
+        draw_level(&mut out, plot.lines.len() + i, level, &at);
+    }
     for (i, line) in plot.lines.iter().enumerate() {
-        draw(&mut out, i, line, plot.places.is_none(), &x, &y);
+        draw(&mut out, i, line, plot.places.is_none(), &at);
     }
-    if points().next().is_none() {
-        text(&mut out, middle, (TOP + BOTTOM) / 2.0, "middle", "", "no numbers to show");
+    if empty {
+        let (x, y) = ((at.left + at.right) / 2.0, (at.top + at.bottom) / 2.0);
+        text(&mut out, x, y, "middle", "", "no numbers to show");
     }
-    for (i, (style, name)) in entries.iter().enumerate() {
-        let h = LEGEND + LEGEND_LINE * i as f64;
-        match style {
-            Some(i) => {
-                let _ = writeln!(out, "<path d=\"M{LEFT} {h}h36\" {}/>", stroke(*i));
-                marker(&mut out, *i, LEFT + 18.0, h);
-            }
-            None => {
-                let _ = writeln!(
-                    out,
-                    "<path d=\"M{LEFT} {h}h36\" stroke=\"#666\" stroke-width=\"1.5\" stroke-dasharray=\"6 4\"/>"
-                );
-            }
-        }
-        text(&mut out, LEFT + 46.0, h + 5.0, "start", "", name);
-    }
+    draw_legend(&mut out, plot, &at);
     out + "</svg>\n"
 }
 
-/// What the legend says: the number of a line (`None` for a reference) and its name.
-fn legend(plot: &Plot) -> Vec<(Option<usize>, String)> {
-    let mut entries = Vec::new();
-    for (i, line) in plot.lines.iter().enumerate() {
-        let missing = line.points.iter().filter(|p| !p.y.is_finite()).count();
-        let mut name = match plot.series.as_str() {
-            "" => String::new(),
-            series => format!("{series} {}", line.name),
+fn axes(out: &mut String, plot: &Plot, at: &Layout, empty: bool) {
+    let Layout { left, right, top, bottom, .. } = *at;
+    for tick in at.y.ticks.iter().filter(|_| !empty) {
+        let h = at.y.at(*tick);
+        let _ = writeln!(out, "<path d=\"M{left:.2} {h:.2}H{right:.2}\" stroke=\"#ddd\"/>");
+        text(out, left - 10.0, h + 5.0, "end", "", &at.y.label(*tick));
+    }
+    for (i, tick) in at.x.ticks.iter().enumerate() {
+        let x = at.x.at(*tick);
+        let _ = writeln!(out, "<path d=\"M{x:.2} {bottom:.2}v5\" stroke=\"#222\"/>");
+        let Some((place, whole)) = at.places.as_ref().zip(plot.places.as_ref()).map(|(a, b)| (&a[i], &b[i]))
+        else {
+            text(out, x, bottom + 21.0, "middle", "", &at.x.label(*tick));
+            continue;
         };
-        if missing > 0 {
-            name = format!("{name} ({missing} of {} points not finite)", line.points.len());
+        if place != whole {
+            let _ = writeln!(out, "<g><title>{}</title>", escape(whole));
         }
-        if !name.is_empty() {
-            entries.push((Some(i), name.trim().to_owned()));
+        if at.sloping {
+            let (x, h) = (x + 4.0, bottom + 16.0);
+            text(out, x, h, "end", &format!(" transform=\"rotate(-45 {x:.2} {h:.2})\""), place);
+        } else {
+            text(out, x, bottom + 21.0, "middle", "", place);
+        }
+        if place != whole {
+            out.push_str("</g>\n");
         }
     }
-    entries.extend(plot.references.iter().map(|(name, _)| (None, name.clone())));
-    entries
-}
-
-fn axes(out: &mut String, plot: &Plot, x: &Axis, y: &Axis) {
-    for tick in &y.ticks {
-        let h = y.at(*tick);
-        let _ = writeln!(out, "<path d=\"M{LEFT} {h:.2}H{RIGHT}\" stroke=\"#ddd\"/>");
-        text(out, LEFT - 10.0, h + 5.0, "end", "", &y.label(*tick));
+    let _ = writeln!(
+        out,
+        "<path d=\"M{left:.2} {top:.2}V{bottom:.2}H{right:.2}\" fill=\"none\" stroke=\"#222\"/>"
+    );
+    for (i, line) in at.x_label.iter().enumerate() {
+        text(out, (left + right) / 2.0, at.x_label_at + LINE * i as f64, "middle", "", line);
     }
-    for (i, tick) in x.ticks.iter().enumerate() {
-        let at = x.at(*tick);
-        let _ = writeln!(out, "<path d=\"M{at:.2} {BOTTOM}v5\" stroke=\"#222\"/>");
-        let name = match &plot.places {
-            Some(places) => places[i].clone(),
-            None => x.label(*tick),
-        };
-        text(out, at, BOTTOM + 21.0, "middle", "", &name);
+    let h = (top + bottom) / 2.0;
+    for (i, line) in at.y_label.iter().enumerate() {
+        let x = 22.0 + LINE * i as f64;
+        text(out, x, h, "middle", &format!(" transform=\"rotate(-90 {x} {h})\""), line);
     }
-    let _ = writeln!(out, "<path d=\"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}\" fill=\"none\" stroke=\"#222\"/>");
-    text(out, (LEFT + RIGHT) / 2.0, BOTTOM + 44.0, "middle", "", &plot.x_label);
-    let h = (TOP + BOTTOM) / 2.0;
-    text(out, 22.0, h, "middle", &format!(" transform=\"rotate(-90 22 {h})\""), &plot.y_label);
 }
 
 /// Markers with their bars of deviation, on a line where the places between them mean something.
-fn draw(out: &mut String, i: usize, line: &Line, joined: bool, x: &Axis, y: &Axis) {
+fn draw(out: &mut String, i: usize, line: &Line, joined: bool, at: &Layout) {
     let mut path = String::new();
     let mut drawn = false;
     for point in &line.points {
         if point.y.is_finite() {
-            let _ =
-                write!(path, "{}{:.2} {:.2}", if drawn { 'L' } else { 'M' }, x.at(point.x), y.at(point.y));
+            let step = if drawn { 'L' } else { 'M' };
+            let _ = write!(path, "{step}{:.2} {:.2}", at.x.at(point.x), at.y.at(point.y));
         }
         drawn = point.y.is_finite();
     }
@@ -216,19 +152,55 @@ fn draw(out: &mut String, i: usize, line: &Line, joined: bool, x: &Axis, y: &Axi
         let _ = writeln!(out, "<path d=\"{path}\" {}/>", stroke(i));
     }
     for point in line.points.iter().filter(|p| p.y.is_finite()) {
-        let (at, h) = (x.at(point.x), y.at(point.y));
+        let (x, h) = (at.x.at(point.x), at.y.at(point.y));
         if point.deviation > 0.0 && point.deviation.is_finite() {
-            let (top, bottom) = (y.at(point.y + point.deviation), y.at(point.y - point.deviation));
+            let (top, bottom) = (at.y.at(point.y + point.deviation), at.y.at(point.y - point.deviation));
             let _ = writeln!(
                 out,
-                "<path d=\"M{at:.2} {top:.2}V{bottom:.2}M{:.2} {top:.2}h8M{:.2} {bottom:.2}h8\" \
+                "<path d=\"M{x:.2} {top:.2}V{bottom:.2}M{:.2} {top:.2}h8M{:.2} {bottom:.2}h8\" \
                  stroke=\"{}\" stroke-width=\"1.2\"/>",
-                at - 4.0,
-                at - 4.0,
+                x - 4.0,
+                x - 4.0,
                 COLOURS[i % COLOURS.len()]
             );
         }
-        marker(out, i, at, h);
+        marker(out, i, x, h);
+    }
+}
+
+fn draw_level(out: &mut String, i: usize, level: &Level, at: &Layout) {
+    if level.deviation > 0.0 && level.deviation.is_finite() {
+        let (top, bottom) = (at.y.at(level.y + level.deviation), at.y.at(level.y - level.deviation));
+        let _ = writeln!(
+            out,
+            "<rect x=\"{:.2}\" y=\"{top:.2}\" width=\"{:.2}\" height=\"{:.2}\" fill=\"{}\" \
+             fill-opacity=\"0.12\"/>",
+            at.left,
+            at.right - at.left,
+            bottom - top,
+            COLOURS[i % COLOURS.len()]
+        );
+    }
+    let h = at.y.at(level.y);
+    let _ = writeln!(out, "<path d=\"M{:.2} {h:.2}H{:.2}\" {}/>", at.left, at.right, dashed(i));
+}
+
+fn draw_legend(out: &mut String, plot: &Plot, at: &Layout) {
+    let mut h = at.legend_at;
+    for entry in &at.legend {
+        let style = match entry.sample {
+            Sample::Line(i) => stroke(i),
+            Sample::Level(i) => dashed(plot.lines.len() + i),
+            Sample::Reference(i) => grey(i),
+        };
+        let _ = writeln!(out, "<path d=\"M{SAMPLES} {h:.2}h36\" {style}/>");
+        if let Sample::Line(i) = entry.sample {
+            marker(out, i, SAMPLES + 18.0, h);
+        }
+        for (i, line) in entry.lines.iter().enumerate() {
+            text(out, NAMES, h + 5.0 + LINE * i as f64, "start", "", line);
+        }
+        h += entry.height();
     }
 }
 
@@ -236,6 +208,18 @@ fn draw(out: &mut String, i: usize, line: &Line, joined: bool, x: &Axis, y: &Axi
 fn stroke(i: usize) -> String {
     let dash = DASHES[i / COLOURS.len() % DASHES.len()];
     format!("fill=\"none\" stroke=\"{}\" stroke-width=\"2\"{dash}", COLOURS[i % COLOURS.len()])
+}
+
+/// The stroke of a level; its colour goes on where those of the lines end.
+fn dashed(i: usize) -> String {
+    let colour = COLOURS[i % COLOURS.len()];
+    format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" stroke-dasharray=\"9 5\"")
+}
+
+/// The stroke of what others published.
+fn grey(i: usize) -> String {
+    let dash = GREYS[i % GREYS.len()];
+    format!("fill=\"none\" stroke=\"#666\" stroke-width=\"1.5\" stroke-dasharray=\"{dash}\"")
 }
 
 /// A marker by the number of its line: also without colours, neighbours differ.
@@ -275,17 +259,6 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ticks_are_round_and_inside() {
-        let axis = Axis::through([0.31, 0.77].into_iter(), 6.0, false, (0.0, 1.0));
-        let labels: Vec<String> = axis.ticks.iter().map(|t| axis.label(*t)).collect();
-        assert_eq!(labels, ["0.3", "0.4", "0.5", "0.6", "0.7"]);
-        let layers = Axis::through((0..=3).map(f64::from), 10.0, true, (0.0, 1.0));
-        assert_eq!(layers.ticks, [0.0, 1.0, 2.0, 3.0]);
-        let nothing = Axis::through([f64::NAN].into_iter(), 6.0, false, (0.0, 1.0));
-        assert!(nothing.ticks.iter().all(|t| t.is_finite()));
-    }
 
     #[test]
     fn a_point_that_is_not_finite_breaks_the_line_and_is_counted() {

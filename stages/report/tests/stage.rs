@@ -1,21 +1,25 @@
 //! The stage from end to end: from metrics artifacts to a table and a figure.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
-use igpt_contract::{DynStage, LabelledInput, Labels, MetricValues, StageContext, StageError, StageIo};
+use igpt_contract::{
+    DynStage, LabelledInput, Labels, MetricValues, Signal, StageContext, StageError, StageIo,
+};
 use igpt_report::Report;
 use serde_json::{Value, json};
 
 /// An artifact: its labels and metrics.
 type Artifact = (Value, MetricValues);
 
-/// What the stage wrote: Markdown, LaTeX, CSV, SVG.
+/// What the stage wrote: Markdown, LaTeX, CSV, SVG; and what it said.
 #[derive(Debug, PartialEq)]
 struct Written {
     md: String,
     tex: String,
     csv: String,
     svg: String,
+    notes: String,
 }
 
 fn labels(value: &Value) -> Labels {
@@ -40,13 +44,21 @@ fn report(artifacts: &[Artifact], params: &Value) -> Result<Written, StageError>
     };
     let params =
         DynStage::complete(&Report, params).map_err(|e| StageError::new(format!("{}: {e}", e.path)))?;
-    DynStage::run(&Report, &params, &io, &StageContext::new(0, 1, folder("checkpoints".into()), |_| {}))?;
+    let notes = Arc::new(Mutex::new(String::new()));
+    let heard = Arc::clone(&notes);
+    let sink = move |signal| {
+        if let Signal::Note(text) = signal {
+            heard.lock().unwrap().push_str(&format!("{text}\n"));
+        }
+    };
+    DynStage::run(&Report, &params, &io, &StageContext::new(0, 1, folder("checkpoints".into()), sink))?;
     let read = |path: &str| std::fs::read_to_string(root.path().join(Path::new(path))).unwrap();
     Ok(Written {
         md: read("table/table.md"),
         tex: read("table/table.tex"),
         csv: read("table/table.csv"),
         svg: read("figure/figure.svg"),
+        notes: notes.lock().unwrap().clone(),
     })
 }
 
@@ -95,9 +107,9 @@ fn the_table_is_the_golden_one_in_all_three_forms() {
         written.md,
         "**Probes \\& layers**\n\n\
          | layer | Valid (%) | Test (%) | Test (%), published | C | Pooling |\n\
-         | :--- | ---: | ---: | ---: | ---: | :--- |\n\
+         | ---: | ---: | ---: | ---: | ---: | :--- |\n\
          | 0 | 32.00 ± 1.41 (n=2) | 30.5 ± 0.7 (n=2) | – | 0.01 ± 0 (n=2) | mean |\n\
-         | **2** | **46.00 ± 1.41 (n=2)** | **45.0 ± 1.4 (n=2)** | **96.3** <sup>1</sup> | **0.01 ± 0 (n=2)** | **mean** |\n\
+         | **2** | **46.00 ± 1.41 (n=2)** | **45.0 ± 1.4 (n=2)** | 96.3 <sup>1</sup> | **0.01 ± 0 (n=2)** | **mean** |\n\
          | 10 | 41.00 (n=1) | 40.0 (n=1) | – | 0.01 (n=1) | mean |\n\
          | other\\_model | not run | not run | 95 <sup>1</sup> | not run | not run |\n\n\
          Best layer by Valid (%): 2 (46.00).\n\n\
@@ -106,11 +118,13 @@ fn the_table_is_the_golden_one_in_all_three_forms() {
     );
     assert!(written.tex.contains("\\caption{Probes \\& layers}"));
     assert!(
-        written.tex.contains("0 & 32.00 $\\pm$ 1.41 (n=2) & 30.5 $\\pm$ 0.7 (n=2) & -- & "),
+        written
+            .tex
+            .contains("0 & 32.00 \\ensuremath{\\pm} 1.41 (n=2) & 30.5 \\ensuremath{\\pm} 0.7 (n=2) & -- & "),
         "{}",
         written.tex
     );
-    assert!(written.tex.contains("\\textbf{96.3}$^{1}$"), "{}", written.tex);
+    assert!(written.tex.contains("& 96.3$^{1}$"), "{}", written.tex);
     assert!(written.tex.contains("other\\_model & not run"), "{}", written.tex);
     let mut csv = written.csv.lines();
     assert_eq!(
@@ -142,7 +156,7 @@ fn holes_are_shown_and_counted_by_the_step_that_left_them() {
         {"title": "Test", "metric": "accuracy.test", "percent": true}, {"metric": "loss.valid"}]});
     let written = report(&artifacts, &params).unwrap();
     assert!(written.md.contains("| 0 | 30.00 (n=1 of 2) | 3.5 |"), "{}", written.md);
-    assert!(written.md.contains("| 10 | 40.00 (n=1) | not run |"), "{}", written.md);
+    assert!(written.md.contains("| 10 | 40.00 (n=1) | – |"), "{}", written.md);
 }
 
 #[test]
@@ -242,4 +256,99 @@ fn an_artifact_without_a_layer_keeps_its_row() {
     assert!(written.md.contains("| finetune | – | 0.75 |\n| probe | 3 | 0.5 |"), "{}", written.md);
     assert!(written.md.contains("| :--- | ---: | ---: |"), "{}", written.md);
     assert!(written.csv.contains("finetune,,0.75,,1\nprobe,3,0.5,,1\n"), "{}", written.csv);
+}
+
+#[test]
+fn a_published_row_leaves_layers_numbers() {
+    let mut params = columns();
+    params["sort"] = json!({"by": "layer"});
+    let written = report(&layers(), &params).unwrap();
+    let rows: Vec<&str> = written.csv.lines().skip(1).map(|l| l.split(',').next().unwrap()).collect();
+    assert_eq!(rows, ["0", "2", "10", "other_model"]);
+    assert!(written.md.contains("| ---: | ---: | ---: | ---: | ---: | :--- |"), "{}", written.md);
+}
+
+#[test]
+fn labels_are_shown_by_their_values_and_conditions_may_be_numbers() {
+    let params = json!({"rows": ["layer"], "columns": [{"metric": "seed"},
+        {"metric": "c", "where": {"seed": 2}}, {"metric": "converged", "where": {"seed": "2"}}]});
+    let written = report(&layers(), &params).unwrap();
+    assert!(written.md.contains("| 0 | 1, 2 | 0.01 | 1 |"), "{}", written.md);
+    assert!(written.md.contains("| 10 | 1 | not run | not run |"), "{}", written.md);
+    let list = json!({"rows": ["layer"], "columns": [{"metric": "c", "where": {"seed": [2]}}]});
+    let error = report(&layers(), &list).unwrap_err().to_string();
+    assert!(error.contains("expected a text, a number, true or false; found `[2]`"), "{error}");
+}
+
+#[test]
+fn holes_are_told_from_other_steps_without_names_of_wires() {
+    let metrics = |names: &[&str]| names.iter().fold(MetricValues::default(), |m, name| m.with(*name, 0.5));
+    let artifacts = [
+        (json!({"model": "s", "layer": 0}), metrics(&["accuracy", "c"])),
+        (json!({"model": "s", "layer": 1}), metrics(&["c"])),
+        (json!({"model": "s"}), metrics(&["loss"])),
+    ];
+    let params = json!({"rows": ["model"], "columns": [{"metric": "accuracy"}, {"metric": "loss"}]});
+    let written = report(&artifacts, &params).unwrap();
+    assert!(written.md.contains("| s | 0.5 (n=1 of 2) | 0.5 |"), "{}", written.md);
+    let step = json!({"rows": ["step"], "columns": [{"metric": "c"}]});
+    let error = report(&artifacts, &step).unwrap_err();
+    assert!(format!("{error:?}").contains("probe: probe.*"), "{error:?}");
+}
+
+#[test]
+fn names_that_clash_in_the_csv_file_are_refused_at_once() {
+    let error = |columns: Value| {
+        let params = json!({"rows": ["layer"], "columns": columns});
+        DynStage::complete(&Report, &params).unwrap_err().to_string()
+    };
+    let layer = error(json!([{"metric": "layer", "title": "Layer"}]));
+    assert!(layer.contains("two columns `layer`"), "{layer}");
+    let count = error(json!([{"metric": "accuracy.test"}, {"metric": "accuracy.test.n"}]));
+    assert!(count.contains("two columns `accuracy.test.n`"), "{count}");
+}
+
+#[test]
+fn a_table_of_facts_has_an_empty_figure() {
+    let params = json!({"rows": ["layer"], "columns": [{"metric": "pooling"}]});
+    let written = report(&layers(), &params).unwrap();
+    assert!(written.svg.contains(">no numbers to show</text>"), "{}", written.svg);
+    assert!(written.notes.contains("the figure is empty"), "{}", written.notes);
+}
+
+#[test]
+fn texts_that_look_like_numbers_keep_rows_of_their_own() {
+    let artifact = |name: &str, x| (json!({"name": name}), MetricValues::default().with("accuracy", x));
+    let artifacts = [artifact("1", 0.1), artifact("1.0", 0.2), artifact("nan", 0.3), artifact("inf", 0.4)];
+    let params = json!({"rows": ["name"], "columns": [{"metric": "accuracy"}]});
+    let written = report(&artifacts, &params).unwrap();
+    assert!(
+        written.md.contains("| 1 | 0.1 |\n| 1.0 | 0.2 |\n| inf | 0.4 |\n| nan | 0.3 |"),
+        "{}",
+        written.md
+    );
+}
+
+#[test]
+fn a_series_without_a_line_is_a_level_and_what_is_left_out_is_said() {
+    let mut artifacts = layers();
+    let metrics = |x| MetricValues::default().with("accuracy.test", x);
+    artifacts.push((json!({"step": "raw pixels"}), metrics(0.35).with("layer", 0.0)));
+    artifacts.push((json!({"step": "fine-tuned"}), metrics(0.6)));
+    artifacts.push((json!({"layer": 3}), metrics(0.5)));
+    artifacts.push((json!({"step": "diverged"}), metrics(f64::NAN)));
+    let params = json!({"rows": ["layer"], "columns": [{"metric": "accuracy.test"}],
+        "figure": {"x": "layer", "y": "accuracy.test", "series": "step"}});
+    let written = report(&artifacts, &params).unwrap();
+    for name in ["step probe", "step raw pixels (layer 0)", "step fine-tuned", "step diverged (not finite)"] {
+        assert!(written.svg.contains(&format!(">{name}</text>")), "{name}: {}", written.svg);
+    }
+    // Two levels; those and the one that is not finite have a sample in the legend.
+    assert_eq!(written.svg.matches("stroke-dasharray=\"9 5\"").count(), 5);
+    assert!(
+        written.notes.contains("1 artifacts with `accuracy.test`: they have no `step`"),
+        "{}",
+        written.notes
+    );
+    assert!(written.notes.contains("1 of 6 means: they are not finite"), "{}", written.notes);
 }

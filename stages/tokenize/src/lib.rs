@@ -16,8 +16,10 @@ use mixture::Mixture;
 use preview::Preview;
 use quantize::quantize;
 
-const IMAGES: Many<ImageSet> =
-    Many::new("images", "the images, all of one size; several sets are read as one");
+const IMAGES: Many<ImageSet> = Many::new(
+    "images",
+    "the images, all of one size; several sets are read as one, in the order of their names",
+);
 const PALETTE: In<Palette> = In::new("palette", "the colours");
 const TOKENS: Out<Tokens> = Out::new("tokens", "a row of colour indices for each image, and a contact sheet");
 
@@ -40,7 +42,8 @@ impl Stage for Tokenize {
         StageSpec {
             name: "tokenize",
             summary: "turns images into rows of palette indices, the nearest colour of each pixel",
-            version: 1,
+            // 2: several sets are ordered by name; footers name resolution and palette.
+            version: 2,
             inputs: vec![IMAGES.port(), PALETTE.port()],
             outputs: vec![TOKENS.port()],
             seeded: false,

@@ -1,4 +1,8 @@
 //! One or several image sets as one: rows in the order of (split, set, id, view).
+//!
+//! Sets are ordered by name. The steps' inputs come in the order of their digests, which moves with
+//! any change of an image; names stay, and ids and classes with them. Sets of one name keep the
+//! order of their digests.
 
 use std::iter::Peekable;
 use std::path::Path;
@@ -10,7 +14,7 @@ const ID_STEP: u64 = 1 << 40;
 
 /// Image sets that are read as one.
 ///
-/// Sets with the same classes share them; otherwise each brings its own, behind those of the sets
+/// Sets are taken in the order of their names, see above. Sets with the same classes share them; otherwise each brings its own, behind those of the sets
 /// before it. The ids of the second set are raised by 2^40, those of the third by twice that, and so on.
 pub(crate) struct Mixture {
     readers: Vec<ImageSetReader>,
@@ -25,9 +29,11 @@ pub(crate) struct Mixture {
 }
 
 impl Mixture {
-    /// Opens the sets of these folders.
+    /// Opens the sets of these folders, which come in the order of their digests.
     pub(crate) fn open<'p>(folders: impl Iterator<Item = &'p Path>) -> Result<Self, DatasetError> {
-        let readers: Vec<ImageSetReader> = folders.map(ImageSetReader::open).collect::<Result<_, _>>()?;
+        let mut readers: Vec<ImageSetReader> = folders.map(ImageSetReader::open).collect::<Result<_, _>>()?;
+        // Stable: equal names stay in the order of their digests.
+        readers.sort_by(|a, b| a.info().name.cmp(&b.info().name));
         let names: Vec<&str> = readers.iter().map(|reader| reader.info().name.as_str()).collect();
         let shared = readers.windows(2).all(|pair| pair[0].info().classes == pair[1].info().classes);
         let mut classes = Vec::new();

@@ -128,6 +128,18 @@ fn a_broken_image_is_named_or_left_out() {
 }
 
 #[test]
+fn half_a_photograph_is_a_broken_image() {
+    let bench = Bench::new();
+    let folder = bench.files().join("images");
+    let whole = grey_jpeg(100);
+    write(&folder, &[("cat/a.jpg", whole.clone()), ("cat/b.jpg", whole[..whole.len() * 3 / 4].to_vec())]);
+    let error = bench.refusal(json!({"source": "folder"}), Some(&folder), None);
+    assert!(error.contains("`cat/b.jpg`: expected a whole image") && error.contains("cut off"), "{error}");
+    bench.run(json!({"source": "folder", "skip_broken": true}), Some(&folder), None).unwrap();
+    assert_eq!(bench.images().1.len(), 1);
+}
+
+#[test]
 fn a_photograph_in_four_inks_becomes_rgb() {
     // Written by Pillow from 24x16 RGB pixels: (200, 40, 60) on the left, (200, 180, 60) on the right.
     let bench = Bench::new();

@@ -1,8 +1,9 @@
-//! The stage from outside: archives, image files, servers and damage of all sorts. One binary, as
+//! The stage from outside: archives good, bad and odd, image files, servers and damage. One binary, as
 //! linking takes longer than the tests.
 
 mod archives;
 mod fuzz;
 mod http;
 mod images;
+mod odd;
 mod support;

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use igpt_contract::StageError;
 
+use crate::shown::shown_path;
+
 /// A file or folder that cannot be read or written as what it should be.
 #[derive(Debug, thiserror::Error)]
-#[error("`{}`: {what}", path.display())]
+#[error("`{}`: {what}", shown_path(path))]
 pub struct DatasetError {
     /// The file or folder.
     pub path: PathBuf,
@@ -36,7 +38,7 @@ impl DatasetError {
 
 impl From<DatasetError> for StageError {
     fn from(error: DatasetError) -> Self {
-        let what = format!("`{}`: {}", error.path.display(), error.what);
+        let what = format!("`{}`: {}", shown_path(&error.path), error.what);
         Self::Failed { what, hint: None, source: error.source }
     }
 }

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryArray, StringArray, UInt16Array};
 use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
-use image::{ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits, RgbImage};
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
+use crate::jpeg;
 use crate::row::{RowKey, Split, SplitCounts};
 use crate::table::{self, RowGroup, ShardWriter};
 
@@ -30,8 +31,9 @@ const GROUP_BYTES: usize = 1 << 24;
 const BATCH_ROWS: usize = 256;
 /// Images with a longer side are refused rather than decoded.
 const MAX_SIDE: u32 = 16_384;
-/// Images that take more memory while decoding are refused, in bytes.
-const MAX_DECODED: u64 = 1 << 30;
+/// Images that take more bytes when decoded are refused: each thread holds one, and its conversion
+/// to RGB. It is a photograph of 89 million pixels.
+const MAX_DECODED: u64 = 1 << 28;
 
 /// What the bytes of an image are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,9 +85,12 @@ pub struct ImageRow {
 /// Why bytes are not the image that they should be.
 #[derive(Debug, thiserror::Error)]
 pub enum BadImage {
-    /// Raw pixels of the wrong length, or a decoded image of another size.
+    /// Raw pixels of the wrong length, an image that is too large or of another size.
     #[error("{0}")]
     Size(String),
+    /// A JPEG that the decoder would fill up with grey.
+    #[error("the jpeg image is cut off: expected its end mark (FF D9), found the end of its {0} bytes")]
+    CutOff(usize),
     /// The decoder's answer.
     #[error("cannot decode the {0} image")]
     Decode(&'static str, #[source] image::ImageError),
@@ -129,7 +134,8 @@ impl ImageRow {
 /// transparency is dropped (as PIL's `convert("RGB")` does), an Exif orientation is not applied.
 ///
 /// # Errors
-/// If the bytes are no such image, or its sides or memory exceed the bounds of this module.
+/// If the bytes are no such image, end before it does, or its sides or memory exceed the bounds of
+/// this module.
 pub fn decode_file(bytes: &[u8], encoding: Encoding) -> Result<RgbImage, BadImage> {
     let format = match encoding {
         Encoding::Jpeg => ImageFormat::Jpeg,
@@ -142,7 +148,23 @@ pub fn decode_file(bytes: &[u8], encoding: Encoding) -> Result<RgbImage, BadImag
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODED);
     reader.limits(limits);
-    let image = reader.decode().map_err(|error| BadImage::Decode(encoding.as_str(), error))?;
+    let failed = |error| BadImage::Decode(encoding.as_str(), error);
+    let decoder = reader.into_decoder().map_err(failed)?;
+    let (width, height) = decoder.dimensions();
+    let size = decoder.total_bytes().max(3 * u64::from(width) * u64::from(height));
+    if size > MAX_DECODED {
+        return Err(BadImage::Size(format!(
+            "expected an image of at most {} MiB when decoded, found {} MiB ({height}x{width} pixels); \
+             scale it down first",
+            MAX_DECODED >> 20,
+            size.div_ceil(1 << 20)
+        )));
+    }
+    let image = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    // After the decoder, which knows better what is wrong with other damage.
+    if encoding == Encoding::Jpeg && !jpeg::is_whole(bytes) {
+        return Err(BadImage::CutOff(bytes.len()));
+    }
     Ok(image.into_rgb8())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `palette.npy` is a float32 array (k, 3) of red, green and blue in [-1, 1], x = level / 127.5 - 1;
 //! `clusters.json` holds the same numbers under the key `clusters`, as a Hugging Face
-//! `preprocessor_config.json` does; `palette.json` says how well the palette was fitted.
+//! `preprocessor_config.json` does; `palette.json` says how well the palette fits.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::DatasetError;
 use crate::{npy, table};
 
-/// How a palette was fitted: `palette.json`.
+/// How well a palette fits the training images: `palette.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaletteInfo {
@@ -20,11 +20,14 @@ pub struct PaletteInfo {
     pub k: usize,
     /// The sum over all pixels of the squared distance to the nearest colour, in [-1, 1] units.
     pub inertia: f64,
-    /// The peak signal-to-noise ratio of the quantised pixels, in decibel.
+    /// The peak signal-to-noise ratio of the quantised pixels, in decibel; 999 at most, where
+    /// no pixel changes.
     pub psnr_db: f64,
-    /// Iterations until nothing changed.
+    /// Rounds of the fit, until the centres (almost) stood still or the most that were allowed; 0
+    /// for a palette that was taken from a file.
     pub iterations: u64,
-    /// Pixels that were fitted.
+    /// Pixels of the training images, over which `inertia` and `psnr_db` are taken; the fit may
+    /// have seen a sample of them.
     pub pixels: u64,
     /// Distinct colours among them.
     pub distinct_colours: u64,

@@ -123,3 +123,34 @@ pub fn rows_of(splits: &[Split], split: Split) -> Range<usize> {
         Split::Test => test..splits.len(),
     }
 }
+
+/// The rows of each image of a split, in order: an image's views lie side by side, as rows are
+/// ordered by split, id and view. `ids` and `splits` are those of all rows of a table, such as
+/// [`crate::TokenTable`] or [`crate::FeatureTable`].
+///
+/// # Panics
+/// If there are fewer ids than splits: both are columns of one table.
+pub fn images_of(ids: &[u64], splits: &[Split], split: Split) -> Vec<Range<usize>> {
+    let rows = rows_of(splits, split);
+    let first = rows.start;
+    let mut images: Vec<Range<usize>> = Vec::new();
+    for views in ids[rows].chunk_by(|a, b| a == b) {
+        let start = images.last().map_or(first, |last| last.end);
+        images.push(start..start + views.len());
+    }
+    images
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_views_of_an_image_are_together_and_splits_apart() {
+        let ids = [3, 3, 4, 4, 7, 7];
+        let splits = [Split::Train, Split::Train, Split::Train, Split::Test, Split::Test, Split::Test];
+        assert_eq!(images_of(&ids, &splits, Split::Train), [0..2, 2..3]);
+        assert_eq!(images_of(&ids, &splits, Split::Test), [3..4, 4..6]);
+        assert!(images_of(&ids[..3], &splits[..3], Split::Test).is_empty());
+    }
+}

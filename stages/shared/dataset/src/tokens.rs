@@ -2,7 +2,9 @@
 //!
 //! `tokens-00000.parquet`, ... hold the columns id (u64), split (`train`, `test`), label (i32, -1
 //! for none), view (u16) and tokens (a list of fixed size of u16, raster order). `tokens.json`
-//! holds the resolution, the palette's size and digest, class names and the rows by split.
+//! holds the resolution, the palette's size and digest, class names and the rows by split. Each
+//! shard says the resolution and the palette in its footer too (`igpt.height`, `igpt.width`,
+//! `igpt.vocab`, `igpt.palette`), for readers of a shard alone.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use arrow::array::{ArrayRef, FixedSizeListArray, UInt16Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Field};
 use igpt_contract::Digest;
+use parquet::file::metadata::KeyValue;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
@@ -65,6 +68,18 @@ fn document_path(dir: &Path) -> PathBuf {
     dir.join("tokens.json")
 }
 
+/// What a shard's footer says of the set.
+fn footer(info: &TokensInfo) -> Vec<KeyValue> {
+    let pair = |name: &str, value: String| KeyValue::new(name.to_owned(), value);
+    let mut pairs = vec![
+        pair("igpt.height", info.height.to_string()),
+        pair("igpt.width", info.width.to_string()),
+        pair("igpt.vocab", info.vocab.to_string()),
+    ];
+    pairs.extend(info.palette.map(|digest| pair("igpt.palette", digest.to_string())));
+    pairs
+}
+
 /// What is wrong with the description itself.
 fn check_info(info: &TokensInfo) -> Result<(), String> {
     let side = 1..=1024;
@@ -115,6 +130,7 @@ impl TokensWriter {
         fields.push(Field::new("tokens", list, false));
         let properties = table::properties(3)
             .map_err(|error| DatasetError::caused(dir, "cannot set up the writer", error))?
+            .set_key_value_metadata(Some(footer(info)))
             .build();
         Ok(Self {
             dir: dir.to_owned(),

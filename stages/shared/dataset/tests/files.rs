@@ -12,6 +12,7 @@ use igpt_dataset::{
     TokensInfo, TokensReader, TokensWriter, decode, palette_digest,
 };
 use image::{Rgb, RgbImage};
+use parquet::file::reader::FileReader as _;
 use tempfile::TempDir;
 
 fn key(i: u64, n_train: u64) -> RowKey {
@@ -124,6 +125,39 @@ fn tokens_survive_their_files_as_a_whole_and_by_group() {
         row += part.len();
     }
     assert_eq!(row, table.len());
+}
+
+#[test]
+fn a_set_of_several_shards_reads_back_whole() {
+    let n = 70_000;
+    let dir = tempfile::tempdir().unwrap();
+    write_tokens(dir.path(), n).unwrap();
+    write_images(dir.path(), n).unwrap();
+    for name in ["tokens-00001.parquet", "images-00001.parquet"] {
+        assert!(dir.path().join(name).exists(), "{name}");
+    }
+    let table = TokenTable::read(dir.path()).unwrap();
+    assert_eq!(table.len() as u64, n);
+    let reader = ImageSetReader::open(dir.path()).unwrap();
+    let mut rows = reader.rows();
+    for i in 0..n {
+        let expected = key(i, n - n / 4);
+        assert_eq!((table.key(i as usize), rows.next().unwrap().unwrap().key()), (expected, expected));
+        assert_eq!(table.row(i as usize)[1], ((i * 7 + 101) % 512) as u16);
+    }
+    assert!(rows.next().is_none());
+}
+
+#[test]
+fn a_shard_of_tokens_says_its_resolution_and_palette() {
+    let dir = tempfile::tempdir().unwrap();
+    write_tokens(dir.path(), 3).unwrap();
+    let file = fs::File::open(dir.path().join("tokens-00000.parquet")).unwrap();
+    let reader = parquet::file::reader::SerializedFileReader::new(file).unwrap();
+    let footer = reader.metadata().file_metadata().key_value_metadata().unwrap();
+    let value = |key| footer.iter().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()).unwrap();
+    let found = ["igpt.height", "igpt.width", "igpt.vocab", "igpt.palette"].map(value);
+    assert_eq!(found, ["3", "2", "512", &Digest::of(b"palette").to_string()]);
 }
 
 #[test]

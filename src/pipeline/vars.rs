@@ -1,0 +1,281 @@
+//! `vars`: names for values, which may use each other but not themselves.
+//!
+//! The variables are put in an order in which each comes after those that it names, so that a chain
+//! of any length is evaluated without recursion. A value that is named is copied, and a few lines of
+//! variables that name each other ten times over would copy more than any memory holds: so every
+//! copy is counted.
+
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
+
+use super::diagnostic::Faults;
+use super::interpolate::{Scope, names_in, report_unknown, resolve};
+use super::node::{Key, Mark, Node};
+use super::yaml::MAX_NODES;
+
+/// The deepest nesting of a variable, that of the YAML itself.
+const MAX_DEPTH: usize = 128;
+/// The most values that the steps of a pipeline may hold, those of all instances taken together.
+const MAX_IN_STEPS: usize = 8 * MAX_NODES;
+/// So many bytes of a text count as one value more.
+const BYTES_PER_VALUE: usize = 64;
+
+/// The variables, evaluated.
+#[derive(Debug)]
+pub(crate) struct Vars {
+    pub(super) values: Map<String, Value>,
+    /// Variables with an error of their own, which is not repeated where they are used.
+    pub(super) broken: BTreeSet<String>,
+    /// How many values may still be made.
+    left: Cell<usize>,
+    /// What there are too many of, once there are, and how many are allowed.
+    limit: (&'static str, usize),
+    /// Whether it has been told that there are too many.
+    told: Cell<bool>,
+}
+
+impl Vars {
+    /// Evaluates the variables.
+    pub(crate) fn evaluate(members: &[(Key, Node)], faults: &mut Faults) -> Self {
+        let index: HashMap<&str, usize> =
+            members.iter().enumerate().map(|(i, (key, _))| (key.text.as_str(), i)).collect();
+        let mut vars = Self::new(Map::new(), BTreeSet::new());
+        vars.left.set(MAX_NODES);
+        vars.limit = ("the variables expand to", MAX_NODES);
+        for i in order(members, &index, &mut vars.broken, faults) {
+            let (key, node) = &members[i];
+            let value = resolve(node, faults, &mut |name, mark, faults| {
+                if variable(name, &index).is_some() {
+                    return Scope { vars: &vars, matrix: None, seed: None }.value(name, mark, faults);
+                }
+                report(name, mark, members, faults);
+                None
+            });
+            let value = value.filter(|value| {
+                let shallow = depth(value) <= MAX_DEPTH;
+                if !shallow {
+                    let what = format!(
+                        "the variable `{}` is nested too deeply (more than {MAX_DEPTH} levels)",
+                        key.text
+                    );
+                    faults.push(key.mark, what).hint("variables that name each other add their levels up");
+                }
+                shallow
+            });
+            match value {
+                Some(value) => drop(vars.values.insert(key.text.clone(), value)),
+                None => drop(vars.broken.insert(key.text.clone())),
+            }
+        }
+        // In the order of the file, not of the evaluation.
+        let values = members.iter().filter_map(|(key, _)| vars.values.remove_entry(&key.text)).collect();
+        Self::new(values, vars.broken)
+    }
+
+    /// Variables with these values, ready to be used by steps.
+    pub(super) fn new(values: Map<String, Value>, broken: BTreeSet<String>) -> Self {
+        let limit = ("the instances of the steps hold", MAX_IN_STEPS);
+        Self { values, broken, left: Cell::new(MAX_IN_STEPS), limit, told: Cell::new(false) }
+    }
+
+    /// Counts values that are about to be made; `false` if they are too many, which is told once.
+    pub(super) fn spend(&self, values: usize, mark: Mark, faults: &mut Faults) -> bool {
+        let left = self.left.get().checked_sub(values);
+        match left {
+            Some(left) => self.left.set(left),
+            None if self.told.replace(true) => {}
+            None => {
+                let (what, most) = self.limit;
+                faults
+                    .push(mark, format!("{what} too much: more than {most} values"))
+                    .hint("a list that is named several times is copied as often: keep it short");
+            }
+        }
+        left.is_some()
+    }
+}
+
+/// How many values a value counts as: itself and those in it, long texts more than once.
+pub(super) fn size(value: &Value) -> usize {
+    1 + match value {
+        Value::String(text) => text.len() / BYTES_PER_VALUE,
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(members) => {
+            members.iter().map(|(key, member)| key.len() / BYTES_PER_VALUE + size(member)).sum()
+        }
+        _ => 0,
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// The number of the variable that a name such as `vars.side.x` begins with.
+fn variable(name: &str, index: &HashMap<&str, usize>) -> Option<usize> {
+    let name = name.strip_prefix("vars.")?;
+    index.get(name.split('.').next().unwrap_or(name)).copied()
+}
+
+/// The variables in an order in which each comes after those that it names. A circle is told where
+/// it closes, and the variable there is broken.
+fn order(
+    members: &[(Key, Node)],
+    index: &HashMap<&str, usize>,
+    broken: &mut BTreeSet<String>,
+    faults: &mut Faults,
+) -> Vec<usize> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum State {
+        Waiting,
+        Underway,
+        Done,
+    }
+    let named = |i: usize| {
+        let mut named = Vec::new();
+        names_in(&members[i].1, &mut |name, mark| {
+            named.extend(variable(name, index).map(|i| (i, mark)));
+        });
+        named.into_iter()
+    };
+    let mut states = vec![State::Waiting; members.len()];
+    let mut order = Vec::with_capacity(members.len());
+    let mut way = Vec::new();
+    for first in 0..members.len() {
+        if states[first] == State::Waiting {
+            states[first] = State::Underway;
+            way.push((first, named(first)));
+        }
+        while let Some((i, names)) = way.last_mut() {
+            match names.next() {
+                None => {
+                    states[*i] = State::Done;
+                    order.push(*i);
+                    way.pop();
+                }
+                Some((next, mark)) => match states[next] {
+                    State::Done => {}
+                    State::Waiting => {
+                        states[next] = State::Underway;
+                        way.push((next, named(next)));
+                    }
+                    State::Underway => {
+                        let name = &members[next].0.text;
+                        faults
+                            .push(mark, format!("the variable `{name}` is defined by itself"))
+                            .hint("give one of the variables on the way a value of its own");
+                        broken.insert(name.clone());
+                    }
+                },
+            }
+        }
+    }
+    order
+}
+
+/// Tells a name that a variable cannot use.
+fn report(name: &str, mark: Mark, members: &[(Key, Node)], faults: &mut Faults) {
+    if name == "seed" || name.starts_with("matrix.") {
+        faults
+            .push(mark, format!("there is no `{name}` to put into `${{{name}}}`"))
+            .hint(format!("`vars` see other `vars` only: write `${{{name}}}` in the step that needs it"));
+        return;
+    }
+    report_unknown(name, mark, members.iter().map(|(key, _)| format!("vars.{}", key.text)), faults);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::yaml::{Places, parse};
+    use serde_json::json;
+
+    fn evaluated(text: &str) -> (Vars, Vec<String>) {
+        let mut faults = Faults::default();
+        let root = parse(text, Places::OfAll, &mut faults).unwrap();
+        let vars = Vars::evaluate(root.as_map().unwrap(), &mut faults);
+        let told = faults.into_list().into_iter();
+        (vars, told.map(|f| format!("{} | {}", f.message, f.hint.unwrap_or_default())).collect())
+    }
+
+    #[test]
+    fn a_long_chain_takes_no_stack() {
+        let mut text = String::new();
+        for i in 0..60_000 {
+            text.push_str(&format!("v{i}: \"${{vars.v{}}}\"\n", i + 1));
+        }
+        let (vars, told) = evaluated(&format!("{text}v60000: 7\n"));
+        assert_eq!((vars.values["v0"].clone(), told), (json!(7), vec![]));
+        assert_eq!(vars.values.keys().next().map(String::as_str), Some("v0"), "the order of the file stays");
+    }
+
+    #[test]
+    fn nesting_does_not_add_up_without_end() {
+        let mut text = String::from("v0: []\n");
+        for i in 1..1000 {
+            text.push_str(&format!("v{i}: [\"${{vars.v{}}}\"]\n", i - 1));
+        }
+        let (vars, told) = evaluated(&text);
+        assert_eq!(
+            told,
+            [
+                "the variable `v128` is nested too deeply (more than 128 levels) | variables that name each other add their levels up"
+            ]
+        );
+        assert!(vars.broken.contains("v999"));
+    }
+
+    #[test]
+    fn copies_of_lists_and_of_texts_are_counted() {
+        for (first, open, item, close) in
+            [("[1]", "[", "\"${vars.X}\", ", "]"), ("abcdefgh", "\"", "${vars.X}", "\"")]
+        {
+            let mut text = format!("v0: {first}\n");
+            for i in 1..10 {
+                let items = item.replace('X', &format!("v{}", i - 1)).repeat(10);
+                text.push_str(&format!("v{i}: {open}{items}{close}\n"));
+            }
+            let (_, told) = evaluated(&text);
+            assert_eq!(
+                told,
+                [
+                    "the variables expand to too much: more than 1000000 values | a list that is named several times is copied as often: keep it short"
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn what_steps_make_of_variables_is_counted_and_told_once() {
+        let (vars, told) = evaluated("a: [1, 2, 3]\n");
+        assert!(told.is_empty());
+        let scope = Scope { vars: &vars, matrix: None, seed: None };
+        let mut faults = Faults::default();
+        assert!(scope.value("vars.a", Mark::FILE, &mut faults).is_some());
+        assert_eq!(vars.left.get(), MAX_IN_STEPS - 4);
+        vars.left.set(3);
+        assert!(scope.value("vars.a", Mark::FILE, &mut faults).is_none());
+        assert!(scope.value("vars.a", Mark::FILE, &mut faults).is_none());
+        let told: Vec<String> = faults.into_list().into_iter().map(|fault| fault.message).collect();
+        assert_eq!(told, ["the instances of the steps hold too much: more than 8000000 values"]);
+    }
+
+    #[test]
+    fn variables_see_variables_only() {
+        let (_, told) = evaluated("a: \"${seed}\"\nb: \"${matrix.x}\"\nc: \"${HOME}\"\n");
+        assert_eq!(
+            told,
+            [
+                "there is no `seed` to put into `${seed}` | `vars` see other `vars` only: write `${seed}` in the step that needs it",
+                "there is no `matrix.x` to put into `${matrix.x}` | `vars` see other `vars` only: write `${matrix.x}` in the step that needs it",
+                "there is no `HOME` to put into `${HOME}` | write `$${HOME}` for a plain `${HOME}`",
+            ]
+        );
+    }
+}

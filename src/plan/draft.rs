@@ -1,0 +1,98 @@
+//! The steps under construction: what the parts of the planner hand to each other.
+
+use std::collections::{HashMap, HashSet};
+
+use igpt_contract::{KindInfo, Labels, kind_info};
+
+use super::catalog::Entry;
+use super::schema;
+use super::wires::Wire;
+use super::{Place, Plan, StepId};
+use crate::pipeline::{Applied, Faults, Mark, Pipeline, StepDecl, Vars};
+
+/// A step as declared, with all of its instances.
+pub(super) struct Base<'a> {
+    pub(super) decl: StepDecl<'a>,
+    /// What it uses; `None` if that is unknown.
+    pub(super) kind: Option<StepKind<'a>>,
+    pub(super) axes: Vec<String>,
+    /// `None` if the matrix is wrong.
+    pub(super) instances: Option<Vec<Instance>>,
+}
+
+/// What a step uses.
+#[derive(Clone, Copy)]
+pub(super) enum StepKind<'a> {
+    Stage(&'a Entry),
+    Command,
+}
+
+/// One instance of a step: one combination of axis values.
+pub(super) struct Instance {
+    pub(super) labels: Labels,
+    pub(super) seed: u64,
+    pub(super) wires: Vec<Wire>,
+    pub(super) made: Made,
+}
+
+/// What an instance became in the plan.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Made {
+    /// Nothing, because something is wrong with it (or it is not its turn yet).
+    Nothing,
+    Step(StepId),
+    Search(usize),
+}
+
+/// The steps under construction.
+pub(super) struct Planner<'a> {
+    pub(super) bases: Vec<Base<'a>>,
+    pub(super) index: HashMap<&'a str, usize>,
+    pub(super) vars: &'a Vars,
+    pub(super) applied: &'a Applied<'a>,
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) plan: Plan,
+    /// The names of the plan's steps.
+    pub(super) names: HashSet<String>,
+    /// How many inputs the plan's steps have.
+    pub(super) inputs: usize,
+}
+
+impl Planner<'_> {
+    /// The place of a mark.
+    pub(super) fn place(&self, mark: Mark) -> Place {
+        self.pipeline.place(mark)
+    }
+
+    /// Tells that there is no step of that name.
+    pub(super) fn unknown_step(&self, name: &str, mark: Mark, faults: &mut Faults) {
+        let names = self.bases.iter().map(|base| base.decl.name);
+        let fault = faults.push(mark, format!("there is no step `{name}`"));
+        fault.suggest(name, "steps", names);
+        if fault.hint.is_none() {
+            fault.hint("a path on disk starts with `./`");
+        }
+    }
+}
+
+impl Base<'_> {
+    /// The wires of all instances.
+    pub(super) fn wires(&self) -> impl Iterator<Item = &Wire> {
+        self.instances.iter().flatten().flat_map(|instance| &instance.wires)
+    }
+}
+
+/// The kind of what commands make and of paths on disk.
+pub(super) fn file_kind() -> KindInfo {
+    kind_info("file").unwrap_or(KindInfo { name: "file", format: 1, part: None })
+}
+
+/// `probe`, or `probe[layer=3,seed=0]`.
+pub(super) fn instance_name(base: &str, labels: &Labels) -> String {
+    if labels.is_empty() {
+        return base.to_owned();
+    }
+    let labels: Vec<String> =
+        labels.iter().map(|(name, value)| format!("{name}={}", schema::plain(value))).collect();
+    format!("{base}[{}]", labels.join(","))
+}

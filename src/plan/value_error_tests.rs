@@ -1,0 +1,145 @@
+//! Values that YAML and the schemas take but a stage, a port or a matrix does not.
+
+use super::error_tests::{IMAGES, after_images, check, check_with, overrides};
+use super::testing::planned;
+use crate::pipeline::Overrides;
+
+fn train(with: &str) -> String {
+    after_images(&format!("  t: {{uses: train, in: {{images: images.images}}, with: {with}}}\n"))
+}
+
+#[test]
+fn a_stage_tells_all_that_it_refuses() {
+    check(
+        &train("{learning_rate: -1, dropout: 7, clip: -2}"),
+        &[
+            "3:71 step `t`: `learning_rate` is -1, expected a value above 0 | `learning_rate`: The peak learning rate of Adam, per step.",
+            "3:84 step `t`: `dropout` must be true or false, found the number 7 | `dropout`: Whether to use dropout.",
+            "3:93 step `t`: `clip` is -2, expected a value from 0 to `steps` | `clip`: The clip of the gradient's norm; none by default.",
+        ],
+    );
+}
+
+#[test]
+fn what_a_default_would_cause_is_not_told() {
+    check(
+        &train("{steps: many, clip: 1000}"),
+        &[
+            "3:63 step `t`: `steps` must be a whole number (at least 0), found the text `many` | `steps`: Training steps.",
+        ],
+    );
+    assert!(planned(&train("{steps: 2000, clip: 1000}"), &Overrides::default()).is_ok());
+}
+
+#[test]
+fn a_parameter_is_found_by_whole_names() {
+    check(
+        &after_images(
+            "  t:\n    uses: train\n    in: {images: images.images}\n    with:\n      clipp: 1\n    search: {param: clip, values: [1, 2], metric: metrics.loss, goal: min}\n",
+        ),
+        &["7:7 step `t`: there is no parameter `clipp` | did you mean `clip`?"],
+    );
+}
+
+#[test]
+fn a_list_that_is_too_short_or_holds_the_wrong_things() {
+    check(
+        "stages:\n  a: {uses: command, with: {run: x, outputs: []}}\n  b: {uses: command, with: {run: x, outputs: [a, [b]]}}\n",
+        &[
+            "2:37 step `a`: `outputs` must be a list of at least 1 item, found 0 | `outputs`: Output ports: a list of names, each a file or folder that the command makes, or a mapping of names to relative paths. Default: `[out]`.",
+            "3:51 step `b`: `outputs.1` must be a text, found a list | `outputs`: Output ports: a list of names, each a file or folder that the command makes, or a mapping of names to relative paths. Default: `[out]`.",
+        ],
+    );
+}
+
+#[test]
+fn what_a_broken_step_makes_is_known() {
+    check(
+        &after_images(
+            "  t: {uses: train, in: {images: images.images}, with: {steps: x}}\n  p: {uses: probe, in: {features: t.model}}\n  m: {uses: images, with: {source: shapes}, matrix: 3}\n  q: {uses: probe, in: {features: m.images}}\nexport:\n  t.modle: x\n",
+        ),
+        &[
+            "3:63 step `t`: `steps` must be a whole number (at least 0), found the text `x` | `steps`: Training steps.",
+            "4:35 the port `features` takes a feature-layer, but `t.model` holds a model | it makes `t.model` (a model), `t.metrics` (metrics), `t.checkpoints` (checkpoints)",
+            "5:53 `matrix` must be a mapping of axes, found the number 3 | for example `matrix: {seed: [0, 1, 2]}`",
+            "6:35 the port `features` takes a feature-layer, but `m.images` holds an image-set | it makes `m.images` (an image-set)",
+            "8:3 the step `t` has no output `modle` | did you mean `model`?",
+        ],
+    );
+}
+
+#[test]
+fn a_wire_named_path_is_not_taken_for_a_file() {
+    let report = |wire: &str| {
+        after_images(&format!(
+            "  t: {{uses: train, in: {{images: images.images}}}}\n  r: {{uses: report, in: {{metrics: {wire}}}}}\n"
+        ))
+    };
+    check(
+        &report("{path: t.metrics}"),
+        &[
+            "4:42 `path` is a path on disk, but `t.metrics` is the output of a step | write `t.metrics` without `path`, or `./t.metrics` for the file; a wire's name must be another one",
+        ],
+    );
+    for right in ["{path: ./t.metrics}", "{path: u.metrics}", "{path: t.metrics, other: t.metrics}"] {
+        assert!(planned(&report(right), &Overrides::default()).is_ok(), "{right}");
+    }
+}
+
+#[test]
+fn an_exclude_that_can_never_match() {
+    let step = |matrix: &str| {
+        format!(
+            "vars: {{n: 2}}\nstages:\n  a: {{uses: images, with: {{source: shapes}}, matrix: {matrix}}}\n"
+        )
+    };
+    check(
+        &step("{n: [1, 2], m: [x, y], exclude: [{n: 22}, {n: 1, m: y}]}"),
+        &[
+            "3:87 `exclude` takes out nothing: no instance has n=22 | leave it out, or give values that the axes have",
+        ],
+    );
+    // What a profile or the command line decides may match under another one.
+    let yaml = step("{n: {range: [1, \"${vars.n}\"]}, exclude: [{n: 3}]}");
+    assert!(planned(&yaml, &Overrides::default()).is_ok());
+    let yaml = step("{n: [1, 2, 3], exclude: [{n: 3}]}");
+    assert!(planned(&yaml, &overrides(&[], &["stages.a.matrix.n=[1]"])).is_ok());
+}
+
+#[test]
+fn the_key_of_an_export_is_interpolated() {
+    let yaml = |key: &str, path: &str| {
+        format!(
+            "vars: {{l: 3, who: c}}\nstages:\n{IMAGES}  c: {{uses: command, matrix: {{n: [1, 2]}}, with: {{run: x}}}}\nexport:\n  \"{key}\": {path}\n"
+        )
+    };
+    let plan = planned(&yaml("c.out/${vars.l}-${matrix.n}", "x/${matrix.n}"), &Overrides::default());
+    let plan = plan.unwrap_or_else(|errors| panic!("{errors:?}"));
+    let parts: Vec<String> = plan.exports.iter().map(|export| format!("{:?}", export.source)).collect();
+    assert!(parts[0].contains("\"3-1\"") && parts[1].contains("\"3-2\""), "{parts:?}");
+    assert!(planned(&yaml("${vars.who}.out", "x/${matrix.n}"), &Overrides::default()).is_ok());
+    check(
+        &yaml("c.out/${vars.x}", "y"),
+        &["6:3 there is no `vars.x` to put into `${vars.x}` | did you mean `vars.l`?"],
+    );
+    check(&yaml("images.images/${matrix.n}", "y"), &["6:3 there is no `matrix.n` to put into `${matrix.n}`"]);
+    check(
+        &yaml("c.${vars.l}/..", "y"),
+        &[
+            "6:3 `c.3/..` does not name an output | an export is written `step.port: path`, or `step.port/part: path`",
+        ],
+    );
+}
+
+#[test]
+fn a_path_of_a_set_has_an_end() {
+    let path = format!("stages.images.with{}", ".x".repeat(60_000));
+    let errors =
+        planned(&after_images(""), &overrides(&[], &[&format!("{path}=1")])).err().unwrap_or_default();
+    assert!(errors[0].message.ends_with("is not a dotted path"), "{}", errors[0].message);
+    check_with(
+        &after_images(""),
+        &overrides(&[], &["vars..a=1"]),
+        &["--set vars..a=1 `vars..a` is not a dotted path | for example `--set stages.STEP.with.PARAM=8`"],
+    );
+}

@@ -1,0 +1,58 @@
+//! Names and paths of others as errors and notes show them.
+
+use std::path::{Path, PathBuf};
+
+/// A text that others chose, with whatever steers a terminal (control characters, marks that turn
+/// the writing direction) escaped: `\u{1b}`. All that can be printed stays as it is.
+pub fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Printable, though the escapes of Rust's literals include them.
+            '"' | '\'' | '\\' => shown.push(c),
+            _ => shown.extend(c.escape_debug()),
+        }
+    }
+    shown
+}
+
+/// A path as its user knows it: a step finds its inputs as symbolic links in a scratch folder, so
+/// where the path, or the last folder on it that is one, is a symbolic link, its target is shown.
+pub fn shown_path(path: &Path) -> String {
+    shown(&behind_link(path).unwrap_or_else(|| path.to_owned()).to_string_lossy())
+}
+
+/// The path with its last symbolic link replaced by the target; none where there is no link.
+fn behind_link(path: &Path) -> Option<PathBuf> {
+    path.ancestors().find_map(|link| {
+        let target = std::fs::read_link(link).ok()?;
+        let rest = path.strip_prefix(link).ok()?;
+        // A relative target starts where the link lies.
+        let target = link.parent().unwrap_or(Path::new("")).join(target);
+        Some(if rest.as_os_str().is_empty() { target } else { target.join(rest) })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped_and_nothing_else() {
+        assert_eq!(shown("a\x1b[31m\u{202e}b\n"), r"a\u{1b}[31m\u{202e}b\n");
+        assert_eq!(shown(r#"c:\it's "é" 猫"#), r#"c:\it's "é" 猫"#);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_shown_as_its_target_and_so_is_what_lies_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, link) = (dir.path().join("own"), dir.path().join("0"));
+        std::fs::create_dir(&own).unwrap();
+        std::os::unix::fs::symlink("own", &link).unwrap();
+        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+        assert_eq!(shown_path(&link), text(own.clone()));
+        assert_eq!(shown_path(&link.join("a.tar")), text(own.join("a.tar")));
+        assert_eq!(shown_path(&own), text(own));
+    }
+}
