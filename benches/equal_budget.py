@@ -11,7 +11,7 @@ the network, the same initial distributions, batch 32, clipping at 1, warm-up an
 labels, C = 1, standardised. With --tokens-only the script stops after one step: its tokens are taken, its figures
 claim nothing. Needs numpy and pyarrow; run it with the Python that has PyTorch and scikit-learn.
 """
-import argparse, json, os, pathlib, subprocess, sys, time
+import argparse, csv, json, os, pathlib, subprocess, sys, time
 
 import numpy as np
 import pyarrow as pa
@@ -113,8 +113,10 @@ def ours(binary, work, steps, labels):
     started = time.time()
     subprocess.run([str(binary), "run", "pipeline.yaml", "--store", "store"], cwd=work, check=True)
     took = time.time() - started
-    rows = json.loads((work / "table/table.json").read_text())["rows"]
-    return rows, took
+    with open(work / "table/table.csv") as file:
+        rows = list(csv.DictReader(file))
+    loss = next(float(row["loss.test"]) for row in rows if row["step"] == "pretrain")
+    return loss, [float(row["accuracy.test"]) for row in rows if row["step"] == "probe"], took
 
 
 def main():
@@ -129,11 +131,12 @@ def main():
     work = args.work.resolve()
     work.mkdir(parents=True)
     loss, accuracies, script_s = theirs(args.script.resolve(), work, 1 if args.tokens_only else args.steps, args.labels)
-    rows, our_s = ours(args.binary.resolve(), work, args.steps, args.labels)
-    print(json.dumps(rows, indent=1))
+    our_loss, our_accuracies, our_s = ours(args.binary.resolve(), work, args.steps, args.labels)
     print(f"script: {loss:.4f} nats a token, best layer {max(accuracies):.4f}, {script_s:.0f} s in all")
     print(f"script by layer: {accuracies}")
-    print(f"igpt-flow: {our_s:.0f} s in all")
+    print(f"igpt-flow: {our_loss:.4f} nats a token, best layer {max(our_accuracies):.4f}, {our_s:.0f} s in all")
+    print(f"igpt-flow by layer: {our_accuracies}")
+    print(f"loss: {our_loss - loss:+.4f} nats; best layer: {max(our_accuracies) - max(accuracies):+.4f}")
 
 
 main()

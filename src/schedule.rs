@@ -366,7 +366,8 @@ mod tests {
     #[test]
     fn no_two_running_steps_have_the_same_gpu() {
         let budget = Budget { gpus: 2, cpus: 4, ..BUDGET };
-        let mut s = Schedule::new(vec![vec![]; 3], vec![need(1, 0, 1); 3], &[true; 3], budget, OnFailure::StopAll);
+        let mut s =
+            Schedule::new(vec![vec![]; 3], vec![need(1, 0, 1); 3], &[true; 3], budget, OnFailure::StopAll);
         queue_all(&mut s);
         assert_eq!((s.next_start(), s.next_start(), s.next_start()), (Some(0), Some(1), None));
         assert_eq!((s.gpus_of(0), s.gpus_of(1)), (&[0][..], &[1][..]));

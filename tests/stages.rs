@@ -77,7 +77,8 @@ impl Project {
     /// The checkpoints of unfinished steps.
     fn checkpoints(&self) -> Vec<String> {
         let Ok(work) = fs::read_dir(self.path("artifacts/work-v1")) else { return Vec::new() };
-        let folders = work.flatten().filter(|folder| folder.file_name().to_string_lossy().ends_with(".checkpoints"));
+        let folders =
+            work.flatten().filter(|folder| folder.file_name().to_string_lossy().ends_with(".checkpoints"));
         let names = |folder: PathBuf| -> Vec<String> {
             let training = folder.join("training");
             let inner = [folder, training].into_iter().filter_map(|folder| fs::read_dir(folder).ok());

@@ -32,22 +32,16 @@ pub(super) struct GcArgs {
 
 /// Shows or deletes what neither the named pipelines nor recent runs use.
 pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let path = store;
-    let store = Store::open_existing(path)?;
-    let mut keep = Keep::default();
-    for file in &args.files {
-        for plan in load_profiles(file)? {
-            let outlooks = look_ahead(path, &plan, file, "auto")?;
-            keep.keys.extend(outlooks.into_iter().filter_map(|outlook| match outlook.forecast {
-                Forecast::Reused(key) | Forecast::Runs { key, .. } => Some(key),
-                _ => None,
-            }));
-        }
-    }
-    for run in recent(store.runs()?, args.keep_runs) {
-        keep.keys.extend(run.keys());
-    }
-    let garbage = if args.delete { store.collect(&keep)? } else { store.garbage(&keep)? };
+    let opened = Store::open_existing(store)?;
+    let garbage = if args.delete {
+        // What must stay is found out with nobody else at work, lest a run end in between.
+        let collector = opened.collector()?;
+        let garbage = collector.find(&kept(store, &opened, args)?)?;
+        collector.delete(&garbage)?;
+        garbage
+    } else {
+        opened.garbage(&kept(store, &opened, args)?)?
+    };
     if json {
         writeln!(out, "{:#}", as_json(&garbage, args.delete))?;
         return Ok(());
@@ -76,6 +70,24 @@ pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -
         writeln!(out, "\nhint: `igpt-flow gc --delete` deletes it; name pipelines whose results must stay")?;
     }
     Ok(())
+}
+
+/// The keys of what the named pipelines and the recent runs use.
+fn kept(path: &Path, store: &Store, args: &GcArgs) -> Result<Keep, CliError> {
+    let mut keep = Keep::default();
+    for file in &args.files {
+        for plan in load_profiles(file)? {
+            let outlooks = look_ahead(path, &plan, file, "auto")?;
+            keep.keys.extend(outlooks.into_iter().filter_map(|outlook| match outlook.forecast {
+                Forecast::Reused(key) | Forecast::Runs { key, .. } => Some(key),
+                _ => None,
+            }));
+        }
+    }
+    for run in recent(store.runs()?, args.keep_runs) {
+        keep.keys.extend(run.keys());
+    }
+    Ok(keep)
 }
 
 /// What makes two runs runs of the same thing: the file, the pipeline's name and the command line.

@@ -13,9 +13,9 @@ mod why;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -326,7 +326,8 @@ impl<'a> Run<'a> {
         let there = self.options.budget.gpus;
         for (step, _) in self.plan().steps.iter().zip(wanted).filter(|(_, wanted)| **wanted) {
             if step.resources.gpus > there {
-                let text = format!("asks for {} GPUs, this run has {there}: it goes without", step.resources.gpus);
+                let text =
+                    format!("asks for {} GPUs, this run has {there}: it goes without", step.resources.gpus);
                 self.events.send(Event::StepNoted { step: step.name.clone(), text });
             }
         }

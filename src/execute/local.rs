@@ -1,8 +1,8 @@
 //! The executor of a single machine: commands at once, stages in worker processes.
 
+use super::Executor;
 use super::command::run_command;
 use super::job::{Job, JobOutcome, JobWork, Outlet};
-use super::Executor;
 use super::process::{Watch, run_in_process};
 
 /// Runs everything on this machine.

@@ -107,7 +107,7 @@ impl Store {
         }
     }
 
-    /// What [`Self::collect`] would delete. Changes nothing.
+    /// What a [`Collector`] would delete. Changes nothing.
     ///
     /// # Errors
     /// Where the store's folders cannot be read.
@@ -151,18 +151,6 @@ impl Store {
         for scratch in ["work-v1", "tmp-v1", "quarantine-v1"] {
             self.name_scratch(scratch, &keep.keys, &mut garbage)?;
         }
-        Ok(garbage)
-    }
-
-    /// Finds and deletes what nothing names, and answers what went. For a `keep` that no run that
-    /// ends meanwhile could add to; else see [`Collector`].
-    ///
-    /// # Errors
-    /// As [`Self::collector`], [`Collector::find`] and [`Collector::delete`].
-    pub fn collect(&self, keep: &Keep) -> Result<Garbage> {
-        let collector = self.collector()?;
-        let garbage = collector.find(keep)?;
-        collector.delete(&garbage)?;
         Ok(garbage)
     }
 

@@ -12,7 +12,7 @@ fn a_disk_with_no_room_for_a_trash_is_cleared_all_the_same() {
     fs::remove_dir(store.tmp_dir()).unwrap();
     fs::write(store.tmp_dir(), b"").unwrap();
     let kept = material(1).key();
-    let collected = store.collect(&Keep { keys: [kept].into() }).unwrap();
+    let collected = collect(&store, &Keep { keys: [kept].into() }).unwrap();
     assert_eq!((collected.records.len(), collected.unfinished), (2, 1));
     assert!(!scratch.exists());
     assert_eq!(store.keys().unwrap(), [kept]);

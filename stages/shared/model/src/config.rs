@@ -288,7 +288,8 @@ mod tests {
         assert!(error.contains("`n_embd` 128 is not a multiple of `n_head` 3"), "{error}");
         assert!(GptConfig::preset(Preset::Tiny, 0, 16).is_err());
         assert!(GptConfig::preset(Preset::Tiny, 64, 1 << 17).is_err());
-        let params = ModelParams { n_embd: Some(4_000_000_000), n_layer: Some(usize::MAX), ..Default::default() };
+        let params =
+            ModelParams { n_embd: Some(4_000_000_000), n_layer: Some(usize::MAX), ..Default::default() };
         let error = params.config(64, 16).unwrap_err().to_string();
         assert!(error.contains("more than 100000000000 parameters"), "{error}");
     }

@@ -6,9 +6,9 @@ mod support;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor};
 use igpt_contract::stream;
+use igpt_fixtures::fixture;
 use igpt_model::loss::{self, BertReduction};
 use igpt_model::{Activation, Gpt, GptConfig, Init, Input, Ops, Variant, assign_parameters, param_count};
-use igpt_fixtures::fixture;
 use support::{Tensors, worst};
 
 /// The outputs' tolerance, absolute; the gradients', relative to each tensor's largest.
