@@ -1,6 +1,7 @@
 //! An axis of numbers: its range, its ticks and what is written at them.
 
-use crate::grid::significant;
+use igpt_table::significant;
+
 use crate::measure::{TEXT, width};
 
 /// The numbers that an axis shows.

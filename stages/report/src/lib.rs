@@ -13,8 +13,6 @@ mod measure;
 mod observe;
 mod order;
 mod params;
-mod render;
-mod signs;
 mod summary;
 mod svg;
 
@@ -64,8 +62,8 @@ impl Stage for Report {
         let grid = grid::grid(params, &summary, &order);
         let (plot, notes) = figure::plot(params, &observations)?;
         let (table, figure) = (io.output(&TABLE), io.output(&FIGURE));
-        std::fs::write(table.join("table.md"), render::markdown(&grid))?;
-        std::fs::write(table.join("table.tex"), render::latex(&grid))?;
+        std::fs::write(table.join("table.md"), igpt_table::markdown(&grid))?;
+        std::fs::write(table.join("table.tex"), igpt_table::latex(&grid))?;
         csv::write(&mut frame, &table.join("table.csv"))?;
         std::fs::write(figure.join("figure.svg"), svg::svg(&plot))?;
         cx.note(format!("{} rows from {} metrics artifacts", grid.rows.len(), observations.len()));

@@ -1,55 +1,21 @@
-//! The table as Markdown and as LaTeX.
+//! The table as LaTeX.
 
-use crate::grid::{Grid, GridCell};
-use crate::signs;
-
-/// A GitHub-flavoured Markdown table, with the caption above and the remarks below.
-pub(crate) fn markdown(grid: &Grid) -> String {
-    let mut out = String::new();
-    if !grid.title.is_empty() {
-        out += &format!("**{}**\n\n", escape_markdown(&grid.title));
-    }
-    let headings: Vec<String> = grid.headings.iter().map(|(text, _)| escape_markdown(text)).collect();
-    out += &format!("| {} |\n", headings.join(" | "));
-    let rules: Vec<&str> =
-        grid.headings.iter().map(|(_, right)| if *right { "---:" } else { ":---" }).collect();
-    out += &format!("| {} |\n", rules.join(" | "));
-    for row in &grid.rows {
-        let cells: Vec<String> = row
-            .iter()
-            .map(|GridCell { text, note, strong }| {
-                let mut cell = escape_markdown(text);
-                if *strong && !cell.is_empty() {
-                    cell = format!("**{cell}**");
-                }
-                cell + &note.map_or(String::new(), |n| format!(" <sup>{n}</sup>"))
-            })
-            .collect();
-        out += &format!("| {} |\n", cells.join(" | "));
-    }
-    for remark in &grid.remarks {
-        out += &format!("\n{}\n", escape_markdown(remark));
-    }
-    for (i, source) in grid.footnotes.iter().enumerate() {
-        out += &format!("\n<sup>{}</sup> {}\n", i + 1, escape_markdown(source));
-    }
-    out
-}
+use crate::{Align, Cell, Grid, signs};
 
 /// A LaTeX `table` that needs no package: `\input` it.
-pub(crate) fn latex(grid: &Grid) -> String {
-    let columns: String = grid.headings.iter().map(|(_, right)| if *right { 'r' } else { 'l' }).collect();
+pub fn latex(grid: &Grid) -> String {
+    let columns: String = grid.headings.iter().map(|heading| column(heading.align)).collect();
     let mut out = String::from("\\begin{table}[htbp]\n\\centering\n");
     if !grid.title.is_empty() {
         out += &format!("\\caption{{{}}}\n", escape_latex(&grid.title));
     }
     out += &format!("\\begin{{tabular}}{{{columns}}}\n\\hline\n");
-    let headings: Vec<String> = grid.headings.iter().map(|(text, _)| escape_latex(text)).collect();
+    let headings: Vec<String> = grid.headings.iter().map(|h| escape_latex(&h.text)).collect();
     out += &format!("{} \\\\\n\\hline\n", headings.join(" & "));
     for row in &grid.rows {
         let cells: Vec<String> = row
             .iter()
-            .map(|GridCell { text, note, strong }| {
+            .map(|Cell { text, note, strong }| {
                 let mut cell = escape_latex(text);
                 if *strong {
                     // Bold is for text; a sign set in mathematics comes out as it is.
@@ -71,22 +37,18 @@ pub(crate) fn latex(grid: &Grid) -> String {
     out + "\\end{table}\n"
 }
 
-/// Text in which Markdown sees nothing special.
-pub(crate) fn escape_markdown(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '$' | '&' => out.extend(['\\', c]),
-            '\n' | '\r' | '\t' => out.push(' '),
-            _ => out.push(c),
-        }
+/// The letter of a column in the argument of `tabular`.
+fn column(align: Align) -> String {
+    match align {
+        Align::Left => "l".to_owned(),
+        Align::Right => "r".to_owned(),
+        Align::Wide(share) => format!("p{{{:.3}\\linewidth}}", share.clamp(0.02, 1.0)),
     }
-    out
 }
 
 /// Text in which LaTeX sees nothing special, and in which the signs that pdfLaTeX refuses are
 /// commands that need no package and no font.
-pub(crate) fn escape_latex(text: &str) -> String {
+pub fn escape_latex(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -124,6 +86,5 @@ mod tests {
             "\\ensuremath{\\alpha} \\ensuremath{\\geq} \\ensuremath{-}1, 5 \\ensuremath{\\mu}s -- \
              x\\ensuremath{^{2}} \\ensuremath{<}é\\ensuremath{>}\\ldots{}"
         );
-        assert_eq!(escape_markdown("a|b*c_d\n[e]"), "a\\|b\\*c\\_d \\[e\\]");
     }
 }
