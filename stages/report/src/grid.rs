@@ -4,7 +4,8 @@ use igpt_table::{Align, Cell as Text, Grid, Heading, significant};
 
 use crate::observe::Value;
 use crate::params::{Column, Params};
-use crate::summary::{Cell, Summary};
+use crate::remarks::remarks;
+use crate::summary::{Beside, Cell, Summary};
 
 /// Lays the summary out as texts; `order` are the numbers of its rows.
 pub(crate) fn grid(params: &Params, summary: &Summary, order: &[usize]) -> Grid {
@@ -39,7 +40,7 @@ pub(crate) fn grid(params: &Params, summary: &Summary, order: &[usize]) -> Grid 
             let says = matches!(cell, Cell::Numbers(..) | Cell::Values(_));
             cells.push(ours(show(column, cell, several[c]), says));
             if beside[c] {
-                let text = published.map_or_else(|| "–".to_owned(), |p| p.value.to_string());
+                let text = published.map_or_else(|| "–".to_owned(), |p| beside_text(&p));
                 cells.push(Text { text, note: published.map(|p| p.source + 1), strong: false });
             }
         }
@@ -49,39 +50,13 @@ pub(crate) fn grid(params: &Params, summary: &Summary, order: &[usize]) -> Grid 
         title: params.title.clone(),
         headings,
         rows: rows.collect(),
-        remarks: remarks(params, summary, several.contains(&true)),
+        remarks: remarks(params, summary),
         footnotes: summary.sources.clone(),
     }
 }
 
 fn is_text(value: &Value) -> bool {
     matches!(value, Value::Text(_)) && value.number().is_none()
-}
-
-/// What a reader must know: who won by what, and what a mean is a mean of.
-fn remarks(params: &Params, summary: &Summary, means: bool) -> Vec<String> {
-    let mut remarks = Vec::new();
-    if let Some(best) = &params.best {
-        let column = params.columns.iter().find(|c| c.metric == best.metric && c.only.is_empty());
-        let by = column.map_or(best.metric.as_str(), Column::heading);
-        let plain = Column { metric: best.metric.clone(), ..Column::default() };
-        for &(row, value) in &summary.winners {
-            let winner = summary.rows[row].name();
-            let value = number(column.unwrap_or(&plain), value);
-            remarks.push(format!("Best {} by {by}: {winner} ({value}).", params.rows.join(", ")));
-        }
-        if summary.winners.is_empty() {
-            remarks.push(format!("Best {} by {by}: none, no row has a number.", params.rows.join(", ")));
-        }
-    }
-    if means {
-        let over = match summary.averaged.as_slice() {
-            [] => String::new(),
-            axes => format!(" over {}", axes.join(", ")),
-        };
-        remarks.push(format!("Mean ± sample standard deviation{over} (n: how many)."));
-    }
-    remarks
 }
 
 /// The text of a cell.
@@ -92,8 +67,8 @@ fn show(column: &Column, cell: &Cell, several: bool) -> String {
         Cell::Values(values) => values.iter().map(Value::text).collect::<Vec<_>>().join(", "),
         Cell::Numbers(s, expected) => {
             let mut text = number(column, s.mean);
-            if let Some(deviation) = s.deviation {
-                text.push_str(&format!(" ± {}", number(column, deviation)));
+            if let Some(spread) = s.spread(column.error) {
+                text.push_str(&format!(" ± {}", number(column, spread)));
             }
             if s.n < *expected {
                 text.push_str(&format!(" (n={} of {expected})", s.n));
@@ -103,6 +78,14 @@ fn show(column: &Column, cell: &Cell, several: bool) -> String {
             text
         }
     }
+}
+
+/// A published number, with as many digits as were published.
+fn beside_text(published: &Beside) -> String {
+    let Some(std) = published.std else { return published.value.to_string() };
+    let after_point = |x: f64| x.to_string().split('.').nth(1).map_or(0, str::len);
+    let digits = after_point(published.value).max(after_point(std));
+    format!("{:.digits$} ± {std:.digits$}", published.value)
 }
 
 /// A number as its column shows it.
@@ -124,6 +107,9 @@ mod tests {
     fn numbers_are_shown_as_their_column_says() {
         let percent = Column { percent: true, ..Column::default() };
         let plain = Column::default();
+        let beside = |value, std| beside_text(&Beside { value, std, source: 0 });
+        assert_eq!(beside(11.0, Some(0.9)), "11.0 ± 0.9");
+        assert_eq!(beside(94.0, None), "94");
         assert_eq!(number(&percent, 0.43216), "43.22");
         assert_eq!(number(&Column { digits: Some(0), ..percent.clone() }, 0.43216), "43");
         assert_eq!(number(&percent, f64::NAN), "NaN");

@@ -42,9 +42,9 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// The pixels of a canvas, RGB.
+/// The pixels of a canvas, RGB, white.
 pub(crate) fn pixels(size: Size) -> Vec<u8> {
-    vec![0; 3 * (size.width * size.height) as usize * (FINE * FINE) as usize]
+    vec![255; 3 * (size.width * size.height) as usize * (FINE * FINE) as usize]
 }
 
 /// The mean of the pixels in each dot.
@@ -69,7 +69,7 @@ pub(crate) fn smooth(pixels: &[u8], size: Size) -> Vec<u8> {
 /// The SVG with its size on paper instead of one in pixels.
 pub(crate) fn printed(svg: &str, size: Size) -> String {
     let mm = |dots: u32| {
-        let text = format!("{:.2}", f64::from(dots) * 25.4 / DPI);
+        let text = format!("{:.1}", f64::from(dots) * 25.4 / DPI);
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
     let (width, height) = (size.width, size.height);

@@ -1,16 +1,19 @@
 //! The table as LaTeX.
 
-use crate::{Align, Cell, Grid, signs};
+use crate::{Align, Cell, Grid, Heading, signs};
 
-/// A LaTeX `table` that needs no package: `\input` it.
+/// A LaTeX `table` that needs no package: `\input` it. It is set in the largest size in which it is
+/// about as wide as the text of an `article`; long headings are broken into lines.
 pub fn latex(grid: &Grid) -> String {
+    let widths = widths(grid);
     let columns: String = grid.headings.iter().map(|heading| column(heading.align)).collect();
     let mut out = String::from("\\begin{table}[htbp]\n\\centering\n");
     if !grid.title.is_empty() {
-        out += &format!("\\caption{{{}}}\n", escape_latex(&grid.title));
+        out += &format!("\\caption{{{}}}\n\\medskip\n", escape_latex(&grid.title));
     }
+    out += size(grid, &widths);
     out += &format!("\\begin{{tabular}}{{{columns}}}\n\\hline\n");
-    let headings: Vec<String> = grid.headings.iter().map(|h| escape_latex(&h.text)).collect();
+    let headings: Vec<String> = grid.headings.iter().zip(&widths).map(|(h, w)| heading(h, *w)).collect();
     out += &format!("{} \\\\\n\\hline\n", headings.join(" & "));
     for row in &grid.rows {
         let cells: Vec<String> = row
@@ -43,6 +46,61 @@ fn column(align: Align) -> String {
         Align::Left => "l".to_owned(),
         Align::Right => "r".to_owned(),
         Align::Wide(share) => format!("p{{{:.3}\\linewidth}}", share.clamp(0.02, 1.0)),
+    }
+}
+
+/// The letters that the widest cell of each column has, and as many as its heading cannot do without.
+fn widths(grid: &Grid) -> Vec<usize> {
+    let letters = |text: &str| text.chars().count();
+    let of_column = |(c, heading): (usize, &Heading)| {
+        let words = heading.text.split_whitespace().map(letters);
+        let cells = grid.rows.iter().filter_map(|row| row.get(c));
+        let cells = cells.map(|cell| letters(&cell.text) + usize::from(cell.note.is_some()));
+        words.chain(cells).max().unwrap_or(0).max(8.min(letters(&heading.text)))
+    };
+    grid.headings.iter().enumerate().map(of_column).collect()
+}
+
+/// A heading, in lines of at most so many letters.
+fn heading(heading: &Heading, width: usize) -> String {
+    if matches!(heading.align, Align::Wide(_)) {
+        return escape_latex(&heading.text);
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for word in heading.text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    let lines: Vec<String> = lines.iter().map(|line| escape_latex(line)).collect();
+    let side = if heading.align == Align::Right { 'r' } else { 'l' };
+    match lines.as_slice() {
+        [] => String::new(),
+        [line] => line.clone(),
+        lines => format!("\\shortstack[{side}]{{{}}}", lines.join("\\\\")),
+    }
+}
+
+/// The command for the size of the letters. A line of an `article` holds about 69 of them, less two
+/// for each column's gap.
+fn size(grid: &Grid, widths: &[usize]) -> &'static str {
+    let (mut share, mut letters) = (1.0, 0.0);
+    for (heading, width) in grid.headings.iter().zip(widths) {
+        match heading.align {
+            Align::Wide(wide) => share -= wide,
+            Align::Left | Align::Right => letters += *width as f64,
+        }
+    }
+    let room = 69.0 * share - 2.4 * grid.headings.len() as f64;
+    match letters / room.max(1.0) {
+        full if full <= 1.0 => "",
+        full if full <= 1.1 => "\\small\n",
+        full if full <= 1.25 => "\\footnotesize\n",
+        _ => "\\scriptsize\n\\setlength{\\tabcolsep}{3pt}\n",
     }
 }
 
