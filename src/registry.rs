@@ -18,6 +18,8 @@ pub fn stages() -> Vec<Arc<dyn DynStage>> {
         Arc::new(igpt_probe::Probe),
         Arc::new(igpt_finetune::Finetune),
         Arc::new(igpt_report::Report),
+        Arc::new(igpt_findings::Findings),
+        Arc::new(igpt_storyboard::Storyboard),
     ];
     #[cfg(not(feature = "stages"))]
     Vec::new()
