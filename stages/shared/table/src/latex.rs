@@ -6,20 +6,28 @@ use crate::{Align, Cell, Grid, Heading, signs};
 /// about as wide as the text of an `article`; long headings are broken into lines.
 pub fn latex(grid: &Grid) -> String {
     let widths = widths(grid);
+    let full = fullness(grid, &widths);
     let columns: String = grid.headings.iter().map(|heading| column(heading.align)).collect();
     let mut out = String::from("\\begin{table}[htbp]\n\\centering\n");
     if !grid.title.is_empty() {
         out += &format!("\\caption{{{}}}\n\\medskip\n", escape_latex(&grid.title));
     }
-    out += size(grid, &widths);
+    out += size(full);
+    out += "\\renewcommand{\\arraystretch}{1.1}\n";
     out += &format!("\\begin{{tabular}}{{{columns}}}\n\\hline\n");
     let headings: Vec<String> = grid.headings.iter().zip(&widths).map(|(h, w)| heading(h, *w)).collect();
     out += &format!("{} \\\\\n\\hline\n", headings.join(" & "));
-    for row in &grid.rows {
+    for (i, row) in grid.rows.iter().enumerate() {
         let cells: Vec<String> = row
             .iter()
-            .map(|Cell { text, note, strong }| {
-                let mut cell = escape_latex(text);
+            .zip(&grid.headings)
+            .map(|(Cell { text, note, strong }, heading)| {
+                let mut cell = match text.split_once(" (") {
+                    Some((number, rest)) if full > BROKEN && heading.align == Align::Right => {
+                        broken(number, &format!("({rest}"))
+                    }
+                    _ => escape_latex(text),
+                };
                 if *strong {
                     // Bold is for text; a sign set in mathematics comes out as it is.
                     cell = format!("\\textbf{{{cell}}}");
@@ -27,6 +35,8 @@ pub fn latex(grid: &Grid) -> String {
                 cell + &note.map_or(String::new(), |n| format!("$^{{{n}}}$"))
             })
             .collect();
+        // A strut: what is raised in the first row would touch the line.
+        out += if i == 0 { "\\rule{0pt}{2.7ex}" } else { "" };
         out += &format!("{} \\\\\n", cells.join(" & "));
     }
     out += "\\hline\n\\end{tabular}\n";
@@ -81,13 +91,27 @@ fn heading(heading: &Heading, width: usize) -> String {
     match lines.as_slice() {
         [] => String::new(),
         [line] => line.clone(),
-        lines => format!("\\shortstack[{side}]{{{}}}", lines.join("\\\\")),
+        lines => stacked(side, lines),
     }
 }
 
-/// The command for the size of the letters. A line of an `article` holds about 69 of them, less two
-/// for each column's gap.
-fn size(grid: &Grid, widths: &[usize]) -> &'static str {
+/// Lines in one cell.
+fn stacked(side: char, lines: &[String]) -> String {
+    format!("\\shortstack[{side}]{{\\strut {}}}", lines.join("\\\\"))
+}
+
+/// A number and what follows it in two lines, with the rest of the row beside the first.
+fn broken(number: &str, rest: &str) -> String {
+    let (number, rest) = (escape_latex(number), escape_latex(rest));
+    format!("\\begin{{tabular}}[t]{{@{{}}r@{{}}}}{number}\\\\{rest}\\end{{tabular}}")
+}
+
+/// From which fullness on numbers are broken before their `(n=5)`.
+const BROKEN: f64 = 1.45;
+
+/// The letters of a row by those that a line of an `article` holds: about 69, less two for each
+/// column's gap.
+fn fullness(grid: &Grid, widths: &[usize]) -> f64 {
     let (mut share, mut letters) = (1.0, 0.0);
     for (heading, width) in grid.headings.iter().zip(widths) {
         match heading.align {
@@ -95,8 +119,12 @@ fn size(grid: &Grid, widths: &[usize]) -> &'static str {
             Align::Left | Align::Right => letters += *width as f64,
         }
     }
-    let room = 69.0 * share - 2.4 * grid.headings.len() as f64;
-    match letters / room.max(1.0) {
+    letters / (69.0 * share - 2.4 * grid.headings.len() as f64).max(1.0)
+}
+
+/// The commands for the size of the letters.
+fn size(full: f64) -> &'static str {
+    match full {
         full if full <= 1.0 => "",
         full if full <= 1.1 => "\\small\n",
         full if full <= 1.25 => "\\footnotesize\n",
