@@ -9,7 +9,7 @@ const GAP: f64 = 2.4;
 /// how long the lines of a broken name are, and the commands for the size.
 const BROKEN: [(f64, usize, &str); 2] = [
     (1.45, 18, "\\scriptsize\n\\setlength{\\tabcolsep}{3pt}\n"),
-    (1.65, 12, "\\scriptsize\n\\setlength{\\tabcolsep}{1.5pt}\n"),
+    (1.65, 12, "\\scriptsize\n\\setlength{\\tabcolsep}{2.2pt}\n"),
 ];
 
 /// What must be done for a table to fit.
