@@ -86,12 +86,15 @@ fn show(
             )
         }
         Kind::Small => scene.small.as_ref().map_or(Ok(()), |small| picture(area, place, small)),
-        Kind::Quantised => tokens(&|i, at| fill(area, at, rgb(scene.colours[i]))),
+        Kind::Quantised => {
+            tokens(&|i, at| fill(area, lapped(at, story.width, story.height, i), rgb(scene.colours[i])))
+        }
         Kind::Sequence => sequence(area, &Ribbon::of(layout, panel, strip, story), scene),
         Kind::Autoregressive => {
             tokens(&|i, at| {
                 let seen = i < story.context;
-                token(area, at, if seen { rgb(scene.colours[i]) } else { UNSEEN })
+                let colour = if seen { rgb(scene.colours[i]) } else { UNSEEN };
+                token(area, at, lapped(at, story.width, story.height, i), colour)
             })?;
             let (left, top, right, bottom) = cell(place, story.width, story.height, story.context);
             // There is one: where cells are small, its frame goes round it, to be found at all.
@@ -99,7 +102,10 @@ fn show(
             frame(area, (left - out, top - out, right + out, bottom + out), colour(1))
         }
         Kind::Bert => {
-            tokens(&|i, at| token(area, at, if scene.masked[i] { WHITE } else { rgb(scene.colours[i]) }))?;
+            tokens(&|i, at| {
+                let colour = if scene.masked[i] { WHITE } else { rgb(scene.colours[i]) };
+                token(area, at, lapped(at, story.width, story.height, i), colour)
+            })?;
             tokens(&|i, at| if scene.masked[i] { frame(area, at, colour(0)) } else { Ok(()) })
         }
     }
@@ -113,6 +119,13 @@ fn cell(place: Place, width: usize, height: usize, i: usize) -> Place {
     (x, y, x + w, y + h)
 }
 
+/// A cell that reaches a dot into those right of it and below, which are drawn over it: scaled, cells
+/// that only touch let the paper shine through between them.
+fn lapped((left, top, right, bottom): Place, width: usize, height: usize, i: usize) -> Place {
+    let more = |is_inside| f64::from(u8::from(is_inside));
+    (left, top, right + more(i % width + 1 < width), bottom + more(i / width + 1 < height))
+}
+
 /// An image: its pixels as squares, or as a picture where they are too many.
 fn picture(area: &Area<'_>, place: Place, image: &RgbImage) -> Drawn {
     let (width, height) = image.dimensions();
@@ -120,7 +133,7 @@ fn picture(area: &Area<'_>, place: Place, image: &RgbImage) -> Drawn {
         let (w, h) = (width as usize, height as usize);
         return (0..)
             .zip(image.pixels())
-            .try_for_each(|(i, pixel)| fill(area, cell(place, w, h, i), rgb(pixel.0)));
+            .try_for_each(|(i, pixel)| fill(area, lapped(cell(place, w, h, i), w, h, i), rgb(pixel.0)));
     }
     let ((left, top), (right, bottom)) = corners(place);
     let size = ((right - left).max(1) as u32, (bottom - top).max(1) as u32);
@@ -131,7 +144,9 @@ fn picture(area: &Area<'_>, place: Place, image: &RgbImage) -> Drawn {
 
 fn sequence(area: &Area<'_>, ribbon: &Ribbon, scene: &Scene) -> Drawn {
     for (i, colour) in scene.colours.iter().enumerate() {
-        token(area, ribbon.place(i), rgb(*colour))?;
+        let at = ribbon.place(i);
+        let whole = if i + 1 < scene.colours.len() { lapped(at, ribbon.per_line, 1, i) } else { at };
+        token(area, at, whole, rgb(*colour))?;
     }
     for row in (0..ribbon.lines).step_by(ribbon.numbered()) {
         let first = row * ribbon.per_line;
@@ -142,10 +157,10 @@ fn sequence(area: &Area<'_>, ribbon: &Ribbon, scene: &Scene) -> Drawn {
     Ok(())
 }
 
-/// A cell that stands apart from its neighbours, where there is room.
-fn token(area: &Area<'_>, (left, top, right, bottom): Place, colour: RGBColor) -> Drawn {
-    let gap = if right - left >= APART { 1.0 } else { 0.0 };
-    fill(area, (left, top, right - gap, bottom - gap), colour)
+/// A cell that stands apart from its neighbours, where there is room; else `whole`, see [`lapped`].
+fn token(area: &Area<'_>, at: Place, whole: Place, colour: RGBColor) -> Drawn {
+    let (left, top, right, bottom) = at;
+    fill(area, if right - left >= APART { (left, top, right - 1.0, bottom - 1.0) } else { whole }, colour)
 }
 
 fn fill(area: &Area<'_>, place: Place, colour: RGBColor) -> Drawn {
