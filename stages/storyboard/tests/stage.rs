@@ -17,7 +17,7 @@ const TRAIN: u64 = 5;
 const TEST: u64 = 6;
 
 fn token(id: u64, i: u32) -> u16 {
-    ((id as u32 + i * i) % 4) as u16
+    ((id as u32 + i + i / SIDE) % 4) as u16
 }
 
 fn key(id: u64) -> RowKey {
