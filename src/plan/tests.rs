@@ -301,3 +301,20 @@ fn every_step_knows_its_place() {
     let place = &step(&plan, "features").place;
     assert_eq!((place.file.to_str(), place.line, place.column), (Some("pipeline.yaml"), 21, 3));
 }
+
+#[test]
+fn a_variable_that_is_null_leaves_an_optional_input_open() {
+    let yaml = r#"
+vars: {start: null}
+profiles: {warm: {start: ./weights}}
+stages:
+  images: {uses: images, with: {source: shapes}}
+  pre: {uses: train, in: {images: images.images, init: "${vars.start}"}}
+"#;
+    let ports = |overrides| {
+        let plan = with(yaml, &overrides);
+        step(&plan, "pre").inputs.iter().map(|input| input.port.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(ports(Overrides::default()), ["images"]);
+    assert_eq!(ports(Overrides { profiles: vec!["warm".into()], sets: Vec::new() }), ["images", "init"]);
+}
