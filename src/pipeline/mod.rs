@@ -2,6 +2,7 @@
 //!
 //! It knows no stage and no store; what the declarations mean is decided in [`crate::plan`].
 
+mod axes;
 mod declare;
 mod diagnostic;
 mod excerpt;
@@ -10,6 +11,7 @@ mod interpolate;
 mod matrix;
 mod node;
 mod overrides;
+mod pieces;
 mod reference;
 mod source;
 pub mod units;
@@ -23,11 +25,12 @@ pub use declare::{PIPELINE_KEYS, STEP_KEYS};
 pub(crate) use declare::{StepDecl, check_keys, declare};
 pub use diagnostic::{Diagnostic, render};
 pub(crate) use diagnostic::{Faults, nearest};
-pub(crate) use interpolate::{Scope, first_name};
+pub(crate) use interpolate::Scope;
 pub(crate) use matrix::Matrix;
 pub(crate) use node::{Data, Key, Mark, Node, describe};
 pub use overrides::Overrides;
 pub(crate) use overrides::{Applied, apply};
+pub(crate) use pieces::first_name;
 pub(crate) use reference::{FORMS, OutputRef, Reference, parse as parse_reference};
 pub(crate) use vars::Vars;
 
