@@ -1,7 +1,12 @@
 //! An axis of numbers: its range, its ticks and what is written at them.
 
-use crate::grid::significant;
-use crate::measure::{TEXT, width};
+use std::ops::Range;
+
+use igpt_plot::plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use igpt_plot::width;
+use igpt_table::significant;
+
+use crate::layout::TICK;
 
 /// The numbers that an axis shows.
 #[derive(Debug, Clone)]
@@ -9,13 +14,14 @@ pub(crate) struct Axis {
     pub(crate) low: f64,
     pub(crate) high: f64,
     pub(crate) ticks: Vec<f64>,
-    digits: usize,
-    start: f64,
-    end: f64,
+    /// Whether it runs from high to low.
+    pub(crate) reverse: bool,
+    /// Digits after the point of a tick's number; none where ticks have names, which others write.
+    digits: Option<usize>,
 }
 
 impl Axis {
-    /// An axis through the values, with about `n` ticks at round numbers; see [`Self::drawn`].
+    /// An axis through the values, with about `n` ticks at round numbers.
     pub(crate) fn through(values: impl Iterator<Item = f64>, n: f64, whole: bool) -> Self {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for value in values.filter(|v| v.is_finite()) {
@@ -29,43 +35,74 @@ impl Axis {
             (low, high) = (low - room, high + room);
         }
         let room = 0.05 * (high - low);
-        (low, high) = (low - room, high + room);
+        Self::over(low - room, high + room, n, whole)
+    }
+
+    /// An axis from one number to another.
+    pub(crate) fn over(low: f64, high: f64, n: f64, whole: bool) -> Self {
         let rough = (high - low) / n;
-        let power = rough.log10().floor();
-        let unit = 10_f64.powf(power);
+        let unit = 10_f64.powf(rough.log10().floor());
         let mut step = unit * [1.0, 2.0, 5.0, 10.0].into_iter().find(|m| m * unit >= rough).unwrap_or(10.0);
         if whole {
             step = step.max(1.0);
         }
         let digits = (-step.log10().floor()).max(0.0) as usize;
-        let first = (low / step).ceil() as i64;
-        let last = (high / step).floor() as i64;
+        // An end that is itself a round number has its tick, whatever its last bit is.
+        let first = (low / step - 1e-9).ceil() as i64;
+        let last = (high / step + 1e-9).floor() as i64;
         let ticks = (first..=last).map(|i| i as f64 * step).collect();
-        Self { low, high, ticks, digits, start: 0.0, end: 1.0 }
+        Self { low, high, ticks, reverse: false, digits: Some(digits) }
     }
 
-    /// The axis, drawn from `start` to `end`.
-    pub(crate) fn drawn(self, start: f64, end: f64) -> Self {
-        Self { start, end, ..self }
-    }
-
-    /// Where a value lies in the picture.
-    pub(crate) fn at(&self, value: f64) -> f64 {
-        self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+    /// An axis of places 0, 1, 2... with names.
+    pub(crate) fn places(n: usize) -> Self {
+        let ticks = (0..n).map(|i| i as f64).collect();
+        Self { low: -0.5, high: n.max(1) as f64 - 0.5, ticks, reverse: false, digits: None }
     }
 
     /// What is written at a tick.
     pub(crate) fn label(&self, tick: f64) -> String {
-        if self.digits > 6 || tick.abs() >= 1e7 {
-            significant(tick)
-        } else {
-            format!("{tick:.*}", self.digits)
+        match self.digits {
+            None => String::new(),
+            Some(digits) if digits > 6 || tick.abs() >= 1e7 => significant(tick),
+            Some(digits) => format!("{tick:.digits$}"),
         }
     }
 
-    /// The room that the widest label of a tick takes.
+    /// The room that the widest label of a tick takes, in dots.
     pub(crate) fn widest(&self) -> f64 {
-        self.ticks.iter().map(|tick| width(&self.label(*tick), TEXT)).fold(0.0, f64::max)
+        self.ticks.iter().map(|tick| width(&self.label(*tick), TICK)).fold(0.0, f64::max)
+    }
+}
+
+/// As plotters has it.
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        let share = (value - self.low) / (self.high - self.low);
+        let share = if self.reverse { 1.0 - share } else { share };
+        from + (share * f64::from(to - from)).round() as i32
+    }
+
+    fn key_points<H: KeyPointHint>(&self, hint: H) -> Vec<f64> {
+        // The second call is for lines between the ticks, of which there are none.
+        if hint.weight().allow_light_points() { Vec::new() } else { self.ticks.clone() }
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format(tick: &f64) -> String {
+        significant(*tick)
+    }
+
+    fn format_ext(&self, tick: &f64) -> String {
+        self.label(*tick)
     }
 }
 
@@ -82,5 +119,6 @@ mod tests {
         assert_eq!(layers.ticks, [0.0, 1.0, 2.0, 3.0]);
         let nothing = Axis::through([f64::NAN].into_iter(), 6.0, false);
         assert!(nothing.ticks.iter().all(|t| t.is_finite()));
+        assert_eq!(Axis::over(0.0, 0.3, 3.0, false).ticks.len(), 4);
     }
 }

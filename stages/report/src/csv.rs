@@ -6,7 +6,7 @@ use polars::prelude::{
 };
 
 use crate::observe::Value;
-use crate::params::Params;
+use crate::params::{Error, Params};
 use crate::summary::{Cell, Row, Summary};
 
 /// For each column of numbers its mean, its deviation and n; for each column with published numbers
@@ -38,12 +38,20 @@ pub(crate) fn frame(params: &Params, summary: &Summary, order: &[usize]) -> Resu
             columns.push(Data::new(name.as_str().into(), mean).into());
             columns.push(Data::new(format!("{name}.std").into(), std).into());
             columns.push(Data::new(format!("{name}.n").into(), n).into());
+            if column.error == Error::Se {
+                let error: Vec<Option<f64>> = statistics().map(|s| s.and_then(|s| s.error)).collect();
+                columns.push(Data::new(format!("{name}.se").into(), error).into());
+            }
         }
         if cells().any(|(_, published)| published.is_some()) {
             let numbers: Vec<Option<f64>> = cells().map(|(_, p)| p.map(|p| p.value)).collect();
+            let std: Vec<Option<f64>> = cells().map(|(_, p)| p.and_then(|p| p.std)).collect();
             let sources: Vec<Option<&str>> =
                 cells().map(|(_, p)| p.map(|p| summary.sources[p.source].as_str())).collect();
             columns.push(Data::new(format!("{name}.published").into(), numbers).into());
+            if std.iter().any(Option::is_some) {
+                columns.push(Data::new(format!("{name}.published.std").into(), std).into());
+            }
             columns.push(Data::new(format!("{name}.source").into(), sources).into());
         }
     }

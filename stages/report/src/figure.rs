@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use igpt_contract::StageError;
 
+use crate::figure_params::{Figure, Form};
+use crate::join::joined;
 use crate::observe::{Observation, Value, require};
-use crate::params::{Figure, Params};
-use crate::summary::Statistics;
-use crate::svg::{Level, Line, Plot, Point};
+use crate::params::Params;
+use crate::plot::{Level, Line, Plot, Point};
+use crate::statistics::{Measured, Statistics};
 
 /// What there is of a series: numbers by their place, and those that have none.
 #[derive(Default)]
 struct Found<'a> {
-    placed: BTreeMap<&'a Value, Vec<f64>>,
-    apart: Vec<f64>,
+    placed: BTreeMap<&'a Value, Vec<Measured>>,
+    apart: Vec<Measured>,
 }
 
 /// The figure that the parameters ask for, or the one that suits the table; and what to say of
@@ -28,68 +30,119 @@ pub(crate) fn plot(params: &Params, observations: &[Observation]) -> Result<(Plo
             "the figure is empty: no column holds numbers; name what to show: `figure: {x: ..., y: ...}`";
         return Ok((Plot { title: params.title.clone(), ..Plot::default() }, vec![note.to_owned()]));
     };
-    for name in [&figure.x, &figure.y].into_iter().chain(Some(&figure.series).filter(|s| !s.is_empty())) {
+    let optional = [&figure.series, &figure.count].into_iter().filter(|name| !name.is_empty());
+    for name in [&figure.x, &figure.y].into_iter().chain(&figure.points).chain(optional) {
         require(observations, name)?;
     }
     let mut notes = Vec::new();
-    let series = gather(&figure, observations, &mut notes)?;
+    let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
+    let unit = if figure.percent { format!("{} (%)", figure.y) } else { figure.y.clone() };
+    let mut plot = Plot {
+        title: or(&figure.title, &params.title),
+        x_label: or(&figure.x_label, &figure.x),
+        y_label: or(&figure.y_label, &unit),
+        form: figure.kind,
+        references: figure.references.iter().map(|r| (r.label.clone(), r.value)).collect(),
+        reverse: figure.reverse,
+        y_from: figure.y_from,
+        notes: figure.notes.clone(),
+        ..Plot::default()
+    };
+    if figure.points.is_empty() {
+        place(&figure, &gather(&figure, observations, &mut notes)?, &mut plot);
+    } else {
+        for (name, points) in in_order(&joined(&figure, observations, &mut notes)?, &figure) {
+            let points = points.iter().map(|(x, y)| Point { x: *x, ..point(&figure, y) });
+            // A point has no place where its loss is not a number.
+            let points = points.filter(|p| p.x.is_finite()).collect();
+            plot.lines.push(Line { name: named(&figure, name), points });
+        }
+    }
+    let heights = || {
+        let points = plot.lines.iter().flat_map(|line| &line.points).map(|p| p.y);
+        points.chain(plot.levels.iter().map(|level| level.y))
+    };
+    match heights().filter(|y| !y.is_finite()).count() {
+        0 => {}
+        n => notes
+            .push(format!("the figure leaves out {n} of {} means: they are not finite", heights().count())),
+    }
+    Ok((plot, notes))
+}
+
+/// The series in the order that was asked for, else in natural order.
+fn in_order<'a, 'b, T>(
+    series: &'b BTreeMap<Option<&'a Value>, T>,
+    figure: &Figure,
+) -> Vec<(Option<&'a Value>, &'b T)> {
+    let mut all: Vec<(Option<&Value>, &T)> = series.iter().map(|(name, found)| (*name, found)).collect();
+    all.sort_by_key(|(name, _)| name.map_or(figure.order.len(), |name| rank(figure, name)));
+    all
+}
+
+/// Where a value comes in the order that was asked for.
+fn rank(figure: &Figure, value: &Value) -> usize {
+    let text = value.text();
+    figure.order.iter().position(|name| *name == text).unwrap_or(figure.order.len())
+}
+
+/// What the legend calls a series: `layer 3`, but `untrained`.
+fn named(figure: &Figure, value: Option<&Value>) -> String {
+    match value {
+        None => String::new(),
+        Some(value) if value.number().is_some() => format!("{} {}", figure.series, value.text()),
+        Some(value) => value.text(),
+    }
+}
+
+/// A point at 0, in the units of the axis.
+fn point(figure: &Figure, statistics: &Statistics) -> Point {
+    let mean = if figure.complement { 1.0 - statistics.mean } else { statistics.mean };
+    let unit = if figure.percent { 100.0 } else { 1.0 };
+    Point { x: 0.0, y: unit * mean, error: unit * statistics.spread(figure.error).unwrap_or(0.0) }
+}
+
+/// Puts what was found at its places, by number or by name.
+fn place(figure: &Figure, series: &BTreeMap<Option<&Value>, Found<'_>>, plot: &mut Plot) {
     let places: BTreeSet<&Value> = series.values().flat_map(|found| found.placed.keys().copied()).collect();
-    let names: Option<Vec<String>> = places
-        .iter()
-        .any(|x| x.number().is_none_or(|x| !x.is_finite()))
-        .then(|| places.iter().map(|x| x.text()).collect());
-    let place = |x: &Value| match (&names, x.number()) {
-        (None, Some(number)) => number,
+    let mut places: Vec<&Value> = places.into_iter().collect();
+    places.sort_by_key(|value| rank(figure, value));
+    let nameable = |x: &&Value| x.number().is_none_or(|x| !x.is_finite());
+    let by_name = figure.kind == Form::Bars || places.iter().any(nameable);
+    let x_of = |x: &Value| match x.number() {
+        Some(number) if !by_name => number,
         _ => places.iter().position(|place| *place == x).unwrap_or_default() as f64,
     };
     // Between lines a lone dot would be overlooked, or taken for one that says something about its
     // place: raw pixels are called layer 0.
-    let several = names.is_none() && series.values().any(|found| found.placed.len() > 1);
-    let (mut lines, mut levels) = (Vec::new(), Vec::new());
-    for (name, found) in &series {
-        let name = name.map(Value::text).unwrap_or_default();
+    let several = !by_name && series.values().any(|found| found.placed.len() > 1);
+    let of = |numbers: &[Measured]| Statistics::of(numbers).map(|s| point(figure, &s));
+    for (value, found) in in_order(series, figure) {
+        let name = named(figure, value);
         let lone = several && found.placed.len() == 1;
         let mut points = Vec::new();
         for (x, numbers) in &found.placed {
-            let Some((y, deviation)) = spread(numbers) else { continue };
+            let Some(Point { y, error, .. }) = of(numbers) else { continue };
             if lone {
-                levels.push(Level { name: format!("{name} ({} {})", figure.x, x.text()), y, deviation });
+                let name = format!("{name} ({} {})", figure.x, x.text());
+                plot.levels.push(Level { name, y, error });
             } else {
-                points.push(Point { x: place(x), y, deviation });
+                points.push(Point { x: x_of(x), y, error });
             }
         }
-        if let Some((y, deviation)) = spread(&found.apart) {
+        if let Some(Point { y, error, .. }) = of(&found.apart) {
             let name = match (name.as_str(), found.placed.is_empty()) {
                 ("", _) => format!("without {}", figure.x),
                 (name, true) => name.to_owned(),
                 (name, false) => format!("{name}, without {}", figure.x),
             };
-            levels.push(Level { name, y, deviation });
+            plot.levels.push(Level { name, y, error });
         }
         if !points.is_empty() {
-            lines.push(Line { name, points });
+            plot.lines.push(Line { name, points });
         }
     }
-    let heights = lines.iter().flat_map(|line| &line.points).map(|p| p.y).chain(levels.iter().map(|l| l.y));
-    match heights.clone().filter(|y| !y.is_finite()).count() {
-        0 => {}
-        n => {
-            notes.push(format!("the figure leaves out {n} of {} means: they are not finite", heights.count()))
-        }
-    }
-    let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
-    let unit = if figure.percent { format!("{} (%)", figure.y) } else { figure.y.clone() };
-    let plot = Plot {
-        title: or(&figure.title, &params.title),
-        x_label: or(&figure.x_label, &figure.x),
-        y_label: or(&figure.y_label, &unit),
-        series: figure.series.clone(),
-        lines,
-        levels,
-        references: figure.references.iter().map(|r| (r.label.clone(), r.value)).collect(),
-        places: names,
-    };
-    Ok((plot, notes))
+    plot.places = by_name.then(|| places.iter().map(|x| x.text()).collect());
 }
 
 /// The numbers to show, by the value of the series.
@@ -102,10 +155,9 @@ fn gather<'a>(
     let mut nameless = 0;
     for observation in observations {
         let Some(y) = observation.get(&figure.y) else { continue };
-        let y = y.number().ok_or_else(|| {
+        let y = Measured::of(observation, &figure.y, &figure.count).ok_or_else(|| {
             StageError::new(format!("figure: expected numbers for `{}`, found `{}`", figure.y, y.text()))
         })?;
-        let y = if figure.percent { 100.0 * y } else { y };
         let name = if figure.series.is_empty() { None } else { observation.get(&figure.series) };
         if name.is_none() && !figure.series.is_empty() {
             nameless += 1;
@@ -122,11 +174,6 @@ fn gather<'a>(
         notes.push(format!("the figure leaves out {nameless} artifacts with `{y}`: they have no `{series}`"));
     }
     Ok(series)
-}
-
-/// Mean and deviation, if there are any numbers.
-fn spread(numbers: &[f64]) -> Option<(f64, f64)> {
-    Statistics::of(numbers).map(|s| (s.mean, s.deviation.unwrap_or(0.0)))
 }
 
 /// The first column of numbers, by the first name of the rows that has numbers (else the first), a
@@ -149,6 +196,9 @@ fn suitable(params: &Params, observations: &[Observation]) -> Option<Figure> {
         series: params.rows.iter().find(|name| *name != x).cloned().unwrap_or_default(),
         y_label: column.title.clone(),
         percent: column.percent,
+        complement: column.complement,
+        error: column.error,
+        count: column.count.clone(),
         ..Figure::default()
     })
 }

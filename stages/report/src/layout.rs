@@ -1,29 +1,32 @@
-//! Where the parts of a plot go, so that no text leaves the picture and none lies on another.
+//! Where the parts of a plot go, so that no text leaves the picture and none lies on another. A
+//! picture is as wide as a column of a paper; all measures are dots, but for sizes of text.
+
+use igpt_plot::{COLUMN, Size, mm, pt, shorten, width, wrap};
 
 use crate::axis::Axis;
+use crate::figure_params::Form;
 use crate::legend::{Entry, entries};
-use crate::measure::{LINE, TEXT, shorten, width, wrap};
-use crate::svg::Plot;
+use crate::plot::Plot;
 
-/// The size of the heading's letters.
-pub(crate) const HEADING: f64 = 16.0;
-/// The sine and the cosine of the angle at which long names of places are written.
-const SLOPE: f64 = std::f64::consts::FRAC_1_SQRT_2;
+/// Sizes of text on paper, in points; less than 7 is hard to read.
+pub(crate) const TITLE: f64 = 8.5;
+pub(crate) const LABEL: f64 = 8.0;
+pub(crate) const TICK: f64 = 7.5;
+pub(crate) const NOTE: f64 = 7.0;
+/// The distance of two lines of text, as a multiple of its size.
+pub(crate) const LINE: f64 = 1.3;
 
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 300.0;
-/// The room right of the plot.
-const MARGIN: f64 = 18.0;
-/// The widest name of a place; the rest of a longer one is cut off.
-const NAME: f64 = 200.0;
-/// How near sloping names of places may be.
-const NEAR: f64 = 22.0;
+/// The height of the plot itself, in millimetres.
+const HEIGHT: f64 = 44.0;
+/// The room at the picture's edges.
+const MARGIN: f64 = 14.0;
+/// The longest name of a place that is turned, in millimetres; the rest of a longer one is cut off.
+const NAME: f64 = 28.0;
 
-/// The measures of a picture, in pixels.
+/// The measures of a picture.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
-    pub(crate) width: f64,
-    pub(crate) height: f64,
+    pub(crate) size: Size,
     /// The frame of the plot itself.
     pub(crate) left: f64,
     pub(crate) right: f64,
@@ -31,108 +34,124 @@ pub(crate) struct Layout {
     pub(crate) bottom: f64,
     pub(crate) x: Axis,
     pub(crate) y: Axis,
-    /// The heading, the labels of the axes, the names of places: cut into lines, or cut off.
+    /// The heading and the labels of the axes, cut into lines.
     pub(crate) title: Vec<String>,
     pub(crate) x_label: Vec<String>,
     pub(crate) y_label: Vec<String>,
-    pub(crate) places: Option<Vec<String>>,
-    /// Whether the names of places slope, as they would overlap otherwise.
-    pub(crate) sloping: bool,
-    /// Where the first line of the horizontal axis' label is.
+    /// Names of places, cut into lines or cut off.
+    pub(crate) places: Option<Vec<Vec<String>>>,
+    /// Whether the names of places are turned, as they would overlap otherwise.
+    pub(crate) turned: bool,
+    /// The middle of the first line of the horizontal axis' label.
     pub(crate) x_label_at: f64,
-    /// Where the first entry of the legend is.
+    /// The top of the legend, and its entries.
     pub(crate) legend_at: f64,
     pub(crate) legend: Vec<Entry>,
+    /// The middle of the first line of the notes.
+    pub(crate) notes_at: f64,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Layout {
     /// The layout of a plot.
     pub(crate) fn of(plot: &Plot) -> Self {
+        let line = |size: f64| pt(LINE * size);
+        let lines = |lines: &[String], size: f64| line(size) * lines.len() as f64;
+        let height = f64::from(mm(HEIGHT));
         let y = vertical(plot);
-        let y_label = wrap(&plot.y_label, TEXT, HEIGHT);
-        let y_lines = y_label.len().max(1) as f64;
-        let mut left = (26.0 + LINE * (y_lines - 1.0) + y.widest() + 20.0).max(60.0);
+        let y_label = wrap(&plot.y_label, LABEL, height);
+        let left = MARGIN + lines(&y_label, LABEL) + pt(2.0) + y.widest() + pt(5.0);
 
-        let places: Option<Vec<String>> =
-            plot.places.as_ref().map(|names| names.iter().map(|n| shorten(n, TEXT, NAME)).collect());
-        let names = || places.iter().flatten();
-        let count = names().count() as f64;
-        let widest = names().map(|name| width(name, TEXT)).fold(0.0, f64::max);
-        let sloping = count > 0.0 && widest + 10.0 > (WIDTH - MARGIN - left) / count;
-        let mut right = WIDTH - MARGIN;
-        if sloping {
-            // A sloping name ends at its tick and begins left of it, in the picture nevertheless.
-            right = right.max(left + NEAR * count);
-            let slot = (right - left - NAME * SLOPE).max(0.0) / count;
-            for (i, name) in names().enumerate() {
-                left = left.max(6.0 + width(name, TEXT) * SLOPE - (i as f64 + 0.5) * slot);
-            }
-            right = right.max(left + NEAR * count);
-        }
+        // Named places need room, and a picture of many is wider than a column.
+        let count = plot.places.as_ref().map_or(0, Vec::len) as f64;
+        let series = if plot.form == Form::Bars { plot.lines.len().max(1) as f64 } else { 1.0 };
+        let column = f64::from(COLUMN) - MARGIN;
+        let mut right = column.max(left + count * series.max(1.0) * line(TICK));
         let x = horizontal(plot, right - left);
-        if places.is_none() {
+        if plot.places.is_none() {
             // The label of the last tick may begin at the very edge.
-            right -= (x.widest() / 2.0 + 4.0 - MARGIN).max(0.0);
+            right -= (x.widest() / 2.0 - MARGIN).max(0.0);
         }
-        let picture = right.max(WIDTH - MARGIN) + MARGIN;
+        let picture = right.max(column) + MARGIN;
 
-        let title = wrap(&plot.title, HEADING, picture - 32.0);
-        let top = 44.0 + (LINE + 2.0) * (title.len().max(1) - 1) as f64;
-        let bottom = top + HEIGHT;
-        let drop = if sloping { 14.0 + widest * SLOPE } else { 21.0 };
-        let x_label = wrap(&plot.x_label, TEXT, right - left);
-        let x_label_at = bottom + drop + 23.0;
-        let legend_at = x_label_at + LINE * (x_label.len().max(1) - 1) as f64 + 24.0;
-        let legend = entries(plot, picture);
-        let height = match legend.iter().map(Entry::height).sum::<f64>() {
-            0.0 => legend_at - 12.0,
-            entries => legend_at + entries,
+        let slot = (right - left) / count.max(1.0) - pt(2.5);
+        let words = || plot.places.iter().flatten().flat_map(|name| name.split_whitespace());
+        let turned = words().any(|word| width(word, TICK) > slot);
+        let places: Option<Vec<Vec<String>>> = plot.places.as_ref().map(|names| {
+            let short = |name: &String| vec![shorten(name, TICK, f64::from(mm(NAME)))];
+            let cut = |name: &String| wrap(name, TICK, slot);
+            names.iter().map(|name| if turned { short(name) } else { cut(name) }).collect()
+        });
+        let drop = match &places {
+            None => line(TICK),
+            Some(names) if turned => names.iter().flatten().map(|name| width(name, TICK)).fold(0.0, f64::max),
+            Some(names) => names.iter().map(|name| lines(name, TICK)).fold(0.0, f64::max),
         };
+
+        let title = wrap(&plot.title, TITLE * 1.12, picture - 2.0 * MARGIN);
+        let top = MARGIN + lines(&title, TITLE) + pt(4.0);
+        let bottom = top + height;
+        let x_label = wrap(&plot.x_label, LABEL, right - left);
+        let x_label_top = bottom + pt(5.0) + drop + pt(1.0);
+        let legend_at = x_label_top + lines(&x_label, LABEL) + pt(2.0);
+        let (legend, legend_height) = entries(plot, MARGIN, picture - MARGIN);
+        let notes_top = legend_at + legend_height + pt(3.0);
+        let notes: Vec<String> =
+            plot.notes.iter().flat_map(|note| wrap(note, NOTE, picture - 2.0 * MARGIN)).collect();
+        let end = if notes.is_empty() { legend_at + legend_height } else { notes_top + lines(&notes, NOTE) };
         Self {
-            width: picture,
-            height: height.ceil(),
-            left,
-            right,
-            top,
-            bottom,
-            x: x.drawn(left, right),
-            y: y.drawn(bottom, top),
+            size: Size { width: picture.ceil() as u32, height: (end + MARGIN).ceil() as u32 },
+            left: left.round(),
+            right: right.round(),
+            top: top.round(),
+            bottom: bottom.round(),
+            x,
+            y,
             title,
             x_label,
             y_label,
             places,
-            sloping,
-            x_label_at,
+            turned,
+            x_label_at: x_label_top + line(LABEL) / 2.0,
             legend_at,
             legend,
+            notes_at: notes_top + line(NOTE) / 2.0,
+            notes,
         }
     }
 }
 
-/// Through all that is drawn, bars and references too.
+/// Through all that is drawn, error bars and references too. Bars begin at 0, and leave room for the
+/// numbers above them.
 fn vertical(plot: &Plot) -> Axis {
-    let spread = |y: f64, deviation: f64| {
-        let deviation = if deviation.is_finite() { deviation } else { 0.0 };
-        [y - deviation, y + deviation]
-    };
-    let points = plot.lines.iter().flat_map(|line| &line.points).filter(|p| p.y.is_finite());
-    let heights = points.flat_map(|p| spread(p.y, p.deviation));
-    let levels = plot.levels.iter().filter(|l| l.y.is_finite()).flat_map(|l| spread(l.y, l.deviation));
-    Axis::through(heights.chain(levels).chain(plot.references.iter().map(|r| r.1)), 9.0, false)
+    // A number that is wider than its bar stands upright.
+    let upright = plot.places.as_ref().map_or(0, Vec::len) * plot.lines.len() > 9;
+    let mut axis = Axis::through(plot.heights(), 9.0, false);
+    let lowest = plot.heights().fold(f64::INFINITY, f64::min);
+    let begins = plot.y_from.or((plot.form == Form::Bars).then_some(0.0));
+    if let Some(begins) = begins {
+        axis.low = if lowest < begins { axis.low } else { begins };
+    }
+    if plot.form == Form::Bars {
+        axis.high += if upright { 0.16 } else { 0.08 } * (axis.high - axis.low);
+    }
+    let mut axis = Axis::over(axis.low, axis.high, 9.0, false);
+    if plot.is_empty() && plot.references.is_empty() {
+        axis.ticks.clear();
+    }
+    axis
 }
 
 /// With as many ticks as there is room for their labels.
 fn horizontal(plot: &Plot, room: f64) -> Axis {
+    if let Some(places) = &plot.places {
+        return Axis::places(places.len());
+    }
     let xs = || plot.lines.iter().flat_map(|line| &line.points).map(|p| p.x);
     let whole = xs().all(|x| x.fract() == 0.0);
     let mut axis = Axis::through(xs(), 14.0, whole);
-    if let Some(places) = &plot.places {
-        axis.ticks = (0..places.len()).map(|i| i as f64).collect();
-        (axis.low, axis.high) = (-0.5, places.len() as f64 - 0.5);
-        return axis;
-    }
     for n in [10.0, 7.0, 5.0, 3.0, 2.0] {
-        if axis.ticks.len() as f64 * (axis.widest() + 14.0) <= room {
+        if axis.ticks.len() as f64 * (axis.widest() + pt(6.0)) <= room {
             break;
         }
         axis = Axis::through(xs(), n, whole);
@@ -140,38 +159,52 @@ fn horizontal(plot: &Plot, room: f64) -> Axis {
     if xs().next().is_none() {
         axis.ticks.clear();
     }
+    axis.reverse = plot.reverse;
     axis
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::svg::{Line, Point};
+    use crate::plot::{Line, Point};
+
+    fn plot(xs: impl Iterator<Item = f64>, places: Option<Vec<String>>) -> Plot {
+        let points = xs.map(|x| Point { x, y: 0.5, error: 0.0 }).collect();
+        Plot { lines: vec![Line { name: String::new(), points }], places, ..Plot::default() }
+    }
 
     #[test]
-    fn names_of_places_slope_before_they_overlap_and_stay_in_the_picture() {
+    fn names_of_places_are_turned_before_they_overlap() {
         let places = |names: &[&str]| {
-            let points = (0..names.len()).map(|i| Point { x: i as f64, y: 0.5, deviation: 0.0 });
-            let line = Line { name: String::new(), points: points.collect() };
-            let places = Some(names.iter().map(|&name| name.to_owned()).collect());
-            Layout::of(&Plot { lines: vec![line], places, ..Plot::default() })
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            Layout::of(&plot((0..names.len()).map(|i| i as f64), Some(names)))
         };
-        assert!(!places(&["ar", "bert"]).sloping);
-        let long = places(&["pre-trained, fine-tuned and probed with a very long name"; 9]);
-        assert!(long.sloping);
-        for (tick, name) in long.x.ticks.iter().zip(long.places.iter().flatten()) {
-            assert!(long.x.at(*tick) - SLOPE * width(name, TEXT) >= 0.0);
-        }
+        assert!(!places(&["ar", "bert"]).turned);
+        let broken = places(&["linear probe"; 6]);
+        assert!(!broken.turned && broken.places.unwrap()[0] == ["linear", "probe"]);
+        let long = places(&["pre-trained_fine-tuned_and_probed_with_a_very_long_name"; 9]);
+        assert!(long.turned);
+        let room = long.x_label_at - long.bottom;
+        assert!(long.places.iter().flatten().flatten().all(|name| width(name, TICK) < room));
         let many = places(&["m"; 90]);
-        assert!(many.width > WIDTH && many.x.at(1.0) - many.x.at(0.0) >= NEAR - 1e-9);
+        assert!(many.size.width > COLUMN && (many.right - many.left) / 90.0 >= pt(TICK));
     }
 
     #[test]
     fn labels_of_ticks_have_room() {
-        let points = (0..20).map(|i| Point { x: 1e6 * f64::from(i), y: 0.5, deviation: 0.0 });
-        let line = Line { name: String::new(), points: points.collect() };
-        let layout = Layout::of(&Plot { lines: vec![line], ..Plot::default() });
+        let layout = Layout::of(&plot((0..20).map(|i| 1e6 * f64::from(i)), None));
+        assert_eq!(layout.size.width, COLUMN);
         let ticks = &layout.x.ticks;
-        assert!(ticks.len() > 2 && layout.x.at(ticks[1]) - layout.x.at(ticks[0]) > layout.x.widest() + 8.0);
+        let scale = (layout.right - layout.left) / (layout.x.high - layout.x.low);
+        assert!(ticks.len() > 2 && scale * (ticks[1] - ticks[0]) > layout.x.widest() + pt(3.0));
+    }
+
+    #[test]
+    fn bars_begin_at_zero_unless_they_are_told_otherwise_and_never_hide_a_number() {
+        let bars =
+            |y_from| Plot { form: Form::Bars, y_from, ..plot([0.0].into_iter(), Some(vec!["a".into()])) };
+        assert_eq!(vertical(&bars(None)).low, 0.0);
+        assert_eq!(vertical(&bars(Some(0.4))).low, 0.4);
+        assert!(vertical(&bars(Some(0.6))).low < 0.5);
     }
 }

@@ -1,12 +1,15 @@
-//! What the legend of a plot says, and in how many lines.
+//! What the legend of a plot says, and where: in rows below the plot, so that it covers no data.
 
-use crate::measure::{LINE, TEXT, wrap};
-use crate::svg::Plot;
+use igpt_plot::{pt, width, wrap};
 
-/// Where the samples of lines begin; their names are to the right of them.
-pub(crate) const SAMPLES: f64 = 60.0;
-/// Where the names begin.
-pub(crate) const NAMES: f64 = SAMPLES + 46.0;
+use crate::layout::{LINE, TICK};
+use crate::plot::Plot;
+
+/// The room of a sample of the line or bar, and the gap before its name.
+pub(crate) const SAMPLE: f64 = 20.0;
+const GAP: f64 = 4.0;
+/// The room between two entries of a row.
+const BETWEEN: f64 = 10.0;
 
 /// What an entry stands for, by its number.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,48 +19,91 @@ pub(crate) enum Sample {
     Reference(usize),
 }
 
-/// An entry.
+/// An entry with its place.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) sample: Sample,
     /// Its name, cut into lines.
     pub(crate) lines: Vec<String>,
+    /// The left end of the sample, in dots.
+    pub(crate) x: f64,
+    /// The middle of the sample and of the first line, in dots from the top of the legend.
+    pub(crate) y: f64,
 }
 
 impl Entry {
-    /// How high it is.
-    pub(crate) fn height(&self) -> f64 {
-        LINE * self.lines.len() as f64 + 2.0
+    /// Where the name begins.
+    pub(crate) fn name_at(&self) -> f64 {
+        self.x + pt(SAMPLE + GAP)
     }
 }
 
-/// The entries of a picture of some width. A line without a name needs none.
-pub(crate) fn entries(plot: &Plot, width: f64) -> Vec<Entry> {
+/// The entries between two places, and how high they are together. A line without a name needs none.
+pub(crate) fn entries(plot: &Plot, from: f64, to: f64) -> (Vec<Entry>, f64) {
+    let mut out: Vec<Entry> = Vec::new();
+    let (mut x, mut top, mut high) = (from, 0.0, 0.0_f64);
+    for (sample, name) in names(plot) {
+        let lines = wrap(&name, TICK, to - from - pt(SAMPLE + GAP));
+        if lines.is_empty() {
+            continue;
+        }
+        let widest = lines.iter().map(|line| width(line, TICK)).fold(0.0, f64::max);
+        let wide = pt(SAMPLE + GAP) + widest;
+        if x > from && x + wide > to {
+            (x, top, high) = (from, top + high, 0.0);
+        }
+        high = high.max(pt(LINE * TICK) * lines.len() as f64);
+        out.push(Entry { sample, lines, x, y: top + pt(LINE * TICK) / 2.0 });
+        x += wide + pt(BETWEEN);
+    }
+    (out, top + high)
+}
+
+fn names(plot: &Plot) -> Vec<(Sample, String)> {
     let mut names = Vec::new();
-    let of_series = |name: &str| match plot.series.as_str() {
-        "" => name.to_owned(),
-        series => format!("{series} {name}"),
-    };
     for (i, line) in plot.lines.iter().enumerate() {
         let missing = line.points.iter().filter(|p| !p.y.is_finite()).count();
         let name = match missing {
-            0 => of_series(&line.name),
-            _ => {
-                format!("{} ({missing} of {} points not finite)", of_series(&line.name), line.points.len())
-            }
+            0 => line.name.clone(),
+            _ => format!("{} ({missing} of {} points not finite)", line.name, line.points.len()),
         };
         names.push((Sample::Line(i), name));
     }
     for (i, level) in plot.levels.iter().enumerate() {
-        let name = of_series(&level.name);
-        let name = if level.y.is_finite() { name } else { format!("{name} (not finite)") };
+        let name = &level.name;
+        let name = if level.y.is_finite() { name.clone() } else { format!("{name} (not finite)") };
         names.push((Sample::Level(i), name));
     }
-    names.extend(
-        plot.references.iter().enumerate().map(|(i, (name, _))| (Sample::Reference(i), name.clone())),
-    );
-    let entries = names
-        .into_iter()
-        .map(|(sample, name)| Entry { sample, lines: wrap(&name, TEXT, width - NAMES - 12.0) });
-    entries.filter(|entry| !entry.lines.is_empty()).collect()
+    let references = plot.references.iter().enumerate();
+    names.extend(references.map(|(i, (name, _))| (Sample::Reference(i), name.clone())));
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plot::{Line, Point};
+
+    #[test]
+    fn entries_flow_into_rows_and_stay_inside() {
+        let line = |name: &str| Line { name: name.into(), points: Vec::new() };
+        let names = ["pre-trained", "untrained", "a name that is a whole sentence, and then some more", ""];
+        let plot = Plot { lines: names.map(line).to_vec(), ..Plot::default() };
+        let (entries, high) = entries(&plot, 10.0, 900.0);
+        assert_eq!(entries.len(), 3);
+        assert_eq!((entries[0].y, entries[0].x), (entries[1].y, 10.0));
+        assert!(entries[2].y > entries[1].y && high > entries[2].y);
+        for entry in &entries {
+            let widest = entry.lines.iter().map(|line| width(line, TICK)).fold(0.0, f64::max);
+            assert!(entry.name_at() + widest <= 900.0);
+        }
+    }
+
+    #[test]
+    fn points_that_are_not_finite_are_counted() {
+        let point = |y| Point { x: 0.0, y, error: 0.0 };
+        let line = Line { name: "a<b".into(), points: vec![point(1.0), point(f64::NAN), point(2.0)] };
+        let plot = Plot { lines: vec![line], ..Plot::default() };
+        assert_eq!(names(&plot)[0].1, "a<b (1 of 3 points not finite)");
+    }
 }

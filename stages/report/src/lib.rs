@@ -4,30 +4,37 @@
 //! stand beside ours with their sources. Equal inputs make equal bytes, in whatever order they come.
 
 mod axis;
+mod bars;
+mod check;
 mod csv;
+mod draw;
 mod figure;
+mod figure_params;
 mod grid;
+mod join;
 mod layout;
 mod legend;
-mod measure;
 mod observe;
 mod order;
 mod params;
-mod render;
-mod signs;
+mod pick;
+mod plot;
+mod remarks;
+mod scalar;
+mod statistics;
 mod summary;
-mod svg;
 
 use igpt_contract::{
     Figure as FigureKind, Many, Metrics, Out, ParamError, Resources, Stage, StageContext, StageError,
     StageIo, StageSpec, Table,
 };
 
-pub use params::{Best, Column, Figure, Params, Published, Reference, Sort};
+pub use figure_params::{Figure, Form, Reference};
+pub use params::{Best, Column, Error, Others, Params, Pick, Published, Sort};
 
 const METRICS: Many<Metrics> = Many::new("metrics", "the metrics to report, each with its labels");
 const TABLE: Out<Table> = Out::new("table", "the table as Markdown, LaTeX and CSV");
-const FIGURE: Out<FigureKind> = Out::new("figure", "the figure as SVG");
+const FIGURE: Out<FigureKind> = Out::new("figure", "the figure as SVG and PNG");
 
 /// Results tables and figures.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,8 +46,8 @@ impl Stage for Report {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "report",
-            summary: "Gathers metrics into a table (Markdown, LaTeX, CSV) and a figure (SVG)",
-            version: 2,
+            summary: "Gathers metrics into a table (Markdown, LaTeX, CSV) and a figure (SVG, PNG)",
+            version: 3,
             inputs: vec![METRICS.port()],
             outputs: vec![TABLE.port(), FIGURE.port()],
             seeded: false,
@@ -52,11 +59,16 @@ impl Stage for Report {
     }
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
-        params::check(params)
+        check::check(params)
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        let observations = observe::read(io.many(&METRICS))?;
+        let found = observe::read(io.many(&METRICS))?;
+        let all = found.len();
+        let observations = match &params.pick {
+            Some(by) => pick::pick(by, found)?,
+            None => found,
+        };
         let summary = summary::summarise(params, &observations)?;
         let order = order::order(params, &summary);
         let mut frame = csv::frame(params, &summary, &order)
@@ -64,11 +76,14 @@ impl Stage for Report {
         let grid = grid::grid(params, &summary, &order);
         let (plot, notes) = figure::plot(params, &observations)?;
         let (table, figure) = (io.output(&TABLE), io.output(&FIGURE));
-        std::fs::write(table.join("table.md"), render::markdown(&grid))?;
-        std::fs::write(table.join("table.tex"), render::latex(&grid))?;
+        std::fs::write(table.join("table.md"), igpt_table::markdown(&grid))?;
+        std::fs::write(table.join("table.tex"), igpt_table::latex(&grid))?;
         csv::write(&mut frame, &table.join("table.csv"))?;
-        std::fs::write(figure.join("figure.svg"), svg::svg(&plot))?;
+        draw::figure(&plot, &figure).map_err(|e| StageError::caused("the figure could not be drawn", e))?;
         cx.note(format!("{} rows from {} metrics artifacts", grid.rows.len(), observations.len()));
+        if observations.len() < all {
+            cx.note(format!("{} of {all} artifacts were picked", observations.len()));
+        }
         if summary.outside > 0 {
             cx.note(format!(
                 "{} artifacts are in no row: they have none of {:?}",

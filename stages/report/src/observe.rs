@@ -128,6 +128,12 @@ impl Observation {
         self.labels.iter().map(String::as_str).filter(|name| *name != "step")
     }
 
+    /// Its labels and their values, but for some.
+    pub(crate) fn labels_but(&self, but: &[String]) -> Vec<(&str, &Value)> {
+        let others = self.labels.iter().filter(|name| !but.contains(name));
+        others.filter_map(|name| Some((name.as_str(), self.get(name)?))).collect()
+    }
+
     /// Whether every condition holds.
     pub(crate) fn meets(&self, conditions: &BTreeMap<String, String>) -> bool {
         conditions.iter().all(|(name, wanted)| self.get(name).is_some_and(|v| v.text() == *wanted))

@@ -11,11 +11,19 @@ pub(crate) fn order(params: &Params, summary: &Summary) -> Vec<usize> {
     let Some(sort) = &params.sort else { return order };
     let column = params.columns.iter().position(|column| column.heading() == sort.by);
     let name = params.rows.iter().position(|name| *name == sort.by);
-    let values = |row: &Row| match (column, name) {
-        (Some(c), _) => row.cells[c].0.values(),
-        (None, Some(i)) => vec![row.key[i].clone()],
-        (None, None) => Vec::new(),
-    };
+    if !sort.order.is_empty() {
+        let whole = |row: &Row| vec![Value::Text(row.name())];
+        let values = |row: &Row| if sort.by.is_empty() { whole(row) } else { values_of(row, column, name) };
+        let place = |row: &Row| {
+            let shown: Vec<String> = values(row).iter().map(Value::text).collect();
+            let shown = shown.join(", ");
+            sort.order.iter().position(|value| *value == shown).unwrap_or(sort.order.len())
+        };
+        let places: Vec<usize> = summary.rows.iter().map(place).collect();
+        order.sort_by_key(|&i| places[i]);
+        return order;
+    }
+    let values = |row: &Row| values_of(row, column, name);
     let says = |value: &Value| match value {
         Value::Number(x) => !x.is_nan(),
         Value::Text(_) => true,
@@ -30,4 +38,13 @@ pub(crate) fn order(params: &Params, summary: &Summary) -> Vec<usize> {
         a.is_empty().cmp(&b.is_empty()).then(by_value)
     });
     order
+}
+
+/// What a row has in a column, or as one of its own values.
+fn values_of(row: &Row, column: Option<usize>, name: Option<usize>) -> Vec<Value> {
+    match (column, name) {
+        (Some(c), _) => row.cells[c].0.values(),
+        (None, Some(i)) => vec![row.key[i].clone()],
+        (None, None) => Vec::new(),
+    }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use igpt_contract::ParamError;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::observe::Value;
+use crate::figure_params::Figure;
+use crate::scalar;
 
 /// Parameters of `report`.
 ///
@@ -26,6 +26,19 @@ pub struct Params {
     pub rows: Vec<String>,
     /// The columns, from left to right.
     pub columns: Vec<Column>,
+    /// Of artifacts that differ only in some labels, only the best is kept, before anything else.
+    /// Default: all are kept.
+    #[serde(default)]
+    pub pick: Option<Pick>,
+    /// Rows that belong in the table whether there is a result or not, each the row's values joined
+    /// by `, `: without a result they say `not run`. Default: none.
+    #[serde(default, deserialize_with = "scalar::list")]
+    #[schemars(schema_with = "scalar::list_schema")]
+    pub expected: Vec<String>,
+    /// What our columns say in a row that only published numbers stand in, and that is not
+    /// `expected`. Default: `not_run`.
+    #[serde(default)]
+    pub others: Others,
     /// Published numbers, each in a column of its own beside ours, with its source under the table.
     #[serde(default)]
     pub published: Vec<Published>,
@@ -41,6 +54,45 @@ pub struct Params {
     pub figure: Option<Figure>,
 }
 
+/// Which artifacts are kept.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pick {
+    /// The name of the number that decides: `accuracy.valid`, so that the best layer is chosen by
+    /// validation. Of equal artifacts the first in natural order is kept. One without the number, or
+    /// with NaN, is kept only where none has it.
+    pub metric: String,
+    /// The labels that are chosen among: `[layer]`. All other labels must agree. Artifacts with none
+    /// of them are no candidates, and stay.
+    pub over: Vec<String>,
+    /// Whether the lowest wins (losses).
+    #[serde(default)]
+    pub lowest: bool,
+}
+
+/// What our columns say in a row of published numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Others {
+    /// `not run`: the method is one that we mean to run.
+    #[default]
+    NotRun,
+    /// A dash: the method is not ours.
+    Dash,
+}
+
+/// What stands after `±` and what a bar in a figure shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Error {
+    /// The sample standard deviation of several numbers; nothing for one.
+    #[default]
+    Sd,
+    /// The standard error of the mean: of several numbers sd / sqrt(their count), of a single share p
+    /// of N test images sqrt(p (1 - p) / N).
+    Se,
+}
+
 /// A column of the table.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -54,12 +106,22 @@ pub struct Column {
     /// Whether the number is a share that is shown in percent.
     #[serde(default)]
     pub percent: bool,
+    /// Whether 1 - value is shown: errors instead of accuracies (Table 4 of the paper).
+    #[serde(default)]
+    pub complement: bool,
+    /// What stands after `±`. Default: `sd`.
+    #[serde(default)]
+    pub error: Error,
+    /// The name of the number of images behind a share, for the standard error of a single one.
+    /// Default: for `accuracy.test` the `rows.test` of a probe or the `images.test` of fine-tuning.
+    #[serde(default)]
+    pub count: String,
     /// Digits after the point. Default: 2 for percentages; else four significant digits.
     #[serde(default)]
     pub digits: Option<u8>,
     /// Only artifacts with these values count: `{objective: bert, layer: 2}`. Compared as texts.
-    #[serde(default, rename = "where", deserialize_with = "texts")]
-    #[schemars(schema_with = "scalars")]
+    #[serde(default, rename = "where", deserialize_with = "scalar::map")]
+    #[schemars(schema_with = "scalar::map_schema")]
     pub only: BTreeMap<String, String>,
 }
 
@@ -71,12 +133,23 @@ impl Column {
 
     /// The name of the column in the CSV file: the metric's, with its conditions in brackets.
     pub(crate) fn csv_name(&self) -> String {
+        let metric = if self.complement { format!("1-{}", self.metric) } else { self.metric.clone() };
         if self.only.is_empty() {
-            return self.metric.clone();
+            return metric;
         }
         let conditions: Vec<String> =
             self.only.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        format!("{}[{}]", self.metric, conditions.join(","))
+        format!("{metric}[{}]", conditions.join(","))
+    }
+
+    /// Whether a standard error can be told of a single number.
+    pub(crate) fn is_share(&self) -> bool {
+        crate::statistics::is_share(&self.metric, &self.count)
+    }
+
+    /// A number of the metric as the column has it.
+    pub(crate) fn of(&self, x: f64) -> f64 {
+        if self.complement { 1.0 - x } else { x }
     }
 }
 
@@ -85,13 +158,16 @@ impl Column {
 #[serde(deny_unknown_fields)]
 pub struct Published {
     /// The row's values, joined by `, ` where there are several. A row that is not ours is added.
-    #[serde(deserialize_with = "text")]
-    #[schemars(schema_with = "scalar")]
+    #[serde(deserialize_with = "scalar::text")]
+    #[schemars(schema_with = "scalar::schema")]
     pub row: String,
     /// The heading of the column that it stands beside.
     pub column: String,
     /// The number, in the units of the heading (96.3 where the column shows percent).
     pub value: f64,
+    /// What was published after `±`, in the same units. Default: nothing.
+    #[serde(default)]
+    pub std: Option<f64>,
     /// Where it was published: paper, table or section.
     pub source: String,
 }
@@ -101,8 +177,13 @@ pub struct Published {
 #[serde(deny_unknown_fields)]
 pub struct Sort {
     /// The heading of a column, or one of `rows`. Equal rows stay in their natural order; rows
-    /// without a value come last.
+    /// without a value come last. Default, with `order`: the whole row, its values joined by `, `.
+    #[serde(default)]
     pub by: String,
+    /// The values in the order that they come in; rows with others follow. Default: by size.
+    #[serde(default, deserialize_with = "scalar::list")]
+    #[schemars(schema_with = "scalar::list_schema")]
+    pub order: Vec<String>,
     /// Whether the largest comes first.
     #[serde(default)]
     pub descending: bool,
@@ -121,147 +202,4 @@ pub struct Best {
     /// One winner for each value of these names, a part of `rows`. Default: one for the table.
     #[serde(default)]
     pub within: Vec<String>,
-}
-
-/// A figure: one number by another, lines with markers, bars of one sample standard deviation.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Figure {
-    /// The name along the horizontal axis. Values that are not numbers are spaced evenly. A series
-    /// without it, or with a single number where others have several, is a horizontal dashed line.
-    pub x: String,
-    /// The name of the number along the vertical axis; averaged where a point has several.
-    pub y: String,
-    /// The name that makes one line of each of its values. Default: a single line.
-    #[serde(default)]
-    pub series: String,
-    /// The heading. Default: the table's.
-    #[serde(default)]
-    pub title: String,
-    /// What is written at the horizontal axis. Default: the name.
-    #[serde(default)]
-    pub x_label: String,
-    /// What is written at the vertical axis. Default: the name.
-    #[serde(default)]
-    pub y_label: String,
-    /// Whether `y` is a share that is shown in percent.
-    #[serde(default)]
-    pub percent: bool,
-    /// Horizontal lines, published results for instance.
-    #[serde(default)]
-    pub references: Vec<Reference>,
-}
-
-/// A horizontal line in a figure.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Reference {
-    /// What the legend says, with the source.
-    pub label: String,
-    /// Where it lies, in the units of the axis (96.3 where it shows percent).
-    pub value: f64,
-}
-
-/// Refuses what makes no sense together.
-pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
-    if params.rows.is_empty() {
-        return Err(ParamError::at("rows", "expected at least one name, such as `layer`; found none"));
-    }
-    if params.columns.is_empty() {
-        return Err(ParamError::at("columns", "expected at least one column; found none"));
-    }
-    if let Some(name) = repeated(params.rows.iter().cloned()) {
-        return Err(ParamError::at("rows", format!("`{name}` is given twice")));
-    }
-    let headings = || params.columns.iter().map(|c| c.heading().to_owned());
-    if let Some(name) = repeated(params.rows.iter().cloned().chain(headings())) {
-        let what = format!("the heading `{name}` is used twice; give one of them another `title`");
-        return Err(ParamError::at("columns", what));
-    }
-    if let Some(name) = repeated(params.columns.iter().map(Column::csv_name)) {
-        return Err(ParamError::at("columns", format!("two columns show `{name}`")));
-    }
-    let derived = params.columns.iter().flat_map(|column| derived(params, column));
-    if let Some(name) = repeated(params.rows.iter().cloned().chain(derived)) {
-        let what = format!(
-            "expected names that differ in the CSV file, found two columns `{name}` there; what `rows` \
-             names is shown already, and a number makes `.std` and `.n` beside its own column"
-        );
-        return Err(ParamError::at("columns", what));
-    }
-    if let Some(column) = params.columns.iter().find(|c| c.digits.is_some_and(|d| d > 15)) {
-        let what = format!("`digits` of `{}`: expected at most 15", column.heading());
-        return Err(ParamError::at("columns", what));
-    }
-    let known: Vec<String> = headings().collect();
-    for published in &params.published {
-        if !known.contains(&published.column) {
-            let what = crate::observe::unknown("column", &published.column, &known);
-            return Err(ParamError::at("published", what));
-        }
-        if published.source.trim().is_empty() {
-            let what = format!("the number published for `{}` names no source", published.row);
-            return Err(ParamError::at("published", what));
-        }
-    }
-    let pairs = params.published.iter().map(|p| format!("{} / {}", p.row, p.column));
-    if let Some(cell) = repeated(pairs) {
-        return Err(ParamError::at("published", format!("`{cell}` is given twice")));
-    }
-    if let Some(sort) = &params.sort {
-        let known: Vec<String> = params.rows.iter().cloned().chain(headings()).collect();
-        if !known.contains(&sort.by) {
-            return Err(ParamError::at("sort", crate::observe::unknown("column", &sort.by, &known)));
-        }
-    }
-    let within = params.best.iter().flat_map(|best| &best.within);
-    if let Some(name) = within.into_iter().find(|name| !params.rows.contains(name)) {
-        return Err(ParamError::at("best", format!("`within` names `{name}`, which is not one of `rows`")));
-    }
-    Ok(())
-}
-
-/// The columns that a column makes in the CSV file, if it holds numbers.
-fn derived(params: &Params, column: &Column) -> Vec<String> {
-    let name = column.csv_name();
-    let mut suffixes = vec!["", ".std", ".n"];
-    if params.published.iter().any(|p| p.column == column.heading()) {
-        suffixes.extend([".published", ".source"]);
-    }
-    suffixes.into_iter().map(|suffix| format!("{name}{suffix}")).collect()
-}
-
-/// The first of the names that was there before.
-fn repeated(names: impl Iterator<Item = String>) -> Option<String> {
-    let mut seen = std::collections::BTreeSet::new();
-    names.into_iter().find(|name| !seen.insert(name.clone()))
-}
-
-/// The schema of a text that may be written as a number.
-fn scalar(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": ["string", "number", "boolean"]})
-}
-
-fn scalars(generator: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "object", "additionalProperties": scalar(generator)})
-}
-
-/// A text, however it is written: `2` is the text that a label 2 is compared as.
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    as_text(&serde_json::Value::deserialize(deserializer)?).map_err(D::Error::custom)
-}
-
-fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let values = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
-    let texts = values.into_iter().map(|(name, value)| Ok((name, as_text(&value)?)));
-    texts.collect::<Result<_, String>>().map_err(D::Error::custom)
-}
-
-fn as_text(value: &serde_json::Value) -> Result<String, String> {
-    match value {
-        serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
-            Err(format!("expected a text, a number, true or false; found `{value}`"))
-        }
-        scalar => Ok(Value::of(scalar).text()),
-    }
 }

@@ -5,29 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use igpt_contract::StageError;
 
 use crate::observe::{Observation, Value, require};
-use crate::params::{Best, Column, Params};
-
-/// Mean and spread of the numbers that share a cell.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Statistics {
-    /// The mean; NaN as soon as one number is.
-    pub(crate) mean: f64,
-    /// The sample standard deviation (divided by n - 1); none for a single number.
-    pub(crate) deviation: Option<f64>,
-    /// How many numbers there are.
-    pub(crate) n: usize,
-}
-
-impl Statistics {
-    /// Of some numbers; `None` without any.
-    pub(crate) fn of(numbers: &[f64]) -> Option<Self> {
-        let n = numbers.len();
-        let mean = numbers.iter().sum::<f64>() / n as f64;
-        let squares: f64 = numbers.iter().map(|x| (x - mean).powi(2)).sum();
-        let deviation = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
-        (n > 0).then_some(Self { mean, deviation, n })
-    }
-}
+use crate::params::{Best, Column, Others, Params};
+use crate::statistics::{Measured, Statistics};
 
 /// What a cell holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +37,8 @@ impl Cell {
 pub(crate) struct Beside {
     /// The number, in the units of the heading.
     pub(crate) value: f64,
+    /// What stands after `±`.
+    pub(crate) std: Option<f64>,
     /// Its source, counted from 0.
     pub(crate) source: usize,
 }
@@ -116,29 +97,33 @@ pub(crate) fn summarise(params: &Params, observations: &[Observation]) -> Result
             best: false,
         })
         .collect();
+    for name in &params.expected {
+        if !rows.iter().any(|row| row.name() == *name) {
+            rows.push(row_without_results(name, Cell::NotRun, params));
+        }
+    }
     for published in &params.published {
         let source = sources.iter().position(|s| *s == published.source).unwrap_or_else(|| {
             sources.push(published.source.clone());
             sources.len() - 1
         });
         let row = rows.iter().position(|row| row.name() == published.row).unwrap_or_else(|| {
-            rows.push(Row {
-                key: published_key(&published.row, params.rows.len()),
-                cells: vec![(Cell::NotRun, None); params.columns.len()],
-                ours: false,
-                best: false,
-            });
+            let cell = match params.others {
+                Others::NotRun => Cell::NotRun,
+                Others::Dash => Cell::Apart,
+            };
+            rows.push(row_without_results(&published.row, cell, params));
             rows.len() - 1
         });
         let column = params.columns.iter().position(|c| c.heading() == published.column);
         if let Some(cell) = column.and_then(|c| rows[row].cells.get_mut(c)) {
-            cell.1 = Some(Beside { value: published.value, source });
+            cell.1 = Some(Beside { value: published.value, std: published.std, source });
         }
     }
     rows.sort_by(|a, b| a.key.cmp(&b.key));
     let winners =
         params.best.as_ref().map_or_else(Vec::new, |best| mark(best, &params.rows, &mut rows, &groups));
-    let averaged = averaged(&groups, &params.rows);
+    let averaged = averaged(&groups, &rows, params);
     let outside = observations.len() - groups.values().map(Vec::len).sum::<usize>();
     Ok(Summary { rows, sources, averaged, winners, outside })
 }
@@ -169,17 +154,18 @@ fn cell(column: &Column, members: &[&Observation], all: &[Observation]) -> Cell 
     if found.is_empty() {
         return if holes == 0 && !met.is_empty() { Cell::Apart } else { Cell::NotRun };
     }
-    let numbers: Option<Vec<f64>> = found
+    let numbers: Option<Vec<Measured>> = met
         .iter()
-        .map(|value| match value {
-            Value::Number(x) => Some(*x),
-            Value::Text(_) | Value::Missing => None,
+        .filter(|o| o.get(&column.metric).is_some())
+        .map(|o| match o.get(&column.metric) {
+            Some(Value::Number(_)) => Measured::of(o, &column.metric, &column.count),
+            _ => None,
         })
         .collect();
     // A mean of layers or of seeds says nothing: of a label the values are shown.
     let label = holders.iter().any(|holder| holder.is_label(&column.metric));
     match numbers.filter(|_| !label).and_then(|numbers| Statistics::of(&numbers)) {
-        Some(statistics) => Cell::Numbers(statistics, found.len() + holes),
+        Some(s) => Cell::Numbers(Statistics { mean: column.of(s.mean), ..s }, found.len() + holes),
         None => {
             let distinct: BTreeSet<&Value> = found.into_iter().collect();
             Cell::Values(distinct.into_iter().cloned().collect())
@@ -187,11 +173,12 @@ fn cell(column: &Column, members: &[&Observation], all: &[Observation]) -> Cell 
     }
 }
 
-/// A published row that is not ours: its name cut into as many values as rows have.
-fn published_key(name: &str, n: usize) -> Vec<Value> {
+/// A row that no artifact is in: its name cut into as many values as rows have.
+fn row_without_results(name: &str, cell: Cell, params: &Params) -> Row {
+    let n = params.rows.len();
     let mut key: Vec<Value> = name.splitn(n, ", ").map(|part| Value::Text(part.to_owned())).collect();
     key.resize(n, Value::Missing);
-    key
+    Row { key, cells: vec![(cell, None); params.columns.len()], ours: false, best: false }
 }
 
 /// Marks the winners; returns them in the order of the rows.
@@ -199,8 +186,8 @@ fn mark(best: &Best, names: &[String], rows: &mut [Row], groups: &Groups<'_>) ->
     let mut winners: BTreeMap<Vec<Value>, (usize, f64)> = BTreeMap::new();
     for (i, row) in rows.iter().enumerate() {
         let members = groups.get(&row.key).map_or(&[][..], Vec::as_slice);
-        let numbers: Vec<f64> =
-            members.iter().filter_map(|o| o.get(&best.metric)).filter_map(Value::number).collect();
+        let numbers: Vec<Measured> =
+            members.iter().filter_map(|o| Measured::of(o, &best.metric, "")).collect();
         let Some(Statistics { mean, .. }) = Statistics::of(&numbers) else { continue };
         if mean.is_nan() {
             continue;
@@ -225,34 +212,27 @@ fn mark(best: &Best, names: &[String], rows: &mut [Row], groups: &Groups<'_>) ->
     winners
 }
 
-/// The axes on which artifacts of one row and one step differ.
-fn averaged(groups: &Groups<'_>, rows: &[String]) -> Vec<String> {
+/// The axes on which artifacts of one step differ that share a mean.
+fn averaged(groups: &Groups<'_>, rows: &[Row], params: &Params) -> Vec<String> {
     let mut axes = BTreeSet::new();
-    for members in groups.values() {
-        let mut seen: BTreeMap<(String, &str), BTreeSet<&Value>> = BTreeMap::new();
-        for member in members {
-            for axis in member.axes().filter(|axis| !rows.iter().any(|row| row == axis)) {
-                seen.entry((member.step(), axis)).or_default().extend(member.get(axis));
+    let picked = params.pick.iter().flat_map(|pick| &pick.over);
+    let fixed: Vec<&String> = params.rows.iter().chain(picked).collect();
+    for row in rows {
+        let members = groups.get(&row.key).map_or(&[][..], Vec::as_slice);
+        for (column, (cell, _)) in params.columns.iter().zip(&row.cells) {
+            if !matches!(cell, Cell::Numbers(..)) {
+                continue;
             }
+            let mut seen: BTreeMap<(String, &str), BTreeSet<&Value>> = BTreeMap::new();
+            for member in members.iter().filter(|o| o.meets(&column.only) && o.get(&column.metric).is_some())
+            {
+                for axis in member.axes().filter(|axis| !fixed.iter().any(|name| name == axis)) {
+                    seen.entry((member.step(), axis)).or_default().extend(member.get(axis));
+                }
+            }
+            let several = seen.iter().filter(|(_, values)| values.len() > 1);
+            axes.extend(several.map(|((_, axis), _)| (*axis).to_owned()));
         }
-        axes.extend(
-            seen.iter().filter(|(_, values)| values.len() > 1).map(|((_, axis), _)| (*axis).to_owned()),
-        );
     }
     axes.into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn deviations_are_those_of_a_sample() {
-        let s = Statistics::of(&[1.0, 2.0, 3.0, 4.0]).unwrap();
-        assert_eq!((s.mean, s.n), (2.5, 4));
-        assert!((s.deviation.unwrap() - (5.0_f64 / 3.0).sqrt()).abs() < 1e-15);
-        assert_eq!(Statistics::of(&[7.0]), Some(Statistics { mean: 7.0, deviation: None, n: 1 }));
-        assert_eq!(Statistics::of(&[]), None);
-        assert!(Statistics::of(&[1.0, f64::NAN]).unwrap().mean.is_nan());
-    }
 }

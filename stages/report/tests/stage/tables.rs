@@ -1,104 +1,10 @@
-//! The stage from end to end: from metrics artifacts to a table and a figure.
+//! The stage from end to end: from metrics artifacts to a table.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex};
-
-use igpt_contract::{
-    DynStage, LabelledInput, Labels, MetricValues, Signal, StageContext, StageError, StageIo,
-};
+use igpt_contract::{DynStage, MetricValues};
 use igpt_report::Report;
 use serde_json::{Value, json};
 
-/// An artifact: its labels and metrics.
-type Artifact = (Value, MetricValues);
-
-/// What the stage wrote: Markdown, LaTeX, CSV, SVG; and what it said.
-#[derive(Debug, PartialEq)]
-struct Written {
-    md: String,
-    tex: String,
-    csv: String,
-    svg: String,
-    notes: String,
-}
-
-fn labels(value: &Value) -> Labels {
-    serde_json::from_value(value.clone()).unwrap()
-}
-
-fn report(artifacts: &[Artifact], params: &Value) -> Result<Written, StageError> {
-    let root = tempfile::tempdir().unwrap();
-    let folder = |name: String| {
-        let path = root.path().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        path
-    };
-    let inputs = artifacts.iter().enumerate().map(|(i, (value, metrics))| {
-        let path = folder(format!("metrics/{i}"));
-        metrics.write(&path).unwrap();
-        LabelledInput { path, labels: labels(value) }
-    });
-    let io = StageIo {
-        inputs: [("metrics".to_owned(), inputs.collect())].into(),
-        outputs: ["table", "figure"].map(|name| (name.to_owned(), folder(name.to_owned()))).into(),
-    };
-    let params =
-        DynStage::complete(&Report, params).map_err(|e| StageError::new(format!("{}: {e}", e.path)))?;
-    let notes = Arc::new(Mutex::new(String::new()));
-    let heard = Arc::clone(&notes);
-    let sink = move |signal| {
-        if let Signal::Note(text) = signal {
-            heard.lock().unwrap().push_str(&format!("{text}\n"));
-        }
-    };
-    DynStage::run(&Report, &params, &io, &StageContext::new(0, 1, folder("checkpoints".into()), sink))?;
-    let read = |path: &str| std::fs::read_to_string(root.path().join(Path::new(path))).unwrap();
-    Ok(Written {
-        md: read("table/table.md"),
-        tex: read("table/table.tex"),
-        csv: read("table/table.csv"),
-        svg: read("figure/figure.svg"),
-        notes: notes.lock().unwrap().clone(),
-    })
-}
-
-fn probe(layer: u32, seed: u32, valid: f64, test: f64) -> Artifact {
-    let mut metrics = MetricValues::default()
-        .with("accuracy.valid", valid)
-        .with("accuracy.test", test)
-        .with("c", 0.01)
-        .with("converged", 1.0);
-    metrics.facts.insert("pooling".into(), "mean".into());
-    (json!({"layer": layer, "seed": seed, "step": "probe", "port": "metrics"}), metrics)
-}
-
-fn layers() -> Vec<Artifact> {
-    vec![
-        probe(0, 1, 0.31, 0.30),
-        probe(0, 2, 0.33, 0.31),
-        probe(2, 1, 0.45, 0.44),
-        probe(2, 2, 0.47, 0.46),
-        probe(10, 1, 0.41, 0.40),
-    ]
-}
-
-fn columns() -> Value {
-    json!({
-        "title": "Probes & layers",
-        "rows": ["layer"],
-        "columns": [
-            {"title": "Valid (%)", "metric": "accuracy.valid", "percent": true},
-            {"title": "Test (%)", "metric": "accuracy.test", "percent": true, "digits": 1},
-            {"title": "C", "metric": "c"},
-            {"title": "Pooling", "metric": "pooling"}
-        ],
-        "published": [
-            {"row": "2", "column": "Test (%)", "value": 96.3, "source": "Chen et al. 2020, table 2"},
-            {"row": "other_model", "column": "Test (%)", "value": 95, "source": "Chen et al. 2020, table 2"}
-        ],
-        "best": {"metric": "accuracy.valid"}
-    })
-}
+use crate::support::{Artifact, artifact, columns, layers, report, says};
 
 #[test]
 fn the_table_is_the_golden_one_in_all_three_forms() {
@@ -211,20 +117,7 @@ fn one_winner_for_each_model() {
             .contains("| **m** | **1** | **0.4** |\n| m | 2 | 0.3 |\n| s | 1 | 0.1 |\n| **s** | **2** |")
     );
     assert!(written.md.contains("Best model, layer by accuracy: m, 1 (0.4)."), "{}", written.md);
-    assert!(written.svg.contains("model") && written.svg.matches("stroke-width=\"2\"").count() == 4);
-}
-
-#[test]
-fn the_figure_shows_what_it_was_asked_for() {
-    let mut params = columns();
-    params["figure"] = json!({"x": "layer", "y": "accuracy.test", "series": "pooling", "percent": true,
-        "title": "Accuracy <by> layer", "references": [{"label": "raw pixels", "value": 37.8}]});
-    let written = report(&layers(), &params).unwrap();
-    assert!(written.svg.contains("Accuracy &lt;by&gt; layer"));
-    assert!(written.svg.contains(">accuracy.test (%)</text>") && written.svg.contains(">raw pixels</text>"));
-    // Three points, one of them alone and so without a bar of deviation; one marker in the legend.
-    assert_eq!(written.svg.matches("<circle").count(), 4);
-    assert_eq!(written.svg.matches("stroke-width=\"1.2\"").count(), 2);
+    assert!(says(&written.svg, "m") && says(&written.svg, "s"));
 }
 
 #[test]
@@ -309,14 +202,6 @@ fn names_that_clash_in_the_csv_file_are_refused_at_once() {
 }
 
 #[test]
-fn a_table_of_facts_has_an_empty_figure() {
-    let params = json!({"rows": ["layer"], "columns": [{"metric": "pooling"}]});
-    let written = report(&layers(), &params).unwrap();
-    assert!(written.svg.contains(">no numbers to show</text>"), "{}", written.svg);
-    assert!(written.notes.contains("the figure is empty"), "{}", written.notes);
-}
-
-#[test]
 fn texts_that_look_like_numbers_keep_rows_of_their_own() {
     let artifact = |name: &str, x| (json!({"name": name}), MetricValues::default().with("accuracy", x));
     let artifacts = [artifact("1", 0.1), artifact("1.0", 0.2), artifact("nan", 0.3), artifact("inf", 0.4)];
@@ -330,25 +215,93 @@ fn texts_that_look_like_numbers_keep_rows_of_their_own() {
 }
 
 #[test]
-fn a_series_without_a_line_is_a_level_and_what_is_left_out_is_said() {
-    let mut artifacts = layers();
-    let metrics = |x| MetricValues::default().with("accuracy.test", x);
-    artifacts.push((json!({"step": "raw pixels"}), metrics(0.35).with("layer", 0.0)));
-    artifacts.push((json!({"step": "fine-tuned"}), metrics(0.6)));
-    artifacts.push((json!({"layer": 3}), metrics(0.5)));
-    artifacts.push((json!({"step": "diverged"}), metrics(f64::NAN)));
-    let params = json!({"rows": ["layer"], "columns": [{"metric": "accuracy.test"}],
-        "figure": {"x": "layer", "y": "accuracy.test", "series": "step"}});
+fn the_best_layer_by_validation_is_picked_before_anything_else() {
+    let params = json!({"rows": ["step"], "pick": {"metric": "accuracy.valid", "over": ["layer"]},
+        "columns": [{"metric": "layer"}, {"metric": "accuracy.test", "percent": true}]});
+    let written = report(&layers(), &params).unwrap();
+    assert!(written.md.contains("| probe | 2 | 45.00 ± 1.41 (n=2) |"), "{}", written.md);
+    assert!(written.md.contains("Only the layer with the highest accuracy.valid of each."), "{}", written.md);
+    assert!(written.md.contains("deviation over seed (n: how many)"), "{}", written.md);
+    assert!(written.notes.contains("2 of 5 artifacts were picked"), "{}", written.notes);
+}
+
+/// Table 4 of the paper in small: errors by the number of labels, over subsets, beside what others
+/// published.
+pub(crate) fn errors() -> (Vec<Artifact>, Value) {
+    let of = |labels: u32, subset: u32, accuracy: f64| {
+        artifact(
+            json!({"method": "ours", "labels": labels, "subset": subset}),
+            &[("accuracy.test", accuracy)],
+        )
+    };
+    let artifacts = vec![of(40, 0, 0.5), of(40, 1, 0.6), of(250, 0, 0.75)];
+    let column = |labels: u32| {
+        json!({"title": format!("{labels} labels"), "metric": "accuracy.test", "percent": true, "digits": 1,
+            "complement": true, "where": {"labels": labels}})
+    };
+    let published = |row: &str, labels: u32, value: f64, std: f64| {
+        json!({"row": row, "column": format!("{labels} labels"), "value": value, "std": std,
+            "source": "Chen et al. 2020, Table 4"})
+    };
+    let params = json!({
+        "title": "Low-data CIFAR-10, test error (%)", "rows": ["method"], "columns": [column(40), column(250)],
+        "published": [published("iGPT-L", 40, 26.8, 1.5), published("MixMatch", 250, 11.0, 0.9)],
+        "expected": ["iGPT-L", "ours, 10 times longer"], "others": "dash",
+        "sort": {"order": ["MixMatch", "iGPT-L", "ours"]}
+    });
+    (artifacts, params)
+}
+
+#[test]
+fn errors_stand_beside_published_ones_with_holes_in_a_declared_order() {
+    let (artifacts, params) = errors();
     let written = report(&artifacts, &params).unwrap();
-    for name in ["step probe", "step raw pixels (layer 0)", "step fine-tuned", "step diverged (not finite)"] {
-        assert!(written.svg.contains(&format!(">{name}</text>")), "{name}: {}", written.svg);
-    }
-    // Two levels; those and the one that is not finite have a sample in the legend.
-    assert_eq!(written.svg.matches("stroke-dasharray=\"9 5\"").count(), 5);
-    assert!(
-        written.notes.contains("1 artifacts with `accuracy.test`: they have no `step`"),
-        "{}",
-        written.notes
+    assert_eq!(
+        written.md,
+        "**Low-data CIFAR-10, test error (%)**\n\n\
+         | method | 40 labels | 40 labels, published | 250 labels | 250 labels, published |\n\
+         | :--- | ---: | ---: | ---: | ---: |\n\
+         | MixMatch | – | – | – | 11.0 ± 0.9 <sup>1</sup> |\n\
+         | iGPT-L | not run | 26.8 ± 1.5 <sup>1</sup> | not run | – |\n\
+         | ours | 45.0 ± 7.1 (n=2) | – | 25.0 | – |\n\
+         | ours, 10 times longer | not run | – | not run | – |\n\n\
+         Mean ± sample standard deviation over subset (n: how many).\n\n\
+         <sup>1</sup> Chen et al. 2020, Table 4\n"
     );
-    assert!(written.notes.contains("1 of 6 means: they are not finite"), "{}", written.notes);
+    let mut csv = written.csv.lines();
+    let forty = "1-accuracy.test[labels=40]";
+    let head = csv.next().unwrap();
+    assert!(head.starts_with(&format!("method,{forty},{forty}.std,{forty}.n,{forty}.published,")), "{head}");
+    assert!(head.contains(&format!("{forty}.published.std,{forty}.source")), "{head}");
+    assert_eq!(csv.next().unwrap(), "MixMatch,,,0,,,,,,0,11.0,0.9,\"Chen et al. 2020, Table 4\"");
+    assert!(csv.nth(1).unwrap().starts_with("ours,0.4499999999"), "{}", written.csv);
+    let mut twice = params.clone();
+    twice["sort"] = json!({"order": ["ours", "ours"]});
+    assert!(report(&artifacts, &twice).unwrap_err().to_string().contains("`ours` is given twice in `order`"));
+}
+
+#[test]
+fn standard_errors_are_those_of_runs_or_of_test_images() {
+    let mut artifacts = layers();
+    for (_, metrics) in &mut artifacts {
+        metrics.values.insert("rows.test".into(), 10_000.0);
+    }
+    artifacts.push(artifact(json!({"layer": 11}), &[("accuracy.test", 0.5), ("images.test", 100.0)]));
+    artifacts.push(artifact(json!({"layer": 12}), &[("accuracy.test", 0.5)]));
+    let column = json!({"metric": "accuracy.test", "percent": true, "error": "se"});
+    let written = report(&artifacts, &json!({"rows": ["layer"], "columns": [column]})).unwrap();
+    // Two runs: 1.414 / sqrt(2). One run of 40 % of 10,000 images: sqrt(0.4 * 0.6 / 10000).
+    assert!(written.md.contains("| 2 | 45.00 ± 1.00 (n=2) |"), "{}", written.md);
+    assert!(written.md.contains("| 10 | 40.00 ± 0.49 (n=1) |"), "{}", written.md);
+    assert!(written.md.contains("| 11 | 50.00 ± 5.00 (n=1) |"), "{}", written.md);
+    assert!(written.md.contains("| 12 | 50.00 (n=1) |"), "{}", written.md);
+    assert!(written.md.contains("Mean ± standard error over seed"), "{}", written.md);
+    assert!(written.md.contains("of a single run √(p(1 − p)/N)"), "{}", written.md);
+    assert!(
+        written.csv.starts_with("layer,accuracy.test,accuracy.test.std,accuracy.test.n,accuracy.test.se\n")
+    );
+    assert!(written.csv.contains("10,0.4,,1,0.00489897948"), "{}", written.csv);
+    let loss = json!({"rows": ["layer"], "columns": [{"metric": "loss.test", "error": "se"}]});
+    let error = report(&artifacts, &loss).unwrap_err().to_string();
+    assert!(error.contains("`loss.test`: `error: se` needs a share of a number of images"), "{error}");
 }

@@ -1,0 +1,143 @@
+//! Parameters that make no sense together are refused before anything runs.
+
+use igpt_contract::ParamError;
+
+use crate::figure_params::{Figure, Form};
+use crate::params::{Column, Error, Params};
+use crate::statistics::is_share;
+
+/// Refuses what makes no sense together.
+pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
+    if params.rows.is_empty() {
+        return Err(ParamError::at("rows", "expected at least one name, such as `layer`; found none"));
+    }
+    if params.columns.is_empty() {
+        return Err(ParamError::at("columns", "expected at least one column; found none"));
+    }
+    if let Some(name) = repeated(params.rows.iter().cloned()) {
+        return Err(ParamError::at("rows", format!("`{name}` is given twice")));
+    }
+    let headings = || params.columns.iter().map(|c| c.heading().to_owned());
+    if let Some(name) = repeated(params.rows.iter().cloned().chain(headings())) {
+        let what = format!("the heading `{name}` is used twice; give one of them another `title`");
+        return Err(ParamError::at("columns", what));
+    }
+    if let Some(name) = repeated(params.columns.iter().map(Column::csv_name)) {
+        return Err(ParamError::at("columns", format!("two columns show `{name}`")));
+    }
+    let derived = params.columns.iter().flat_map(|column| derived(params, column));
+    if let Some(name) = repeated(params.rows.iter().cloned().chain(derived)) {
+        let what = format!(
+            "expected names that differ in the CSV file, found two columns `{name}` there; what `rows` \
+             names is shown already, and a number makes `.std` and `.n` beside its own column"
+        );
+        return Err(ParamError::at("columns", what));
+    }
+    if let Some(column) = params.columns.iter().find(|c| c.digits.is_some_and(|d| d > 15)) {
+        let what = format!("`digits` of `{}`: expected at most 15", column.heading());
+        return Err(ParamError::at("columns", what));
+    }
+    let known: Vec<String> = headings().collect();
+    for published in &params.published {
+        if !known.contains(&published.column) {
+            let what = crate::observe::unknown("column", &published.column, &known);
+            return Err(ParamError::at("published", what));
+        }
+        if published.source.trim().is_empty() {
+            let what = format!("the number published for `{}` names no source", published.row);
+            return Err(ParamError::at("published", what));
+        }
+    }
+    let pairs = params.published.iter().map(|p| format!("{} / {}", p.row, p.column));
+    if let Some(cell) = repeated(pairs) {
+        return Err(ParamError::at("published", format!("`{cell}` is given twice")));
+    }
+    if let Some(sort) = &params.sort {
+        let known: Vec<String> = params.rows.iter().cloned().chain(headings()).collect();
+        if let Some(name) = repeated(sort.order.iter().cloned()) {
+            return Err(ParamError::at("sort", format!("`{name}` is given twice in `order`")));
+        }
+        let whole = sort.by.is_empty() && !sort.order.is_empty();
+        if !whole && !known.contains(&sort.by) {
+            return Err(ParamError::at("sort", crate::observe::unknown("column", &sort.by, &known)));
+        }
+    }
+    for published in
+        params.published.iter().filter(|p| p.std.is_some_and(|std| !std.is_finite() || std < 0.0))
+    {
+        let what = format!("`std` of `{}`: expected a number from 0 on", published.row);
+        return Err(ParamError::at("published", what));
+    }
+    if let Some(name) = repeated(params.expected.iter().cloned()) {
+        return Err(ParamError::at("expected", format!("`{name}` is given twice")));
+    }
+    if params.pick.as_ref().is_some_and(|pick| pick.over.is_empty()) {
+        return Err(ParamError::at(
+            "pick",
+            "`over`: expected at least one label, such as `layer`; found none",
+        ));
+    }
+    if let Some(column) = params.columns.iter().find(|c| c.error == Error::Se && !c.is_share()) {
+        let what = format!(
+            "`{}`: `error: se` needs a share of a number of images, such as `accuracy.test`; name what \
+             counts them: `count: rows.test`",
+            column.heading()
+        );
+        return Err(ParamError::at("columns", what));
+    }
+    let within = params.best.iter().flat_map(|best| &best.within);
+    if let Some(name) = within.into_iter().find(|name| !params.rows.contains(name)) {
+        return Err(ParamError::at("best", format!("`within` names `{name}`, which is not one of `rows`")));
+    }
+    params.figure.as_ref().map_or(Ok(()), figure)
+}
+
+fn figure(figure: &Figure) -> Result<(), ParamError> {
+    let wrong = |what: String| Err(ParamError::at("figure", what));
+    if !figure.points.is_empty() {
+        if !figure.series.is_empty() && !figure.points.contains(&figure.series) {
+            let (series, points) = (&figure.series, &figure.points);
+            return wrong(format!("`series` is `{series}`, which is not one of `points` {points:?}"));
+        }
+        if figure.kind == Form::Bars {
+            return wrong("`points` places points by a number along `x`; bars stand on names".to_owned());
+        }
+    }
+    if figure.kind == Form::Bars && figure.reverse {
+        return wrong(
+            "`reverse` is for an axis of numbers; for bars give the `order` of the names".to_owned(),
+        );
+    }
+    if figure.y_from.is_some_and(|y| !y.is_finite()) || figure.references.iter().any(|r| !r.value.is_finite())
+    {
+        return wrong("`y_from` and `references`: expected finite numbers".to_owned());
+    }
+    if figure.error == Error::Se && !is_share(&figure.y, &figure.count) {
+        let y = &figure.y;
+        return wrong(format!("`error: se` needs a share of a number of images; `{y}` needs a `count`"));
+    }
+    Ok(())
+}
+
+/// The columns that a column makes in the CSV file, if it holds numbers.
+fn derived(params: &Params, column: &Column) -> Vec<String> {
+    let name = column.csv_name();
+    let mut suffixes = vec!["", ".std", ".n"];
+    if column.error == Error::Se {
+        suffixes.push(".se");
+    }
+    let published = || params.published.iter().filter(|p| p.column == column.heading());
+    if published().next().is_some() {
+        suffixes.extend([".published", ".source"]);
+    }
+    if published().any(|p| p.std.is_some()) {
+        suffixes.push(".published.std");
+    }
+    suffixes.into_iter().map(|suffix| format!("{name}{suffix}")).collect()
+}
+
+/// The first of the names that was there before.
+fn repeated(names: impl Iterator<Item = String>) -> Option<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    names.into_iter().find(|name| !seen.insert(name.clone()))
+}

@@ -1,0 +1,54 @@
+//! What is said under a table.
+
+use crate::grid::number;
+use crate::params::{Column, Error, Params};
+use crate::summary::{Cell, Summary};
+
+/// What a reader must know: who won by what, and what a mean is a mean of.
+pub(crate) fn remarks(params: &Params, summary: &Summary) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if let Some(pick) = &params.pick {
+        let which = if pick.lowest { "lowest" } else { "highest" };
+        let over = pick.over.join(", ");
+        remarks.push(format!("Only the {over} with the {which} {} of each.", pick.metric));
+    }
+    if let Some(best) = &params.best {
+        let column = params.columns.iter().find(|c| c.metric == best.metric && c.only.is_empty());
+        let by = column.map_or(best.metric.as_str(), Column::heading);
+        let plain = Column { metric: best.metric.clone(), ..Column::default() };
+        for &(row, value) in &summary.winners {
+            let winner = summary.rows[row].name();
+            let column = column.unwrap_or(&plain);
+            let value = number(column, column.of(value));
+            remarks.push(format!("Best {} by {by}: {winner} ({value}).", params.rows.join(", ")));
+        }
+        if summary.winners.is_empty() {
+            remarks.push(format!("Best {} by {by}: none, no row has a number.", params.rows.join(", ")));
+        }
+    }
+    let of_columns = |error: Error, several: bool| {
+        summary.rows.iter().any(|row| {
+            params.columns.iter().zip(&row.cells).any(|(column, (cell, _))| match cell {
+                Cell::Numbers(s, expected) => {
+                    column.error == error && (*expected > 1) == several && (several || s.error.is_some())
+                }
+                Cell::NotRun | Cell::Apart | Cell::Values(_) => false,
+            })
+        })
+    };
+    let over = match summary.averaged.as_slice() {
+        [] => String::new(),
+        axes => format!(" over {}", axes.join(", ")),
+    };
+    if of_columns(Error::Sd, true) {
+        remarks.push(format!("Mean ± sample standard deviation{over} (n: how many)."));
+    }
+    if of_columns(Error::Se, true) {
+        remarks.push(format!("Mean ± standard error{over} (n: how many), from their sample deviation."));
+    }
+    if of_columns(Error::Se, false) {
+        let images = "of a single run √(p(1 − p)/N), N the number of images";
+        remarks.push(format!("± standard error {images}."));
+    }
+    remarks
+}

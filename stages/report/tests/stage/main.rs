@@ -1,0 +1,6 @@
+//! The stage from end to end: from metrics artifacts to a table and a figure.
+
+mod figures;
+mod latex;
+mod support;
+mod tables;

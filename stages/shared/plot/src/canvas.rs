@@ -1,0 +1,253 @@
+//! The backend behind both files: plotters' SVG backend, or its bitmap backend on a finer grid.
+//!
+//! Widths and places of texts are asked of the compiled-in font in both, so both have one layout.
+
+use std::io;
+
+use plotters::backend::{BitMapBackend, SVGBackend};
+use plotters_backend::text_anchor::{HPos, VPos};
+use plotters_backend::{
+    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontStyle,
+};
+
+use crate::{DPI, Size, font};
+
+/// How many pixels the bitmap has along a dot before it is smoothed.
+const FINE: i32 = 3;
+
+/// What plotters draws on.
+pub struct Canvas<'a> {
+    size: Size,
+    to: To<'a>,
+}
+
+enum To<'a> {
+    Svg(SVGBackend<'a>),
+    Bitmap(BitMapBackend<'a>),
+}
+
+type Drawn = Result<(), DrawingErrorKind<io::Error>>;
+
+impl<'a> Canvas<'a> {
+    /// A canvas that writes SVG into a text.
+    pub(crate) fn svg(out: &'a mut String, size: Size) -> Self {
+        Self { size, to: To::Svg(SVGBackend::with_string(out, (size.width, size.height))) }
+    }
+
+    /// A canvas that paints [`pixels`].
+    pub(crate) fn bitmap(pixels: &'a mut [u8], size: Size) -> Self {
+        let fine = |x: u32| x * FINE as u32;
+        let backend = BitMapBackend::with_buffer(pixels, (fine(size.width), fine(size.height)));
+        Self { size, to: To::Bitmap(backend) }
+    }
+}
+
+/// The pixels of a canvas, RGB, white.
+pub(crate) fn pixels(size: Size) -> Vec<u8> {
+    vec![255; 3 * (size.width * size.height) as usize * (FINE * FINE) as usize]
+}
+
+/// The mean of the pixels in each dot.
+pub(crate) fn smooth(pixels: &[u8], size: Size) -> Vec<u8> {
+    let (width, fine) = (size.width as usize, FINE as usize);
+    let mut out = Vec::with_capacity(3 * width * size.height as usize);
+    for y in 0..size.height as usize {
+        for x in 0..width {
+            for channel in 0..3 {
+                let of_row = |row: usize| {
+                    let start = (y * fine + row) * width * fine + x * fine;
+                    (start..start + fine).map(|pixel| usize::from(pixels[3 * pixel + channel])).sum::<usize>()
+                };
+                let sum: usize = (0..fine).map(of_row).sum();
+                out.push(((sum + fine * fine / 2) / (fine * fine)) as u8);
+            }
+        }
+    }
+    out
+}
+
+/// The SVG with its size on paper instead of one in pixels.
+pub(crate) fn printed(svg: &str, size: Size) -> String {
+    let mm = |dots: u32| {
+        let text = format!("{:.1}", f64::from(dots) * 25.4 / DPI);
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    let (width, height) = (size.width, size.height);
+    let pixels = format!("width=\"{width}\" height=\"{height}\"");
+    svg.replacen(&pixels, &format!("width=\"{}mm\" height=\"{}mm\"", mm(width), mm(height)), 1)
+}
+
+/// A colour and a width of the stroke.
+struct Pen(BackendColor, u32);
+
+impl BackendStyle for Pen {
+    fn color(&self) -> BackendColor {
+        self.0
+    }
+
+    fn stroke_width(&self) -> u32 {
+        self.1
+    }
+}
+
+fn fine((x, y): BackendCoord) -> BackendCoord {
+    (x * FINE, y * FINE)
+}
+
+fn pen(style: &impl BackendStyle) -> Pen {
+    Pen(style.color(), style.stroke_width() * FINE as u32)
+}
+
+/// The error of a bitmap as the one of a canvas.
+fn told<E: std::error::Error + Send + Sync + 'static>(e: DrawingErrorKind<E>) -> DrawingErrorKind<io::Error> {
+    match e {
+        DrawingErrorKind::DrawingError(e) => DrawingErrorKind::DrawingError(io::Error::other(e)),
+        DrawingErrorKind::FontError(e) => DrawingErrorKind::FontError(e),
+    }
+}
+
+impl DrawingBackend for Canvas<'_> {
+    type ErrorType = io::Error;
+
+    fn get_size(&self) -> (u32, u32) {
+        (self.size.width, self.size.height)
+    }
+
+    fn ensure_prepared(&mut self) -> Drawn {
+        match &mut self.to {
+            To::Svg(svg) => svg.ensure_prepared(),
+            To::Bitmap(bitmap) => bitmap.ensure_prepared().map_err(told),
+        }
+    }
+
+    fn present(&mut self) -> Drawn {
+        match &mut self.to {
+            To::Svg(svg) => svg.present(),
+            To::Bitmap(bitmap) => bitmap.present().map_err(told),
+        }
+    }
+
+    fn draw_pixel(&mut self, (x, y): BackendCoord, colour: BackendColor) -> Drawn {
+        self.draw_rect((x, y), (x + 1, y + 1), &colour, true)
+    }
+
+    fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> Drawn {
+        match &mut self.to {
+            To::Svg(svg) => svg.draw_line(from, to, style),
+            To::Bitmap(bitmap) => bitmap.draw_line(fine(from), fine(to), &pen(style)).map_err(told),
+        }
+    }
+
+    fn draw_rect<S: BackendStyle>(
+        &mut self,
+        upper_left: BackendCoord,
+        bottom_right: BackendCoord,
+        style: &S,
+        fill: bool,
+    ) -> Drawn {
+        let ((left, top), (right, bottom)) = (upper_left, bottom_right);
+        if !fill {
+            // The SVG backend forgets the width of a frame's stroke.
+            let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
+            return self.draw_path(corners, style);
+        }
+        match &mut self.to {
+            To::Svg(svg) => svg.draw_rect(upper_left, bottom_right, style, true),
+            To::Bitmap(bitmap) => {
+                let (right, bottom) = fine(bottom_right);
+                // A bitmap's rectangle has its last row and column too.
+                bitmap.draw_rect(fine(upper_left), (right - 1, bottom - 1), &pen(style), true).map_err(told)
+            }
+        }
+    }
+
+    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        path: I,
+        style: &S,
+    ) -> Drawn {
+        match &mut self.to {
+            To::Svg(svg) => svg.draw_path(path, style),
+            To::Bitmap(bitmap) => bitmap.draw_path(path.into_iter().map(fine), &pen(style)).map_err(told),
+        }
+    }
+
+    fn draw_circle<S: BackendStyle>(
+        &mut self,
+        center: BackendCoord,
+        radius: u32,
+        style: &S,
+        fill: bool,
+    ) -> Drawn {
+        match &mut self.to {
+            To::Svg(svg) => svg.draw_circle(center, radius, style, fill),
+            To::Bitmap(bitmap) => {
+                bitmap.draw_circle(fine(center), radius * FINE as u32, &pen(style), fill).map_err(told)
+            }
+        }
+    }
+
+    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        path: I,
+        style: &S,
+    ) -> Drawn {
+        match &mut self.to {
+            To::Svg(svg) => svg.fill_polygon(path, style),
+            To::Bitmap(bitmap) => bitmap.fill_polygon(path.into_iter().map(fine), &pen(style)).map_err(told),
+        }
+    }
+
+    fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, pos: BackendCoord) -> Drawn {
+        let text = font::printable(text);
+        let bitmap = match &mut self.to {
+            To::Svg(svg) => return svg.draw_text(&text, style, pos),
+            To::Bitmap(bitmap) => bitmap,
+        };
+        let (em, bold) = (font::em(style.size()), matches!(style.style(), FontStyle::Bold));
+        let (em, anchor, turned) = (em * f64::from(FINE), style.anchor(), style.transform());
+        let left = match anchor.h_pos {
+            HPos::Left => 0.0,
+            HPos::Center => -0.5,
+            HPos::Right => -1.0,
+        } * font::measure(&text, em, bold);
+        // As the SVG backend has them, with the height of this font's `x` for an `ex`.
+        let base = em
+            * match anchor.v_pos {
+                VPos::Top => 0.76,
+                VPos::Center => 0.5 * font::EX,
+                VPos::Bottom => -0.5 * font::EX,
+            };
+        let (x0, y0) = fine(pos);
+        let (width, height) = bitmap.get_size();
+        let colour = style.color();
+        let mut drawn = Ok(());
+        font::paint(&text, em, bold, (left, base), |x, y, coverage| {
+            let (x, y) = turned.transform(x, y);
+            let (x, y) = (x0 + x, y0 + y);
+            if drawn.is_ok() && (0..width as i32).contains(&x) && (0..height as i32).contains(&y) {
+                drawn = bitmap.draw_pixel((x, y), colour.mix(coverage)).map_err(told);
+            }
+        });
+        drawn
+    }
+
+    fn estimate_text_size<S: BackendTextStyle>(
+        &self,
+        text: &str,
+        style: &S,
+    ) -> Result<(u32, u32), DrawingErrorKind<io::Error>> {
+        let em = font::em(style.size());
+        let bold = matches!(style.style(), FontStyle::Bold);
+        Ok((font::measure(&font::printable(text), em, bold).ceil() as u32, em.ceil() as u32))
+    }
+
+    fn blit_bitmap(&mut self, (left, top): BackendCoord, (width, height): (u32, u32), src: &[u8]) -> Drawn {
+        let pixels = src.chunks_exact(3).take((width * height) as usize);
+        for (i, rgb) in (0..).zip(pixels) {
+            let (x, y) = (left + i % width as i32, top + i / width as i32);
+            self.draw_pixel((x, y), BackendColor { alpha: 1.0, rgb: (rgb[0], rgb[1], rgb[2]) })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! The table as Markdown.
+
+use crate::{Align, Cell, Grid};
+
+/// A GitHub-flavoured Markdown table, with the caption above and the remarks below.
+pub fn markdown(grid: &Grid) -> String {
+    let mut out = String::new();
+    if !grid.title.is_empty() {
+        out += &format!("**{}**\n\n", escape_markdown(&grid.title));
+    }
+    let headings: Vec<String> = grid.headings.iter().map(|h| escape_markdown(&h.text)).collect();
+    out += &format!("| {} |\n", headings.join(" | "));
+    let rule = |align| if align == Align::Right { "---:" } else { ":---" };
+    let rules: Vec<&str> = grid.headings.iter().map(|h| rule(h.align)).collect();
+    out += &format!("| {} |\n", rules.join(" | "));
+    for row in &grid.rows {
+        let cells: Vec<String> = row
+            .iter()
+            .map(|Cell { text, note, strong }| {
+                let mut cell = escape_markdown(text);
+                if *strong && !cell.is_empty() {
+                    cell = format!("**{cell}**");
+                }
+                cell + &note.map_or(String::new(), |n| format!(" <sup>{n}</sup>"))
+            })
+            .collect();
+        out += &format!("| {} |\n", cells.join(" | "));
+    }
+    for remark in &grid.remarks {
+        out += &format!("\n{}\n", escape_markdown(remark));
+    }
+    for (i, source) in grid.footnotes.iter().enumerate() {
+        out += &format!("\n<sup>{}</sup> {}\n", i + 1, escape_markdown(source));
+    }
+    out
+}
+
+/// Text in which Markdown sees nothing special.
+pub fn escape_markdown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '$' | '&' => out.extend(['\\', c]),
+            '\n' | '\r' | '\t' => out.push(' '),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_text_is_special() {
+        assert_eq!(escape_markdown("a|b*c_d\n[e]"), "a\\|b\\*c\\_d \\[e\\]");
+    }
+}
