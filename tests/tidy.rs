@@ -68,7 +68,7 @@ fn packages() -> BTreeMap<String, BTreeSet<String>> {
     packages.iter().map(|p| (p["name"].as_str().unwrap().to_owned(), dependencies(p))).collect()
 }
 
-const SHARED: [&str; 4] = ["igpt-dataset", "igpt-model", "igpt-optim", "igpt-fixtures"];
+const SHARED: [&str; 5] = ["igpt-dataset", "igpt-model", "igpt-optim", "igpt-corpus", "igpt-fixtures"];
 
 #[test]
 fn crates_depend_downwards_only() {
