@@ -8,6 +8,7 @@ use igpt_contract::DynStage;
 pub fn stages() -> Vec<Arc<dyn DynStage>> {
     #[cfg(feature = "stages")]
     return vec![
+        Arc::new(igpt_download::Archive),
         Arc::new(igpt_download::Download),
         Arc::new(igpt_augment::Augment),
         Arc::new(igpt_pixels::Pixels),
@@ -15,7 +16,9 @@ pub fn stages() -> Vec<Arc<dyn DynStage>> {
         Arc::new(igpt_tokenize::Tokenize),
         Arc::new(igpt_pretrain::Pretrain),
         Arc::new(igpt_features::Features),
+        Arc::new(igpt_loss::Loss),
         Arc::new(igpt_probe::Probe),
+        Arc::new(igpt_concat::Concat),
         Arc::new(igpt_finetune::Finetune),
         Arc::new(igpt_report::Report),
     ];

@@ -12,6 +12,7 @@ mod error;
 mod gpt;
 pub mod loss;
 mod mask;
+mod objective;
 pub mod ops;
 mod tokens;
 mod weights;
