@@ -68,7 +68,8 @@ fn packages() -> BTreeMap<String, BTreeSet<String>> {
     packages.iter().map(|p| (p["name"].as_str().unwrap().to_owned(), dependencies(p))).collect()
 }
 
-const SHARED: [&str; 4] = ["igpt-dataset", "igpt-model", "igpt-optim", "igpt-fixtures"];
+const SHARED: [&str; 6] =
+    ["igpt-dataset", "igpt-model", "igpt-optim", "igpt-fetch", "igpt-released", "igpt-fixtures"];
 
 #[test]
 fn crates_depend_downwards_only() {

@@ -17,6 +17,7 @@ mod palette;
 mod predictions;
 mod row;
 mod shown;
+mod swatches;
 mod table;
 mod tokens;
 
@@ -29,8 +30,10 @@ pub use image_set::{
 };
 pub use labels::{TooFewLabels, select_labels};
 pub use nearest::{BadPalette, NearestColour};
+pub use npy::{Npy, read_npy};
 pub use palette::{PaletteInfo, PaletteTable, palette_digest};
 pub use predictions::PredictionTable;
 pub use row::{RowKey, Split, SplitCounts, UnknownSplit, images_of, rows_of};
 pub use shown::{shown, shown_path};
+pub use swatches::swatches;
 pub use tokens::{TokenTable, TokensInfo, TokensReader, TokensWriter};
