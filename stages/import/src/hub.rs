@@ -47,7 +47,7 @@ pub(crate) fn fetch_network(
     }
     let endpoint = endpoint.unwrap_or(HUB).trim_end_matches('/');
     let base = format!("{endpoint}/{name}/resolve/{}", revision.replace('/', "%2F"));
-    let folder = cx.checkpoint_dir().join("hub");
+    let folder = cx.checkpoint_dir().join(format!("{name}/{revision}").replace('/', "--"));
     let repository = Repository { name, revision, base, folder, cx };
     repository.get("config.json", JSON)?;
     // A folder that has none is refused later, with what may be wired instead.

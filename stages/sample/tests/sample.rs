@@ -103,6 +103,7 @@ impl Bench {
     }
 }
 
+#[derive(Debug)]
 struct Drawn {
     samples: TokenTable,
     grid: Vec<u8>,

@@ -8,15 +8,23 @@ use std::path::Path;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_fixtures::fixture;
 use igpt_model::{
-    Activation, ClassHeadCard, Input, ModelCard, ModelParams, NamedTensor, Objective, Variant, write_tensors,
+    Activation, ClassHeadCard, Gpt, Input, ModelCard, ModelParams, NamedTensor, Objective, Variant, write_tensors,
 };
 use igpt_released::{Options, read, write};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Value, json};
-use support::{VOCAB, artifact, logits, network, palette, params, read_folder, refusal, write_palette};
+use support::{VOCAB, artifact, network, palette, params, read_folder, refusal, write_palette};
 
 /// The largest difference from the reference, absolute.
 const TOLERANCE: f64 = 1e-4;
+
+/// The logits of two images of a pattern.
+fn logits(gpt: &Gpt) -> Vec<f32> {
+    let t = gpt.config().n_positions;
+    let values: Vec<i64> = (0..2 * t).map(|i| (i * i % gpt.config().vocab) as i64).collect();
+    let tokens = Tensor::<2, Int>::from_data(TensorData::new(values, [2, t]), &Device::flex());
+    gpt.logits(tokens, &Input::Autoregressive, None).into_data().iter::<f32>().collect()
+}
 
 fn doubles(view: &TensorView) -> Vec<f64> {
     match view.dtype() {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
 use igpt_contract::stream;
 use igpt_dataset::PaletteTable;
 use igpt_model::{
-    Gpt, Input, ModelCard, ModelParams, NamedTensor, Objective, Preset, assign_parameters, named_parameters,
+    Gpt, ModelCard, ModelParams, NamedTensor, Objective, Preset, assign_parameters, named_parameters,
     save_model,
 };
 use igpt_released::{Options, Released, ReleasedError, read};
@@ -49,14 +49,6 @@ pub(crate) fn noisy(gpt: Gpt) -> Gpt {
     assign_parameters(gpt, tensors).unwrap()
 }
 
-/// The logits of two images of a pattern.
-pub(crate) fn logits(gpt: &Gpt) -> Vec<f32> {
-    let t = gpt.config().n_positions;
-    let values: Vec<i64> = (0..2 * t).map(|i| (i * i % gpt.config().vocab) as i64).collect();
-    let tokens = Tensor::<2, Int>::from_data(TensorData::new(values, [2, t]), &Device::flex());
-    gpt.logits(tokens, &Input::Autoregressive, None).into_data().iter::<f32>().collect()
-}
-
 /// The files of a network as our own artifact.
 pub(crate) fn artifact(gpt: &Gpt, card: &ModelCard) -> BTreeMap<String, Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
@@ -74,7 +66,7 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Released, ReleasedError> {
 pub(crate) fn refusal(folder: &Path) -> String {
     let error = read_folder(folder).unwrap_err();
     let source = error.source.as_ref().map(ToString::to_string).unwrap_or_default();
-    format!("{error}\n{source}\n{}", error.hint.unwrap_or_default())
+    format!("{error}\n{source}\n{}", error.hint.as_deref().unwrap_or_default())
 }
 
 /// A tensor's float32 bytes as an `.npy` file.
