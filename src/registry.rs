@@ -15,11 +15,14 @@ pub fn stages() -> Vec<Arc<dyn DynStage>> {
         Arc::new(igpt_palette::PaletteFit),
         Arc::new(igpt_tokenize::Tokenize),
         Arc::new(igpt_pretrain::Pretrain),
+        Arc::new(igpt_import::Import),
         Arc::new(igpt_features::Features),
         Arc::new(igpt_loss::Loss),
         Arc::new(igpt_probe::Probe),
         Arc::new(igpt_concat::Concat),
         Arc::new(igpt_finetune::Finetune),
+        Arc::new(igpt_sample::Sample),
+        Arc::new(igpt_publish::Publish),
         Arc::new(igpt_report::Report),
     ];
     #[cfg(not(feature = "stages"))]

@@ -68,7 +68,7 @@ fn packages() -> BTreeMap<String, BTreeSet<String>> {
     packages.iter().map(|p| (p["name"].as_str().unwrap().to_owned(), dependencies(p))).collect()
 }
 
-const SHARED: [&str; 8] = [
+const SHARED: [&str; 9] = [
     "igpt-corpus",
     "igpt-dataset",
     "igpt-fetch",
@@ -76,6 +76,7 @@ const SHARED: [&str; 8] = [
     "igpt-model",
     "igpt-optim",
     "igpt-plot",
+    "igpt-released",
     "igpt-table",
 ];
 

@@ -6,7 +6,6 @@
 
 mod archive;
 mod cifar;
-mod fetch;
 mod folder;
 mod gunzip;
 mod locate;

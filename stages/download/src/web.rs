@@ -12,11 +12,11 @@ use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown,
 use rayon::prelude::*;
 
 use crate::archive::{Seekable, members};
-use crate::fetch;
 use crate::folder::{BOUNDS, CHUNK, Place, walk};
 use crate::gunzip::{expand, is_gzip};
 use crate::params::{Params, at_most};
 use crate::picture::{self, MOST_BYTES, is_image, read_file};
+use igpt_fetch::{Wanted, fetch};
 
 /// The most bytes of a list: some ten million lines.
 const MOST_LIST: u64 = 1 << 30;
@@ -150,7 +150,11 @@ impl At {
     fn file(&self, name: &str, limit: u64, cx: &StageContext) -> Result<PathBuf, StageError> {
         match self {
             Self::Disk(path) => Ok(path.clone()),
-            Self::Web(url) => fetch::fetch(url, &cx.checkpoint_dir().join("web"), name, limit, cx),
+            Self::Web(url) => {
+                let folder = cx.checkpoint_dir().join("web");
+                let elsewhere = "name a copy on this machine in the list";
+                fetch(&Wanted { url, folder: &folder, name, limit, elsewhere }, cx)
+            }
         }
     }
 }

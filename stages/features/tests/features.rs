@@ -249,6 +249,7 @@ fn the_reference_features_are_reproduced() {
         vocab: shape("wte")[0],
         variant: Variant::Paper,
         activation: Activation::GeluTanh,
+        biases: None,
         tied: false,
         zero_head: true,
         init: Init::default(),
