@@ -21,7 +21,7 @@ stages:
   tokens: {uses: tokenize, in: {images: small.images, palette: palette.palette}}
   # Unlabelled images from a list, one of which is not there.
   web: {uses: download, in: {archive: ./list.txt}, with: {source: web, broken: 0.5}}
-  web_small: {uses: augment, in: {images: web.images}, with: {side: 8}}
+  web_small: {uses: augment, in: {images: web.images}, with: {side: 8, crop: centre}}
   web_tokens: {uses: tokenize, in: {images: web_small.images, palette: palette.palette}}
   search:
     uses: pretrain
@@ -75,8 +75,9 @@ impl Project {
         let project = Self(tempfile::tempdir().unwrap());
         project.write("pipeline.yaml", pipeline);
         let photo = Path::new(env!("CARGO_MANIFEST_DIR")).join("stages/download/tests/download/cmyk.jpg");
+        fs::copy(&photo, project.path("here.jpg")).unwrap();
         let photo = photo.display();
-        project.write("list.txt", &format!("{photo}\n{photo}\nmissing.png\n{photo}\n{photo}\n"));
+        project.write("list.txt", &format!("{photo}\nhere.jpg\nmissing.png\n{photo}\n{photo}\n"));
         project
     }
 
