@@ -21,7 +21,7 @@ stages:
   tokens: {uses: tokenize, in: {images: small.images, palette: palette.palette}}
   # Unlabelled images from a list, one of which is not there.
   web: {uses: download, in: {archive: ./list.txt}, with: {source: web, broken: 0.5}}
-  web_small: {uses: augment, in: {images: web.images}, with: {side: 8}}
+  web_small: {uses: augment, in: {images: web.images}, with: {side: 8, crop: centre}}
   web_tokens: {uses: tokenize, in: {images: web_small.images, palette: palette.palette}}
   search:
     uses: pretrain
@@ -37,6 +37,16 @@ stages:
     matrix: {checkpoint: [5, 16, 30]}
     in: {model: "pretrain.checkpoints/${matrix.checkpoint}", tokens: tokens.tokens}
     with: {batch: 16, train_rows: 20}
+  loss_of_search: {uses: loss, in: {model: search.model, tokens: [tokens.tokens, web_tokens.tokens]}, with: {batch: 16}}
+  features_at:
+    uses: features
+    matrix: {checkpoint: [5, 30]}
+    in: {model: "pretrain.checkpoints/${matrix.checkpoint}", tokens: tokens.tokens}
+    with: {layers: [1, 2], train_images: 100, test_images: 30}
+  probe_at:
+    uses: probe
+    matrix: {checkpoint: [5, 30], layer: [1, 2]}
+    in: {features: "features_at.layers/${matrix.layer}"}
   features: {uses: features, in: {model: pretrain.model, tokens: tokens.tokens}, with: {evaluation_masks: 3}}
   probe:
     uses: probe
@@ -53,12 +63,19 @@ stages:
     uses: finetune
     in: {tokens: tokens.tokens, model: pretrain.model, probes: probe.*, choice: rates.choice}
     with: {steps: 10, batch: 16, validation: {fraction: 0}, evaluation_masks: 3, zero_head: false}
+  checkpoints:
+    uses: report
+    in: {metrics: probe_at.*}
+    with: {rows: [checkpoint, layer], columns: [{metric: rows.train}, {metric: rows.test}]}
   losses:
     uses: report
     in: {metrics: loss.*}
     with: {rows: [checkpoint], columns: [{metric: loss.valid}, {metric: bits.test}, {metric: loss.train}]}
 export:
   search.choice: out/choice
+  search.metrics: out/search
+  loss_of_search.metrics: out/loss_of_search
+  checkpoints.table: out/checkpoints
   pretrain.metrics: out/pretrain
   joined.metrics: out/joined
   probe_joined.metrics: out/probe_joined
@@ -75,8 +92,9 @@ impl Project {
         let project = Self(tempfile::tempdir().unwrap());
         project.write("pipeline.yaml", pipeline);
         let photo = Path::new(env!("CARGO_MANIFEST_DIR")).join("stages/download/tests/download/cmyk.jpg");
+        fs::copy(&photo, project.path("here.jpg")).unwrap();
         let photo = photo.display();
-        project.write("list.txt", &format!("{photo}\n{photo}\nmissing.png\n{photo}\n{photo}\n"));
+        project.write("list.txt", &format!("{photo}\nhere.jpg\nmissing.png\n{photo}\n{photo}\n"));
         project
     }
 
@@ -105,6 +123,15 @@ impl Project {
         serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap()
     }
 
+    /// The numbers of a column of an exported table.
+    fn column(&self, table: &str, name: &str) -> Vec<f64> {
+        let text = fs::read_to_string(self.path(&format!("out/{table}/table.csv"))).unwrap();
+        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let at = lines.next().unwrap().into_iter().position(|column| column == name);
+        let at = at.unwrap_or_else(|| panic!("no column {name}: {text}"));
+        lines.map(|row| row[at].parse().unwrap()).collect()
+    }
+
     fn metrics(&self, name: &str) -> Value {
         self.json(&format!("out/{name}/metrics.json"))
     }
@@ -131,18 +158,21 @@ fn the_papers_procedures_run_from_yaml() {
     assert!(dataset.contains("shapes") && dataset.contains("web"), "{dataset}");
 
     // A loss for each checkpoint, by its plain number, and it falls.
-    let table = fs::read_to_string(project.path("out/losses/table.csv")).unwrap();
-    let mut lines = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
-    let names = lines.next().unwrap();
-    let rows: Vec<Vec<&str>> = lines.collect();
-    let column = |name: &str| -> Vec<f64> {
-        let at = names.iter().position(|n| *n == name).unwrap_or_else(|| panic!("no {name}: {table}"));
-        rows.iter().map(|row| row[at].parse().unwrap()).collect()
-    };
+    let column = |name: &str| project.column("losses", name);
     assert_eq!(column("checkpoint"), [5.0, 16.0, 30.0]);
     for name in ["loss.valid", "bits.test", "loss.train"] {
         let losses = column(name);
         assert!(losses[0] > losses[1] && losses[1] > losses[2], "{name}: {losses:?}");
+    }
+    assert_eq!(project.column("checkpoints", "checkpoint"), [5.0, 5.0, 30.0, 30.0]);
+    assert_eq!(project.column("checkpoints", "rows.train"), [100.0; 4]);
+    assert_eq!(project.column("checkpoints", "rows.test"), [30.0; 4]);
+
+    // Measured apart, a network has the losses that its training told, to the last bit.
+    let (told, measured) = (project.metrics("search"), project.metrics("loss_of_search"));
+    for name in ["loss.valid", "loss.test"] {
+        assert!(told["values"][name].is_number());
+        assert_eq!(told["values"][name], measured["values"][name], "{name}");
     }
 
     let joined = project.metrics("joined");

@@ -20,8 +20,8 @@ pub enum Source {
     Folder,
     /// Unlabelled images for pre-training (the paper trains iGPT-XL on web images too): the input
     /// `archive` is a tar (gzip or not), a folder of tars or of image files, or a list, a text file
-    /// that names one image or one tar a line, by its path or `http(s)` address. All are training
-    /// images without a label. Of a list only its text enters the key: what it names must not change.
+    /// that names one image or one tar a line, by its path (from the list's folder) or `http(s)`
+    /// address. All are training images without a label. Of a list only its text enters the key: what it names must not change.
     Web,
     /// Drawn shapes in 10 classes; nothing is downloaded.
     Shapes,

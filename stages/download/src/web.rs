@@ -5,6 +5,8 @@
 //! images are never all well; too many of them are an error.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use igpt_contract::{StageContext, StageError};
@@ -80,9 +82,12 @@ pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext
 
 /// What a path holds.
 fn entries(path: &Path, cx: &StageContext) -> Result<Vec<Entry>, StageError> {
+    // A step sees its input by a link; paths in a list are relative to where the list itself lies.
+    let path = &std::fs::canonicalize(path)
+        .map_err(|error| StageError::caused(format!("cannot open `{}`", shown_path(path)), error))?;
     if !path.is_dir() {
-        let name = path.to_string_lossy();
-        return if is_tar(&name) { Ok(vec![Entry::Tar(At::Disk(path.to_owned()))]) } else { list(path) };
+        let tar = is_tar(&path.to_string_lossy()) || begins_as_tar(path)?;
+        return if tar { Ok(vec![Entry::Tar(At::Disk(path.to_owned()))]) } else { list(path) };
     }
     let mut files = BTreeMap::new();
     walk(path, "", 0, &mut files, cx)?;
@@ -107,6 +112,13 @@ fn entries(path: &Path, cx: &StageContext) -> Result<Vec<Entry>, StageError> {
 fn is_tar(name: &str) -> bool {
     let name = name.split(['?', '#']).next().unwrap_or_default().to_lowercase();
     [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a file begins as a tar does, gzipped or not: what the store holds has no name.
+fn begins_as_tar(path: &Path) -> Result<bool, StageError> {
+    let mut head = Vec::new();
+    File::open(path)?.take(512).read_to_end(&mut head)?;
+    Ok(head.starts_with(&[0x1f, 0x8b]) || head.get(257..262) == Some(b"ustar"))
 }
 
 /// The lines of a list, without empty ones and those that start with `#`. Paths are relative to the

@@ -39,6 +39,13 @@ fn a_folder_of_tars_is_one_unlabelled_set() {
     assert_eq!(bench.bytes(), whole);
     bench.run(json!({"source": "web"}), Some(&bench.files().join("images")), None).unwrap();
     assert_eq!(bench.bytes(), whole);
+    // A step sees its inputs by links that have other names.
+    let link = bench.checkpoints().join("archive");
+    for target in ["images.txt", "shards/0000.tar", "shards/0001.tar.gz"] {
+        std::os::unix::fs::symlink(bench.files().join(target), &link).unwrap();
+        bench.run(json!({"source": "web"}), Some(&link), None).unwrap();
+        fs::remove_file(&link).unwrap();
+    }
     let params = json!({"source": "web", "name": "photos", "train": 3});
     bench.run(params, Some(&shards), None).unwrap();
     assert_eq!((bench.images().0.info().name.clone(), reds(&bench)), ("photos".to_owned(), vec![1, 2, 3]));
