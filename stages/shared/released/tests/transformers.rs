@@ -8,7 +8,8 @@ use std::path::Path;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_fixtures::fixture;
 use igpt_model::{
-    Activation, ClassHeadCard, Gpt, Input, ModelCard, ModelParams, NamedTensor, Objective, Variant, write_tensors,
+    Activation, ClassHeadCard, Gpt, Input, ModelCard, ModelParams, NamedTensor, Objective, Variant,
+    write_tensors,
 };
 use igpt_released::{Options, read, write};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
