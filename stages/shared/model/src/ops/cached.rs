@@ -1,13 +1,12 @@
 //! Attention of one query over the keys and values of the positions before it, which are kept.
 
+use crate::ops::kernel::{CHAINS, Width, weighted};
 use crate::ops::simd::{exp, max, sum, vectorised};
 
 /// Positions whose scores are computed together; room for keys is a multiple of it.
 const POSITIONS: usize = 64;
-/// Channels of a value that are summed together; room for a value is a multiple of it.
+/// Room for a value is a multiple of so many channels.
 const CHANNELS: usize = 16;
-/// Partial sums over positions.
-const LANES: usize = 4;
 
 /// The keys and values of one head of one image: keys `[C/H][T]`, so that scores of neighbouring
 /// positions are computed side by side, values `[T][C/H]`; T and C/H rounded up.
@@ -37,7 +36,39 @@ impl Kept {
     /// What the query of the position `at` sees of all up to it. `scores` is room for
     /// [`padded_positions`] floats.
     pub(crate) fn attend(&self, at: usize, query: &[f32], scores: &mut [f32], out: &mut [f32]) {
-        attend(&self.keys, &self.values, at + 1, query, scores, out);
+        let (room, seen, width) = (scores.len(), at + 1, Width::of_processor());
+        for (group, scores) in scores[..padded_positions(seen)].chunks_exact_mut(POSITIONS).enumerate() {
+            let mut sums = [[[0f32; 16]; POSITIONS / 16]; 1];
+            weighted(width, query, &self.keys[group * POSITIONS..], room, &mut sums);
+            scores.copy_from_slice(sums[0].as_flattened());
+        }
+        let inverse = softmax(&mut scores[..seen], 1.0 / (query.len() as f32).sqrt());
+        // The positions that fill up the last group weigh nothing.
+        let filled = seen.next_multiple_of(CHAINS);
+        scores[seen..filled].fill(0.0);
+        let stride = query.len().next_multiple_of(CHANNELS);
+        let weights = &scores[..filled];
+        for (group, out) in out.chunks_mut(2 * CHANNELS).enumerate() {
+            let values = &self.values[2 * CHANNELS * group..];
+            if out.len() > CHANNELS {
+                let mut sums = [[[0f32; 16]; 2]; CHAINS];
+                weighted(width, weights, values, stride, &mut sums);
+                gather(sums, inverse, out);
+            } else {
+                let mut sums = [[[0f32; 16]; 1]; CHAINS];
+                weighted(width, weights, values, stride, &mut sums);
+                gather(sums, inverse, out);
+            }
+        }
+    }
+}
+
+/// The sum of the chains, times `scale`.
+fn gather<const W: usize>(sums: [[[f32; 16]; W]; CHAINS], scale: f32, out: &mut [f32]) {
+    let [a, b, c, d] = &sums;
+    let (a, b, c, d) = (a.as_flattened(), b.as_flattened(), c.as_flattened(), d.as_flattened());
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = ((a[i] + b[i]) + (c[i] + d[i])) * scale;
     }
 }
 
@@ -47,44 +78,12 @@ pub(crate) fn padded_positions(positions: usize) -> usize {
 }
 
 vectorised! {
-    fn attend(keys: &[f32], values: &[f32], seen: usize, query: &[f32], scores: &mut [f32], out: &mut [f32]) {
-        let room = scores.len();
-        let scale = 1.0 / (query.len() as f32).sqrt();
-        let used = seen.next_multiple_of(POSITIONS);
-        for first in (0..used).step_by(POSITIONS) {
-            let mut sums = [0f32; POSITIONS];
-            for (row, q) in keys.chunks_exact(room).zip(query) {
-                let row = &row[first..first + POSITIONS];
-                for i in 0..POSITIONS {
-                    sums[i] = q.mul_add(row[i], sums[i]);
-                }
-            }
-            scores[first..first + POSITIONS].copy_from_slice(&sums);
-        }
-        let highest = max(&scores[..seen]) * scale;
-        for v in scores[..seen].iter_mut() {
+    /// Scores to weights; returns the reciprocal of their sum.
+    fn softmax(scores: &mut [f32], scale: f32) -> f32 {
+        let highest = max(scores) * scale;
+        for v in scores.iter_mut() {
             *v = exp(v.mul_add(scale, -highest));
         }
-        let inverse = 1.0 / sum(&scores[..seen]);
-        // The positions that fill up the last group weigh nothing.
-        let filled = seen.next_multiple_of(LANES);
-        scores[seen..filled].fill(0.0);
-        let width = query.len().next_multiple_of(CHANNELS);
-        for (group, out) in out.chunks_mut(CHANNELS).enumerate() {
-            let mut lanes = [[0f32; CHANNELS]; LANES];
-            let rows = values.chunks_exact(LANES * width);
-            for (scores, rows) in scores[..filled].as_chunks::<LANES>().0.iter().zip(rows) {
-                for (lane, sums) in lanes.iter_mut().enumerate() {
-                    let value = &rows[lane * width + group * CHANNELS..][..CHANNELS];
-                    for i in 0..CHANNELS {
-                        sums[i] = scores[lane].mul_add(value[i], sums[i]);
-                    }
-                }
-            }
-            let [a, b, c, d] = lanes;
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = ((a[i] + b[i]) + (c[i] + d[i])) * inverse;
-            }
-        }
+        1.0 / sum(scores)
     }
 }

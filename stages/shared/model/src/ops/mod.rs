@@ -10,6 +10,7 @@ mod autodiff;
 pub(crate) mod cached;
 mod cross_entropy;
 mod fused;
+mod kernel;
 mod linear;
 mod matmul;
 pub(crate) mod norm;

@@ -4,10 +4,9 @@
 //! So neither the number of rows, nor how they are divided, nor the width of the processor's
 //! vectors moves a bit.
 
-use crate::ops::simd::{has_wide_vectors, vectorised};
+use std::ops::Range;
 
-/// Columns of a panel: two AVX-512 registers.
-const PANEL: usize = 32;
+use crate::ops::kernel::{PANEL, Width, product};
 
 /// A weight matrix in panels of 32 columns: `[panels][inputs][32]`, the last filled up with zeros.
 #[derive(Debug, Clone)]
@@ -68,18 +67,19 @@ impl Packed {
             }
             first += count * size;
         }
-        let wide = has_wide_vectors();
+        let width = Width::of_processor();
         for (panel, first) in self.panels.chunks_exact(PANEL * k).zip((0..).step_by(PANEL)) {
-            let columns = PANEL.min(n - first);
-            let bias = &self.bias[first..first + PANEL];
+            let columns = first..n.min(first + PANEL);
+            let bias = self.bias[first..].first_chunk().expect("biases are padded");
+            let block = Block { width, panel, bias, columns, n, add };
             for ((start, count), size) in blocks.into_iter().zip([8, 4, 2, 1]) {
                 for row in (start..start + count * size).step_by(size) {
-                    let x = &turned[row * k..][..size * k];
-                    let y = &mut y[row * n + first..];
-                    if wide {
-                        wide_block(x, panel, bias, y, n, columns, size, add);
-                    } else {
-                        narrow_block(x, panel, bias, y, n, columns, size, add);
+                    let (x, y) = (&turned[row * k..][..size * k], &mut y[row * n..][..size * n]);
+                    match size {
+                        8 => block.compute::<8>(x, y),
+                        4 => block.compute::<4>(x, y),
+                        2 => block.compute::<2>(x, y),
+                        _ => block.compute::<1>(x, y),
                     }
                 }
             }
@@ -97,74 +97,26 @@ fn turn(x: &[f32], rows: usize, turned: &mut [f32]) {
     }
 }
 
-/// M rows by N columns, from column `at` of the panel on: the sums stay in registers.
-#[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "the kernel's operands, all of them slices and sizes")]
-fn tile<const M: usize, const N: usize>(
-    x: &[f32],
-    panel: &[f32],
-    bias: &[f32],
-    y: &mut [f32],
+/// A panel, and where its columns lie in the result.
+struct Block<'a> {
+    width: Width,
+    panel: &'a [f32],
+    bias: &'a [f32; PANEL],
+    columns: Range<usize>,
+    /// The length of a row of the result.
     n: usize,
-    columns: usize,
-    at: usize,
     add: bool,
-) {
-    let mut sums = [[0f32; N]; M];
-    for sums in &mut sums {
-        sums.copy_from_slice(&bias[at..at + N]);
-    }
-    for (x, w) in x.as_chunks::<M>().0.iter().zip(panel.as_chunks::<PANEL>().0) {
-        let w: &[f32] = &w[at..at + N];
-        for m in 0..M {
-            for j in 0..N {
-                sums[m][j] = x[m].mul_add(w[j], sums[m][j]);
-            }
-        }
-    }
-    let width = columns.saturating_sub(at).min(N);
-    for (m, sums) in sums.iter().enumerate() {
-        let y = &mut y[(m * n + at).min(m * n + columns)..][..width];
-        for (y, sum) in y.iter_mut().zip(sums) {
-            *y = if add { *y + sum } else { *sum };
-        }
-    }
 }
 
-vectorised! {
-    /// A block of rows by a panel where there are 32 registers of 16.
-    #[expect(clippy::too_many_arguments, reason = "as above")]
-    fn wide_block(
-        x: &[f32], panel: &[f32], bias: &[f32], y: &mut [f32], n: usize, columns: usize, rows: usize, add: bool,
-    ) {
-        match rows {
-            8 => tile::<8, 32>(x, panel, bias, y, n, columns, 0, add),
-            4 => tile::<4, 32>(x, panel, bias, y, n, columns, 0, add),
-            2 => tile::<2, 32>(x, panel, bias, y, n, columns, 0, add),
-            _ => tile::<1, 32>(x, panel, bias, y, n, columns, 0, add),
-        }
-    }
-}
-
-vectorised! {
-    /// A block of rows by a panel where there are 16 registers of 8.
-    #[expect(clippy::too_many_arguments, reason = "as above")]
-    fn narrow_block(
-        x: &[f32], panel: &[f32], bias: &[f32], y: &mut [f32], n: usize, columns: usize, rows: usize, add: bool,
-    ) {
-        match rows {
-            8 => {
-                for at in [0, 8, 16, 24] {
-                    tile::<8, 8>(x, panel, bias, y, n, columns, at, add);
-                }
+impl Block<'_> {
+    /// The panel's columns of M rows `y`, from the turned rows `x`.
+    fn compute<const M: usize>(&self, x: &[f32], y: &mut [f32]) {
+        let mut sums = [*self.bias; M];
+        product(self.width, x, self.panel, &mut sums);
+        for (sums, y) in sums.iter().zip(y.chunks_exact_mut(self.n)) {
+            for (y, sum) in y[self.columns.clone()].iter_mut().zip(sums) {
+                *y = if self.add { *y + sum } else { *sum };
             }
-            4 => {
-                for at in [0, 16] {
-                    tile::<4, 16>(x, panel, bias, y, n, columns, at, add);
-                }
-            }
-            2 => tile::<2, 32>(x, panel, bias, y, n, columns, 0, add),
-            _ => tile::<1, 32>(x, panel, bias, y, n, columns, 0, add),
         }
     }
 }
@@ -203,24 +155,6 @@ mod tests {
                 packed.apply(&x[..rows * k], &mut y, true, &mut turned);
                 assert_eq!(y[n - 1], expected(0, n - 1) + expected(0, n - 1));
             }
-        }
-    }
-
-    /// The two blocks differ in how they use registers and in nothing else.
-    #[test]
-    fn narrow_and_wide_blocks_agree_to_the_bit() {
-        let (k, n) = (37, 45);
-        let packed = Packed::new(&noise("weight", k * n), k, None);
-        for rows in [1, 2, 4, 8] {
-            let x = noise("x", rows * k);
-            let (mut wide, mut narrow) = (vec![0.0; rows * n], vec![0.0; rows * n]);
-            for (first, panel) in [0, PANEL].into_iter().zip(packed.panels.chunks_exact(PANEL * k)) {
-                let columns = PANEL.min(n - first);
-                let bias = &packed.bias[first..first + PANEL];
-                wide_block(&x, panel, bias, &mut wide[first..], n, columns, rows, false);
-                narrow_block(&x, panel, bias, &mut narrow[first..], n, columns, rows, false);
-            }
-            assert_eq!(wide, narrow);
         }
     }
 

@@ -36,18 +36,7 @@ macro_rules! vectorised {
         }
     };
 }
-pub(crate) use vectorised;
-
-/// Whether the processor has 32 registers of 16 floats, as `vectorised` uses them.
-pub(super) fn has_wide_vectors() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512bw");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
+pub(super) use vectorised;
 
 /// Partial sums of a reduction: one AVX-512 or two AVX2 registers of f32.
 const LANES: usize = 16;
