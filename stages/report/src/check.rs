@@ -103,6 +103,14 @@ fn figure(figure: &Figure) -> Result<(), ParamError> {
             return wrong("`points` places points by a number along `x`; bars stand on names".to_owned());
         }
     }
+    if !figure.points.is_empty() && !figure.also.is_empty() {
+        return wrong(
+            "`also` adds series along an `x` that the artifacts have; `points` has none".to_owned(),
+        );
+    }
+    if figure.also.iter().any(|also| also.title.trim().is_empty()) {
+        return wrong("`also`: every number needs a `title` for the legend".to_owned());
+    }
     if figure.kind == Form::Bars && figure.reverse {
         return wrong(
             "`reverse` is for an axis of numbers; for bars give the `order` of the names".to_owned(),
@@ -112,8 +120,8 @@ fn figure(figure: &Figure) -> Result<(), ParamError> {
     {
         return wrong("`y_from` and `references`: expected finite numbers".to_owned());
     }
-    if figure.error == Error::Se && !is_share(&figure.y, &figure.count) {
-        let y = &figure.y;
+    let mut ys = figure.also.iter().map(|also| &also.y).chain([&figure.y]);
+    if let Some(y) = ys.find(|y| figure.error == Error::Se && !is_share(y, &figure.count)) {
         return wrong(format!("`error: se` needs a share of a number of images; `{y}` needs a `count`"));
     }
     Ok(())

@@ -11,6 +11,9 @@ use crate::params::Params;
 use crate::plot::{Level, Line, Plot, Point};
 use crate::statistics::{Measured, Statistics};
 
+/// A series: its value, and the number of its `y`, 0 for the figure's own and from 1 on for `also`.
+pub(crate) type Key<'a> = (Option<&'a Value>, usize);
+
 /// What there is of a series: numbers by their place, and those that have none.
 #[derive(Default)]
 struct Found<'a> {
@@ -31,7 +34,8 @@ pub(crate) fn plot(params: &Params, observations: &[Observation]) -> Result<(Plo
         return Ok((Plot { title: params.title.clone(), ..Plot::default() }, vec![note.to_owned()]));
     };
     let optional = [&figure.series, &figure.count].into_iter().filter(|name| !name.is_empty());
-    for name in [&figure.x, &figure.y].into_iter().chain(&figure.points).chain(optional) {
+    let also = figure.also.iter().map(|also| &also.y);
+    for name in [&figure.x, &figure.y].into_iter().chain(&figure.points).chain(optional).chain(also) {
         require(observations, name)?;
     }
     let mut notes = Vec::new();
@@ -71,12 +75,9 @@ pub(crate) fn plot(params: &Params, observations: &[Observation]) -> Result<(Plo
 }
 
 /// The series in the order that was asked for, else in natural order.
-fn in_order<'a, 'b, T>(
-    series: &'b BTreeMap<Option<&'a Value>, T>,
-    figure: &Figure,
-) -> Vec<(Option<&'a Value>, &'b T)> {
-    let mut all: Vec<(Option<&Value>, &T)> = series.iter().map(|(name, found)| (*name, found)).collect();
-    all.sort_by_key(|(name, _)| name.map_or(figure.order.len(), |name| rank(figure, name)));
+fn in_order<'a, 'b, T>(series: &'b BTreeMap<Key<'a>, T>, figure: &Figure) -> Vec<(Key<'a>, &'b T)> {
+    let mut all: Vec<(Key<'_>, &T)> = series.iter().map(|(key, found)| (*key, found)).collect();
+    all.sort_by_key(|((name, _), _)| name.map_or(figure.order.len(), |name| rank(figure, name)));
     all
 }
 
@@ -86,13 +87,15 @@ fn rank(figure: &Figure, value: &Value) -> usize {
     figure.order.iter().position(|name| *name == text).unwrap_or(figure.order.len())
 }
 
-/// What the legend calls a series: `layer 3`, but `untrained`.
-fn named(figure: &Figure, value: Option<&Value>) -> String {
-    match value {
-        None => String::new(),
-        Some(value) if value.number().is_some() => format!("{} {}", figure.series, value.text()),
-        Some(value) => value.text(),
-    }
+/// What the legend calls a series: `layer 3`, but `untrained`; and `bert, 5 masks`.
+fn named(figure: &Figure, (value, which): Key<'_>) -> String {
+    let series = match value {
+        None => None,
+        Some(value) if value.number().is_some() => Some(format!("{} {}", figure.series, value.text())),
+        Some(value) => Some(value.text()),
+    };
+    let also = which.checked_sub(1).and_then(|i| figure.also.get(i)).map(|also| also.title.clone());
+    series.into_iter().chain(also).collect::<Vec<_>>().join(", ")
 }
 
 /// A point at 0, in the units of the axis.
@@ -103,7 +106,7 @@ fn point(figure: &Figure, statistics: &Statistics) -> Point {
 }
 
 /// Puts what was found at its places, by number or by name.
-fn place(figure: &Figure, series: &BTreeMap<Option<&Value>, Found<'_>>, plot: &mut Plot) {
+fn place(figure: &Figure, series: &BTreeMap<Key<'_>, Found<'_>>, plot: &mut Plot) {
     let places: BTreeSet<&Value> = series.values().flat_map(|found| found.placed.keys().copied()).collect();
     let mut places: Vec<&Value> = places.into_iter().collect();
     places.sort_by_key(|value| rank(figure, value));
@@ -150,23 +153,26 @@ fn gather<'a>(
     figure: &Figure,
     observations: &'a [Observation],
     notes: &mut Vec<String>,
-) -> Result<BTreeMap<Option<&'a Value>, Found<'a>>, StageError> {
-    let mut series: BTreeMap<Option<&Value>, Found<'_>> = BTreeMap::new();
+) -> Result<BTreeMap<Key<'a>, Found<'a>>, StageError> {
+    let mut series: BTreeMap<Key<'_>, Found<'_>> = BTreeMap::new();
     let mut nameless = 0;
-    for observation in observations {
-        let Some(y) = observation.get(&figure.y) else { continue };
-        let y = Measured::of(observation, &figure.y, &figure.count).ok_or_else(|| {
-            StageError::new(format!("figure: expected numbers for `{}`, found `{}`", figure.y, y.text()))
-        })?;
-        let name = if figure.series.is_empty() { None } else { observation.get(&figure.series) };
-        if name.is_none() && !figure.series.is_empty() {
-            nameless += 1;
-            continue;
-        }
-        let found = series.entry(name).or_default();
-        match observation.get(&figure.x) {
-            Some(x) => found.placed.entry(x).or_default().push(y),
-            None => found.apart.push(y),
+    let ys = [&figure.y].into_iter().chain(figure.also.iter().map(|also| &also.y));
+    for (which, y) in ys.enumerate() {
+        for observation in observations {
+            let Some(value) = observation.get(y) else { continue };
+            let number = Measured::of(observation, y, &figure.count).ok_or_else(|| {
+                StageError::new(format!("figure: expected numbers for `{y}`, found `{}`", value.text()))
+            })?;
+            let name = if figure.series.is_empty() { None } else { observation.get(&figure.series) };
+            if name.is_none() && !figure.series.is_empty() {
+                nameless += 1;
+                continue;
+            }
+            let found = series.entry((name, which)).or_default();
+            match observation.get(&figure.x) {
+                Some(x) => found.placed.entry(x).or_default().push(number),
+                None => found.apart.push(number),
+            }
         }
     }
     if nameless > 0 {

@@ -56,6 +56,10 @@ pub struct Figure {
     /// The name of the number of images behind a share; see `count` of a column.
     #[serde(default)]
     pub count: String,
+    /// More numbers of the same artifacts, each a series of its own beside that of `y`: accuracies of an
+    /// ensemble over masks (Figure 4 of the paper). Default: none.
+    #[serde(default)]
+    pub also: Vec<Also>,
     /// The heading. Default: the table's.
     #[serde(default)]
     pub title: String,
@@ -77,6 +81,16 @@ pub struct Figure {
     /// Horizontal lines, published results for instance.
     #[serde(default)]
     pub references: Vec<Reference>,
+}
+
+/// Another number along the vertical axis.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Also {
+    /// Its name: `accuracy.test.masks`.
+    pub y: String,
+    /// What the legend says of it, after the name of the series: `5 masks`.
+    pub title: String,
 }
 
 /// A horizontal line in a figure.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use igpt_contract::StageError;
 
+use crate::figure::Key;
 use crate::figure_params::Figure;
 use crate::observe::{Observation, Value};
 use crate::statistics::{Measured, Statistics};
@@ -20,7 +21,7 @@ pub(crate) fn joined<'a>(
     figure: &Figure,
     observations: &'a [Observation],
     notes: &mut Vec<String>,
-) -> Result<BTreeMap<Option<&'a Value>, Vec<Joined>>, StageError> {
+) -> Result<BTreeMap<Key<'a>, Vec<Joined>>, StageError> {
     type Numbers = (Vec<Measured>, Vec<Measured>);
     let mut points: BTreeMap<(Option<&Value>, Vec<&Value>), Numbers> = BTreeMap::new();
     let mut nameless = 0;
@@ -52,10 +53,10 @@ pub(crate) fn joined<'a>(
             figure.x, figure.y, figure.points
         ));
     }
-    let mut series: BTreeMap<Option<&Value>, Vec<Joined>> = BTreeMap::new();
+    let mut series: BTreeMap<Key<'_>, Vec<Joined>> = BTreeMap::new();
     for ((name, others), (xs, ys)) in points {
         if let (Some(x), Some(y)) = (Statistics::of(&xs), Statistics::of(&ys)) {
-            series.entry(name).or_default().push((x.mean, y));
+            series.entry((name, 0)).or_default().push((x.mean, y));
             continue;
         }
         let lacking = if xs.is_empty() { &figure.x } else { &figure.y };

@@ -29,7 +29,7 @@ use igpt_contract::{
     StageIo, StageSpec, Table,
 };
 
-pub use figure_params::{Figure, Form, Reference};
+pub use figure_params::{Also, Figure, Form, Reference};
 pub use params::{Best, Column, Error, Others, Params, Pick, Published, Sort};
 
 const METRICS: Many<Metrics> = Many::new("metrics", "the metrics to report, each with its labels");

@@ -103,6 +103,12 @@ fn bars_stand_in_groups_with_their_numbers_and_errors() {
     // Two bars and a sample in the legend for each series.
     let filled = |colour: &str| written.svg.matches(&format!("fill=\"{colour}\" stroke=\"none\"")).count();
     assert_eq!((filled("#0072B2"), filled("#D55E00")), (3, 3));
+    let mut masks = objectives();
+    masks[1].1.values.insert("accuracy.test.masks".into(), 0.402);
+    let mut params = bars();
+    params["figure"]["also"] = json!([{"y": "accuracy.test.masks", "title": "5 masks"}]);
+    let also = report(&masks, &params).unwrap().svg;
+    assert!(says(&also, "BERT, 5 masks") && says(&also, "40.2") && !says(&also, "AR, 5 masks"), "{also}");
     let mut reversed = bars();
     reversed["figure"]["reverse"] = json!(true);
     let error = report(&objectives(), &reversed).unwrap_err().to_string();

@@ -17,7 +17,17 @@ fn tables_compile_in_a_minimal_article() {
     let mut se = columns();
     se["columns"][1]["error"] = json!("se");
     se["title"] = json!("α & β_2 ≥ 5 %: {√(p(1 − p)/N)} ~ #1 ^ \\ \"quoted\" – µ × 10⁻³");
+    // Names of several words and many columns: wider than the text, were they not broken.
+    let mut wide = errors.clone();
+    for i in 0..2 {
+        let mut column = wide["columns"][i].clone();
+        column["title"] = json!(format!("{} again", column["title"].as_str().unwrap()));
+        column["where"]["method"] = json!("ours");
+        wide["columns"].as_array_mut().unwrap().push(column);
+    }
+    wide["expected"] = json!(["ours, with a head at the best layer and other weights", "iGPT-L"]);
     let tables = [
+        ("wide", report(&artifacts, &wide).unwrap().tex),
         ("probes", report(&layers(), &columns()).unwrap().tex),
         ("errors", report(&artifacts, &errors).unwrap().tex),
         ("signs", report(&layers(), &se).unwrap().tex),

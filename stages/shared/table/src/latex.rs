@@ -1,32 +1,45 @@
 //! The table as LaTeX.
 
-use crate::{Align, Cell, Grid, Heading, signs};
+use crate::fit::{Fit, lines};
+use crate::{Align, Grid, signs};
 
 /// A LaTeX `table` that needs no package: `\input` it. It is set in the largest size in which it is
-/// about as wide as the text of an `article`; long headings are broken into lines.
+/// about as wide as the text of an `article`; long headings are broken into lines, and so are the
+/// texts of a table that is too wide even so.
 pub fn latex(grid: &Grid) -> String {
-    let widths = widths(grid);
+    let fit = Fit::of(grid);
     let columns: String = grid.headings.iter().map(|heading| column(heading.align)).collect();
     let mut out = String::from("\\begin{table}[htbp]\n\\centering\n");
     if !grid.title.is_empty() {
         out += &format!("\\caption{{{}}}\n\\medskip\n", escape_latex(&grid.title));
     }
-    out += size(grid, &widths);
+    out += fit.size();
+    out += "\\renewcommand{\\arraystretch}{1.1}\n";
     out += &format!("\\begin{{tabular}}{{{columns}}}\n\\hline\n");
-    let headings: Vec<String> = grid.headings.iter().zip(&widths).map(|(h, w)| heading(h, *w)).collect();
-    out += &format!("{} \\\\\n\\hline\n", headings.join(" & "));
-    for row in &grid.rows {
+    let headings = grid.headings.iter().zip(&fit.widths).map(|(heading, width)| match heading.align {
+        Align::Wide(_) => escape_latex(&heading.text),
+        side => stacked(side, 'b', &lines(&heading.text, *width)),
+    });
+    out += &format!("{} \\\\\n\\hline\n", headings.collect::<Vec<_>>().join(" & "));
+    for (i, row) in grid.rows.iter().enumerate() {
         let cells: Vec<String> = row
             .iter()
-            .map(|Cell { text, note, strong }| {
-                let mut cell = escape_latex(text);
-                if *strong {
-                    // Bold is for text; a sign set in mathematics comes out as it is.
-                    cell = format!("\\textbf{{{cell}}}");
+            .zip(&grid.headings)
+            .map(|(cell, heading)| {
+                let mut lines = fit.lines(cell, heading.align);
+                if let (Some(n), Some(last)) = (cell.note, lines.last_mut()) {
+                    last.1 = format!("$^{{{n}}}$");
                 }
-                cell + &note.map_or(String::new(), |n| format!("$^{{{n}}}$"))
+                let set = |(text, note): &(String, String)| {
+                    // Bold is for text; a sign set in mathematics comes out as it is.
+                    let text = escape_latex(text);
+                    if cell.strong { format!("\\textbf{{{text}}}{note}") } else { text + note }
+                };
+                stacked_as_is(heading.align, 't', &lines.iter().map(set).collect::<Vec<_>>())
             })
             .collect();
+        // A strut: what is raised in the first row would touch the line.
+        out += if i == 0 { "\\rule{0pt}{2.7ex}" } else { "" };
         out += &format!("{} \\\\\n", cells.join(" & "));
     }
     out += "\\hline\n\\end{tabular}\n";
@@ -40,67 +53,29 @@ pub fn latex(grid: &Grid) -> String {
     out + "\\end{table}\n"
 }
 
+/// Lines of plain text in one cell.
+fn stacked(side: Align, at: char, lines: &[String]) -> String {
+    stacked_as_is(side, at, &lines.iter().map(|line| escape_latex(line)).collect::<Vec<_>>())
+}
+
+/// Lines in one cell, of which the first (`t`) or the last (`b`) is level with the rest of the row.
+fn stacked_as_is(side: Align, at: char, lines: &[String]) -> String {
+    let side = if side == Align::Right { 'r' } else { 'l' };
+    match lines {
+        [] => String::new(),
+        [line] => line.clone(),
+        lines => {
+            format!("\\begin{{tabular}}[{at}]{{@{{}}{side}@{{}}}}{}\\end{{tabular}}", lines.join("\\\\"))
+        }
+    }
+}
+
 /// The letter of a column in the argument of `tabular`.
 fn column(align: Align) -> String {
     match align {
         Align::Left => "l".to_owned(),
         Align::Right => "r".to_owned(),
         Align::Wide(share) => format!("p{{{:.3}\\linewidth}}", share.clamp(0.02, 1.0)),
-    }
-}
-
-/// The letters that the widest cell of each column has, and as many as its heading cannot do without.
-fn widths(grid: &Grid) -> Vec<usize> {
-    let letters = |text: &str| text.chars().count();
-    let of_column = |(c, heading): (usize, &Heading)| {
-        let words = heading.text.split_whitespace().map(letters);
-        let cells = grid.rows.iter().filter_map(|row| row.get(c));
-        let cells = cells.map(|cell| letters(&cell.text) + usize::from(cell.note.is_some()));
-        words.chain(cells).max().unwrap_or(0).max(8.min(letters(&heading.text)))
-    };
-    grid.headings.iter().enumerate().map(of_column).collect()
-}
-
-/// A heading, in lines of at most so many letters.
-fn heading(heading: &Heading, width: usize) -> String {
-    if matches!(heading.align, Align::Wide(_)) {
-        return escape_latex(&heading.text);
-    }
-    let mut lines: Vec<String> = Vec::new();
-    for word in heading.text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    let lines: Vec<String> = lines.iter().map(|line| escape_latex(line)).collect();
-    let side = if heading.align == Align::Right { 'r' } else { 'l' };
-    match lines.as_slice() {
-        [] => String::new(),
-        [line] => line.clone(),
-        lines => format!("\\shortstack[{side}]{{{}}}", lines.join("\\\\")),
-    }
-}
-
-/// The command for the size of the letters. A line of an `article` holds about 69 of them, less two
-/// for each column's gap.
-fn size(grid: &Grid, widths: &[usize]) -> &'static str {
-    let (mut share, mut letters) = (1.0, 0.0);
-    for (heading, width) in grid.headings.iter().zip(widths) {
-        match heading.align {
-            Align::Wide(wide) => share -= wide,
-            Align::Left | Align::Right => letters += *width as f64,
-        }
-    }
-    let room = 69.0 * share - 2.4 * grid.headings.len() as f64;
-    match letters / room.max(1.0) {
-        full if full <= 1.0 => "",
-        full if full <= 1.1 => "\\small\n",
-        full if full <= 1.25 => "\\footnotesize\n",
-        _ => "\\scriptsize\n\\setlength{\\tabcolsep}{3pt}\n",
     }
 }
 

@@ -3,6 +3,7 @@
 //! Whoever has a table to show fills a [`Grid`] with plain texts and asks for a form. Nothing in a
 //! text is special: `_`, `&`, `|` and `±` come out as they are, in both forms.
 
+mod fit;
 mod latex;
 mod markdown;
 mod number;
