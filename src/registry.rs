@@ -24,6 +24,8 @@ pub fn stages() -> Vec<Arc<dyn DynStage>> {
         Arc::new(igpt_sample::Sample),
         Arc::new(igpt_publish::Publish),
         Arc::new(igpt_report::Report),
+        Arc::new(igpt_findings::Findings),
+        Arc::new(igpt_storyboard::Storyboard),
     ];
     #[cfg(not(feature = "stages"))]
     Vec::new()

@@ -3,8 +3,8 @@
 use igpt_contract::ParamError;
 
 use crate::figure_params::{Figure, Form};
+use crate::observe::is_share;
 use crate::params::{Column, Error, Params};
-use crate::statistics::is_share;
 
 /// Refuses what makes no sense together.
 pub(crate) fn check(params: &Params) -> Result<(), ParamError> {

@@ -14,13 +14,11 @@ mod grid;
 mod join;
 mod layout;
 mod legend;
-mod observe;
 mod order;
 mod params;
 mod pick;
 mod plot;
 mod remarks;
-mod scalar;
 mod statistics;
 mod summary;
 
@@ -28,6 +26,7 @@ use igpt_contract::{
     Figure as FigureKind, Many, Metrics, Out, ParamError, Resources, Stage, StageContext, StageError,
     StageIo, StageSpec, Table,
 };
+use igpt_table::{observe, scalar};
 
 pub use figure_params::{Also, Figure, Form, Reference};
 pub use params::{Best, Column, Error, Others, Params, Pick, Published, Sort};

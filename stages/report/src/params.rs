@@ -144,7 +144,7 @@ impl Column {
 
     /// Whether a standard error can be told of a single number.
     pub(crate) fn is_share(&self) -> bool {
-        crate::statistics::is_share(&self.metric, &self.count)
+        crate::observe::is_share(&self.metric, &self.count)
     }
 
     /// A number of the metric as the column has it.

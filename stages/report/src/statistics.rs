@@ -1,6 +1,7 @@
 //! Mean and spread of numbers, and how sure a share of test images is.
 
-use crate::observe::{Observation, Value};
+use igpt_table::observe::{Observation, images};
+
 use crate::params::Error;
 
 /// A number, and of how many images it is a share, where that is known.
@@ -56,26 +57,6 @@ impl Statistics {
             Error::Se => self.error,
         }
     }
-}
-
-/// Whether a metric is a share of images: by its name, or because its parameters say what counts.
-pub(crate) fn is_share(metric: &str, count: &str) -> bool {
-    !count.is_empty() || metric == "accuracy" || metric.starts_with("accuracy.")
-}
-
-/// How many images a share is of: the number named `count`, else the one that probes (`rows.test`)
-/// or fine-tuning (`images.test`) put beside `accuracy.test`.
-fn images(observation: &Observation, metric: &str, count: &str) -> Option<f64> {
-    if !is_share(metric, count) {
-        return None;
-    }
-    let number = |name: &str| observation.get(name).and_then(Value::number).filter(|n| *n >= 1.0);
-    if !count.is_empty() {
-        return number(count);
-    }
-    // `accuracy.test.mode` is of the test images too.
-    let part = metric.split('.').nth(1).unwrap_or("test");
-    number(&format!("rows.{part}")).or_else(|| number(&format!("images.{part}")))
 }
 
 #[cfg(test)]

@@ -373,6 +373,24 @@ impl ImageSetReader {
             last: None,
         }
     }
+
+    /// The rows of a split, in order; row groups without any of them are not read.
+    pub fn rows_of(&self, split: Split) -> impl Iterator<Item = Result<ImageRow, DatasetError>> + '_ {
+        // Training rows come first.
+        let mut before = if split == Split::Test { self.counts.train } else { 0 };
+        let mut skipped = 0;
+        while let Some(rows) =
+            self.groups.get(skipped).map(|group| group.rows as u64).filter(|n| *n <= before)
+        {
+            before -= rows;
+            skipped += 1;
+        }
+        let mut rows = self.rows();
+        rows.groups = self.groups[skipped..].iter();
+        let wanted =
+            move |row: &Result<ImageRow, DatasetError>| row.as_ref().map_or(true, |row| row.split == split);
+        rows.skip_while(move |row| row.as_ref().is_ok_and(|row| row.split < split)).take_while(wanted)
+    }
 }
 
 /// The rows of an image set, see [`ImageSetReader::rows`].

@@ -103,6 +103,10 @@ fn images_survive_their_files() {
         assert_eq!(image.dimensions(), (u32::from(row.width), 9));
         assert_eq!(image.get_pixel(3, 2), &Rgb([i as u8, 3, 2]));
     }
+    // The training images end within a row group.
+    for (split, expected) in [(Split::Train, &rows[..3750]), (Split::Test, &rows[3750..])] {
+        assert_eq!(reader.rows_of(split).map(Result::unwrap).collect::<Vec<_>>(), expected);
+    }
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //!
 //! Widths and places of texts are asked of the compiled-in font in both, so both have one layout.
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 
 use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters_backend::text_anchor::{HPos, VPos};
@@ -10,7 +12,7 @@ use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontStyle,
 };
 
-use crate::{DPI, Size, font};
+use crate::{DPI, Size, font, png};
 
 /// How many pixels the bitmap has along a dot before it is smoothed.
 const FINE: i32 = 3;
@@ -22,16 +24,17 @@ pub struct Canvas<'a> {
 }
 
 enum To<'a> {
-    Svg(SVGBackend<'a>),
+    /// With the pictures that are set into it afterwards: plotters would make a square of each pixel.
+    Svg(SVGBackend<'a>, Rc<RefCell<String>>),
     Bitmap(BitMapBackend<'a>),
 }
 
 type Drawn = Result<(), DrawingErrorKind<io::Error>>;
 
 impl<'a> Canvas<'a> {
-    /// A canvas that writes SVG into a text.
-    pub(crate) fn svg(out: &'a mut String, size: Size) -> Self {
-        Self { size, to: To::Svg(SVGBackend::with_string(out, (size.width, size.height))) }
+    /// A canvas that writes SVG into a text, and elements of pictures into another; see [`printed`].
+    pub(crate) fn svg(out: &'a mut String, pictures: Rc<RefCell<String>>, size: Size) -> Self {
+        Self { size, to: To::Svg(SVGBackend::with_string(out, (size.width, size.height)), pictures) }
     }
 
     /// A canvas that paints [`pixels`].
@@ -66,15 +69,19 @@ pub(crate) fn smooth(pixels: &[u8], size: Size) -> Vec<u8> {
     out
 }
 
-/// The SVG with its size on paper instead of one in pixels.
-pub(crate) fn printed(svg: &str, size: Size) -> String {
+/// The SVG with its pictures, and with its size on paper instead of one in pixels.
+pub(crate) fn printed(svg: &str, pictures: &str, size: Size) -> String {
     let mm = |dots: u32| {
         let text = format!("{:.1}", f64::from(dots) * 25.4 / DPI);
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
     let (width, height) = (size.width, size.height);
     let pixels = format!("width=\"{width}\" height=\"{height}\"");
-    svg.replacen(&pixels, &format!("width=\"{}mm\" height=\"{}mm\"", mm(width), mm(height)), 1)
+    let svg = svg.replacen(&pixels, &format!("width=\"{}mm\" height=\"{}mm\"", mm(width), mm(height)), 1);
+    match svg.rsplit_once("</svg>") {
+        Some((drawn, rest)) => format!("{drawn}{pictures}</svg>{rest}"),
+        None => svg,
+    }
 }
 
 /// A colour and a width of the stroke.
@@ -115,14 +122,14 @@ impl DrawingBackend for Canvas<'_> {
 
     fn ensure_prepared(&mut self) -> Drawn {
         match &mut self.to {
-            To::Svg(svg) => svg.ensure_prepared(),
+            To::Svg(svg, _) => svg.ensure_prepared(),
             To::Bitmap(bitmap) => bitmap.ensure_prepared().map_err(told),
         }
     }
 
     fn present(&mut self) -> Drawn {
         match &mut self.to {
-            To::Svg(svg) => svg.present(),
+            To::Svg(svg, _) => svg.present(),
             To::Bitmap(bitmap) => bitmap.present().map_err(told),
         }
     }
@@ -133,7 +140,7 @@ impl DrawingBackend for Canvas<'_> {
 
     fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> Drawn {
         match &mut self.to {
-            To::Svg(svg) => svg.draw_line(from, to, style),
+            To::Svg(svg, _) => svg.draw_line(from, to, style),
             To::Bitmap(bitmap) => bitmap.draw_line(fine(from), fine(to), &pen(style)).map_err(told),
         }
     }
@@ -152,7 +159,7 @@ impl DrawingBackend for Canvas<'_> {
             return self.draw_path(corners, style);
         }
         match &mut self.to {
-            To::Svg(svg) => svg.draw_rect(upper_left, bottom_right, style, true),
+            To::Svg(svg, _) => svg.draw_rect(upper_left, bottom_right, style, true),
             To::Bitmap(bitmap) => {
                 let (right, bottom) = fine(bottom_right);
                 // A bitmap's rectangle has its last row and column too.
@@ -167,7 +174,7 @@ impl DrawingBackend for Canvas<'_> {
         style: &S,
     ) -> Drawn {
         match &mut self.to {
-            To::Svg(svg) => svg.draw_path(path, style),
+            To::Svg(svg, _) => svg.draw_path(path, style),
             To::Bitmap(bitmap) => bitmap.draw_path(path.into_iter().map(fine), &pen(style)).map_err(told),
         }
     }
@@ -180,7 +187,7 @@ impl DrawingBackend for Canvas<'_> {
         fill: bool,
     ) -> Drawn {
         match &mut self.to {
-            To::Svg(svg) => svg.draw_circle(center, radius, style, fill),
+            To::Svg(svg, _) => svg.draw_circle(center, radius, style, fill),
             To::Bitmap(bitmap) => {
                 bitmap.draw_circle(fine(center), radius * FINE as u32, &pen(style), fill).map_err(told)
             }
@@ -193,7 +200,7 @@ impl DrawingBackend for Canvas<'_> {
         style: &S,
     ) -> Drawn {
         match &mut self.to {
-            To::Svg(svg) => svg.fill_polygon(path, style),
+            To::Svg(svg, _) => svg.fill_polygon(path, style),
             To::Bitmap(bitmap) => bitmap.fill_polygon(path.into_iter().map(fine), &pen(style)).map_err(told),
         }
     }
@@ -201,7 +208,7 @@ impl DrawingBackend for Canvas<'_> {
     fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, pos: BackendCoord) -> Drawn {
         let text = font::printable(text);
         let bitmap = match &mut self.to {
-            To::Svg(svg) => return svg.draw_text(&text, style, pos),
+            To::Svg(svg, _) => return svg.draw_text(&text, style, pos),
             To::Bitmap(bitmap) => bitmap,
         };
         let (em, bold) = (font::em(style.size()), matches!(style.style(), FontStyle::Bold));
@@ -243,11 +250,46 @@ impl DrawingBackend for Canvas<'_> {
     }
 
     fn blit_bitmap(&mut self, (left, top): BackendCoord, (width, height): (u32, u32), src: &[u8]) -> Drawn {
+        if let To::Svg(_, pictures) = &mut self.to {
+            let size = Size { width, height };
+            let data = base64(&png::encode(src, size).map_err(DrawingErrorKind::DrawingError)?);
+            *pictures.borrow_mut() += &format!(
+                "<image x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\" \
+                 href=\"data:image/png;base64,{data}\"/>\n"
+            );
+            return Ok(());
+        }
         let pixels = src.chunks_exact(3).take((width * height) as usize);
         for (i, rgb) in (0..).zip(pixels) {
             let (x, y) = (left + i % width as i32, top + i / width as i32);
             self.draw_pixel((x, y), BackendColor { alpha: 1.0, rgb: (rgb[0], rgb[1], rgb[2]) })?;
         }
         Ok(())
+    }
+}
+
+/// Bytes as RFC 4648 has them in texts.
+fn base64(bytes: &[u8]) -> String {
+    const SIGNS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let sign = SIGNS[(bits >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= chunk.len() { char::from(sign) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn bytes_are_the_texts_of_the_standard() {
+        let texts = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|text| base64(text.as_bytes()));
+        assert_eq!(texts, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
     }
 }

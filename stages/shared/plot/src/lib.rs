@@ -21,8 +21,10 @@ mod font;
 mod look;
 mod png;
 
+use std::cell::RefCell;
 use std::io;
 use std::path::Path;
+use std::rc::Rc;
 
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea as _};
@@ -63,7 +65,7 @@ pub fn pt(x: f64) -> f64 {
 }
 
 /// Draws a picture on white, and writes it as `NAME.svg` and `NAME.png` into a folder. `paint` is
-/// called once for each.
+/// called once for each. Pictures (plotters' `BitMapElement`, RGB) lie above all else in the SVG.
 ///
 /// # Errors
 /// If drawing fails or a file cannot be written.
@@ -79,9 +81,9 @@ pub fn draw(
         paint(&area)?;
         area.present()
     };
-    let mut svg = String::new();
-    painted(Canvas::svg(&mut svg, size)).map_err(io::Error::other)?;
-    std::fs::write(folder.join(format!("{name}.svg")), canvas::printed(&svg, size))?;
+    let (mut svg, pictures) = (String::new(), Rc::<RefCell<String>>::default());
+    painted(Canvas::svg(&mut svg, Rc::clone(&pictures), size)).map_err(io::Error::other)?;
+    std::fs::write(folder.join(format!("{name}.svg")), canvas::printed(&svg, &pictures.borrow(), size))?;
     let mut pixels = canvas::pixels(size);
     painted(Canvas::bitmap(&mut pixels, size)).map_err(io::Error::other)?;
     png::write(&folder.join(format!("{name}.png")), &canvas::smooth(&pixels, size), size)
@@ -103,6 +105,26 @@ mod tests {
         .unwrap();
         let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
         (String::from_utf8(read("figure.svg")).unwrap(), read("figure.png"))
+    }
+
+    #[test]
+    fn a_picture_is_set_into_the_svg_and_painted_into_the_png() {
+        let folder = tempfile::tempdir().unwrap();
+        draw(folder.path(), "figure", Size { width: 20, height: 10 }, |area| {
+            let rgb = [[9, 8, 7], [200, 100, 50]].concat();
+            area.draw(&BitMapElement::with_owned_buffer((3, 4), (2, 1), rgb).unwrap())
+        })
+        .unwrap();
+        let svg = std::fs::read_to_string(folder.path().join("figure.svg")).unwrap();
+        let image =
+            "<image x=\"3\" y=\"4\" width=\"2\" height=\"1\" href=\"data:image/png;base64,iVBORw0KGgo";
+        assert!(svg.contains(image) && svg.trim_end().ends_with("</svg>"), "{svg}");
+        let png = std::fs::read(folder.path().join("figure.png")).unwrap();
+        let mut reader = ::png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        assert_eq!(pixels[3 * (4 * 20 + 3)..][..6], [9, 8, 7, 200, 100, 50]);
+        assert_eq!(pixels[..3], [255; 3]);
     }
 
     #[test]

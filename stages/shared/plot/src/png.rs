@@ -1,6 +1,6 @@
 //! Writes a PNG that knows its size on paper.
 
-use std::io::{self, BufWriter, Write as _};
+use std::io;
 use std::path::Path;
 
 use crate::{DPI, Size};
@@ -10,7 +10,15 @@ use crate::{DPI, Size};
 /// # Errors
 /// If the file cannot be written.
 pub(crate) fn write(path: &Path, pixels: &[u8], size: Size) -> io::Result<()> {
-    let mut out = BufWriter::new(std::fs::File::create(path)?);
+    std::fs::write(path, encode(pixels, size)?)
+}
+
+/// RGB pixels, one a dot, as the bytes of a file.
+///
+/// # Errors
+/// If there are not as many pixels as dots.
+pub(crate) fn encode(pixels: &[u8], size: Size) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
     let mut encoder = png::Encoder::new(&mut out, size.width, size.height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
@@ -23,5 +31,5 @@ pub(crate) fn write(path: &Path, pixels: &[u8], size: Size) -> io::Result<()> {
     let mut writer = encoder.write_header().map_err(io::Error::other)?;
     writer.write_image_data(pixels).map_err(io::Error::other)?;
     writer.finish().map_err(io::Error::other)?;
-    out.flush()
+    Ok(out)
 }

@@ -1,4 +1,5 @@
-//! A table of texts, and what it looks like as Markdown and as LaTeX.
+//! What results tables share: the metrics artifacts as names with values ([`observe`]), and a table of
+//! texts, with what it looks like as Markdown and as LaTeX.
 //!
 //! Whoever has a table to show fills a [`Grid`] with plain texts and asks for a form. Nothing in a
 //! text is special: `_`, `&`, `|` and `±` come out as they are, in both forms.
@@ -7,6 +8,8 @@ mod fit;
 mod latex;
 mod markdown;
 mod number;
+pub mod observe;
+pub mod scalar;
 mod signs;
 
 pub use latex::{escape_latex, latex};

@@ -1,4 +1,4 @@
-//! The metrics artifacts as a report sees them: names with values.
+//! The metrics artifacts as tables and figures see them: names with values.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,8 +7,10 @@ use igpt_contract::{LabelledInput, MetricValues, StageError};
 
 /// The value of a name.
 #[derive(Debug, Clone)]
-pub(crate) enum Value {
+pub enum Value {
+    /// A number: a metric, or a label that is one.
     Number(f64),
+    /// A text: a fact, or a label that is none.
     Text(String),
     /// The artifact does not have the name: fine-tuning has no layer.
     Missing,
@@ -17,7 +19,7 @@ pub(crate) enum Value {
 impl Value {
     /// Of a label or a condition. A whole number that no float holds stays a text: rounded, it would
     /// be merged with its neighbours.
-    pub(crate) fn of(value: &serde_json::Value) -> Self {
+    pub fn of(value: &serde_json::Value) -> Self {
         match value {
             serde_json::Value::String(text) => Self::Text(text.clone()),
             serde_json::Value::Number(number) => match number.as_f64() {
@@ -30,7 +32,7 @@ impl Value {
 
     /// As a number, where it is one, or a text that is written as that number would be: `2`, but
     /// not `2.0`, which is another text, and not `nan`, which may be a name.
-    pub(crate) fn number(&self) -> Option<f64> {
+    pub fn number(&self) -> Option<f64> {
         match self {
             Self::Number(x) => Some(*x),
             Self::Text(text) => text.parse().ok().filter(|x: &f64| x.is_finite() && x.to_string() == *text),
@@ -39,7 +41,7 @@ impl Value {
     }
 
     /// As it is shown in a row's heading.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         match self {
             Self::Number(x) => x.to_string(),
             Self::Text(text) => text.clone(),
@@ -80,7 +82,7 @@ impl Eq for Value {}
 
 /// One metrics artifact.
 #[derive(Debug, Clone)]
-pub(crate) struct Observation {
+pub struct Observation {
     values: BTreeMap<String, Value>,
     /// The names among `values` that are labels.
     labels: BTreeSet<String>,
@@ -88,7 +90,7 @@ pub(crate) struct Observation {
 
 impl Observation {
     /// The labels and numbers of an artifact. A label hides a number of its name, a number a fact.
-    pub(crate) fn new(labels: &igpt_contract::Labels, metrics: &MetricValues) -> Self {
+    pub fn new(labels: &igpt_contract::Labels, metrics: &MetricValues) -> Self {
         let facts = metrics.facts.iter().map(|(name, text)| (name.clone(), Value::Text(text.clone())));
         let numbers = metrics.values.iter().map(|(name, x)| (name.clone(), Value::Number(*x)));
         let named = labels.iter().map(|(name, value)| (name.clone(), Value::of(value)));
@@ -96,24 +98,24 @@ impl Observation {
     }
 
     /// The value of a name.
-    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+    pub fn get(&self, name: &str) -> Option<&Value> {
         self.values.get(name)
     }
 
     /// Whether the name is that of a label.
-    pub(crate) fn is_label(&self, name: &str) -> bool {
+    pub fn is_label(&self, name: &str) -> bool {
         self.labels.contains(name)
     }
 
     /// What the pipeline called the wire that it came by; empty where the wire has no name.
-    pub(crate) fn step(&self) -> String {
+    pub fn step(&self) -> String {
         self.get("step").map(Value::text).unwrap_or_default()
     }
 
     /// Whether it was made as `other` was, so that a name of `other` that it lacks is a hole. Where
     /// the wires have names, those tell. Else the artifacts must: equal names of labels, and nothing
     /// here that is not there.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
+    pub fn is_like(&self, other: &Self) -> bool {
         match (self.is_label("step"), other.is_label("step")) {
             (true, true) => self.step() == other.step(),
             (false, false) => {
@@ -123,28 +125,53 @@ impl Observation {
         }
     }
 
+    /// Its labels with their values, by name.
+    pub fn labels(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.labels.iter().map(|name| (name.as_str(), &self.values[name]))
+    }
+
     /// The names of its labels but for the one that the planner reserves.
-    pub(crate) fn axes(&self) -> impl Iterator<Item = &str> {
+    pub fn axes(&self) -> impl Iterator<Item = &str> {
         self.labels.iter().map(String::as_str).filter(|name| *name != "step")
     }
 
     /// Its labels and their values, but for some.
-    pub(crate) fn labels_but(&self, but: &[String]) -> Vec<(&str, &Value)> {
+    pub fn labels_but(&self, but: &[String]) -> Vec<(&str, &Value)> {
         let others = self.labels.iter().filter(|name| !but.contains(name));
         others.filter_map(|name| Some((name.as_str(), self.get(name)?))).collect()
     }
 
     /// Whether every condition holds.
-    pub(crate) fn meets(&self, conditions: &BTreeMap<String, String>) -> bool {
+    pub fn meets(&self, conditions: &BTreeMap<String, String>) -> bool {
         conditions.iter().all(|(name, wanted)| self.get(name).is_some_and(|v| v.text() == *wanted))
     }
+}
+
+/// Whether a metric is a share of images: by its name, or because its parameters say what counts.
+pub fn is_share(metric: &str, count: &str) -> bool {
+    !count.is_empty() || metric == "accuracy" || metric.starts_with("accuracy.")
+}
+
+/// How many images a share is of: the number named `count`, else the one that probes (`rows.test`)
+/// or fine-tuning (`images.test`) put beside `accuracy.test`.
+pub fn images(observation: &Observation, metric: &str, count: &str) -> Option<f64> {
+    if !is_share(metric, count) {
+        return None;
+    }
+    let number = |name: &str| observation.get(name).and_then(Value::number).filter(|n| *n >= 1.0);
+    if !count.is_empty() {
+        return number(count);
+    }
+    // `accuracy.test.mode` is of the test images too.
+    let part = metric.split('.').nth(1).unwrap_or("test");
+    number(&format!("rows.{part}")).or_else(|| number(&format!("images.{part}")))
 }
 
 /// Reads the artifacts, in an order that depends on their content alone.
 ///
 /// # Errors
 /// If there is none, or one cannot be read.
-pub(crate) fn read(inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageError> {
+pub fn read(inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageError> {
     let mut observations = Vec::with_capacity(inputs.len());
     for input in inputs {
         let metrics = MetricValues::read(&input.path).map_err(|e| {
@@ -165,7 +192,7 @@ pub(crate) fn read(inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageEr
 ///
 /// # Errors
 /// Names what is there, and what may have been meant.
-pub(crate) fn require(observations: &[Observation], name: &str) -> Result<(), StageError> {
+pub fn require(observations: &[Observation], name: &str) -> Result<(), StageError> {
     if observations.iter().any(|o| o.get(name).is_some()) {
         return Ok(());
     }
@@ -179,7 +206,7 @@ pub(crate) fn require(observations: &[Observation], name: &str) -> Result<(), St
 }
 
 /// The text of an error about a name that is not known.
-pub(crate) fn unknown(what: &str, name: &str, known: &[String]) -> String {
+pub fn unknown(what: &str, name: &str, known: &[String]) -> String {
     let near = known
         .iter()
         .map(|k| (distance(name, k), k))

@@ -1,0 +1,112 @@
+//! The stage kind `findings`: claims, each decided by one comparison of metrics, with its standard
+//! error.
+//!
+//! A claim and the paper's figure come from the pipeline; the numbers come from the artifacts. Where
+//! predictions are wired beside the metrics, groups are compared image by image. Equal inputs make
+//! equal bytes, in whatever order they come.
+
+mod correlation;
+mod difference;
+#[cfg(test)]
+mod difference_tests;
+mod evidence;
+mod finding;
+mod params;
+mod select;
+mod spread;
+mod statistics;
+mod table;
+
+use igpt_contract::{
+    Many, Metrics, Out, ParamError, Predictions, Resources, Stage, StageContext, StageError, StageIo,
+    StageSpec, Table,
+};
+use igpt_table::observe::{self, Observation};
+
+pub use params::{Claim, Correlation, Difference, Group, Pair, Params, Pick, Side, Sign, Spread};
+
+use evidence::Evidence;
+use finding::{Finding, Verdict};
+
+const METRICS_IN: Many<Metrics> = Many::new("metrics", "the metrics to compare, each with its labels");
+const PREDICTIONS: Many<Predictions> = Many::new(
+    "predictions",
+    "the predictions of some of the same steps, under the same names: compares image by image",
+);
+const TABLE: Out<Table> = Out::new("table", "the findings as Markdown, LaTeX and CSV");
+const METRICS_OUT: Out<Metrics> =
+    Out::new("metrics", "each claim's number, standard error and verdict, and how many hold");
+
+/// Claims and their verdicts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Findings;
+
+impl Stage for Findings {
+    type Params = Params;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "findings",
+            summary: "Decides claims by comparing metrics, with standard errors (Markdown, LaTeX, CSV)",
+            version: 1,
+            inputs: vec![METRICS_IN.port(), PREDICTIONS.port()],
+            outputs: vec![TABLE.port(), METRICS_OUT.port()],
+            seeded: false,
+            device_dependent: false,
+            isolated: false,
+            unkeyed: &[],
+            resources: Resources { cpus: 1, memory_mib: 512, gpus: 0 },
+        }
+    }
+
+    fn check(&self, params: &Params) -> Result<(), ParamError> {
+        params::check(params)
+    }
+
+    fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let all = observe::read(io.many(&METRICS_IN))?;
+        let evidence = Evidence::open(io.many(&PREDICTIONS), &all)?;
+        let mut findings = Vec::with_capacity(params.claims.len());
+        for claim in &params.claims {
+            cx.check()?;
+            findings.push(decide(claim, &all, &evidence).map_err(|error| at(claim, error))?);
+        }
+        let (folder, grid) = (io.output(&TABLE), table::grid(params, &findings));
+        std::fs::write(folder.join("table.md"), igpt_table::markdown(&grid))?;
+        std::fs::write(folder.join("table.tex"), igpt_table::latex(&grid))?;
+        std::fs::write(folder.join("table.csv"), table::csv(params, &findings))?;
+        table::metrics(params, &findings).write(io.output(&METRICS_OUT))?;
+        for (claim, finding) in params.claims.iter().zip(&findings) {
+            if finding.verdict == Verdict::NotRun {
+                cx.note(format!("`{}` is not run: {}", claim.name, finding.figures));
+            }
+        }
+        evidence.into_notes().into_iter().for_each(|note| cx.note(note));
+        Ok(())
+    }
+}
+
+/// The claim's comparison; `check` has seen that there is one.
+fn decide(claim: &Claim, all: &[Observation], evidence: &Evidence) -> Result<Finding, StageError> {
+    select::require_names(claim, all)?;
+    match claim {
+        Claim { difference: Some(difference), .. } => {
+            difference::compare(difference, claim.expect, all, evidence)
+        }
+        Claim { correlation: Some(correlation), .. } => {
+            Ok(correlation::correlate(correlation, claim.expect, all))
+        }
+        Claim { spread: Some(spread), .. } => Ok(spread::spread(spread, claim.expect, all)),
+        _ => Err(StageError::new("expected a comparison, found none")),
+    }
+}
+
+/// An error with the name of its claim.
+fn at(claim: &Claim, error: StageError) -> StageError {
+    match error {
+        StageError::Failed { what, hint, source } => {
+            StageError::Failed { what: format!("claim `{}`: {what}", claim.name), hint, source }
+        }
+        cancelled => cancelled,
+    }
+}

@@ -1,0 +1,241 @@
+//! What a pipeline may ask of `findings`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use igpt_contract::ParamError;
+use igpt_table::scalar;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of `findings`.
+///
+/// A *name* below is looked up in each metrics artifact: first among its labels (the matrix axes of
+/// the step that made it; and `step`, the name of its wire where that has one, `probe` in
+/// `metrics: [{probe: probe.*}]`), then among its numbers (`accuracy.test`), then among its facts
+/// (`objective`).
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// The table's caption. Default: none.
+    #[serde(default)]
+    pub title: String,
+    /// The claims, in the order of the table.
+    pub claims: Vec<Claim>,
+}
+
+/// A claim, where it comes from, and the one comparison that decides it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// A short name for the metrics and the CSV file: `middle_layers`.
+    pub name: String,
+    /// The claim as a sentence, as the table shows it.
+    pub claim: String,
+    /// Where it comes from: `Chen et al. 2020, section 4.1`.
+    pub source: String,
+    /// The source's own figure, as a text: `2.4 points`. Default: a dash.
+    #[serde(default)]
+    pub paper: String,
+    /// The sign that the claim gives to the number: that of a - b, of rho, of the change in spread
+    /// from the smallest to the largest value of `by`. Default: positive.
+    #[serde(default)]
+    pub expect: Sign,
+    /// One group's metric minus another's.
+    #[serde(default)]
+    pub difference: Option<Difference>,
+    /// Whether one metric goes with another.
+    #[serde(default)]
+    pub correlation: Option<Correlation>,
+    /// How far a metric spreads between runs, by the value of a label.
+    #[serde(default)]
+    pub spread: Option<Spread>,
+}
+
+/// The sign of a number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sign {
+    /// Above zero.
+    #[default]
+    Positive,
+    /// Below zero.
+    Negative,
+}
+
+/// The metric of `a` minus that of `b`; with `less`, that difference minus another one.
+///
+/// Where both groups have predictions of the same test images, the standard error is that of the
+/// mean of the images' differences; without predictions it is that of two independent shares of n
+/// images. Where a group has several runs, it is the sample deviation of the runs (of their
+/// differences, where both groups have the same runs) by the root of their number; with predictions
+/// both are added in squares, as images and runs are drawn apart.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// The name of the number: `accuracy.test`.
+    pub metric: String,
+    /// Whether the metric is a share that is shown in percent, differences of it in points.
+    #[serde(default)]
+    pub percent: bool,
+    /// What is claimed to be higher (with `expect: negative`: lower).
+    pub a: Group,
+    /// What it is compared with.
+    pub b: Group,
+    /// A second difference that is taken off the first: `(a - b) - (less.a - less.b)`.
+    #[serde(default)]
+    pub less: Option<Pair>,
+    /// The labels that tell runs of a group apart (`[seed]`). Default: every label of its artifacts
+    /// but `step`, those in its `where` and those that it picks over.
+    #[serde(default)]
+    pub runs: Option<Vec<String>>,
+    /// The name of the number of test images, for the standard error of an accuracy without
+    /// predictions. Default: of `accuracy.test`, `rows.test` or else `images.test`.
+    #[serde(default)]
+    pub count: String,
+}
+
+/// Two groups.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pair {
+    /// The first.
+    pub a: Group,
+    /// The second.
+    pub b: Group,
+}
+
+/// Which of the metrics artifacts are meant. Without any condition: all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// What the table calls it. Default: the values of `where`, and what was picked.
+    #[serde(default)]
+    pub name: String,
+    /// Only artifacts with these values: `{step: probe, layer: 2}`. Compared as texts.
+    #[serde(default, rename = "where", deserialize_with = "scalar::map")]
+    #[schemars(schema_with = "scalar::map_schema")]
+    pub only: BTreeMap<String, String>,
+    /// Of the artifacts that differ in these labels alone, only the best: the best layer.
+    #[serde(default)]
+    pub pick: Option<Pick>,
+    /// Of the artifacts that differ in this label alone, only that with the largest number: the last
+    /// layer, without saying which that is.
+    #[serde(default)]
+    pub last: Option<String>,
+}
+
+/// The best of several artifacts by a metric; of equals, the first in the order of the labels.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pick {
+    /// The number that decides: `accuracy.valid`. It should not be the number that is compared, or
+    /// the best is better by chance alone.
+    pub metric: String,
+    /// The labels that are picked over: `[layer]`.
+    pub over: Vec<String>,
+    /// Whether the lowest wins (losses).
+    #[serde(default)]
+    pub lowest: bool,
+}
+
+/// Spearman's rank correlation between two numbers over points. Its standard error is that of
+/// numbers that have nothing to do with each other, 1 / sqrt(n - 1).
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Correlation {
+    /// One number.
+    pub x: Side,
+    /// The other.
+    pub y: Side,
+    /// The names whose values make a point: `[model, checkpoint]`. The numbers of a point are means
+    /// over everything else (seeds), and may come from different artifacts.
+    pub by: Vec<String>,
+}
+
+/// A number and the artifacts that it is taken from.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Side {
+    /// The name of the number.
+    pub metric: String,
+    /// Which artifacts. Default: all that have the number.
+    #[serde(default)]
+    pub of: Group,
+}
+
+/// The sample standard deviation of a metric for each value of a label. The claim is about the
+/// change from the smallest value to the largest; the standard error of a deviation s of n runs is
+/// s / sqrt(2 (n - 1)).
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spread {
+    /// The name of the number: `accuracy.test`.
+    pub metric: String,
+    /// Whether the metric is a share that is shown in percent, its deviation in points.
+    #[serde(default)]
+    pub percent: bool,
+    /// The name by whose values the deviations are taken: `labels`.
+    pub by: String,
+    /// Which artifacts. Default: all that have the number.
+    #[serde(default)]
+    pub of: Group,
+}
+
+impl Claim {
+    /// Every group of the claim, with its place among the parameters.
+    fn groups(&self) -> Vec<(&'static str, &Group)> {
+        let mut groups = Vec::new();
+        if let Some(difference) = &self.difference {
+            groups.extend([("difference.a", &difference.a), ("difference.b", &difference.b)]);
+            if let Some(less) = &difference.less {
+                groups.extend([("difference.less.a", &less.a), ("difference.less.b", &less.b)]);
+            }
+        }
+        if let Some(correlation) = &self.correlation {
+            groups.extend([("correlation.x.of", &correlation.x.of), ("correlation.y.of", &correlation.y.of)]);
+        }
+        groups.extend(self.spread.iter().map(|spread| ("spread.of", &spread.of)));
+        groups
+    }
+}
+
+/// Refuses what makes no sense together.
+pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
+    if params.claims.is_empty() {
+        return Err(ParamError::at("claims", "expected at least one claim; found none"));
+    }
+    let mut names = BTreeSet::new();
+    for claim in &params.claims {
+        let wrong = |what: String| Err(ParamError::at("claims", format!("`{}`: {what}", claim.name)));
+        if claim.name.is_empty() || !claim.name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+        {
+            let what = "expected a `name` of letters, digits, `_` and `-`, such as `middle_layers`";
+            return wrong(what.to_owned());
+        }
+        if !names.insert(&claim.name) {
+            return wrong("the name is given twice".to_owned());
+        }
+        for (field, text) in [("claim", &claim.claim), ("source", &claim.source)] {
+            if text.trim().is_empty() {
+                return wrong(format!("`{field}` is empty"));
+            }
+        }
+        let comparisons = [claim.difference.is_some(), claim.correlation.is_some(), claim.spread.is_some()];
+        let found = comparisons.iter().filter(|is| **is).count();
+        if found != 1 {
+            return wrong(format!("expected one of `difference`, `correlation` and `spread`, found {found}"));
+        }
+        if claim.correlation.as_ref().is_some_and(|c| c.by.is_empty()) {
+            return wrong("`correlation.by` names nothing that makes a point, such as `[model]`".to_owned());
+        }
+        for (place, group) in claim.groups() {
+            if group.pick.is_some() && group.last.is_some() {
+                return wrong(format!("`{place}` has both `pick` and `last`; keep one of them"));
+            }
+            if group.pick.as_ref().is_some_and(|pick| pick.over.is_empty()) {
+                return wrong(format!("`{place}.pick.over` is empty; name a label, such as `[layer]`"));
+            }
+        }
+    }
+    Ok(())
+}

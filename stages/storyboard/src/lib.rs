@@ -1,0 +1,67 @@
+//! The stage kind `storyboard`: the paper's Figure 1 out of a pipeline's own artifacts.
+//!
+//! Some images in every state between file and loss: the original, the input resolution, the colours
+//! of the palette, the sequence of tokens, and what the two objectives see of it (sections 2.1 and
+//! 3.2). Nothing is drawn that the other stages did not make, but for the masks, which come from the
+//! function that training takes them from.
+
+mod gather;
+mod layout;
+mod paint;
+mod params;
+
+use igpt_contract::{
+    Figure, ImageSet, In, Opt, Out, Palette, ParamError, Resources, Stage, StageContext, StageError, StageIo,
+    StageSpec, Tokens,
+};
+
+pub use params::{Half, Params};
+
+use layout::Layout;
+
+const IMAGES: In<ImageSet> = In::new("images", "the images as they were collected");
+const SMALL: Opt<ImageSet> = Opt::new("small", "the same at the input resolution");
+const TOKENS: In<Tokens> = In::new("tokens", "their sequences of colours");
+const PALETTE: In<Palette> = In::new("palette", "the palette of those tokens");
+const FIGURE: Out<Figure> = Out::new("figure", "the picture as `figure.svg` and `figure.png`");
+
+/// From images to what the objectives see.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Storyboard;
+
+impl Stage for Storyboard {
+    type Params = Params;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "storyboard",
+            summary: "Draws images on their way to the objectives, as the paper's Figure 1 (SVG, PNG)",
+            version: 1,
+            inputs: vec![IMAGES.port(), SMALL.port(), TOKENS.port(), PALETTE.port()],
+            outputs: vec![FIGURE.port()],
+            seeded: true,
+            device_dependent: false,
+            isolated: false,
+            unkeyed: &[],
+            resources: Resources { cpus: 1, memory_mib: 256, gpus: 0 },
+        }
+    }
+
+    fn check(&self, params: &Params) -> Result<(), ParamError> {
+        params::check(params)
+    }
+
+    fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let (images, small) = (io.input(&IMAGES), io.optional(&SMALL));
+        let story = gather::gather(params, images, small, io.input(&TOKENS), io.input(&PALETTE), cx)?;
+        cx.check()?;
+        let layout = Layout::of(&story);
+        igpt_plot::draw(io.output(&FIGURE), "figure", layout.size, |area| {
+            paint::paint(area, &story, &layout)
+        })
+        .map_err(|error| StageError::caused("the picture could not be drawn", error))?;
+        let names: Vec<&str> = story.scenes.iter().map(|scene| scene.name.as_str()).collect();
+        cx.note(format!("shows {}", names.join(", ")));
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! What a pipeline may ask of a storyboard.
+
+use igpt_contract::ParamError;
+use igpt_dataset::Split;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Parameters of `storyboard`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Params {
+    /// Images to show, a strip each: 1 to 12. Default: 3.
+    pub images: usize,
+    /// Which images, by their ids, instead of drawing them with the seed. Default: none.
+    pub ids: Vec<u64>,
+    /// The split that they are taken from. Default: test.
+    pub split: Half,
+    /// The share of the sequence that the autoregressive objective has seen; the next pixel is the
+    /// one after it. Default: 0.6.
+    pub context: f64,
+    /// The share of pixels that BERT does not see. Default: 0.15 (paper, section 2.1).
+    pub mask_probability: f64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { images: 3, ids: Vec::new(), split: Half::Test, context: 0.6, mask_probability: 0.15 }
+    }
+}
+
+/// A half of an image set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Half {
+    /// Training images.
+    Train,
+    /// Test images.
+    #[default]
+    Test,
+}
+
+impl From<Half> for Split {
+    fn from(half: Half) -> Self {
+        match half {
+            Half::Train => Self::Train,
+            Half::Test => Self::Test,
+        }
+    }
+}
+
+/// The most strips: more do not fit on a page.
+pub(crate) const MOST: usize = 12;
+
+/// Refuses what makes no sense.
+pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
+    if !(1..=MOST).contains(&params.images) {
+        let what = format!("expected 1 to {MOST} images, found {}", params.images);
+        return Err(ParamError::at("images", what));
+    }
+    if params.ids.len() > MOST {
+        let what = format!("expected at most {MOST} images, found {}", params.ids.len());
+        return Err(ParamError::at("ids", what));
+    }
+    if let Some(id) = params.ids.iter().enumerate().find(|(i, id)| params.ids[..*i].contains(id)) {
+        return Err(ParamError::at("ids", format!("{} is given twice", id.1)));
+    }
+    for (name, share) in [("context", params.context), ("mask_probability", params.mask_probability)] {
+        if !(0.0..1.0).contains(&share) {
+            return Err(ParamError::at(name, format!("expected a share from 0 to below 1, found {share}")));
+        }
+    }
+    Ok(())
+}
