@@ -1,4 +1,4 @@
-//! What a search chose, as the stage that trains once more with it reads it.
+//! What a search tried and chose, as the stages read it: one trains once more, one makes a table.
 
 use std::io;
 use std::path::Path;
@@ -8,13 +8,28 @@ use serde_json::Value;
 
 use crate::error::StageError;
 
-/// The content of a `choice` artifact (`choice.json`). The file also says what else was tried.
+/// The content of a `choice` artifact (`choice.json`).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ChosenValue {
     /// The searched parameter, a dotted path.
     pub param: String,
     /// The winning value.
     pub value: Value,
+    /// The name of the metric that decided.
+    #[serde(default)]
+    pub metric: String,
+    /// Every value that was tried, in order.
+    #[serde(default)]
+    pub tried: Vec<TriedValue>,
+}
+
+/// A value that a search tried.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct TriedValue {
+    /// The value.
+    pub value: Value,
+    /// The metric that it came to; none where the candidate failed or diverged.
+    pub metric: Option<f64>,
 }
 
 impl ChosenValue {

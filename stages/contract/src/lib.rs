@@ -28,7 +28,7 @@ mod validation;
 
 pub use best::{BestLayer, best_layer};
 pub use candidates::Candidates;
-pub use choice::ChosenValue;
+pub use choice::{ChosenValue, TriedValue};
 pub use context::{Signal, StageContext};
 pub use digest::{Digest, ParseDigestError, hash_file};
 pub use error::StageError;
