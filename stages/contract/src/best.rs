@@ -98,7 +98,7 @@ mod tests {
         };
         let one = probe(dir.path(), "one", json!(1), 0.5);
         assert!(refused(&[], "accuracy.valid").contains("no probe"));
-        let error = refused(&[one.clone()], "accuracy.test");
+        let error = refused(std::slice::from_ref(&one), "accuracy.test");
         assert!(error.contains("layer 1 has no metric `accuracy.test`; it has `accuracy.valid`"), "{error}");
         let error = refused(&[one.clone(), one], "accuracy.valid");
         assert!(error.contains("several probes of layer 1"), "{error}");
