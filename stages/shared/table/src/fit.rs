@@ -5,10 +5,12 @@ use crate::{Align, Cell, Grid};
 /// The letters of a line of an `article`, and what the gap after a column takes of them.
 const LINE: f64 = 69.0;
 const GAP: f64 = 2.4;
-/// From which fullness on texts are broken, as smaller letters would be hard to read.
-const BROKEN: f64 = 1.45;
-/// How long the lines of a broken name are.
-const NAME: usize = 18;
+/// From which fullness on texts are broken, as smaller letters would be hard to read; each time with
+/// how long the lines of a broken name are, and the commands for the size.
+const BROKEN: [(f64, usize, &str); 2] = [
+    (1.45, 18, "\\scriptsize\n\\setlength{\\tabcolsep}{3pt}\n"),
+    (1.65, 12, "\\scriptsize\n\\setlength{\\tabcolsep}{2.2pt}\n"),
+];
 
 /// What must be done for a table to fit.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,17 +19,23 @@ pub(crate) struct Fit {
     pub(crate) widths: Vec<usize>,
     /// The letters of a row by those that a line holds.
     full: f64,
-    broken: bool,
+    /// Which of [`BROKEN`] it needs.
+    broken: Option<usize>,
 }
 
 impl Fit {
     /// Of a grid.
     pub(crate) fn of(grid: &Grid) -> Self {
-        let whole = Self::with(grid, false);
-        if whole.full > BROKEN { Self::with(grid, true) } else { whole }
+        let mut fit = Self::with(grid, None);
+        for (i, (from, ..)) in BROKEN.iter().enumerate() {
+            if fit.full > *from {
+                fit = Self::with(grid, Some(i));
+            }
+        }
+        fit
     }
 
-    fn with(grid: &Grid, broken: bool) -> Self {
+    fn with(grid: &Grid, broken: Option<usize>) -> Self {
         let mut fit = Self { widths: Vec::new(), full: 0.0, broken };
         let (mut share, mut letters) = (1.0, 0.0);
         for (c, heading) in grid.headings.iter().enumerate() {
@@ -53,23 +61,23 @@ impl Fit {
 
     /// The commands for the size of the letters.
     pub(crate) fn size(&self) -> &'static str {
+        if let Some(i) = self.broken {
+            return BROKEN[i].2;
+        }
         match self.full {
-            _ if self.broken => "\\scriptsize\n\\setlength{\\tabcolsep}{3pt}\n",
             full if full <= 1.0 => "",
             full if full <= 1.1 => "\\small\n",
             full if full <= 1.25 => "\\footnotesize\n",
-            _ => "\\scriptsize\n\\setlength{\\tabcolsep}{3pt}\n",
+            _ => BROKEN[0].2,
         }
     }
 
     /// The lines of a cell, each with what is set after it: names broken between words, numbers
     /// before their `(n=5)`.
     pub(crate) fn lines(&self, cell: &Cell, align: Align) -> Vec<(String, String)> {
-        let broken = match (align, cell.text.split_once(" (")) {
-            (Align::Right, Some((number, rest))) if self.broken => {
-                vec![number.to_owned(), format!("({rest}")]
-            }
-            (Align::Left, _) if self.broken => lines(&cell.text, NAME),
+        let broken = match (self.broken, align, cell.text.split_once(" (")) {
+            (Some(_), Align::Right, Some((number, rest))) => vec![number.to_owned(), format!("({rest}")],
+            (Some(i), Align::Left, _) => lines(&cell.text, BROKEN[i].1),
             _ => vec![cell.text.clone()],
         };
         broken.into_iter().map(|line| (line, String::new())).collect()
@@ -115,7 +123,7 @@ mod tests {
         assert_eq!(sizes[..2], ["", ""]);
         assert!(sizes[2].contains("small") || sizes[2].contains("footnotesize"), "{sizes:?}");
         assert!(sizes[5].contains("scriptsize"), "{sizes:?}");
-        let wide = grid(6);
+        let wide = grid(5);
         let fit = Fit::of(&wide);
         let shown = |c: usize| {
             let lines = fit.lines(&wide.rows[0][c], wide.headings[c].align);
