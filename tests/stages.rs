@@ -37,6 +37,23 @@ stages:
     uses: report
     in: {metrics: [{probe: probe.*}, {fine-tuned: finetune.metrics}]}
     with: {rows: [step, layer], columns: [{metric: accuracy.test, percent: true}]}
+  findings:
+    uses: findings
+    in:
+      metrics: [{probe: probe.metrics.*}, {fine-tuned: finetune.metrics}]
+      predictions: [{probe: probe.predictions.*}, {fine-tuned: finetune.predictions}]
+    with:
+      claims:
+        - name: middle_layers
+          claim: A middle layer probes better than the last
+          source: Chen et al. 2020, section 4.1
+          difference:
+            metric: accuracy.test
+            a: {where: {step: probe}, pick: {metric: accuracy.valid, over: [layer]}}
+            b: {where: {step: probe}, last: layer}
+  storyboard:
+    uses: storyboard
+    in: {images: images.images, small: small.images, tokens: tokens.tokens, palette: palette.palette}
 export: {table.table: results, pretrain.model: model, finetune.model: finetuned}
 "#;
 

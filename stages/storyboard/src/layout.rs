@@ -131,8 +131,8 @@ fn texts(kind: Kind, story: &Story) -> (String, String) {
         Kind::Small => ("Input resolution", format!("{} × {} pixels", story.height, story.width)),
         Kind::Quantised => return (format!("{} colours", story.vocab), "nearest of the palette".to_owned()),
         Kind::Sequence => ("Raster sequence", format!("{} tokens, row by row", story.height * story.width)),
-        Kind::Autoregressive => ("Autoregressive", "next pixel (framed), given those before".to_owned()),
-        Kind::Bert => ("BERT", "masked pixels (framed), given the rest".to_owned()),
+        Kind::Autoregressive => ("Autoregressive", "the framed pixel, given those before".to_owned()),
+        Kind::Bert => ("BERT", "the framed pixels, given the rest".to_owned()),
     };
     (heading.to_owned(), remark)
 }

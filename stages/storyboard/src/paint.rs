@@ -24,13 +24,17 @@ type Drawn = Result<(), DrawError>;
 /// # Errors
 /// If drawing fails.
 pub(crate) fn paint(area: &Area<'_>, story: &Story, layout: &Layout) -> Drawn {
-    for (i, panel) in layout.panels.iter().enumerate() {
+    for panel in &layout.panels {
         headings(area, panel, layout)?;
         for (strip, scene) in story.scenes.iter().enumerate() {
             show(area, panel, strip, scene, story, layout)?;
-            if i > 0 {
-                let y = layout.top + layout.step * strip as f64 + layout.side / 2.0;
-                arrow(area, panel.left - 0.5 * layout.gap, y, 0.5 * layout.gap)?;
+            let y = layout.top + layout.step * strip as f64 + layout.side / 2.0;
+            let between = panel.left - 0.5 * layout.gap;
+            match panel.kind {
+                Kind::Original => {}
+                // One objective or the other.
+                Kind::Bert => write(area, "or", (between, y), HPos::Center, false)?,
+                _ => arrow(area, between, y, 0.5 * layout.gap)?,
             }
         }
     }

@@ -161,9 +161,7 @@ impl DrawingBackend for Canvas<'_> {
         match &mut self.to {
             To::Svg(svg, _) => svg.draw_rect(upper_left, bottom_right, style, true),
             To::Bitmap(bitmap) => {
-                let (right, bottom) = fine(bottom_right);
-                // A bitmap's rectangle has its last row and column too.
-                bitmap.draw_rect(fine(upper_left), (right - 1, bottom - 1), &pen(style), true).map_err(told)
+                bitmap.draw_rect(fine(upper_left), fine(bottom_right), &pen(style), true).map_err(told)
             }
         }
     }
