@@ -85,7 +85,7 @@ impl Stage for Report {
         std::fs::write(table.join("table.md"), igpt_table::markdown(&grid))?;
         std::fs::write(table.join("table.tex"), igpt_table::latex(&grid))?;
         csv::write(&mut frame, &table.join("table.csv"))?;
-        draw::figure(&plot, &figure).map_err(|e| StageError::caused("the figure could not be drawn", e))?;
+        draw::figure(&plot, figure).map_err(|e| StageError::caused("the figure could not be drawn", e))?;
         cx.note(format!("{} rows from {} metrics artifacts", grid.rows.len(), observations.len()));
         if observations.len() < all {
             cx.note(format!("{} of {all} artifacts were picked", observations.len()));
