@@ -296,9 +296,10 @@ mod tests {
         let shown = |name: &str| -> Vec<String> {
             seen.iter().map(|o| o.get(name).map_or("none".to_owned(), Value::text)).collect()
         };
-        assert_eq!(shown("rate"), ["0.1", "1"]);
-        assert_eq!(shown("loss"), ["2.5", "none"], "a candidate that failed has no metric");
-        assert_eq!(shown("chosen"), ["yes", "no"]);
+        // In the order of their content: `chosen` is the first of the names.
+        assert_eq!(shown("rate"), ["1", "0.1"]);
+        assert_eq!(shown("loss"), ["none", "2.5"], "a candidate that failed has no metric");
+        assert_eq!(shown("chosen"), ["no", "yes"]);
         assert_eq!(shown("model"), ["s", "s"]);
         assert!(seen.iter().all(|o| o.is_label("rate") && o.is_label("model") && !o.is_label("chosen")));
     }
