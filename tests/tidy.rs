@@ -68,8 +68,17 @@ fn packages() -> BTreeMap<String, BTreeSet<String>> {
     packages.iter().map(|p| (p["name"].as_str().unwrap().to_owned(), dependencies(p))).collect()
 }
 
-const SHARED: [&str; 6] =
-    ["igpt-dataset", "igpt-model", "igpt-optim", "igpt-plot", "igpt-table", "igpt-fixtures"];
+const SHARED: [&str; 9] = [
+    "igpt-corpus",
+    "igpt-dataset",
+    "igpt-fetch",
+    "igpt-fixtures",
+    "igpt-model",
+    "igpt-optim",
+    "igpt-plot",
+    "igpt-released",
+    "igpt-table",
+];
 
 #[test]
 fn crates_depend_downwards_only() {

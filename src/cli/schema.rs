@@ -41,6 +41,10 @@ fn language(catalog: &Catalog) -> Value {
     let properties = json!({
         "name": {"type": "string", "description": "The pipeline's name; the file's name unless given."},
         "description": {"type": "string"},
+        "include": {
+            "description": "Pipelines beside this one whose variables, profiles and steps are seen here; their steps run where this file's own need them.",
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
+        },
         "seed": whole("The seed of every step that does not give its own. Default: 0."),
         "vars": {"type": "object", "description": "Values that others take as `${vars.name}`."},
         "profiles": {

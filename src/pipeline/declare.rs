@@ -5,7 +5,8 @@ use super::matrix::is_name;
 use super::node::{Data, Key, Mark, Node};
 
 /// The keys of a pipeline.
-pub const PIPELINE_KEYS: &[&str] = &["name", "description", "seed", "vars", "profiles", "stages", "export"];
+pub const PIPELINE_KEYS: &[&str] =
+    &["name", "description", "include", "seed", "vars", "profiles", "stages", "export"];
 /// The keys of a step.
 pub const STEP_KEYS: &[&str] =
     &["uses", "in", "with", "matrix", "search", "seed", "resources", "retries", "timeout"];

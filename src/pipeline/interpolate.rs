@@ -1,13 +1,17 @@
 //! `${a.b}`: names of variables, matrix axes and the seed inside values.
 //!
 //! A text that is one interpolation and nothing else takes the value with its type; inside a longer
-//! text the value is formatted. `$${` stands for a plain `${`.
+//! text the value is formatted. `${a[matrix.x]}` takes the member of `a` that the instance's value of
+//! the axis `x` names. `$${` stands for a plain `${`.
+
+use std::borrow::Cow;
 
 use igpt_contract::Labels;
 use serde_json::{Map, Value};
 
-use super::diagnostic::Faults;
+use super::diagnostic::{Fault, Faults};
 use super::node::{Data, Mark, Node, describe};
+use super::pieces::{Piece, split};
 use super::vars::{Vars, size};
 
 /// The names that a value may use.
@@ -27,13 +31,6 @@ enum Unknown {
     Broken,
     /// There is no such name.
     Name,
-}
-
-/// One part of a text.
-#[derive(Debug, PartialEq)]
-enum Piece<'a> {
-    Text(&'a str),
-    Name(&'a str),
 }
 
 impl Scope<'_> {
@@ -65,25 +62,49 @@ impl Scope<'_> {
             Ok(value) => self.vars.spend(size(value), mark, faults).then(|| value.clone()),
             Err(Unknown::Broken) => None,
             Err(Unknown::Name) => {
-                report_unknown(name, mark, std::iter::once_with(|| self.names()).flatten(), faults);
+                let names = std::iter::once_with(|| self.names()).flatten();
+                let fault = report_unknown(name, mark, names, faults);
+                if let Some(words) = name.contains('[').then(|| self.words(name)).flatten() {
+                    fault.note(format!("here it is `{}`", words.join(".")));
+                }
                 None
             }
         }
     }
 
     fn look_up(&self, name: &str) -> Result<&Value, Unknown> {
-        let mut words = name.split('.');
-        let value = match (words.next(), words.next()) {
-            (Some("vars"), Some(var)) if self.vars.broken.contains(var) => return Err(Unknown::Broken),
-            (Some("vars"), Some(var)) => self.vars.values.get(var),
-            (Some("matrix"), Some(axis)) => self.matrix.and_then(|labels| labels.get(axis)),
-            _ => None,
+        let words = self.words(name).ok_or(Unknown::Name)?;
+        let (value, inner) = match &words[..] {
+            [vars, var, ..] if vars == "vars" && self.vars.broken.contains(&**var) => {
+                return Err(Unknown::Broken);
+            }
+            [vars, var, inner @ ..] if vars == "vars" => (self.vars.values.get(&**var), inner),
+            [matrix, axis, inner @ ..] if matrix == "matrix" => (self.axis(axis), inner),
+            _ => (None, &words[..0]),
         };
-        let mut value = value.ok_or(Unknown::Name)?;
-        for word in words {
-            value = child(value, word).ok_or(Unknown::Name)?;
+        inner
+            .iter()
+            .try_fold(value.ok_or(Unknown::Name)?, |value, word| child(value, word).ok_or(Unknown::Name))
+    }
+
+    fn axis(&self, name: &str) -> Option<&Value> {
+        self.matrix?.get(name)
+    }
+
+    /// The words of a name, those in brackets replaced by what they stand for: of
+    /// `vars.models[matrix.model].layers` these are `vars`, `models`, the model and `layers`.
+    fn words<'n>(&self, name: &'n str) -> Option<Vec<Cow<'n, str>>> {
+        let mut words: Vec<Cow<'_, str>> = Vec::new();
+        let mut rest = name;
+        while let Some((before, after)) = rest.split_once('[') {
+            let (inside, behind) = after.split_once(']')?;
+            words.extend(before.split('.').map(Cow::Borrowed));
+            let value = self.axis(inside.strip_prefix("matrix.")?)?;
+            words.push(Cow::Owned(in_text(value)?));
+            rest = behind.strip_prefix('.').unwrap_or(behind);
         }
-        Ok(value)
+        words.extend(rest.split('.').filter(|word| !word.is_empty()).map(Cow::Borrowed));
+        Some(words)
     }
 
     fn names(&self) -> Vec<String> {
@@ -115,24 +136,25 @@ fn child<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
 }
 
 /// Tells that there is no such name; `names` are those that there are.
-pub(super) fn report_unknown(
+pub(super) fn report_unknown<'f>(
     name: &str,
     mark: Mark,
     names: impl IntoIterator<Item = String>,
-    faults: &mut Faults,
-) {
+    faults: &'f mut Faults,
+) -> &'f mut Fault {
     let fault = faults.push(mark, format!("there is no `{name}` to put into `${{{name}}}`"));
     if let Some(variable) = name.strip_prefix("env.") {
         fault.hint(format!(
             "environment variables do not reach a pipeline: set a variable with `--set vars.NAME=...`, \
              or name `{variable}` in `pass_env` of a `command` step"
         ));
-        return;
+        return fault;
     }
     fault.suggest(name, "names", names);
     if fault.hint.is_none() && !name.contains('.') {
         fault.hint(format!("write `$${{{name}}}` for a plain `${{{name}}}`"));
     }
+    fault
 }
 
 /// How many values a node holds, before anything is put into it.
@@ -226,49 +248,6 @@ fn in_text(value: &Value) -> Option<String> {
     }
 }
 
-/// The first name that a text interpolates, if it does.
-pub(crate) fn first_name(text: &str) -> Option<&str> {
-    if !text.contains("${") {
-        return None;
-    }
-    split(text).ok()?.into_iter().find_map(|piece| match piece {
-        Piece::Name(name) => Some(name),
-        Piece::Text(_) => None,
-    })
-}
-
-fn split(text: &str) -> Result<Vec<Piece<'_>>, String> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("${") {
-        if rest[..at].ends_with('$') {
-            pieces.push(Piece::Text(&rest[..at - 1]));
-            pieces.push(Piece::Text("${"));
-            rest = &rest[at + 2..];
-            continue;
-        }
-        if at > 0 {
-            pieces.push(Piece::Text(&rest[..at]));
-        }
-        let inside = &rest[at + 2..];
-        let end = inside.find('}').ok_or_else(|| format!("`{}` has no closing `}}`", &rest[at..]))?;
-        let name = inside[..end].trim();
-        let well_formed = !name.is_empty()
-            && name.split('.').all(|word| {
-                !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-            });
-        if !well_formed {
-            return Err(format!("`${{{}}}` is not an interpolation", &inside[..end]));
-        }
-        pieces.push(Piece::Name(name));
-        rest = &inside[end + 1..];
-    }
-    if !rest.is_empty() {
-        pieces.push(Piece::Text(rest));
-    }
-    Ok(pieces)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,6 +273,31 @@ mod tests {
         assert_eq!(resolved("${ vars.deep.list }"), Ok(json!([1, 2])));
         assert_eq!(resolved("${vars.deep.list.1}"), Ok(json!(2)));
         assert_eq!(resolved("${seed}"), Ok(json!(7)));
+    }
+
+    #[test]
+    fn an_axis_in_brackets_names_a_member() {
+        let values = json!({"rates": {"3": 0.1, "s": {"high": 0.2}}, "list": [5, 6, 7, 8]});
+        let vars = Vars::new(values.as_object().unwrap().clone(), Default::default());
+        let labels = Labels::from([("layer".to_owned(), json!(3)), ("size".to_owned(), json!("s"))]);
+        let scope = Scope { vars: &vars, matrix: Some(&labels), seed: None };
+        let mut faults = Faults::default();
+        for (text, value) in [
+            ("${vars.rates[matrix.layer]}", json!(0.1)),
+            ("${vars.rates[matrix.size].high}", json!(0.2)),
+            ("a/${vars.list[matrix.layer]}", json!("a/8")),
+        ] {
+            assert_eq!(scope.resolve(&node(text), &mut faults), Some(value), "{text}");
+        }
+        for text in [
+            "${vars.rates[matrix.none]}",
+            "${vars.list[matrix.size]}",
+            "${vars.rates[vars.x]}",
+            "${vars.rates[matrix.size}",
+        ] {
+            assert_eq!(scope.resolve(&node(text), &mut faults), None, "{text}");
+        }
+        assert_eq!(faults.len(), 4);
     }
 
     #[test]

@@ -5,8 +5,10 @@ use serde_json::{Number, Value};
 /// Where a value is written; the file itself is known from the context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Mark {
-    /// A line and a column of the file, from 1; line 0 means the file as a whole.
+    /// A line and a column of a file, from 1; line 0 means the file as a whole.
     At {
+        /// Which file: 0 is the pipeline's own, the others are those that it includes, in order.
+        file: u16,
         /// The line.
         line: u32,
         /// The column, in characters.
@@ -17,8 +19,18 @@ pub(crate) enum Mark {
 }
 
 impl Mark {
-    /// The file as a whole.
-    pub(crate) const FILE: Self = Self::At { line: 0, column: 0 };
+    /// The pipeline's own file as a whole.
+    pub(crate) const FILE: Self = Self::at(0, 0);
+
+    /// A place in the pipeline's own file.
+    pub(crate) const fn at(line: u32, column: u32) -> Self {
+        Self::At { file: 0, line, column }
+    }
+
+    /// Whether this is written in the pipeline's own file or on the command line, not in an included file.
+    pub(crate) fn is_own(self) -> bool {
+        !matches!(self, Self::At { file: 1.., .. })
+    }
 }
 
 /// A value and its place. A collection's place is that of its first member, or of its key where it
@@ -106,6 +118,19 @@ impl Node {
     pub(crate) fn key_mark(&self, key: &str) -> Mark {
         let members = self.as_map().unwrap_or(&[]);
         members.iter().find(|(k, _)| k.text == key).map_or(self.mark, |(k, _)| k.mark)
+    }
+
+    /// Sets the place of this value and of everything in it.
+    pub(crate) fn map_marks(&mut self, change: &mut impl FnMut(&mut Mark)) {
+        change(&mut self.mark);
+        match &mut self.data {
+            Data::List(items) => items.iter_mut().for_each(|item| item.map_marks(change)),
+            Data::Map(members) => members.iter_mut().for_each(|(key, member)| {
+                change(&mut key.mark);
+                member.map_marks(change);
+            }),
+            _ => {}
+        }
     }
 
     /// The same tree as a JSON value, without interpolation.

@@ -47,7 +47,7 @@ impl Vars {
         for i in order(members, &index, &mut vars.broken, faults) {
             let (key, node) = &members[i];
             let value = resolve(node, faults, &mut |name, mark, faults| {
-                if variable(name, &index).is_some() {
+                if variable(name, &index).is_some() && !name.contains('[') {
                     return Scope { vars: &vars, matrix: None, seed: None }.value(name, mark, faults);
                 }
                 report(name, mark, members, faults);
@@ -120,7 +120,7 @@ fn depth(value: &Value) -> usize {
 /// The number of the variable that a name such as `vars.side.x` begins with.
 fn variable(name: &str, index: &HashMap<&str, usize>) -> Option<usize> {
     let name = name.strip_prefix("vars.")?;
-    index.get(name.split('.').next().unwrap_or(name)).copied()
+    index.get(name.split(['.', '[']).next().unwrap_or(name)).copied()
 }
 
 /// The variables in an order in which each comes after those that it names. A circle is told where
@@ -181,7 +181,7 @@ fn order(
 
 /// Tells a name that a variable cannot use.
 fn report(name: &str, mark: Mark, members: &[(Key, Node)], faults: &mut Faults) {
-    if name == "seed" || name.starts_with("matrix.") {
+    if name == "seed" || name.starts_with("matrix.") || name.contains("[matrix.") {
         faults
             .push(mark, format!("there is no `{name}` to put into `${{{name}}}`"))
             .hint(format!("`vars` see other `vars` only: write `${{{name}}}` in the step that needs it"));

@@ -92,25 +92,13 @@ pub(super) fn parse_value(text: &str, mark: Mark, faults: &mut Faults) -> Option
         faults.push(mark, fault.message).hint("put a text that is not plain YAML into quotes, and all of it into those of the shell: --set 'vars.x=\"a: b\"'");
     }
     let mut node = node?;
-    replace_marks(&mut node, mark);
+    node.map_marks(&mut |at| *at = mark);
     Some(node)
-}
-
-fn replace_marks(node: &mut Node, mark: Mark) {
-    node.mark = mark;
-    match &mut node.data {
-        Data::List(items) => items.iter_mut().for_each(|item| replace_marks(item, mark)),
-        Data::Map(members) => members.iter_mut().for_each(|(key, member)| {
-            key.mark = mark;
-            replace_marks(member, mark);
-        }),
-        _ => {}
-    }
 }
 
 fn place(error: &serde_yaml::Error) -> Option<Mark> {
     let at = error.location()?;
-    Some(Mark::At { line: u32::try_from(at.line()).ok()?, column: u32::try_from(at.column()).ok()? })
+    Some(Mark::at(u32::try_from(at.line()).ok()?, u32::try_from(at.column()).ok()?))
 }
 
 /// What the visitors share.
@@ -164,8 +152,8 @@ impl Tree {
         let column = words.next().and_then(|word| word.parse().ok());
         let line = words.nth(1).and_then(|word| word.parse().ok());
         let mark = match (line, column) {
-            (Some(line), Some(column)) => Mark::At { line, column },
-            _ => Mark::At { line: 1, column: 1 },
+            (Some(line), Some(column)) => Mark::at(line, column),
+            _ => Mark::at(1, 1),
         };
         self.furthest.set(self.furthest.get().max(mark));
         mark
@@ -328,7 +316,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 let mut faults = self.tree.faults.borrow_mut();
                 let fault = faults.push(key.mark, format!("the key `{}` is written twice", key.text));
                 fault.hint("keep one of the two");
-                if let Mark::At { line, column } = before {
+                if let Mark::At { line, column, .. } = before {
                     fault.note(format!("it is first written at {line}:{column}"));
                 }
                 continue;

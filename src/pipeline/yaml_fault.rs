@@ -86,13 +86,13 @@ impl<'a> Syntax<'a> {
             Some((problem, offset)) => (problem, offset.parse::<usize>().ok()),
             None => (problem, None),
         };
-        let at_offset = offset.and_then(|n| text.as_bytes().get(..n)).map(super::end_of);
+        let at_offset = offset.and_then(|n| text.as_bytes().get(..n)).map(super::source::end_of);
         Self { problem, at: at_offset.or(at).or(mark).unwrap_or(Mark::FILE), context }
     }
 }
 
 fn syntax(error: &Syntax<'_>, whole: &str, text: &str, faults: &mut Faults) {
-    let Mark::At { line, column } = error.at else { return };
+    let Mark::At { line, column, .. } = error.at else { return };
     let (row, column) = ((line as usize).saturating_sub(1), (column as usize).saturating_sub(1));
     let mut lines = text.lines().skip(row);
     let at_line = lines.next().unwrap_or_default();
@@ -107,7 +107,7 @@ fn syntax(error: &Syntax<'_>, whole: &str, text: &str, faults: &mut Faults) {
         }
     }
     let fault = faults.push(mark, message);
-    if let Some(Mark::At { line, column }) = begins {
+    if let Some(Mark::At { line, column, .. }) = begins {
         fault.note(format!("it begins at {line}:{column}"));
     }
     advise(fault, error, at_line, column, ends);
@@ -154,8 +154,7 @@ fn advise(fault: &mut Fault, error: &Syntax<'_>, line: &str, column: usize, ends
 fn split_place(text: &str) -> (&str, Option<Mark>) {
     let Some((what, place)) = text.split_once(" at line ") else { return (text, None) };
     let numbers = place.split_once(" column ");
-    let mark = numbers
-        .and_then(|(line, column)| Some(Mark::At { line: line.parse().ok()?, column: column.parse().ok()? }));
+    let mark = numbers.and_then(|(line, column)| Some(Mark::at(line.parse().ok()?, column.parse().ok()?)));
     (what, mark)
 }
 
@@ -169,7 +168,7 @@ pub(super) fn second_document(text: &str) -> Mark {
         };
         let is_empty = line.trim().is_empty() || line.starts_with(['#', '%']);
         if begun && (marker("---") || (ended && !is_empty && !marker("..."))) {
-            return Mark::At { line: number, column: 1 };
+            return Mark::at(number, 1);
         }
         ended |= begun && marker("...");
         begun |= !is_empty;

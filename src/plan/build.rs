@@ -15,7 +15,7 @@ use super::params::{self, Searched, Written};
 use super::search::{self, SearchDecl};
 use super::{Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, limits, order, wires};
 use crate::pipeline::{
-    Diagnostic, Faults, Mark, Matrix, Node, Overrides, Pipeline, Scope, StepDecl, Vars, apply, declare,
+    Diagnostic, Faults, Key, Mark, Matrix, Node, Overrides, Pipeline, Scope, StepDecl, Vars, apply, declare,
     describe,
 };
 
@@ -80,8 +80,11 @@ fn plan_tree(
         }
     }
     planner.check_references(&mut faults);
+    let needed = planner.needed(decl.exports);
     for b in planner.order(&mut faults) {
-        planner.build(b, &mut faults);
+        if needed[b] {
+            planner.build(b, &mut faults);
+        }
     }
     planner.plan.exports = exports::read(&planner, decl.exports, &mut faults);
     let plan = planner.plan;
@@ -122,7 +125,8 @@ impl<'a> Planner<'a> {
             scope.seed = Some(seed);
             let mut wires = Vec::with_capacity(decl.inputs.len());
             for (key, node) in decl.inputs {
-                wires::read(&key.text, node, &scope, &self.index, &mut wires, faults);
+                let optional = kind.is_some_and(|kind| is_optional(kind, &key.text));
+                wires::read(&key.text, node, optional, &scope, &self.index, &mut wires, faults);
             }
             Instance { labels, seed, wires, made: Made::Nothing }
         });
@@ -139,6 +143,26 @@ impl<'a> Planner<'a> {
                 self.unknown_step(&output.step, wire.mark, faults);
             }
         }
+    }
+
+    /// Which steps are planned: the pipeline's own, and of the included ones those that its own steps
+    /// and its exports need.
+    fn needed(&self, exports: &[(Key, Node)]) -> Vec<bool> {
+        let exported = |name: &str| {
+            exports.iter().any(|(key, _)| key.text.split_once('.').is_some_and(|(step, _)| step == name))
+        };
+        let is_root = |base: &Base<'_>| base.decl.mark.is_own() || exported(base.decl.name);
+        let mut needed: Vec<bool> = self.bases.iter().map(is_root).collect();
+        let mut open: Vec<usize> = (0..self.bases.len()).filter(|b| needed[*b]).collect();
+        while let Some(b) = open.pop() {
+            let read = self.bases[b].wires().filter_map(|wire| self.index.get(wire.output()?.step.as_str()));
+            for &r in read {
+                if !std::mem::replace(&mut needed[r], true) {
+                    open.push(r);
+                }
+            }
+        }
+        needed
     }
 
     /// The steps in order; where they form circles, which is told, in the order of the file.
@@ -393,6 +417,16 @@ fn check_ports(decl: &StepDecl<'_>, kind: Option<StepKind<'_>>, faults: &mut Fau
                 )
                 .hint(format!("`{}`: {}", missing.name, missing.doc));
         }
+    }
+}
+
+/// Whether a step may go without that input.
+fn is_optional(kind: StepKind<'_>, name: &str) -> bool {
+    match kind {
+        StepKind::Stage(entry) => {
+            entry.spec.inputs.iter().any(|port| port.name == name && !is_required(port))
+        }
+        StepKind::Command => false,
     }
 }
 

@@ -96,7 +96,7 @@ fn wrong_kinds_and_missing_inputs() {
     );
     check(
         &after_images(
-            "  t: {uses: train, in: {images: [images.images]}}\n  u: {uses: train, in: {images: images.*}}\n  v: {uses: command, in: {x: images.*}, with: {run: x}}\n  w: {uses: report, in: {metrics: images.*}}\n  x: {uses: report, in: {metrics: {a: 3}}}\n  y: {uses: train, in: {images: images}}\n  z: {uses: train, in: {images: []}}\n",
+            "  t: {uses: train, in: {images: [images.images]}}\n  u: {uses: train, in: {images: images.*}}\n  v: {uses: command, in: {x: images.*}, with: {run: x}}\n  w: {uses: report, in: {metrics: images.*}}\n  x: {uses: report, in: {metrics: {a: 3}}}\n  y: {uses: train, in: {images: images}}\n  z: {uses: train, in: {images: []}}\n  n: {uses: train, in: {images: images.images, init: ~}}\n",
         ),
         &[
             "3:34 the port `images` takes one artifact, not a list of them | name one output: `step.port`",
@@ -106,6 +106,7 @@ fn wrong_kinds_and_missing_inputs() {
             "7:39 the port `metrics` cannot take the number 3 | an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, or a path such as `./data/x.tar`",
             "8:33 `images` names neither an output nor a path | an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, or a path such as `./data/x.tar`",
             "9:25 the port `images` gets an empty list | name at least one output, or leave the port out",
+            "10:54 the port `init` cannot take nothing (null) | an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, or a path such as `./data/x.tar`",
         ],
     );
 }

@@ -242,7 +242,7 @@ fn origin(node: &Node, applied: &Applied<'_>) -> String {
     }
     match node.as_text().and_then(first_name) {
         Some(name) if name.starts_with("matrix.") => "matrix".into(),
-        Some(name) => match applied.changed_by(name) {
+        Some(name) => match applied.changed_by(name.split('[').next().unwrap_or(name)) {
             Some(by) => format!("{name} ({by})"),
             None => name.to_owned(),
         },

@@ -301,3 +301,35 @@ fn every_step_knows_its_place() {
     let place = &step(&plan, "features").place;
     assert_eq!((place.file.to_str(), place.line, place.column), (Some("pipeline.yaml"), 21, 3));
 }
+
+#[test]
+fn a_variable_that_is_null_leaves_an_optional_input_open() {
+    let yaml = r#"
+vars: {start: null}
+profiles: {warm: {start: ./weights}}
+stages:
+  images: {uses: images, with: {source: shapes}}
+  pre: {uses: train, in: {images: images.images, init: "${vars.start}"}}
+"#;
+    let ports = |overrides| {
+        let plan = with(yaml, &overrides);
+        step(&plan, "pre").inputs.iter().map(|input| input.port.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(ports(Overrides::default()), ["images"]);
+    assert_eq!(ports(Overrides { profiles: vec!["warm".into()], sets: Vec::new() }), ["images", "init"]);
+}
+
+#[test]
+fn an_axis_may_depend_on_others() {
+    let plan = ok(r#"
+vars: {counts: {a: 1, b: 3}}
+stages:
+  images:
+    uses: images
+    with: {source: shapes, count: "${vars.counts[matrix.set]}"}
+    matrix: {set: [a, b], n: {range: [1, "${vars.counts[matrix.set]}"]}, exclude: [{set: b, n: 2}]}
+"#);
+    let names: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+    assert_eq!(names, ["images[n=1,set=a]", "images[n=1,set=b]", "images[n=3,set=b]"]);
+    assert_eq!(params(&plan.steps[2]).0["count"], json!(3));
+}

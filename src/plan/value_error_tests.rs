@@ -107,6 +107,26 @@ fn an_exclude_that_can_never_match() {
 }
 
 #[test]
+fn an_axis_that_depends_on_one_that_is_not_there() {
+    let step = |matrix: &str| {
+        format!(
+            "vars: {{k: {{a: 9}}}}\nstages:\n  a: {{uses: images, with: {{source: shapes}}, matrix: {matrix}}}\n"
+        )
+    };
+    check(
+        &step("{n: {range: [1, \"${vars.k[matrix.m]}\"]}, m: [a, b]}"),
+        &["3:69 there is no `vars.k[matrix.m]` to put into `${vars.k[matrix.m]}`"],
+    );
+    check(&step("{n: [\"${matrix.z}\"]}"), &["3:58 there is no `matrix.z` to put into `${matrix.z}`"]);
+    check(
+        &step("{m: [1, 2], n: {range: [1, \"6000${matrix.m}\"]}}"),
+        &[
+            "3:77 a range is a list of two or three whole numbers, found [1,\"60001\"] | a range is `[first, last]` or `[first, last, step]`, both ends included",
+        ],
+    );
+}
+
+#[test]
 fn the_key_of_an_export_is_interpolated() {
     let yaml = |key: &str, path: &str| {
         format!(

@@ -23,16 +23,22 @@ pub(super) struct Wire {
 }
 
 /// Reads the wires of one port: a reference, a path, or a list or mapping of them. `steps` are those
-/// of the pipeline, by name.
+/// of the pipeline, by name. Where the port is `optional`, a variable that is null leaves it open, so
+/// that a profile or `--set` may fill it; a null that is written at the port itself is more likely a
+/// slip.
 pub(super) fn read(
     port: &str,
     node: &Node,
+    optional: bool,
     scope: &Scope<'_>,
     steps: &HashMap<&str, usize>,
     wires: &mut Vec<Wire>,
     faults: &mut Faults,
 ) {
     let Some(value) = scope.resolve(node, faults) else { return };
+    if optional && value.is_null() && node.as_text().is_some() {
+        return;
+    }
     let mut reader = Reader { port, steps, wires, faults };
     reader.value(&value, node, None, false);
 }

@@ -191,7 +191,8 @@ impl Store {
     }
 
     /// A part of a tree: one of its folders as a tree, or one of its files. A folder's manifest is
-    /// kept, so that the part is an artifact like any other.
+    /// kept, so that the part is an artifact like any other. A number names the part of that number,
+    /// however it is padded: `checkpoints/1000` is `checkpoints/00001000`.
     ///
     /// # Errors
     /// [`StoreError::NoPart`], or that the tree's manifest is missing.
@@ -234,6 +235,12 @@ impl Store {
                 _ => None,
             };
             let has: BTreeSet<String> = all.iter().filter_map(first).collect();
+            let same: Vec<&String> = has.iter().filter(|name| same_number(name, part)).collect();
+            if let [name] = same[..]
+                && name != part
+            {
+                return self.part_entries(artifact, name);
+            }
             let has = has.into_iter().collect();
             return Err(StoreError::NoPart { digest: artifact.digest, part: part.to_owned(), has });
         }
@@ -291,4 +298,10 @@ impl Store {
 
 fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(|e| StoreError::io("open", path, e))
+}
+
+/// Whether two names are one number, padded with zeros or not.
+fn same_number(a: &str, b: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits(a) && digits(b) && a.trim_start_matches('0') == b.trim_start_matches('0')
 }

@@ -246,6 +246,25 @@ fn a_part_is_the_same_artifact_as_its_folder_alone() {
 }
 
 #[test]
+fn a_number_names_its_part_however_it_is_padded() {
+    let (dir, store) = fixture();
+    let folder = dir.path().join("checkpoints");
+    for (name, text) in [("00000000", "0"), ("00001000", "1"), ("00010000", "2"), ("7", "3"), ("07", "4")] {
+        fs::create_dir_all(folder.join(name)).unwrap();
+        fs::write(folder.join(name).join("x"), text).unwrap();
+    }
+    let whole = store.admit(&folder).unwrap();
+    let part = |name: &str| store.part(&whole, name).unwrap();
+    assert_eq!(part("1000"), part("00001000"));
+    assert_eq!(store.peek_part(&whole, "1000").unwrap(), part("00001000"));
+    assert_eq!((part("0"), part("10000")), (part("00000000"), part("00010000")));
+    assert_ne!(part("7"), part("07"), "the exact name comes first");
+    for none in ["100", "1e3", "007"] {
+        assert!(store.part(&whole, none).is_err(), "{none}");
+    }
+}
+
+#[test]
 fn what_goes_in_comes_out_read_only() {
     let (dir, store) = fixture();
     let out = dir.path().join("out");

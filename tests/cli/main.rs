@@ -5,6 +5,7 @@ mod failures;
 mod gc;
 mod hazards;
 mod history;
+mod include;
 mod kill;
 mod memo;
 mod model;

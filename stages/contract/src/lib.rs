@@ -10,6 +10,9 @@
 //! It must stay light (no tensors, no tables, no network) and must not depend on any other crate
 //! of the workspace: the inner test loop compiles it and nothing heavier.
 
+mod best;
+mod candidates;
+mod choice;
 mod context;
 mod digest;
 mod error;
@@ -23,6 +26,9 @@ mod rng;
 mod stage;
 mod validation;
 
+pub use best::{BestLayer, best_layer};
+pub use candidates::Candidates;
+pub use choice::{ChosenValue, TriedValue};
 pub use context::{Signal, StageContext};
 pub use digest::{Digest, ParseDigestError, hash_file};
 pub use error::StageError;

@@ -6,31 +6,28 @@
 //! order shows nowhere.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use igpt_contract::{StageContext, StageError};
-use igpt_dataset::{
-    Encoding, ImageRow, ImageSetInfo, ImageSetWriter, RAW_SIDE, RowKey, Split, decode_file, shown, shown_path,
-};
+use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown, shown_path};
 use rayon::prelude::*;
 
 use crate::archive::{Bounds, Member, Seekable, members};
 use crate::gunzip::{expand, is_gzip};
 use crate::locate::archives_of;
 use crate::params::{Params, at_most};
+use crate::picture::{self, MOST_BYTES, is_image, read_file};
 
-/// A photograph of 64 MiB is none; ImageNet's training images take 150 GB.
-const BOUNDS: Bounds = Bounds { member: 1 << 26, total: 1 << 40 };
+/// ImageNet's training images take 150 GB.
+pub(crate) const BOUNDS: Bounds = Bounds { member: MOST_BYTES, total: 1 << 40 };
 /// Folders within folders are followed so far.
 const MAX_DEPTH: usize = 8;
 /// Files that are decoded at a time, whatever the number of threads.
-const CHUNK: usize = 64;
+pub(crate) const CHUNK: usize = 64;
 
 /// Where a file's bytes are.
 #[derive(Debug, Clone)]
-enum Place {
+pub(crate) enum Place {
     OnDisk(PathBuf),
     InTar(Member),
 }
@@ -108,7 +105,7 @@ fn open_tar(path: &Path, expanded: &Path, cx: &StageContext) -> Result<Opened, S
 }
 
 /// Collects the files below a folder.
-fn walk(
+pub(crate) fn walk(
     folder: &Path,
     prefix: &str,
     depth: usize,
@@ -134,14 +131,6 @@ fn walk(
         }
     }
     Ok(())
-}
-
-/// Whether a path is an image's, by its extension. Hidden files are none: macOS leaves `._x.jpg`
-/// in archives.
-fn is_image(name: &str) -> bool {
-    let base = name.rsplit('/').next().unwrap_or_default();
-    let extension = base.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
-    !base.starts_with('.') && matches!(extension.as_deref(), Some("jpg" | "jpeg" | "png"))
 }
 
 fn split_of(folder: &str) -> Option<Split> {
@@ -263,44 +252,16 @@ fn write(
     Ok(())
 }
 
-/// Reads and decodes a file. Small images are kept as pixels, others as the bytes of the file.
+/// Reads and decodes a file.
 fn row(item: &Item, id: u64, classes: &[String], tar: Option<&Seekable>) -> Result<ImageRow, StageError> {
-    let failed = |what: &str| format!("`{}`: {what}", shown(&item.name));
     let bytes = match (&item.place, tar) {
         (Place::InTar(member), Some(tar)) => tar.read(member),
         (Place::InTar(_), None) => Err(std::io::Error::other("the archive is gone")),
         (Place::OnDisk(path), _) => read_file(path),
-    }
-    .map_err(|error| StageError::caused(failed("cannot read the file"), error))?;
-    // By content, not by name: some of ImageNet's `.JPEG` files are PNG.
-    let encoding = match bytes.as_slice() {
-        [0xff, 0xd8, ..] => Encoding::Jpeg,
-        [0x89, b'P', b'N', b'G', ..] => Encoding::Png,
-        _ => return Err(StageError::new(failed("expected a JPEG or PNG image, found something else"))),
     };
-    let image = decode_file(&bytes, encoding)
-        .map_err(|error| StageError::caused(failed("expected a whole image, cannot decode it"), error))?;
     let label = match &item.class {
         Some(class) => classes.binary_search(class).map_or(-1, |label| label as i32),
         None => -1,
     };
-    let key = RowKey { id, split: item.split, label, view: 0 };
-    if image.width().max(image.height()) <= u32::from(RAW_SIDE) {
-        return ImageRow::new(key, &image)
-            .map_err(|error| StageError::caused(failed("cannot keep the image"), error));
-    }
-    // Decoding has bounded both sides far below 65,536.
-    let (height, width) = (image.height() as u16, image.width() as u16);
-    let RowKey { id, split, label, view } = key;
-    Ok(ImageRow { id, split, label, view, height, width, encoding, pixels: bytes })
-}
-
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(BOUNDS.member + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > BOUNDS.member {
-        let what = format!("expected at most {} bytes, found more", BOUNDS.member);
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, what));
-    }
-    Ok(bytes)
+    picture::row(&item.name, bytes, RowKey { id, split: item.split, label, view: 0 })
 }

@@ -6,14 +6,16 @@
 
 mod archive;
 mod cifar;
-mod fetch;
 mod folder;
 mod gunzip;
 mod locate;
 mod members;
+mod official;
 mod params;
+mod picture;
 mod shapes;
 mod stl10;
+mod web;
 
 use std::path::Path;
 
@@ -21,6 +23,7 @@ use igpt_contract::{
     AnyFile, ImageSet, Opt, Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec,
 };
 
+pub use official::{Archive, ArchiveParams, Dataset, keep};
 pub use params::{Labels, Params, Source};
 
 /// The environment variable that names another place for the official archives: a URL prefix
@@ -29,7 +32,7 @@ pub const MIRROR: &str = "IGPT_FLOW_MIRROR";
 
 const ARCHIVE: Opt<AnyFile> = Opt::new(
     "archive",
-    "a local archive instead of a download; for `folder` the images themselves, a folder or a tar",
+    "a local archive instead of a download; for `folder` and `web` the images themselves",
 );
 const IMAGES: Out<ImageSet> = Out::new("images", "the images with their labels and official splits");
 
@@ -43,7 +46,7 @@ impl Stage for Download {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "download",
-            summary: "gets images with their labels and official splits: CIFAR, STL-10, files, shapes",
+            summary: "gets images with their labels and official splits: CIFAR, STL-10, files, web images, shapes",
             // 2: a JPEG that is cut off is no image any more.
             version: 2,
             inputs: vec![ARCHIVE.port()],
@@ -62,9 +65,13 @@ impl Stage for Download {
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        let mirror = std::env::var(MIRROR).ok().filter(|mirror| !mirror.is_empty());
-        ingest(params, io.optional(&ARCHIVE), mirror.as_deref(), io.output(&IMAGES), cx)
+        ingest(params, io.optional(&ARCHIVE), mirror().as_deref(), io.output(&IMAGES), cx)
     }
+}
+
+/// What [`MIRROR`] says.
+fn mirror() -> Option<String> {
+    std::env::var(MIRROR).ok().filter(|mirror| !mirror.is_empty())
 }
 
 /// The stage's work: fills the empty folder `out` with the image set.
@@ -87,12 +94,14 @@ pub fn ingest(
             official(&cifar::CIFAR100)?.ingest(|members| cifar::hundred(members, params, out, cx))
         }
         Source::Stl10 => official(&stl10::STL10)?.ingest(|members| stl10::ingest(members, params, out, cx)),
-        Source::Folder => {
+        Source::Folder | Source::Web => {
             let images = archive.ok_or_else(|| {
-                StageError::new("the source `folder` needs the input `archive`, found none")
+                let source = params.source.as_str();
+                StageError::new(format!("the source `{source}` needs the input `archive`, found none"))
                     .hint("wire a folder or a tar of images: `in: {archive: path/to/images}`")
             })?;
-            folder::ingest(images, params, out, cx)
+            let ingest = if params.source == Source::Web { web::ingest } else { folder::ingest };
+            ingest(images, params, out, cx)
         }
         Source::Shapes if archive.is_some() => {
             Err(StageError::new("the source `shapes` takes no input `archive`, found one"))

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::shown_path;
+use igpt_fetch::{Wanted, fetch};
 
 use crate::MIRROR;
-use crate::fetch;
 use crate::members::{Local, Official};
 
 /// The archive as a file on this machine: the user's own, the mirror's, or a downloaded one.
@@ -46,7 +46,16 @@ pub(crate) fn archive<'a>(
         _ => {
             let prefix = mirror.unwrap_or(official.url);
             let url = format!("{}/{}", prefix.trim_end_matches('/'), official.file);
-            let path = fetch::fetch(&url, cx.checkpoint_dir(), official.file, official.total, cx)?;
+            let wanted = Wanted {
+                url: &url,
+                folder: cx.checkpoint_dir(),
+                name: official.file,
+                limit: official.total,
+                elsewhere: &format!(
+                    "set `{MIRROR}` to a URL prefix or a folder that has the file, or wire a local copy as `archive`"
+                ),
+            };
+            let path = fetch(&wanted, cx)?;
             Ok(local(path, false, true))
         }
     }

@@ -18,6 +18,11 @@ pub enum Source {
     /// JPEG and PNG files of the input `archive`, a folder or a tar (gzip or not), laid out as
     /// `train|val|test/CLASS/FILE`, `CLASS/FILE` (all for training) or `FILE` (without labels).
     Folder,
+    /// Unlabelled images for pre-training (the paper trains iGPT-XL on web images too): the input
+    /// `archive` is a tar (gzip or not), a folder of tars or of image files, or a list, a text file
+    /// that names one image or one tar a line, by its path (from the list's folder) or `http(s)`
+    /// address. All are training images without a label. Of a list only its text enters the key: what it names must not change.
+    Web,
     /// Drawn shapes in 10 classes; nothing is downloaded.
     Shapes,
 }
@@ -30,6 +35,7 @@ impl Source {
             Self::Cifar100 => "cifar100",
             Self::Stl10 => "stl10",
             Self::Folder => "folder",
+            Self::Web => "web",
             Self::Shapes => "shapes",
         }
     }
@@ -68,7 +74,11 @@ pub struct Params {
     /// `folder` only: leave out files that cannot be decoded, instead of failing (default false).
     #[serde(default)]
     pub skip_broken: Option<bool>,
-    /// `folder` only: the set's name in tables (default `folder`).
+    /// `web` only: the share of image files that may be unreadable, from 0 to below 1 (default 0.1).
+    /// They are left out, counted and named; more of them are an error.
+    #[serde(default)]
+    pub broken: Option<f64>,
+    /// `folder` and `web`: the set's name in tables (default `folder`, `web`).
     #[serde(default)]
     pub name: Option<String>,
     /// `shapes` only: pixels a side, from 8 to 64 (default 32).
@@ -97,6 +107,7 @@ impl Params {
             test: None,
             labels: None,
             skip_broken: None,
+            broken: None,
             name: None,
             size: None,
             classes: None,
@@ -109,20 +120,31 @@ impl Params {
     /// # Errors
     /// The first parameter that does not belong.
     pub fn check(&self) -> Result<(), ParamError> {
-        let owned = [
-            ("labels", self.labels.is_some(), Source::Cifar100),
-            ("skip_broken", self.skip_broken.is_some(), Source::Folder),
-            ("name", self.name.is_some(), Source::Folder),
-            ("size", self.size.is_some(), Source::Shapes),
-            ("classes", self.classes.is_some(), Source::Shapes),
-            ("seed", self.seed.is_some(), Source::Shapes),
+        let owned: [(&str, bool, &[Source]); 7] = [
+            ("labels", self.labels.is_some(), &[Source::Cifar100]),
+            ("skip_broken", self.skip_broken.is_some(), &[Source::Folder]),
+            ("broken", self.broken.is_some(), &[Source::Web]),
+            ("name", self.name.is_some(), &[Source::Folder, Source::Web]),
+            ("size", self.size.is_some(), &[Source::Shapes]),
+            ("classes", self.classes.is_some(), &[Source::Shapes]),
+            ("seed", self.seed.is_some(), &[Source::Shapes]),
         ];
-        for (name, given, owner) in owned {
-            if given && self.source != owner {
-                let (owner, source) = (owner.as_str(), self.source.as_str());
-                let what = format!("`{name}` belongs to the source `{owner}`, found the source `{source}`");
+        for (name, given, owners) in owned {
+            if given && !owners.contains(&self.source) {
+                let owners: Vec<&str> = owners.iter().map(|owner| owner.as_str()).collect();
+                let (owners, source) = (owners.join("` or `"), self.source.as_str());
+                let what = format!("`{name}` belongs to the source `{owners}`, found the source `{source}`");
                 return Err(ParamError::at(name, what));
             }
+        }
+        if self.test.is_some() && self.source == Source::Web {
+            return Err(ParamError::at("test", "the images of the source `web` are all for training"));
+        }
+        if let Some(broken) = self.broken.filter(|broken| !(0.0..1.0).contains(broken)) {
+            return Err(ParamError::at(
+                "broken",
+                format!("expected a share from 0 to below 1, found {broken}"),
+            ));
         }
         if let Some(size) = self.size.filter(|size| !(8..=64).contains(size)) {
             return Err(ParamError::at("size", format!("expected 8 to 64 pixels a side, found {size}")));
@@ -152,6 +174,10 @@ mod tests {
         let error = check(r#"{"source": "cifar10", "labels": "coarse"}"#).unwrap_err();
         assert_eq!(error, "`labels` belongs to the source `cifar100`, found the source `cifar10`");
         assert!(check(r#"{"source": "stl10", "size": 32}"#).unwrap_err().contains("`shapes`"));
+        assert_eq!(check(r#"{"source": "web", "name": "photos", "broken": 0.5}"#), Ok(()));
+        assert!(check(r#"{"source": "cifar10", "name": "x"}"#).unwrap_err().contains("`folder` or `web`"));
+        assert!(check(r#"{"source": "web", "test": 1}"#).unwrap_err().contains("all for training"));
+        assert!(check(r#"{"source": "web", "broken": 1}"#).unwrap_err().contains("below 1"));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use igpt_contract::{StageContext, StageError, Stream};
-use igpt_dataset::{FeatureWriter, LayerInfo, RowKey, Split, TokensReader};
+use igpt_contract::{StageContext, StageError, Stream, stream};
+use igpt_dataset::{FeatureWriter, LayerInfo, RowKey, Split, TokensReader, subset_rows};
 use igpt_model::{Gpt, Input, bert_mask};
 
 use crate::params::Params;
@@ -15,6 +15,8 @@ use crate::params::Params;
 pub(crate) struct Masks {
     pub(crate) stream: Stream,
     pub(crate) probability: f64,
+    /// Masks under which each test image is shown.
+    pub(crate) of_test: u64,
 }
 
 /// The features of the images whose `tokens` [B x T] are given, of the layers `layers`: for each
@@ -24,18 +26,18 @@ pub(crate) fn features(
     gpt: &Gpt,
     device: &Device,
     tokens: &[u16],
-    rows: &[u64],
+    draws: &[u64],
     masks: Option<&Masks>,
     layers: &[usize],
 ) -> Vec<Vec<f32>> {
-    let (b, t) = (rows.len(), gpt.config().n_positions);
+    let (b, t) = (draws.len(), gpt.config().n_positions);
     let values: Vec<i64> = tokens.iter().map(|token| i64::from(*token)).collect();
     let x = Tensor::<2, Int>::from_data(TensorData::new(values, [b, t]), device); // [B,T]
     let input = match masks {
         None => Input::Autoregressive,
-        Some(Masks { stream, probability }) => {
+        Some(Masks { stream, probability, .. }) => {
             let hidden: Vec<f32> =
-                rows.iter().flat_map(|row| bert_mask(stream, *row, t, *probability)).collect();
+                draws.iter().flat_map(|draw| bert_mask(stream, *draw, t, *probability)).collect();
             Input::Bert(Tensor::from_data(TensorData::new(hidden, [b, t]), device)) // [B,T]
         }
     };
@@ -71,25 +73,28 @@ pub(crate) fn write_layers(
         std::fs::create_dir(&folder)?;
         writers.push(FeatureWriter::create(&folder, &LayerInfo { layer, ..info.clone() })?);
     }
-    let mut limit = Limit::new(params);
-    let total = limit.of(reader.counts().train, Split::Train) + limit.of(reader.counts().test, Split::Test);
-    let (mut done, mut group_start) = (0, 0);
+    let labels = stream(params.label_seed, "labels");
+    let keys = reader.keys()?;
+    let taken = subset_rows(&keys, params.train_images, params.test_images, &labels);
+    let total = shown(&keys, &taken, 0, masks.as_ref()).len() as u64;
+    let (mut done, mut start) = (0, 0);
     for table in reader.tables() {
         let table = table?;
-        let rows: Vec<usize> = (0..table.len()).filter(|row| limit.takes(&table.key(*row))).collect();
-        for batch in rows.chunks(params.batch) {
+        let end = start + table.len();
+        let shown = shown(&keys[start..end], &taken[start..end], start, masks.as_ref());
+        for batch in shown.chunks(params.batch) {
             cx.check()?;
-            let keys: Vec<RowKey> = batch.iter().map(|row| table.key(*row)).collect();
-            let tokens: Vec<u16> = batch.iter().flat_map(|row| table.row(*row)).copied().collect();
-            let numbers: Vec<u64> = batch.iter().map(|row| group_start + *row as u64).collect();
-            let features = features(gpt, device, &tokens, &numbers, masks.as_ref(), layers);
+            let keys: Vec<RowKey> = batch.iter().map(|shown| shown.key).collect();
+            let tokens: Vec<u16> = batch.iter().flat_map(|shown| table.row(shown.row)).copied().collect();
+            let draws: Vec<u64> = batch.iter().map(|shown| shown.draw).collect();
+            let features = features(gpt, device, &tokens, &draws, masks.as_ref(), layers);
             for (writer, values) in writers.iter_mut().zip(&features) {
                 writer.append(&keys, values)?;
             }
             done += batch.len() as u64;
-            cx.progress(done, total.max(done), "images");
+            cx.progress(done, total, "images");
         }
-        group_start += table.len() as u64;
+        start = end;
     }
     for writer in writers {
         writer.finish()?;
@@ -97,44 +102,38 @@ pub(crate) fn write_layers(
     Ok(())
 }
 
-/// Which rows are taken: those of the first images of each split.
-#[derive(Debug)]
-struct Limit {
-    /// Images of training and of test; 0 is no limit.
-    images: [usize; 2],
-    /// Images met so far, and the last of them.
-    met: [usize; 2],
-    last: Option<(Split, u64)>,
+/// One showing of an image to the network.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    /// The row of its tokens in their group.
+    row: usize,
+    /// Whose the features are.
+    key: RowKey,
+    /// Which draw of the masks.
+    draw: u64,
 }
 
-impl Limit {
-    fn new(params: &Params) -> Self {
-        Self { images: [params.train_images, params.test_images], met: [0; 2], last: None }
-    }
-
-    /// Whether the row is taken; rows come in the artifact's order.
-    fn takes(&mut self, key: &RowKey) -> bool {
-        let split = key.split as usize;
-        if self.last != Some((key.split, key.id)) {
-            self.last = Some((key.split, key.id));
-            self.met[split] += 1;
-        }
-        self.images[split] == 0 || self.met[split] <= self.images[split]
-    }
-
-    /// How many of a split's rows are taken, where each image has one.
-    fn of(&self, rows: u64, split: Split) -> u64 {
-        match self.images[split as usize] as u64 {
-            0 => rows,
-            limit => rows.min(limit),
+/// How the taken rows among `keys`, of which the first is row `start` of the set, are shown: each
+/// once, but a test image in its first view under as many masks as are wanted.
+fn shown(keys: &[RowKey], taken: &[bool], start: usize, masks: Option<&Masks>) -> Vec<Shown> {
+    let of_test = masks.map_or(1, |masks| masks.of_test);
+    let mut all = Vec::new();
+    for (row, key) in keys.iter().enumerate().filter(|(row, _)| taken[*row]) {
+        let number = (start + row) as u64;
+        if of_test == 1 || key.split == Split::Train {
+            all.push(Shown { row, key: *key, draw: number });
+        } else if key.view == 0 {
+            // The first mask is that of a single one; row numbers leave the upper bits free.
+            let view = |view: u64| RowKey { view: view as u16, ..*key };
+            all.extend((0..of_test).map(|m| Shown { row, key: view(m), draw: m << 48 | number }));
         }
     }
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use igpt_contract::stream;
     use igpt_model::{GptConfig, Preset};
     use rand::Rng as _;
 
@@ -159,7 +158,7 @@ mod tests {
         let gpt = Gpt::init(&config, &mut stream(0, "init"), &Device::flex());
         let mut random = stream(1, "tokens");
         let tokens: Vec<u16> = (0..IMAGES * POSITIONS).map(|_| (random.next_u32() % 16) as u16).collect();
-        let masks = Masks { stream: stream(2, "masks"), probability: 0.15 };
+        let masks = Masks { stream: stream(2, "masks"), probability: 0.15, of_test: 1 };
         for masks in [None, Some(&masks)] {
             let whole = in_batches(&gpt, &tokens, IMAGES, masks);
             for batch in [1, 2, 3, 8, 16] {

@@ -31,7 +31,8 @@ impl Stage for Features {
         StageSpec {
             name: "features",
             summary: "computes the features of images in every layer of a network",
-            version: 1,
+            // 2: a number of images is drawn, no longer the first.
+            version: 2,
             inputs: vec![MODEL.port(), TOKENS.port()],
             outputs: vec![LAYERS.port()],
             seeded: false,
@@ -64,15 +65,12 @@ impl Stage for Features {
             n_embd: card.config.n_embd,
             pooling: "mean".to_owned(),
             norm: "pre".to_owned(),
-            objective: match card.objective {
-                Objective::Autoregressive => "autoregressive",
-                Objective::Bert => "bert",
-            }
-            .to_owned(),
+            objective: card.objective.as_str().to_owned(),
         };
         let masks = (card.objective == Objective::Bert).then(|| Masks {
             stream: stream(params.mask_seed, "evaluation masks"),
             probability: params.mask_probability,
+            of_test: u64::from(params.evaluation_masks),
         });
         let extraction = Extraction { gpt: &gpt, device: &device, masks, layers, info };
         extract::write_layers(&extraction, params, &reader, io.output(&LAYERS), cx)

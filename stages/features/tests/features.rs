@@ -159,7 +159,7 @@ fn batches_and_threads_change_no_byte() {
 }
 
 #[test]
-fn layers_and_first_images_can_be_chosen() {
+fn layers_and_images_can_be_chosen() {
     let bench = Bench::new();
     let tokens = bench.tokens(None);
     let (model, _) = bench.model(Objective::Autoregressive, None);
@@ -169,11 +169,44 @@ fn layers_and_first_images_can_be_chosen() {
     assert!(!some.join("0").exists() && !some.join("2").exists());
     let (all, some) =
         (FeatureTable::read(&all.join("3")).unwrap(), FeatureTable::read(&some.join("3")).unwrap());
-    assert_eq!(some.ids, [0, 0, 1, 1, 2, 2, 3, 3, 20, 21]);
-    assert_eq!(some.row(7), all.row(7));
-    assert_eq!(some.row(9), all.row(41));
+    let drawn = igpt_dataset::draw_images((0..20).collect(), 4, &stream(0, "labels"));
+    let mut expected: Vec<u64> = drawn.iter().flat_map(|image| [*image as u64; 2]).collect();
+    expected.extend([20, 23]);
+    assert_eq!(some.ids, expected);
+    assert_eq!(some.row(7), all.row(2 * drawn[3] + 1));
+    assert_eq!(some.row(9), all.row(43));
     let error = bench.run("none", &model, &tokens, json!({ "layers": [5] })).unwrap_err().to_string();
     assert!(error.contains("layer 5, and the network has layers 0 to 4"), "{error}");
+}
+
+/// The paper's section 4.6: several independent masks at evaluation.
+#[test]
+fn a_bert_network_sees_each_test_image_under_several_masks() {
+    let bench = Bench::new();
+    let tokens = bench.tokens(None);
+    for objective in [Objective::Autoregressive, Objective::Bert] {
+        let (model, _) = bench.model(objective, None);
+        let run = |masks: u16| {
+            let name = format!("{objective:?} {masks}");
+            let params = json!({ "layers": [2], "evaluation_masks": masks });
+            FeatureTable::read(&bench.run(&name, &model, &tokens, params).unwrap().join("2")).unwrap()
+        };
+        let (one, three) = (run(1), run(3));
+        if objective == Objective::Autoregressive {
+            assert_eq!(one, three);
+            continue;
+        }
+        assert_eq!((one.len(), three.len()), (47, 40 + 3 * 7));
+        assert_eq!(one.values[..40 * one.dim], three.values[..40 * one.dim], "training images");
+        for image in 0..7 {
+            let rows: Vec<usize> = (0..3).map(|view| 40 + 3 * image + view).collect();
+            assert_eq!(rows.iter().map(|row| three.views[*row]).collect::<Vec<_>>(), [0, 1, 2]);
+            assert!(rows.iter().all(|row| three.ids[*row] == 20 + image as u64));
+            assert_eq!(three.row(rows[0]), one.row(40 + image), "the first mask is that of one");
+            assert_ne!(three.row(rows[1]), three.row(rows[0]));
+            assert_ne!(three.row(rows[1]), three.row(rows[2]));
+        }
+    }
 }
 
 #[test]
@@ -192,6 +225,7 @@ fn parameters_that_make_no_sense_are_refused() {
     assert!(refused(json!({ "layer": 3 })).what.contains("unknown field `layer`"));
     assert_eq!(refused(json!({ "layers": [3, 1] })).path, "layers");
     assert_eq!(refused(json!({ "batch": 0 })).path, "batch");
+    assert_eq!(refused(json!({ "evaluation_masks": 0 })).path, "evaluation_masks");
     assert_eq!(refused(json!({ "mask_probability": 1.0 })).path, "mask_probability");
 }
 
@@ -215,6 +249,7 @@ fn the_reference_features_are_reproduced() {
         vocab: shape("wte")[0],
         variant: Variant::Paper,
         activation: Activation::GeluTanh,
+        biases: None,
         tied: false,
         zero_head: true,
         init: Init::default(),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use igpt_contract::StageError;
 use igpt_table::observe::{Observation, images};
 
-use crate::evidence::{Evidence, Outcomes};
+use crate::evidence::{Evidence, Images, Outcomes};
 use crate::finding::{Finding, Unit, Verdict, counted};
 use crate::params::{Difference, Group, Sign};
 use crate::select::{Run, number, runs, title};
@@ -161,7 +161,7 @@ fn parts(difference: &Difference, terms: &[Term<'_>], evidence: &Evidence) -> Re
 /// added image by image, so that what all find hard or easy drops out; parts of different images are
 /// independent, and so is a share that is known without predictions. None where a part is neither.
 pub(crate) fn image_error(parts: &[Part]) -> Option<ImageError> {
-    let mut sums: Vec<(&[(u64, i32)], Vec<f64>)> = Vec::new();
+    let mut sums: Vec<(&Images, Vec<f64>)> = Vec::new();
     let mut errors = Vec::new();
     let mut fewest = f64::INFINITY;
     for part in parts {
@@ -171,8 +171,8 @@ pub(crate) fn image_error(parts: &[Part]) -> Option<ImageError> {
             fewest = fewest.min(n);
             continue;
         };
-        let at = sums.iter().position(|(images, _)| *images == outcomes.images).unwrap_or_else(|| {
-            sums.push((&outcomes.images, vec![0.0; outcomes.values.len()]));
+        let at = sums.iter().position(|(images, _)| **images == *outcomes.images).unwrap_or_else(|| {
+            sums.push((outcomes.images.as_slice(), vec![0.0; outcomes.values.len()]));
             sums.len() - 1
         });
         for (sum, value) in sums[at].1.iter_mut().zip(&outcomes.values) {

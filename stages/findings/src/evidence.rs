@@ -13,10 +13,13 @@ use igpt_table::observe::{Observation, Value};
 use crate::select::shown;
 use crate::statistics::mean;
 
+/// Test images: id and label. Sets in which both agree are taken for the same.
+pub(crate) type Images = [(u64, i32)];
+
 /// A number for each test image.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Outcomes {
-    /// Whose the numbers are: id and label. Sets in which both agree are taken for the same.
+    /// Whose the numbers are, see [`Images`].
     pub(crate) images: Vec<(u64, i32)>,
     /// 1 where the class was named, else 0; or the cross entropy in nats.
     pub(crate) values: Vec<f64>,

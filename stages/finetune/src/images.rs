@@ -1,7 +1,9 @@
 //! The images of a fine-tuning by role: training, validation, test; and its training batches.
 
+use std::ops::Range;
+
 use igpt_contract::{StageError, Stream, stream, validation_split};
-use igpt_dataset::{RowKey, Split, TokenTable, TokensInfo, pad_crop_flip, select_labels};
+use igpt_dataset::{RowKey, Split, TokenTable, TokensInfo, images_of, pad_crop_flip, select_labels, spaced};
 use igpt_optim::Draw;
 use rand::Rng as _;
 
@@ -11,8 +13,8 @@ use crate::params::{Augment, Params};
 #[derive(Debug)]
 pub(crate) struct Images {
     table: TokenTable,
-    /// The views of each training image.
-    train: Vec<Vec<usize>>,
+    /// The rows of each training image, its views.
+    train: Vec<Range<usize>>,
     /// The rows of validation and of test images.
     valid: Vec<usize>,
     test: Vec<usize>,
@@ -34,19 +36,10 @@ impl Images {
     /// same ones; `labels_per_class` are drawn from the labelled ones and divided by that same
     /// split. Held-out and test images are seen in their first view alone.
     pub(crate) fn new(table: TokenTable, params: &Params) -> Result<Self, StageError> {
-        let images = |split| {
-            let mut images: Vec<Vec<usize>> = Vec::new();
-            for row in table.rows_of(split) {
-                match images.last_mut() {
-                    Some(views) if table.ids[views[0]] == table.ids[row] => views.push(row),
-                    _ => images.push(vec![row]),
-                }
-            }
-            images
-        };
+        let images = |split| images_of(&table.ids, &table.splits, split);
         let official = images(Split::Train);
         let held_out = validation_split(official.len(), params.validation);
-        let labels: Vec<i32> = official.iter().map(|views| table.labels[views[0]]).collect();
+        let labels: Vec<i32> = official.iter().map(|views| table.labels[views.start]).collect();
         let chosen = if params.labels_per_class > 0 {
             let random = stream(params.label_seed, "labels");
             select_labels(&labels, table.info.classes.len(), params.labels_per_class, &random)
@@ -57,9 +50,9 @@ impl Images {
         let (mut train, mut valid) = (Vec::new(), Vec::new());
         for image in chosen {
             let views = official[image].clone();
-            if held_out[image] { valid.push(views[0]) } else { train.push(views) }
+            if held_out[image] { valid.push(views.start) } else { train.push(views) }
         }
-        let test = images(Split::Test).into_iter().map(|views| views[0]);
+        let test = images(Split::Test).into_iter().map(|views| views.start);
         let test = test.filter(|row| table.labels[*row] >= 0).collect();
         let valid = spaced(valid, params.validation_rows);
         let test = spaced(test, params.test_rows);
@@ -76,7 +69,7 @@ impl Images {
         self.table.info.classes.len()
     }
 
-    pub(crate) fn train(&self) -> &[Vec<usize>] {
+    pub(crate) fn train(&self) -> &[Range<usize>] {
         &self.train
     }
 
@@ -143,7 +136,7 @@ impl Images {
         let mut labels = Vec::with_capacity(draws.len());
         for (draw, out) in draws.iter().zip(tokens.chunks_exact_mut(t)) {
             let views = &self.train[draw.row];
-            let row = views[(draw.epoch % views.len() as u64) as usize];
+            let row = views.start + (draw.epoch % views.len() as u64) as usize;
             labels.push(i64::from(self.table.labels[row]));
             match augment {
                 Augment::None => out.copy_from_slice(self.tokens(row)),
@@ -159,15 +152,6 @@ impl Images {
             }
         }
         Batch { tokens, labels }
-    }
-}
-
-/// `wanted` of the rows, evenly spaced; all of them where it is 0 or there are no more.
-fn spaced(rows: Vec<usize>, wanted: usize) -> Vec<usize> {
-    match wanted {
-        0 => rows,
-        wanted if wanted >= rows.len() => rows,
-        wanted => (0..wanted).map(|i| rows[i * rows.len() / wanted]).collect(),
     }
 }
 
@@ -222,7 +206,7 @@ mod tests {
         let held_out: Vec<u64> = images.valid().iter().map(|row| images.key(*row).id).collect();
         for views in images.train() {
             assert_eq!(views.len(), 2);
-            assert!(!held_out.contains(&images.key(views[0]).id));
+            assert!(!held_out.contains(&images.key(views.start).id));
         }
         assert!(images.valid().iter().all(|row| images.key(*row).view == 0));
         assert_eq!(images.test(), [80, 81, 82, 83]);

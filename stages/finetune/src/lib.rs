@@ -9,13 +9,16 @@ mod start;
 mod state;
 mod train;
 
+use std::borrow::Cow;
+use std::path::Path;
+
 use burn::module::Module as _;
 use igpt_contract::{
-    In, Metrics, Model, Opt, Out, ParamError, Predictions, Resources, Stage, StageContext, StageError,
-    StageIo, StageSpec, Tokens,
+    Choice, ChosenValue, In, Many, Metrics, Model, Opt, Out, ParamError, Predictions, Resources, Stage,
+    StageContext, StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_dataset::TokenTable;
-use igpt_model::{ModelCard, prepare, save_model};
+use igpt_model::{ModelCard, Objective, prepare, save_model};
 use igpt_optim::Diverged;
 
 pub use params::{Augment, Loss, Params};
@@ -26,10 +29,17 @@ use train::{Training, Tuned};
 
 const TOKENS: In<Tokens> = In::new("tokens", "the labelled images");
 const START: Opt<Model> = Opt::new("model", "the network to start from; without it, random weights");
+const PROBES: Many<Metrics> = Many::new(
+    "probes",
+    "probes labelled with `layer`: the class head reads the layer of the best `accuracy.valid`",
+);
+const CHOICE: Opt<Choice> =
+    Opt::new("choice", "what a search over `learning_rates` chose: it takes the parameter's place");
 const MODEL: Out<Model> =
     Out::new("model", "the network with its class head, at its best validation accuracy");
 const METRICS: Out<Metrics> = Out::new("metrics", "accuracies, losses and their curves");
-const PREDICTIONS: Out<Predictions> = Out::new("predictions", "what it says of each test image");
+const PREDICTIONS: Out<Predictions> =
+    Out::new("predictions", "what it says of each test image, under each mask");
 
 /// The stage.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,8 +52,9 @@ impl Stage for Finetune {
         StageSpec {
             name: "finetune",
             summary: "trains a network and a class head on labelled tokens",
-            version: 1,
-            inputs: vec![TOKENS.port(), START.port()],
+            // 2: the metrics tell one mask from several, and the head's layer.
+            version: 2,
+            inputs: vec![TOKENS.port(), START.port(), PROBES.port(), CHOICE.port()],
             outputs: vec![MODEL.port(), METRICS.port(), PREDICTIONS.port()],
             seeded: true,
             device_dependent: true,
@@ -58,16 +69,19 @@ impl Stage for Finetune {
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let params = &*chosen(params, io.optional(&CHOICE))?;
+        let head = start::head(params, io.many(&PROBES))?;
         let picked = prepare(cx)?;
         let images = Images::new(TokenTable::read(io.input(&TOKENS))?, params)?;
         let device = picked.device.clone().autodiff();
-        let (network, card) = start::start(params, io.optional(&START), images.info(), &device, cx)?;
-        let showing = Showing::new(card.objective, params.mask_probability, cx, picked.device);
+        let start = start::start(params, io.optional(&START), head, images.info(), &device, cx)?;
+        let objective = start.card.objective;
+        let showing = Showing::new(objective, params.mask_probability, cx, picked.device);
         let training = Training {
             params,
             images: &images,
-            objective: card.objective,
-            start: network,
+            objective,
+            start: start.gpt.clone(),
             device,
             showing: &showing,
             cx,
@@ -75,21 +89,34 @@ impl Stage for Finetune {
         let Tuned { gpt, search } = training.search()?;
         let winner = search.winner().ok_or_else(|| StageError::new("no learning rate trained"))?;
         let gpt = gpt.valid();
-        let test = match images.test() {
-            [] => None,
-            rows => Some(showing.judge(&gpt, &images, rows, params.evaluation_masks, cx)?),
-        };
-        if let Some(test) = &test {
-            let step = winner.step;
-            Diverged::check("test", step, test.loss)
+        let masks = if objective == Objective::Bert { usize::from(params.evaluation_masks) } else { 1 };
+        let mut tests = Vec::new();
+        for draw in (0..masks).filter(|_| !images.test().is_empty()) {
+            let test = showing.judge(&gpt, &images, images.test(), draw, cx)?;
+            Diverged::check("test", winner.step, test.loss)
                 .map_err(|error| StageError::new(error.to_string()).hint(Diverged::HINT))?;
+            tests.push(test);
+        }
+        if let Some(test) = tests.first() {
             outcome::warn_of_chance(&images, test, cx);
         }
-        outcome::predictions(&images, test.as_ref()).write(io.output(&PREDICTIONS))?;
-        outcome::metrics(params, &images, &card, &search, winner, test.as_ref())
-            .write(io.output(&METRICS))?;
-        let step = card.step + winner.best.map_or(0, |best| best.step);
-        save_model(io.output(&MODEL), &gpt, &ModelCard { step, ..card })
+        let predictions = outcome::predictions(&images, &tests);
+        let mut metrics = outcome::metrics(params, &images, &start, &search, winner);
+        outcome::test(&mut metrics, &tests, &predictions, cx);
+        predictions.write(io.output(&PREDICTIONS))?;
+        metrics.write(io.output(&METRICS))?;
+        let step = start.card.step + winner.best.map_or(0, |best| best.step);
+        save_model(io.output(&MODEL), &gpt, &ModelCard { step, ..start.card })
             .map_err(|error| StageError::caused("the model cannot be written", error))
     }
+}
+
+/// The parameters with what a search chose, where one is wired: the retraining on all training images
+/// after the search (section 3.1).
+fn chosen<'p>(params: &'p Params, choice: Option<&Path>) -> Result<Cow<'p, Params>, StageError> {
+    let Some(folder) = choice else { return Ok(Cow::Borrowed(params)) };
+    let learning_rates = vec![ChosenValue::number(folder, "learning_rates")?].into();
+    let params = Params { learning_rates, ..params.clone() };
+    params.check().map_err(|error| StageError::new(format!("the input `choice`: {error}")))?;
+    Ok(Cow::Owned(params))
 }

@@ -1,28 +1,29 @@
 //! The numbers that a fine-tuning reports.
 
 use igpt_contract::{MetricValues, StageContext};
-use igpt_dataset::PredictionTable;
-use igpt_model::{ModelCard, Objective};
+use igpt_dataset::{PredictionTable, RowKey};
+use igpt_model::ModelCard;
 
 use crate::evaluate::Verdicts;
 use crate::images::Images;
 use crate::params::{Augment, Loss, Params};
+use crate::start::Start;
 use crate::state::{Search, Trial};
 
-/// The metrics of the winning learning rate, and the test images' where there are any.
+/// The metrics of the winning learning rate.
 pub(crate) fn metrics(
     params: &Params,
     images: &Images,
-    card: &ModelCard,
+    start: &Start,
     search: &Search,
     winner: &Trial,
-    test: Option<&Verdicts>,
 ) -> MetricValues {
     let n = |rows: usize| rows as f64;
     let mut metrics = MetricValues::default()
         .with("images.train", n(images.train().len()))
         .with("images.valid", n(images.valid().len()))
         .with("images.test", n(images.test().len()))
+        .with("head_layer", start.layer as f64)
         .with("learning_rate", params.learning_rates[winner.index])
         .with("learning_rates.tried", n(search.tried.len()))
         .with("steps", winner.step as f64);
@@ -52,9 +53,6 @@ pub(crate) fn metrics(
         }
         metrics.curves.insert(name.to_owned(), curve);
     }
-    if let Some(test) = test {
-        metrics = metrics.with("accuracy.test", test.accuracy).with("loss.test", test.loss);
-    }
     let mut by_rate: Vec<(f64, f64)> = search
         .tried
         .iter()
@@ -64,7 +62,8 @@ pub(crate) fn metrics(
     if by_rate.len() > 1 {
         metrics.curves.insert("accuracy.valid.by_learning_rate".to_owned(), by_rate);
     }
-    metrics.facts.extend(facts(params, card));
+    metrics.facts.extend(facts(params, &start.card));
+    metrics.facts.insert("head".to_owned(), start.chosen.as_str().to_owned());
     metrics.facts.insert("dataset".to_owned(), images.info().name.clone());
     metrics
 }
@@ -72,13 +71,7 @@ pub(crate) fn metrics(
 fn facts(params: &Params, card: &ModelCard) -> [(String, String); 4] {
     let fact = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     [
-        fact(
-            "objective",
-            match card.objective {
-                Objective::Autoregressive => "autoregressive",
-                Objective::Bert => "bert",
-            },
-        ),
+        fact("objective", card.objective.as_str()),
         fact(
             "loss",
             match params.loss {
@@ -97,19 +90,39 @@ fn facts(params: &Params, card: &ModelCard) -> [(String, String); 4] {
     ]
 }
 
-/// What was said of each test image.
-pub(crate) fn predictions(images: &Images, test: Option<&Verdicts>) -> PredictionTable {
-    let mut table = PredictionTable {
-        keys: images.test().iter().map(|row| images.key(*row)).collect(),
-        predicted: Vec::new(),
-        n_classes: images.classes(),
-        log_probs: Vec::new(),
-    };
-    if let Some(test) = test {
-        table.predicted = test.predicted.iter().map(|class| *class as i32).collect();
-        table.log_probs = test.log_probs.iter().map(|p| *p as f32).collect();
+/// What was said of each test image, under each mask: its views.
+pub(crate) fn predictions(images: &Images, tests: &[Verdicts]) -> PredictionTable {
+    let classes = images.classes();
+    let (mut keys, mut log_probs) = (Vec::new(), Vec::new());
+    // Without test images there is nothing to say.
+    let rows = images.test().iter().enumerate().filter(|_| !tests.is_empty());
+    for (i, row) in rows {
+        for (view, test) in tests.iter().enumerate() {
+            keys.push(RowKey { view: view as u16, ..images.key(*row) });
+            log_probs.extend(test.log_probs[i * classes..][..classes].iter().map(|p| *p as f32));
+        }
     }
-    table
+    PredictionTable::new(keys, classes, log_probs)
+}
+
+/// Adds the scores of the test images: under the first mask, and what several masks say together
+/// (section 4.6).
+pub(crate) fn test(
+    metrics: &mut MetricValues,
+    tests: &[Verdicts],
+    predictions: &PredictionTable,
+    cx: &StageContext,
+) {
+    let Some(first) = tests.first() else { return };
+    let mut add = |name: &str, value: f64| metrics.values.insert(name.to_owned(), value);
+    add("accuracy.test", first.accuracy);
+    add("loss.test", first.loss);
+    if tests.len() > 1 {
+        let voted = predictions.voted(&cx.stream("evaluation ties"));
+        voted.accuracy().map(|accuracy| add("accuracy.test.masks", accuracy));
+        voted.loss().map(|loss| add("loss.test.masks", loss));
+        add("masks.test", tests.len() as f64);
+    }
 }
 
 /// Says so where what was learned is no better than naming one class throughout.

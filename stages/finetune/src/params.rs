@@ -1,6 +1,6 @@
 //! The parameters of `finetune`, with their defaults and where the paper has them from.
 
-use igpt_contract::{ParamError, Validation};
+use igpt_contract::{Candidates, ParamError, Validation};
 use igpt_model::loss::BertReduction;
 use igpt_model::{ModelParams, Objective};
 use igpt_optim::{Decay, MOST_IMAGES};
@@ -40,15 +40,19 @@ pub enum Augment {
 pub struct Params {
     /// What is minimised: `joint` (L_GEN + L_CLF, section 2.3) or `classifier` (L_CLF alone).
     pub loss: Loss,
-    /// The layer l whose pooled features f^l the class head reads, 0 to L; -1 is the last (the
-    /// paper's choice, section 2.3).
-    pub head_layer: i64,
+    /// The layer l whose pooled features f^l the class head reads, 0 to L; -1 is the last. Unless
+    /// given, the best of the input `probes` where that is wired (section 4.5 compares the two),
+    /// else the last (the paper's choice, section 2.3).
+    pub head_layer: Option<i64>,
+    /// Whether the class head starts at zero, as in the released code; else at normal weights of
+    /// standard deviation 0.02.
+    pub zero_head: bool,
     /// The training images' augmentation: `none` or `pad_crop_flip` (section 3.1, CIFAR only).
     pub augment: Augment,
-    /// The learning rates to try, from large to small. Each starts from the same weights; the first
-    /// whose best validation accuracy is below the one before ends the search, as in section 3.3.
-    /// More than one needs a validation split.
-    pub learning_rates: Vec<f64>,
+    /// The learning rates to try, from large to small: a number or a list. Each starts from the same
+    /// weights; the first whose best validation accuracy is below the one before ends the search, as
+    /// in section 3.3. More than one needs a validation split. The input `choice` takes their place.
+    pub learning_rates: Candidates,
     /// Steps of training for each learning rate; 0 takes `epochs`.
     pub steps: u64,
     /// Passes over the training images for each learning rate, where `steps` is 0.
@@ -74,9 +78,10 @@ pub struct Params {
     /// For a BERT network: `mean` over an image's hidden tokens (the released code) or their `sum`
     /// (the paper's formula).
     pub bert_loss: BertReduction,
-    /// Masks under which a BERT network sees each test image; the class that most of them name is
-    /// the prediction, ties broken by a seeded draw (section 4.6 tries 5).
-    pub evaluation_masks: usize,
+    /// Independent masks under which a BERT network sees each test image. `accuracy.test` is that
+    /// under the first; with several, `accuracy.test.masks` is that of the class that most of them
+    /// name, ties broken by a seeded draw (section 4.6 tries 5).
+    pub evaluation_masks: u16,
     /// Which training images are held out to choose the learning rate and the step.
     pub validation: Validation,
     /// Steps between two looks at the validation images; 0 looks once an epoch, and always at the
@@ -108,9 +113,10 @@ impl Default for Params {
     fn default() -> Self {
         Self {
             loss: Loss::Joint,
-            head_layer: -1,
+            head_layer: None,
+            zero_head: true,
             augment: Augment::None,
-            learning_rates: vec![0.001],
+            learning_rates: Candidates(vec![0.001]),
             steps: 0,
             epochs: 10.0,
             batch: 128,
@@ -148,7 +154,7 @@ impl Params {
         let falling = rates.windows(2).all(|pair| pair[0] > pair[1]);
         if rates.is_empty() || !rates.iter().copied().all(positive) || !falling {
             let expected = "one or more positive numbers, from large to small";
-            return refuse("learning_rates", expected, format!("{rates:?}"));
+            return refuse("learning_rates", expected, format!("{:?}", rates.0));
         }
         for (name, value) in [("dropout", self.dropout), ("validation.fraction", self.validation.fraction)] {
             if !(0.0..1.0).contains(&value) {
@@ -182,12 +188,8 @@ impl Params {
         if self.evaluation_masks == 0 {
             return refuse("evaluation_masks", "at least 1", "0".to_owned());
         }
-        if self.head_layer < -1 {
-            return refuse(
-                "head_layer",
-                "a layer from 0 on, or -1 for the last",
-                self.head_layer.to_string(),
-            );
+        if let Some(layer) = self.head_layer.filter(|layer| *layer < -1) {
+            return refuse("head_layer", "a layer from 0 on, or -1 for the last", layer.to_string());
         }
         // A network of one position and one colour fails only where the model itself makes no sense.
         match self.model.as_ref().map(|model| model.config(1, 1)) {
@@ -204,8 +206,10 @@ mod tests {
     #[test]
     fn values_that_make_no_sense_are_refused_by_name() {
         let refused = |params: Params| params.check().unwrap_err().path;
-        let of =
-            |learning_rates: &[f64]| Params { learning_rates: learning_rates.to_vec(), ..Params::default() };
+        let of = |learning_rates: &[f64]| Params {
+            learning_rates: learning_rates.to_vec().into(),
+            ..Params::default()
+        };
         assert_eq!(refused(of(&[])), "learning_rates");
         assert_eq!(refused(of(&[0.1, 0.3])), "learning_rates");
         assert_eq!(refused(of(&[f64::NAN])), "learning_rates");
@@ -215,7 +219,7 @@ mod tests {
         assert_eq!(refused(Params { accumulation: 0, ..of(&[0.1]) }), "accumulation");
         assert_eq!(refused(Params { batch: 1 << 40, ..of(&[0.1]) }), "batch");
         assert_eq!(refused(Params { steps: 9, warmup_steps: 10, ..of(&[0.1]) }), "warmup_steps");
-        assert_eq!(refused(Params { head_layer: -2, ..of(&[0.1]) }), "head_layer");
+        assert_eq!(refused(Params { head_layer: Some(-2), ..of(&[0.1]) }), "head_layer");
         assert_eq!(refused(Params { epochs: 0.0, ..of(&[0.1]) }), "epochs");
         let model = Some(ModelParams { n_head: Some(3), ..ModelParams::default() });
         assert_eq!(refused(Params { model, ..of(&[0.1]) }), "model");

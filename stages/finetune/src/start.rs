@@ -3,21 +3,69 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use igpt_contract::{StageContext, StageError};
+use igpt_contract::{LabelledInput, StageContext, StageError, best_layer};
 use igpt_dataset::TokensInfo;
-use igpt_model::{Gpt, ModelCard, load_model};
+use igpt_model::{Gpt, ModelCard, ModelError, assign_parameters, load_model, named_parameters};
+use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::params::Params;
 
-/// The network on `device` and its card: that of the folder `model`, which must belong to the
-/// tokens, or else one with random weights. Its class head is new, at zero.
+/// What a fine-tuning starts from.
+pub(crate) struct Start {
+    /// The network with its new class head.
+    pub(crate) gpt: Gpt,
+    /// What the network is.
+    pub(crate) card: ModelCard,
+    /// The layer that the class head reads.
+    pub(crate) layer: usize,
+    /// Who chose it.
+    pub(crate) chosen: Chosen,
+}
+
+/// How the class head came to its layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Chosen {
+    /// The last one, by default.
+    Last,
+    /// The parameter `head_layer`.
+    Given,
+    /// The probes' best by validation accuracy (section 4.5).
+    Best,
+}
+
+impl Chosen {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Last => "last layer",
+            Self::Given => "given layer",
+            Self::Best => "best layer",
+        }
+    }
+}
+
+/// The layer that parameters and probes choose; none is the last one.
+pub(crate) fn head(params: &Params, probes: &[LabelledInput]) -> Result<Option<(usize, Chosen)>, StageError> {
+    match (params.head_layer, probes) {
+        (None, []) | (Some(-1), []) => Ok(None),
+        (Some(layer), []) => Ok(usize::try_from(layer).ok().map(|layer| (layer, Chosen::Given))),
+        (None, probes) => Ok(Some((best_layer(probes, "accuracy.valid", false)?.layer, Chosen::Best))),
+        (Some(layer), _) => {
+            let what = format!("`head_layer` is {layer} beside the input `probes`, which chooses the layer");
+            Err(StageError::new(what).hint("leave one of them out"))
+        }
+    }
+}
+
+/// The network on `device`: that of the folder `model`, which must belong to the tokens, or else one
+/// with random weights. Its class head is new, on the layer `head`.
 pub(crate) fn start(
     params: &Params,
     model: Option<&Path>,
+    head: Option<(usize, Chosen)>,
     tokens: &TokensInfo,
     device: &Device,
     cx: &StageContext,
-) -> Result<(Gpt, ModelCard), StageError> {
+) -> Result<Start, StageError> {
     let TokensInfo { palette, height, width, vocab, ref classes, .. } = *tokens;
     let (gpt, card) = match model {
         Some(folder) => {
@@ -49,10 +97,32 @@ pub(crate) fn start(
         }
     };
     let n_layer = card.config.n_layer;
-    let layer = usize::try_from(params.head_layer).unwrap_or(n_layer);
+    let (layer, chosen) = head.unwrap_or((n_layer, Chosen::Last));
     if layer > n_layer {
-        let what = format!("`head_layer` is {layer}, expected -1 or a layer from 0 to {n_layer}");
-        return Err(StageError::new(what));
+        let what = match chosen {
+            Chosen::Best => format!("the best of the `probes` is layer {layer}"),
+            _ => format!("`head_layer` is {layer}, expected -1 or a layer from 0 to {n_layer}"),
+        };
+        return Err(StageError::new(what).hint(format!("the network has layers 0 to {n_layer}")));
     }
-    Ok((gpt.with_class_head(classes.len(), layer), card))
+    let mut gpt = gpt.with_class_head(classes.len(), layer);
+    if !params.zero_head {
+        gpt = drawn_head(gpt, cx)
+            .map_err(|error| StageError::caused("the class head cannot be drawn", error))?;
+    }
+    Ok(Start { gpt, card, layer, chosen })
+}
+
+/// The network with normal weights of standard deviation 0.02 in its class head, as GPT-2 has them
+/// elsewhere.
+fn drawn_head(gpt: Gpt, cx: &StageContext) -> Result<Gpt, ModelError> {
+    let mut random = cx.stream("class head");
+    let mut tensors = named_parameters(&gpt);
+    for tensor in tensors.iter_mut().filter(|tensor| tensor.name == "clf.weight") {
+        for value in &mut tensor.values {
+            let normal: f64 = StandardNormal.sample(&mut random);
+            *value = (0.02 * normal) as f32;
+        }
+    }
+    assign_parameters(gpt, tensors)
 }

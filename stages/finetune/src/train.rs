@@ -235,7 +235,7 @@ impl Training<'_> {
     fn validate(&self, weights: &mut Weights, search: &mut Search) -> Result<(), StageError> {
         let verdicts = match self.images.valid() {
             [] => None,
-            rows => Some(self.showing.judge(&weights.now.valid(), self.images, rows, 1, self.cx)?),
+            rows => Some(self.showing.judge(&weights.now.valid(), self.images, rows, 0, self.cx)?),
         };
         let so_far = search.accuracy_so_far();
         let trial = &mut search.current;

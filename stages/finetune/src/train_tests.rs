@@ -1,7 +1,7 @@
 //! The training on images in memory.
 
 use super::*;
-use crate::start::start;
+use crate::start::{Start, head, start};
 use igpt_contract::{Digest, Signal, Validation, stream};
 use igpt_dataset::{Split, TokenTable, TokensInfo};
 use igpt_model::{ModelParams, Preset};
@@ -49,7 +49,7 @@ fn params() -> Params {
         ModelParams { preset: Preset::Tiny, n_layer: Some(2), n_embd: Some(32), ..ModelParams::default() };
     Params {
         model: Some(model),
-        learning_rates: vec![0.003],
+        learning_rates: vec![0.003].into(),
         steps: 30,
         batch: 16,
         validate_every: 10,
@@ -71,7 +71,8 @@ fn tuned(params: &Params, folder: &Path, stop: u64) -> Result<Tuned, StageError>
     })
     .cancelled_by(flag);
     let device = Device::flex().autodiff();
-    let (gpt, card) = start(params, None, images.info(), &device, &cx)?;
+    let head = head(params, &[])?;
+    let Start { gpt, card, .. } = start(params, None, head, images.info(), &device, &cx)?;
     let showing = Showing::new(card.objective, params.mask_probability, &cx, Device::flex());
     let objective = card.objective;
     let (params, cx) = (params, &cx);
@@ -99,7 +100,7 @@ fn a_training_learns_its_classes() {
 
 #[test]
 fn a_training_that_was_stopped_anywhere_ends_in_the_same_bytes() {
-    let params = Params { learning_rates: vec![0.003, 0.001], dropout: 0.1, ..params() };
+    let params = Params { learning_rates: vec![0.003, 0.001].into(), dropout: 0.1, ..params() };
     let expected = straight(&params);
     let dir = tempfile::tempdir().unwrap();
     for stop in [1, 6, 3, 20, 15] {
@@ -124,7 +125,7 @@ fn no_validation_keeps_the_last_weights_and_a_worse_rate_ends_the_search() {
     let last = straight(&Params { validation, ..params() });
     assert_eq!(last.search.winner().unwrap().best.unwrap().step, 30);
     let rates = vec![0.003, 1e-9, 1e-10];
-    let tuned = straight(&Params { learning_rates: rates, ..params() });
+    let tuned = straight(&Params { learning_rates: rates.into(), ..params() });
     assert_eq!((tuned.search.tried.len(), tuned.search.winner().unwrap().index), (2, 0));
     same_weights(&tuned, &straight(&params()));
 }
@@ -145,7 +146,7 @@ fn accumulation_changes_the_result_by_rounding_alone() {
 #[test]
 fn a_rate_that_diverges_is_an_error_only_where_it_is_alone() {
     let error = tuned(
-        &Params { learning_rates: vec![1e6], steps: 400, validate_every: 400, ..params() },
+        &Params { learning_rates: vec![1e6].into(), steps: 400, validate_every: 400, ..params() },
         tempfile::tempdir().unwrap().path(),
         0,
     )

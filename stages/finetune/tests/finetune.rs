@@ -279,6 +279,44 @@ fn subsets_and_layers_that_cannot_be_had_are_named() {
     assert_eq!(used, 20.0 * CLASSES as f64);
 }
 
+/// Section 4.6: one mask and five, of the same weights.
+#[test]
+fn several_masks_are_told_beside_one() {
+    let bench = Bench::new();
+    let model = bench.model(Objective::Bert, palette());
+    let run = |masks: u16| {
+        let params = params(json!({ "evaluation_masks": masks, "steps": 100, "validate_every": 50 }));
+        let attempt = Attempt { model: Some(&model), params, stop: None };
+        let out = bench.run(&format!("{masks} masks"), attempt).unwrap();
+        let predictions = PredictionTable::read(&out.join("predictions")).unwrap();
+        (MetricValues::read(&out.join("metrics")).unwrap().values, predictions)
+    };
+    let ((one, single), (five, all)) = (run(1), run(5));
+    assert_eq!((one["accuracy.test"], one["loss.test"]), (five["accuracy.test"], five["loss.test"]));
+    assert!(!one.contains_key("accuracy.test.masks"));
+    assert_eq!((all.keys.len() as u64, all.views(), five["masks.test"]), (5 * TEST, 5, 5.0));
+    assert_eq!(all.first_views(), single);
+    let voted = all.voted(&stream(3, "evaluation ties"));
+    assert_eq!(voted.accuracy(), Some(five["accuracy.test.masks"]));
+    assert!(five["loss.test.masks"] < five["loss.test"], "a mean of probabilities is never worse on average");
+}
+
+#[test]
+fn a_class_head_may_start_from_random_weights() {
+    let bench = Bench::new();
+    let first_loss = |name: &str, more: Value| {
+        let mut all = json!({ "steps": 1, "validate_every": 1, "model": small(), "learning_rates": 1e-9 });
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let out = bench.run(name, straight(params(all))).unwrap();
+        MetricValues::read(&out.join("metrics")).unwrap().values["loss.train"]
+    };
+    let guessing = (CLASSES as f64).ln();
+    let (zero, drawn) = (first_loss("zero", json!({})), first_loss("drawn", json!({ "zero_head": false })));
+    assert!((zero - guessing).abs() < 1e-6, "{zero}");
+    assert!((drawn - guessing).abs() > 1e-5 && (drawn - guessing).abs() < 0.1, "{drawn}");
+    assert_eq!(drawn, first_loss("drawn again", json!({ "zero_head": false })));
+}
+
 #[test]
 fn unknown_parameters_are_refused() {
     let error = Finetune.complete(&json!({ "learning_rate": 0.1 })).unwrap_err();

@@ -4,7 +4,6 @@
 
 mod histogram;
 mod kmeans;
-mod picture;
 mod seed;
 mod tree;
 
@@ -14,7 +13,9 @@ use igpt_contract::{
     AnyFile, ImageSet, LabelledInput, Many, MetricValues, Metrics, Opt, Out, Palette, ParamError, Resources,
     Stage, StageContext, StageError, StageIo, StageSpec,
 };
-use igpt_dataset::{Encoding, ImageSetReader, PaletteInfo, PaletteTable, Split, decode, shown_path};
+use igpt_dataset::{
+    Encoding, ImageSetReader, PaletteInfo, PaletteTable, Split, decode, shown_path, swatches,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -148,7 +149,7 @@ fn run(params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageErro
             .with("distinct_colours", colours.len() as f64);
     }
     palette.write(out)?;
-    picture::swatches(&palette.rgb())
+    swatches(&palette.rgb())
         .save_with_format(out.join("palette.png"), image::ImageFormat::Png)
         .map_err(|error| StageError::caused("cannot write `palette.png`", error))?;
     metrics.write(io.output(&METRICS))?;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use igpt_contract::{StageContext, StageError};
-use igpt_dataset::{FeatureWriter, ImageSetReader, LayerInfo, RowKey, Split, decode};
+use igpt_contract::{StageContext, StageError, stream};
+use igpt_dataset::{FeatureWriter, ImageSetReader, LayerInfo, RowKey, Split, decode, subset_rows};
 
 use crate::Params;
 
@@ -17,23 +17,19 @@ pub(crate) fn flatten(
     cx: &StageContext,
 ) -> Result<(), StageError> {
     let reader = ImageSetReader::open(images)?;
-    let limits = [params.train_images, params.test_images];
-    let (mut met, mut last, mut done) = ([0; 2], None, 0);
+    let keys = reader.keys()?;
+    let labels = stream(params.label_seed, "labels");
+    let taken = subset_rows(&keys, params.train_images, params.test_images, &labels);
+    let total = taken.iter().filter(|taken| **taken).count() as u64;
+    let mut done = 0;
     let mut writer: Option<((u32, u32), FeatureWriter)> = None;
-    let total = reader.counts().total();
-    for row in reader.rows() {
+    for (row, taken) in reader.rows().zip(taken) {
         cx.check()?;
         let row = row?;
-        let RowKey { id, split, .. } = row.key();
-        if last != Some((split, id)) {
-            last = Some((split, id));
-            met[split as usize] += 1;
-        }
-        done += 1;
-        let limit = limits[split as usize];
-        if limit > 0 && met[split as usize] > limit {
+        if !taken {
             continue;
         }
+        let RowKey { id, split, .. } = row.key();
         let image = decode(&row)
             .map_err(|error| StageError::caused(format!("image {id} of `{split}` is damaged"), error))?;
         let size = image.dimensions();
@@ -48,6 +44,7 @@ pub(crate) fn flatten(
         check_size(params, id, split, size, first)?;
         let values: Vec<f32> = image.as_raw().iter().map(|c| f32::from(*c) / 127.5 - 1.0).collect();
         writer.append(&[row.key()], &values)?;
+        done += 1;
         cx.progress(done, total, "images");
     }
     match writer {

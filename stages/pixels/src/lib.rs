@@ -19,11 +19,13 @@ pub struct Params {
     /// The side that the images must have, in pixels; 0 takes any, as long as it is one. A guard
     /// only: `augment` resizes.
     pub side: u32,
-    /// How many training images to take, the first in the set's order, all views of each; 0 takes
-    /// all.
+    /// How many training images to take, all views of each; 0 takes all. They are drawn from the
+    /// labelled ones with `label_seed`, as `features` draws them.
     pub train_images: usize,
-    /// How many test images to take, likewise.
+    /// How many test images to take, evenly spaced; 0 takes all.
     pub test_images: usize,
+    /// The seed of the draw of training images, apart from the pipeline's.
+    pub label_seed: u64,
 }
 
 /// The stage.
@@ -37,7 +39,8 @@ impl Stage for Pixels {
         StageSpec {
             name: "pixels",
             summary: "takes raw pixels as features, the baseline of a linear probe",
-            version: 1,
+            // 2: a number of images is drawn, no longer the first.
+            version: 2,
             inputs: vec![IMAGES.port()],
             outputs: vec![LAYER.port()],
             seeded: false,

@@ -1,27 +1,30 @@
 //! Stage `pretrain`: trains an iGPT on colour-index sequences without labels (paper sections 2.1,
 //! 2.2 and 3.3).
 
-mod corpus;
 mod kept;
-mod objective;
 mod outcome;
 mod params;
 mod train;
 
+use std::borrow::Cow;
+use std::path::Path;
+
 use igpt_contract::{
-    Checkpoints, Many, Metrics, Model, Out, ParamError, Resources, Stage, StageContext, StageError, StageIo,
-    StageSpec, Tokens,
+    Checkpoints, Choice, ChosenValue, Many, Metrics, Model, Opt, Out, ParamError, Resources, Stage,
+    StageContext, StageError, StageIo, StageSpec, Tokens,
 };
+use igpt_corpus::Corpus;
 use igpt_model::{Gpt, ModelCard, param_count, prepare, save_model};
 
 pub use params::Params;
 
-use corpus::Corpus;
 use kept::Kept;
 use train::{Recipe, Training};
 
 const TOKENS: Many<Tokens> =
     Many::new("tokens", "what to train on: one or several image sets of one resolution and palette");
+const CHOICE: Opt<Choice> =
+    Opt::new("choice", "what a search over `learning_rate` chose: it takes the parameter's place");
 const MODEL: Out<Model> = Out::new("model", "the network after the last step");
 const CHECKPOINTS: Out<Checkpoints> =
     Out::new("checkpoints", "networks by step: those in `keep`, powers of two, and the last");
@@ -46,8 +49,9 @@ impl Stage for Pretrain {
         StageSpec {
             name: "pretrain",
             summary: "trains an iGPT on tokens, autoregressively or as BERT",
-            version: 1,
-            inputs: vec![TOKENS.port()],
+            // 2: the learning rate is among the metrics.
+            version: 2,
+            inputs: vec![TOKENS.port(), CHOICE.port()],
             outputs: vec![MODEL.port(), CHECKPOINTS.port(), METRICS.port()],
             seeded: true,
             device_dependent: true,
@@ -62,8 +66,9 @@ impl Stage for Pretrain {
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let params = &*chosen(params, io.optional(&CHOICE))?;
         let device = prepare(cx)?.device.autodiff();
-        let corpus = Corpus::read(io.many(&TOKENS), params, cx)?;
+        let corpus = Corpus::read(io.many(&TOKENS), &params.selection(), cx)?;
         let failed = |what: &'static str| move |error| StageError::caused(what, error);
         let config = params
             .model
@@ -91,4 +96,14 @@ impl Stage for Pretrain {
         metrics.write(io.output(&METRICS))?;
         Ok(())
     }
+}
+
+/// The parameters with what a search chose, where one is wired: the retraining on all training images
+/// after the search (section 3.1).
+fn chosen<'p>(params: &'p Params, choice: Option<&Path>) -> Result<Cow<'p, Params>, StageError> {
+    let Some(folder) = choice else { return Ok(Cow::Borrowed(params)) };
+    let learning_rate = ChosenValue::number(folder, "learning_rate")?;
+    let params = Params { learning_rate, ..params.clone() };
+    params.check().map_err(|error| StageError::new(format!("the input `choice`: {error}")))?;
+    Ok(Cow::Owned(params))
 }

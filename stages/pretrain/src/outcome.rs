@@ -1,10 +1,9 @@
 //! What a training came to, as a `metrics` artifact: losses in nats a token, and their curves.
 
 use igpt_contract::MetricValues;
-use igpt_model::Objective;
+use igpt_corpus::Corpus;
 use igpt_optim::Exact;
 
-use crate::corpus::Corpus;
 use crate::params::Params;
 use crate::train::{Log, Recipe};
 
@@ -15,6 +14,7 @@ pub(crate) fn metrics(params: &Params, recipe: &Recipe, corpus: &Corpus, log: &L
     let mut metrics = MetricValues::default()
         .with("steps", params.steps as f64)
         .with("epochs", images / corpus.train.len() as f64)
+        .with("learning_rate", params.learning_rate)
         .with("warmup_steps", recipe.schedule.warmup_steps as f64)
         .with("images.train", corpus.train.len() as f64)
         .with("images.valid", corpus.valid.len() as f64)
@@ -28,11 +28,7 @@ pub(crate) fn metrics(params: &Params, recipe: &Recipe, corpus: &Corpus, log: &L
     if let Some((step, loss)) = log.valid.iter().min_by(|a, b| a.1.0.total_cmp(&b.1.0)) {
         metrics = metrics.with("loss.valid.best", loss.0).with("loss.valid.best_step", *step as f64);
     }
-    let objective = match params.objective {
-        Objective::Autoregressive => "autoregressive",
-        Objective::Bert => "bert",
-    };
-    metrics.facts.insert("objective".to_owned(), objective.to_owned());
+    metrics.facts.insert("objective".to_owned(), params.objective.as_str().to_owned());
     metrics.facts.insert("dataset".to_owned(), corpus.name.clone());
     let curves: [(&str, &[(u64, Exact)]); 4] = [
         ("loss.train", &log.train),

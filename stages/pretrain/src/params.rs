@@ -1,6 +1,7 @@
 //! What a pipeline may ask of pre-training, and what makes no sense.
 
 use igpt_contract::{ParamError, Validation};
+use igpt_corpus::Selection;
 use igpt_model::loss::BertReduction;
 use igpt_model::{ModelParams, Objective};
 use igpt_optim::{Decay, MOST_IMAGES};
@@ -17,7 +18,8 @@ pub struct Params {
     pub model: ModelParams,
     /// `autoregressive` or `bert` (paper section 2.1).
     pub objective: Objective,
-    /// For `bert`: the probability with which a position is masked. 0.15 (paper section 2.1).
+    /// For `bert`: the probability with which a position is masked. 0.15 (paper section 2.1;
+    /// appendix A.1 tries 0.15 to 0.35).
     pub mask_probability: f64,
     /// For `bert`: `mean` over an image's masked positions (the released code) or their `sum` (the
     /// paper's formula). Reported losses are the mean in either case.
@@ -30,7 +32,8 @@ pub struct Params {
     /// Micro-batches that a step's images are computed in, one after the other: less memory, the
     /// same images and masks and the same mathematics (dropout, where used, drops other elements).
     pub accumulation: usize,
-    /// The peak learning rate. 0.003 for iGPT-S and M, 0.001 for L (paper section 3.3).
+    /// The peak learning rate. 0.003 for iGPT-S and M, 0.001 for L (paper section 3.3). The input
+    /// `choice` takes its place.
     pub learning_rate: f64,
     /// Steps of linear warm-up. Unless given, one epoch (paper section 3.3), but at most a
     /// twentieth of all steps.
@@ -39,7 +42,8 @@ pub struct Params {
     pub decay: Decay,
     /// Adam's decay of the mean of gradients. 0.9 (paper section 3.3).
     pub beta1: f64,
-    /// Adam's decay of the mean of squared gradients. 0.95 (paper section 3.3).
+    /// Adam's decay of the mean of squared gradients. 0.95 (paper section 3.3; the usual 0.999 is
+    /// what it is compared with).
     pub beta2: f64,
     /// Adam's epsilon, added to the root. 1e-8.
     pub epsilon: f64,
@@ -148,6 +152,17 @@ impl Params {
             return refuse("warmup_steps", "at most `steps`", warmup.to_string());
         }
         Ok(())
+    }
+
+    /// Which images are used.
+    pub(crate) fn selection(&self) -> Selection {
+        Selection {
+            validation: self.validation,
+            validation_rows: self.validation_rows,
+            test_rows: self.test_rows,
+            train_rows: self.train_rows,
+            memory_mib: self.memory_mib,
+        }
     }
 
     /// Whether the model after `step` steps is an output.

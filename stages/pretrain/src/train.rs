@@ -10,16 +10,15 @@ use burn::module::Module as _;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
 use igpt_contract::{StageContext, StageError, Stream};
-use igpt_model::{Dropout, Gpt, Objective};
+use igpt_corpus::{Corpus, Rows, Task, Told};
+use igpt_model::{Dropout, Gpt};
 use igpt_optim::{
     Adam, AdamParams, Checkpointer, Diverged, Draw, EpochOrder, Exact, Schedule, SpikeWatch,
     clip_global_norm, micro_batches,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::corpus::{Corpus, Rows};
 use crate::kept::{Kept, KeptModels};
-use crate::objective::{Task, Told};
 use crate::params::Params;
 
 /// All that steers a training.
@@ -53,14 +52,7 @@ impl Recipe {
         let epoch = corpus.train.len().div_ceil(params.batch) as u64;
         let warmup_steps = params.warmup_steps.unwrap_or_else(|| epoch.min(params.steps.div_ceil(20)));
         Self {
-            task: match params.objective {
-                Objective::Autoregressive => Task::Autoregressive,
-                Objective::Bert => Task::Bert {
-                    probability: params.mask_probability,
-                    reduction: params.bert_loss,
-                    fixed: Box::new(cx.stream("evaluation masks")),
-                },
-            },
+            task: Task::new(params.objective, params.mask_probability, params.bert_loss, cx),
             steps: params.steps,
             batch: params.batch,
             accumulation: params.accumulation,

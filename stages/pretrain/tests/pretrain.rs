@@ -35,6 +35,38 @@ fn bert_learns_under_both_normalisations() {
     }
 }
 
+/// Appendix A.1 and its neighbours: each is a parameter, and each matters.
+#[test]
+fn the_ablations_can_be_asked_for() {
+    let bench = Bench::new();
+    let losses = |changed: serde_json::Value| {
+        let mut params = bench.params(json!({"steps": 6, "batch": 8}));
+        let (params_of, changed) = (params.as_object_mut().unwrap(), changed.as_object().unwrap().clone());
+        for (name, value) in changed {
+            match (params_of.get_mut(&name), value) {
+                (Some(serde_json::Value::Object(model)), serde_json::Value::Object(more)) => {
+                    model.extend(more)
+                }
+                (_, value) => drop(params_of.insert(name, value)),
+            }
+        }
+        bench.metrics(Attempt::of(&params)).curves["loss.train"].clone()
+    };
+    let base = losses(json!({}));
+    for changed in [
+        json!({"beta2": 0.999}),
+        json!({"weight_decay": 0.01}),
+        json!({"model": {"tied": true}}),
+        json!({"model": {"zero_head": false}}),
+        json!({"dropout": 0.1}),
+    ] {
+        assert_ne!(losses(changed.clone()), base, "{changed}");
+    }
+    let bert = |rate: f64| losses(json!({"objective": "bert", "mask_probability": rate}));
+    let rates: Vec<_> = [0.15, 0.2, 0.25, 0.3, 0.35].map(bert).into();
+    assert!(rates.windows(2).all(|pair| pair[0] != pair[1]));
+}
+
 #[test]
 fn no_steps_leave_the_network_untrained() {
     let bench = Bench::new();

@@ -4,7 +4,6 @@
 //! measure of a representation (section 2.3). The objective is that of scikit-learn, so that the
 //! numbers can be compared; the fit is deterministic for any number of threads.
 
-mod candidates;
 mod cholesky;
 mod examples;
 mod fit;
@@ -24,7 +23,6 @@ use igpt_contract::{
 };
 use igpt_dataset::FeatureTable;
 
-pub use candidates::Candidates;
 pub use examples::Examples;
 pub use fit::{FittedProbe, LinearProbe};
 pub use params::{Params, Solver};
@@ -33,7 +31,7 @@ pub use softmax::{Score, Softmax};
 const FEATURES: In<FeatureLayer> = In::new("features", "the pooled features of one layer");
 const METRICS: Out<Metrics> = Out::new("metrics", "accuracies, losses and what makes the fit reproducible");
 const PREDICTIONS: Out<Predictions> =
-    Out::new("predictions", "the classes' log-probabilities of the test images");
+    Out::new("predictions", "the classes' log-probabilities of the test images, in each of their views");
 
 /// Linear probes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,7 +44,8 @@ impl Stage for Probe {
         StageSpec {
             name: "probe",
             summary: "Fits a linear classifier to the features of one layer",
-            version: 1,
+            // 2: another draw of `train_rows`; a test image counts by its first view.
+            version: 2,
             inputs: vec![FEATURES.port()],
             outputs: vec![METRICS.port(), PREDICTIONS.port()],
             // What is drawn at random has seeds among the parameters.

@@ -1,6 +1,6 @@
 //! One layer measured: rows split, candidates searched, scores and predictions made.
 
-use igpt_contract::{MetricValues, StageContext, StageError};
+use igpt_contract::{MetricValues, StageContext, StageError, stream};
 use igpt_dataset::{FeatureTable, LayerInfo, PredictionTable, RowKey, Split};
 
 use crate::examples::Examples;
@@ -8,7 +8,8 @@ use crate::params::{Params, Solver};
 use crate::search::search;
 use crate::split::split;
 
-/// Searches, fits and scores: the metrics, and the predictions of all test rows.
+/// Searches, fits and scores: the metrics, and the predictions of all test rows. Scores are those of
+/// each test image's first view.
 ///
 /// # Errors
 /// See [`split`] and [`search`].
@@ -70,7 +71,24 @@ pub(crate) fn measure(
     let keys: Vec<RowKey> = rows.iter().map(|&row| table.key(row)).collect();
     let log_probs = found.probe.model.log_probabilities(&examples(rows.iter().map(|&r| r as u32).collect()));
     let log_probs = log_probs.iter().map(|&x| x as f32).collect();
-    Ok((metrics, PredictionTable::new(keys, n_class, log_probs)))
+    let predictions = PredictionTable::new(keys, n_class, log_probs);
+    if table.info.objective == "bert" && predictions.views() > 1 {
+        vote(&mut metrics, &predictions, params);
+    }
+    Ok((metrics, predictions))
+}
+
+/// Adds what the masks of each test image say together (section 4.6).
+fn vote(metrics: &mut MetricValues, predictions: &PredictionTable, params: &Params) {
+    let voted = predictions.voted(&stream(params.tie_seed, "evaluation ties"));
+    let views = predictions.views() as f64;
+    for (name, value) in [
+        ("accuracy.test.masks", voted.accuracy()),
+        ("loss.test.masks", voted.loss()),
+        ("masks.test", Some(views)),
+    ] {
+        metrics.values.extend(value.map(|value| (name.to_owned(), value)));
+    }
 }
 
 /// What the features are, for tables that say so.

@@ -1,10 +1,8 @@
 //! What a pipeline may ask of a probe.
 
-use igpt_contract::{ParamError, Validation};
+use igpt_contract::{Candidates, ParamError, Validation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::candidates::Candidates;
 
 /// How the probe is fitted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -73,6 +71,9 @@ pub struct Params {
     pub steps: usize,
     /// SGD: the seed of the order of the examples, apart from the pipeline's.
     pub shuffle_seed: u64,
+    /// Where the features hold each test image under several masks: the seed of the draw between
+    /// classes that as many masks name (section 4.6: ties are broken at random).
+    pub tie_seed: u64,
 }
 
 impl Default for Params {
@@ -93,6 +94,7 @@ impl Default for Params {
             batch: 128,
             steps: 10_000,
             shuffle_seed: 0,
+            tie_seed: 0,
         }
     }
 }

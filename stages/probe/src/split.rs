@@ -1,10 +1,7 @@
 //! Which rows of a feature table train, which choose and which are tested on.
 
-use std::ops::Range;
-
 use igpt_contract::{StageError, stream, validation_split};
-use igpt_dataset::{FeatureTable, Split, select_labels};
-use rand::seq::SliceRandom as _;
+use igpt_dataset::{FeatureTable, Split, draw_images, images_of, select_labels};
 
 use crate::params::Params;
 
@@ -17,7 +14,7 @@ pub(crate) struct Parts {
     pub(crate) valid: Vec<u32>,
     /// Every view of the held-out images: what a fit on all of them adds to the training rows.
     pub(crate) held_out: Vec<u32>,
-    /// Test rows.
+    /// Test rows, the first view of each image.
     pub(crate) test: Vec<u32>,
 }
 
@@ -28,7 +25,7 @@ pub(crate) struct Parts {
 /// # Errors
 /// If there are fewer labels than were asked for.
 pub(crate) fn split(params: &Params, table: &FeatureTable) -> Result<Parts, StageError> {
-    let images = images(table, table.rows_of(Split::Train));
+    let images = images_of(&table.ids, &table.splits, Split::Train);
     let held_out = validation_split(images.len(), params.validation);
     let labels: Vec<i32> = images.iter().map(|rows| table.labels[rows.start]).collect();
     let mut parts = Parts { train: Vec::new(), valid: Vec::new(), held_out: Vec::new(), test: Vec::new() };
@@ -41,39 +38,23 @@ pub(crate) fn split(params: &Params, table: &FeatureTable) -> Result<Parts, Stag
             parts.train.extend(rows);
         }
     }
-    parts.test =
-        table.rows_of(Split::Test).filter(|&row| table.labels[row] >= 0).map(|row| row as u32).collect();
+    let tested = images_of(&table.ids, &table.splits, Split::Test).into_iter().map(|views| views.start);
+    parts.test = tested.filter(|row| table.labels[*row] >= 0).map(|row| row as u32).collect();
     Ok(parts)
-}
-
-/// The rows of each image: views of one image lie side by side.
-fn images(table: &FeatureTable, rows: Range<usize>) -> Vec<Range<usize>> {
-    let mut images: Vec<Range<usize>> = Vec::new();
-    for row in rows {
-        match images.last_mut() {
-            Some(last) if table.ids[last.start] == table.ids[row] => last.end = row + 1,
-            _ => images.push(row..row + 1),
-        }
-    }
-    images
 }
 
 /// The images whose labels are used, in ascending order.
 fn chosen(params: &Params, labels: &[i32], n_classes: usize) -> Result<Vec<usize>, StageError> {
-    let mut random = stream(params.label_seed, "labels");
+    let random = stream(params.label_seed, "labels");
     if params.labels_per_class > 0 {
         return select_labels(labels, n_classes, params.labels_per_class, &random)
             .map_err(|e| StageError::caused("there are fewer labels than `labels_per_class` asks for", e));
     }
-    let mut labelled: Vec<usize> = (0..labels.len()).filter(|&image| labels[image] >= 0).collect();
+    let labelled: Vec<usize> = (0..labels.len()).filter(|&image| labels[image] >= 0).collect();
     let (wanted, found) = (params.train_rows, labelled.len());
     if wanted > found {
         let what = format!("expected {wanted} labelled training images (`train_rows`), found {found}");
         return Err(StageError::new(what));
     }
-    if wanted > 0 {
-        labelled = labelled.partial_shuffle(&mut random, wanted).0.to_vec();
-        labelled.sort_unstable();
-    }
-    Ok(labelled)
+    Ok(draw_images(labelled, wanted, &random))
 }

@@ -130,6 +130,47 @@ fn without_validation_there_is_no_validation_score() {
     assert_eq!((metrics.values["rows.train"], metrics.values["rows.valid"]), (240.0, 0.0));
 }
 
+/// Section 4.6: a probe fitted under one mask, evaluated under several.
+#[test]
+fn the_masks_of_a_bert_network_vote() {
+    let mut several = table();
+    several.info.objective = "bert".into();
+    let single = several.clone();
+    // Views 1 and 2 of each test image are those of other images of its class, 3 and 6 rows on.
+    let test: Vec<usize> = single.rows_of(Split::Test).collect();
+    let rows: Vec<(usize, u16)> = (0..240)
+        .map(|row| (row, 0))
+        .chain(test.iter().flat_map(|row| (0..3).map(move |view| (*row, view))))
+        .collect();
+    let source =
+        |row: usize, view: u16| if row < 240 { row } else { 240 + (row - 240 + 3 * view as usize) % 60 };
+    several.ids = rows.iter().map(|(row, _)| single.ids[*row]).collect();
+    several.splits = rows.iter().map(|(row, _)| single.splits[*row]).collect();
+    several.labels = rows.iter().map(|(row, _)| single.labels[*row]).collect();
+    several.views = rows.iter().map(|(_, view)| *view).collect();
+    several.values = rows.iter().flat_map(|(row, view)| single.row(source(*row, *view)).to_vec()).collect();
+    let run = |table: &FeatureTable| {
+        let out = tempfile::tempdir().unwrap();
+        run_on(table, &json!({}), 1, out.path()).unwrap();
+        let metrics = MetricValues::read(&out.path().join("metrics")).unwrap();
+        (metrics, PredictionTable::read(&out.path().join("predictions")).unwrap())
+    };
+    let ((one, _), (three, predictions)) = (run(&single), run(&several));
+    assert_eq!(one.values["accuracy.test"], three.values["accuracy.test"]);
+    assert_eq!((one.values["rows.test"], three.values["rows.test"]), (60.0, 60.0));
+    assert!(!one.values.contains_key("accuracy.test.masks"));
+    assert_eq!(predictions.keys.len(), 180);
+    let right = predictions
+        .predicted
+        .chunks(3)
+        .zip(test)
+        .filter(|(votes, row)| votes.iter().filter(|class| **class == single.labels[*row]).count() > 1);
+    // Three votes for three classes tie now and then; the draw may then be right too.
+    let (right, voted) = (right.count() as f64 / 60.0, three.values["accuracy.test.masks"]);
+    assert!(voted >= right && voted > three.values["accuracy.test"], "{right} {voted}");
+    assert_eq!(three.values["masks.test"], 3.0);
+}
+
 #[test]
 fn a_class_without_training_examples_is_never_predicted() {
     let mut table = table();

@@ -62,9 +62,8 @@ pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
             return Err(ParamError::at("sort", crate::observe::unknown("column", &sort.by, &known)));
         }
     }
-    for published in
-        params.published.iter().filter(|p| p.std.is_some_and(|std| !std.is_finite() || std < 0.0))
-    {
+    let spread = |std: Option<f64>| std.is_some_and(|std| !std.is_finite() || std < 0.0);
+    if let Some(published) = params.published.iter().find(|p| spread(p.std)) {
         let what = format!("`std` of `{}`: expected a number from 0 on", published.row);
         return Err(ParamError::at("published", what));
     }

@@ -23,7 +23,7 @@ mod statistics;
 mod summary;
 
 use igpt_contract::{
-    Figure as FigureKind, Many, Metrics, Out, ParamError, Resources, Stage, StageContext, StageError,
+    Choice, Figure as FigureKind, Many, Metrics, Out, ParamError, Resources, Stage, StageContext, StageError,
     StageIo, StageSpec, Table,
 };
 use igpt_table::{observe, scalar};
@@ -32,6 +32,10 @@ pub use figure_params::{Also, Figure, Form, Reference};
 pub use params::{Best, Column, Error, Others, Params, Pick, Published, Sort};
 
 const METRICS: Many<Metrics> = Many::new("metrics", "the metrics to report, each with its labels");
+const CHOICES: Many<Choice> = Many::new(
+    "choices",
+    "what searches tried: each value counts as an artifact, with the searched parameter as a label and the fact `chosen`",
+);
 const TABLE: Out<Table> = Out::new("table", "the table as Markdown, LaTeX and CSV");
 const FIGURE: Out<FigureKind> = Out::new("figure", "the figure as SVG and PNG");
 
@@ -47,7 +51,7 @@ impl Stage for Report {
             name: "report",
             summary: "Gathers metrics into a table (Markdown, LaTeX, CSV) and a figure (SVG, PNG)",
             version: 3,
-            inputs: vec![METRICS.port()],
+            inputs: vec![METRICS.port(), CHOICES.port()],
             outputs: vec![TABLE.port(), FIGURE.port()],
             seeded: false,
             device_dependent: false,
@@ -62,7 +66,10 @@ impl Stage for Report {
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        let found = observe::read(io.many(&METRICS))?;
+        let mut found = observe::tried(io.many(&CHOICES))?;
+        if found.is_empty() || !io.many(&METRICS).is_empty() {
+            found.extend(observe::read(io.many(&METRICS))?);
+        }
         let all = found.len();
         let observations = match &params.pick {
             Some(by) => pick::pick(by, found)?,
@@ -78,7 +85,7 @@ impl Stage for Report {
         std::fs::write(table.join("table.md"), igpt_table::markdown(&grid))?;
         std::fs::write(table.join("table.tex"), igpt_table::latex(&grid))?;
         csv::write(&mut frame, &table.join("table.csv"))?;
-        draw::figure(&plot, &figure).map_err(|e| StageError::caused("the figure could not be drawn", e))?;
+        draw::figure(&plot, figure).map_err(|e| StageError::caused("the figure could not be drawn", e))?;
         cx.note(format!("{} rows from {} metrics artifacts", grid.rows.len(), observations.len()));
         if observations.len() < all {
             cx.note(format!("{} of {all} artifacts were picked", observations.len()));

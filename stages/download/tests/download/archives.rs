@@ -6,7 +6,7 @@ use std::fs;
 use crate::support::{Bench, cifar10_files, data, file, gzip, tar_of, tar_of_owned, words};
 use igpt_contract::{DynStage as _, LabelledInput, StageIo};
 use igpt_dataset::{Encoding, Split, SplitCounts, decode};
-use igpt_download::Download;
+use igpt_download::{Dataset, Download};
 use serde_json::json;
 
 #[test]
@@ -234,6 +234,28 @@ fn the_whole_of_cifar10_has_the_official_checksums() {
     assert_eq!(set.counts(), SplitCounts { train: 50_000, test: 10_000 });
     assert_eq!(set.info().classes[0], "airplane");
     assert_eq!(rows.iter().filter(|row| row.label == 9).count(), 6000);
+}
+
+/// The official archive as an object of its own: `download` makes the same images of it.
+#[test]
+fn an_archive_that_was_kept_is_as_good_as_the_mirrors() {
+    let bench = Bench::new();
+    let keep = |mirror: &std::path::Path| {
+        let kept = bench.files().join("kept");
+        fs::create_dir_all(&kept).unwrap();
+        igpt_download::keep(Dataset::Cifar10, mirror.to_str(), &kept, &bench.context()).map(|()| kept)
+    };
+    file(&bench, "cifar-10-binary.tar.gz", &gzip(&tar_of_owned(&cifar10_files(10))));
+    let error = words(&keep(&bench.files()).unwrap_err());
+    assert!(error.contains("has 30730 bytes, expected 30730000"), "{error}");
+    let Some(archive) = data("cifar10/cifar-10-binary.tar.gz") else { return };
+    let mirror = archive.parent().unwrap();
+    let kept = keep(mirror).unwrap();
+    let params = || json!({"source": "cifar10", "train": 100, "test": 10});
+    bench.run(params(), Some(&kept), None).unwrap();
+    let first = bench.bytes();
+    bench.run(params(), None, mirror.to_str()).unwrap();
+    assert_eq!(bench.bytes(), first);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::json;
 
 /// What the server does with a request.
 #[derive(Clone, Copy)]
-enum Deed {
+pub(crate) enum Deed {
     /// Serves what is asked for, ranges too.
     Serve,
     /// Announces all and closes the connection after so many bytes.
@@ -26,14 +26,14 @@ enum Deed {
 }
 
 /// A server of one file, which follows a script and then serves.
-struct Server {
-    url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     /// The `Range` header of each request.
     ranges: Arc<Mutex<Vec<Option<String>>>>,
 }
 
 impl Server {
-    fn new(file: Vec<u8>, script: &'static [Deed]) -> Self {
+    pub(crate) fn new(file: Vec<u8>, script: &'static [Deed]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let ranges = Arc::new(Mutex::new(Vec::new()));

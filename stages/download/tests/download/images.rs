@@ -9,7 +9,7 @@ use igpt_dataset::{Encoding, ImageRow, Split, SplitCounts, decode};
 use image::{GrayImage, ImageFormat, Luma, Rgb, RgbImage};
 use serde_json::json;
 
-fn png(side: u32, colour: u8) -> Vec<u8> {
+pub(crate) fn png(side: u32, colour: u8) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     RgbImage::from_pixel(side, side, Rgb([colour, 1, 2])).write_to(&mut bytes, ImageFormat::Png).unwrap();
     bytes.into_inner()
@@ -21,7 +21,7 @@ fn grey_jpeg(side: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn write(folder: &Path, files: &[(&str, Vec<u8>)]) {
+pub(crate) fn write(folder: &Path, files: &[(&str, Vec<u8>)]) {
     for (name, bytes) in files {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

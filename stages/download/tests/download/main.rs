@@ -7,3 +7,4 @@ mod http;
 mod images;
 mod odd;
 mod support;
+mod web;

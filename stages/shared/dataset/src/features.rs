@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
 use crate::row::{RowKey, Split, rows_of};
-use crate::table::{self, ShardWriter};
+use crate::table::{self, RowGroup, ShardWriter};
 
 /// The numbers after which a row group ends: 16 MiB of them in memory.
 const GROUP_VALUES: usize = 1 << 22;
@@ -166,6 +166,37 @@ impl FeatureWriter {
     }
 }
 
+/// Reads a layer some rows at a time, for features that no memory holds.
+#[derive(Debug)]
+pub struct FeatureReader {
+    info: LayerInfo,
+    groups: Vec<RowGroup>,
+}
+
+impl FeatureReader {
+    /// Opens a layer's folder: reads `layer.json` and the file's footer.
+    ///
+    /// # Errors
+    /// If a file is missing or is not what it should be.
+    pub fn open(dir: &Path) -> Result<Self, DatasetError> {
+        Ok(Self { info: LayerInfo::read(dir)?, groups: table::row_groups(&[table_path(dir)])? })
+    }
+
+    /// Of which layer, and of which images.
+    pub fn info(&self) -> &LayerInfo {
+        &self.info
+    }
+
+    /// The row groups one after another, each read when its turn comes (16 MiB of numbers). Layers
+    /// of one network have their groups at the same rows.
+    pub fn tables(&self) -> impl Iterator<Item = Result<FeatureTable, DatasetError>> + '_ {
+        self.groups.iter().map(|group| {
+            let mut table = FeatureTable::empty(self.info.clone());
+            table.extend(group).map(|()| table)
+        })
+    }
+}
+
 /// The features of one layer, in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureTable {
@@ -191,33 +222,43 @@ impl FeatureTable {
     /// # Errors
     /// If a file is missing or is not what it should be.
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
-        let info = LayerInfo::read(dir)?;
-        let (ids, splits, labels, views) = Default::default();
-        let dim = info.dim;
-        let mut table = Self { info, ids, splits, labels, views, dim, values: Vec::new() };
-        let mut last = None;
-        for group in table::row_groups(&[table_path(dir)])? {
-            let path = group.path();
-            for batch in group.read(group.rows)? {
-                let keys = table::keys(path, &batch)?;
-                let (size, values) = table::fixed_size_list::<Float32Array>(path, &batch, "feature")?;
-                if size != dim {
-                    let what = format!("expected rows of the {dim} numbers of `layer.json`, found {size}");
-                    return Err(DatasetError::new(path, what));
-                }
-                for key in keys {
-                    key.check(last.as_ref(), table.info.classes.len())
-                        .map_err(|what| DatasetError::new(path, what))?;
-                    table.ids.push(key.id);
-                    table.splits.push(key.split);
-                    table.labels.push(key.label);
-                    table.views.push(key.view);
-                    last = Some(key);
-                }
-                table.values.extend_from_slice(values.values());
-            }
+        let reader = FeatureReader::open(dir)?;
+        let mut table = Self::empty(reader.info.clone());
+        for group in &reader.groups {
+            table.extend(group)?;
         }
         Ok(table)
+    }
+
+    fn empty(info: LayerInfo) -> Self {
+        let (ids, splits, labels, views) = Default::default();
+        let dim = info.dim;
+        Self { info, ids, splits, labels, views, dim, values: Vec::new() }
+    }
+
+    /// Appends the rows of a group.
+    fn extend(&mut self, group: &RowGroup) -> Result<(), DatasetError> {
+        let path = group.path();
+        let mut last = self.len().checked_sub(1).map(|row| self.key(row));
+        for batch in group.read(group.rows)? {
+            let keys = table::keys(path, &batch)?;
+            let (size, values) = table::fixed_size_list::<Float32Array>(path, &batch, "feature")?;
+            if size != self.dim {
+                let what = format!("expected rows of the {} numbers of `layer.json`, found {size}", self.dim);
+                return Err(DatasetError::new(path, what));
+            }
+            for key in keys {
+                key.check(last.as_ref(), self.info.classes.len())
+                    .map_err(|what| DatasetError::new(path, what))?;
+                self.ids.push(key.id);
+                self.splits.push(key.split);
+                self.labels.push(key.label);
+                self.views.push(key.view);
+                last = Some(key);
+            }
+            self.values.extend_from_slice(values.values());
+        }
+        Ok(())
     }
 
     /// Writes a layer's folder.

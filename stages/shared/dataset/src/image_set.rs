@@ -355,6 +355,14 @@ impl ImageSetReader {
         self.counts
     }
 
+    /// Whose each row is, in order; the pixels are not read.
+    ///
+    /// # Errors
+    /// If a file is damaged.
+    pub fn keys(&self) -> Result<Vec<RowKey>, DatasetError> {
+        table::all_keys(&self.groups)
+    }
+
     /// The rows, in order. At most one row group is in memory at a time (16 MiB of pixels, or one
     /// image if it is larger); after an error the rows end.
     pub fn rows(&self) -> ImageRows<'_> {

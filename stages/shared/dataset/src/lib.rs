@@ -17,11 +17,14 @@ mod palette;
 mod predictions;
 mod row;
 mod shown;
+mod subset;
+mod swatches;
 mod table;
 mod tokens;
+mod vote;
 
 pub use error::DatasetError;
-pub use features::{FeatureTable, FeatureWriter, LayerInfo};
+pub use features::{FeatureReader, FeatureTable, FeatureWriter, LayerInfo};
 pub use grid::pad_crop_flip;
 pub use image_set::{
     BadImage, Encoding, ImageRow, ImageRows, ImageSetInfo, ImageSetReader, ImageSetWriter, RAW_SIDE, decode,
@@ -29,8 +32,12 @@ pub use image_set::{
 };
 pub use labels::{TooFewLabels, select_labels};
 pub use nearest::{BadPalette, NearestColour};
+pub use npy::{Npy, read_npy};
 pub use palette::{PaletteInfo, PaletteTable, palette_digest};
 pub use predictions::PredictionTable;
 pub use row::{RowKey, Split, SplitCounts, UnknownSplit, images_of, rows_of};
 pub use shown::{shown, shown_path};
+pub use subset::{draw_images, spaced, subset_rows};
+pub use swatches::swatches;
 pub use tokens::{TokenTable, TokensInfo, TokensReader, TokensWriter};
+pub use vote::modal;

@@ -1,15 +1,22 @@
-//! The part of NumPy's `.npy` format (version 1.0, NEP 1) that palettes need: little-endian float32
-//! and float64 in C order.
+//! The part of NumPy's `.npy` format (version 1.0, NEP 1) that palettes and weights need:
+//! little-endian float16, float32 and float64 in C order.
 
-/// An array with its shape.
+use half::f16;
+
+/// An array of an `.npy` file.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Npy {
-    pub(crate) shape: Vec<usize>,
-    pub(crate) values: Vec<f64>,
+pub struct Npy {
+    /// The sizes of its dimensions.
+    pub shape: Vec<usize>,
+    /// Its elements, row by row, in single precision.
+    pub values: Vec<f32>,
 }
 
-/// Reads an array; what was expected and found where it is another kind of file.
-pub(crate) fn read(bytes: &[u8]) -> Result<Npy, String> {
+/// Reads the bytes of an `.npy` file.
+///
+/// # Errors
+/// What was expected and what was found, where it is another kind of file or holds no floats.
+pub fn read_npy(bytes: &[u8]) -> Result<Npy, String> {
     let rest = bytes
         .strip_prefix(b"\x93NUMPY")
         .ok_or("expected a `.npy` file, which starts with `\\x93NUMPY`, found another kind of file")?;
@@ -27,11 +34,12 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Npy, String> {
 
     let descr = text_after(header, "'descr':").unwrap_or_default().trim_start().trim_start_matches('\'');
     let width = match descr.split('\'').next() {
+        Some("<f2") => 2,
         Some("<f4") => 4,
         Some("<f8") => 8,
         found => {
             let found = found.unwrap_or_default();
-            return Err(format!("expected the type `<f4` or `<f8`, found `{found}`"));
+            return Err(format!("expected the type `<f2`, `<f4` or `<f8`, found `{found}`"));
         }
     };
     if !text_after(header, "'fortran_order':").is_some_and(|text| text.trim_start().starts_with("False")) {
@@ -53,10 +61,10 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Npy, String> {
             data.len()
         ));
     }
-    let values = if width == 4 {
-        data.as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect()
-    } else {
-        data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect()
+    let values = match width {
+        2 => data.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+        4 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        _ => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
     };
     Ok(Npy { shape, values })
 }
@@ -66,7 +74,7 @@ fn text_after<'t>(header: &'t str, key: &str) -> Option<&'t str> {
 }
 
 /// The bytes that `numpy.save` writes for a float32 array of rows of three.
-pub(crate) fn write(rows: &[[f32; 3]]) -> Vec<u8> {
+pub(crate) fn write_npy(rows: &[[f32; 3]]) -> Vec<u8> {
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, 3), }}", rows.len());
     // Magic, version, length and header end on a multiple of 64 bytes, with a newline.
     let padded = (10 + header.len() + 1).next_multiple_of(64) - 10;
@@ -85,28 +93,28 @@ mod tests {
 
     #[test]
     fn an_array_survives_its_bytes() {
-        let bytes = write(&[[0.0, 0.5, 1.0], [-1.0, 0.25, 0.125]]);
+        let bytes = write_npy(&[[0.0, 0.5, 1.0], [-1.0, 0.25, 0.125]]);
         assert_eq!(bytes.len(), 128 + 24);
-        let npy = read(&bytes).unwrap();
+        let npy = read_npy(&bytes).unwrap();
         assert_eq!(npy, Npy { shape: vec![2, 3], values: vec![0.0, 0.5, 1.0, -1.0, 0.25, 0.125] });
     }
 
     #[test]
     fn other_files_are_refused_by_name() {
-        let good = write(&[[0.0; 3]]);
+        let good = write_npy(&[[0.0; 3]]);
         let changed = |from: &str, to: &str| {
             let at = good.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
             let mut bytes = good.clone();
             bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
-            read(&bytes).unwrap_err()
+            read_npy(&bytes).unwrap_err()
         };
-        assert!(read(b"PNG").unwrap_err().contains("NUMPY"));
+        assert!(read_npy(b"PNG").unwrap_err().contains("NUMPY"));
         assert!(changed("<f4", "<i4").contains("found `<i4`"));
         assert!(changed("<f4", ">f4").contains("found `>f4`"));
         assert!(changed("False", "True ").contains("C order"));
         assert!(changed("(1, 3)", "(9, 3)").contains("expected 108 bytes"));
         assert!(changed("(1, 3)", "(x, 3)").contains("shape"));
-        assert!(read(&good[..good.len() - 1]).unwrap_err().contains("found 11"));
-        assert!(read(&good[..9]).unwrap_err().contains("header"));
+        assert!(read_npy(&good[..good.len() - 1]).unwrap_err().contains("found 11"));
+        assert!(read_npy(&good[..9]).unwrap_err().contains("header"));
     }
 }

@@ -103,12 +103,12 @@ impl PaletteTable {
         } else {
             let bytes = std::fs::read(path)
                 .map_err(|error| DatasetError::caused(path, "cannot read the file", error))?;
-            let array = npy::read(&bytes).map_err(|what| DatasetError::new(path, what))?;
+            let array = npy::read_npy(&bytes).map_err(|what| DatasetError::new(path, what))?;
             if !matches!(array.shape[..], [_, 3]) {
                 let what = format!("expected an array of the shape [k, 3], found {:?}", array.shape);
                 return Err(DatasetError::new(path, what));
             }
-            array.values.as_chunks::<3>().0.iter().map(|colour| colour.map(|c| c as f32)).collect()
+            array.values.as_chunks::<3>().0.to_vec()
         };
         let palette = Self { colours };
         palette.check().map_err(|what| DatasetError::new(path, what))?;
@@ -122,7 +122,7 @@ impl PaletteTable {
     pub fn write(&self, dir: &Path) -> Result<(), DatasetError> {
         let path = dir.join(FILES[0]);
         self.check().map_err(|what| DatasetError::new(&path, what))?;
-        std::fs::write(&path, npy::write(&self.colours))
+        std::fs::write(&path, npy::write_npy(&self.colours))
             .map_err(|error| DatasetError::caused(&path, "cannot write the file", error))?;
         table::write_json(&dir.join(FILES[1]), &Clusters { clusters: self.colours.clone() })
     }
@@ -130,7 +130,7 @@ impl PaletteTable {
     /// The digest of the bytes of `palette.npy`, whatever file the palette came from: equal
     /// palettes have equal digests.
     pub fn digest(&self) -> Digest {
-        Digest::of(&npy::write(&self.colours))
+        Digest::of(&npy::write_npy(&self.colours))
     }
 
     fn check(&self) -> Result<(), String> {

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, FixedSizeListArray, Int32Array, StringArray, UInt16Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 
@@ -260,12 +260,26 @@ impl RowGroup {
 
     /// Reads it, as batches of at most `batch` rows.
     pub(crate) fn read(&self, batch: usize) -> Result<Vec<RecordBatch>, DatasetError> {
+        self.read_columns(batch, ProjectionMask::all())
+    }
+
+    /// Reads the columns of [`RowKey`] alone.
+    fn keys(&self) -> Result<Vec<RowKey>, DatasetError> {
+        let schema = self.metadata.metadata().file_metadata().schema_descr();
+        let mask = ProjectionMask::columns(schema, ["id", "split", "label", "view"]);
+        let batches = self.read_columns(self.rows, mask)?;
+        let keys: Result<Vec<_>, _> = batches.iter().map(|batch| keys(&self.path, batch)).collect();
+        Ok(keys?.concat())
+    }
+
+    fn read_columns(&self, batch: usize, columns: ProjectionMask) -> Result<Vec<RecordBatch>, DatasetError> {
         let path = &self.path;
         let file =
             File::open(path).map_err(|error| DatasetError::caused(path, "cannot open the file", error))?;
         let batches = guarded(path, || {
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
                 .with_row_groups(vec![self.index])
+                .with_projection(columns)
                 .with_batch_size(batch.min(self.rows).max(1))
                 .build()?
                 .collect::<Result<Vec<_>, _>>()
@@ -279,6 +293,12 @@ impl RowGroup {
             Err(DatasetError::new(path, what))
         }
     }
+}
+
+/// The keys of all rows of the groups, in order.
+pub(crate) fn all_keys(groups: &[RowGroup]) -> Result<Vec<RowKey>, DatasetError> {
+    let keys: Result<Vec<_>, _> = groups.iter().map(RowGroup::keys).collect();
+    Ok(keys?.concat())
 }
 
 /// Reads a JSON file.

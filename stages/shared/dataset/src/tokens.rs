@@ -305,6 +305,14 @@ impl TokensReader {
         self.counts
     }
 
+    /// Whose each row is, in order; the tokens are not read.
+    ///
+    /// # Errors
+    /// If a file is damaged.
+    pub fn keys(&self) -> Result<Vec<RowKey>, DatasetError> {
+        table::all_keys(&self.groups)
+    }
+
     /// Row groups.
     pub fn groups(&self) -> usize {
         self.groups.len()

@@ -65,6 +65,10 @@ pub struct GptConfig {
     pub variant: Variant,
     /// The MLP's non-linearity.
     pub activation: Activation,
+    /// Whether the linear maps carry biases, where that is not what the variant has: transformers'
+    /// ImageGPT has them beside the released norm. `None`: as the variant has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub biases: Option<bool>,
     /// Whether the output head shares the token embeddings (the paper does not; appendix A).
     #[serde(default)]
     pub tied: bool,
@@ -129,6 +133,9 @@ pub struct ModelParams {
     pub variant: Variant,
     /// The MLP's non-linearity; unless given `quick_gelu` for `released`, `gelu_tanh` for `paper`.
     pub activation: Option<Activation>,
+    /// Whether the linear maps carry biases; unless given those of `paper` do and those of
+    /// `released` do not. Norms keep the form of their variant.
+    pub biases: Option<bool>,
     /// Whether the output head shares the token embeddings.
     pub tied: bool,
     /// Whether an untied head starts at zero (section 3.3).
@@ -146,6 +153,7 @@ impl Default for ModelParams {
             n_embd: None,
             variant: Variant::default(),
             activation: None,
+            biases: None,
             tied: false,
             zero_head: true,
             init: Init::default(),
@@ -168,6 +176,7 @@ impl ModelParams {
             vocab,
             variant: self.variant,
             activation: self.activation.unwrap_or(self.variant.activation()),
+            biases: self.biases.filter(|biases| *biases != self.variant.has_biases()),
             tied: self.tied,
             zero_head: self.zero_head,
             init: self.init,
@@ -186,7 +195,7 @@ impl Variant {
         }
     }
 
-    /// Whether norms and linear maps carry biases.
+    /// Whether norms and, unless the configuration says otherwise, linear maps carry biases.
     pub fn has_biases(self) -> bool {
         self == Self::Paper
     }
@@ -242,10 +251,15 @@ impl GptConfig {
         Ok(())
     }
 
+    /// Whether the linear maps carry biases.
+    pub fn linear_biases(&self) -> bool {
+        self.biases.unwrap_or(self.variant.has_biases())
+    }
+
     /// The digest of the structure: equal where weights of one network fit the other and mean the
     /// same. `init` and `zero_head` do not enter it.
     pub fn structure(&self) -> Digest {
-        let text = format!(
+        let mut text = format!(
             "igpt structure v1: n_layer={} n_head={} n_embd={} n_positions={} vocab={} \
              variant={:?} activation={:?} tied={}",
             self.n_layer,
@@ -257,6 +271,10 @@ impl GptConfig {
             self.activation,
             self.tied
         );
+        // Only a departure from the variant is part of it: digests from before it could be said hold.
+        if self.linear_biases() != self.variant.has_biases() {
+            text.push_str(&format!(" biases={}", self.linear_biases()));
+        }
         Digest::of(text.as_bytes())
     }
 }
@@ -265,8 +283,8 @@ impl GptConfig {
 /// all bounds count as `u64::MAX`.
 pub fn param_count(config: &GptConfig) -> u64 {
     let d = config.n_embd as u128;
-    let bias = |n: u128| if config.variant.has_biases() { n } else { 0 };
-    let norm = d + bias(d);
+    let bias = |n: u128| if config.linear_biases() { n } else { 0 };
+    let norm = if config.variant.has_biases() { 2 * d } else { d };
     let linear = |k: u128, n: u128| k * n + bias(n);
     let attention = linear(d, 3 * d) + linear(d, d);
     let mlp = linear(d, 4 * d) + linear(4 * d, d);
@@ -309,6 +327,20 @@ mod tests {
         assert_eq!(config.structure(), other.structure());
         let wider = GptConfig { n_embd: 128, ..config.clone() };
         assert_ne!(config.structure(), wider.structure());
+    }
+
+    /// Every model on disk from before the field existed holds this digest.
+    #[test]
+    fn biases_enter_the_structure_where_they_are_not_the_variants() {
+        let config = GptConfig::preset(Preset::Tiny, 64, 16).unwrap();
+        assert_eq!(config.structure().to_string(), "PINNED");
+        let said = GptConfig { biases: Some(false), ..config.clone() };
+        assert_eq!(config.structure(), said.structure());
+        let with = GptConfig { biases: Some(true), ..config.clone() };
+        assert_ne!(config.structure(), with.structure());
+        assert_eq!(param_count(&with) - param_count(&config), 4 * (3 + 1 + 4 + 1) * 64);
+        let params = ModelParams { biases: Some(false), ..ModelParams::default() };
+        assert_eq!(params.config(64, 16).unwrap().biases, None);
     }
 
     #[test]

@@ -36,7 +36,7 @@ struct Norm {
     bias: Option<Param<Tensor<1>>>,
 }
 
-/// A linear map x W + b; `weight` `[in, out]`.
+/// A linear map x W + b, the bias where the configuration has it; `weight` `[in, out]`.
 #[derive(Module, Debug)]
 struct Linear {
     weight: Param<Tensor<2>>,
@@ -130,8 +130,17 @@ impl Gpt {
     /// the rule `config.init`. Parameter ids are the parameters' places in that order, so that
     /// optimiser state saved for one network fits another of the same structure.
     pub fn init(config: &GptConfig, stream: &mut Stream, device: &Device) -> Self {
+        Self::new(config, Some(stream), device)
+    }
+
+    /// A network whose weights are all zero (gains one), to be replaced.
+    pub fn zeroed(config: &GptConfig, device: &Device) -> Self {
+        Self::new(config, None, device)
+    }
+
+    fn new(config: &GptConfig, stream: Option<&mut Stream>, device: &Device) -> Self {
         let (d, l) = (config.n_embd, config.n_layer as f64);
-        let mut new = Initialiser { stream, device, next_id: 1, biases: config.variant.has_biases() };
+        let mut new = Initialiser { stream, device, next_id: 1, config };
         let mlp_out = match config.init {
             Init::LayerDependent => 0.02 / (2.0 * l).sqrt(),
             Init::Released => 0.02,
@@ -350,10 +359,11 @@ fn parameter<const D: usize>(id: u64, data: TensorData, device: &Device) -> Para
 
 /// Draws initial parameters and numbers them.
 struct Initialiser<'a> {
-    stream: &'a mut Stream,
+    /// None: weights are zero.
+    stream: Option<&'a mut Stream>,
     device: &'a Device,
     next_id: u64,
-    biases: bool,
+    config: &'a GptConfig,
 }
 
 impl Initialiser<'_> {
@@ -364,23 +374,28 @@ impl Initialiser<'_> {
     }
 
     fn normal<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
-        let mut draw = || -> f64 { StandardNormal.sample(&mut *self.stream) };
         let n = shape.iter().product();
-        let values = if std == 0.0 { vec![0.0; n] } else { (0..n).map(|_| (std * draw()) as f32).collect() };
+        let values = match &mut self.stream {
+            Some(stream) if std != 0.0 => {
+                let mut draw = || -> f64 { StandardNormal.sample(&mut **stream) };
+                (0..n).map(|_| (std * draw()) as f32).collect()
+            }
+            _ => vec![0.0; n],
+        };
         self.add(shape, values)
     }
 
     fn norm(&mut self, n: usize) -> Norm {
         let weight = self.add([n], vec![1.0; n]);
-        Norm { weight, bias: self.bias(n) }
+        Norm { weight, bias: self.bias(self.config.variant.has_biases(), n) }
     }
 
     fn linear(&mut self, k: usize, n: usize, std: f64) -> Linear {
         let weight = self.normal([k, n], std);
-        Linear { weight, bias: self.bias(n) }
+        Linear { weight, bias: self.bias(self.config.linear_biases(), n) }
     }
 
-    fn bias(&mut self, n: usize) -> Option<Param<Tensor<1>>> {
-        self.biases.then(|| self.add([n], vec![0.0; n]))
+    fn bias(&mut self, present: bool, n: usize) -> Option<Param<Tensor<1>>> {
+        present.then(|| self.add([n], vec![0.0; n]))
     }
 }

@@ -1,13 +1,14 @@
 //! Weights on disk: `model.safetensors` (f32, named after the network's fields) and `config.json`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use igpt_contract::{Digest, stream};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use igpt_contract::Digest;
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, View};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -198,25 +199,7 @@ fn shapes<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
 /// # Errors
 /// [`ModelError::Io`] where a file cannot be written.
 pub fn save_model(dir: &Path, gpt: &Gpt, card: &ModelCard) -> Result<(), ModelError> {
-    let tensors = named_parameters(gpt);
-    let bytes: Vec<Vec<u8>> = tensors
-        .iter()
-        .map(|tensor| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        .collect();
-    let path = dir.join(WEIGHTS);
-    let views = tensors
-        .iter()
-        .zip(&bytes)
-        .map(|(tensor, bytes)| {
-            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)
-                .map_err(|error| ModelError::format(&path, error.to_string()))?;
-            Ok((tensor.name.clone(), view))
-        })
-        .collect::<Result<Vec<_>, ModelError>>()?;
-    let file =
-        safetensors::serialize(views, None).map_err(|error| ModelError::format(&path, error.to_string()))?;
-    fs::write(&path, file).map_err(|error| ModelError::io(&path, error))?;
-
+    write_tensors(&dir.join(WEIGHTS), &named_parameters(gpt), None)?;
     let card = ModelCard {
         config: gpt.config().clone(),
         class_head: gpt
@@ -230,6 +213,41 @@ pub fn save_model(dir: &Path, gpt: &Gpt, card: &ModelCard) -> Result<(), ModelEr
         serde_json::to_string_pretty(&card).map_err(|error| ModelError::format(&path, error.to_string()))?;
     text.push('\n');
     fs::write(&path, text).map_err(|error| ModelError::io(&path, error))
+}
+
+/// Writes tensors as a safetensors file of 32-bit floats, one after another, so that no second copy
+/// of a large network is made. `notes` are the file's own metadata.
+///
+/// # Errors
+/// [`ModelError::Io`] where the file cannot be written.
+pub fn write_tensors(
+    path: &Path,
+    tensors: &[NamedTensor],
+    notes: Option<HashMap<String, String>>,
+) -> Result<(), ModelError> {
+    let views = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor));
+    safetensors::serialize_to_file(views, notes, path).map_err(|error| match error {
+        SafeTensorError::IoError(error) => ModelError::io(path, error),
+        error => ModelError::format(path, error.to_string()),
+    })
+}
+
+impl View for &NamedTensor {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        4 * self.values.len()
+    }
 }
 
 /// Reads a network that [`save_model`] wrote, on a device (with automatic differentiation where
@@ -248,8 +266,7 @@ pub fn load_model(dir: &Path, device: &Device) -> Result<(Gpt, ModelCard), Model
         let what = "`structure` is not the digest of `config`: one of them was edited";
         return Err(ModelError::format(&path, what));
     }
-    // The weights are replaced at once, so any stream will do.
-    let mut gpt = Gpt::init(&card.config, &mut stream(0, "placeholder"), device);
+    let mut gpt = Gpt::zeroed(&card.config, device);
     if let Some(head) = &card.class_head {
         if head.layer > card.config.n_layer || head.classes == 0 {
             let what = format!("`class_head` {head:?} does not fit the network");

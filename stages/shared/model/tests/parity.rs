@@ -29,6 +29,7 @@ fn gpt2(weights: &Tensors, activation: Activation, ops: Ops) -> Gpt {
         vocab,
         variant: Variant::Paper,
         activation,
+        biases: None,
         tied: false,
         zero_head: true,
         init: Init::default(),
@@ -198,6 +199,7 @@ fn the_released_variant_reproduces_the_reference_outputs() {
         vocab: size("vocab_size") - 1, // the last one is the start token
         variant: Variant::Released,
         activation: Activation::QuickGelu,
+        biases: None,
         tied: false,
         zero_head: true,
         init: Init::default(),
@@ -269,6 +271,7 @@ fn parameter_counts_are_those_of_the_paper() {
                 vocab: number(&entry["vocab"]),
                 variant,
                 activation: variant.activation(),
+                biases: None,
                 tied,
                 zero_head: true,
                 init: Init::default(),

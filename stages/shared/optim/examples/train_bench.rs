@@ -48,6 +48,7 @@ fn main() {
         vocab: 512,
         variant: Variant::Paper,
         activation: Activation::GeluErf,
+        biases: None,
         tied: false,
         zero_head: true,
         init: Init::default(),

@@ -47,6 +47,7 @@ fn network(folder: &Path, device: &Device) -> Gpt {
         vocab: weights["wte"].0[0],
         variant: Variant::Paper,
         activation: Activation::GeluTanh,
+        biases: None,
         tied: false,
         zero_head: true,
         init: Init::default(),

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use igpt_contract::{LabelledInput, MetricValues, StageError};
+use igpt_contract::{ChosenValue, LabelledInput, MetricValues, StageError};
 
 /// The value of a name.
 #[derive(Debug, Clone)]
@@ -188,6 +188,31 @@ pub fn read(inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageError> {
     Ok(observations)
 }
 
+/// Every value that searches tried: each is an observation with the searched parameter as a label,
+/// the metric that decided, and the fact `chosen`, `yes` or `no`.
+///
+/// # Errors
+/// If one cannot be read.
+pub fn tried(inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageError> {
+    let mut observations = Vec::new();
+    for input in inputs {
+        let choice = ChosenValue::read(&input.path).map_err(|e| {
+            StageError::caused(format!("`{}` is not what a search chose", input.path.display()), e)
+        })?;
+        for tried in choice.tried {
+            let chosen = if tried.value == choice.value { "yes" } else { "no" };
+            let mut metrics = MetricValues::default();
+            metrics.values.extend(tried.metric.map(|x| (choice.metric.clone(), x)));
+            metrics.facts.insert("chosen".to_owned(), chosen.to_owned());
+            let mut labels = input.labels.clone();
+            labels.insert(choice.param.clone(), tried.value);
+            observations.push(Observation::new(&labels, &metrics));
+        }
+    }
+    observations.sort_by_cached_key(|o| format!("{:?}", o.values));
+    Ok(observations)
+}
+
 /// That some artifact has a value of this name.
 ///
 /// # Errors
@@ -258,6 +283,25 @@ mod tests {
         let seed = |x: u64| Value::of(&serde_json::json!(x));
         assert_ne!(seed(9_007_199_254_740_993), seed(9_007_199_254_740_992));
         assert_eq!(Value::of(&serde_json::json!(2.0)), Value::of(&serde_json::json!(2)));
+    }
+
+    #[test]
+    fn what_a_search_tried_is_seen_value_by_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let choice = r#"{"param": "rate", "value": 0.1, "metric": "loss", "tried": [
+            {"value": 1.0, "metric": null}, {"value": 0.1, "metric": 2.5}]}"#;
+        std::fs::write(dir.path().join("choice.json"), choice).unwrap();
+        let labels = [("model".to_owned(), "s".into())].into();
+        let seen = tried(&[LabelledInput { path: dir.path().to_owned(), labels }]).unwrap();
+        let shown = |name: &str| -> Vec<String> {
+            seen.iter().map(|o| o.get(name).map_or("none".to_owned(), Value::text)).collect()
+        };
+        // In the order of their content: `chosen` is the first of the names.
+        assert_eq!(shown("rate"), ["1", "0.1"]);
+        assert_eq!(shown("loss"), ["none", "2.5"], "a candidate that failed has no metric");
+        assert_eq!(shown("chosen"), ["no", "yes"]);
+        assert_eq!(shown("model"), ["s", "s"]);
+        assert!(seen.iter().all(|o| o.is_label("rate") && o.is_label("model") && !o.is_label("chosen")));
     }
 
     #[test]

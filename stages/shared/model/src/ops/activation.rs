@@ -55,7 +55,7 @@ fn gelu_erf(x: f32) -> (f32, f32) {
 
 vectorised! {
     /// y = x g(x).
-    pub(super) fn forward(x: &[f32], y: &mut [f32], activation: Activation) {
+    pub(crate) fn forward(x: &[f32], y: &mut [f32], activation: Activation) {
         #[inline(always)]
         fn each(x: &[f32], y: &mut [f32], parts: impl Fn(f32) -> (f32, f32)) {
             for (y, x) in y.iter_mut().zip(x) {

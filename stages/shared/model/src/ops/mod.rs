@@ -4,14 +4,17 @@
 //! reference. `Ops::Fused` (flex, the CPU backend) computes each operation and its gradient in one
 //! pass over memory.
 
-mod activation;
+pub(crate) mod activation;
 mod attention;
 mod autodiff;
+pub(crate) mod cached;
 mod cross_entropy;
 mod fused;
+mod kernel;
 mod linear;
 mod matmul;
-mod norm;
+pub(crate) mod norm;
+pub(crate) mod packed;
 mod parallel;
 mod plain;
 mod simd;

@@ -21,7 +21,8 @@ fn normalise(x: &[f32], y: &mut [f32], centre: bool) -> f32 {
 }
 
 vectorised! {
-    fn forward_rows(x: &[f32], gain: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    /// The norm of each row of `x`, on the calling thread.
+    pub(crate) fn forward_rows(x: &[f32], gain: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
         let c = gain.len();
         for (x, y) in x.chunks_exact(c).zip(y.chunks_exact_mut(c)) {
             normalise(x, y, bias.is_some());

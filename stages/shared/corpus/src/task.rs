@@ -3,13 +3,13 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_contract::{StageContext, StageError, Stream};
 use igpt_model::loss::{self, BertReduction};
-use igpt_model::{Dropout, Gpt, Input, bert_mask};
+use igpt_model::{Dropout, Gpt, Input, Objective, bert_mask};
 
-use crate::corpus::Rows;
+use crate::rows::Rows;
 
 /// What is predicted.
 #[derive(Debug, Clone)]
-pub(crate) enum Task {
+pub enum Task {
     /// Each token from those before it.
     Autoregressive,
     /// Masked tokens from all others.
@@ -24,7 +24,8 @@ pub(crate) enum Task {
 }
 
 /// A batch's losses.
-pub(crate) struct Losses {
+#[derive(Debug)]
+pub struct Losses {
     /// The objective, on the tape.
     pub loss: Tensor<1>,
     /// What to report of it.
@@ -34,26 +35,38 @@ pub(crate) struct Losses {
 /// The negative log-likelihood of predicted tokens, ready to be added up over batches: an image in
 /// which nothing is masked has no say in the mean.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Told {
+pub struct Told {
     nats: f64,
     tokens: f64,
 }
 
 impl Told {
-    pub(crate) fn add(&mut self, other: Self) {
+    /// Adds another batch's.
+    pub fn add(&mut self, other: Self) {
         self.nats += other.nats;
         self.tokens += other.tokens;
     }
 
     /// Nats a predicted token; 0 where none was.
-    pub(crate) fn mean(self) -> f64 {
+    pub fn mean(self) -> f64 {
         self.nats / self.tokens.max(1.0)
     }
 }
 
 impl Task {
+    /// The task of an objective. For BERT `probability` is that of a mask, and evaluations draw theirs
+    /// from `cx.stream("evaluation masks")`: under one seed every stage sees the same ones.
+    pub fn new(objective: Objective, probability: f64, reduction: BertReduction, cx: &StageContext) -> Self {
+        match objective {
+            Objective::Autoregressive => Self::Autoregressive,
+            Objective::Bert => {
+                Self::Bert { probability, reduction, fixed: Box::new(cx.stream("evaluation masks")) }
+            }
+        }
+    }
+
     /// The mask of a whole step, before it is split into micro-batches; `None` where there is none.
-    pub(crate) fn mask(&self, masks: &Stream, step: u64, tokens: usize) -> Option<Vec<f32>> {
+    pub fn mask(&self, masks: &Stream, step: u64, tokens: usize) -> Option<Vec<f32>> {
         match self {
             Self::Autoregressive => None,
             Self::Bert { probability, .. } => Some(bert_mask(masks, step, tokens, *probability)),
@@ -61,7 +74,7 @@ impl Task {
     }
 
     /// The losses of `rows` (B of T tokens) under their `mask` (B x T).
-    pub(crate) fn losses(
+    pub fn losses(
         &self,
         model: &Gpt,
         rows: &[&[u16]],
@@ -89,7 +102,7 @@ impl Task {
     ///
     /// # Errors
     /// [`StageError::Cancelled`] between batches.
-    pub(crate) fn mean_loss(
+    pub fn mean_loss(
         &self,
         model: &Gpt,
         rows: &Rows,

@@ -9,7 +9,7 @@ const GAP: u32 = 2;
 const COLUMNS: usize = 32;
 
 /// Swatches from dark (top) to light (bottom), each row by hue from left to right.
-pub(crate) fn swatches(palette: &[[u8; 3]]) -> RgbImage {
+pub fn swatches(palette: &[[u8; 3]]) -> RgbImage {
     let mut colours = palette.to_vec();
     colours.sort_by_key(|&[r, g, b]| 299 * u32::from(r) + 587 * u32::from(g) + 114 * u32::from(b));
     let columns = colours.len().min(COLUMNS);

@@ -41,6 +41,8 @@ enum Attempt {
     Interrupted(String),
     /// It will not get better.
     Refused(StageError),
+    /// The server has no such file, which is no error to who only looks.
+    Absent(StageError),
 }
 
 impl From<std::io::Error> for Attempt {
@@ -49,21 +51,44 @@ impl From<std::io::Error> for Attempt {
     }
 }
 
-/// Downloads `url` into `folder/name`, at most `limit` bytes; a file of that name was completed by
-/// an earlier attempt and is answered as it is.
+/// One file to be had over HTTP(S).
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Its address.
+    pub url: &'a str,
+    /// Where it is put.
+    pub folder: &'a Path,
+    /// Its name there.
+    pub name: &'a str,
+    /// The most bytes it may have.
+    pub limit: u64,
+    /// What the user can do where a server keeps failing: a lower-case fragment that names another
+    /// place.
+    pub elsewhere: &'a str,
+}
+
+/// Downloads a file; one that was completed by an earlier attempt is answered as it is.
 ///
 /// # Errors
 /// If the server refuses, keeps breaking off, or the run is cancelled.
-pub(crate) fn fetch(
-    url: &str,
-    folder: &Path,
-    name: &str,
-    limit: u64,
-    cx: &StageContext,
-) -> Result<PathBuf, StageError> {
+pub fn fetch(wanted: &Wanted, cx: &StageContext) -> Result<PathBuf, StageError> {
+    attempt_all(wanted, cx)?
+}
+
+/// [`fetch`] for a file that may not be there: none where the server says so (404, 410).
+///
+/// # Errors
+/// As for [`fetch`].
+pub fn find(wanted: &Wanted, cx: &StageContext) -> Result<Option<PathBuf>, StageError> {
+    Ok(attempt_all(wanted, cx)?.ok())
+}
+
+/// The file, or the error of its absence.
+fn attempt_all(wanted: &Wanted, cx: &StageContext) -> Result<Result<PathBuf, StageError>, StageError> {
+    let Wanted { url, folder, name, .. } = *wanted;
     let path = folder.join(name);
     if path.is_file() {
-        return Ok(path);
+        return Ok(Ok(path));
     }
     std::fs::create_dir_all(folder)?;
     let agent = Agent::config_builder()
@@ -74,7 +99,7 @@ pub(crate) fn fetch(
         .user_agent(concat!("igpt-flow/", env!("CARGO_PKG_VERSION")))
         .build()
         .new_agent();
-    let part = Part { part: folder.join(format!("{name}.part")), url, limit, agent, cx };
+    let part = Part { part: folder.join(format!("{name}.part")), wanted, agent, cx };
     let mut fruitless = 0;
     let mut pause = PAUSE;
     loop {
@@ -83,6 +108,7 @@ pub(crate) fn fetch(
         match part.attempt() {
             Attempt::Done => break,
             Attempt::Refused(error) => return Err(error),
+            Attempt::Absent(error) => return Ok(Err(error)),
             Attempt::Interrupted(why) => {
                 if part.length() > before {
                     (fruitless, pause) = (0, PAUSE);
@@ -90,10 +116,9 @@ pub(crate) fn fetch(
                 fruitless += 1;
                 if fruitless >= ATTEMPTS {
                     let what = format!("cannot download `{url}`: {why}, {ATTEMPTS} times in a row");
-                    return Err(StageError::new(what).hint(format!(
-                        "what has arrived is kept: run again to continue, or set `{}` to another place",
-                        crate::MIRROR
-                    )));
+                    let hint =
+                        format!("what has arrived is kept: run again to continue, or {}", wanted.elsewhere);
+                    return Err(StageError::new(what).hint(hint));
                 }
                 cx.note(format!("`{url}`: {why}; again in {} ms", pause.as_millis()));
                 sleep(pause, cx)?;
@@ -104,7 +129,7 @@ pub(crate) fn fetch(
     std::fs::rename(&part.part, &path)?;
     match std::fs::remove_file(part.content_path()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(path),
+        _ => Ok(Ok(path)),
     }
 }
 
@@ -123,8 +148,7 @@ fn sleep(pause: Duration, cx: &StageContext) -> Result<(), StageError> {
 /// A file on its way.
 struct Part<'a> {
     part: PathBuf,
-    url: &'a str,
-    limit: u64,
+    wanted: &'a Wanted<'a>,
     agent: Agent,
     cx: &'a StageContext,
 }
@@ -142,7 +166,7 @@ impl Part<'_> {
     /// What the part belongs to, if it can be continued.
     fn known(&self) -> Option<Content> {
         let content: Content = serde_json::from_slice(&std::fs::read(self.content_path()).ok()?).ok()?;
-        (content.url == self.url && content.tag.is_some() && self.length() > 0).then_some(content)
+        (content.url == self.wanted.url && content.tag.is_some() && self.length() > 0).then_some(content)
     }
 
     /// Asks for the file or its rest and takes what comes.
@@ -152,7 +176,7 @@ impl Part<'_> {
         if known.as_ref().is_some_and(|known| known.size == Some(have)) {
             return Attempt::Done;
         }
-        let mut request = self.agent.get(self.url);
+        let mut request = self.agent.get(self.wanted.url);
         if let Some(tag) = known.as_ref().and_then(|known| known.tag.as_ref()) {
             request = request.header(header::RANGE, format!("bytes={have}-")).header(header::IF_RANGE, tag);
         }
@@ -176,7 +200,7 @@ impl Part<'_> {
     /// Takes the whole file from its first byte.
     fn start_over(&self, response: Response<Body>) -> std::io::Result<Attempt> {
         let size = response.body().content_length();
-        let content = Content { url: self.url.to_owned(), tag: tag(response.headers()), size };
+        let content = Content { url: self.wanted.url.to_owned(), tag: tag(response.headers()), size };
         let file = File::create(&self.part)?;
         std::fs::write(self.content_path(), serde_json::to_vec(&content)?)?;
         self.take(response, file, 0, size)
@@ -205,7 +229,7 @@ impl Part<'_> {
         have: u64,
         size: Option<u64>,
     ) -> std::io::Result<Attempt> {
-        if size.is_some_and(|size| size > self.limit) {
+        if size.is_some_and(|size| size > self.wanted.limit) {
             return Ok(self.too_large());
         }
         let mut body = response.into_body().into_with_config().reader();
@@ -231,7 +255,7 @@ impl Part<'_> {
             }
             file.write_all(&buffer[..n])?;
             done += n as u64;
-            if done > self.limit {
+            if done > self.wanted.limit {
                 return Ok(self.too_large());
             }
             self.cx.progress(done, size.unwrap_or(0), "bytes");
@@ -253,7 +277,8 @@ impl Part<'_> {
     }
 
     fn too_large(&self) -> Attempt {
-        let what = format!("`{}` is larger than the {} bytes expected at most", self.url, self.limit);
+        let what =
+            format!("`{}` is larger than the {} bytes expected at most", self.wanted.url, self.wanted.limit);
         Attempt::Refused(StageError::new(what))
     }
 
@@ -264,18 +289,19 @@ impl Part<'_> {
         if busy || status.is_server_error() {
             return Attempt::Interrupted(answer);
         }
-        let error = StageError::new(format!("cannot download `{}`: {answer}", self.url)).hint(format!(
-            "set `{}` to a URL prefix or a folder that has the file, or wire a local copy as `archive`",
-            crate::MIRROR
-        ));
-        Attempt::Refused(error)
+        let error = StageError::new(format!("cannot download `{}`: {answer}", self.wanted.url))
+            .hint(self.wanted.elsewhere);
+        match status {
+            StatusCode::NOT_FOUND | StatusCode::GONE => Attempt::Absent(error),
+            _ => Attempt::Refused(error),
+        }
     }
 
     /// No answer: for good, or for now.
     fn failed(&self, error: ureq::Error) -> Attempt {
         match error {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::TooManyRedirects => {
-                let what = format!("cannot download `{}`", self.url);
+                let what = format!("cannot download `{}`", self.wanted.url);
                 Attempt::Refused(StageError::caused(what, error))
             }
             error => Attempt::Interrupted(error.to_string()),

@@ -1,0 +1,69 @@
+//! The grammar of interpolation: where names stand in a text.
+
+/// One part of a text.
+#[derive(Debug, PartialEq)]
+pub(super) enum Piece<'a> {
+    /// What stands for itself.
+    Text(&'a str),
+    /// What stands between `${` and `}`.
+    Name(&'a str),
+}
+
+/// The first name that a text interpolates, if it does.
+pub(crate) fn first_name(text: &str) -> Option<&str> {
+    if !text.contains("${") {
+        return None;
+    }
+    split(text).ok()?.into_iter().find_map(|piece| match piece {
+        Piece::Name(name) => Some(name),
+        Piece::Text(_) => None,
+    })
+}
+
+/// Takes a text apart; an error says what is wrong with it.
+pub(super) fn split(text: &str) -> Result<Vec<Piece<'_>>, String> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        if rest[..at].ends_with('$') {
+            pieces.push(Piece::Text(&rest[..at - 1]));
+            pieces.push(Piece::Text("${"));
+            rest = &rest[at + 2..];
+            continue;
+        }
+        if at > 0 {
+            pieces.push(Piece::Text(&rest[..at]));
+        }
+        let inside = &rest[at + 2..];
+        let end = inside.find('}').ok_or_else(|| format!("`{}` has no closing `}}`", &rest[at..]))?;
+        let name = inside[..end].trim();
+        if !is_well_formed(name) {
+            return Err(format!("`${{{}}}` is not an interpolation", &inside[..end]));
+        }
+        pieces.push(Piece::Name(name));
+        rest = &inside[end + 1..];
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Text(rest));
+    }
+    Ok(pieces)
+}
+
+/// Whether a text is words with dots between them, each of which may have an axis in brackets.
+fn is_well_formed(name: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    };
+    let mut plain = String::new();
+    let mut rest = name;
+    while let Some((before, after)) = rest.split_once("[matrix.") {
+        let Some((axis, behind)) = after.split_once(']') else { return false };
+        if !is_word(axis) || !(behind.is_empty() || behind.starts_with('.')) {
+            return false;
+        }
+        plain.push_str(before);
+        rest = behind;
+    }
+    plain.push_str(rest);
+    plain.split('.').all(is_word)
+}

@@ -1,0 +1,99 @@
+//! One file that a pipeline is written in: its bytes, checked, and its tree.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::diagnostic::{Diagnostic, Faults};
+use super::node::{Mark, Node};
+use super::yaml::{self, Places};
+use super::{MAX_BYTES, locate};
+
+/// A file's name and its text.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    /// The file as the user named it.
+    pub(super) file: PathBuf,
+    /// The text, without a byte order mark.
+    pub(super) text: String,
+}
+
+impl Source {
+    /// The bytes of a file, one more than may be at most.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub(super) fn bytes(file: &Path) -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        std::fs::File::open(file)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The file and its tree, with the places of the steps.
+    ///
+    /// # Errors
+    /// What keeps the bytes from being a YAML document.
+    pub(super) fn parse(file: &Path, bytes: &[u8]) -> Result<(Self, Node), Vec<Diagnostic>> {
+        let mut faults = Faults::default();
+        let text = text(bytes, &mut faults);
+        let mut root = None;
+        if faults.is_empty() {
+            root = yaml::parse(text, Places::OfSteps, &mut faults);
+            if !faults.is_empty() {
+                // Once more, for the places of the faults.
+                faults = Faults::default();
+                root = yaml::parse(text, Places::OfAll, &mut faults);
+            }
+        }
+        match root {
+            Some(root) if faults.is_empty() => {
+                Ok((Self { file: file.to_owned(), text: text.to_owned() }, root))
+            }
+            _ => {
+                let shown = String::from_utf8_lossy(bytes);
+                let shown = shown.strip_prefix('\u{feff}').unwrap_or(&shown).to_owned();
+                let source = [Self { file: file.to_owned(), text: shown }];
+                Err(faults.into_diagnostics(locate(&source, &[])))
+            }
+        }
+    }
+
+    /// The tree with the places of all values; `None` if the text is not YAML after all.
+    pub(super) fn placed(&self) -> Option<Node> {
+        yaml::parse(&self.text, Places::OfAll, &mut Faults::default())
+    }
+}
+
+/// The text of a file, if it is one and not too large.
+fn text<'b>(bytes: &'b [u8], faults: &mut Faults) -> &'b str {
+    match std::str::from_utf8(bytes) {
+        _ if bytes.len() > MAX_BYTES => {
+            faults
+                .push(Mark::FILE, format!("the file is larger than {} MiB", MAX_BYTES >> 20))
+                .hint("a pipeline names data, it does not hold any; is this the right file?");
+            ""
+        }
+        // Some editors begin a file with a byte order mark.
+        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
+        Err(error) => {
+            let byte = bytes[error.valid_up_to()];
+            faults
+                .push(
+                    end_of(&bytes[..error.valid_up_to()]),
+                    format!("the file is not UTF-8 text: here is the byte {byte:#04x}"),
+                )
+                .hint("save it as UTF-8");
+            ""
+        }
+    }
+}
+
+/// The place right behind a text.
+pub(super) fn end_of(before: &[u8]) -> Mark {
+    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+    let column = String::from_utf8_lossy(&before[start..]).trim_start_matches('\u{feff}').chars().count() + 1;
+    match (u32::try_from(line), u32::try_from(column)) {
+        (Ok(line), Ok(column)) => Mark::at(line, column),
+        _ => Mark::FILE,
+    }
+}

@@ -1,0 +1,83 @@
+//! Stage `concat`: the features of neighbouring layers, centred on the best, as one long feature
+//! (paper section 4.3: five layers round the best of iGPT-XL, 15,360 features).
+
+mod join;
+
+use igpt_contract::{
+    FeatureLayer, FeatureLayers, In, Many, MetricValues, Metrics, Out, ParamError, Resources, Stage,
+    StageContext, StageError, StageIo, StageSpec, best_layer,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+const LAYERS: In<FeatureLayers> =
+    In::new("features", "the features of the layers, whole: `features.layers` without a part");
+const PROBES: Many<Metrics> =
+    Many::new("metrics", "the probes of those layers, labelled with `layer`: what the best is known by");
+const FEATURES: Out<FeatureLayer> = Out::new("features", "the layers' features, one after another");
+const METRICS: Out<Metrics> = Out::new("metrics", "which layers were taken, and which is the best");
+
+/// What `concat` takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Params {
+    /// How many neighbouring layers are joined (5 in section 4.3). Half of them lie before the best
+    /// one; at either end the window is shifted inward, so that it is always whole.
+    pub layers: usize,
+    /// The metric of the probes that the best layer is known by. It should not be one of the test
+    /// images.
+    pub metric: String,
+    /// Whether the best is the lowest value of the metric, as for a loss.
+    pub lowest: bool,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { layers: 5, metric: "accuracy.valid".to_owned(), lowest: false }
+    }
+}
+
+/// The stage.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Concat;
+
+impl Stage for Concat {
+    type Params = Params;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "concat",
+            summary: "joins the features of neighbouring layers, centred on the best",
+            version: 1,
+            inputs: vec![LAYERS.port(), PROBES.port()],
+            outputs: vec![FEATURES.port(), METRICS.port()],
+            seeded: false,
+            device_dependent: false,
+            isolated: false,
+            unkeyed: &[],
+            resources: Resources { cpus: 1, memory_mib: 512, gpus: 0 },
+        }
+    }
+
+    fn check(&self, params: &Params) -> Result<(), ParamError> {
+        if params.layers == 0 {
+            return Err(ParamError::at("layers", "`layers` is 0, expected at least 1"));
+        }
+        Ok(())
+    }
+
+    fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let best = best_layer(io.many(&PROBES), &params.metric, params.lowest)?;
+        let layers = join::window(&join::layers(io.input(&LAYERS))?, best.layer, params.layers)?;
+        let dim = join::join(io.input(&LAYERS), &layers, io.output(&FEATURES), cx)?;
+        let mut metrics = MetricValues::default()
+            .with("features", dim as f64)
+            .with("layer.best", best.layer as f64)
+            .with("layer.first", layers[0] as f64)
+            .with("layer.last", layers[layers.len() - 1] as f64)
+            .with(params.metric.clone(), best.value);
+        let names: Vec<String> = layers.iter().map(ToString::to_string).collect();
+        metrics.facts.insert("layers".to_owned(), names.join(", "));
+        Ok(metrics.write(io.output(&METRICS))?)
+    }
+}

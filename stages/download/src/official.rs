@@ -1,0 +1,83 @@
+//! Stage `archive`: an official archive as an object of its own, so that another parameter of
+//! `download` fetches nothing again.
+
+use std::path::Path;
+
+use igpt_contract::{AnyFile, Out, Resources, Stage, StageContext, StageError, StageIo, StageSpec};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::members::Official;
+use crate::{cifar, locate, mirror, stl10};
+
+const ARCHIVE: Out<AnyFile> = Out::new("archive", "the archive, for the input `archive` of `download`");
+
+/// A data set that has an official archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Dataset {
+    /// `cifar-10-binary.tar.gz`, 170 MB.
+    Cifar10,
+    /// `cifar-100-binary.tar.gz`, 169 MB.
+    Cifar100,
+    /// `stl10_binary.tar.gz`, 2.6 GB.
+    Stl10,
+}
+
+/// Parameters of `archive`. As for `download`, `IGPT_FLOW_MIRROR` may name another place.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArchiveParams {
+    /// Whose archive.
+    pub of: Dataset,
+}
+
+/// The stage.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Archive;
+
+impl Stage for Archive {
+    type Params = ArchiveParams;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "archive",
+            summary: "gets an official archive as it is: CIFAR, STL-10",
+            version: 1,
+            inputs: Vec::new(),
+            outputs: vec![ARCHIVE.port()],
+            seeded: false,
+            device_dependent: false,
+            isolated: false,
+            unkeyed: &[],
+            resources: Resources { cpus: 1, memory_mib: 1024, gpus: 0 },
+        }
+    }
+
+    fn run(&self, params: &ArchiveParams, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        keep(params.of, mirror().as_deref(), io.output(&ARCHIVE), cx)
+    }
+}
+
+/// The stage's work: puts the archive into the empty folder `out`, under its official name. `mirror`
+/// is what [`crate::MIRROR`] would say.
+///
+/// # Errors
+/// If the archive cannot be had, or its files are not of the official sizes and checksums.
+pub fn keep(of: Dataset, mirror: Option<&str>, out: &Path, cx: &StageContext) -> Result<(), StageError> {
+    let official: &'static Official = match of {
+        Dataset::Cifar10 => &cifar::CIFAR10,
+        Dataset::Cifar100 => &cifar::CIFAR100,
+        Dataset::Stl10 => &stl10::STL10,
+    };
+    let local = locate::archive(official, None, mirror, cx)?;
+    let (from, downloaded) = (local.path.clone(), local.downloaded);
+    // Sizes and checksums of what is in it; a bad download is deleted.
+    local.ingest(|_| Ok(()))?;
+    let to = out.join(official.file);
+    // The checkpoints may lie on another file system.
+    if !downloaded || std::fs::rename(&from, &to).is_err() {
+        std::fs::copy(&from, &to)?;
+    }
+    Ok(())
+}

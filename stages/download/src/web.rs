@@ -1,0 +1,283 @@
+//! Unlabelled images: a list of paths and addresses, tars, or folders of either.
+//!
+//! Images keep the order of the list, of the tars' names and of the members within a tar, so that
+//! neither the file system nor the network shows. Files that cannot be read are left out, as web
+//! images are never all well; too many of them are an error.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use igpt_contract::{StageContext, StageError};
+use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown, shown_path};
+use rayon::prelude::*;
+
+use crate::archive::{Seekable, members};
+use crate::folder::{BOUNDS, CHUNK, Place, walk};
+use crate::gunzip::{expand, is_gzip};
+use crate::params::{Params, at_most};
+use crate::picture::{self, MOST_BYTES, is_image, read_file};
+use igpt_fetch::{Wanted, fetch};
+
+/// The most bytes of a list: some ten million lines.
+const MOST_LIST: u64 = 1 << 30;
+/// Unreadable files that the log names one by one.
+const NAMED: u64 = 20;
+/// The share of unreadable files that is let through unless told otherwise.
+const BROKEN: f64 = 0.1;
+
+/// Where something is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum At {
+    Disk(PathBuf),
+    Web(String),
+}
+
+/// What a list or a folder names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Entry {
+    Image(At),
+    Tar(At),
+}
+
+/// Writes the images that `path` holds or lists.
+pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext) -> Result<(), StageError> {
+    let entries = entries(path, cx)?;
+    let asks = |entry: &Entry| matches!(entry, Entry::Image(At::Web(_)) | Entry::Tar(At::Web(_)));
+    if cx.is_offline() && entries.iter().any(asks) {
+        let what = format!("`{}` lists addresses, and the network must not be used", shown_path(path));
+        return Err(StageError::new(what));
+    }
+    let name = params.name.clone().unwrap_or_else(|| "web".to_owned());
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(cx.threads())
+        .build()
+        .map_err(|error| StageError::caused("cannot start the decoding threads", error))?;
+    let mut set = Set {
+        writer: ImageSetWriter::create(out, &ImageSetInfo { name, classes: Vec::new() })?,
+        pool,
+        cx,
+        limit: at_most(params.train) as u64,
+        seen: 0,
+        broken: 0,
+    };
+    let (mut images, mut tars) = (Vec::new(), 0);
+    for entry in entries {
+        match entry {
+            Entry::Image(at) => images.push(at),
+            Entry::Tar(at) => {
+                set.images(&std::mem::take(&mut images))?;
+                set.tar(&at, tars)?;
+                tars += 1;
+            }
+        }
+        if images.len() == CHUNK {
+            set.images(&std::mem::take(&mut images))?;
+        }
+    }
+    set.images(&images)?;
+    set.finish(path, params.broken.unwrap_or(BROKEN))
+}
+
+/// What a path holds.
+fn entries(path: &Path, cx: &StageContext) -> Result<Vec<Entry>, StageError> {
+    // A step sees its input by a link; paths in a list are relative to where the list itself lies.
+    let path = &std::fs::canonicalize(path)
+        .map_err(|error| StageError::caused(format!("cannot open `{}`", shown_path(path)), error))?;
+    if !path.is_dir() {
+        let tar = is_tar(&path.to_string_lossy()) || begins_as_tar(path)?;
+        return if tar { Ok(vec![Entry::Tar(At::Disk(path.to_owned()))]) } else { list(path) };
+    }
+    let mut files = BTreeMap::new();
+    walk(path, "", 0, &mut files, cx)?;
+    let on_disk = |(name, place): (&String, &Place)| match place {
+        Place::OnDisk(path) if is_tar(name) => Some(Entry::Tar(At::Disk(path.clone()))),
+        Place::OnDisk(path) if is_image(name) => Some(Entry::Image(At::Disk(path.clone()))),
+        _ => None,
+    };
+    let found: Vec<Entry> = files.iter().filter_map(on_disk).collect();
+    // What a `command` step wrote is a folder, also where it is one list.
+    match (found.is_empty(), files.values().next()) {
+        (true, Some(Place::OnDisk(only))) if files.len() == 1 => list(only),
+        (true, _) => {
+            let what = format!("expected images, tars or one list in `{}`, found none", shown_path(path));
+            Err(StageError::new(what))
+        }
+        _ => Ok(found),
+    }
+}
+
+/// Whether a path or an address is a tar's, by its name.
+fn is_tar(name: &str) -> bool {
+    let name = name.split(['?', '#']).next().unwrap_or_default().to_lowercase();
+    [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a file begins as a tar does, gzipped or not: what the store holds has no name.
+fn begins_as_tar(path: &Path) -> Result<bool, StageError> {
+    let mut head = Vec::new();
+    File::open(path)?.take(512).read_to_end(&mut head)?;
+    Ok(head.starts_with(&[0x1f, 0x8b]) || head.get(257..262) == Some(b"ustar"))
+}
+
+/// The lines of a list, without empty ones and those that start with `#`. Paths are relative to the
+/// list's folder.
+fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
+    let failed = |what: &str| format!("`{}`: {what}", shown_path(path));
+    let read = || {
+        let size = std::fs::metadata(path)?.len();
+        if size > MOST_LIST {
+            let what = format!("expected at most {MOST_LIST} bytes, found {size}");
+            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, what));
+        }
+        std::fs::read_to_string(path)
+    };
+    let text = read().map_err(|error| StageError::caused(failed("cannot read the list of images"), error))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let entries: Vec<Entry> = lines
+        .map(|line| {
+            let web = line.starts_with("http://") || line.starts_with("https://");
+            let at = if web { At::Web(line.to_owned()) } else { At::Disk(folder.join(line)) };
+            if is_tar(line) { Entry::Tar(at) } else { Entry::Image(at) }
+        })
+        .collect();
+    if entries.is_empty() {
+        return Err(StageError::new(failed("expected a path or an address a line, found none")));
+    }
+    Ok(entries)
+}
+
+impl At {
+    fn name(&self) -> String {
+        match self {
+            Self::Disk(path) => path.to_string_lossy().into_owned(),
+            Self::Web(url) => url.clone(),
+        }
+    }
+
+    /// The file on this machine; one from the web is kept as `name` among the step's checkpoints, so
+    /// that a run that was stopped goes on from there.
+    fn file(&self, name: &str, limit: u64, cx: &StageContext) -> Result<PathBuf, StageError> {
+        match self {
+            Self::Disk(path) => Ok(path.clone()),
+            Self::Web(url) => {
+                let folder = cx.checkpoint_dir().join("web");
+                let elsewhere = "name a copy on this machine in the list";
+                fetch(&Wanted { url, folder: &folder, name, limit, elsewhere }, cx)
+            }
+        }
+    }
+}
+
+/// The image set on its way.
+struct Set<'a> {
+    writer: ImageSetWriter,
+    pool: rayon::ThreadPool,
+    cx: &'a StageContext,
+    /// Image files that are looked at, at most.
+    limit: u64,
+    /// Image files so far; the number of each is its id.
+    seen: u64,
+    /// Those of them that could not be read.
+    broken: u64,
+}
+
+impl Set<'_> {
+    /// Adds image files by their places.
+    fn images(&mut self, images: &[At]) -> Result<(), StageError> {
+        let cx = self.cx;
+        self.add(images, |at, key| {
+            let path = at.file(&format!("image-{}", key.id), MOST_BYTES, cx)?;
+            picture::row(&at.name(), read_file(&path), key)
+        })
+    }
+
+    /// Adds the images of a tar, the `number`th.
+    fn tar(&mut self, at: &At, number: usize) -> Result<(), StageError> {
+        if self.seen >= self.limit {
+            return Ok(());
+        }
+        let path = at.file(&format!("tar-{number}"), BOUNDS.total, self.cx)?;
+        let expanded = self.cx.checkpoint_dir().join("expanded.tar");
+        let gzip = is_gzip(&path)
+            .map_err(|error| StageError::caused(format!("cannot open `{}`", shown(&at.name())), error))?;
+        if gzip {
+            std::fs::create_dir_all(self.cx.checkpoint_dir())?;
+            expand(&path, &expanded, BOUNDS.total, self.cx)?;
+        }
+        let tar = if gzip { &expanded } else { &path };
+        let mut found = Vec::new();
+        members(tar, Path::new(&at.name()), BOUNDS, self.cx, |member, _| {
+            if is_image(&member.name) {
+                found.push(member.clone());
+            }
+            Ok(())
+        })?;
+        let tar = Seekable::new(tar);
+        for chunk in found.chunks(CHUNK) {
+            self.add(chunk, |member, key| {
+                picture::row(&format!("{}/{}", at.name(), member.name), tar.read(member), key)
+            })?;
+        }
+        if gzip {
+            std::fs::remove_file(&expanded)?;
+        }
+        Ok(())
+    }
+
+    /// Reads some files on all threads and writes them in their order.
+    fn add<T: Sync>(
+        &mut self,
+        items: &[T],
+        read: impl Fn(&T, RowKey) -> Result<ImageRow, StageError> + Sync,
+    ) -> Result<(), StageError> {
+        self.cx.check()?;
+        let items = &items[..items.len().min((self.limit - self.seen.min(self.limit)) as usize)];
+        let first = self.seen;
+        let key = |i: usize| RowKey { id: first + i as u64, split: Split::Train, label: -1, view: 0 };
+        let rows: Vec<Result<ImageRow, StageError>> =
+            self.pool.install(|| items.par_iter().enumerate().map(|(i, item)| read(item, key(i))).collect());
+        for row in rows {
+            match row {
+                Ok(row) => self.writer.append(row)?,
+                Err(StageError::Cancelled) => return Err(StageError::Cancelled),
+                Err(error) => {
+                    self.broken += 1;
+                    if self.broken <= NAMED {
+                        self.cx.note(format!("left out: {error}"));
+                    }
+                }
+            }
+        }
+        self.seen += items.len() as u64;
+        self.cx.progress(self.seen, 0, "images");
+        Ok(())
+    }
+
+    /// Ends the set, unless too many files could not be read.
+    fn finish(self, path: &Path, most_broken: f64) -> Result<(), StageError> {
+        let Self { writer, cx, seen, broken, .. } = self;
+        let path = shown_path(path);
+        if seen == 0 {
+            return Err(StageError::new(format!("`{path}`: found no image files (JPEG or PNG)")));
+        }
+        if broken == seen {
+            let what = format!("`{path}`: none of the {seen} image files can be read");
+            return Err(StageError::new(what).hint("the log names the first of them, and why"));
+        }
+        if broken as f64 > most_broken * seen as f64 {
+            let what = format!(
+                "`{path}`: {broken} of the {seen} image files cannot be read, more than the share of \
+                 {most_broken} that `broken` allows"
+            );
+            return Err(StageError::new(what).hint("the log names the first of them, and why"));
+        }
+        if broken > 0 {
+            cx.note(format!("{broken} of {seen} image files could not be read and are left out"));
+        }
+        writer.finish()?;
+        Ok(())
+    }
+}

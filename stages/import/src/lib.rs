@@ -1,0 +1,100 @@
+//! Stage `import`: a network of others with its palette, from a folder or from the Hugging Face hub,
+//! so that `tokenize`, `features`, `probe`, `finetune` and `sample` go on from there.
+//!
+//! The stage knows where files lie; what they mean is `igpt-released`'s.
+
+mod hub;
+mod params;
+
+use std::path::{Path, PathBuf};
+
+use igpt_contract::{
+    AnyFile, Model, Opt, Out, Palette, ParamError, Resources, Stage, StageContext, StageError, StageIo,
+    StageSpec,
+};
+use igpt_dataset::swatches;
+use igpt_model::save_model;
+use igpt_released::{Options, Released};
+
+pub use params::Params;
+
+/// The environment variable that names another place for the hub, as `huggingface_hub` has it: a
+/// URL prefix. It never enters a key.
+pub const ENDPOINT: &str = "HF_ENDPOINT";
+
+const FROM: Opt<AnyFile> = Opt::new(
+    "from",
+    "a folder with the network, instead of `repo`: Hugging Face's ImageGPT, or OpenAI's names",
+);
+const COLOURS: Opt<AnyFile> = Opt::new(
+    "palette",
+    "the colours, where the network's folder has none: `.npy`, `clusters.json`, a palette",
+);
+const MODEL: Out<Model> = Out::new("model", "the network");
+const PALETTE: Out<Palette> = Out::new("palette", "the colours that its tokens are");
+
+/// The stage.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Import;
+
+impl Stage for Import {
+    type Params = Params;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "import",
+            summary: "takes a network of others with its palette: Hugging Face's ImageGPT, OpenAI's names",
+            version: 1,
+            inputs: vec![FROM.port(), COLOURS.port()],
+            outputs: vec![MODEL.port(), PALETTE.port()],
+            seeded: false,
+            device_dependent: false,
+            isolated: false,
+            unkeyed: &[],
+            resources: Resources { cpus: 1, memory_mib: 2048, gpus: 0 },
+        }
+    }
+
+    fn check(&self, params: &Params) -> Result<(), ParamError> {
+        params.check()
+    }
+
+    fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let endpoint = std::env::var(ENDPOINT).ok().filter(|endpoint| !endpoint.is_empty());
+        let folder = folder(params, io.optional(&FROM), endpoint.as_deref(), cx)?;
+        let options = Options { palette: io.optional(&COLOURS), heads: params.heads };
+        let Released { gpt, card, palette } = igpt_released::read(&folder, options)?;
+        cx.check()?;
+        save_model(io.output(&MODEL), &gpt, &card)
+            .map_err(|error| StageError::caused("the model cannot be written", error))?;
+        let out = io.output(&PALETTE);
+        palette.write(out)?;
+        swatches(&palette.rgb())
+            .save_with_format(out.join("palette.png"), image::ImageFormat::Png)
+            .map_err(|error| StageError::caused("cannot write `palette.png`", error))
+    }
+}
+
+/// Where the network lies on this machine; `endpoint` is what [`ENDPOINT`] says.
+///
+/// # Errors
+/// If both places are named or none, or the hub's files cannot be had.
+pub fn folder(
+    params: &Params,
+    from: Option<&Path>,
+    endpoint: Option<&str>,
+    cx: &StageContext,
+) -> Result<PathBuf, StageError> {
+    match (from, &params.repo) {
+        (Some(_), Some(repo)) => {
+            let what = format!("expected one place, found two: the input `from` and `repo: {repo}`");
+            Err(StageError::new(what).hint("leave one of them out"))
+        }
+        (Some(folder), None) => Ok(folder.to_owned()),
+        (None, Some(repo)) => hub::fetch_network(repo, &params.revision, endpoint, cx),
+        (None, None) => {
+            Err(StageError::new("expected the input `from` or the parameter `repo`, found neither")
+                .hint("`in: {from: path/to/folder}` or `with: {repo: openai/imagegpt-small}`"))
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Stage `loss`: the generative loss of a network, of an intermediate checkpoint for instance, on
+//! held-out, test and training images (paper section 4.2: what linear probes are compared with).
+//!
+//! The same code as in pre-training: with its parameters and seed, of its model, the numbers are its.
+
+mod params;
+
+use igpt_contract::{
+    In, Many, MetricValues, Metrics, Model, Out, ParamError, Resources, Stage, StageContext, StageError,
+    StageIo, StageSpec, Tokens,
+};
+use igpt_corpus::{Corpus, Rows, Task};
+use igpt_model::{load_model, loss::BertReduction, param_count, prepare};
+
+pub use params::Params;
+
+const MODEL: In<Model> = In::new("model", "the network; a part of `checkpoints` for one of a step");
+const TOKENS: Many<Tokens> =
+    Many::new("tokens", "what it is measured on: one or several image sets, as in pre-training");
+const METRICS: Out<Metrics> = Out::new("metrics", "losses in nats and in bits a token");
+
+/// The stage.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Loss;
+
+impl Stage for Loss {
+    type Params = Params;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "loss",
+            summary: "measures the generative loss of a network, of any training step",
+            version: 1,
+            inputs: vec![MODEL.port(), TOKENS.port()],
+            outputs: vec![METRICS.port()],
+            // The masks under which a BERT network is evaluated are those of its pre-training.
+            seeded: true,
+            device_dependent: true,
+            isolated: false,
+            unkeyed: &["memory_mib"],
+            resources: Resources { cpus: 0, memory_mib: 2048, gpus: 0 },
+        }
+    }
+
+    fn check(&self, params: &Params) -> Result<(), ParamError> {
+        params.check()
+    }
+
+    fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let device = prepare(cx)?.device;
+        let (gpt, card) = load_model(io.input(&MODEL), &device)
+            .map_err(|error| StageError::caused("the input `model` cannot be used", error))?;
+        let corpus = Corpus::read(io.many(&TOKENS), &params.selection(), cx)?;
+        card.check_tokens(corpus.palette, corpus.height, corpus.width, corpus.vocab)
+            .map_err(|error| StageError::new(error.to_string()))?;
+        // How BERT's losses are put together matters to gradients alone; this one tells none.
+        let task = Task::new(card.objective, params.mask_probability, BertReduction::Mean, cx);
+        let train = match params.train_rows {
+            0 => None,
+            n => Some(corpus.train.spaced(n)),
+        };
+        let parts: [(&str, Option<&Rows>); 3] =
+            [("valid", Some(&corpus.valid)), ("test", Some(&corpus.test)), ("train", train.as_ref())];
+        let mut metrics = MetricValues::default()
+            .with("model.parameters", param_count(&card.config) as f64)
+            .with("steps", card.step as f64);
+        let parts: Vec<_> = parts
+            .into_iter()
+            .filter_map(|(name, rows)| Some((name, rows.filter(|r| !r.is_empty())?)))
+            .collect();
+        if parts.is_empty() {
+            return Err(StageError::new("there are neither held-out nor test images to measure")
+                .hint("give `train_rows`, or a `validation.fraction` above 0"));
+        }
+        for (name, rows) in parts {
+            let nats = task.mean_loss(&gpt, rows, params.batch, &device, cx)?;
+            cx.note(format!("loss.{name}: {nats:.4} nats a token, {} images", rows.len()));
+            metrics = metrics
+                .with(format!("loss.{name}"), nats)
+                .with(format!("bits.{name}"), nats / std::f64::consts::LN_2)
+                .with(format!("images.{name}"), rows.len() as f64);
+        }
+        metrics.facts.insert("objective".to_owned(), card.objective.as_str().to_owned());
+        metrics.facts.insert("dataset".to_owned(), corpus.name);
+        Ok(metrics.write(io.output(&METRICS))?)
+    }
+}

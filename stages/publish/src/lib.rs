@@ -1,0 +1,55 @@
+//! Stage `publish`: a network and its palette as a folder that transformers loads.
+//!
+//! The stage has no algorithm: the layout, and what it has no word for, are `igpt-released`'s.
+
+use burn::tensor::Device;
+use igpt_contract::{
+    AnyFile, In, Model, Out, Palette, Resources, Stage, StageContext, StageError, StageIo, StageSpec,
+};
+use igpt_dataset::PaletteTable;
+use igpt_model::load_model;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+const MODEL: In<Model> = In::new("model", "the network: autoregressive, of the variant `released`");
+const PALETTE: In<Palette> = In::new("palette", "the colours that its tokens are");
+const FOLDER: Out<AnyFile> = Out::new(
+    "folder",
+    "`model.safetensors`, `config.json` and `preprocessor_config.json` as transformers' ImageGPT has them",
+);
+
+/// The stage has no parameters: the network and the palette decide all.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {}
+
+/// The stage.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Publish;
+
+impl Stage for Publish {
+    type Params = Params;
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            name: "publish",
+            summary: "writes a network and its palette as a folder that transformers loads as ImageGPT",
+            version: 1,
+            inputs: vec![MODEL.port(), PALETTE.port()],
+            outputs: vec![FOLDER.port()],
+            seeded: false,
+            device_dependent: false,
+            isolated: false,
+            unkeyed: &[],
+            resources: Resources { cpus: 1, memory_mib: 1024, gpus: 0 },
+        }
+    }
+
+    fn run(&self, _: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
+        let (gpt, card) = load_model(io.input(&MODEL), &Device::flex())
+            .map_err(|error| StageError::caused("the input `model` cannot be used", error))?;
+        let palette = PaletteTable::read(io.input(&PALETTE))?;
+        cx.check()?;
+        igpt_released::write(io.output(&FOLDER), &gpt, &card, &palette)
+    }
+}

@@ -1,0 +1,89 @@
+//! Attention of one query over the keys and values of the positions before it, which are kept.
+
+use crate::ops::kernel::{CHAINS, Width, weighted};
+use crate::ops::simd::{exp, max, sum, vectorised};
+
+/// Positions whose scores are computed together; room for keys is a multiple of it.
+const POSITIONS: usize = 64;
+/// Room for a value is a multiple of so many channels.
+const CHANNELS: usize = 16;
+
+/// The keys and values of one head of one image: keys `[C/H][T]`, so that scores of neighbouring
+/// positions are computed side by side, values `[T][C/H]`; T and C/H rounded up.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl Kept {
+    /// Room for `positions` keys and values of `head` channels.
+    pub(crate) fn new(positions: usize, head: usize) -> Self {
+        let room = padded_positions(positions);
+        Self { keys: vec![0.0; head * room], values: vec![0.0; room * head.next_multiple_of(CHANNELS)] }
+    }
+
+    /// Keeps the key and the value of the position `at`.
+    pub(crate) fn push(&mut self, at: usize, key: &[f32], value: &[f32]) {
+        let room = self.keys.len() / key.len();
+        for (row, key) in self.keys.chunks_exact_mut(room).zip(key) {
+            row[at] = *key;
+        }
+        let width = value.len().next_multiple_of(CHANNELS);
+        self.values[at * width..][..value.len()].copy_from_slice(value);
+    }
+
+    /// What the query of the position `at` sees of all up to it. `scores` is room for
+    /// [`padded_positions`] floats.
+    pub(crate) fn attend(&self, at: usize, query: &[f32], scores: &mut [f32], out: &mut [f32]) {
+        let (room, seen, width) = (scores.len(), at + 1, Width::of_processor());
+        for (group, scores) in scores[..padded_positions(seen)].chunks_exact_mut(POSITIONS).enumerate() {
+            let mut sums = [[[0f32; 16]; POSITIONS / 16]; 1];
+            weighted(width, query, &self.keys[group * POSITIONS..], room, &mut sums);
+            scores.copy_from_slice(sums[0].as_flattened());
+        }
+        let inverse = softmax(&mut scores[..seen], 1.0 / (query.len() as f32).sqrt());
+        // The positions that fill up the last group weigh nothing.
+        let filled = seen.next_multiple_of(CHAINS);
+        scores[seen..filled].fill(0.0);
+        let stride = query.len().next_multiple_of(CHANNELS);
+        let weights = &scores[..filled];
+        for (group, out) in out.chunks_mut(2 * CHANNELS).enumerate() {
+            let values = &self.values[2 * CHANNELS * group..];
+            if out.len() > CHANNELS {
+                let mut sums = [[[0f32; 16]; 2]; CHAINS];
+                weighted(width, weights, values, stride, &mut sums);
+                gather(sums, inverse, out);
+            } else {
+                let mut sums = [[[0f32; 16]; 1]; CHAINS];
+                weighted(width, weights, values, stride, &mut sums);
+                gather(sums, inverse, out);
+            }
+        }
+    }
+}
+
+/// The sum of the chains, times `scale`.
+fn gather<const W: usize>(sums: [[[f32; 16]; W]; CHAINS], scale: f32, out: &mut [f32]) {
+    let [a, b, c, d] = &sums;
+    let (a, b, c, d) = (a.as_flattened(), b.as_flattened(), c.as_flattened(), d.as_flattened());
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = ((a[i] + b[i]) + (c[i] + d[i])) * scale;
+    }
+}
+
+/// Positions rounded up to whole groups.
+pub(crate) fn padded_positions(positions: usize) -> usize {
+    positions.next_multiple_of(POSITIONS)
+}
+
+vectorised! {
+    /// Scores to weights; returns the reciprocal of their sum.
+    fn softmax(scores: &mut [f32], scale: f32) -> f32 {
+        let highest = max(scores) * scale;
+        for v in scores.iter_mut() {
+            *v = exp(v.mul_add(scale, -highest));
+        }
+        1.0 / sum(scores)
+    }
+}

@@ -1,0 +1,164 @@
+//! The names of Hugging Face's ImageGPT, in both directions.
+//!
+//! Theirs differ from ours in three ways: the start vector is the last row of the token embeddings,
+//! every linear map has a bias (zero in the released weights), and names are longer. Weights of
+//! linear maps are stored `[in, out]` by both, the head `[out, in]`.
+
+use std::path::Path;
+
+use igpt_model::{GptConfig, NamedTensor};
+
+use crate::error::ReleasedError;
+use crate::tensors::{Array, Tensors};
+
+/// A tensor by both names.
+struct Pair {
+    theirs: String,
+    ours: String,
+    shape: Vec<usize>,
+}
+
+/// The start vector and the colours' embeddings in one.
+const EMBEDDINGS: &str = "transformer.wte.weight";
+/// The class head.
+const SCORE: &str = "score.weight";
+
+/// Every tensor but the token embeddings and the class head: weights, and biases of linear maps.
+fn pairs(config: &GptConfig) -> (Vec<Pair>, Vec<Pair>) {
+    let c = config.n_embd;
+    let pair = |theirs: String, ours: String, shape: &[usize]| Pair { theirs, ours, shape: shape.to_vec() };
+    let mut weights = vec![
+        pair("transformer.wpe.weight".into(), "wpe".into(), &[config.n_positions, c]),
+        pair("transformer.ln_f.weight".into(), "ln_f.weight".into(), &[c]),
+        pair("lm_head.weight".into(), "head.weight".into(), &[config.vocab, c]),
+    ];
+    let mut biases = Vec::new();
+    for l in 0..config.n_layer {
+        for norm in ["ln_1", "ln_2"] {
+            let name = format!("h.{l}.{norm}.weight");
+            weights.push(pair(format!("transformer.{name}"), name, &[c]));
+        }
+        for (theirs, ours, k, n) in [
+            ("attn.c_attn", "attn.qkv", c, 3 * c),
+            ("attn.c_proj", "attn.proj", c, c),
+            ("mlp.c_fc", "mlp.fc", c, 4 * c),
+            ("mlp.c_proj", "mlp.proj", 4 * c, c),
+        ] {
+            let (theirs, ours) = (format!("transformer.h.{l}.{theirs}"), format!("h.{l}.{ours}"));
+            weights.push(pair(format!("{theirs}.weight"), format!("{ours}.weight"), &[k, n]));
+            biases.push(pair(format!("{theirs}.bias"), format!("{ours}.bias"), &[n]));
+        }
+    }
+    (weights, biases)
+}
+
+/// Whether a tensor of that name is no weight: the causal mask that older files hold.
+pub(crate) fn is_buffer(name: &str) -> bool {
+    name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")
+}
+
+/// Our tensors from theirs. A network whose every bias is zero has none (`config.biases` says it
+/// otherwise); with a class head that is its classes.
+///
+/// # Errors
+/// Every tensor that is missing, left over or of another shape.
+pub(crate) fn from_theirs(
+    path: &Path,
+    mut theirs: Tensors,
+    config: &mut GptConfig,
+) -> Result<(Vec<NamedTensor>, Option<usize>), ReleasedError> {
+    theirs.retain(|name, _| !is_buffer(name));
+    let mut taker = Taker { tensors: theirs, differences: Vec::new() };
+    let c = config.n_embd;
+    let (weights, biases) = pairs(config);
+    let mut ours = Vec::new();
+    for Pair { theirs, ours: name, shape } in weights {
+        ours.extend(taker.take(&theirs, &shape).map(|values| NamedTensor { name, shape, values }));
+    }
+    let mut bias_tensors = Vec::new();
+    for Pair { theirs, ours: name, shape } in biases {
+        bias_tensors.extend(taker.take(&theirs, &shape).map(|values| NamedTensor { name, shape, values }));
+    }
+    if let Some(mut wte) = taker.take(EMBEDDINGS, &[config.vocab + 1, c]) {
+        let sos = wte.split_off(config.vocab * c);
+        ours.push(NamedTensor { name: "wte".to_owned(), shape: vec![config.vocab, c], values: wte });
+        ours.push(NamedTensor { name: "sos".to_owned(), shape: vec![c], values: sos });
+    }
+    let classes = taker.tensors.get(SCORE).and_then(|score| score.shape.first().copied());
+    if let Some(classes) = classes {
+        let values = taker.take(SCORE, &[classes, c]);
+        ours.extend(values.map(|values| NamedTensor {
+            name: "clf.weight".to_owned(),
+            shape: vec![classes, c],
+            values,
+        }));
+    }
+    taker.finish(path)?;
+    if config.biases.is_none() && bias_tensors.iter().any(|bias| bias.values.iter().any(|v| *v != 0.0)) {
+        config.biases = Some(true);
+    }
+    if config.linear_biases() {
+        ours.extend(bias_tensors);
+    }
+    Ok((ours, classes))
+}
+
+/// Their tensors from ours; the biases that ours has not are zero, a tied head is written out.
+pub(crate) fn to_theirs(config: &GptConfig, ours: Vec<NamedTensor>) -> Vec<NamedTensor> {
+    let mut ours: Tensors = ours
+        .into_iter()
+        .map(|tensor| (tensor.name, Array { shape: tensor.shape, values: tensor.values }))
+        .collect();
+    if config.tied
+        && let Some(wte) = ours.get("wte").cloned()
+    {
+        ours.insert("head.weight".to_owned(), wte);
+    }
+    let (weights, biases) = pairs(config);
+    let mut theirs = Vec::new();
+    for Pair { theirs: name, ours: own, shape } in weights.into_iter().chain(biases) {
+        let values =
+            ours.remove(&own).map_or_else(|| vec![0.0; shape.iter().product()], |array| array.values);
+        theirs.push(NamedTensor { name, shape, values });
+    }
+    let mut rows = |name: &str| ours.remove(name).map(|array| array.values).unwrap_or_default();
+    let mut embeddings = rows("wte");
+    embeddings.extend(rows("sos"));
+    let shape = vec![config.vocab + 1, config.n_embd];
+    theirs.push(NamedTensor { name: EMBEDDINGS.to_owned(), shape, values: embeddings });
+    if let Some(score) = ours.remove("clf.weight") {
+        theirs.push(NamedTensor { name: SCORE.to_owned(), shape: score.shape, values: score.values });
+    }
+    theirs
+}
+
+/// Takes tensors by name and shape, and remembers what did not fit.
+pub(crate) struct Taker {
+    pub(crate) tensors: Tensors,
+    pub(crate) differences: Vec<String>,
+}
+
+impl Taker {
+    /// The elements of a tensor, if it is there and of that shape.
+    pub(crate) fn take(&mut self, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
+        match self.tensors.remove(name) {
+            None => self.differences.push(format!("  missing    `{name}` {shape:?}")),
+            Some(array) if array.shape != shape => self
+                .differences
+                .push(format!("  shape      `{name}`: expected {shape:?}, found {:?}", array.shape)),
+            Some(array) => return Some(array.values),
+        }
+        None
+    }
+
+    /// Refuses the tensors if one did not fit or is left over.
+    pub(crate) fn finish(mut self, path: &Path) -> Result<(), ReleasedError> {
+        for (name, array) in &self.tensors {
+            self.differences.push(format!("  unexpected `{}` {:?}", igpt_dataset::shown(name), array.shape));
+        }
+        match self.differences.is_empty() {
+            true => Ok(()),
+            false => Err(ReleasedError::differences(path, &self.differences)),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Our network in the layout of Hugging Face's ImageGPT.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use igpt_contract::StageError;
+use igpt_dataset::PaletteTable;
+use igpt_model::{Gpt, ModelCard, Objective, Variant, named_parameters, write_tensors};
+use serde_json::Value;
+
+use crate::config::{config_json, preprocessor_json};
+use crate::error::ReleasedError;
+use crate::transformers::to_theirs;
+
+/// Writes a network into an existing, empty folder, as `ImageGPTForCausalImageModeling` reads it
+/// (`ImageGPTForImageClassification`, if it has a class head): `model.safetensors`, `config.json`
+/// and `preprocessor_config.json` with the palette. The card lies in `config.json` under
+/// `igpt_flow`, so that [`crate::read`] gives back the same network to the byte.
+///
+/// # Errors
+/// If ImageGPT has no word for the network (the text's variant, BERT, a class head below the last
+/// layer), the palette is not the network's, or a file cannot be written.
+pub fn write(folder: &Path, gpt: &Gpt, card: &ModelCard, palette: &PaletteTable) -> Result<(), StageError> {
+    expressible(card)?;
+    let digest = palette.digest();
+    if palette.colours.len() != card.config.vocab || card.palette.is_some_and(|own| own != digest) {
+        let own = card.palette.map_or("unknown".to_owned(), |own| own.to_string());
+        return Err(StageError::new(format!(
+            "the palette is not the network's: expected {} colours ({own}), found {} ({digest})",
+            card.config.vocab,
+            palette.colours.len()
+        )));
+    }
+    let tensors = to_theirs(&card.config, named_parameters(gpt));
+    let notes = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    write_tensors(&folder.join("model.safetensors"), &tensors, Some(notes))
+        .map_err(|error| StageError::caused("the weights cannot be written", error))?;
+    write_json(&folder.join("config.json"), &config_json(card))?;
+    write_json(&folder.join("preprocessor_config.json"), &preprocessor_json(card, palette))?;
+    Ok(())
+}
+
+/// Refuses networks that ImageGPT would compute otherwise.
+fn expressible(card: &ModelCard) -> Result<(), StageError> {
+    let refuse = |what: &str, hint: &str| Err(StageError::new(what).hint(hint));
+    if card.config.variant == Variant::Paper {
+        return refuse(
+            "ImageGPT has no word for the variant `paper`: its norm subtracts no mean and has no bias",
+            "train with `model: {variant: released}`, which is the default",
+        );
+    }
+    if card.objective == Objective::Bert {
+        return refuse(
+            "ImageGPT has no word for a BERT network: each of its positions sees only those before it",
+            "publish a network that was trained with `objective: autoregressive`",
+        );
+    }
+    match &card.class_head {
+        Some(head) if head.layer != card.config.n_layer => refuse(
+            &format!(
+                "ImageGPT has no word for a class head on layer {}: its own reads the last, {}",
+                head.layer, card.config.n_layer
+            ),
+            "fine-tune with the head on the last layer",
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<(), ReleasedError> {
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|error| ReleasedError::caused(path, "cannot be formed", error))?;
+    text.push('\n');
+    std::fs::write(path, text).map_err(|error| ReleasedError::caused(path, "cannot be written", error))
+}

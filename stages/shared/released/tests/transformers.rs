@@ -1,0 +1,307 @@
+//! Hugging Face's layout: the reference network, a round trip to the byte, and what is refused.
+
+mod support;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use igpt_fixtures::fixture;
+use igpt_model::{
+    Activation, ClassHeadCard, Gpt, Input, ModelCard, ModelParams, NamedTensor, Objective, Variant,
+    write_tensors,
+};
+use igpt_released::{Options, read, write};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::{Value, json};
+use support::{VOCAB, artifact, network, palette, params, read_folder, refusal, write_palette};
+
+/// The largest difference from the reference, absolute.
+const TOLERANCE: f64 = 1e-4;
+
+/// The logits of two images of a pattern.
+fn logits(gpt: &Gpt) -> Vec<f32> {
+    let t = gpt.config().n_positions;
+    let values: Vec<i64> = (0..2 * t).map(|i| (i * i % gpt.config().vocab) as i64).collect();
+    let tokens = Tensor::<2, Int>::from_data(TensorData::new(values, [2, t]), &Device::flex());
+    gpt.logits(tokens, &Input::Autoregressive, None).into_data().iter::<f32>().collect()
+}
+
+fn doubles(view: &TensorView) -> Vec<f64> {
+    match view.dtype() {
+        Dtype::F64 => view.data().as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+        Dtype::I64 => view.data().as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn close<const D: usize>(expected: &SafeTensors, name: &str, found: Tensor<D>) {
+    let view = expected.tensor(name).unwrap();
+    assert_eq!(found.dims().as_slice(), view.shape(), "{name}");
+    let found: Vec<f32> = found.into_data().iter::<f32>().collect();
+    let pairs = doubles(&view).into_iter().zip(found);
+    let worst = pairs.map(|(e, f)| (e - f64::from(f)).abs()).fold(0.0, f64::max);
+    assert!(worst <= TOLERANCE, "`{name}` is off by {worst:e}");
+}
+
+#[test]
+fn the_reference_networks_have_the_reference_logits_and_hidden_states() {
+    for (name, biases) in [("hf_imagegpt_tiny", Some(true)), ("hf_imagegpt_tiny_zerobias", None)] {
+        let Some(folder) = fixture(name) else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let colours = write_palette(dir.path(), 16);
+        let released = read(&folder, Options { palette: Some(&colours), heads: None }).unwrap();
+        assert_eq!(released.gpt.config().biases, biases, "{name}");
+        assert_eq!((released.card.height, released.card.width, released.card.config.vocab), (8, 8, 16));
+        assert_eq!(released.card.palette, Some(palette(16).digest()));
+        let (inputs, outputs) = ["inputs", "outputs_f64"]
+            .map(|file| std::fs::read(folder.join(format!("{file}.safetensors"))).unwrap())
+            .into();
+        let inputs = SafeTensors::deserialize(&inputs).unwrap();
+        let outputs = SafeTensors::deserialize(&outputs).unwrap();
+        let tokens: Vec<i64> =
+            doubles(&inputs.tensor("tokens").unwrap()).into_iter().map(|token| token as i64).collect();
+        let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, [4, 64]), &Device::flex());
+        let input = Input::Autoregressive;
+        close(&outputs, "logits", released.gpt.logits(tokens.clone(), &input, None));
+        for (l, layer) in released.gpt.trace(tokens, &input).into_iter().enumerate() {
+            // Transformers' last hidden state is the normalised one.
+            let hidden = if l == 3 { layer.n } else { layer.h };
+            close(&outputs, &format!("hidden_states.{l}"), hidden);
+        }
+    }
+}
+
+#[test]
+fn what_was_published_comes_back_to_the_byte() {
+    let networks = [
+        params(),
+        ModelParams { biases: Some(true), activation: Some(Activation::GeluTanh), ..params() },
+        ModelParams { tied: true, zero_head: false, ..params() },
+    ];
+    for params in networks {
+        for head in [None, Some(ClassHeadCard { classes: 5, layer: 2 })] {
+            let (mut gpt, mut card) = network(&params);
+            if let Some(head) = &head {
+                gpt = support::noisy(gpt.with_class_head(head.classes, head.layer));
+            }
+            card.class_head = head;
+            let dir = tempfile::tempdir().unwrap();
+            write(dir.path(), &gpt, &card, &palette(VOCAB)).unwrap();
+            let back = read_folder(dir.path()).unwrap();
+            assert_eq!(artifact(&gpt, &card), artifact(&back.gpt, &back.card), "{:?}", card.config);
+            assert_eq!(back.palette, palette(VOCAB));
+        }
+    }
+}
+
+#[test]
+fn biases_of_zero_without_a_card_are_none() {
+    let (gpt, card) = network(&params());
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &gpt, &card, &palette(VOCAB)).unwrap();
+    edit(&dir.path().join("config.json"), |config| {
+        config.as_object_mut().unwrap().remove("igpt_flow");
+    });
+    let back = read_folder(dir.path()).unwrap();
+    assert_eq!((back.card.step, back.card.config.biases), (0, None));
+    assert_eq!(logits(&gpt), logits(&back.gpt));
+    assert_eq!(
+        artifact(&gpt, &card)["model.safetensors"],
+        artifact(&back.gpt, &back.card)["model.safetensors"]
+    );
+}
+
+#[test]
+fn what_imagegpt_has_no_word_for_is_not_published() {
+    let refused = |params: &ModelParams, change: &dyn Fn(&mut ModelCard)| {
+        let (gpt, mut card) = network(params);
+        change(&mut card);
+        let dir = tempfile::tempdir().unwrap();
+        let error = write(dir.path(), &gpt, &card, &palette(VOCAB)).unwrap_err().to_string();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        error
+    };
+    let paper = ModelParams { variant: Variant::Paper, ..params() };
+    assert!(refused(&paper, &|_| ()).contains("subtracts no mean"));
+    assert!(refused(&params(), &|card| card.objective = Objective::Bert).contains("BERT"));
+    let head = |card: &mut ModelCard| card.class_head = Some(ClassHeadCard { classes: 2, layer: 1 });
+    assert!(refused(&params(), &head).contains("class head on layer 1: its own reads the last, 2"));
+    let other = |card: &mut ModelCard| card.palette = Some(palette(9).digest());
+    assert!(refused(&params(), &other).contains("the palette is not the network's"));
+}
+
+fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
+    let mut value: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    change(&mut value);
+    std::fs::write(path, value.to_string()).unwrap();
+}
+
+/// A published network without our card.
+fn published() -> tempfile::TempDir {
+    let (gpt, card) = network(&params());
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &gpt, &card, &palette(VOCAB)).unwrap();
+    edit(&dir.path().join("config.json"), |config| {
+        config.as_object_mut().unwrap().remove("igpt_flow");
+    });
+    dir
+}
+
+/// The tensors of a published network, in single precision.
+fn tensors(folder: &Path) -> Vec<NamedTensor> {
+    let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = |(name, view): (String, TensorView)| {
+        let values = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        NamedTensor { name, shape: view.shape().to_vec(), values }
+    };
+    file.tensors().into_iter().map(tensor).collect()
+}
+
+#[test]
+fn shards_and_masks_of_older_files_are_read() {
+    let dir = published();
+    let whole = read_folder(dir.path()).unwrap();
+    let mut all = tensors(dir.path());
+    std::fs::remove_file(dir.path().join("model.safetensors")).unwrap();
+    let mask = |name: &str| NamedTensor { name: name.to_owned(), shape: vec![1], values: vec![0.0] };
+    all.push(mask("transformer.h.0.attn.bias"));
+    all.push(mask("transformer.h.1.attn.masked_bias"));
+    let (one, two) = all.split_at(9);
+    let mut weight_map = serde_json::Map::new();
+    for (shard, tensors) in [("model-1.safetensors", one), ("model-2.safetensors", two)] {
+        write_tensors(&dir.path().join(shard), tensors, None).unwrap();
+        weight_map.extend(tensors.iter().map(|tensor| (tensor.name.clone(), json!(shard))));
+    }
+    let index = dir.path().join("model.safetensors.index.json");
+    std::fs::write(&index, json!({"metadata": {}, "weight_map": weight_map}).to_string()).unwrap();
+    let sharded = read_folder(dir.path()).unwrap();
+    assert_eq!(artifact(&whole.gpt, &whole.card), artifact(&sharded.gpt, &sharded.card));
+
+    std::fs::write(&index, json!({"weight_map": {"x": "../model.safetensors"}}).to_string()).unwrap();
+    assert!(refusal(dir.path()).contains("`../model.safetensors` is no name of a shard"));
+}
+
+#[test]
+fn half_floats_become_whole_ones() {
+    let dir = published();
+    let all = tensors(dir.path());
+    for (dtype, keep) in [(Dtype::F16, half_bits as fn(f32) -> [u8; 2]), (Dtype::BF16, brain_bits)] {
+        let halves: Vec<Vec<u8>> =
+            all.iter().map(|tensor| tensor.values.iter().flat_map(|v| keep(*v)).collect()).collect();
+        let views: HashMap<&str, TensorView> = all
+            .iter()
+            .zip(&halves)
+            .map(|(tensor, bytes)| {
+                (tensor.name.as_str(), TensorView::new(dtype, tensor.shape.clone(), bytes).unwrap())
+            })
+            .collect();
+        let bytes = safetensors::serialize(views, None).unwrap();
+        std::fs::write(dir.path().join("model.safetensors"), bytes).unwrap();
+        let read = read_folder(dir.path()).unwrap();
+        let (exact, _) = network(&params());
+        let pairs = logits(&exact).into_iter().zip(logits(&read.gpt));
+        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst > 0.0 && worst < 0.1, "{dtype:?}: {worst}");
+    }
+}
+
+fn half_bits(value: f32) -> [u8; 2] {
+    half::f16::from_f32(value).to_le_bytes()
+}
+
+fn brain_bits(value: f32) -> [u8; 2] {
+    half::bf16::from_f32(value).to_le_bytes()
+}
+
+#[test]
+fn every_tensor_that_does_not_fit_is_named() {
+    let dir = published();
+    let mut all = tensors(dir.path());
+    all.retain(|tensor| tensor.name != "transformer.h.1.mlp.c_fc.weight");
+    let wte = all.iter_mut().find(|tensor| tensor.name == "transformer.wte.weight").unwrap();
+    wte.shape[0] -= 1;
+    wte.values.truncate(VOCAB * 24);
+    all.push(NamedTensor { name: "transformer.extra".to_owned(), shape: vec![1], values: vec![0.0] });
+    write_tensors(&dir.path().join("model.safetensors"), &all, None).unwrap();
+    let error = refusal(dir.path());
+    for part in [
+        "missing    `transformer.h.1.mlp.c_fc.weight` [24, 96]",
+        "`transformer.wte.weight`: expected [7, 24], found [6, 24]",
+        "unexpected `transformer.extra` [1]",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
+fn configurations_that_we_cannot_compute_are_refused_by_their_key() {
+    for (key, value, part) in [
+        ("model_type", json!("gpt2"), "expected the `model_type` `imagegpt`, found `gpt2`"),
+        ("n_inner", json!(50), "`n_inner` is 50, expected 4 * `n_embd` 24"),
+        ("layer_norm_epsilon", json!(1e-6), "`layer_norm_epsilon` is 1e-6, expected 1e-5"),
+        ("scale_attn_by_inverse_layer_idx", json!(true), "is true, expected false"),
+        ("tie_word_embeddings", json!(true), "is true, expected false"),
+        ("activation_function", json!("relu"), "is `relu`, expected `quick_gelu`"),
+        ("vocab_size", json!(1), "`vocab_size` is 1"),
+        ("n_head", json!(5), "not a multiple of `n_head` 5"),
+        ("n_layer", json!("two"), "is no configuration of ImageGPT"),
+        ("n_layer", json!(3), "missing    `transformer.h.2."),
+    ] {
+        let dir = published();
+        edit(&dir.path().join("config.json"), |config| config[key] = value);
+        let error = refusal(dir.path());
+        assert!(error.contains(part), "{key}: {error}");
+    }
+    let dir = published();
+    std::fs::write(dir.path().join("config.json"), "{").unwrap();
+    assert!(refusal(dir.path()).contains("is no JSON"));
+}
+
+#[test]
+fn a_card_or_palette_that_is_not_the_networks_is_refused() {
+    let (gpt, card) = network(&params());
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &gpt, &card, &palette(VOCAB)).unwrap();
+    let config = dir.path().join("config.json");
+    edit(&config, |config| config["igpt_flow"]["config"]["n_layer"] = json!(9));
+    assert!(refusal(dir.path()).contains("`igpt_flow` describes another network"));
+    write(dir.path(), &gpt, &card, &palette(VOCAB)).unwrap();
+    let colours = dir.path().join("preprocessor_config.json");
+    edit(&colours, |config| config["clusters"][0] = json!([0.5, 0.5, 0.5]));
+    assert!(refusal(dir.path()).contains("expected the palette"), "{}", refusal(dir.path()));
+    edit(&colours, |config| config["clusters"] = json!([[0.5, 0.5, 0.5]]));
+    assert!(refusal(dir.path()).contains("expected the network's 6 colours, found 1"));
+    std::fs::remove_file(&colours).unwrap();
+    assert!(refusal(dir.path()).contains("wire the palette"));
+}
+
+#[test]
+fn other_kinds_of_weights_say_how_to_convert_them() {
+    let dir = published();
+    let weights = dir.path().join("model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() - 5]).unwrap();
+    assert!(refusal(dir.path()).contains("bytes of tensors"), "{}", refusal(dir.path()));
+    std::fs::write(&weights, b"PK").unwrap();
+    assert!(refusal(dir.path()).contains("not a safetensors file"));
+    std::fs::write(&weights, [&(1u64 << 60).to_le_bytes()[..], &b"{}"[..]].concat()).unwrap();
+    assert!(refusal(dir.path()).contains("not a safetensors file"));
+    std::fs::remove_file(&weights).unwrap();
+    assert!(refusal(dir.path()).contains("expected weights"));
+    std::fs::write(dir.path().join("pytorch_model.bin"), b"PK").unwrap();
+    let error = refusal(dir.path());
+    assert!(error.contains("runs code when it is read") && error.contains("safe_serialization"), "{error}");
+
+    let (gpt, card) = network(&params());
+    let own = tempfile::tempdir().unwrap();
+    igpt_model::save_model(own.path(), &gpt, &card).unwrap();
+    assert!(refusal(own.path()).contains("needs no import"));
+    let tensorflow = tempfile::tempdir().unwrap();
+    std::fs::write(tensorflow.path().join("model.ckpt-1000000.index"), b"").unwrap();
+    let error = refusal(tensorflow.path());
+    assert!(error.contains("only TensorFlow reads") && error.contains("numpy.savez"), "{error}");
+    assert!(refusal(&own.path().join("gone")).contains("found no folder"));
+}

@@ -1,0 +1,211 @@
+//! What the paper's experiments ask of a pipeline, from YAML to numbers: a search and the retraining
+//! with its choice, mixtures, intermediate checkpoints, masks at evaluation, joined layers, the head
+//! at the best layer.
+#![cfg(feature = "stages")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+const PIPELINE: &str = r#"
+name: experiments
+seed: 1
+vars:
+  model: {preset: tiny, n_layer: 3, n_embd: 32}
+stages:
+  images: {uses: download, with: {source: shapes, train: 200, test: 60}}
+  small: {uses: augment, in: {images: images.images}, with: {side: 8}}
+  palette: {uses: palette, in: {images: small.images}, with: {colours: 16}}
+  tokens: {uses: tokenize, in: {images: small.images, palette: palette.palette}}
+  # Unlabelled images from a list, one of which is not there.
+  web: {uses: download, in: {archive: ./list.txt}, with: {source: web, broken: 0.5}}
+  web_small: {uses: augment, in: {images: web.images}, with: {side: 8, crop: centre}}
+  web_tokens: {uses: tokenize, in: {images: web_small.images, palette: palette.palette}}
+  search:
+    uses: pretrain
+    in: {tokens: [tokens.tokens, web_tokens.tokens]}
+    with: {model: "${vars.model}", objective: bert, steps: 30, batch: 16}
+    search: {param: learning_rate, values: [0.01, 0.0001, 0.00001], metric: metrics.loss.valid, goal: min, stop: first_worse}
+  pretrain:
+    uses: pretrain
+    in: {tokens: [tokens.tokens, web_tokens.tokens], choice: search.choice}
+    with: {model: "${vars.model}", objective: bert, steps: 30, batch: 16, validation: {fraction: 0}, keep: [5], keep_powers_from: 16}
+  loss:
+    uses: loss
+    matrix: {checkpoint: [5, 16, 30]}
+    in: {model: "pretrain.checkpoints/${matrix.checkpoint}", tokens: tokens.tokens}
+    with: {batch: 16, train_rows: 20}
+  loss_of_search: {uses: loss, in: {model: search.model, tokens: [tokens.tokens, web_tokens.tokens]}, with: {batch: 16}}
+  features_at:
+    uses: features
+    matrix: {checkpoint: [5, 30]}
+    in: {model: "pretrain.checkpoints/${matrix.checkpoint}", tokens: tokens.tokens}
+    with: {layers: [1, 2], train_images: 100, test_images: 30}
+  probe_at:
+    uses: probe
+    matrix: {checkpoint: [5, 30], layer: [1, 2]}
+    in: {features: "features_at.layers/${matrix.layer}"}
+  features: {uses: features, in: {model: pretrain.model, tokens: tokens.tokens}, with: {evaluation_masks: 3}}
+  probe:
+    uses: probe
+    matrix: {layer: {range: [0, 3]}}
+    in: {features: "features.layers/${matrix.layer}"}
+  joined: {uses: concat, in: {features: features.layers, metrics: probe.*}, with: {layers: 3}}
+  probe_joined: {uses: probe, in: {features: joined.features}}
+  rates:
+    uses: finetune
+    in: {tokens: tokens.tokens, model: pretrain.model}
+    with: {steps: 10, batch: 16}
+    search: {param: learning_rates, values: [0.01, 0.001], metric: metrics.accuracy.valid, goal: max, stop: first_worse}
+  finetune:
+    uses: finetune
+    in: {tokens: tokens.tokens, model: pretrain.model, probes: probe.*, choice: rates.choice}
+    with: {steps: 10, batch: 16, validation: {fraction: 0}, evaluation_masks: 3, zero_head: false}
+  checkpoints:
+    uses: report
+    in: {metrics: probe_at.*}
+    with: {rows: [checkpoint, layer], columns: [{metric: rows.train}, {metric: rows.test}]}
+  losses:
+    uses: report
+    in: {metrics: loss.*}
+    with: {rows: [checkpoint], columns: [{metric: loss.valid}, {metric: bits.test}, {metric: loss.train}]}
+export:
+  search.choice: out/choice
+  search.metrics: out/search
+  loss_of_search.metrics: out/loss_of_search
+  checkpoints.table: out/checkpoints
+  pretrain.metrics: out/pretrain
+  joined.metrics: out/joined
+  probe_joined.metrics: out/probe_joined
+  rates.choice: out/rates
+  finetune.metrics: out/finetune
+  finetune.predictions: out/predictions
+  losses.table: out/losses
+"#;
+
+struct Project(tempfile::TempDir);
+
+impl Project {
+    fn new(pipeline: &str) -> Self {
+        let project = Self(tempfile::tempdir().unwrap());
+        project.write("pipeline.yaml", pipeline);
+        let photo = Path::new(env!("CARGO_MANIFEST_DIR")).join("stages/download/tests/download/cmyk.jpg");
+        fs::copy(&photo, project.path("here.jpg")).unwrap();
+        let photo = photo.display();
+        project.write("list.txt", &format!("{photo}\nhere.jpg\nmissing.png\n{photo}\n{photo}\n"));
+        project
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Runs the pipeline; the exit code and all that was said.
+    fn run(&self) -> (i32, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_igpt-flow"))
+            .args(["run", "pipeline.yaml"])
+            .current_dir(self.0.path())
+            .env_remove("IGPT_FLOW_STORE")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        (output.status.code().unwrap(), said)
+    }
+
+    fn json(&self, name: &str) -> Value {
+        serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap()
+    }
+
+    /// The numbers of a column of an exported table.
+    fn column(&self, table: &str, name: &str) -> Vec<f64> {
+        let text = fs::read_to_string(self.path(&format!("out/{table}/table.csv"))).unwrap();
+        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let at = lines.next().unwrap().into_iter().position(|column| column == name);
+        let at = at.unwrap_or_else(|| panic!("no column {name}: {text}"));
+        lines.map(|row| row[at].parse().unwrap()).collect()
+    }
+
+    fn metrics(&self, name: &str) -> Value {
+        self.json(&format!("out/{name}/metrics.json"))
+    }
+}
+
+#[test]
+fn the_papers_procedures_run_from_yaml() {
+    let project = Project::new(PIPELINE);
+    let (code, said) = project.run();
+    assert_eq!(code, 0, "{said}");
+
+    // The search stops at the first worse rate; the chosen one is trained on all images.
+    let choice = project.json("out/choice/choice.json");
+    assert_eq!((&choice["param"], &choice["value"]), (&"learning_rate".into(), &0.01.into()));
+    assert_eq!(choice["tried"].as_array().unwrap().len(), 2);
+    let pretrain = project.metrics("pretrain");
+    assert_eq!(pretrain["values"]["learning_rate"], 0.01);
+    assert_eq!(pretrain["values"]["images.train"], 204.0, "200 shapes and the 4 images that are there");
+    assert_eq!(
+        (&pretrain["values"]["images.valid"], &pretrain["values"]["loss.valid"]),
+        (&0.0.into(), &Value::Null)
+    );
+    let dataset = pretrain["facts"]["dataset"].as_str().unwrap();
+    assert!(dataset.contains("shapes") && dataset.contains("web"), "{dataset}");
+
+    // A loss for each checkpoint, by its plain number, and it falls.
+    let column = |name: &str| project.column("losses", name);
+    assert_eq!(column("checkpoint"), [5.0, 16.0, 30.0]);
+    for name in ["loss.valid", "bits.test", "loss.train"] {
+        let losses = column(name);
+        assert!(losses[0] > losses[1] && losses[1] > losses[2], "{name}: {losses:?}");
+    }
+    assert_eq!(project.column("checkpoints", "checkpoint"), [5.0, 5.0, 30.0, 30.0]);
+    assert_eq!(project.column("checkpoints", "rows.train"), [100.0; 4]);
+    assert_eq!(project.column("checkpoints", "rows.test"), [30.0; 4]);
+
+    // Measured apart, a network has the losses that its training told, to the last bit.
+    let (told, measured) = (project.metrics("search"), project.metrics("loss_of_search"));
+    for name in ["loss.valid", "loss.test"] {
+        assert!(told["values"][name].is_number());
+        assert_eq!(told["values"][name], measured["values"][name], "{name}");
+    }
+
+    let joined = project.metrics("joined");
+    assert_eq!(joined["facts"]["layers"].as_str().unwrap().split(", ").count(), 3);
+    let probe = project.metrics("probe_joined");
+    assert_eq!((&probe["values"]["features"], &probe["values"]["masks.test"]), (&96.0.into(), &3.0.into()));
+    assert!(probe["values"]["accuracy.test.masks"].is_number());
+
+    let finetune = project.metrics("finetune");
+    assert_eq!(finetune["values"]["head_layer"], joined["values"]["layer.best"]);
+    assert_eq!(
+        (finetune["facts"]["head"].as_str(), finetune["values"]["steps"].as_f64()),
+        (Some("best layer"), Some(10.0))
+    );
+    assert_eq!(finetune["values"]["learning_rate"], project.json("out/rates/choice.json")["value"]);
+    assert_eq!(
+        (&finetune["values"]["images.train"], &finetune["values"]["masks.test"]),
+        (&200.0.into(), &3.0.into())
+    );
+    assert!(finetune["values"]["accuracy.test.masks"].is_number());
+
+    let (code, said) = project.run();
+    assert!(code == 0 && said.contains("0 executed"), "{said}");
+
+    // A choice of another stage's parameter, and two ways to choose a layer.
+    let wrong = PIPELINE.replace("choice: rates.choice}", "choice: search.choice}");
+    project.write("pipeline.yaml", &wrong);
+    let (code, said) = project.run();
+    assert!(
+        code == 100 && said.contains("over `learning_rate`, expected one over `learning_rates`"),
+        "{said}"
+    );
+    project.write("pipeline.yaml", &PIPELINE.replace("zero_head: false", "head_layer: 1"));
+    let (code, said) = project.run();
+    assert!(code == 100 && said.contains("`head_layer` is 1 beside the input `probes`"), "{said}");
+}

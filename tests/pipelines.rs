@@ -1,0 +1,72 @@
+//! The pipelines that are shipped are right in every profile, and have the profiles that their readers
+//! are promised.
+#![cfg(feature = "stages")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines")
+}
+
+/// Every pipeline, by its file's name without the ending.
+fn pipelines() -> Vec<String> {
+    let names = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let mut names: Vec<String> = names
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// The profiles that a file itself declares.
+fn profiles(name: &str) -> Vec<String> {
+    let text = fs::read_to_string(folder().join(format!("{name}.yaml"))).unwrap();
+    let Some((_, rest)) = text.split_once("\nprofiles:\n") else { return Vec::new() };
+    let lines = rest.lines().take_while(|line| line.is_empty() || line.starts_with([' ', '#']));
+    let names = lines.filter(|line| line.starts_with("  ") && !(line.starts_with("   ") || line.starts_with("  #")));
+    names.filter_map(|line| Some(line.trim().split_once(':')?.0.to_owned())).collect()
+}
+
+fn check(name: &str, arguments: &[&str]) {
+    let output = Command::new(env!("CARGO_BIN_EXE_igpt-flow"))
+        .arg("check")
+        .arg(folder().join(format!("{name}.yaml")))
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{name} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn every_pipeline_is_right_in_every_profile_that_it_declares() {
+    let names = pipelines();
+    assert!(names.len() > 10, "{names:?}");
+    for name in &names {
+        check(name, &[]);
+        for profile in profiles(name) {
+            check(name, &["--profile", &profile]);
+        }
+    }
+}
+
+#[test]
+fn what_the_paper_shows_has_a_smoke_a_cpu_and_a_paper_profile() {
+    for name in pipelines() {
+        if matches!(name.as_str(), "quickstart" | "cifar10" | "released-weights") {
+            continue;
+        }
+        for profile in ["smoke", "cpu", "paper"] {
+            check(&name, &["--profile", profile]);
+        }
+    }
+}
+
+#[test]
+fn a_released_network_may_lie_in_a_folder() {
+    let folder = "vars.folder=./somewhere";
+    let sets = ["--set", "vars.repo=null", "--set", folder, "--set", "vars.side=8", "--set", "vars.layers=3"];
+    check("released-weights", &sets);
+}
