@@ -14,6 +14,8 @@ use crate::layout::{HEADING, Kind, Layout, Panel, Place, Ribbon, SMALL, line};
 const CELLS: u32 = 64;
 /// Cells of at least so many dots stand apart by a gap.
 const APART: f64 = 9.0;
+/// The frame of a smaller cell is easily overlooked.
+const SMALLEST: f64 = 16.0;
 /// What a network does not see.
 const UNSEEN: RGBColor = RGBColor(0xee, 0xee, 0xee);
 
@@ -91,7 +93,10 @@ fn show(
                 let seen = i < story.context;
                 token(area, at, if seen { rgb(scene.colours[i]) } else { UNSEEN })
             })?;
-            frame(area, cell(place, story.width, story.height, story.context), colour(1))
+            let (left, top, right, bottom) = cell(place, story.width, story.height, story.context);
+            // There is one: where cells are small, its frame goes round it, to be found at all.
+            let out = if right - left < SMALLEST { pt(0.8) } else { 0.0 };
+            frame(area, (left - out, top - out, right + out, bottom + out), colour(1))
         }
         Kind::Bert => {
             tokens(&|i, at| token(area, at, if scene.masked[i] { WHITE } else { rgb(scene.colours[i]) }))?;

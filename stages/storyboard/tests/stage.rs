@@ -166,7 +166,7 @@ fn equal_inputs_make_equal_bytes_and_the_seed_chooses() {
 fn the_picture_has_the_width_of_a_page_at_300_dpi() {
     let root = project(100);
     let drawn = draw(root.path(), &["images", "tokens", "palette"], &json!({"images": 1}), 1).unwrap();
-    assert!(drawn.svg.starts_with("<svg width=\"173.99mm\""), "{}", &drawn.svg[..200]);
+    assert!(drawn.svg.starts_with("<svg width=\"174mm\""), "{}", &drawn.svg[..200]);
     assert!(!drawn.svg.contains("Input resolution"), "no such images are wired");
     let image = image::load_from_memory(&drawn.png).unwrap().into_rgb8();
     assert_eq!(image.width(), 2055);
