@@ -26,7 +26,8 @@ fn profiles(name: &str) -> Vec<String> {
     let text = fs::read_to_string(folder().join(format!("{name}.yaml"))).unwrap();
     let Some((_, rest)) = text.split_once("\nprofiles:\n") else { return Vec::new() };
     let lines = rest.lines().take_while(|line| line.is_empty() || line.starts_with([' ', '#']));
-    let names = lines.filter(|line| line.starts_with("  ") && !(line.starts_with("   ") || line.starts_with("  #")));
+    let names =
+        lines.filter(|line| line.starts_with("  ") && !(line.starts_with("   ") || line.starts_with("  #")));
     names.filter_map(|line| Some(line.trim().split_once(':')?.0.to_owned())).collect()
 }
 

@@ -48,7 +48,8 @@ fn run(arguments: &[&str]) -> tempfile::TempDir {
 #[test]
 fn what_is_published_comes_back_to_the_byte_and_draws_the_same() {
     let (one, two) = (run(&["--jobs", "1"]), run(&["--jobs", "2"]));
-    let bytes = |folder: &tempfile::TempDir, file: &str| fs::read(folder.path().join("out").join(file)).unwrap();
+    let bytes =
+        |folder: &tempfile::TempDir, file: &str| fs::read(folder.path().join("out").join(file)).unwrap();
     for (ours, theirs) in [
         ("model/model.safetensors", "back/model.safetensors"),
         ("model/config.json", "back/config.json"),

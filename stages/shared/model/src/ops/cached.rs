@@ -8,8 +8,8 @@ const POSITIONS: usize = 64;
 /// Room for a value is a multiple of so many channels.
 const CHANNELS: usize = 16;
 
-/// The keys and values of one head of one image: keys `[C/H][T]`, so that scores of neighbouring
-/// positions are computed side by side, values `[T][C/H]`; T and C/H rounded up.
+/// The keys and values of one head of one image: keys `[T/64][C/H][64]`, so that scores of
+/// neighbouring positions are computed side by side, values `[T][C/H]`; T and C/H rounded up.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     keys: Vec<f32>,
@@ -25,9 +25,9 @@ impl Kept {
 
     /// Keeps the key and the value of the position `at`.
     pub(crate) fn push(&mut self, at: usize, key: &[f32], value: &[f32]) {
-        let room = self.keys.len() / key.len();
-        for (row, key) in self.keys.chunks_exact_mut(room).zip(key) {
-            row[at] = *key;
+        let group = &mut self.keys[at / POSITIONS * POSITIONS * key.len()..];
+        for (row, key) in group.as_chunks_mut::<POSITIONS>().0.iter_mut().zip(key) {
+            row[at % POSITIONS] = *key;
         }
         let width = value.len().next_multiple_of(CHANNELS);
         self.values[at * width..][..value.len()].copy_from_slice(value);
@@ -36,10 +36,13 @@ impl Kept {
     /// What the query of the position `at` sees of all up to it. `scores` is room for
     /// [`padded_positions`] floats.
     pub(crate) fn attend(&self, at: usize, query: &[f32], scores: &mut [f32], out: &mut [f32]) {
-        let (room, seen, width) = (scores.len(), at + 1, Width::of_processor());
-        for (group, scores) in scores[..padded_positions(seen)].chunks_exact_mut(POSITIONS).enumerate() {
+        let (seen, width) = (at + 1, Width::of_processor());
+        let groups = self.keys.chunks_exact(POSITIONS * query.len());
+        for (scores, keys) in
+            scores[..padded_positions(seen)].as_chunks_mut::<POSITIONS>().0.iter_mut().zip(groups)
+        {
             let mut sums = [[[0f32; 16]; POSITIONS / 16]; 1];
-            weighted(width, query, &self.keys[group * POSITIONS..], room, &mut sums);
+            weighted(width, query, keys, POSITIONS, &mut sums);
             scores.copy_from_slice(sums[0].as_flattened());
         }
         let inverse = softmax(&mut scores[..seen], 1.0 / (query.len() as f32).sqrt());
