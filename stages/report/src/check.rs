@@ -102,6 +102,9 @@ fn figure(figure: &Figure) -> Result<(), ParamError> {
             return wrong("`points` places points by a number along `x`; bars stand on names".to_owned());
         }
     }
+    if figure.points.is_empty() && !figure.x_where.is_empty() {
+        return wrong("`x_where` says where the `x` of joined points comes from; give `points`".to_owned());
+    }
     if !figure.points.is_empty() && !figure.also.is_empty() {
         return wrong(
             "`also` adds series along an `x` that the artifacts have; `points` has none".to_owned(),

@@ -1,5 +1,7 @@
 //! What a pipeline may ask of a figure.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,11 @@ pub struct Figure {
     /// Points are joined in the order of the other names' values. Default: points differ in `x`.
     #[serde(default)]
     pub points: Vec<String>,
+    /// With `points`: only artifacts with these values give an `x`, where others have a number of that
+    /// name too: `{step: loss}`.
+    #[serde(default, deserialize_with = "scalar::map")]
+    #[schemars(schema_with = "scalar::map_schema")]
+    pub x_where: BTreeMap<String, String>,
     /// Values of `series`, and names along the axis, that come before others, in this order. Default:
     /// all in natural order.
     #[serde(default, deserialize_with = "scalar::list")]

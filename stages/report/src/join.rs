@@ -32,7 +32,8 @@ pub(crate) fn joined<'a>(
                 StageError::new(format!("figure: expected numbers for `{name}`, found `{}`", value.text()))
             }),
         };
-        let (x, y) = (number(&figure.x, "")?, number(&figure.y, &figure.count)?);
+        let x = if observation.meets(&figure.x_where) { number(&figure.x, "")? } else { None };
+        let y = number(&figure.y, &figure.count)?;
         if x.is_none() && y.is_none() {
             continue;
         }
@@ -77,13 +78,14 @@ mod tests {
             let labels: Labels = serde_json::from_value(labels).unwrap();
             Observation::new(&labels, &MetricValues::default().with(name, x))
         };
-        let labels = |model, at| serde_json::json!({"model": model, "at": at});
+        let labels = |model, at| serde_json::json!({"model": model, "at": at, "of": "network"});
         let observations = [
             artifact(labels("s", 100), "loss", 3.0),
             artifact(labels("s", 20), "loss", 4.0),
             artifact(serde_json::json!({"model": "s", "at": 20, "seed": 1}), "accuracy", 0.3),
             artifact(serde_json::json!({"model": "s", "at": 20, "seed": 2}), "accuracy", 0.4),
             artifact(serde_json::json!({"model": "s", "at": 100, "seed": 1}), "accuracy", 0.5),
+            artifact(serde_json::json!({"model": "s", "at": 100, "of": "probe"}), "loss", 90.0),
             artifact(labels("m", 20), "loss", 3.5),
             artifact(serde_json::json!({"model": "m"}), "accuracy", 0.9),
         ];
@@ -92,6 +94,7 @@ mod tests {
             y: "accuracy".into(),
             series: "model".into(),
             points: vec!["model".into(), "at".into()],
+            x_where: [("of".to_owned(), "network".to_owned())].into(),
             ..Figure::default()
         };
         let mut notes = Vec::new();
