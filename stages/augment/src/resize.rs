@@ -1,9 +1,9 @@
 //! Antialiased resizing and cropping with the sizes, offsets and rounding of Pillow and torchvision,
 //! whose pictures iGPT and its successors were trained on.
 
-use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::F32x3;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -202,20 +202,18 @@ fn pass(
     // end two levels away from Pillow's.
     let fine: Vec<F32x3> =
         rgb.as_chunks().0.iter().map(|rgb: &[u8; 3]| F32x3::new(rgb.map(f32::from))).collect();
-    let source = ImageRef::from_pixels(width, height, &fine).map_err(|error| failed(&error))?;
+    let source = TypedImageRef::new(width, height, &fine).map_err(|error| failed(&error))?;
     // Rounding must not push the part out of the image.
     let within = |span: Span, size: u32| span.length.min(f64::from(size) - span.start);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(filter.into()))
         .use_alpha(false)
         .crop(columns.start, rows.start, within(columns, width), within(rows, height));
-    let mut resized = Image::new(new_width, new_height, PixelType::F32x3);
-    resizer.resize(&source, &mut resized, &options).map_err(|error| failed(&error))?;
+    let mut resized = TypedImage::<F32x3>::new(new_width, new_height);
+    // Typed, so that the resampler is compiled for this type alone: for all of them it takes a minute.
+    resizer.resize_typed(&source, &mut resized, &options).map_err(|error| failed(&error))?;
     let level = |x: f32| (x + 0.5).floor() as u8; // Saturates where a filter overshoots.
-    let typed = resized
-        .typed_image::<F32x3>()
-        .ok_or_else(|| ResizeError::Resampling("the resized pixels are of another type".to_owned()))?;
-    out.extend(typed.pixels().iter().flat_map(|pixel| pixel.0.map(level)));
+    out.extend(resized.pixels().iter().flat_map(|pixel| pixel.0.map(level)));
     Ok(())
 }
 
