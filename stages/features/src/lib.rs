@@ -9,7 +9,7 @@ use igpt_contract::{
     StageSpec, Tokens, stream,
 };
 use igpt_dataset::{LayerInfo, TokensReader};
-use igpt_model::{ModelCard, Objective, load_model, prepare};
+use igpt_model::{ModelCard, Objective, input_model, prepare};
 
 pub use params::Params;
 
@@ -49,12 +49,10 @@ impl Stage for Features {
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let device = prepare(cx)?.device;
-        let (gpt, card) = load_model(io.input(&MODEL), &device)
-            .map_err(|error| StageError::caused("the input `model` cannot be used", error))?;
+        let (gpt, card) = input_model(io.input(&MODEL), &device)?;
         let reader = TokensReader::open(io.input(&TOKENS))?;
         let tokens = reader.info();
-        card.check_tokens(tokens.palette, tokens.height, tokens.width, tokens.vocab)
-            .map_err(|error| StageError::new(error.to_string()))?;
+        card.check_tokens(tokens.palette, tokens.height, tokens.width, tokens.vocab)?;
         let layers = layers(params, &card)?;
         let info = LayerInfo {
             name: tokens.name.clone(),

@@ -23,7 +23,7 @@ use igpt_contract::{
 };
 use igpt_table::observe::{self, Observation};
 
-pub use params::{Claim, Correlation, Difference, Group, Pair, Params, Pick, Side, Sign, Spread};
+pub use params::{Claim, Correlation, Difference, Group, Pair, Params, Side, Sign, Spread};
 
 use evidence::Evidence;
 use finding::{Finding, Verdict};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use igpt_contract::ParamError;
-use igpt_table::scalar;
+use igpt_table::{Pick, scalar};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -122,20 +122,6 @@ pub struct Group {
     /// layer, without saying which that is.
     #[serde(default)]
     pub last: Option<String>,
-}
-
-/// The best of several artifacts by a metric; of equals, the first in the order of the labels.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Pick {
-    /// The number that decides: `accuracy.valid`. It should not be the number that is compared, or
-    /// the best is better by chance alone.
-    pub metric: String,
-    /// The labels that are picked over: `[layer]`.
-    pub over: Vec<String>,
-    /// Whether the lowest wins (losses).
-    #[serde(default)]
-    pub lowest: bool,
 }
 
 /// Spearman's rank correlation between two numbers over points. Its standard error is that of

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use igpt_contract::{LabelledInput, StageContext, StageError, best_layer};
 use igpt_dataset::TokensInfo;
-use igpt_model::{Gpt, ModelCard, ModelError, assign_parameters, load_model, named_parameters};
+use igpt_model::{Gpt, ModelCard, ModelError, assign_parameters, input_model, named_parameters};
 use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::params::Params;
@@ -77,10 +77,8 @@ pub(crate) fn start(
                     return Err(StageError::new(what).hint("leave one of them out"));
                 }
             }
-            let (gpt, card) = load_model(folder, device)
-                .map_err(|error| StageError::caused("the input `model` cannot be used", error))?;
-            card.check_tokens(palette, height, width, vocab)
-                .map_err(|error| StageError::new(error.to_string()))?;
+            let (gpt, card) = input_model(folder, device)?;
+            card.check_tokens(palette, height, width, vocab)?;
             (gpt, card)
         }
         None => {

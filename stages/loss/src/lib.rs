@@ -10,7 +10,7 @@ use igpt_contract::{
     StageIo, StageSpec, Tokens,
 };
 use igpt_corpus::{Corpus, Rows, Task};
-use igpt_model::{load_model, loss::BertReduction, param_count, prepare};
+use igpt_model::{input_model, loss::BertReduction, param_count, prepare};
 
 pub use params::Params;
 
@@ -48,11 +48,9 @@ impl Stage for Loss {
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let device = prepare(cx)?.device;
-        let (gpt, card) = load_model(io.input(&MODEL), &device)
-            .map_err(|error| StageError::caused("the input `model` cannot be used", error))?;
+        let (gpt, card) = input_model(io.input(&MODEL), &device)?;
         let corpus = Corpus::read(io.many(&TOKENS), &params.selection(), cx)?;
-        card.check_tokens(corpus.palette, corpus.height, corpus.width, corpus.vocab)
-            .map_err(|error| StageError::new(error.to_string()))?;
+        card.check_tokens(corpus.palette, corpus.height, corpus.width, corpus.vocab)?;
         // How BERT's losses are put together matters to gradients alone; this one tells none.
         let task = Task::new(card.objective, params.mask_probability, BertReduction::Mean, cx);
         let train = match params.train_rows {

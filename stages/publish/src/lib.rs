@@ -7,7 +7,7 @@ use igpt_contract::{
     AnyFile, In, Model, Out, Palette, Resources, Stage, StageContext, StageError, StageIo, StageSpec,
 };
 use igpt_dataset::PaletteTable;
-use igpt_model::load_model;
+use igpt_model::input_model;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,8 +46,7 @@ impl Stage for Publish {
     }
 
     fn run(&self, _: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        let (gpt, card) = load_model(io.input(&MODEL), &Device::flex())
-            .map_err(|error| StageError::caused("the input `model` cannot be used", error))?;
+        let (gpt, card) = input_model(io.input(&MODEL), &Device::flex())?;
         let palette = PaletteTable::read(io.input(&PALETTE))?;
         cx.check()?;
         igpt_released::write(io.output(&FOLDER), &gpt, &card, &palette)

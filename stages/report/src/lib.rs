@@ -29,7 +29,7 @@ use igpt_contract::{
 use igpt_table::{observe, scalar};
 
 pub use figure_params::{Also, Figure, Form, Reference};
-pub use params::{Best, Column, Error, Others, Params, Pick, Published, Sort};
+pub use params::{Best, Column, Error, Others, Params, Published, Sort};
 
 const METRICS: Many<Metrics> = Many::new("metrics", "the metrics to report, each with its labels");
 const CHOICES: Many<Choice> = Many::new(

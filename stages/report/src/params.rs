@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use igpt_table::Pick;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +27,9 @@ pub struct Params {
     pub rows: Vec<String>,
     /// The columns, from left to right.
     pub columns: Vec<Column>,
-    /// Of artifacts that differ only in some labels, only the best is kept, before anything else.
-    /// Default: all are kept.
+    /// Of artifacts that differ only in some labels, only the best is kept, before anything else. One
+    /// without the number, or with NaN, is kept only where none has it; artifacts with none of the
+    /// labels are no candidates, and stay. Default: all are kept.
     #[serde(default)]
     pub pick: Option<Pick>,
     /// Rows that belong in the table whether there is a result or not, each the row's values joined
@@ -52,22 +54,6 @@ pub struct Params {
     /// `rows` that has numbers, a line for each value of the next other name.
     #[serde(default)]
     pub figure: Option<Figure>,
-}
-
-/// Which artifacts are kept.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Pick {
-    /// The name of the number that decides: `accuracy.valid`, so that the best layer is chosen by
-    /// validation. Of equal artifacts the first in natural order is kept. One without the number, or
-    /// with NaN, is kept only where none has it.
-    pub metric: String,
-    /// The labels that are chosen among: `[layer]`. All other labels must agree. Artifacts with none
-    /// of them are no candidates, and stay.
-    pub over: Vec<String>,
-    /// Whether the lowest wins (losses).
-    #[serde(default)]
-    pub lowest: bool,
 }
 
 /// What our columns say in a row of published numbers.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use igpt_contract::StageError;
+use igpt_table::Pick;
 
 use crate::observe::{Observation, Value, require};
-use crate::params::Pick;
 
 /// The observations that stay, in the order that they had.
 ///

@@ -13,7 +13,7 @@ use igpt_contract::{
     StageSpec, Tokens,
 };
 use igpt_dataset::{PaletteTable, TokensWriter};
-use igpt_model::{Decoder, Objective, load_model, set_threads, tune_allocator};
+use igpt_model::{Decoder, Objective, input_model, set_threads, tune_allocator};
 
 pub use params::Params;
 
@@ -62,8 +62,7 @@ impl Stage for Sample {
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         tune_allocator();
         set_threads(cx.threads());
-        let (gpt, card) = load_model(io.input(&MODEL), &Device::flex())
-            .map_err(|error| StageError::caused("the input `model` cannot be used", error))?;
+        let (gpt, card) = input_model(io.input(&MODEL), &Device::flex())?;
         if card.objective == Objective::Bert {
             let what = "a BERT network predicts each pixel from all others, later ones too: it defines no order \
                         in which an image could be drawn";

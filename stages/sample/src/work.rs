@@ -121,7 +121,6 @@ fn belongs(
     vocab: usize,
 ) -> Result<(), StageError> {
     card.check_tokens(Some(palette.digest()), height, width, vocab)
-        .map_err(|error| StageError::new(error.to_string()))
 }
 
 /// The test images that are completed, each by its first view.

@@ -27,6 +27,6 @@ pub use gpt::{ClassHead, Gpt, Input, Joint, Layer};
 pub use mask::bert_mask;
 pub use ops::Ops;
 pub use weights::{
-    ClassHeadCard, ModelCard, NamedTensor, Objective, assign_parameters, load_model, named_parameters,
-    save_model, write_tensors,
+    ClassHeadCard, ModelCard, NamedTensor, Objective, assign_parameters, input_model, load_model,
+    named_parameters, save_model, write_tensors,
 };

@@ -1,6 +1,6 @@
 //! Whether a model and tokens belong together: colour 7 of one palette is not colour 7 of another.
 
-use igpt_contract::Digest;
+use igpt_contract::{Digest, StageError};
 
 use crate::error::ModelError;
 use crate::weights::ModelCard;
@@ -11,14 +11,14 @@ impl ModelCard {
     /// elsewhere), any will do.
     ///
     /// # Errors
-    /// [`ModelError::Tokens`] with both sides of every difference.
+    /// The text of [`ModelError::Tokens`], with both sides of every difference.
     pub fn check_tokens(
         &self,
         palette: Option<Digest>,
         height: usize,
         width: usize,
         vocab: usize,
-    ) -> Result<(), ModelError> {
+    ) -> Result<(), StageError> {
         let mut differences = Vec::new();
         if let (Some(own), Some(theirs)) = (self.palette, palette)
             && own != theirs
@@ -32,7 +32,10 @@ impl ModelCard {
         if self.config.vocab != vocab {
             differences.push(format!("  vocabulary  model {}, tokens {vocab}", self.config.vocab));
         }
-        if differences.is_empty() { Ok(()) } else { Err(ModelError::Tokens(differences)) }
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(StageError::new(ModelError::Tokens(differences).to_string()))
     }
 }
 

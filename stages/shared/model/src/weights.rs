@@ -7,7 +7,7 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use igpt_contract::Digest;
+use igpt_contract::{Digest, StageError};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, View};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -248,6 +248,15 @@ impl View for &NamedTensor {
     fn data_len(&self) -> usize {
         4 * self.values.len()
     }
+}
+
+/// The network that a stage reads from its input `model`: [`load_model`], with what is wrong as the
+/// error of the step.
+///
+/// # Errors
+/// Those of [`load_model`].
+pub fn input_model(dir: &Path, device: &Device) -> Result<(Gpt, ModelCard), StageError> {
+    load_model(dir, device).map_err(|error| StageError::caused("the input `model` cannot be used", error))
 }
 
 /// Reads a network that [`save_model`] wrote, on a device (with automatic differentiation where

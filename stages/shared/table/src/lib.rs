@@ -9,12 +9,14 @@ mod latex;
 mod markdown;
 mod number;
 pub mod observe;
+mod pick;
 pub mod scalar;
 mod signs;
 
 pub use latex::{escape_latex, latex};
 pub use markdown::{escape_markdown, markdown};
 pub use number::significant;
+pub use pick::Pick;
 
 /// A table of texts.
 #[derive(Debug, Clone, Default, PartialEq)]
