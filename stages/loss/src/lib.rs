@@ -30,7 +30,7 @@ impl Stage for Loss {
         StageSpec {
             name: "loss",
             summary: "measures the generative loss of a network, of any training step",
-            version: 1,
+            version: 2,
             inputs: vec![MODEL.port(), TOKENS.port()],
             outputs: vec![METRICS.port()],
             // The masks under which a BERT network is evaluated are those of its pre-training.

@@ -50,7 +50,7 @@ impl Stage for Pretrain {
             name: "pretrain",
             summary: "trains an iGPT on tokens, autoregressively or as BERT",
             // 2: the learning rate is among the metrics.
-            version: 2,
+            version: 3,
             inputs: vec![TOKENS.port(), CHOICE.port()],
             outputs: vec![MODEL.port(), CHECKPOINTS.port(), METRICS.port()],
             seeded: true,

@@ -43,7 +43,7 @@ impl Stage for Sample {
         StageSpec {
             name: "sample",
             summary: "draws images from an autoregressive network, from nothing or as completions",
-            version: 1,
+            version: 2,
             inputs: vec![MODEL.port(), PALETTE.port(), TOKENS.port()],
             outputs: vec![GRID.port(), SAMPLES.port()],
             seeded: true,
