@@ -2,7 +2,7 @@
 
 use igpt_contract::{Candidates, ParamError, Validation};
 use igpt_model::loss::BertReduction;
-use igpt_model::{ModelParams, Objective};
+use igpt_model::{ModelParams, Objective, Precision};
 use igpt_optim::{Decay, MOST_IMAGES};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,9 @@ pub struct Params {
     pub epochs: f64,
     /// Images in a step (128 in section 3.3 and for fine-tuning).
     pub batch: usize,
+    /// What blocks compute in: `f32`, or `bf16` with parameters, gradients and losses in f32 (about
+    /// twice as fast on GPUs; needs one).
+    pub precision: Precision,
     /// Parts that a step's batch is computed in, one after another, to save memory.
     pub accumulation: usize,
     /// Steps of linear warm-up.
@@ -120,6 +123,7 @@ impl Default for Params {
             steps: 0,
             epochs: 10.0,
             batch: 128,
+            precision: Precision::F32,
             accumulation: 1,
             warmup_steps: 0,
             decay: Decay::Constant,

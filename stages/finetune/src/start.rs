@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use igpt_contract::{LabelledInput, StageContext, StageError, best_layer};
 use igpt_dataset::TokensInfo;
-use igpt_model::{Gpt, ModelCard, ModelError, assign_parameters, input_model, named_parameters};
+use igpt_model::{Gpt, ModelCard, ModelError, Ops, assign_parameters, input_model, named_parameters};
 use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::params::Params;
@@ -103,7 +103,9 @@ pub(crate) fn start(
         };
         return Err(StageError::new(what).hint(format!("the network has layers 0 to {n_layer}")));
     }
-    let mut gpt = gpt.with_class_head(classes.len(), layer);
+    let ops = Ops::with(device, params.precision)
+        .map_err(|error| StageError::caused("the device cannot do it", error))?;
+    let mut gpt = gpt.with_ops(ops).with_class_head(classes.len(), layer);
     if !params.zero_head {
         gpt = drawn_head(gpt, cx)
             .map_err(|error| StageError::caused("the class head cannot be drawn", error))?;

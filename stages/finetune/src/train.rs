@@ -164,20 +164,16 @@ impl Training<'_> {
         let mut dropout = Dropout::new(params.dropout, random);
 
         let mut accumulated = GradientsAccumulator::new();
-        let mut sum =
-            StepLoss { generative: (params.loss == Loss::Joint).then_some(0.0), classification: 0.0 };
+        let mut pending = Vec::new();
         let places: Vec<usize> = (0..draws.len()).collect();
         for micro in micro_batches(&places, params.accumulation) {
             let share = micro.len() as f64 / draws.len() as f64;
             let range = micro[0]..micro[0] + micro.len();
             let (generative, classification) =
                 self.losses(gpt, &batch, hidden.as_deref(), range, dropout.as_mut());
-            sum.classification += share * scalar(&classification);
-            let mut loss = classification;
-            if let (Some(generative), Some(total)) = (generative, &mut sum.generative) {
-                *total += share * scalar(&generative);
-                loss = loss + generative;
-            }
+            let alone = generative.clone().map(Tensor::detach);
+            pending.push((share, alone, classification.clone().detach()));
+            let loss = generative.map_or(classification.clone(), |generative| classification + generative);
             let gradients = GradientsParams::from_grads((loss * share).backward(), gpt);
             accumulated.accumulate(gpt, gradients);
         }
@@ -192,6 +188,15 @@ impl Training<'_> {
             decay: params.decay,
         };
         *gpt = adam.step(schedule.at(trial.step), gpt.clone(), gradients);
+        // Only now, with all of the step on its way to the device, wait for it.
+        let mut sum =
+            StepLoss { generative: (params.loss == Loss::Joint).then_some(0.0), classification: 0.0 };
+        for (share, generative, classification) in pending {
+            sum.classification += share * scalar(&classification);
+            if let (Some(total), Some(generative)) = (&mut sum.generative, &generative) {
+                *total += share * scalar(generative);
+            }
+        }
         sum
     }
 

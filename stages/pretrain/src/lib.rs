@@ -14,7 +14,7 @@ use igpt_contract::{
     StageContext, StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_corpus::Corpus;
-use igpt_model::{Gpt, ModelCard, param_count, prepare, save_model};
+use igpt_model::{Gpt, ModelCard, Ops, param_count, prepare, save_model};
 
 pub use params::Params;
 
@@ -56,7 +56,7 @@ impl Stage for Pretrain {
             seeded: true,
             device_dependent: true,
             isolated: true,
-            unkeyed: &["checkpoint_every", "memory_mib"],
+            unkeyed: &["checkpoint_every", "memory_mib", "recompute"],
             resources: Resources { cpus: 0, memory_mib: 2048, gpus: 0 },
         }
     }
@@ -83,7 +83,8 @@ impl Stage for Pretrain {
         };
         let keeps = |step| params.keeps(step);
         let kept = Kept::new(cx.checkpoint_dir().join("kept"), &card, &keeps);
-        let network = Gpt::init(&config, &mut cx.stream("init"), &device);
+        let ops = Ops::with(&device, params.precision).map_err(failed("the device cannot do it"))?;
+        let network = Gpt::init(&config, &mut cx.stream("init"), &device).with_ops(ops);
         let (model, log) = Training::begin(&recipe, &corpus, cx, network, &kept, &device)?.run()?;
         let mut metrics = outcome::metrics(params, &recipe, &corpus, &log)
             .with("model.parameters", param_count(&config) as f64);

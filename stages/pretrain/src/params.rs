@@ -3,7 +3,7 @@
 use igpt_contract::{ParamError, Validation};
 use igpt_corpus::Selection;
 use igpt_model::loss::BertReduction;
-use igpt_model::{ModelParams, Objective};
+use igpt_model::{ModelParams, Objective, Precision};
 use igpt_optim::{Decay, MOST_IMAGES};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,9 +29,16 @@ pub struct Params {
     pub steps: u64,
     /// Images in a step. 128 (paper section 3.4; XL: 64).
     pub batch: usize,
+    /// What blocks compute in: `f32`, or `bf16` with parameters, gradients and losses in f32 (about
+    /// twice as fast on GPUs; needs one).
+    pub precision: Precision,
     /// Micro-batches that a step's images are computed in, one after the other: less memory, the
     /// same images and masks and the same mathematics (dropout, where used, drops other elements).
     pub accumulation: usize,
+    /// Keeps no more of a pass than what enters each block, and computes blocks again for their
+    /// gradients: far less memory, a third more time, the same numbers. Steers execution only: it
+    /// enters no key.
+    pub recompute: bool,
     /// The peak learning rate. 0.003 for iGPT-S and M, 0.001 for L (paper section 3.3). The input
     /// `choice` takes its place.
     pub learning_rate: f64,
@@ -83,7 +90,9 @@ impl Default for Params {
             bert_loss: BertReduction::default(),
             steps: 1000,
             batch: 128,
+            precision: Precision::F32,
             accumulation: 1,
+            recompute: false,
             learning_rate: 0.003,
             warmup_steps: None,
             decay: Decay::default(),

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use burn::module::Module as _;
-use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::optim::GradientsAccumulator;
 use burn::tensor::Device;
 use igpt_contract::{StageContext, StageError, Stream};
 use igpt_corpus::{Corpus, Rows, Task, Told};
@@ -32,6 +32,8 @@ pub(crate) struct Recipe {
     pub batch: usize,
     /// Micro-batches of an update.
     pub accumulation: usize,
+    /// Whether blocks are computed again for their gradients.
+    pub recompute: bool,
     /// The learning rate by step.
     pub schedule: Schedule,
     /// Adam's constants.
@@ -56,6 +58,7 @@ impl Recipe {
             steps: params.steps,
             batch: params.batch,
             accumulation: params.accumulation,
+            recompute: params.recompute,
             schedule: Schedule {
                 peak: params.learning_rate,
                 warmup_steps,
@@ -249,22 +252,32 @@ impl<'a> Training<'a> {
         dropout.set_stream(step);
         let mut dropout = Dropout::new(recipe.dropout, dropout);
         let mut gradients = GradientsAccumulator::new();
-        let (mut told, mut first) = (Told::default(), 0);
+        let (mut pending, mut first) = (Vec::new(), 0);
         for micro in micro_batches(&draws, recipe.accumulation) {
             let share = micro.len() as f64 / draws.len() as f64;
             let rows: Vec<&[u16]> =
                 micro.iter().map(|Draw { epoch, row }| self.corpus.train.view(*row, *epoch)).collect();
             let mask = mask.as_ref().map(|mask| &mask[first * positions..][..rows.len() * positions]);
-            let losses = recipe.task.losses(&self.model, &rows, mask, dropout.as_mut(), &self.device);
-            told.add(losses.told);
-            let scaled = if rows.len() == draws.len() { losses.loss } else { losses.loss * share };
-            gradients.accumulate(&self.model, GradientsParams::from_grads(scaled.backward(), &self.model));
+            let (found, told) = recipe.task.gradients(
+                &self.model,
+                &rows,
+                mask,
+                dropout.as_mut(),
+                share,
+                recipe.recompute,
+                &self.device,
+            );
+            gradients.accumulate(&self.model, found);
+            pending.push(told);
             first += rows.len();
         }
         let mut gradients = gradients.grads();
         let gradient_norm = recipe.clip.map(|clip| clip_global_norm(&self.model, &mut gradients, Some(clip)));
         let learning_rate = recipe.schedule.at(step);
         self.model = self.adam.step(learning_rate, self.model.clone(), gradients);
+        // Only now, with all of the step on its way to the device, wait for it.
+        let mut told = Told::default();
+        pending.into_iter().for_each(|pending| told.add(pending.read()));
         Update { loss: told.mean(), learning_rate, gradient_norm }
     }
 

@@ -10,4 +10,4 @@ mod task;
 
 pub use corpus::{Corpus, Selection};
 pub use rows::Rows;
-pub use task::{Losses, Task, Told};
+pub use task::{Pending, Task, Told};

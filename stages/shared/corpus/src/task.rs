@@ -1,5 +1,6 @@
 //! The two objectives on batches of token rows: losses to train on and losses to report.
 
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_contract::{StageContext, StageError, Stream};
 use igpt_model::loss::{self, BertReduction};
@@ -24,12 +25,55 @@ pub enum Task {
 }
 
 /// A batch's losses.
-#[derive(Debug)]
-pub struct Losses {
+struct Losses {
     /// The objective, on the tape.
-    pub loss: Tensor<1>,
+    loss: Tensor<1>,
     /// What to report of it.
-    pub told: Told,
+    pending: Pending,
+}
+
+/// A batch on the device.
+#[derive(Clone)]
+struct Shown {
+    /// `[B,T]`
+    tokens: Tensor<2, Int>,
+    /// The mask `[B,T]`, and how many it masks.
+    mask: Option<(Tensor<2>, f64)>,
+}
+
+impl Shown {
+    fn new(rows: &[&[u16]], mask: Option<&[f32]>, device: &Device) -> Self {
+        let tokens = tokens(rows, device); // [B,T]
+        let mask = mask.map(|mask| {
+            let masked = mask.iter().map(|masked| f64::from(*masked)).sum();
+            (Tensor::from_data(TensorData::new(mask.to_vec(), tokens.dims()), device), masked)
+        });
+        Self { tokens, mask }
+    }
+
+    fn input(&self) -> Input {
+        match &self.mask {
+            Some((mask, _)) => Input::Bert(mask.clone()),
+            None => Input::Autoregressive,
+        }
+    }
+}
+
+/// What to report of a batch, still on the device: whoever reads it waits until it is computed.
+#[derive(Debug)]
+pub struct Pending {
+    /// Nats, times `times`.
+    nats: Tensor<1>,
+    times: f64,
+    tokens: f64,
+}
+
+impl Pending {
+    /// Waits for it.
+    pub fn read(self) -> Told {
+        let nats = self.times * f64::from(self.nats.into_scalar::<f32>());
+        Told { nats, tokens: self.tokens }
+    }
 }
 
 /// The negative log-likelihood of predicted tokens, ready to be added up over batches: an image in
@@ -73,28 +117,52 @@ impl Task {
         }
     }
 
-    /// The losses of `rows` (B of T tokens) under their `mask` (B x T).
-    pub fn losses(
+    /// The gradients of the loss on `rows` (B of T tokens) under their `mask` (B x T), `share` times;
+    /// and what to report of it. `recompute` takes a third more time and far less memory.
+    #[expect(clippy::too_many_arguments, reason = "a step is made of that much")]
+    pub fn gradients(
         &self,
         model: &Gpt,
         rows: &[&[u16]],
         mask: Option<&[f32]>,
         dropout: Option<&mut Dropout>,
+        share: f64,
+        recompute: bool,
         device: &Device,
-    ) -> Losses {
-        let tokens = tokens(rows, device); // [B,T]
-        let (Self::Bert { reduction, .. }, Some(mask)) = (self, mask) else {
-            let logits = model.logits(tokens.clone(), &Input::Autoregressive, dropout); // [B,T,V]
-            let loss = loss::autoregressive(loss::token_nll(logits, tokens));
-            let tokens = (rows.len() * model.config().n_positions) as f64;
-            return Losses { told: Told { nats: tokens * scalar(loss.clone()), tokens }, loss };
-        };
-        let mask = Tensor::<2>::from_data(TensorData::new(mask.to_vec(), tokens.dims()), device); // [B,T]
-        let logits = model.logits(tokens.clone(), &Input::Bert(mask.clone()), dropout); // [B,T,V]
-        let nll = loss::token_nll(logits, tokens); // [B,T]
-        let nats = scalar((nll.clone().detach() * mask.clone()).sum());
-        let told = Told { nats, tokens: scalar(mask.clone().sum()) };
-        Losses { loss: loss::bert(nll, mask, *reduction), told }
+    ) -> (GradientsParams, Pending) {
+        let shown = Shown::new(rows, mask, device);
+        let scaled = |loss: Tensor<1>| if share == 1.0 { loss } else { loss * share };
+        if recompute {
+            let mut pending = None;
+            let gradients =
+                model.gradients_by_block(shown.tokens.clone(), &shown.input(), dropout, |logits| {
+                    let losses = self.judge(logits, shown.clone());
+                    pending = Some(losses.pending);
+                    scaled(losses.loss)
+                });
+            return (gradients, pending.expect("a loss was asked for"));
+        }
+        let logits = model.logits(shown.tokens.clone(), &shown.input(), dropout); // [B,T,V]
+        let Losses { loss, pending } = self.judge(logits, shown);
+        (GradientsParams::from_grads(scaled(loss).backward(), model), pending)
+    }
+
+    /// The losses of logits `[B,T,V]`.
+    fn judge(&self, logits: Tensor<3>, shown: Shown) -> Losses {
+        let nll = loss::token_nll(logits, shown.tokens); // [B,T]
+        match (self, shown.mask) {
+            (Self::Bert { reduction, .. }, Some((mask, masked))) => {
+                let nats = (nll.clone().detach() * mask.clone()).sum();
+                let pending = Pending { nats, times: 1.0, tokens: masked };
+                Losses { loss: loss::bert(nll, mask, *reduction), pending }
+            }
+            _ => {
+                let tokens = nll.shape().num_elements() as f64;
+                let loss = loss::autoregressive(nll);
+                let pending = Pending { nats: loss.clone().detach(), times: tokens, tokens };
+                Losses { loss, pending }
+            }
+        }
     }
 
     /// The mean loss over all of `rows` in nats a predicted token, in batches of `batch`; for BERT under one
@@ -123,7 +191,9 @@ impl Task {
                 ),
             };
             let batch: Vec<&[u16]> = (first..last).map(|row| rows.view(row, 0)).collect();
-            sum.add(self.losses(model, &batch, mask.as_deref(), None, device).told);
+            let shown = Shown::new(&batch, mask.as_deref(), device);
+            let logits = model.logits(shown.tokens.clone(), &shown.input(), None); // [B,T,V]
+            sum.add(self.judge(logits, shown).pending.read());
         }
         Ok(sum.mean())
     }
@@ -134,8 +204,4 @@ fn tokens(rows: &[&[u16]], device: &Device) -> Tensor<2, Int> {
     let ids: Vec<i32> = rows.iter().flat_map(|row| row.iter().map(|id| i32::from(*id))).collect();
     let shape = [rows.len(), ids.len() / rows.len()];
     Tensor::from_data(TensorData::new(ids, shape), device)
-}
-
-fn scalar(value: Tensor<1>) -> f64 {
-    f64::from(value.into_scalar::<f32>())
 }

@@ -12,7 +12,7 @@ const CHUNK: usize = 1 << 14;
 ///
 /// It acts on the embeddings and on what attention and MLP add to the residual stream, as in GPT-2;
 /// attention probabilities are left whole.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Dropout {
     p: f64,
     stream: Stream,

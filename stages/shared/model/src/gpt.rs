@@ -6,7 +6,7 @@
 //! on disk: `h.0.attn.qkv.weight`.
 
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use igpt_contract::Stream;
 use rand_distr::{Distribution as _, StandardNormal};
 
@@ -29,9 +29,16 @@ pub enum Input {
     ),
 }
 
+impl Input {
+    /// Whether no position sees a later one.
+    pub(crate) fn causal(&self) -> bool {
+        matches!(self, Self::Autoregressive)
+    }
+}
+
 /// A norm's gain and, in the paper's variant, its bias. `[C]`
 #[derive(Module, Debug)]
-struct Norm {
+pub(crate) struct Norm {
     weight: Param<Tensor<1>>,
     bias: Option<Param<Tensor<1>>>,
 }
@@ -51,22 +58,22 @@ struct Head {
 
 /// Self-attention: `qkv` `[C, 3C]` (queries, keys, values; heads contiguous), `proj` `[C, C]`.
 #[derive(Module, Debug)]
-struct Attention {
+pub(crate) struct Attention {
     qkv: Linear,
     proj: Linear,
 }
 
 /// The two-layer perceptron: `fc` `[C, 4C]`, `proj` `[4C, C]`.
 #[derive(Module, Debug)]
-struct Mlp {
+pub(crate) struct Mlp {
     fc: Linear,
     proj: Linear,
 }
 
 /// A transformer block.
 #[derive(Module, Debug)]
-struct Block {
-    ln_1: Norm,
+pub(crate) struct Block {
+    pub(crate) ln_1: Norm,
     attn: Attention,
     ln_2: Norm,
     mlp: Mlp,
@@ -115,8 +122,8 @@ pub struct Gpt {
     sos: Param<Tensor<1>>,
     wte: Param<Tensor<2>>,
     wpe: Param<Tensor<2>>,
-    h: Vec<Block>,
-    ln_f: Norm,
+    pub(crate) h: Vec<Block>,
+    pub(crate) ln_f: Norm,
     head: Option<Head>,
     clf: Option<ClassHead>,
     #[module(skip)]
@@ -264,25 +271,48 @@ impl Gpt {
         top: usize,
         mut show: impl FnMut(usize, &Tensor<3>, &Tensor<3>),
     ) -> Tensor<3> {
-        let causal = matches!(input, Input::Autoregressive);
-        let mut h = self.embed(tokens, input); // [B,T,C]
-        if let Some(dropout) = dropout.as_deref_mut() {
-            h = dropout.apply(h);
-        }
+        let causal = input.causal();
+        let mut h = self.enter(tokens, input, dropout.as_deref_mut()); // [B,T,C]
         for (l, block) in self.h[..top].iter().enumerate() {
             let n = self.norm(h.clone(), &block.ln_1); // [B,T,C]
             show(l, &h, &n);
-            let qkv = self.linear(n, &block.attn.qkv, None); // [B,T,3C]
-            let mixed = self.ops.attention(qkv, self.config.n_head, causal); // [B,T,C]
-            let proj = &block.attn.proj;
-            h = self.add(h, dropout.as_deref_mut(), |h| self.linear(mixed, proj, h)); // [B,T,C]
-            let n = self.norm(h.clone(), &block.ln_2); // [B,T,C]
-            h = self.add(h, dropout.as_deref_mut(), |h| self.mlp(n, &block.mlp, h)); // [B,T,C]
+            h = self.block(block, h, n, causal, dropout.as_deref_mut()); // [B,T,C]
         }
         let norm = self.h.get(top).map_or(&self.ln_f, |block| &block.ln_1);
         let n = self.norm(h.clone(), norm); // [B,T,C]
         show(top, &h, &n);
         n
+    }
+
+    /// h^0 `[B,T,C]`, after dropout.
+    pub(crate) fn enter(
+        &self,
+        tokens: Tensor<2, Int>,
+        input: &Input,
+        dropout: Option<&mut Dropout>,
+    ) -> Tensor<3> {
+        let h = self.embed(tokens, input); // [B,T,C]
+        match dropout {
+            Some(dropout) => dropout.apply(h),
+            None => h,
+        }
+    }
+
+    /// h^{l+1} `[B,T,C]` of h^l and n^l.
+    pub(crate) fn block(
+        &self,
+        block: &Block,
+        h: Tensor<3>,
+        n: Tensor<3>,
+        causal: bool,
+        mut dropout: Option<&mut Dropout>,
+    ) -> Tensor<3> {
+        let qkv = self.linear(n, &block.attn.qkv, None); // [B,T,3C]
+        let mixed = self.ops.attention(qkv, self.config.n_head, causal); // [B,T,C]
+        let proj = &block.attn.proj;
+        let h = self.add(h, dropout.as_deref_mut(), |h| self.linear(mixed, proj, h)); // [B,T,C]
+        let n = self.norm(h.clone(), &block.ln_2); // [B,T,C]
+        self.add(h, dropout, |h| self.mlp(n, &block.mlp, h)) // [B,T,C]
     }
 
     /// h^0 `[B,T,C]`: token embeddings and positions.
@@ -309,7 +339,7 @@ impl Gpt {
         burn::tensor::module::embedding(self.wte.val(), tokens)
     }
 
-    fn norm(&self, x: Tensor<3>, norm: &Norm) -> Tensor<3> {
+    pub(crate) fn norm(&self, x: Tensor<3>, norm: &Norm) -> Tensor<3> {
         self.ops.norm(x, norm.weight.val(), norm.bias.as_ref().map(Param::val))
     }
 
@@ -335,21 +365,26 @@ impl Gpt {
         branch: impl FnOnce(Option<Tensor<3>>) -> Tensor<3>,
     ) -> Tensor<3> {
         match dropout {
-            Some(dropout) => h + dropout.apply(branch(None)),
+            Some(dropout) => h + dropout.apply(lift(branch(None))),
             None => branch(Some(h)),
         }
     }
 
     /// The colours' logits `[B,T,V]` of n^L `[B,T,C]`.
-    fn project(&self, n: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn project(&self, n: Tensor<3>) -> Tensor<3> {
         let weight = self.head.as_ref().map_or(&self.wte, |head| &head.weight); // [V,C]
         self.ops.project(n, weight.val())
     }
 }
 
-/// The mean over positions: `[B,T,C]` to `[B,C]`.
+/// The mean over positions: `[B,T,C]` to `[B,C]`, in f32.
 fn pool(n: &Tensor<3>) -> Tensor<2> {
-    n.clone().mean_dim(1).squeeze_dim(1)
+    lift(n.clone()).mean_dim(1).squeeze_dim(1)
+}
+
+/// The same values in f32, where mixed precision made them shorter.
+fn lift<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if x.dtype() == DType::F32 { x } else { x.cast(DType::F32) }
 }
 
 fn parameter<const D: usize>(id: u64, data: TensorData, device: &Device) -> Param<Tensor<D>> {

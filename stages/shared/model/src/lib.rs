@@ -2,8 +2,8 @@
 //!
 //! Read `gpt.rs` first: it holds the whole network, with the shapes on each line. `config.rs` says
 //! which networks there are, `loss.rs` what they are trained on, `decode.rs` how they draw images, `weights.rs` how they are kept.
-//! `ops` holds fused forward and backward passes for the CPU; `Ops::Plain` is the same mathematics
-//! as a graph of plain tensor operations, for other devices and as the reference of the tests.
+//! `ops` holds fused forward and backward passes for the processor and for LibTorch; `Ops::Plain` is
+//! the same mathematics as a graph of plain tensor operations, the reference of the tests.
 
 mod config;
 mod decode;
@@ -15,6 +15,7 @@ pub mod loss;
 mod mask;
 mod objective;
 pub mod ops;
+mod recompute;
 mod tokens;
 mod weights;
 
@@ -25,7 +26,7 @@ pub use dropout::Dropout;
 pub use error::ModelError;
 pub use gpt::{ClassHead, Gpt, Input, Joint, Layer};
 pub use mask::bert_mask;
-pub use ops::Ops;
+pub use ops::{Ops, Precision};
 pub use weights::{
     ClassHeadCard, ModelCard, NamedTensor, Objective, assign_parameters, input_model, load_model,
     named_parameters, save_model, write_tensors,

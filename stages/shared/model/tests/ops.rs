@@ -2,6 +2,7 @@
 //! gradients of all operands, at sizes that leave ragged blocks; and the same bits for any number
 //! of threads.
 
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_contract::{Stream, stream};
 use igpt_model::ops::MlpWeights;
@@ -9,6 +10,11 @@ use igpt_model::{
     Activation, Dropout, Gpt, GptConfig, Input, ModelParams, Ops, Variant, loss, named_parameters,
 };
 use rand::RngExt as _;
+
+#[expect(dead_code, reason = "the tests share it, and each uses a part")]
+mod support;
+
+use support::devices;
 
 /// An operation on flat operands, which it gives their shapes itself; the result flat again.
 type Operation<'a> = &'a dyn Fn(Ops, &[Tensor<1>]) -> Tensor<1>;
@@ -33,12 +39,13 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 
 /// The result of an operation and the gradient of each operand, where the result is weighted.
 fn run(
+    device: &Device,
     ops: Ops,
     operation: Operation<'_>,
     operands: &[Vec<f32>],
     weights: &[f32],
 ) -> (Vec<f32>, Vec<Vec<f32>>) {
-    let device = Device::flex().autodiff();
+    let device = device.clone().autodiff();
     let operands: Vec<_> =
         operands.iter().map(|values| tensor(values.clone(), &device).require_grad()).collect();
     let result = operation(ops, &operands);
@@ -48,16 +55,21 @@ fn run(
 }
 
 fn check(name: &str, sizes: &[usize], operation: Operation<'_>) {
+    for device in devices() {
+        check_on(&device, &format!("{name} on {device:?}"), sizes, operation);
+    }
+}
+
+fn check_on(device: &Device, name: &str, sizes: &[usize], operation: Operation<'_>) {
     let mut stream = stream(7, name);
     let operands: Vec<Vec<f32>> = sizes.iter().map(|n| random(*n, &mut stream)).collect();
-    let plain_device = Device::flex();
     let forward = |operands: &[Vec<f32>]| {
-        let operands: Vec<_> = operands.iter().map(|v| tensor(v.clone(), &plain_device)).collect();
+        let operands: Vec<_> = operands.iter().map(|v| tensor(v.clone(), device)).collect();
         values(operation(Ops::Fused, &operands))
     };
     let weights = random(forward(&operands).len(), &mut stream);
-    let (plain, plain_gradients) = run(Ops::Plain, operation, &operands, &weights);
-    let (fused, fused_gradients) = run(Ops::Fused, operation, &operands, &weights);
+    let (plain, plain_gradients) = run(device, Ops::Plain, operation, &operands, &weights);
+    let (fused, fused_gradients) = run(device, Ops::Fused, operation, &operands, &weights);
     assert_eq!(forward(&operands), fused, "{name}: with and without differentiation");
     assert_close(&format!("{name}: result"), &plain, &fused);
     for (i, (plain, fused)) in plain_gradients.iter().zip(&fused_gradients).enumerate() {
@@ -198,8 +210,8 @@ fn a_target_that_is_no_colour_is_refused() {
     Ops::Fused.cross_entropy(logits, Tensor::from_ints([9], &device));
 }
 
-/// A loss and all its gradients of a small network, in a pool of that many threads.
-fn gradients(threads: usize, variant: Variant, bert: bool) -> (f32, Vec<Vec<f32>>) {
+/// A loss and all its gradients of a small network.
+fn gradients(device: &Device, ops: Ops, variant: Variant, bert: bool) -> (f32, Vec<Vec<f32>>) {
     let params = ModelParams {
         n_layer: Some(2),
         n_embd: Some(48),
@@ -208,10 +220,9 @@ fn gradients(threads: usize, variant: Variant, bert: bool) -> (f32, Vec<Vec<f32>
         ..ModelParams::default()
     };
     let config: GptConfig = params.config(130, 19).unwrap();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    pool.install(|| {
-        let device = Device::flex().autodiff();
-        let gpt = Gpt::init(&config, &mut stream(1, "init"), &device).with_class_head(4, 1);
+    let device = device.clone().autodiff();
+    {
+        let gpt = Gpt::init(&config, &mut stream(1, "init"), &device).with_class_head(4, 1).with_ops(ops);
         let mut random = stream(2, "data");
         let shape = [24, 130];
         let tokens: Vec<i64> = (0..24 * 130).map(|_| random.random_range(0..19)).collect();
@@ -233,7 +244,7 @@ fn gradients(threads: usize, variant: Variant, bert: bool) -> (f32, Vec<Vec<f32>
         burn::module::Module::visit(&gpt, &mut found);
         assert_eq!(found.values.len(), named_parameters(&gpt).len());
         (value, found.values)
-    })
+    }
 }
 
 struct Gradients {
@@ -250,10 +261,89 @@ impl burn::module::ModuleVisitor for Gradients {
 #[test]
 fn any_number_of_threads_makes_the_same_bits() {
     for (variant, bert) in [(Variant::Paper, false), (Variant::Released, true)] {
-        let one = gradients(1, variant, bert);
+        let with_threads = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| gradients(&Device::flex(), Ops::Fused, variant, bert))
+        };
+        let one = with_threads(1);
         assert!(one.0.is_finite());
         for threads in [2, 3, 5] {
-            assert!(gradients(threads, variant, bert) == one, "{variant:?} with {threads} threads");
+            assert!(with_threads(threads) == one, "{variant:?} with {threads} threads");
         }
+    }
+}
+
+/// Both networks on every device, and in bfloat16 where there is such a device.
+#[test]
+fn every_device_makes_the_same_gradients_and_bfloat16_about_the_same() {
+    for (variant, bert) in [(Variant::Paper, false), (Variant::Released, true)] {
+        let (loss, expected) = gradients(&Device::flex(), Ops::Plain, variant, bert);
+        let compare = |device: &Device, ops: Ops, tolerance: f64| {
+            let (found_loss, found) = gradients(device, ops, variant, bert);
+            let what = format!("{variant:?} by {ops:?} on {device:?}");
+            assert!(f64::from((loss - found_loss).abs()) < tolerance, "{what}: {found_loss}, not {loss}");
+            for (i, (expected, found)) in expected.iter().zip(&found).enumerate() {
+                let gap: f64 =
+                    expected.iter().zip(found).map(|(e, f)| f64::from(e - f).powi(2)).sum::<f64>().sqrt();
+                let size = dot(expected, expected).sqrt();
+                assert!(gap <= tolerance * size + 1e-9, "{what}: gradient {i} is off by {gap} of {size}");
+            }
+        };
+        for device in devices() {
+            compare(&device, Ops::Plain, 1e-4);
+            compare(&device, Ops::Fused, 1e-4);
+        }
+        if cfg!(feature = "tch") {
+            compare(&igpt_model::pick_device("tch-cpu").unwrap().device, Ops::Mixed, 0.05);
+        }
+    }
+}
+
+/// Computing blocks again changes no bit: not of the loss, not of a gradient, dropout included.
+#[test]
+fn gradients_by_block_are_the_same_bits() {
+    for (variant, bert) in [(Variant::Paper, false), (Variant::Released, true)] {
+        let params = ModelParams {
+            n_layer: Some(3),
+            n_embd: Some(24),
+            n_head: Some(2),
+            variant,
+            ..ModelParams::default()
+        };
+        let config = params.config(70, 11).unwrap();
+        let device = Device::flex().autodiff();
+        let gpt = Gpt::init(&config, &mut stream(1, "init"), &device);
+        let mut random = stream(2, "data");
+        let tokens: Vec<i64> = (0..4 * 70).map(|_| random.random_range(0..11)).collect();
+        let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, [4, 70]), &device);
+        let masked: Vec<f32> = (0..4 * 70).map(|_| f32::from(random.random_bool(0.2))).collect();
+        let masked = Tensor::<2>::from_data(TensorData::new(masked, [4, 70]), &device);
+        let input = if bert { Input::Bert(masked) } else { Input::Autoregressive };
+        let dropout = || Dropout::new(0.2, stream(3, "dropout"));
+        let loss = |logits| loss::token_nll(logits, tokens.clone()).mean();
+
+        let logits = gpt.logits(tokens.clone(), &input, dropout().as_mut());
+        let whole = GradientsParams::from_grads(loss(logits).backward(), &gpt);
+        let by_block = gpt.gradients_by_block(tokens.clone(), &input, dropout().as_mut(), loss);
+        let bits = |of| {
+            let mut found = Bits { of, values: Vec::new() };
+            burn::module::Module::visit(&gpt, &mut found);
+            found.values
+        };
+        let (whole, by_block) = (bits(whole), bits(by_block));
+        assert!(whole.len() > 20 && whole.iter().any(|values| values.iter().any(|v| *v != 0.0)));
+        assert!(whole == by_block, "{variant:?}");
+    }
+}
+
+/// The gradients of the parameters that have one.
+struct Bits {
+    of: GradientsParams,
+    values: Vec<Vec<f32>>,
+}
+
+impl burn::module::ModuleVisitor for Bits {
+    fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+        self.values.extend(self.of.get::<D>(param.id).map(values));
     }
 }

@@ -9,16 +9,19 @@ use igpt_contract::stream;
 use igpt_fixtures::fixture;
 use igpt_model::loss::{self, BertReduction};
 use igpt_model::{Activation, Gpt, GptConfig, Init, Input, Ops, Variant, assign_parameters, param_count};
-use support::{Tensors, worst};
+use support::{Tensors, devices, worst};
 
 /// The outputs' tolerance, absolute; the gradients', relative to each tensor's largest.
 const TOLERANCE: f64 = 1e-4;
 
-const BOTH: [Ops; 2] = [Ops::Plain, Ops::Fused];
+/// Every device with both implementations.
+fn ways() -> impl Iterator<Item = (Device, Ops)> {
+    devices().into_iter().flat_map(|device| [Ops::Plain, Ops::Fused].map(|ops| (device.clone(), ops)))
+}
 
 /// The network of `gpt2_ln_tiny` with its weights, on a device that differentiates.
-fn gpt2(weights: &Tensors, activation: Activation, ops: Ops) -> Gpt {
-    let device = Device::flex().autodiff();
+fn gpt2(weights: &Tensors, activation: Activation, ops: Ops, device: &Device) -> Gpt {
+    let device = device.clone().autodiff();
     let [vocab, n_embd] = *weights.shape("wte") else { panic!("wte is no matrix") };
     let n_layer = weights.names().filter(|name| name.ends_with("ln_1.weight")).count();
     let config = GptConfig {
@@ -49,10 +52,10 @@ struct Fixture {
     dir: std::path::PathBuf,
 }
 
-fn gpt2_fixture() -> Option<Fixture> {
+fn gpt2_fixture(device: &Device) -> Option<Fixture> {
     let dir = fixture("gpt2_ln_tiny")?;
     let inputs = Tensors::read(&dir.join("inputs.safetensors"));
-    let device = Device::flex().autodiff();
+    let device = device.clone().autodiff();
     Some(Fixture {
         weights: Tensors::read(&dir.join("weights.safetensors")),
         outputs: Tensors::read(&dir.join("outputs_f64.safetensors")),
@@ -65,9 +68,9 @@ fn gpt2_fixture() -> Option<Fixture> {
 
 #[test]
 fn the_paper_variant_reproduces_the_reference_outputs() {
-    let Some(f) = gpt2_fixture() else { return };
-    for ops in BOTH {
-        let gpt = gpt2(&f.weights, Activation::GeluTanh, ops);
+    for (device, ops) in ways() {
+        let Some(f) = gpt2_fixture(&device) else { return };
+        let gpt = gpt2(&f.weights, Activation::GeluTanh, ops, &device);
         for (name, input) in [("ar", Input::Autoregressive), ("bert", Input::Bert(f.masked.clone()))] {
             for (l, feature) in gpt.features(f.tokens.clone(), &input).into_iter().enumerate() {
                 f.outputs.assert_close(&format!("{name}.feature.{l}"), feature, TOLERANCE);
@@ -96,10 +99,10 @@ fn the_paper_variant_reproduces_the_reference_outputs() {
 
 #[test]
 fn the_other_activations_reproduce_the_reference_outputs() {
-    let Some(f) = gpt2_fixture() else { return };
-    for ops in BOTH {
+    for (device, ops) in ways() {
+        let Some(f) = gpt2_fixture(&device) else { return };
         for (name, activation) in [("gelu_erf", Activation::GeluErf), ("quick_gelu", Activation::QuickGelu)] {
-            let gpt = gpt2(&f.weights, activation, ops);
+            let gpt = gpt2(&f.weights, activation, ops, &device);
             let logits = gpt.logits(f.tokens.clone(), &Input::Autoregressive, None);
             f.outputs.assert_close(&format!("ar.logits.{name}"), logits.clone(), TOLERANCE);
             let nll = loss::token_nll_with(ops, logits, f.tokens.clone());
@@ -111,9 +114,9 @@ fn the_other_activations_reproduce_the_reference_outputs() {
 
 #[test]
 fn losses_and_all_gradients_agree_with_the_reference() {
-    let Some(f) = gpt2_fixture() else { return };
-    for ops in BOTH {
-        let gpt = gpt2(&f.weights, Activation::GeluTanh, ops);
+    for (device, ops) in ways() {
+        let Some(f) = gpt2_fixture(&device) else { return };
+        let gpt = gpt2(&f.weights, Activation::GeluTanh, ops, &device);
         let bert = Input::Bert(f.masked.clone());
         let both = |input: &Input| {
             let both = gpt.joint(f.tokens.clone(), input, None);
@@ -227,8 +230,7 @@ fn the_released_variant_reproduces_the_reference_outputs() {
         values: sos,
     });
     parameters.extend(score.parameters(|_| Some("clf.weight".to_owned())));
-    let device = Device::flex();
-    for ops in BOTH {
+    for (device, ops) in ways() {
         let gpt = Gpt::init(&config, &mut stream(0, "init"), &device)
             .with_class_head(score.shape("score.weight")[0], config.n_layer)
             .with_ops(ops);

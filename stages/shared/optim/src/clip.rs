@@ -10,9 +10,9 @@ use burn::tensor::Tensor;
 ///
 /// The scale is `max_norm / (norm + 1e-6)`, as PyTorch's `clip_grad_norm_` has it.
 pub fn clip_global_norm<M: Module>(model: &M, grads: &mut GradientsParams, max_norm: Option<f64>) -> f64 {
-    let mut squares = SumOfSquares { grads, sum: 0.0 };
+    let mut squares = SumsOfSquares { grads, sums: Vec::new() };
     model.visit(&mut squares);
-    let norm = squares.sum.sqrt();
+    let norm = squares.total().sqrt();
     if let Some(max_norm) = max_norm
         && norm > max_norm
     {
@@ -25,19 +25,28 @@ pub fn clip_global_norm<M: Module>(model: &M, grads: &mut GradientsParams, max_n
 /// on how many there are; shorter ones are summed by one thread, always alike.
 const BLOCK: usize = 1 << 20;
 
-struct SumOfSquares<'a> {
+struct SumsOfSquares<'a> {
     grads: &'a GradientsParams,
-    sum: f64,
+    sums: Vec<Tensor<1>>,
 }
 
-impl ModuleVisitor for SumOfSquares<'_> {
+impl SumsOfSquares<'_> {
+    /// The sum of all, in double precision; waits for the device once.
+    fn total(self) -> f64 {
+        if self.sums.is_empty() {
+            return 0.0;
+        }
+        Tensor::cat(self.sums, 0).into_data().iter::<f64>().sum()
+    }
+}
+
+impl ModuleVisitor for SumsOfSquares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.get::<D>(param.id) {
             let n = grad.shape().num_elements();
             let squares = grad.square().reshape([n]);
             for first in (0..n).step_by(BLOCK) {
-                let block = squares.clone().narrow(0, first, BLOCK.min(n - first));
-                self.sum += f64::from(block.sum().into_scalar::<f32>());
+                self.sums.push(squares.clone().narrow(0, first, BLOCK.min(n - first)).sum());
             }
         }
     }

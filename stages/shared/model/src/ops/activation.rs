@@ -11,7 +11,7 @@ const SQRT_2_OVER_PI: f32 = 0.797_884_6;
 /// The cubic term of GPT-2's GELU.
 const CUBIC: f32 = 0.044_715;
 /// The slope of the released code's GELU.
-const QUICK: f32 = 1.702;
+pub(super) const QUICK: f32 = 1.702;
 
 #[inline(always)]
 fn sigmoid(x: f32) -> f32 {

@@ -5,64 +5,53 @@ use std::fmt;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::grads::Gradients as Tape;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Autodiff, AutodiffBackend, Backend};
+use burn::backend::{Autodiff, Backend};
 
 use crate::config::Activation;
-use crate::ops::fused::{FusedGradients, FusedOps, Maybe, MlpState};
-
-/// The gradients of an operation's N parents, `None` where one is absent.
-type Parents<B, const N: usize> = [Option<FloatTensor<B>>; N];
+use crate::ops::fused::{FusedGradients, FusedOps, Gradients, Kept, Maybe, MlpOperands};
 
 /// A step of the tape: from what the forward pass kept and the result's gradient to the parents'.
-struct Step<B: Backend, S, const N: usize>(fn(S, FloatTensor<B>) -> Parents<B, N>);
+struct Step<B: Backend, K, const N: usize>(fn(K, FloatTensor<B>) -> Gradients<B, N>);
 
-impl<B: Backend, S, const N: usize> fmt::Debug for Step<B, S, N> {
+impl<B: Backend, K, const N: usize> fmt::Debug for Step<B, K, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FusedStep")
     }
 }
 
-impl<B, S, const N: usize> Backward<B, N> for Step<B, S, N>
-where
-    B: Backend,
-    S: Clone + Send + fmt::Debug + 'static,
-{
-    type State = S;
+impl<B: Backend, K: Kept, const N: usize> Backward<B, N> for Step<B, K, N> {
+    type State = K;
 
-    fn backward(self, ops: Ops<S, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = gradients.consume::<B>(&ops.node);
+    fn backward(self, ops: Ops<K, N>, tape: &mut Tape, _: &mut Checkpointer) {
+        let gradient = tape.consume::<B>(&ops.node);
         for (parent, value) in ops.parents.into_iter().zip((self.0)(ops.state, gradient)) {
             if let (Some(parent), Some(value)) = (parent, value) {
-                gradients.register::<B>(parent.id, value);
+                tape.register::<B>(parent.id, value);
             }
         }
     }
 }
 
-/// Puts a computed result on the tape. `state` is what `backward` gets beside the gradient.
-fn record<B, C, S, const N: usize>(
+/// Puts a computed result on the tape, with what `backward` gets beside its gradient.
+fn record<B: Backend, C: CheckpointStrategy, K: Kept, const N: usize>(
     parents: [NodeGuard; N],
-    result: FloatTensor<B>,
-    state: S,
-    backward: fn(S, FloatTensor<B>) -> Parents<B, N>,
-) -> FloatTensor<Autodiff<B, C>>
-where
-    B: Backend,
-    C: CheckpointStrategy,
-    S: Clone + Send + fmt::Debug + 'static,
-{
+    (result, kept): (FloatTensor<B>, K),
+    backward: fn(K, FloatTensor<B>) -> Gradients<B, N>,
+) -> FloatTensor<Autodiff<B, C>> {
     match Step(backward).prepare::<C>(parents).compute_bound().stateful() {
-        OpsKind::Tracked(step) => step.finish(state, result),
+        OpsKind::Tracked(step) => step.finish(kept, result),
         OpsKind::UnTracked(step) => step.finish(result),
     }
 }
 
 /// An operand that may be absent, off the tape.
-fn inner<B: Backend, C: CheckpointStrategy>(tensor: Option<FloatTensor<Autodiff<B, C>>>) -> Maybe<B> {
-    Maybe::new(tensor.map(|tensor| tensor.into_primitive()))
+fn inner<B: Backend, C: CheckpointStrategy>(
+    tensor: Option<FloatTensor<Autodiff<B, C>>>,
+) -> Option<FloatTensor<B>> {
+    tensor.map(|tensor| tensor.into_primitive())
 }
 
 /// The node of a parent that may be absent; a stand-in holds its place, which gets no gradient.
@@ -72,31 +61,23 @@ macro_rules! node {
     };
 }
 
-impl<B: FusedOps + FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
-    fn igpt_attention(
-        qkv: FloatTensor<Self>,
-        n_head: usize,
-        causal: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
+    fn igpt_attention(qkv: FloatTensor<Self>, n_head: usize, causal: bool) -> FloatTensor<Self> {
         let parents = [qkv.node()];
-        let qkv = qkv.into_primitive();
-        let (out, lse) = B::igpt_attention(qkv.clone(), n_head, causal);
-        let state = (qkv, out.clone(), lse.clone(), n_head, causal);
-        let out = record::<B, C, _, 1>(parents, out, state, |(qkv, out, lse, n_head, causal), dout| {
-            [Some(B::attention_gradient(qkv, out, lse, dout, n_head, causal))]
-        });
-        (out, Self::from_inner(lse))
+        let result = B::attention_forward(qkv.into_primitive(), n_head, causal);
+        record::<B, C, _, 1>(parents, result, B::attention_backward)
     }
 
-    fn igpt_norm(x: FloatTensor<Self>, gain: FloatTensor<Self>, bias: Maybe<Self>) -> FloatTensor<Self> {
+    fn igpt_norm(
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        bias: Maybe<Self>,
+        half: bool,
+    ) -> FloatTensor<Self> {
         let bias = bias.get();
         let parents = [x.node(), gain.node(), node!(bias, else x)];
-        let (x, gain) = (x.into_primitive(), gain.into_primitive());
-        let with_bias = bias.is_some();
-        let y = B::igpt_norm(x.clone(), gain.clone(), inner::<B, C>(bias));
-        record::<B, C, _, 3>(parents, y, (x, gain, with_bias), |(x, gain, with_bias), dy| {
-            B::norm_gradient(x, gain, dy, with_bias)
-        })
+        let result = B::norm_forward(x.into_primitive(), gain.into_primitive(), inner::<B, C>(bias), half);
+        record::<B, C, _, 3>(parents, result, B::norm_backward)
     }
 
     fn igpt_linear(
@@ -108,21 +89,10 @@ impl<B: FusedOps + FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<
     ) -> FloatTensor<Self> {
         let (bias, residual) = (bias.get(), residual.get());
         let parents = [x.node(), weight.node(), node!(bias, else x), node!(residual, else x)];
-        let present = (bias.is_some(), residual.is_some(), transposed);
-        let (x, weight) = (x.into_primitive(), weight.into_primitive());
-        let y = B::igpt_linear(
-            x.clone(),
-            weight.clone(),
-            inner::<B, C>(bias),
-            inner::<B, C>(residual),
-            transposed,
-        );
-        record::<B, C, _, 4>(parents, y, (x, weight, present), |(x, weight, present), dy| {
-            let (with_bias, with_residual, transposed) = present;
-            let residual = with_residual.then(|| dy.clone());
-            let [x, weight, bias] = B::linear_gradient(x, weight, dy, with_bias, transposed);
-            [x, weight, bias, residual]
-        })
+        let (bias, residual) = (inner::<B, C>(bias), inner::<B, C>(residual));
+        let result =
+            B::linear_forward(x.into_primitive(), weight.into_primitive(), bias, residual, transposed);
+        record::<B, C, _, 4>(parents, result, B::linear_backward)
     }
 
     fn igpt_mlp(
@@ -133,7 +103,7 @@ impl<B: FusedOps + FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<
         proj_bias: Maybe<Self>,
         residual: Maybe<Self>,
         activation: Activation,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+    ) -> FloatTensor<Self> {
         let (fc_bias, proj_bias, residual) = (fc_bias.get(), proj_bias.get(), residual.get());
         let parents = [
             x.node(),
@@ -143,38 +113,21 @@ impl<B: FusedOps + FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<
             node!(proj_bias, else x),
             node!(residual, else x),
         ];
-        let biases = [fc_bias.is_some(), proj_bias.is_some()];
-        let with_residual = residual.is_some();
-        let (x, fc, proj) = (x.into_primitive(), fc.into_primitive(), proj.into_primitive());
-        let (y, pre) = B::igpt_mlp(
-            x.clone(),
-            fc.clone(),
-            inner::<B, C>(fc_bias),
-            proj.clone(),
-            inner::<B, C>(proj_bias),
-            inner::<B, C>(residual),
+        let result = B::mlp_forward(MlpOperands {
+            x: x.into_primitive(),
+            fc: fc.into_primitive(),
+            fc_bias: inner::<B, C>(fc_bias),
+            proj: proj.into_primitive(),
+            proj_bias: inner::<B, C>(proj_bias),
+            residual: inner::<B, C>(residual),
             activation,
-        );
-        let state = MlpState { x, fc, proj, pre: pre.clone(), biases, activation };
-        let y = record::<B, C, _, 6>(parents, y, (state, with_residual), |(state, with_residual), dy| {
-            let residual = with_residual.then(|| dy.clone());
-            let [x, fc, fc_bias, proj, proj_bias] = B::mlp_gradient(state, dy);
-            [x, fc, fc_bias, proj, proj_bias, residual]
         });
-        (y, Self::from_inner(pre))
+        record::<B, C, _, 6>(parents, result, B::mlp_backward)
     }
 
-    fn igpt_cross_entropy(
-        logits: FloatTensor<Self>,
-        targets: IntTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+    fn igpt_cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self> {
         let parents = [logits.node()];
-        let logits = logits.into_primitive();
-        let (nll, lse) = B::igpt_cross_entropy(logits.clone(), targets.clone());
-        let state = (logits, targets, lse.clone());
-        let nll = record::<B, C, _, 1>(parents, nll, state, |(logits, targets, lse), dnll| {
-            [Some(B::cross_entropy_gradient(logits, targets, lse, dnll))]
-        });
-        (nll, Self::from_inner(lse))
+        let result = B::cross_entropy_forward(logits.into_primitive(), targets);
+        record::<B, C, _, 1>(parents, result, B::cross_entropy_backward)
     }
 }

@@ -1,14 +1,16 @@
 //! The operations that the network is made of, in two implementations of the same mathematics.
 //!
 //! `Ops::Plain` builds a graph of plain tensor operations: it runs on every device and is the
-//! reference. `Ops::Fused` (flex, the CPU backend) computes each operation and its gradient in one
-//! pass over memory.
+//! reference. `Ops::Fused` computes each operation and its gradient by kernels made for it: our own
+//! on flex, the CPU backend, and aten's on LibTorch.
 
 pub(crate) mod activation;
 mod attention;
 mod autodiff;
 pub(crate) mod cached;
 mod cross_entropy;
+mod flex;
+#[cfg_attr(feature = "tch", expect(deprecated, reason = "burn 0.22 is the last version with libtorch"))]
 mod fused;
 mod kernel;
 mod linear;
@@ -18,11 +20,17 @@ pub(crate) mod packed;
 mod parallel;
 mod plain;
 mod simd;
+#[cfg(feature = "tch")]
+mod torch;
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{Device, Int, Tensor};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::config::Activation;
+use crate::error::ModelError;
 
 /// The epsilon of both norms (paper variant: GPT-2's; released code: `norm`).
 pub const NORM_EPS: f64 = 1e-5;
@@ -30,10 +38,25 @@ pub const NORM_EPS: f64 = 1e-5;
 /// Which implementation computes the operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ops {
-    /// One pass forward and one backward for each operation; only on the CPU backend flex.
+    /// One pass forward and one backward for each operation; on flex and LibTorch.
     Fused,
+    /// As `Fused`, but in bfloat16 from a norm to the residual stream that its branch is added to,
+    /// and from the last norm to the logits. Parameters, gradients and losses are f32. Only on
+    /// LibTorch.
+    Mixed,
     /// A graph of plain tensor operations, on any device.
     Plain,
+}
+
+/// The numbers that a training computes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats throughout.
+    #[default]
+    F32,
+    /// [`Ops::Mixed`]: bfloat16 inside of blocks. Only on LibTorch's devices.
+    Bf16,
 }
 
 /// The parameters of a two-layer perceptron of width C and inner width M.
@@ -54,7 +77,26 @@ impl Ops {
     pub fn of(device: &Device) -> Self {
         match device.clone().without_autodiff().as_dispatch() {
             DispatchDevice::Flex(_) => Self::Fused,
+            #[cfg(feature = "tch")]
+            DispatchDevice::LibTorch(_) => Self::Fused,
             _ => Self::Plain,
+        }
+    }
+
+    /// The implementation for a training on the device.
+    ///
+    /// # Errors
+    /// Where the device cannot compute in that precision.
+    pub fn with(device: &Device, precision: Precision) -> Result<Self, ModelError> {
+        match (precision, device.clone().without_autodiff().as_dispatch()) {
+            (Precision::F32, _) => Ok(Self::of(device)),
+            #[cfg(feature = "tch")]
+            (Precision::Bf16, DispatchDevice::LibTorch(_)) => Ok(Self::Mixed),
+            (Precision::Bf16, _) => Err(ModelError::Config(
+                "`precision` is bf16, which wants a device of LibTorch (`--device cuda`); on the processor \
+                 leave it at f32"
+                    .to_owned(),
+            )),
         }
     }
 
@@ -63,7 +105,7 @@ impl Ops {
     /// position t sees positions up to t.
     pub fn attention(self, qkv: Tensor<3>, n_head: usize, causal: bool) -> Tensor<3> {
         match self {
-            Self::Fused => fused::attention(qkv, n_head, causal),
+            Self::Fused | Self::Mixed => fused::attention(qkv, n_head, causal),
             Self::Plain => plain::attention(qkv, n_head, causal),
         }
     }
@@ -72,7 +114,8 @@ impl Ops {
     /// without: x / sqrt(mean(x^2) + eps) * gain.
     pub fn norm(self, x: Tensor<3>, gain: Tensor<1>, bias: Option<Tensor<1>>) -> Tensor<3> {
         match self {
-            Self::Fused => fused::norm(x, gain, bias),
+            Self::Fused => fused::norm(x, gain, bias, false),
+            Self::Mixed => fused::norm(x, gain, bias, true),
             Self::Plain => plain::norm(x, gain, bias),
         }
     }
@@ -86,7 +129,7 @@ impl Ops {
         residual: Option<Tensor<3>>,
     ) -> Tensor<3> {
         match self {
-            Self::Fused => fused::linear(x, weight, bias, residual, false),
+            Self::Fused | Self::Mixed => fused::linear(x, weight, bias, residual, false),
             Self::Plain => plain::linear(x, weight, bias, residual),
         }
     }
@@ -94,7 +137,7 @@ impl Ops {
     /// x W^T, for `x` `[B,T,C]` and the head's `weight` `[V,C]`.
     pub fn project(self, x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
         match self {
-            Self::Fused => fused::linear(x, weight, None, None, true),
+            Self::Fused | Self::Mixed => fused::linear(x, weight, None, None, true),
             Self::Plain => plain::linear(x, weight.transpose(), None, None),
         }
     }
@@ -108,7 +151,7 @@ impl Ops {
         activation: Activation,
     ) -> Tensor<3> {
         match self {
-            Self::Fused => fused::mlp(x, weights, residual, activation),
+            Self::Fused | Self::Mixed => fused::mlp(x, weights, residual, activation),
             Self::Plain => plain::mlp(x, weights, residual, activation),
         }
     }
@@ -116,7 +159,7 @@ impl Ops {
     /// `-log softmax(logits)[target]` for each row of `logits` `[N,V]`; returns `[N]`, in nats.
     pub fn cross_entropy(self, logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
         match self {
-            Self::Fused => fused::cross_entropy(logits, targets),
+            Self::Fused | Self::Mixed => fused::cross_entropy(logits, targets),
             Self::Plain => plain::cross_entropy(logits, targets),
         }
     }

@@ -7,6 +7,12 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_model::NamedTensor;
 use safetensors::tensor::{Dtype, SafeTensors};
 
+/// The devices whose operations are tested: flex, and LibTorch on the processor where the build has it.
+pub(crate) fn devices() -> Vec<Device> {
+    let names: &[&str] = if cfg!(feature = "tch") { &["cpu", "tch-cpu"] } else { &["cpu"] };
+    names.iter().map(|name| igpt_model::pick_device(name).unwrap().device).collect()
+}
+
 /// The tensors of a safetensors file, in double precision.
 pub(crate) struct Tensors(BTreeMap<String, (Vec<usize>, Vec<f64>)>);
 
