@@ -5,13 +5,13 @@
 //! `n = norm(h); a = h + attention(n); h' = a + mlp(norm(a))`. Field names spell the tensors' names
 //! on disk: `h.0.attn.qkv.weight`.
 
-use burn::module::{Module, Param, ParamId};
+use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use igpt_contract::Stream;
-use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::config::{GptConfig, Init};
 use crate::dropout::Dropout;
+use crate::init::{Initialiser, parameter};
 use crate::ops::{MlpWeights, Ops};
 
 /// How tokens become the network's input, and whether positions see what comes after them.
@@ -39,15 +39,15 @@ impl Input {
 /// A norm's gain and, in the paper's variant, its bias. `[C]`
 #[derive(Module, Debug)]
 pub(crate) struct Norm {
-    weight: Param<Tensor<1>>,
-    bias: Option<Param<Tensor<1>>>,
+    pub(crate) weight: Param<Tensor<1>>,
+    pub(crate) bias: Option<Param<Tensor<1>>>,
 }
 
 /// A linear map x W + b, the bias where the configuration has it; `weight` `[in, out]`.
 #[derive(Module, Debug)]
-struct Linear {
-    weight: Param<Tensor<2>>,
-    bias: Option<Param<Tensor<1>>>,
+pub(crate) struct Linear {
+    pub(crate) weight: Param<Tensor<2>>,
+    pub(crate) bias: Option<Param<Tensor<1>>>,
 }
 
 /// A linear map without bias whose `weight` is stored `[out, in]`, like an embedding.
@@ -385,52 +385,4 @@ fn pool(n: &Tensor<3>) -> Tensor<2> {
 /// The same values in f32, where mixed precision made them shorter.
 fn lift<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if x.dtype() == DType::F32 { x } else { x.cast(DType::F32) }
-}
-
-fn parameter<const D: usize>(id: u64, data: TensorData, device: &Device) -> Param<Tensor<D>> {
-    let (_, value, mapper) = Param::<Tensor<D>>::from_data(data, device).consume();
-    Param::from_mapped_value(ParamId::from(id), value, mapper)
-}
-
-/// Draws initial parameters and numbers them.
-struct Initialiser<'a> {
-    /// None: weights are zero.
-    stream: Option<&'a mut Stream>,
-    device: &'a Device,
-    next_id: u64,
-    config: &'a GptConfig,
-}
-
-impl Initialiser<'_> {
-    fn add<const D: usize>(&mut self, shape: [usize; D], values: Vec<f32>) -> Param<Tensor<D>> {
-        let id = self.next_id;
-        self.next_id += 1;
-        parameter(id, TensorData::new(values, shape), self.device)
-    }
-
-    fn normal<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
-        let n = shape.iter().product();
-        let values = match &mut self.stream {
-            Some(stream) if std != 0.0 => {
-                let mut draw = || -> f64 { StandardNormal.sample(&mut **stream) };
-                (0..n).map(|_| (std * draw()) as f32).collect()
-            }
-            _ => vec![0.0; n],
-        };
-        self.add(shape, values)
-    }
-
-    fn norm(&mut self, n: usize) -> Norm {
-        let weight = self.add([n], vec![1.0; n]);
-        Norm { weight, bias: self.bias(self.config.variant.has_biases(), n) }
-    }
-
-    fn linear(&mut self, k: usize, n: usize, std: f64) -> Linear {
-        let weight = self.normal([k, n], std);
-        Linear { weight, bias: self.bias(self.config.linear_biases(), n) }
-    }
-
-    fn bias(&mut self, present: bool, n: usize) -> Option<Param<Tensor<1>>> {
-        present.then(|| self.add([n], vec![0.0; n]))
-    }
 }

@@ -11,6 +11,7 @@ mod device;
 mod dropout;
 mod error;
 mod gpt;
+mod init;
 pub mod loss;
 mod mask;
 mod objective;
