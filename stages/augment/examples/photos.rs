@@ -6,17 +6,16 @@
 
 use std::path::Path;
 
-use fast_image_resize::Resizer;
 use igpt_augment::{Filter, Window, resize_and_crop, resize_square};
 use igpt_dataset::{Encoding, decode_file};
 use igpt_fixtures::Meter;
 use rayon::prelude::*;
 
-fn small(resizer: &mut Resizer, jpeg: &[u8]) -> Vec<u8> {
+fn small(jpeg: &[u8]) -> Vec<u8> {
     let image = decode_file(jpeg, Encoding::Jpeg).expect("a JPEG file");
     let window = Window::centre(image.width(), image.height(), 224, 224);
-    let crop = resize_and_crop(resizer, &image, window, Filter::Bicubic).expect("a window within the image");
-    resize_square(resizer, &crop, 32, Filter::Box).expect("an image").into_raw()
+    let crop = resize_and_crop(&image, window, Filter::Bicubic).expect("a window within the image");
+    resize_square(&crop, 32, Filter::Box).expect("an image").into_raw()
 }
 
 fn main() {
@@ -29,8 +28,7 @@ fn main() {
     let threads = threads.parse().expect("a number of threads");
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
     let meter = Meter::start();
-    let images: Vec<Vec<u8>> = pool
-        .install(|| photos.par_iter().map_init(Resizer::new, |resizer, jpeg| small(resizer, jpeg)).collect());
+    let images: Vec<Vec<u8>> = pool.install(|| photos.par_iter().map(|jpeg| small(jpeg)).collect());
     let (seconds, cpu) = (meter.seconds(), meter.cpu());
     if let [out] = out {
         std::fs::write(Path::new(out), images.concat()).expect("the images' bytes");
