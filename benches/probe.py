@@ -7,11 +7,11 @@
 PROBE_FIT is target/release/examples/probe_fit (`cargo build --release --workspace --example probe_fit`), FIXTURE a folder
 with train_features.npy (float32) and train_labels.npy. Then the same on synthetic features of 10 classes: so many rows of
 so many float32 numbers, at C = 1 (`--synthetic 0 0` leaves it out). scikit-learn has tol = 1e-8, igpt-flow its default of
-1e-6; its objective is computed anew in float64 from the coefficients, and both must agree to
-1e-6. In the first round scikit-learn runs with each of the numbers of threads on each of the types; the quickest that
-reaches the minimum (the least seen) to 1e-6 is its way from then on. (Where other work runs, two threads that wait for
-each other by spinning take minutes: `--peer-threads 1`.) Memory is the whole process's: numpy and scikit-learn take about
-100 MiB of it before they begin. Needs numpy and scikit-learn.
+1e-6; scikit-learn's objective is computed anew in float64 from its coefficients, and both must agree to 1e-6. In the first
+round scikit-learn runs with each of the numbers of threads on each of the types; the quickest that reaches the minimum
+(the least seen) to 1e-6 is its way from then on. (Where other work runs, two threads that wait for each other by spinning
+take minutes: `--peer-threads 1`.) Memory is the whole process's: numpy and scikit-learn take about 100 MiB of it before
+they begin. Needs numpy and scikit-learn.
 """
 import argparse, json, pathlib, sys, time
 

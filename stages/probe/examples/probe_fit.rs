@@ -4,15 +4,23 @@
 //! float32 numbers, LABELS a little-endian u32 class for each. Reading them is not timed; the
 //! objective is that of the classifier on raw features, computed anew.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufReader, Read as _};
 
 use igpt_fixtures::{Meter, peak_mib};
 use igpt_probe::{Examples, LinearProbe};
 
-/// The items of a file, without a second copy of its bytes.
+/// The items of a file; its bytes are never there as a whole, as peak memory is measured.
 fn read<T>(path: &str, item: fn([u8; 4]) -> T) -> Vec<T> {
-    let bytes = std::fs::read(Path::new(path)).expect("a file of numbers");
-    bytes.as_chunks::<4>().0.iter().map(|bytes| item(*bytes)).collect()
+    let file = File::open(path).expect("a file of numbers");
+    let items = file.metadata().expect("a size").len() / 4;
+    let mut reader = BufReader::new(file);
+    let mut next = || {
+        let mut bytes = [0; 4];
+        reader.read_exact(&mut bytes).expect("a whole file");
+        item(bytes)
+    };
+    (0..items).map(|_| next()).collect()
 }
 
 fn main() {
