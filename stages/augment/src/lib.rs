@@ -4,6 +4,7 @@
 //! shorter sidelength is 224, and use the single 224 x 224 center crop"), and down to the model's
 //! input resolution (section 3.2).
 
+mod resample;
 mod resize;
 mod views;
 
@@ -91,7 +92,8 @@ impl Stage for Augment {
         StageSpec {
             name: "augment",
             summary: "resizes and crops images to the input resolution, in several random views if asked",
-            version: 1,
+            // 2: the resampler computes as Pillow does, to the last bit.
+            version: 2,
             inputs: vec![SOURCE.port()],
             outputs: vec![IMAGES.port()],
             seeded: true,

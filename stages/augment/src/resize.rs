@@ -1,15 +1,13 @@
 //! Antialiased resizing and cropping with the sizes, offsets and rounding of Pillow and torchvision,
 //! whose pictures iGPT and its successors were trained on.
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::F32x3;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use std::f64::consts::PI;
+
 use image::RgbImage;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Rows that the first pass takes at a time; a multiple of the resampler's own groups of rows.
-const BAND: u32 = 64;
+use crate::resample::{Span, resample};
 
 /// A resampling filter. All are stretched when shrinking, so that every source pixel counts
 /// (antialiasing), as Pillow does.
@@ -28,7 +26,7 @@ pub enum Filter {
 
 impl Filter {
     /// How far the filter reaches, in pixels of the larger of source and result.
-    fn radius(self) -> f64 {
+    pub(crate) fn radius(self) -> f64 {
         match self {
             Self::Box => 0.5,
             Self::Bilinear => 1.0,
@@ -36,15 +34,19 @@ impl Filter {
             Self::Lanczos => 3.0,
         }
     }
-}
 
-impl From<Filter> for FilterType {
-    fn from(filter: Filter) -> Self {
-        match filter {
-            Filter::Box => Self::Box,
-            Filter::Bilinear => Self::Bilinear,
-            Filter::Bicubic => Self::CatmullRom,
-            Filter::Lanczos => Self::Lanczos3,
+    /// What a pixel weighs at that distance.
+    pub(crate) fn weight(self, x: f64) -> f64 {
+        let sinc = |x: f64| if x == 0.0 { 1.0 } else { (PI * x).sin() / (PI * x) };
+        let d = x.abs();
+        match self {
+            // Of two pixels at half a pixel's distance, one counts.
+            Self::Box => f64::from(u8::from(-0.5 < x && x <= 0.5)),
+            Self::Bilinear => (1.0 - d).max(0.0),
+            Self::Bicubic if d < 1.0 => (1.5 * d - 2.5) * d * d + 1.0,
+            Self::Bicubic if d < 2.0 => -0.5 * (((d - 5.0) * d + 8.0) * d - 4.0),
+            Self::Lanczos if d < 3.0 => sinc(x) * sinc(x / 3.0),
+            Self::Bicubic | Self::Lanczos => 0.0,
         }
     }
 }
@@ -90,131 +92,40 @@ pub fn centre_offset(length: u32, size: u32) -> u32 {
 ///
 /// # Errors
 /// If the window does not lie within the resized image, or the image is empty.
-pub fn resize_and_crop(
-    resizer: &mut Resizer,
-    image: &RgbImage,
-    window: Window,
-    filter: Filter,
-) -> Result<RgbImage, ResizeError> {
+pub fn resize_and_crop(image: &RgbImage, window: Window, filter: Filter) -> Result<RgbImage, ResizeError> {
     let (width, height) = fit_shorter_side(image.width(), image.height(), window.short);
     let fits = |offset: u32, length: u32| u64::from(offset) + u64::from(window.size) <= u64::from(length);
     if window.size == 0 || !fits(window.left, width) || !fits(window.top, height) {
         return Err(ResizeError::Outside { window, width, height });
     }
-    let span = |offset: u32, resized: u32, source: u32| {
-        let scale = f64::from(source) / f64::from(resized);
-        Span { start: f64::from(offset) * scale, length: f64::from(window.size) * scale }
-    };
-    let columns = span(window.left, width, image.width());
-    let rows = span(window.top, height, image.height());
-    resample(resizer, image, columns, rows, window.size, filter)
+    let columns = Span { resized: width, first: window.left };
+    let rows = Span { resized: height, first: window.top };
+    resampled(image, columns, rows, window.size, filter)
 }
 
 /// The whole image as `side` by `side` pixels.
 ///
 /// # Errors
 /// If the image is empty.
-pub fn resize_square(
-    resizer: &mut Resizer,
-    image: &RgbImage,
-    side: u32,
-    filter: Filter,
-) -> Result<RgbImage, ResizeError> {
+pub fn resize_square(image: &RgbImage, side: u32, filter: Filter) -> Result<RgbImage, ResizeError> {
     if (image.width(), image.height()) == (side, side) {
         return Ok(image.clone());
     }
-    let all = |length: u32| Span { start: 0.0, length: f64::from(length) };
-    resample(resizer, image, all(image.width()), all(image.height()), side, filter)
+    let all = Span { resized: side, first: 0 };
+    resampled(image, all, all, side, filter)
 }
 
-/// A stretch of source rows or columns, in pixels and parts of them.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    start: f64,
-    length: f64,
-}
-
-/// Resamples a part of the image to `side` by `side` pixels: along the rows, rounded to bytes, then
-/// along the columns. That order is Pillow's; the resampler's own is the other one for bytes, and
-/// where a filter overshoots, the rounding in between makes a difference of several levels.
-fn resample(
-    resizer: &mut Resizer,
+fn resampled(
     image: &RgbImage,
     columns: Span,
     rows: Span,
     side: u32,
     filter: Filter,
 ) -> Result<RgbImage, ResizeError> {
-    // The rows that the second pass can see.
-    let reach = filter.radius() * (rows.length / f64::from(side)).max(1.0) + 1.0;
-    let first = (rows.start - reach).floor().max(0.0);
-    let last = (rows.start + rows.length + reach).ceil().min(f64::from(image.height()));
-    let narrow = narrow(resizer, image, columns, (first as u32, last as u32), side, filter)?;
-    let all = Span { start: 0.0, length: f64::from(side) };
-    let mut bytes = Vec::new();
-    let rows = Span { start: rows.start - first, ..rows };
-    pass(resizer, narrow.as_raw(), narrow.dimensions(), (all, rows), (side, side), filter, &mut bytes)?;
-    whole(side, side, bytes)
-}
-
-/// The first pass: the rows from `first` up to `end`, resampled along themselves. It goes by bands
-/// of rows, as the floating-point numbers of a whole photograph would take four times its memory;
-/// no row knows of another, so that the bands show nowhere.
-fn narrow(
-    resizer: &mut Resizer,
-    image: &RgbImage,
-    columns: Span,
-    (first, end): (u32, u32),
-    side: u32,
-    filter: Filter,
-) -> Result<RgbImage, ResizeError> {
-    let row = 3 * image.width() as usize;
-    let mut bytes = Vec::with_capacity(3 * side as usize * end.saturating_sub(first) as usize);
-    let mut top = first;
-    while top < end {
-        let height = BAND.min(end - top);
-        let band = &image.as_raw()[top as usize * row..][..height as usize * row];
-        let rows = Span { start: 0.0, length: f64::from(height) };
-        pass(resizer, band, (image.width(), height), (columns, rows), (side, height), filter, &mut bytes)?;
-        top += height;
+    if image.is_empty() || side == 0 {
+        return Err(ResizeError::Empty);
     }
-    whole(side, end.saturating_sub(first), bytes)
-}
-
-/// An image of these bytes.
-fn whole(width: u32, height: u32, bytes: Vec<u8>) -> Result<RgbImage, ResizeError> {
-    RgbImage::from_raw(width, height, bytes)
-        .ok_or_else(|| ResizeError::Resampling("the resized buffer is not what was asked for".to_owned()))
-}
-
-/// Resamples a part of the pixels to another size and appends the result to `out`.
-fn pass(
-    resizer: &mut Resizer,
-    rgb: &[u8],
-    (width, height): (u32, u32),
-    (columns, rows): (Span, Span),
-    (new_width, new_height): (u32, u32),
-    filter: Filter,
-    out: &mut Vec<u8>,
-) -> Result<(), ResizeError> {
-    let failed = |error: &dyn std::error::Error| ResizeError::Resampling(error.to_string());
-    // In floating point: with bytes the resampler's coefficients are so coarse that two passes may
-    // end two levels away from Pillow's.
-    let fine: Vec<F32x3> =
-        rgb.as_chunks().0.iter().map(|rgb: &[u8; 3]| F32x3::new(rgb.map(f32::from))).collect();
-    let source = TypedImageRef::new(width, height, &fine).map_err(|error| failed(&error))?;
-    // Rounding must not push the part out of the image.
-    let within = |span: Span, size: u32| span.length.min(f64::from(size) - span.start);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(filter.into()))
-        .use_alpha(false)
-        .crop(columns.start, rows.start, within(columns, width), within(rows, height));
-    let mut resized = TypedImage::<F32x3>::new(new_width, new_height);
-    // Typed, so that the resampler is compiled for this type alone: for all of them it takes a minute.
-    resizer.resize_typed(&source, &mut resized, &options).map_err(|error| failed(&error))?;
-    let level = |x: f32| (x + 0.5).floor() as u8; // Saturates where a filter overshoots.
-    out.extend(resized.pixels().iter().flat_map(|pixel| pixel.0.map(level)));
-    Ok(())
+    Ok(resample(image, columns, rows, side, filter))
 }
 
 /// Why an image could not be resized.
@@ -230,9 +141,9 @@ pub enum ResizeError {
         /// See `width`.
         height: u32,
     },
-    /// The resampling itself answered so.
-    #[error("resampling failed: {0}")]
-    Resampling(String),
+    /// There are no pixels to resize, or none are wanted.
+    #[error("expected an image of at least one pixel and a side of at least one")]
+    Empty,
 }
 
 #[cfg(test)]
@@ -267,11 +178,11 @@ mod tests {
         path.exists().then(|| RgbImage::from_raw(side, side, npy_data(&path)))?
     }
 
-    /// Asserts that no channel of no pixel is off by more than one level.
-    fn assert_close(ours: &RgbImage, theirs: &RgbImage, what: &str) {
+    /// Asserts that no channel of no pixel is off by a single level.
+    fn assert_equal(ours: &RgbImage, theirs: &RgbImage, what: &str) {
         assert_eq!(ours.dimensions(), theirs.dimensions(), "{what}");
         let most = ours.as_raw().iter().zip(theirs.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
-        assert!(most <= Some(1), "{what}: off by {most:?} levels");
+        assert_eq!(most, Some(0), "{what}: the largest difference in levels");
     }
 
     fn number(value: &Value) -> u32 {
@@ -299,20 +210,19 @@ mod tests {
     #[test]
     fn centre_crops_are_those_of_pillow() {
         let Some((folder, photos)) = fixtures() else { return };
-        let mut resizer = Resizer::new();
         for i in 0..photos.len() {
             let image = open(folder.join(format!("src/{i}.png")));
             let window = Window::centre(image.width(), image.height(), 224, 224);
             for (name, filter) in FILTERS {
                 let theirs = open(folder.join(format!("{i}_224_{name}.png")));
-                let ours = resize_and_crop(&mut resizer, &image, window, filter).unwrap();
-                assert_close(&ours, &theirs, &format!("photo {i}, {name}"));
+                let ours = resize_and_crop(&image, window, filter).unwrap();
+                assert_equal(&ours, &theirs, &format!("photo {i}, {name}"));
                 for (down_name, down) in FILTERS {
                     for side in [32, 48, 64] {
                         let file = format!("small_npy/{i}_224{name}_{side}{down_name}.npy");
                         let Some(small) = npy(folder.join(&file), side) else { continue };
-                        let ours = resize_square(&mut resizer, &theirs, side, down).unwrap();
-                        assert_close(&ours, &small, &file);
+                        let ours = resize_square(&theirs, side, down).unwrap();
+                        assert_equal(&ours, &small, &file);
                     }
                 }
             }
@@ -322,22 +232,21 @@ mod tests {
     #[test]
     fn random_crops_are_those_of_pillow() {
         let Some((folder, photos)) = fixtures() else { return };
-        let mut resizer = Resizer::new();
         for (i, photo) in photos.iter().enumerate() {
             let image = open(folder.join(format!("src/{i}.png")));
             for augment in photo["augment"].as_array().unwrap() {
                 let [k, short, top, left] = ["k", "short", "top", "left"].map(|name| number(&augment[name]));
                 let window = Window { short, top, left, size: 224 };
                 for (name, filter) in FILTERS {
-                    let crop = resize_and_crop(&mut resizer, &image, window, filter).unwrap();
+                    let crop = resize_and_crop(&image, window, filter).unwrap();
                     let png = folder.join(format!("{i}_aug{k}_{name}_224.png"));
                     if png.exists() {
-                        assert_close(&crop, &open(png), &format!("photo {i}, view {k}, {name}"));
+                        assert_equal(&crop, &open(png), &format!("photo {i}, view {k}, {name}"));
                     }
                     let small = folder.join(format!("small_npy/{i}_aug{k}_{name}_32box.npy"));
                     if let Some(small) = npy(small, 32) {
-                        let ours = resize_square(&mut resizer, &crop, 32, Filter::Box).unwrap();
-                        assert_close(&ours, &small, &format!("photo {i}, view {k}, {name}, 32"));
+                        let ours = resize_square(&crop, 32, Filter::Box).unwrap();
+                        assert_equal(&ours, &small, &format!("photo {i}, view {k}, {name}, 32"));
                     }
                 }
             }
@@ -345,31 +254,23 @@ mod tests {
     }
 
     #[test]
-    fn bands_of_rows_show_nowhere() {
-        // A photograph's noise, taller than several bands, the last of which is not full.
-        let pixel = |x: u32, y: u32| {
-            let noise = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)) >> 7;
-            image::Rgb([noise as u8, (noise >> 8) as u8, (x + y) as u8])
-        };
-        let image = RgbImage::from_fn(150, 3 * BAND + 37, pixel);
-        let mut resizer = Resizer::new();
+    fn a_side_shorter_than_the_filter_is_resized_and_one_that_stays_is_copied() {
+        let image = RgbImage::from_fn(2, 1, |x, _| image::Rgb([200 * x as u8, 7, 255]));
         for (_, filter) in FILTERS {
-            let columns = Span { start: 3.7, length: 140.2 };
-            let (first, end) = (5, image.height());
-            let banded = narrow(&mut resizer, &image, columns, (first, end), 40, filter).unwrap();
-            let rows = Span { start: f64::from(first), length: f64::from(end - first) };
-            let mut at_once = Vec::new();
-            let (size, resized) = (image.dimensions(), (40, end - first));
-            pass(&mut resizer, image.as_raw(), size, (columns, rows), resized, filter, &mut at_once).unwrap();
-            assert_eq!(*banded.as_raw(), at_once, "{filter:?}");
+            let large = resize_square(&image, 9, filter).unwrap();
+            assert!(large.pixels().all(|pixel| pixel.0[1..] == [7, 255]), "{filter:?}");
+            assert!(large.get_pixel(0, 4)[0] == 0 && large.get_pixel(8, 8)[0] >= 200, "{filter:?}");
+            let window = Window { short: 1, top: 0, left: 1, size: 1 };
+            assert_eq!(resize_and_crop(&image, window, filter).unwrap().get_pixel(0, 0).0, [200, 7, 255]);
         }
+        assert!(resize_square(&RgbImage::new(0, 3), 2, Filter::Box).is_err());
     }
 
     #[test]
     fn a_window_outside_of_the_image_is_refused() {
         let image = RgbImage::new(40, 30);
         let window = Window { short: 30, top: 0, left: 11, size: 30 };
-        let error = resize_and_crop(&mut Resizer::new(), &image, window, Filter::Box).unwrap_err();
+        let error = resize_and_crop(&image, window, Filter::Box).unwrap_err();
         assert!(error.to_string().contains("an image of 40 x 30"), "{error}");
     }
 }

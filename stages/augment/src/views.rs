@@ -1,6 +1,5 @@
 //! The views of an image: which windows are taken, and what becomes of them.
 
-use fast_image_resize::Resizer;
 use igpt_contract::{StageError, stream};
 use igpt_dataset::{ImageRow, RowKey, Split, decode};
 use image::RgbImage;
@@ -45,23 +44,23 @@ impl Recipe<'_> {
     }
 
     /// One view of an image.
-    fn view(&self, resizer: &mut Resizer, image: &RgbImage, key: RowKey) -> Result<RgbImage, ResizeError> {
+    fn view(&self, image: &RgbImage, key: RowKey) -> Result<RgbImage, ResizeError> {
         let Params { side, crop, filter, down_filter, .. } = *self.params;
         if crop == Crop::None {
-            return resize_square(resizer, image, side, down_filter);
+            return resize_square(image, side, down_filter);
         }
         let window = self.window(key, image.width(), image.height());
-        let cropped = resize_and_crop(resizer, image, window, filter)?;
-        resize_square(resizer, &cropped, side, down_filter)
+        let cropped = resize_and_crop(image, window, filter)?;
+        resize_square(&cropped, side, down_filter)
     }
 }
 
 /// The views of each image of a batch, in order.
 pub(crate) fn views(recipe: &Recipe<'_>, batch: &[ImageRow]) -> Vec<Result<Vec<ImageRow>, StageError>> {
-    batch.par_iter().map_init(Resizer::new, |resizer, row| views_of(recipe, resizer, row)).collect()
+    batch.par_iter().map(|row| views_of(recipe, row)).collect()
 }
 
-fn views_of(recipe: &Recipe<'_>, resizer: &mut Resizer, row: &ImageRow) -> Result<Vec<ImageRow>, StageError> {
+fn views_of(recipe: &Recipe<'_>, row: &ImageRow) -> Result<Vec<ImageRow>, StageError> {
     let name = format!("{} image {}", row.split, row.id);
     if row.view > 0 {
         let what = format!("expected images that are not augmented yet, found view {} of {name}", row.view);
@@ -76,7 +75,7 @@ fn views_of(recipe: &Recipe<'_>, resizer: &mut Resizer, row: &ImageRow) -> Resul
         .map(|view| {
             let key = RowKey { view, ..row.key() };
             let image = recipe
-                .view(resizer, &image, key)
+                .view(&image, key)
                 .map_err(|error| StageError::caused(format!("{name} cannot be resized"), error))?;
             ImageRow::new(key, &image)
                 .map_err(|error| StageError::caused(format!("{name} cannot be stored"), error))

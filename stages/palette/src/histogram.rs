@@ -6,33 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use igpt_dataset::{morton, morton_colour};
 use rand::{Rng, RngExt as _};
-
-/// Spreads the 8 bits of a byte over every third of 24 bits.
-const SPREAD: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut x = 0;
-    while x < 256 {
-        let mut bit = 0;
-        while bit < 8 {
-            table[x] |= ((x as u32 >> bit) & 1) << (3 * bit);
-            bit += 1;
-        }
-        x += 1;
-    }
-    table
-};
-
-/// The Morton code of a colour, below 2^24.
-pub(crate) fn morton([r, g, b]: [u8; 3]) -> u32 {
-    SPREAD[r as usize] << 2 | SPREAD[g as usize] << 1 | SPREAD[b as usize]
-}
-
-/// The colour of a Morton code.
-fn colour(code: u32) -> [u8; 3] {
-    let gather = |code: u32| (0..8).fold(0, |x, bit| x | ((code >> (3 * bit)) as u8 & 1) << bit);
-    [gather(code >> 2), gather(code >> 1), gather(code)]
-}
 
 /// Distinct colours in Morton order, and how many pixels have each.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -163,7 +138,7 @@ impl Histogram {
             let wraps = if self.wraps.is_empty() { 0 } else { self.wraps.get(&code).copied().unwrap_or(0) };
             let weight = u64::from(count) + (wraps << 32);
             if weight > 0 {
-                colours.rgb.push(colour(code));
+                colours.rgb.push(morton_colour(code));
                 colours.weight.push(weight);
             }
         }
@@ -175,14 +150,6 @@ impl Histogram {
 mod tests {
     use super::*;
     use igpt_contract::stream;
-
-    #[test]
-    fn every_colour_comes_back_from_its_code() {
-        for rgb in [[0, 0, 0], [255, 255, 255], [1, 2, 3], [200, 17, 99], [128, 127, 64]] {
-            assert_eq!(colour(morton(rgb)), rgb);
-        }
-        assert!(morton([255; 3]) < 1 << 24);
-    }
 
     #[test]
     fn pixels_are_counted_by_colour_in_morton_order() {

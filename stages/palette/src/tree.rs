@@ -4,9 +4,10 @@
 //! Every sum over colours is a sum of whole numbers, so it is exact in any order: neither the tree
 //! nor the number of threads shows in a result.
 
+use igpt_dataset::morton;
 use rayon::prelude::*;
 
-use crate::histogram::{Colours, morton};
+use crate::histogram::Colours;
 
 /// The most colours in a leaf: below this, comparing boxes costs more than comparing colours.
 const LEAF: usize = 8;

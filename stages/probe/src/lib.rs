@@ -45,7 +45,8 @@ impl Stage for Probe {
             name: "probe",
             summary: "Fits a linear classifier to the features of one layer",
             // 2: another draw of `train_rows`; a test image counts by its first view.
-            version: 2,
+            // 3: matrix products of another width end in other last digits.
+            version: 3,
             inputs: vec![FEATURES.port()],
             outputs: vec![METRICS.port(), PREDICTIONS.port()],
             // What is drawn at random has seeds among the parameters.

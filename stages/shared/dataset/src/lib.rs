@@ -11,6 +11,7 @@ mod grid;
 mod image_set;
 mod jpeg;
 mod labels;
+mod morton;
 mod nearest;
 mod npy;
 mod palette;
@@ -31,6 +32,7 @@ pub use image_set::{
     decode_file,
 };
 pub use labels::{TooFewLabels, select_labels};
+pub use morton::{morton, morton_colour};
 pub use nearest::{BadPalette, NearestColour};
 pub use npy::{Npy, read_npy};
 pub use palette::{PaletteInfo, PaletteTable, palette_digest};

@@ -7,6 +7,8 @@
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use crate::morton::morton;
+
 /// Bits of a channel that choose the cell.
 const CELL_BITS: u32 = 5;
 /// Levels of a channel in a cell.
@@ -37,7 +39,8 @@ pub struct NearestColour {
     /// Where the candidates of each cell start; and the end of the last.
     starts: Vec<u32>,
     candidates: Vec<u16>,
-    /// By colour: the answer plus 1, or 0 for "nobody asked".
+    /// By Morton code, as neighbours in an image have similar colours: the answer plus 1, or 0 for
+    /// "nobody asked".
     known: Vec<AtomicU16>,
 }
 
@@ -87,12 +90,12 @@ impl NearestColour {
     }
 
     /// The index of the nearest palette colour.
-    pub fn id(&self, [r, g, b]: [u8; 3]) -> u16 {
-        let (r, g, b) = (usize::from(r), usize::from(g), usize::from(b));
-        let known = &self.known[r << 16 | g << 8 | b];
+    #[inline]
+    pub fn id(&self, rgb: [u8; 3]) -> u16 {
+        let known = &self.known[morton(rgb) as usize];
         match known.load(Ordering::Relaxed) {
             0 => {
-                let id = self.search([r, g, b]);
+                let id = self.search(rgb.map(usize::from));
                 known.store(id + 1, Ordering::Relaxed);
                 id
             }
@@ -112,6 +115,10 @@ impl NearestColour {
         }
     }
 
+    /// Compares the candidates. Apart from the loop over pixels: a short loop has more of its reads of
+    /// memory under way at once.
+    #[cold]
+    #[inline(never)]
     fn search(&self, rgb: [usize; 3]) -> u16 {
         let cell = rgb.iter().fold(0, |cell, x| (cell << CELL_BITS) | (x / CELL));
         let range = self.starts[cell] as usize..self.starts[cell + 1] as usize;

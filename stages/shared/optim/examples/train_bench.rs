@@ -5,14 +5,21 @@
 //! Configuration `a`: 8 layers, width 128, 4 heads, 256 positions, batch 32; `b`: 12 layers, width
 //! 256, 8 heads, 1024 positions, batch 4; `t`: 2 layers, width 64, 2 heads, 64 positions, batch 4.
 //! The first step is left out of the medians.
-
-use std::time::Instant;
+//!
+//! The step's share of the processor's peak is printed, too: its multiply-adds, counted as two
+//! operations each, beside what the same number of threads reaches with products of 1024 x 1024
+//! matrices in cache, by the same `gemm` crate. Counted are the matrix products alone, forward once
+//! and backward twice: 6 operations for each weight that tokens are multiplied with and each token
+//! (embeddings are looked up, so they count nothing), and 6 for each layer, channel and pair of
+//! positions (queries with keys, weights with values: 12, halved, as the causal half is not needed).
+//! What a backward pass computes again is not counted.
 
 use burn::module::Module as _;
 use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor, TensorData};
 use igpt_contract::instruction_set;
 use igpt_contract::stream;
+use igpt_fixtures::{Meter, peak_mib};
 use igpt_model::{
     Activation, Gpt, GptConfig, Init, Input, Ops, Variant, loss, pick_device, set_threads, tune_allocator,
 };
@@ -62,35 +69,80 @@ fn main() {
     let (mut wall, mut cpu, mut parts, mut losses) =
         (Vec::new(), Vec::new(), [(); 3].map(|()| Vec::new()), Vec::new());
     for _ in 0..steps {
-        let (start, cpu_start) = (Instant::now(), cpu_seconds());
+        let meter = Meter::start();
         let logits = gpt.logits(tokens.clone(), &Input::Autoregressive, None);
         let loss = loss::autoregressive(loss::token_nll_with(ops, logits, tokens.clone()));
         losses.push(loss.clone().into_scalar::<f32>());
-        parts[0].push(start.elapsed().as_secs_f64());
+        parts[0].push(meter.seconds());
         let gradients = GradientsParams::from_grads(loss.backward(), &gpt);
-        parts[1].push(start.elapsed().as_secs_f64());
+        parts[1].push(meter.seconds());
         gpt = adam.step(1e-3, gpt, gradients);
-        wall.push(start.elapsed().as_secs_f64());
-        cpu.push(cpu_seconds() - cpu_start);
-        parts[2].push(start.elapsed().as_secs_f64());
+        wall.push(meter.seconds());
+        cpu.push(meter.cpu());
+        parts[2].push(meter.seconds());
     }
     let [forward, backward, all] = parts.map(|times| median(&times));
     let (step, cpu) = (median(&wall), median(&cpu));
     let tokens = (batch * n_positions) as f64;
+    // Before the products of the peak, which have memory of their own.
+    let peak_gib = peak_mib() / 1024.0;
+    let (operations, limit) = (operations(&config, batch) / step, peak_rate(threads));
     println!(
         "igpt-flow {name} {implementation} threads={threads} isa={} params={} median_step={step:.3}s forward={forward:.3} \
          backward={:.3} adam={:.3} tok/s={:.0} cpu_step={cpu:.3} tok/cpu_s={:.0} peakrss={:.2}GiB \
-         loss0={:.4} lossN={:.6}",
+         loss0={:.4} lossN={:.6} GFLOP/s={:.0} gemm_peak={:.0} share={:.3}",
         instruction_set(),
         gpt.num_params(),
         backward - forward,
         all - backward,
         tokens / step,
         tokens / cpu,
-        peak_gib(),
+        peak_gib,
         losses[0],
         losses[losses.len() - 1],
+        operations * 1e-9,
+        limit * 1e-9,
+        operations / limit,
     );
+}
+
+/// Floating-point operations of a step's matrix products, as the head of this file counts them.
+fn operations(config: &GptConfig, batch: usize) -> f64 {
+    let (layers, width, positions) = (config.n_layer, config.n_embd, config.n_positions);
+    // Queries, keys, values and projection; the two products of the perceptron, four times as wide.
+    let weights = layers * (4 + 8) * width * width + width * config.vocab;
+    let attention = layers * width * positions * positions;
+    6.0 * (weights * positions + attention) as f64 * batch as f64
+}
+
+/// Operations a second of products of 1024 x 1024 matrices, one on each thread: the best of several.
+fn peak_rate(threads: usize) -> f64 {
+    const SIDE: usize = 1024;
+    const ROUNDS: usize = 12;
+    let product = || {
+        let (a, b) = (vec![1.0_f32; SIDE * SIDE], vec![0.5_f32; SIDE * SIDE]);
+        let (mut c, side) = (vec![0.0_f32; SIDE * SIDE], SIDE as isize);
+        let mut best = f64::INFINITY;
+        for _ in 0..ROUNDS {
+            let meter = Meter::start();
+            // SAFETY: three matrices of SIDE rows and columns, stored by rows, of which `c` is ours alone.
+            unsafe {
+                let (c, a, b) = (c.as_mut_ptr(), a.as_ptr(), b.as_ptr());
+                let none = gemm::Parallelism::None;
+                gemm::gemm(
+                    SIDE, SIDE, SIDE, c, 1, side, false, a, 1, side, b, 1, side, 0.0, 1.0, false, false,
+                    false, none,
+                );
+            }
+            best = best.min(meter.seconds());
+        }
+        std::hint::black_box(&c);
+        2.0 * (SIDE as f64).powi(3) / best
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(product)).collect();
+        workers.into_iter().map(|worker| worker.join().expect("no product fails")).sum()
+    })
 }
 
 /// The median of all but the first.
@@ -98,25 +150,4 @@ fn median(times: &[f64]) -> f64 {
     let mut times = times[usize::from(times.len() > 1)..].to_vec();
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
-}
-
-fn usage() -> libc::rusage {
-    // SAFETY: rusage is plain data, which getrusage fills.
-    unsafe {
-        let mut usage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
-        usage
-    }
-}
-
-/// Processor time of the process so far, user and system.
-fn cpu_seconds() -> f64 {
-    let usage = usage();
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 * 1e-6;
-    seconds(usage.ru_utime) + seconds(usage.ru_stime)
-}
-
-/// The largest resident set so far.
-fn peak_gib() -> f64 {
-    usage().ru_maxrss as f64 / f64::from(1 << 20)
 }
