@@ -2,8 +2,10 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use blake3::hazmat::{self, ChainingValue, HasherExt as _, Mode};
 use igpt_contract::Digest;
 
 use super::{Result, StoreError};
@@ -11,9 +13,9 @@ use super::{Result, StoreError};
 /// Files up to this many bytes are read in one piece; larger ones are hashed by all cores.
 const SMALL: u64 = 1 << 20;
 
-/// The bytes of a large file that are read at once. Smaller pieces would cost less time of a processor, but
-/// on a busy machine the two halves of the work wait for each other at the end of each.
-const PIECE: usize = 4 << 20;
+/// The most bytes of a large file that are read at once: they stay in a core's own cache until they are
+/// hashed.
+const PIECE: u64 = 256 << 10;
 
 /// Every file below a folder with what `lstat` says of it, in no particular order; names are
 /// relative.
@@ -43,38 +45,31 @@ pub(super) fn hash_file(path: &Path) -> Result<(Digest, u64)> {
             file.read_to_end(&mut bytes)?;
             return Ok((Digest::of(&bytes), bytes.len() as u64));
         }
-        // All of it on rayon's own threads, which hand each other work for less than others do.
-        rayon::scope(|_| hash_pieces(&mut file))
+        let (left, right) = halves(&file, 0, size)?;
+        Ok((hazmat::merge_subtrees_root(&left, &right, Mode::Hash).into(), size))
     })()
     .map_err(|e| StoreError::io("read", path, e))
 }
 
-/// The digest and size of an open file. Each piece is hashed while the next one is read.
-fn hash_pieces(file: &mut File) -> io::Result<(Digest, u64)> {
-    let mut hasher = blake3::Hasher::new();
-    // Read, not mapped: a file that somebody cuts short must not kill the process, and neither
-    // must a disk that fails.
-    let (mut piece, mut next) = (vec![0; PIECE], vec![0; PIECE]);
-    let mut filled = fill(file, &mut piece)?;
-    while filled > 0 {
-        let read = || fill(file, &mut next);
-        let (read, _) = rayon::join(read, || hasher.update_rayon(&piece[..filled]).count());
-        filled = read?;
-        std::mem::swap(&mut piece, &mut next);
-    }
-    Ok((hasher.finalize().into(), hasher.count()))
+/// The two subtrees of BLAKE3's tree below a range of a file. Cores that are free take one of them, with
+/// the reading that it needs.
+fn halves(file: &File, offset: u64, size: u64) -> io::Result<(ChainingValue, ChainingValue)> {
+    let left = hazmat::left_subtree_len(size);
+    let (left, right) =
+        rayon::join(|| subtree(file, offset, left), || subtree(file, offset + left, size - left));
+    Ok((left?, right?))
 }
 
-/// Reads until the buffer is full or the file ends; answers how many bytes.
-fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read(&mut buffer[filled..])? {
-            0 => break,
-            n => filled += n,
-        }
+fn subtree(file: &File, offset: u64, size: u64) -> io::Result<ChainingValue> {
+    if size > PIECE {
+        let (left, right) = halves(file, offset, size)?;
+        return Ok(hazmat::merge_subtrees_non_root(&left, &right, Mode::Hash));
     }
-    Ok(filled)
+    // Read, not mapped: a file that somebody cuts short must not kill the process, and neither
+    // must a disk that fails.
+    let mut piece = vec![0; size as usize];
+    file.read_exact_at(&mut piece, offset)?;
+    Ok(blake3::Hasher::new().set_input_offset(offset).update(&piece).finalize_non_root())
 }
 
 #[cfg(test)]
@@ -84,11 +79,11 @@ mod tests {
     #[test]
     fn a_file_of_several_pieces_hashes_as_its_bytes() {
         let dir = tempfile::tempdir().unwrap();
-        for size in [0, SMALL as usize, SMALL as usize + 1, PIECE, 2 * PIECE + 3] {
+        for size in [0, SMALL, SMALL + 1, 5 * PIECE, 8 * PIECE, 9 * PIECE + 3] {
             let bytes: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
             let path = dir.path().join("file");
             fs::write(&path, &bytes).unwrap();
-            assert_eq!(hash_file(&path).unwrap(), (Digest::of(&bytes), size as u64));
+            assert_eq!(hash_file(&path).unwrap(), (Digest::of(&bytes), size));
         }
     }
 }
