@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """igpt-flow beside make, ninja and Snakemake on one graph of 1,000 small command steps, in one run.
 
-    benches/orchestrators.py IGPT_FLOW_BINARY [--steps 1000] [--reps 5] [--peers make ninja snakemake] [--work DIR]
+    benches/orchestrators.py IGPT_FLOW_BINARY [--steps 1000] [--large 10000] [--reps 5] [--peers make ninja snakemake]
+                             [--work DIR]
 
 The graph has 10 layers; a step concatenates two outputs of the layer before and notes its execution in a log, so that
 the numbers of executions are counted, not believed. Outputs are compared with the expected bytes after every phase.
 Phases: first, no-op, leaf changed, leaf reverted, leaf touched, one exported middle output deleted. Peers that are not
 installed are named and left out (`pip install ninja snakemake`). Prints a table: wall and CPU seconds (median), steps
-executed, peak memory, and the ratio of each peer's no-op to ours.
+executed, peak memory, and the ratio of each peer's no-op to ours. `--large`: of a graph of so many steps the first run
+and the no-op only, ours alone, and what a step of it takes of the time that a step of the small graph takes.
 """
 import argparse, json, os, pathlib, shutil, statistics, subprocess, sys, time
 
@@ -89,13 +91,13 @@ def measure(command, folder):
     return dict(wall=wall, cpu=usage.ru_utime + usage.ru_stime, executed=len(log.read_text().splitlines()), rss=usage.ru_maxrss / 1024)
 
 
-def phases(name, command, writer, args):
-    folder = args.work / name
+def phases(name, command, writer, count, args):
+    folder = args.work / f"{name}-{count}"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "in").mkdir(parents=True)
     (folder / "out").mkdir()
-    steps = list(graph(args.steps))
-    for i in range(args.steps // 10):
+    steps = list(graph(count))
+    for i in range(count // 10):
         (folder / f"in/{i}.txt").write_text(f"leaf{i:03}\n")
     writer(folder, steps)
     leaf = folder / "in/7.txt"
@@ -109,11 +111,13 @@ def phases(name, command, writer, args):
             if not expected(folder, steps):
                 runs[-1]["executed"] = f'{runs[-1]["executed"]} WRONG'
         middle = {key: statistics.median(run[key] for run in runs) for key in ("wall", "cpu", "rss")}
-        row = dict(peer=name, phase=title, executed=sorted({str(run["executed"]) for run in runs}), **middle)
+        row = dict(peer=name, steps=count, phase=title, executed=sorted({str(run["executed"]) for run in runs}), **middle)
         print(json.dumps(row), file=sys.stderr, flush=True)
         return row
 
     rows = [phase("first", 1), phase("no-op", args.reps)]
+    if count == args.large:
+        return rows
     rows.append(phase("leaf changed", 3, lambda n: leaf.write_text(f"LEAF{n:03}\n")))
     rows.append(phase("leaf reverted", 1, lambda n: leaf.write_text("leaf007\n")))
     rows.append(phase("leaf touched", 3, lambda n: os.utime(leaf)))
@@ -125,6 +129,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=pathlib.Path)
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--large", type=int, help="also the no-op of so many steps")
     parser.add_argument("--reps", type=int, default=5)
     parser.add_argument("--peers", nargs="*", default=["make", "ninja", "snakemake"])
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("target/bench-orchestrators"))
@@ -142,15 +147,20 @@ def main():
         if shutil.which(command[0]) is None:
             print(f"{name}: not installed, left out", file=sys.stderr)
             continue
-        rows += phases(name, command, writer, args)
-    ours = next(row["wall"] for row in rows if row["peer"] == "igpt-flow" and row["phase"] == "no-op")
-    print(f"| peer | phase | wall s | CPU s | CPU ms a step | executed | peak MiB |\n|---|---|---|---|---|---|---|")
+        rows += phases(name, command, writer, args.steps, args)
+    noops = {row["peer"]: row for row in rows if row["phase"] == "no-op"}
+    ours = noops.pop("igpt-flow")
+    if args.large:
+        rows += phases("igpt-flow", *commands["igpt-flow"], args.large, args)
+    print(f"| peer | steps | phase | wall s | CPU s | CPU ms a step | executed | peak MiB |\n|---|---|---|---|---|---|---|---|")
     for row in rows:
-        per_step = 1000 * row["cpu"] / args.steps
-        print(f'| {row["peer"]} | {row["phase"]} | {row["wall"]:.3f} | {row["cpu"]:.3f} | {per_step:.2f} | {" / ".join(row["executed"])} | {row["rss"]:.0f} |')
-    for row in rows:
-        if row["phase"] == "no-op" and row["peer"] != "igpt-flow":
-            print(f'no-op: {row["peer"]} / igpt-flow = {row["wall"] / ours:.2f}')
+        per_step = 1000 * row["cpu"] / row["steps"]
+        print(f'| {row["peer"]} | {row["steps"]} | {row["phase"]} | {row["wall"]:.3f} | {row["cpu"]:.3f} | {per_step:.2f} | {" / ".join(row["executed"])} | {row["rss"]:.0f} |')
+    for peer, row in noops.items():
+        print(f'no-op: {peer} / igpt-flow = {row["wall"] / ours["wall"]:.2f}')
+    if args.large:
+        wall, cpu = (rows[-1][key] / ours[key] / (args.large / args.steps) for key in ("wall", "cpu"))
+        print(f"a step of {args.large} / a step of {args.steps} = {wall:.2f} wall, {cpu:.2f} CPU")
 
 
 if __name__ == "__main__":

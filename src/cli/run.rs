@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal as _, Write};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +35,8 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let select = &args.select;
-    let plan = load_with(&select.pipeline, select.steps.iter().chain(&args.force))?;
+    // The process ends with the run: freeing ten thousand steps one by one would be a twentieth of it.
+    let plan = ManuallyDrop::new(load_with(&select.pipeline, select.steps.iter().chain(&args.force))?);
     let memory_mib = match &args.memory {
         None => None,
         Some(text) => Some(units::memory_mib(text).ok_or_else(|| CliError::Usage {
@@ -76,7 +78,7 @@ pub(super) fn run(
     dispatcher.finish();
     // The index is a help: a run does not fail because of it.
     let _ = files.borrow_mut().flush();
-    let summary = summary?;
+    let summary = ManuallyDrop::new(summary?);
     folder.finish(&record(&plan, file, &options, &summary))?;
     if !json {
         results::tell(&plan, &store, &options.targets, &summary, out)?;

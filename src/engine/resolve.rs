@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::execute::job::{DiskInput, InputFrom, JobInput, JobWork};
 use crate::key::{KEY_SCHEMA, KeyInput, KeyMaterial};
@@ -158,23 +158,21 @@ impl Resolver<'_> {
             Work::Stage { stage, keyed, seed, .. } => {
                 let spec = stage.spec();
                 let numerics = spec.device_dependent.then(|| self.numerics.to_owned());
-                (spec.name, spec.version, keyed.clone(), spec.seeded.then_some(*seed), numerics)
+                let keyed = keyed.as_object().into_iter().flatten();
+                let params = keyed.map(|(name, value)| (name.clone(), value.clone())).collect();
+                (spec.name, spec.version, params, spec.seeded.then_some(*seed), numerics)
             }
             Work::Command(command) => {
                 let pairs = |pairs: &[(String, String)]| -> Value {
                     pairs.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect()
                 };
-                let params = json!({
-                    "run": command.run,
-                    "outputs": pairs(&command.outputs),
-                    "env": pairs(&command.env),
-                });
+                let params = BTreeMap::from([
+                    ("run".to_owned(), Value::from(command.run.clone())),
+                    ("outputs".to_owned(), pairs(&command.outputs)),
+                    ("env".to_owned(), pairs(&command.env)),
+                ]);
                 ("command", 1, params, None, None)
             }
-        };
-        let params = match params {
-            Value::Object(params) => params.into_iter().collect(),
-            _ => BTreeMap::new(),
         };
         KeyMaterial { schema: KEY_SCHEMA, stage: stage.to_owned(), version, params, seed, numerics, inputs }
     }

@@ -138,7 +138,7 @@ impl<'a> Planner<'a> {
     fn check_references(&self, faults: &mut Faults) {
         for wire in self.bases.iter().flat_map(Base::wires) {
             if let Some(output) = wire.output()
-                && !self.index.contains_key(output.step.as_str())
+                && wire.producer.is_none()
             {
                 self.unknown_step(&output.step, wire.mark, faults);
             }
@@ -155,8 +155,7 @@ impl<'a> Planner<'a> {
         let mut needed: Vec<bool> = self.bases.iter().map(is_root).collect();
         let mut open: Vec<usize> = (0..self.bases.len()).filter(|b| needed[*b]).collect();
         while let Some(b) = open.pop() {
-            let read = self.bases[b].wires().filter_map(|wire| self.index.get(wire.output()?.step.as_str()));
-            for &r in read {
+            for r in self.bases[b].wires().filter_map(|wire| wire.producer) {
                 if !std::mem::replace(&mut needed[r], true) {
                     open.push(r);
                 }
@@ -169,9 +168,8 @@ impl<'a> Planner<'a> {
     fn order(&self, faults: &mut Faults) -> Vec<usize> {
         let mut reads = Vec::new();
         for (b, base) in self.bases.iter().enumerate() {
-            let read = base.wires().filter_map(|wire| self.index.get(wire.output()?.step.as_str()));
             let before = reads.len();
-            reads.extend(read.map(|r| (b, *r)));
+            reads.extend(base.wires().filter_map(|wire| Some((b, wire.producer?))));
             reads[before..].sort_unstable();
         }
         reads.dedup();

@@ -59,7 +59,7 @@ impl Planner<'_> {
                 .hint("name one output: `step.port`");
             return;
         }
-        let Some(&p) = self.index.get(output.step.as_str()) else { return };
+        let Some(p) = wire.producer else { return };
         let producer = &self.bases[p];
         let Some(instances) = &producer.instances else {
             // Its matrix is wrong, but what it makes is known.
@@ -198,7 +198,7 @@ impl Planner<'_> {
         };
         let kind = self.find_output(producer, &outputs, port, wire.mark, faults)?;
         let kind =
-            self.find_part(&format!("{name}.{port}"), kind, output.part.as_deref(), wire.mark, faults)?;
+            self.find_part(|| format!("{name}.{port}"), kind, output.part.as_deref(), wire.mark, faults)?;
         if fits(kind, wanted) {
             return Some(port.clone());
         }
@@ -245,7 +245,7 @@ impl Planner<'_> {
     /// The kind of a part, or of the whole where none is named; tells where there are no parts.
     pub(super) fn find_part(
         &self,
-        whole: &str,
+        whole: impl Fn() -> String,
         kind: KindInfo,
         part: Option<&str>,
         mark: Mark,
@@ -254,11 +254,12 @@ impl Planner<'_> {
         let Some(part) = part else { return Some(kind) };
         let found = part_kind(kind).filter(|_| kind.name == "file" || !part.contains('/'));
         if found.is_none() {
+            let whole = whole();
             let why = match kind.part {
                 None => format!("`{whole}` holds {}, which has no parts", with_article(kind.name)),
                 Some(_) => format!("`{part}` is not the name of a part: parts have no parts of their own"),
             };
-            let hint = if kind.part.is_none() { whole.to_owned() } else { format!("{whole}/PART") };
+            let hint = if kind.part.is_none() { whole } else { format!("{whole}/PART") };
             faults.push(mark, why).hint(format!("write `{hint}`"));
         }
         found

@@ -90,8 +90,8 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
         let (Some(output), Some(outputs)) = (output, planner.outputs(base, instance.made)) else { continue };
         let OutputRef { port: Some(port), part, .. } = output else { continue };
         let kind = planner.find_output(base, &outputs, &port, key.mark, faults);
-        let whole = written(base.decl.name, &port, None);
-        let fits = kind.and_then(|kind| planner.find_part(&whole, kind, part.as_deref(), key.mark, faults));
+        let whole = || written(base.decl.name, &port, None);
+        let fits = kind.and_then(|kind| planner.find_part(whole, kind, part.as_deref(), key.mark, faults));
         let (Some(path), Some(_)) = (path, fits) else { continue };
         let source = match instance.made {
             Made::Step(step) => Source::Step { step, port, part },

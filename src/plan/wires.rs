@@ -16,6 +16,8 @@ pub(super) struct Wire {
     pub(super) name: Option<String>,
     /// What flows.
     pub(super) from: Reference,
+    /// The step that makes it; none for a path, and where there is no such step.
+    pub(super) producer: Option<usize>,
     /// Whether it is an item of a list or has a name: only ports that gather take those.
     pub(super) listed: bool,
     /// Where it is written.
@@ -112,8 +114,12 @@ impl Reader<'_> {
     }
 
     fn push(&mut self, from: Reference, name: Option<&str>, listed: bool, mark: Mark) {
-        let wire = Wire { port: self.port.to_owned(), name: name.map(str::to_owned), from, listed, mark };
-        self.wires.push(wire);
+        let producer = match &from {
+            Reference::Output(output) => self.steps.get(output.step.as_str()).copied(),
+            Reference::Path(_) => None,
+        };
+        let (port, name) = (self.port.to_owned(), name.map(str::to_owned));
+        self.wires.push(Wire { port, name, from, producer, listed, mark });
     }
 }
 

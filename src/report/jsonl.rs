@@ -18,9 +18,9 @@ impl<W: Write + Send> JsonLines<W> {
 
 impl<W: Write + Send> Consumer for JsonLines<W> {
     fn take(&mut self, event: &Numbered) {
-        let Ok(text) = serde_json::to_string(event) else { return };
         // A full disk or a closed pipe costs the log, not the run.
-        let _ = writeln!(self.out, "{text}");
+        let _ = serde_json::to_writer(&mut self.out, event);
+        let _ = self.out.write_all(b"\n");
     }
 
     fn pause(&mut self) {

@@ -1,5 +1,6 @@
 //! Records: what a key led to. They are read by the thousand at the start of every run.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -17,6 +18,9 @@ use crate::key::KeyMaterial;
 /// Steps of less than this many seconds do not wait until the disk has their record: a power cut may
 /// cost them, and doing them again is as quick as the wait.
 const CHEAP_S: f64 = 0.5;
+
+/// The bytes of a record that are read with the first call.
+const PAGE: usize = 4096;
 
 /// What a step made, from what, and what it cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,7 +105,8 @@ impl Store {
 
     fn read_record<T: DeserializeOwned>(&self, key: &Digest, key_of: impl Fn(&T) -> Digest) -> Option<T> {
         let path = self.record_path(key);
-        let text = read_small(&path).ok()?;
+        let mut page = [0; PAGE];
+        let text = read_small(&path, &mut page).ok()?;
         match serde_json::from_slice::<T>(&text) {
             Ok(record) if key_of(&record) == *key => Some(record),
             _ => {
@@ -144,14 +149,14 @@ impl Store {
     }
 }
 
-/// Reads a file that is most often shorter than a page, with as few calls as that needs.
-fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a file that most often fits the page, with as few calls as that needs.
+fn read_small<'p>(path: &Path, page: &'p mut [u8; PAGE]) -> io::Result<Cow<'p, [u8]>> {
     let mut file = File::open(path)?;
-    let mut text = vec![0; 4096];
-    let read = file.read(&mut text)?;
-    text.truncate(read);
-    if read == 4096 {
-        file.read_to_end(&mut text)?;
+    let read = file.read(page)?;
+    if read < PAGE {
+        return Ok(Cow::Borrowed(&page[..read]));
     }
-    Ok(text)
+    let mut text = page.to_vec();
+    file.read_to_end(&mut text)?;
+    Ok(Cow::Owned(text))
 }
