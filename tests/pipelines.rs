@@ -56,7 +56,7 @@ fn every_pipeline_is_right_in_every_profile_that_it_declares() {
 #[test]
 fn what_the_paper_shows_has_a_smoke_a_cpu_and_a_paper_profile() {
     for name in pipelines() {
-        if matches!(name.as_str(), "quickstart" | "cifar10" | "released-weights") {
+        if matches!(name.as_str(), "quickstart" | "cifar10" | "half-hour" | "released-weights") {
             continue;
         }
         for profile in ["smoke", "cpu", "paper"] {

@@ -96,7 +96,8 @@ pub(super) fn exp(x: f32) -> f32 {
     let vanishes = x < -FAR;
     let x = if vanishes { -FAR } else { x };
     let x = if x > FAR { FAR } else { x };
-    let k = x.mul_add(std::f32::consts::LOG2_E, ROUND) - ROUND;
+    let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let k = rounded - ROUND;
     let r = k.mul_add(-0.693_359_4, x);
     let r = k.mul_add(2.121_944_4e-4, r);
     let p = 1.987_569_1e-4f32;
@@ -106,8 +107,9 @@ pub(super) fn exp(x: f32) -> f32 {
     let p = p.mul_add(r, 1.666_666_6e-1);
     let p = p.mul_add(r, 0.5);
     let p = p.mul_add(r * r, r) + 1.0;
-    // `as` saturates and maps not-a-number to 0: no undefined behaviour, and p keeps the NaN.
-    let power = (((k as i32) + 127) << 23) as u32;
+    // The sum's bits are ROUND's plus k. (`k as i32` would be computed one element at a time: that cast
+    // saturates.) Not-a-number stays in p, whatever these bits are.
+    let power = rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
     let power = f32::from_bits(if vanishes { 0 } else { power });
     p * power
 }
