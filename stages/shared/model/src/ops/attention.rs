@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::ops::matmul::{Matrix, matmul, matmul_strided};
+use crate::ops::matmul::{Matrix, matmul, matmul_strided, transpose};
 use crate::ops::simd::{dot, exp, max, sum, vectorised};
 
 /// Queries whose scores are computed together.
@@ -114,16 +114,18 @@ pub(super) fn forward(qkv: &[f32], sizes: Sizes) -> (Vec<f32>, Vec<f32>) {
     let mut out = Vec::with_capacity(b * t * c);
     let mut lse = vec![0f32; b * heads * t];
     let shared = Shared(out.as_mut_ptr());
-    let scratch = || vec![0f32; BLOCK * t];
-    lse.par_chunks_exact_mut(t).enumerate().for_each_init(scratch, |scores, (task, lse)| {
+    let scratch = || (vec![0f32; BLOCK * t], vec![0f32; head * t]);
+    lse.par_chunks_exact_mut(t).enumerate().for_each_init(scratch, |(scores, turned), (task, lse)| {
         let (image, h) = (task / heads, task % heads);
         let [q, k, v] = sizes.parts(qkv, image * t * 3 * c + h * head);
+        transpose(sizes.rows(k, 0, t, 3 * c), turned);
+        let keys = Matrix::new(turned, t); // [C/H,T]
         for first in (0..t).step_by(BLOCK) {
             let rows = BLOCK.min(t - first);
             let seen = sizes.seen(first + rows - 1);
             let scores = &mut scores[..rows * seen];
             let queries = sizes.rows(q, first, rows, 3 * c);
-            matmul(scores, queries, sizes.rows(k, 0, seen, 3 * c).t(), false);
+            matmul(scores, queries, keys.columns(0, seen), false);
             for (i, row) in scores.chunks_exact_mut(seen).enumerate() {
                 let (row, hidden) = row.split_at_mut(sizes.seen(first + i));
                 lse[first + i] = softmax(row, scale);
@@ -149,12 +151,15 @@ pub(super) fn backward(qkv: &[f32], out: &[f32], lse: &[f32], dout: &[f32], size
     assert_eq!((qkv.len(), out.len(), dout.len()), (b * t * 3 * c, b * t * c, b * t * c));
     let mut dqkv = Vec::with_capacity(b * t * 3 * c);
     let shared = Shared(dqkv.as_mut_ptr());
-    let scratch = || (vec![0f32; BLOCK * t], vec![0f32; BLOCK * t]);
-    (0..b * heads).into_par_iter().for_each_init(scratch, |(p, d), task| {
+    let scratch = || [BLOCK * t, BLOCK * t, head * t, head * t].map(|n| vec![0f32; n]);
+    (0..b * heads).into_par_iter().for_each_init(scratch, |[p, d, keys, values], task| {
         let (image, h) = (task / heads, task % heads);
         let origin = image * t * 3 * c + h * head;
         let [q, k, v] = sizes.parts(qkv, origin);
         let lse = &lse[task * t..][..t];
+        transpose(sizes.rows(k, 0, t, 3 * c), keys);
+        transpose(sizes.rows(v, 0, t, 3 * c), values);
+        let (turned_keys, turned_values) = (Matrix::new(keys, t), Matrix::new(values, t)); // [C/H,T]
         // From the last block, which sees every key and so starts all of their sums, to the first.
         for first in (0..t).step_by(BLOCK).rev() {
             let started = first + BLOCK < t;
@@ -165,8 +170,8 @@ pub(super) fn backward(qkv: &[f32], out: &[f32], lse: &[f32], dout: &[f32], size
             let keys = sizes.rows(k, 0, seen, 3 * c);
             let at = (image * t + first) * c + h * head;
             let douts = Matrix::strided(&dout[at..], rows, head, c);
-            matmul(p, queries, keys.t(), false);
-            matmul(d, douts, sizes.rows(v, 0, seen, 3 * c).t(), false);
+            matmul(p, queries, turned_keys.columns(0, seen), false);
+            matmul(d, douts, turned_values.columns(0, seen), false);
             for (i, (p, d)) in p.chunks_exact_mut(seen).zip(d.chunks_exact_mut(seen)).enumerate() {
                 let at = at + i * c;
                 let delta = inner(&out[at..at + head], &dout[at..at + head]);

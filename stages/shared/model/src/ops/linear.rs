@@ -2,7 +2,7 @@
 
 use crate::config::Activation;
 use crate::ops::activation;
-use crate::ops::matmul::{Matrix, matmul};
+use crate::ops::matmul::{Matrix, matmul, transpose};
 use crate::ops::parallel::{chunk_rows, chunks, fill, fill_pair, lane_rows, reduce};
 use crate::ops::simd::{add_to, vectorised};
 
@@ -69,6 +69,17 @@ pub(super) fn forward(x: &[f32], w: Weight<'_>, bias: Option<&[f32]>, residual: 
     y
 }
 
+/// The transpose of a matrix of rows of `cols`.
+fn turned(a: &[f32], cols: usize) -> Vec<f32> {
+    let rows = a.len() / cols;
+    let chunk = chunk_rows(rows);
+    let (turned, _) = fill(a.len(), chunk * rows, |i, out| {
+        let first = i * chunk;
+        transpose(Matrix::new(a, cols).columns(first, first + out.len() / rows), out);
+    });
+    turned
+}
+
 /// The gradients of [`forward`]'s x, W and bias, of which the last is empty unless wanted, from
 /// that of its result. The residual's gradient is the result's.
 pub(super) fn backward(
@@ -81,6 +92,8 @@ pub(super) fn backward(
     let rows = x.len() / k;
     let chunk = chunk_rows(k.max(n));
     let lane = lane_rows(rows, chunk, k * n);
+    let turned = if w.transposed { Vec::new() } else { turned(w.data, n) };
+    let back = Matrix::new(if w.transposed { w.data } else { &turned }, k); // [n,k]
     let (dx, lanes) = fill(rows * k, lane * k, |i, dx| {
         let mut dw = vec![0f32; k * n];
         let mut db = vec![0f32; if with_bias { n } else { 0 }];
@@ -90,7 +103,7 @@ pub(super) fn backward(
             let x = &x[(first + range.start) * k..(first + range.end) * k];
             let dy = &dy[(first + range.start) * n..(first + range.end) * n];
             let (x, dy_rows) = (Matrix::new(x, k), Matrix::new(dy, n));
-            matmul(dx, dy_rows, w.matrix().t(), false);
+            matmul(dx, dy_rows, back, false);
             if w.transposed {
                 matmul(&mut dw, dy_rows.t(), x, true);
             } else {
@@ -152,6 +165,8 @@ pub(super) fn mlp_backward(x: &[f32], c: usize, mlp: Mlp<'_>, pre: &[f32], dy: &
     let rows = x.len() / c;
     let chunk = chunk_rows(m);
     let lane = lane_rows(rows, chunk, 2 * c * m);
+    let (fc, proj) = (turned(mlp.fc, m), turned(mlp.proj, c));
+    let (fc, proj) = (Matrix::new(&fc, c), Matrix::new(&proj, m)); // [m,c], [c,m]
     let bias = |n: usize, bias: Option<&[f32]>| vec![0f32; if bias.is_some() { n } else { 0 }];
     let (dx, lanes) = fill(rows * c, lane * c, |i, dx| {
         let (mut dfc, mut dproj) = (vec![0f32; c * m], vec![0f32; m * c]);
@@ -166,11 +181,11 @@ pub(super) fn mlp_backward(x: &[f32], c: usize, mlp: Mlp<'_>, pre: &[f32], dy: &
             let x = Matrix::new(&x[range.start * c..range.end * c], c);
             let dy = &dy[range.start * c..range.end * c];
             let pre = &pre[range.start * m..range.end * m];
-            matmul(dpre, Matrix::new(dy, c), Matrix::new(mlp.proj, c).t(), false);
+            matmul(dpre, Matrix::new(dy, c), proj, false);
             activation::backward(pre, post, dpre, mlp.activation);
             matmul(&mut dproj, Matrix::new(post, m).t(), Matrix::new(dy, c), true);
             matmul(&mut dfc, x.t(), Matrix::new(dpre, m), true);
-            matmul(dx, Matrix::new(dpre, m), Matrix::new(mlp.fc, m).t(), false);
+            matmul(dx, Matrix::new(dpre, m), fc, false);
             if mlp.proj_bias.is_some() {
                 add_rows(&mut dproj_bias, dy);
             }

@@ -34,12 +34,42 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Columns `from` up to `to`.
+    pub(super) fn columns(self, from: usize, to: usize) -> Self {
+        assert!(from <= to && to <= self.cols, "columns {from}..{to} of {}", self.cols);
+        Self { data: &self.data[from * self.col_stride..], cols: to - from, ..self }
+    }
+
     /// One past the last element.
     fn end(&self) -> usize {
         if self.rows == 0 || self.cols == 0 {
             return 0;
         }
         (self.rows - 1) * self.row_stride + (self.cols - 1) * self.col_stride + 1
+    }
+}
+
+/// Writes the transpose of `a`, row after row. A product with a transpose on its right orders it anew in
+/// every call; where several calls use one, it is quicker to do that once.
+pub(super) fn transpose(a: Matrix<'_>, out: &mut [f32]) {
+    /// Rows whose columns are copied together: a cache line of the result.
+    const TILE: usize = 16;
+    assert_eq!(out.len(), a.rows * a.cols, "size of the transpose");
+    assert_eq!(a.col_stride, 1, "a matrix that is no transpose itself");
+    let row = |i: usize| &a.data[i * a.row_stride..][..a.cols];
+    let whole = a.rows / TILE * TILE;
+    for first in (0..whole).step_by(TILE) {
+        let rows: [&[f32]; TILE] = std::array::from_fn(|i| row(first + i));
+        for (col, out) in out.chunks_exact_mut(a.rows).enumerate() {
+            for (out, row) in out[first..first + TILE].iter_mut().zip(rows) {
+                *out = row[col];
+            }
+        }
+    }
+    for i in whole..a.rows {
+        for (out, v) in out[i..].iter_mut().step_by(a.rows).zip(row(i)) {
+            *out = *v;
+        }
     }
 }
 
@@ -104,6 +134,17 @@ mod tests {
         assert_eq!(c, [4., 5., 10., 11.]);
         matmul(&mut c, Matrix::new(&b, 2).t(), Matrix::new(&a, 3).t(), true);
         assert_eq!(c, [8., 15., 15., 22.]);
+    }
+
+    #[test]
+    fn transposes_of_any_size_and_of_some_columns() {
+        let (rows, cols) = (37, 5);
+        let a: Vec<f32> = (0..rows * cols).map(|i| i as f32).collect();
+        let mut out = vec![0.0; rows * 3];
+        transpose(Matrix::new(&a, cols).columns(1, 4), &mut out);
+        for (i, found) in out.iter().enumerate() {
+            assert_eq!(*found, ((i % rows) * cols + 1 + i / rows) as f32);
+        }
     }
 
     #[test]
