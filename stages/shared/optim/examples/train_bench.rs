@@ -14,9 +14,12 @@
 //! positions (queries with keys, weights with values: 12, halved, as the causal half is not needed).
 //! What a backward pass computes again is not counted.
 
+mod common;
+
 use burn::module::Module as _;
 use burn::optim::GradientsParams;
 use burn::tensor::{Int, Tensor, TensorData};
+use common::{median, operations};
 use igpt_contract::instruction_set;
 use igpt_contract::stream;
 use igpt_fixtures::{Meter, peak_mib};
@@ -81,8 +84,8 @@ fn main() {
         cpu.push(meter.cpu());
         parts[2].push(meter.seconds());
     }
-    let [forward, backward, all] = parts.map(|times| median(&times));
-    let (step, cpu) = (median(&wall), median(&cpu));
+    let [forward, backward, all] = parts.map(|times| median(&times, 1));
+    let (step, cpu) = (median(&wall, 1), median(&cpu, 1));
     let tokens = (batch * n_positions) as f64;
     // Before the products of the peak, which have memory of their own.
     let peak_gib = peak_mib() / 1024.0;
@@ -104,15 +107,6 @@ fn main() {
         limit * 1e-9,
         operations / limit,
     );
-}
-
-/// Floating-point operations of a step's matrix products, as the head of this file counts them.
-fn operations(config: &GptConfig, batch: usize) -> f64 {
-    let (layers, width, positions) = (config.n_layer, config.n_embd, config.n_positions);
-    // Queries, keys, values and projection; the two products of the perceptron, four times as wide.
-    let weights = layers * (4 + 8) * width * width + width * config.vocab;
-    let attention = layers * width * positions * positions;
-    6.0 * (weights * positions + attention) as f64 * batch as f64
 }
 
 /// Operations a second of products of 1024 x 1024 matrices, one on each thread: the best of several.
@@ -143,11 +137,4 @@ fn peak_rate(threads: usize) -> f64 {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(product)).collect();
         workers.into_iter().map(|worker| worker.join().expect("no product fails")).sum()
     })
-}
-
-/// The median of all but the first.
-fn median(times: &[f64]) -> f64 {
-    let mut times = times[usize::from(times.len() > 1)..].to_vec();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }
