@@ -3,22 +3,36 @@
 Both sides are children, so that neither inherits the other's threads or memory. Callers import nothing heavy before
 they call `child`: a child's peak memory counts that of its parent at the start.
 """
-import json, os, statistics, subprocess, sys
+import json, os, pathlib, statistics, subprocess, sys, tempfile, time
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def measured(command, cwd=None, stderr=None, **env):
+    """What a command takes: seconds `wall` and `cpu`, MiB `peak_mib` and `read_mib` (by system calls); its output `out`."""
+    command = [str(part) for part in command]
+    with tempfile.TemporaryFile("w+") as out:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **env}, stdout=out, stderr=stderr)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        wall = time.perf_counter() - began
+        read = int(pathlib.Path(f"/proc/{process.pid}/io").read_text().split()[1]) / 2**20
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        out = out.read()
+    if process.returncode:
+        sys.exit(f"{command} failed with {process.returncode}:\n{out[-3000:]}")
+    cpu = usage.ru_utime + usage.ru_stime
+    return dict(out=out, wall=wall, cpu=cpu, peak_mib=usage.ru_maxrss / 1024, read_mib=read)
 
 
 def child(command, threads=None, **env):
     """The standard output of a command, and its peak memory in MiB."""
     if threads is not None:
         env.update({name: str(threads) for name in THREAD_VARIABLES})
-    process = subprocess.Popen([str(part) for part in command], env={**os.environ, **env}, stdout=subprocess.PIPE, text=True)
-    out = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{command} failed with {process.returncode}")
-    return out, usage.ru_maxrss / 1024
+    took = measured(command, **env)
+    return took["out"], took["peak_mib"]
 
 
 def answer(command, threads=None, **env):

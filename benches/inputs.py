@@ -8,7 +8,9 @@ runs once more untouched (nothing may be read), and hashes the file with `b3sum`
 threads and with one. The file is in the page cache throughout. Prints medians of wall and CPU seconds, the bytes that
 the process read, and the ratio of the touched run's CPU seconds to those of one thread of `b3sum`.
 """
-import argparse, os, pathlib, shutil, statistics, subprocess, sys, time
+import argparse, os, pathlib, shutil, statistics, sys, time
+
+from beside import measured
 
 PIPELINE = """name: inputs
 stages:
@@ -20,20 +22,11 @@ stages:
 
 
 def measure(command, folder):
-    """Wall and CPU seconds, MiB read by system calls, and how often the step ran."""
+    """What the command takes, and how often the step `ran`."""
     log = folder / "executions.log"
     log.write_text("")
-    env = dict(os.environ, BENCH_LOG=str(log), IGPT_FLOW_STORE=str(folder / "artifacts"))
-    began = time.perf_counter()
-    child = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL)
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    wall = time.perf_counter() - began
-    read = int(pathlib.Path(f"/proc/{child.pid}/io").read_text().split()[1]) / 2**20
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        sys.exit(f"{command} failed")
-    return dict(wall=wall, cpu=usage.ru_utime + usage.ru_stime, read=read, ran=len(log.read_text().splitlines()))
+    took = measured(command, folder, BENCH_LOG=str(log), IGPT_FLOW_STORE=str(folder / "artifacts"))
+    return dict(took, ran=len(log.read_text().splitlines()))
 
 
 def main():
@@ -69,9 +62,9 @@ def main():
     print("| what | wall s | CPU s | MiB read | executed |\n|---|---|---|---|---|")
     middle = {}
     for name, all_of in runs.items():
-        middle[name] = {key: statistics.median(run[key] for run in all_of) for key in ("wall", "cpu", "read")}
+        middle[name] = {key: statistics.median(run[key] for run in all_of) for key in ("wall", "cpu", "read_mib")}
         ran = " / ".join(sorted({str(run["ran"]) for run in all_of}))
-        print("| {} | {wall:.3f} | {cpu:.3f} | {read:.1f} | {} |".format(name, ran, **middle[name]))
+        print("| {} | {wall:.3f} | {cpu:.3f} | {read_mib:.1f} | {} |".format(name, ran, **middle[name]))
     if peers:
         ratio = middle["touched"]["cpu"] / middle["b3sum, one thread"]["cpu"]
         print(f"CPU seconds: touched / b3sum with one thread = {ratio:.2f}")

@@ -13,6 +13,8 @@ and the no-op only, ours alone, and what a step of it takes of the time that a s
 """
 import argparse, json, os, pathlib, shutil, statistics, subprocess, sys, time
 
+from beside import measured
+
 
 def graph(steps):
     width = steps // 10
@@ -79,16 +81,9 @@ def expected(folder, steps):
 def measure(command, folder):
     log = folder / "executions.log"
     log.write_text("")
-    env = dict(os.environ, BENCH_LOG=str(log), IGPT_FLOW_STORE=str(folder / "artifacts"), XDG_CACHE_HOME=str(folder / ".cache"))
-    with open(folder / "last.out", "w") as out:
-        started = time.perf_counter()
-        child = subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - started
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        sys.exit(f"{command} failed:\n" + (folder / "last.out").read_text()[-3000:])
-    return dict(wall=wall, cpu=usage.ru_utime + usage.ru_stime, executed=len(log.read_text().splitlines()), rss=usage.ru_maxrss / 1024)
+    env = dict(BENCH_LOG=str(log), IGPT_FLOW_STORE=str(folder / "artifacts"), XDG_CACHE_HOME=str(folder / ".cache"))
+    took = measured(command, folder, subprocess.STDOUT, **env)
+    return dict(took, executed=len(log.read_text().splitlines()))
 
 
 def phases(name, command, writer, count, args):
@@ -110,7 +105,7 @@ def phases(name, command, writer, count, args):
             runs.append(measure(command, folder))
             if not expected(folder, steps):
                 runs[-1]["executed"] = f'{runs[-1]["executed"]} WRONG'
-        middle = {key: statistics.median(run[key] for run in runs) for key in ("wall", "cpu", "rss")}
+        middle = {key: statistics.median(run[key] for run in runs) for key in ("wall", "cpu", "peak_mib")}
         row = dict(peer=name, steps=count, phase=title, executed=sorted({str(run["executed"]) for run in runs}), **middle)
         print(json.dumps(row), file=sys.stderr, flush=True)
         return row
@@ -155,7 +150,7 @@ def main():
     print(f"| peer | steps | phase | wall s | CPU s | CPU ms a step | executed | peak MiB |\n|---|---|---|---|---|---|---|---|")
     for row in rows:
         per_step = 1000 * row["cpu"] / row["steps"]
-        print(f'| {row["peer"]} | {row["steps"]} | {row["phase"]} | {row["wall"]:.3f} | {row["cpu"]:.3f} | {per_step:.2f} | {" / ".join(row["executed"])} | {row["rss"]:.0f} |')
+        print(f'| {row["peer"]} | {row["steps"]} | {row["phase"]} | {row["wall"]:.3f} | {row["cpu"]:.3f} | {per_step:.2f} | {" / ".join(row["executed"])} | {row["peak_mib"]:.0f} |')
     for peer, row in noops.items():
         print(f'no-op: {peer} / igpt-flow = {row["wall"] / ours["wall"]:.2f}')
     if args.large:

@@ -9,7 +9,9 @@ file and `sync` of them (what is admitted is on disk). Verify: `igpt-flow verify
 are interleaved; medians of wall and CPU seconds, and their ratios, are printed. `--work` on a memory file system leaves
 the disk out. `b3sum`: `cargo install b3sum`.
 """
-import argparse, os, pathlib, shutil, statistics, subprocess, sys, time
+import argparse, os, pathlib, shutil, statistics
+
+from beside import measured
 
 PIPELINE = """name: store
 stages:
@@ -20,14 +22,7 @@ stages:
 
 
 def measure(command, folder, **env):
-    began = time.perf_counter()
-    env = dict(os.environ, IGPT_FLOW_STORE=str(folder / "artifacts"), **env)
-    child = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        sys.exit(f"{command} failed")
-    return dict(wall=time.perf_counter() - began, cpu=usage.ru_utime + usage.ru_stime)
+    return measured(command, folder, IGPT_FLOW_STORE=str(folder / "artifacts"), **env)
 
 
 def compare(name, source, args):
