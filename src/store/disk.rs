@@ -1,21 +1,11 @@
 //! What lies on a disk: the files below a folder, and the digest of a file.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read as _};
-use std::os::unix::fs::FileExt as _;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
-use blake3::hazmat::{self, ChainingValue, HasherExt as _, Mode};
 use igpt_contract::Digest;
 
 use super::{Result, StoreError};
-
-/// Files up to this many bytes are read in one piece; larger ones are hashed by all cores.
-const SMALL: u64 = 1 << 20;
-
-/// The most bytes of a large file that are read at once: they stay in a core's own cache until they are
-/// hashed.
-const PIECE: u64 = 256 << 10;
 
 /// Every file below a folder with what `lstat` says of it, in no particular order; names are
 /// relative.
@@ -35,55 +25,7 @@ pub(super) fn walk(folder: &Path) -> Result<Vec<(PathBuf, Metadata)>> {
     Ok(files)
 }
 
-/// The digest and size of a file: in one piece where it is small, with all cores where it is large.
+/// The digest and size of a file.
 pub(super) fn hash_file(path: &Path) -> Result<(Digest, u64)> {
-    (|| {
-        let mut file = File::open(path)?;
-        let size = file.metadata()?.len();
-        if size <= SMALL {
-            let mut bytes = Vec::with_capacity(size as usize + 1);
-            file.read_to_end(&mut bytes)?;
-            return Ok((Digest::of(&bytes), bytes.len() as u64));
-        }
-        let (left, right) = halves(&file, 0, size)?;
-        Ok((hazmat::merge_subtrees_root(&left, &right, Mode::Hash).into(), size))
-    })()
-    .map_err(|e| StoreError::io("read", path, e))
-}
-
-/// The two subtrees of BLAKE3's tree below a range of a file. Cores that are free take one of them, with
-/// the reading that it needs.
-fn halves(file: &File, offset: u64, size: u64) -> io::Result<(ChainingValue, ChainingValue)> {
-    let left = hazmat::left_subtree_len(size);
-    let (left, right) =
-        rayon::join(|| subtree(file, offset, left), || subtree(file, offset + left, size - left));
-    Ok((left?, right?))
-}
-
-fn subtree(file: &File, offset: u64, size: u64) -> io::Result<ChainingValue> {
-    if size > PIECE {
-        let (left, right) = halves(file, offset, size)?;
-        return Ok(hazmat::merge_subtrees_non_root(&left, &right, Mode::Hash));
-    }
-    // Read, not mapped: a file that somebody cuts short must not kill the process, and neither
-    // must a disk that fails.
-    let mut piece = vec![0; size as usize];
-    file.read_exact_at(&mut piece, offset)?;
-    Ok(blake3::Hasher::new().set_input_offset(offset).update(&piece).finalize_non_root())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_of_several_pieces_hashes_as_its_bytes() {
-        let dir = tempfile::tempdir().unwrap();
-        for size in [0, SMALL, SMALL + 1, 5 * PIECE, 8 * PIECE, 9 * PIECE + 3] {
-            let bytes: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
-            let path = dir.path().join("file");
-            fs::write(&path, &bytes).unwrap();
-            assert_eq!(hash_file(&path).unwrap(), (Digest::of(&bytes), size));
-        }
-    }
+    igpt_contract::hash_file(path).map_err(|e| StoreError::io("read", path, e))
 }

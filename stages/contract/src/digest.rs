@@ -1,8 +1,6 @@
 //! BLAKE3 digests of content, written as 64 lower-case hexadecimal digits.
 
 use std::fmt;
-use std::io::Read as _;
-use std::path::Path;
 use std::str::FromStr;
 
 use serde::de::Visitor;
@@ -37,25 +35,6 @@ impl Digest {
 impl From<blake3::Hash> for Digest {
     fn from(hash: blake3::Hash) -> Self {
         Self(*hash.as_bytes())
-    }
-}
-
-/// Digests a file's bytes by streaming them; returns the digest and the size in bytes.
-///
-/// # Errors
-/// Whatever opening or reading the file answers.
-pub fn hash_file(path: &Path) -> std::io::Result<(Digest, u64)> {
-    let mut file = std::fs::File::open(path)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 1 << 17];
-    let mut size = 0;
-    loop {
-        let n = file.read(&mut buffer)?;
-        if n == 0 {
-            return Ok((hasher.finalize().into(), size));
-        }
-        size += n as u64;
-        hasher.update(&buffer[..n]);
     }
 }
 
@@ -136,13 +115,5 @@ mod tests {
         assert!(text[2..].parse::<Digest>().is_err());
         assert!(format!("{text}0").parse::<Digest>().is_err());
         assert!(format!("{text}00").parse::<Digest>().is_err());
-    }
-
-    #[test]
-    fn a_file_hashes_as_its_bytes() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x");
-        std::fs::write(&path, b"pixels").unwrap();
-        assert_eq!(hash_file(&path).unwrap(), (Digest::of(b"pixels"), 6));
     }
 }

@@ -17,6 +17,7 @@ mod context;
 mod digest;
 mod error;
 pub mod float;
+mod hash;
 mod instructions;
 mod io;
 mod kind;
@@ -30,8 +31,9 @@ pub use best::{BestLayer, best_layer};
 pub use candidates::Candidates;
 pub use choice::{ChosenValue, TriedValue};
 pub use context::{Signal, StageContext};
-pub use digest::{Digest, ParseDigestError, hash_file};
+pub use digest::{Digest, ParseDigestError};
 pub use error::StageError;
+pub use hash::hash_file;
 pub use instructions::instruction_set;
 pub use io::{LabelledInput, Labels, StageIo};
 pub use kind::{
