@@ -10,7 +10,6 @@ use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend};
 
-use crate::config::Activation;
 use crate::ops::fused::{FusedGradients, FusedOps, Gradients, Kept, Maybe, MlpOperands};
 
 /// A step of the tape: from what the forward pass kept and the result's gradient to the parents'.
@@ -95,16 +94,9 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         record::<B, C, _, 4>(parents, result, B::linear_backward)
     }
 
-    fn igpt_mlp(
-        x: FloatTensor<Self>,
-        fc: FloatTensor<Self>,
-        fc_bias: Maybe<Self>,
-        proj: FloatTensor<Self>,
-        proj_bias: Maybe<Self>,
-        residual: Maybe<Self>,
-        activation: Activation,
-    ) -> FloatTensor<Self> {
-        let (fc_bias, proj_bias, residual) = (fc_bias.get(), proj_bias.get(), residual.get());
+    fn igpt_mlp(mlp: MlpOperands<Self>) -> FloatTensor<Self> {
+        let MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation } = mlp;
+        let [fc_bias, proj_bias, residual] = [fc_bias, proj_bias, residual].map(Maybe::get);
         let parents = [
             x.node(),
             fc.node(),
@@ -113,16 +105,11 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
             node!(proj_bias, else x),
             node!(residual, else x),
         ];
-        let result = B::mlp_forward(MlpOperands {
-            x: x.into_primitive(),
-            fc: fc.into_primitive(),
-            fc_bias: inner::<B, C>(fc_bias),
-            proj: proj.into_primitive(),
-            proj_bias: inner::<B, C>(proj_bias),
-            residual: inner::<B, C>(residual),
-            activation,
-        });
-        record::<B, C, _, 6>(parents, result, B::mlp_backward)
+        let [fc_bias, proj_bias, residual] =
+            [fc_bias, proj_bias, residual].map(|operand| Maybe::new(inner::<B, C>(operand)));
+        let (x, fc, proj) = (x.into_primitive(), fc.into_primitive(), proj.into_primitive());
+        let mlp = MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation };
+        record::<B, C, _, 6>(parents, B::mlp_forward(mlp), B::mlp_backward)
     }
 
     fn igpt_cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self> {

@@ -5,7 +5,6 @@ use burn::backend::{Flex, TensorMetadata as _};
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
-use crate::config::Activation;
 use crate::ops::fused::{FusedGradients, Gradients, Maybe, MlpOperands, forward_alone};
 use crate::ops::linear::{self, Mlp, Weight};
 use crate::ops::{attention, cross_entropy, norm};
@@ -43,7 +42,7 @@ pub(super) struct KeptLinear {
 /// An MLP's operands and what its activation was given.
 #[derive(Debug, Clone)]
 pub(super) struct KeptMlp {
-    operands: MlpOperands<FlexTensor>,
+    operands: MlpOperands<Flex>,
     pre: FlexTensor,
 }
 
@@ -205,10 +204,11 @@ impl FusedGradients for Flex {
         ]
     }
 
-    fn mlp_forward(operands: MlpOperands<FlexTensor>) -> (FlexTensor, KeptMlp) {
+    fn mlp_forward(operands: MlpOperands<Flex>) -> (FlexTensor, KeptMlp) {
         let MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation } = operands.clone();
         let [x, fc, proj] = [x, fc, proj].map(Dense::new);
-        let [fc_bias, proj_bias, residual] = [fc_bias, proj_bias, residual].map(dense);
+        let [fc_bias, proj_bias, residual] =
+            [fc_bias, proj_bias, residual].map(|operand| dense(operand.get()));
         let mlp = Mlp {
             fc: fc.data(),
             fc_bias: slice(&fc_bias),
@@ -224,9 +224,9 @@ impl FusedGradients for Flex {
 
     fn mlp_backward(kept: KeptMlp, dy: FlexTensor) -> Gradients<Self, 6> {
         let MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation } = kept.operands;
-        let residual = residual.is_some().then(|| dy.clone());
+        let residual = residual.get().map(|_| dy.clone());
         let [x, fc, proj, pre, dy] = [x, fc, proj, kept.pre, dy].map(Dense::new);
-        let [fc_bias, proj_bias] = [fc_bias, proj_bias].map(dense);
+        let [fc_bias, proj_bias] = [fc_bias, proj_bias].map(|operand| dense(operand.get()));
         let hidden = fc.last();
         let mlp = Mlp {
             fc: fc.data(),

@@ -11,7 +11,7 @@ use crate::config::Activation;
 use crate::ops::MlpWeights;
 
 /// A tensor that may be absent, in the only form in which the dispatcher passes one on.
-#[derive(ExtensionType)]
+#[derive(Debug, Clone, ExtensionType)]
 pub(super) enum Maybe<B: Backend> {
     /// It is there.
     Present(FloatTensor<B>),
@@ -32,6 +32,21 @@ impl<B: Backend> Maybe<B> {
     }
 }
 
+/// What an MLP computes with.
+#[derive(Debug, Clone, ExtensionType)]
+pub(super) struct MlpOperands<B: Backend> {
+    pub(super) x: FloatTensor<B>,
+    pub(super) fc: FloatTensor<B>,
+    #[extension_type]
+    pub(super) fc_bias: Maybe<B>,
+    pub(super) proj: FloatTensor<B>,
+    #[extension_type]
+    pub(super) proj_bias: Maybe<B>,
+    #[extension_type]
+    pub(super) residual: Maybe<B>,
+    pub(super) activation: Activation,
+}
+
 /// The operations as the dispatcher knows them.
 #[backend_extension(Flex, LibTorch: cfg(feature = "tch"), Autodiff)]
 pub(super) trait FusedOps: Backend {
@@ -49,15 +64,7 @@ pub(super) trait FusedOps: Backend {
         #[extension_type] residual: Maybe<Self>,
         transposed: bool,
     ) -> FloatTensor<Self>;
-    fn igpt_mlp(
-        x: FloatTensor<Self>,
-        fc: FloatTensor<Self>,
-        #[extension_type] fc_bias: Maybe<Self>,
-        proj: FloatTensor<Self>,
-        #[extension_type] proj_bias: Maybe<Self>,
-        #[extension_type] residual: Maybe<Self>,
-        activation: Activation,
-    ) -> FloatTensor<Self>;
+    fn igpt_mlp(#[extension_type] mlp: MlpOperands<Self>) -> FloatTensor<Self>;
     fn igpt_cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self>;
 }
 
@@ -105,7 +112,7 @@ pub(super) trait FusedGradients: Backend {
     /// Of x, weight, bias, residual.
     fn linear_backward(kept: Self::Linear, dy: FloatTensor<Self>) -> Gradients<Self, 4>;
 
-    fn mlp_forward(mlp: MlpOperands<FloatTensor<Self>>) -> (FloatTensor<Self>, Self::Mlp);
+    fn mlp_forward(mlp: MlpOperands<Self>) -> (FloatTensor<Self>, Self::Mlp);
     /// Of the operands in their order.
     fn mlp_backward(kept: Self::Mlp, dy: FloatTensor<Self>) -> Gradients<Self, 6>;
 
@@ -115,18 +122,6 @@ pub(super) trait FusedGradients: Backend {
     ) -> (FloatTensor<Self>, Self::CrossEntropy);
     /// Of the logits.
     fn cross_entropy_backward(kept: Self::CrossEntropy, dnll: FloatTensor<Self>) -> Gradients<Self, 1>;
-}
-
-/// What an MLP computes with.
-#[derive(Debug, Clone)]
-pub(super) struct MlpOperands<T> {
-    pub(super) x: T,
-    pub(super) fc: T,
-    pub(super) fc_bias: Option<T>,
-    pub(super) proj: T,
-    pub(super) proj_bias: Option<T>,
-    pub(super) residual: Option<T>,
-    pub(super) activation: Activation,
 }
 
 /// Lets a backend compute without a tape: the operations as above, and nothing kept.
@@ -156,17 +151,8 @@ macro_rules! forward_alone {
                 Self::linear_forward(x, weight, bias.get(), residual.get(), transposed).0
             }
 
-            fn igpt_mlp(
-                x: FloatTensor<Self>,
-                fc: FloatTensor<Self>,
-                fc_bias: Maybe<Self>,
-                proj: FloatTensor<Self>,
-                proj_bias: Maybe<Self>,
-                residual: Maybe<Self>,
-                activation: Activation,
-            ) -> FloatTensor<Self> {
-                let (fc_bias, proj_bias, residual) = (fc_bias.get(), proj_bias.get(), residual.get());
-                Self::mlp_forward(MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation }).0
+            fn igpt_mlp(mlp: MlpOperands<Self>) -> FloatTensor<Self> {
+                Self::mlp_forward(mlp).0
             }
 
             fn igpt_cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self> {
@@ -208,15 +194,15 @@ pub(super) fn mlp(
     residual: Option<Tensor<3>>,
     activation: Activation,
 ) -> Tensor<3> {
-    Tensor::from_dispatch(Dispatch::igpt_mlp(
-        x.into_dispatch(),
-        weights.fc.into_dispatch(),
-        Maybe::new(weights.fc_bias.map(Tensor::into_dispatch)),
-        weights.proj.into_dispatch(),
-        Maybe::new(weights.proj_bias.map(Tensor::into_dispatch)),
-        Maybe::new(residual.map(Tensor::into_dispatch)),
+    Tensor::from_dispatch(Dispatch::igpt_mlp(MlpOperands {
+        x: x.into_dispatch(),
+        fc: weights.fc.into_dispatch(),
+        fc_bias: Maybe::new(weights.fc_bias.map(Tensor::into_dispatch)),
+        proj: weights.proj.into_dispatch(),
+        proj_bias: Maybe::new(weights.proj_bias.map(Tensor::into_dispatch)),
+        residual: Maybe::new(residual.map(Tensor::into_dispatch)),
         activation,
-    ))
+    }))
 }
 
 pub(super) fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use crate::ops::kernel::{PANEL, Width, product};
+use crate::ops::matmul::{Matrix, transpose};
 
 /// A weight matrix in panels of 32 columns: `[panels][inputs][32]`, the last filled up with zeros.
 #[derive(Debug, Clone)]
@@ -63,7 +64,7 @@ impl Packed {
             let count = (rows - first) / size;
             *block = (first, count);
             for start in (first..first + count * size).step_by(size) {
-                turn(&x[start * k..][..size * k], size, &mut turned[start * k..][..size * k]);
+                transpose(Matrix::new(&x[start * k..][..size * k], k), &mut turned[start * k..][..size * k]);
             }
             first += count * size;
         }
@@ -83,16 +84,6 @@ impl Packed {
                     }
                 }
             }
-        }
-    }
-}
-
-/// `rows` rows become `rows` columns.
-fn turn(x: &[f32], rows: usize, turned: &mut [f32]) {
-    let k = x.len() / rows;
-    for (row, x) in x.chunks_exact(k).enumerate() {
-        for (i, v) in x.iter().enumerate() {
-            turned[i * rows + row] = *v;
         }
     }
 }

@@ -136,9 +136,9 @@ impl FusedGradients for LibTorch {
         kept.gradients(dy)
     }
 
-    fn mlp_forward(operands: MlpOperands<TchTensor>) -> (TchTensor, Taped<6>) {
+    fn mlp_forward(operands: MlpOperands<Self>) -> (TchTensor, Taped<6>) {
         let MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation } = operands;
-        let operands = [Some(x), Some(fc), fc_bias, Some(proj), proj_bias, residual];
+        let operands = [Some(x), Some(fc), fc_bias.get(), Some(proj), proj_bias.get(), residual.get()];
         taped(operands, |[x, fc, fc_bias, proj, proj_bias, residual]| {
             let (x, fc, proj) = (given(x), given(fc), given(proj));
             let gelu = |kind| {
