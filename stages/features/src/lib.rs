@@ -32,6 +32,7 @@ impl Stage for Features {
             name: "features",
             summary: "computes the features of images in every layer of a network",
             // 2: a number of images is drawn, no longer the first.
+            // 3: probabilities below e^-50 are zero.
             version: 3,
             inputs: vec![MODEL.port(), TOKENS.port()],
             outputs: vec![LAYERS.port()],

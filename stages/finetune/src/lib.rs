@@ -53,6 +53,7 @@ impl Stage for Finetune {
             name: "finetune",
             summary: "trains a network and a class head on labelled tokens",
             // 2: the metrics tell one mask from several, and the head's layer.
+            // 3: probabilities below e^-50 are zero.
             version: 3,
             inputs: vec![TOKENS.port(), START.port(), PROBES.port(), CHOICE.port()],
             outputs: vec![MODEL.port(), METRICS.port(), PREDICTIONS.port()],

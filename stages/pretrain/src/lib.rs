@@ -50,6 +50,7 @@ impl Stage for Pretrain {
             name: "pretrain",
             summary: "trains an iGPT on tokens, autoregressively or as BERT",
             // 2: the learning rate is among the metrics.
+            // 3: probabilities below e^-50 are zero.
             version: 3,
             inputs: vec![TOKENS.port(), CHOICE.port()],
             outputs: vec![MODEL.port(), CHECKPOINTS.port(), METRICS.port()],

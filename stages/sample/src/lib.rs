@@ -43,6 +43,7 @@ impl Stage for Sample {
         StageSpec {
             name: "sample",
             summary: "draws images from an autoregressive network, from nothing or as completions",
+            // 2: probabilities below e^-50 are zero.
             version: 2,
             inputs: vec![MODEL.port(), PALETTE.port(), TOKENS.port()],
             outputs: vec![GRID.port(), SAMPLES.port()],

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_contract::{Stream, stream};
 use igpt_model::ops::MlpWeights;
 use igpt_model::{
-    Activation, Dropout, Gpt, GptConfig, Input, ModelParams, Ops, Variant, loss, named_parameters,
+    Activation, Dropout, Gpt, GptConfig, Input, ModelParams, Ops, Precision, Variant, loss, named_parameters,
 };
 use rand::RngExt as _;
 
@@ -210,6 +210,13 @@ fn a_target_that_is_no_colour_is_refused() {
     Ops::Fused.cross_entropy(logits, Tensor::from_ints([9], &device));
 }
 
+#[test]
+fn bfloat16_is_refused_on_the_processor() {
+    let error = Ops::with(&Device::flex(), Precision::Bf16).unwrap_err().to_string();
+    assert!(error.contains("`precision` is bf16, which wants a device of LibTorch"), "{error}");
+    assert_eq!(Ops::with(&Device::flex().autodiff(), Precision::F32).unwrap(), Ops::Fused);
+}
+
 /// A loss and all its gradients of a small network.
 fn gradients(device: &Device, ops: Ops, variant: Variant, bert: bool) -> (f32, Vec<Vec<f32>>) {
     let params = ModelParams {
@@ -221,30 +228,34 @@ fn gradients(device: &Device, ops: Ops, variant: Variant, bert: bool) -> (f32, V
     };
     let config: GptConfig = params.config(130, 19).unwrap();
     let device = device.clone().autodiff();
-    {
-        let gpt = Gpt::init(&config, &mut stream(1, "init"), &device).with_class_head(4, 1).with_ops(ops);
-        let mut random = stream(2, "data");
-        let shape = [24, 130];
-        let tokens: Vec<i64> = (0..24 * 130).map(|_| random.random_range(0..19)).collect();
-        let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, shape), &device);
-        let masked: Vec<f32> = (0..24 * 130).map(|_| f32::from(random.random_bool(0.2))).collect();
-        let masked = Tensor::<2>::from_data(TensorData::new(masked, shape), &device);
-        let labels = Tensor::<1, Int>::from_data(TensorData::new(vec![1i64; 24], [24]), &device);
-        let input = if bert { Input::Bert(masked.clone()) } else { Input::Autoregressive };
-        let mut dropout = Dropout::new(0.1, stream(3, "dropout"));
-        let both = gpt.joint(tokens.clone(), &input, dropout.as_mut());
-        let nll = loss::token_nll(both.logits, tokens);
-        let generative = match input {
-            Input::Bert(masked) => loss::bert(nll, masked, loss::BertReduction::Mean),
-            Input::Autoregressive => loss::autoregressive(nll),
-        };
-        let loss = generative + loss::classification(both.class_logits, labels);
-        let value = loss.clone().into_scalar::<f32>();
-        let mut found = Gradients { of: loss.backward(), values: Vec::new() };
-        burn::module::Module::visit(&gpt, &mut found);
-        assert_eq!(found.values.len(), named_parameters(&gpt).len());
-        (value, found.values)
-    }
+    let gpt = Gpt::init(&config, &mut stream(1, "init"), &device).with_class_head(4, 1).with_ops(ops);
+    let (tokens, input) = batch(24, &config, bert, &device);
+    let labels = Tensor::<1, Int>::from_data(TensorData::new(vec![1i64; 24], [24]), &device);
+    let mut dropout = Dropout::new(0.1, stream(3, "dropout"));
+    let both = gpt.joint(tokens.clone(), &input, dropout.as_mut());
+    let nll = loss::token_nll(both.logits, tokens);
+    let generative = match input {
+        Input::Bert(masked) => loss::bert(nll, masked, loss::BertReduction::Mean),
+        Input::Autoregressive => loss::autoregressive(nll),
+    };
+    let loss = generative + loss::classification(both.class_logits, labels);
+    let value = loss.clone().into_scalar::<f32>();
+    let mut found = Gradients { of: loss.backward(), values: Vec::new() };
+    burn::module::Module::visit(&gpt, &mut found);
+    assert_eq!(found.values.len(), named_parameters(&gpt).len());
+    (value, found.values)
+}
+
+/// Random images, shown to the network as BERT or whole.
+fn batch(images: usize, config: &GptConfig, bert: bool, device: &Device) -> (Tensor<2, Int>, Input) {
+    let mut random = stream(2, "data");
+    let shape = [images, config.n_positions];
+    let n = images * config.n_positions;
+    let tokens: Vec<i64> = (0..n).map(|_| random.random_range(0..config.vocab as i64)).collect();
+    let masked: Vec<f32> = (0..n).map(|_| f32::from(random.random_bool(0.2))).collect();
+    let masked = Tensor::<2>::from_data(TensorData::new(masked, shape), device);
+    let input = if bert { Input::Bert(masked) } else { Input::Autoregressive };
+    (Tensor::from_data(TensorData::new(tokens, shape), device), input)
 }
 
 struct Gradients {
@@ -313,12 +324,7 @@ fn gradients_by_block_are_the_same_bits() {
         let config = params.config(70, 11).unwrap();
         let device = Device::flex().autodiff();
         let gpt = Gpt::init(&config, &mut stream(1, "init"), &device);
-        let mut random = stream(2, "data");
-        let tokens: Vec<i64> = (0..4 * 70).map(|_| random.random_range(0..11)).collect();
-        let tokens = Tensor::<2, Int>::from_data(TensorData::new(tokens, [4, 70]), &device);
-        let masked: Vec<f32> = (0..4 * 70).map(|_| f32::from(random.random_bool(0.2))).collect();
-        let masked = Tensor::<2>::from_data(TensorData::new(masked, [4, 70]), &device);
-        let input = if bert { Input::Bert(masked) } else { Input::Autoregressive };
+        let (tokens, input) = batch(4, &config, bert, &device);
         let dropout = || Dropout::new(0.2, stream(3, "dropout"));
         let loss = |logits| loss::token_nll(logits, tokens.clone()).mean();
 
