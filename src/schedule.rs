@@ -212,27 +212,39 @@ impl Schedule {
         if self.state[step] == State::Running {
             self.release(step);
         }
-        self.queue.remove(&step);
-        self.state[step] = State::Settled(outcome);
         if outcome == Outcome::Failed && self.on_failure == OnFailure::StopAll {
             self.stopped = true;
         }
-        let mut skipped = Vec::new();
+        let mut skipped = self.pass_on(step, outcome);
+        // A list and no recursion: a chain of steps may be longer than the stack is deep.
+        let mut next = 0;
+        while let Some(&step) = skipped.get(next) {
+            skipped.extend(self.pass_on(step, Outcome::Skipped));
+            next += 1;
+        }
+        skipped
+    }
+
+    /// Marks a step as settled and offers what waited for it; returns what it spoils.
+    fn pass_on(&mut self, step: StepId, outcome: Outcome) -> Vec<StepId> {
+        self.queue.remove(&step);
+        self.state[step] = State::Settled(outcome);
+        let mut spoilt = Vec::new();
         for later in self.dependents[step].clone() {
             self.blocked_by[later] -= 1;
             if self.state[later] != State::Waiting {
                 continue;
             }
-            let spoilt = matches!(outcome, Outcome::Failed | Outcome::Skipped)
+            let spoils = matches!(outcome, Outcome::Failed | Outcome::Skipped)
                 && self.edges_in[later].iter().any(|edge| edge.from == step && !edge.tolerant);
-            if spoilt {
-                skipped.push(later);
-                skipped.extend(self.settle(later, Outcome::Skipped));
+            if spoils {
+                self.state[later] = State::Settled(Outcome::Skipped);
+                spoilt.push(later);
             } else {
                 self.offer_if_free(later);
             }
         }
-        skipped
+        spoilt
     }
 
     /// Lets running steps finish and starts no more.
@@ -393,6 +405,18 @@ mod tests {
             assert_eq!(s.settle(0, Outcome::Failed), [1]);
             assert_eq!(s.next_start(), next);
         }
+    }
+
+    #[test]
+    fn a_chain_longer_than_the_stack_is_skipped_to_its_end() {
+        let n = 1_000_000;
+        let edge = |step: StepId| (step > 0).then(|| Edge { from: step - 1, tolerant: false });
+        let edges = (0..n).map(|step| edge(step).into_iter().collect()).collect();
+        let needs = vec![need(1, 0, 0); n];
+        let mut s = Schedule::new(edges, needs, &vec![true; n], BUDGET, OnFailure::StopDependents);
+        queue_all(&mut s);
+        assert_eq!(s.next_start(), Some(0));
+        assert!(s.settle(0, Outcome::Failed).into_iter().eq(1..n));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::error::CliError;
-use crate::engine::file_name;
+use crate::engine::logs::file_name;
 use crate::pipeline::nearest;
 use crate::store::{Record, RunFolder, StepRecord, Store};
 

@@ -107,7 +107,7 @@ fn record(plan: &Plan, file: PathBuf, options: &Options, summary: &Summary) -> R
             Outcome::LeftOut => "left out",
         }
         .to_owned(),
-        log: engine::file_name(name),
+        log: engine::logs::file_name(name),
     });
     RunRecord {
         id: options.run.clone(),

@@ -6,6 +6,7 @@
 mod export;
 pub mod forecast;
 mod launch;
+pub mod logs;
 mod order;
 pub mod resolve;
 pub mod search;
@@ -13,8 +14,6 @@ mod why;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -339,7 +338,7 @@ impl<'a> Run<'a> {
     }
 
     fn log(&self, id: StepId) -> PathBuf {
-        self.options.logs.join(format!("{}.log", file_name(&self.step(id).name)))
+        self.options.logs.join(format!("{}.log", logs::file_name(&self.step(id).name)))
     }
 
     fn say_failed(&self, id: StepId, failure: &Failure, retried: bool) {
@@ -347,7 +346,7 @@ impl<'a> Run<'a> {
             step: self.step(id).name.clone(),
             error: failure.error.clone(),
             hint: failure.hint.clone(),
-            tail: last_lines(&self.log(id)),
+            tail: logs::last_lines(&self.log(id)),
             log: self.log(id),
             attempt: self.attempts.get(&id).copied().unwrap_or(1),
             retried,
@@ -360,55 +359,10 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The last lines of a step's log, as many as fit a screen's corner; none where it has no log.
-fn last_lines(log: &Path) -> Vec<String> {
-    const LINES: usize = 8;
-    const BYTES: u64 = 4096;
-    let read = || -> std::io::Result<String> {
-        let mut file = File::open(log)?;
-        let start = file.metadata()?.len().saturating_sub(BYTES);
-        file.seek(SeekFrom::Start(start))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(LINES)..].iter().map(|line| (*line).to_owned()).collect()
-}
-
 /// The folder of a pipeline file, for the paths in it.
 pub fn folder_of(file: &Path) -> PathBuf {
     match file.parent() {
         Some(parent) if parent != Path::new("") => parent.to_path_buf(),
         _ => PathBuf::from("."),
-    }
-}
-
-/// A step's name as a file name: `probe[layer=3]` becomes `probe-layer=3`. Where that would be too
-/// long, or another step's too, a digest of the name makes it the step's own.
-pub fn file_name(step: &str) -> String {
-    const LONGEST: usize = 120;
-    let is_kept = |c: char| c.is_ascii_alphanumeric() || "._=-".contains(c);
-    let plain = step.strip_suffix(']').and_then(|open| open.split_once('['));
-    let name = plain.map_or_else(|| step.to_owned(), |(base, labels)| format!("{base}-{labels}"));
-    if name.chars().all(is_kept) && name.len() <= LONGEST {
-        return name;
-    }
-    let kept: String = name.chars().map(|c| if is_kept(c) { c } else { '-' }).take(LONGEST).collect();
-    format!("{kept}-{}", Digest::of(step.as_bytes()).short())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::file_name;
-
-    #[test]
-    fn no_two_steps_share_a_file() {
-        assert_eq!(file_name("probe[layer=3]"), "probe-layer=3");
-        let names = ["img[m=a/b]", "img[m=a-b]", "img[m=a:b]", "img[m=a-b,n=1]", "img[m=a-b-n=1]"];
-        let files: std::collections::BTreeSet<String> = names.iter().map(|name| file_name(name)).collect();
-        assert_eq!(files.len(), names.len(), "{files:?}");
-        assert!(file_name(&"é".repeat(300)).len() < 200);
     }
 }

@@ -6,17 +6,16 @@
 
 use std::collections::HashSet;
 
-use igpt_contract::{InputPort, Resources};
+use igpt_contract::Resources;
 use serde_json::{Map, Value};
 
-use super::catalog::{COMMAND, Catalog};
+use super::catalog::Catalog;
 use super::draft::{Base, Instance, Made, Planner, StepKind, instance_name};
 use super::params::{self, Searched, Written};
 use super::search::{self, SearchDecl};
-use super::{Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, limits, order, wires};
+use super::{Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, limits};
 use crate::pipeline::{
-    Diagnostic, Faults, Key, Mark, Matrix, Node, Overrides, Pipeline, Scope, StepDecl, Vars, apply, declare,
-    describe,
+    Diagnostic, Faults, Mark, Node, Overrides, Pipeline, Scope, StepDecl, Vars, apply, declare, describe,
 };
 
 /// The most instances of steps, candidates of searches included, and the most inputs of all of them:
@@ -91,113 +90,7 @@ fn plan_tree(
     if faults.is_empty() { Ok(plan) } else { Err(faults) }
 }
 
-impl<'a> Planner<'a> {
-    /// The kind, the instances and the wires of a step.
-    fn base(&self, decl: StepDecl<'a>, catalog: &'a Catalog, seed: u64, faults: &mut Faults) -> Base<'a> {
-        let kind = decl.uses.and_then(|(uses, mark)| {
-            let kind = match uses {
-                COMMAND => Some(StepKind::Command),
-                name => catalog.get(name).map(StepKind::Stage),
-            };
-            if kind.is_none() {
-                faults.push(mark, format!("there is no stage `{uses}`")).suggest(
-                    uses,
-                    "stages",
-                    catalog.names(),
-                );
-            }
-            kind
-        });
-        check_ports(&decl, kind, faults);
-        let global = Scope { vars: self.vars, matrix: None, seed: Some(seed) };
-        let matrix = match decl.matrix {
-            Some(node) => Matrix::expand(node, &global, faults),
-            None => Some(Matrix::none()),
-        };
-        let Some(matrix) = matrix else {
-            return Base { decl, kind, axes: Vec::new(), instances: None };
-        };
-        let has_axes = !matrix.axes.is_empty();
-        let instances = matrix.instances.into_iter().map(|labels| {
-            let mut scope = Scope { matrix: has_axes.then_some(&labels), ..global };
-            let step_seed = decl.seed.and_then(|node| limits::whole(node, "seed", u64::MAX, &scope, faults));
-            let seed = step_seed.unwrap_or(seed);
-            scope.seed = Some(seed);
-            let mut wires = Vec::with_capacity(decl.inputs.len());
-            for (key, node) in decl.inputs {
-                let optional = kind.is_some_and(|kind| is_optional(kind, &key.text));
-                wires::read(&key.text, node, optional, &scope, &self.index, &mut wires, faults);
-            }
-            Instance { labels, seed, wires, made: Made::Nothing }
-        });
-        let instances = Some(instances.collect());
-        Base { decl, kind, axes: matrix.axes, instances }
-    }
-
-    /// Tells references to steps that do not exist.
-    fn check_references(&self, faults: &mut Faults) {
-        for wire in self.bases.iter().flat_map(Base::wires) {
-            if let Some(output) = wire.output()
-                && wire.producer.is_none()
-            {
-                self.unknown_step(&output.step, wire.mark, faults);
-            }
-        }
-    }
-
-    /// Which steps are planned: the pipeline's own, and of the included ones those that its own steps
-    /// and its exports need.
-    fn needed(&self, exports: &[(Key, Node)]) -> Vec<bool> {
-        let exported = |name: &str| {
-            exports.iter().any(|(key, _)| key.text.split_once('.').is_some_and(|(step, _)| step == name))
-        };
-        let is_root = |base: &Base<'_>| base.decl.mark.is_own() || exported(base.decl.name);
-        let mut needed: Vec<bool> = self.bases.iter().map(is_root).collect();
-        let mut open: Vec<usize> = (0..self.bases.len()).filter(|b| needed[*b]).collect();
-        while let Some(b) = open.pop() {
-            for r in self.bases[b].wires().filter_map(|wire| wire.producer) {
-                if !std::mem::replace(&mut needed[r], true) {
-                    open.push(r);
-                }
-            }
-        }
-        needed
-    }
-
-    /// The steps in order; where they form circles, which is told, in the order of the file.
-    fn order(&self, faults: &mut Faults) -> Vec<usize> {
-        let mut reads = Vec::new();
-        for (b, base) in self.bases.iter().enumerate() {
-            let before = reads.len();
-            reads.extend(base.wires().filter_map(|wire| Some((b, wire.producer?))));
-            reads[before..].sort_unstable();
-        }
-        reads.dedup();
-        order::order(self.bases.len(), &reads).unwrap_or_else(|cycles| {
-            for cycle in cycles {
-                self.report_cycle(&cycle, faults);
-            }
-            (0..self.bases.len()).collect()
-        })
-    }
-
-    fn report_cycle(&self, cycle: &[usize], faults: &mut Faults) {
-        let names: Vec<&str> = cycle.iter().chain(cycle.first()).map(|b| self.bases[*b].decl.name).collect();
-        let reader = &self.bases[cycle[0]];
-        let wire = reader.wires().find(|wire| wire.output().is_some_and(|output| output.step == names[1]));
-        let mark = wire.map_or(reader.decl.mark, |wire| wire.mark);
-        if cycle.len() == 1 {
-            faults
-                .push(mark, format!("the step `{}` reads its own output", names[0]))
-                .hint("name an output of another step, or a path such as `./data/x.tar`");
-        } else {
-            faults
-                .push(mark, format!("the steps read each other in a circle: {}", names.join(" -> ")))
-                .note("each step reads the one after the arrow")
-                .hint("take one of these inputs out, or split a step in two");
-        }
-    }
-
+impl Planner<'_> {
     /// Puts every instance of a step into the plan.
     fn build(&mut self, b: usize, faults: &mut Faults) {
         let count = self.bases[b].instances.as_ref().map_or(0, Vec::len);
@@ -261,7 +154,7 @@ impl<'a> Planner<'a> {
                     });
                     works.extend(self.work(decl, kind, instance, &with, searched, faults));
                 }
-                check_metric(search, kind, works.first().map(|(work, _)| work), faults);
+                search::check_metric(search, kind, works.first().map(|(work, _)| work), faults);
             }
         }
         Some(Draft { inputs, limits, works, search: search.flatten() })
@@ -382,83 +275,4 @@ fn too_many(what: &str, most: usize, mark: Mark, faults: &mut Faults) {
     faults
         .push(mark, format!("with this step the pipeline has more than {most} {what}"))
         .hint("make the matrices and searches smaller, or split the pipeline in two");
-}
-
-/// Checks the ports of a step by name, once for all instances.
-fn check_ports(decl: &StepDecl<'_>, kind: Option<StepKind<'_>>, faults: &mut Faults) {
-    let Some(StepKind::Stage(entry)) = kind else {
-        for (key, _) in decl.inputs.iter().filter(|(key, _)| kind.is_some() && !command::is_port(&key.text)) {
-            faults
-                .push(key.mark, format!("`{}` is not a name for a port", key.text))
-                .hint("the input appears under this name in the command's directory: use letters, digits, `_` and `-`");
-        }
-        return;
-    };
-    let spec = &entry.spec;
-    let port = |name: &str| spec.inputs.iter().find(|port| port.name == name);
-    for (key, _) in decl.inputs {
-        if port(&key.text).is_none() {
-            faults.push(key.mark, format!("the stage `{}` has no input `{}`", spec.name, key.text)).suggest(
-                &key.text,
-                "inputs",
-                spec.inputs.iter().map(|port| port.name),
-            );
-        }
-    }
-    for missing in spec.inputs.iter().filter(|port| is_required(port)) {
-        if !decl.inputs.iter().any(|(key, _)| key.text == missing.name) {
-            let article = super::with_article(missing.kind.name);
-            faults
-                .push(
-                    decl.inputs_mark,
-                    format!("the step `{}` lacks the input `{}`: {article}", decl.name, missing.name),
-                )
-                .hint(format!("`{}`: {}", missing.name, missing.doc));
-        }
-    }
-}
-
-/// Whether a step may go without that input.
-fn is_optional(kind: StepKind<'_>, name: &str) -> bool {
-    match kind {
-        StepKind::Stage(entry) => {
-            entry.spec.inputs.iter().any(|port| port.name == name && !is_required(port))
-        }
-        StepKind::Command => false,
-    }
-}
-
-fn is_required(port: &InputPort) -> bool {
-    port.arity == igpt_contract::Arity::One
-}
-
-/// The metric of a search must be on an output of kind metrics (or, of a command, on any output:
-/// what it holds is seen when the search is decided).
-fn check_metric(search: &SearchDecl, kind: StepKind<'_>, work: Option<&Work>, faults: &mut Faults) {
-    let outputs: Vec<(&str, &str)> = match (kind, work) {
-        (StepKind::Stage(entry), _) => {
-            entry.spec.outputs.iter().map(|port| (port.name, port.kind.name)).collect()
-        }
-        (_, Some(Work::Command(command))) => {
-            command.outputs.iter().map(|(port, _)| (port.as_str(), "metrics")).collect()
-        }
-        _ => return,
-    };
-    match outputs.iter().find(|(name, _)| *name == search.port) {
-        Some((_, "metrics")) => {}
-        Some((name, kind)) => {
-            let article = super::with_article(kind);
-            faults.push(
-                search.port_mark,
-                format!("a search is decided by metrics, but `{name}` holds {article}"),
-            );
-        }
-        None => {
-            faults.push(search.port_mark, format!("there is no output `{}`", search.port)).suggest(
-                &search.port,
-                "outputs",
-                outputs.iter().map(|(name, _)| *name),
-            );
-        }
-    }
 }

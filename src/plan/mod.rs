@@ -3,6 +3,7 @@
 //! It is a printable value, apart from its execution. It must not know the store, the file system
 //! or the clock.
 
+mod base;
 #[cfg(test)]
 mod bomb_tests;
 mod build;

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use super::draft::StepKind;
+use super::{Work, with_article};
 use crate::pipeline::{Data, Faults, Mark, Node, Scope, check_keys, describe};
 
 const KEYS: &[&str] = &["param", "values", "metric", "goal", "stop"];
@@ -170,4 +172,40 @@ pub(super) fn set_param(params: &mut Value, path: &str, value: &Value) {
         at = &mut at[word];
     }
     *at = value.clone();
+}
+
+/// The metric of a search must be on an output of kind metrics (or, of a command, on any output:
+/// what it holds is seen when the search is decided).
+pub(super) fn check_metric(
+    search: &SearchDecl,
+    kind: StepKind<'_>,
+    work: Option<&Work>,
+    faults: &mut Faults,
+) {
+    let outputs: Vec<(&str, &str)> = match (kind, work) {
+        (StepKind::Stage(entry), _) => {
+            entry.spec.outputs.iter().map(|port| (port.name, port.kind.name)).collect()
+        }
+        (_, Some(Work::Command(command))) => {
+            command.outputs.iter().map(|(port, _)| (port.as_str(), "metrics")).collect()
+        }
+        _ => return,
+    };
+    match outputs.iter().find(|(name, _)| *name == search.port) {
+        Some((_, "metrics")) => {}
+        Some((name, kind)) => {
+            let article = with_article(kind);
+            faults.push(
+                search.port_mark,
+                format!("a search is decided by metrics, but `{name}` holds {article}"),
+            );
+        }
+        None => {
+            faults.push(search.port_mark, format!("there is no output `{}`", search.port)).suggest(
+                &search.port,
+                "outputs",
+                outputs.iter().map(|(name, _)| *name),
+            );
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The binary from outside, on pipelines of shell commands: no stage crate is needed.
+//! The binary from outside. All but `stages` are pipelines of shell commands, which need no stage crate.
 
 mod codes;
 mod failures;
@@ -10,5 +10,7 @@ mod kill;
 mod memo;
 mod model;
 mod plan;
+#[cfg(feature = "stages")]
+mod stages;
 mod support;
 mod verbs;

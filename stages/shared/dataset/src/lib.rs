@@ -8,6 +8,7 @@
 mod error;
 mod features;
 mod grid;
+mod image_row;
 mod image_set;
 mod jpeg;
 mod labels;
@@ -27,10 +28,8 @@ mod vote;
 pub use error::DatasetError;
 pub use features::{FeatureReader, FeatureTable, FeatureWriter, LayerInfo};
 pub use grid::pad_crop_flip;
-pub use image_set::{
-    BadImage, Encoding, ImageRow, ImageRows, ImageSetInfo, ImageSetReader, ImageSetWriter, RAW_SIDE, decode,
-    decode_file,
-};
+pub use image_row::{BadImage, Encoding, ImageRow, RAW_SIDE, decode, decode_file};
+pub use image_set::{ImageRows, ImageSetInfo, ImageSetReader, ImageSetWriter};
 pub use labels::{TooFewLabels, select_labels};
 pub use morton::{morton, morton_colour};
 pub use nearest::{BadPalette, NearestColour};

@@ -1,6 +1,5 @@
 //! The pipelines that are shipped are right in every profile, and have the profiles that their readers
 //! are promised.
-#![cfg(feature = "stages")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,13 +1,13 @@
 //! What the paper's experiments ask of a pipeline, from YAML to numbers: a search and the retraining
 //! with its choice, mixtures, intermediate checkpoints, masks at evaluation, joined layers, the head
 //! at the best layer.
-#![cfg(feature = "stages")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use serde_json::Value;
+
+use crate::support::Project;
 
 const PIPELINE: &str = r#"
 name: experiments
@@ -85,69 +85,50 @@ export:
   losses.table: out/losses
 "#;
 
-struct Project(tempfile::TempDir);
+/// A project with a list of photos, one of which is not there.
+fn project() -> Project {
+    let project = Project::new(PIPELINE);
+    let photo = Path::new(env!("CARGO_MANIFEST_DIR")).join("stages/download/tests/download/cmyk.jpg");
+    fs::copy(&photo, project.path("here.jpg")).unwrap();
+    let photo = photo.display();
+    project.write("list.txt", &format!("{photo}\nhere.jpg\nmissing.png\n{photo}\n{photo}\n"));
+    project
+}
 
-impl Project {
-    fn new(pipeline: &str) -> Self {
-        let project = Self(tempfile::tempdir().unwrap());
-        project.write("pipeline.yaml", pipeline);
-        let photo = Path::new(env!("CARGO_MANIFEST_DIR")).join("stages/download/tests/download/cmyk.jpg");
-        fs::copy(&photo, project.path("here.jpg")).unwrap();
-        let photo = photo.display();
-        project.write("list.txt", &format!("{photo}\nhere.jpg\nmissing.png\n{photo}\n{photo}\n"));
-        project
-    }
+/// Runs the pipeline; the exit code and all that was said.
+fn run(project: &Project) -> (i32, String) {
+    let ran = project.igpt_flow(&["run", "pipeline.yaml"]);
+    (ran.code, ran.out + &ran.err)
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
+fn json(project: &Project, name: &str) -> Value {
+    serde_json::from_str(&project.read(name)).unwrap()
+}
 
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-    }
+fn metrics(project: &Project, name: &str) -> Value {
+    json(project, &format!("out/{name}/metrics.json"))
+}
 
-    /// Runs the pipeline; the exit code and all that was said.
-    fn run(&self) -> (i32, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_igpt-flow"))
-            .args(["run", "pipeline.yaml"])
-            .current_dir(self.0.path())
-            .env_remove("IGPT_FLOW_STORE")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
-        (output.status.code().unwrap(), said)
-    }
-
-    fn json(&self, name: &str) -> Value {
-        serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap()
-    }
-
-    /// The numbers of a column of an exported table.
-    fn column(&self, table: &str, name: &str) -> Vec<f64> {
-        let text = fs::read_to_string(self.path(&format!("out/{table}/table.csv"))).unwrap();
-        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
-        let at = lines.next().unwrap().into_iter().position(|column| column == name);
-        let at = at.unwrap_or_else(|| panic!("no column {name}: {text}"));
-        lines.map(|row| row[at].parse().unwrap()).collect()
-    }
-
-    fn metrics(&self, name: &str) -> Value {
-        self.json(&format!("out/{name}/metrics.json"))
-    }
+/// The numbers of a column of an exported table.
+fn column(project: &Project, table: &str, name: &str) -> Vec<f64> {
+    let text = project.read(&format!("out/{table}/table.csv"));
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let at = lines.next().unwrap().into_iter().position(|column| column == name);
+    let at = at.unwrap_or_else(|| panic!("no column {name}: {text}"));
+    lines.map(|row| row[at].parse().unwrap()).collect()
 }
 
 #[test]
 fn the_papers_procedures_run_from_yaml() {
-    let project = Project::new(PIPELINE);
-    let (code, said) = project.run();
+    let project = project();
+    let (code, said) = run(&project);
     assert_eq!(code, 0, "{said}");
 
     // The search stops at the first worse rate; the chosen one is trained on all images.
-    let choice = project.json("out/choice/choice.json");
+    let choice = json(&project, "out/choice/choice.json");
     assert_eq!((&choice["param"], &choice["value"]), (&"learning_rate".into(), &0.01.into()));
     assert_eq!(choice["tried"].as_array().unwrap().len(), 2);
-    let pretrain = project.metrics("pretrain");
+    let pretrain = metrics(&project, "pretrain");
     assert_eq!(pretrain["values"]["learning_rate"], 0.01);
     assert_eq!(pretrain["values"]["images.train"], 204.0, "200 shapes and the 4 images that are there");
     assert_eq!(
@@ -158,54 +139,54 @@ fn the_papers_procedures_run_from_yaml() {
     assert!(dataset.contains("shapes") && dataset.contains("web"), "{dataset}");
 
     // A loss for each checkpoint, by its plain number, and it falls.
-    let column = |name: &str| project.column("losses", name);
-    assert_eq!(column("checkpoint"), [5.0, 16.0, 30.0]);
+    let losses = |name: &str| column(&project, "losses", name);
+    assert_eq!(losses("checkpoint"), [5.0, 16.0, 30.0]);
     for name in ["loss.valid", "bits.test", "loss.train"] {
-        let losses = column(name);
-        assert!(losses[0] > losses[1] && losses[1] > losses[2], "{name}: {losses:?}");
+        let column = losses(name);
+        assert!(column[0] > column[1] && column[1] > column[2], "{name}: {column:?}");
     }
-    assert_eq!(project.column("checkpoints", "checkpoint"), [5.0, 5.0, 30.0, 30.0]);
-    assert_eq!(project.column("checkpoints", "rows.train"), [100.0; 4]);
-    assert_eq!(project.column("checkpoints", "rows.test"), [30.0; 4]);
+    assert_eq!(column(&project, "checkpoints", "checkpoint"), [5.0, 5.0, 30.0, 30.0]);
+    assert_eq!(column(&project, "checkpoints", "rows.train"), [100.0; 4]);
+    assert_eq!(column(&project, "checkpoints", "rows.test"), [30.0; 4]);
 
     // Measured apart, a network has the losses that its training told, to the last bit.
-    let (told, measured) = (project.metrics("search"), project.metrics("loss_of_search"));
+    let (told, measured) = (metrics(&project, "search"), metrics(&project, "loss_of_search"));
     for name in ["loss.valid", "loss.test"] {
         assert!(told["values"][name].is_number());
         assert_eq!(told["values"][name], measured["values"][name], "{name}");
     }
 
-    let joined = project.metrics("joined");
+    let joined = metrics(&project, "joined");
     assert_eq!(joined["facts"]["layers"].as_str().unwrap().split(", ").count(), 3);
-    let probe = project.metrics("probe_joined");
+    let probe = metrics(&project, "probe_joined");
     assert_eq!((&probe["values"]["features"], &probe["values"]["masks.test"]), (&96.0.into(), &3.0.into()));
     assert!(probe["values"]["accuracy.test.masks"].is_number());
 
-    let finetune = project.metrics("finetune");
+    let finetune = metrics(&project, "finetune");
     assert_eq!(finetune["values"]["head_layer"], joined["values"]["layer.best"]);
     assert_eq!(
         (finetune["facts"]["head"].as_str(), finetune["values"]["steps"].as_f64()),
         (Some("best layer"), Some(10.0))
     );
-    assert_eq!(finetune["values"]["learning_rate"], project.json("out/rates/choice.json")["value"]);
+    assert_eq!(finetune["values"]["learning_rate"], json(&project, "out/rates/choice.json")["value"]);
     assert_eq!(
         (&finetune["values"]["images.train"], &finetune["values"]["masks.test"]),
         (&200.0.into(), &3.0.into())
     );
     assert!(finetune["values"]["accuracy.test.masks"].is_number());
 
-    let (code, said) = project.run();
+    let (code, said) = run(&project);
     assert!(code == 0 && said.contains("0 executed"), "{said}");
 
     // A choice of another stage's parameter, and two ways to choose a layer.
-    let wrong = PIPELINE.replace("choice: rates.choice}", "choice: search.choice}");
-    project.write("pipeline.yaml", &wrong);
-    let (code, said) = project.run();
+    project.edit("choice: rates.choice}", "choice: search.choice}");
+    let (code, said) = run(&project);
     assert!(
         code == 100 && said.contains("over `learning_rate`, expected one over `learning_rates`"),
         "{said}"
     );
-    project.write("pipeline.yaml", &PIPELINE.replace("zero_head: false", "head_layer: 1"));
-    let (code, said) = project.run();
+    project.edit("choice: search.choice}", "choice: rates.choice}");
+    project.edit("zero_head: false", "head_layer: 1");
+    let (code, said) = run(&project);
     assert!(code == 100 && said.contains("`head_layer` is 1 beside the input `probes`"), "{said}");
 }

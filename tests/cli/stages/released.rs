@@ -1,10 +1,9 @@
 //! The binary with networks that come and go: what is published is imported to the byte, and drawn
 //! from alike.
-#![cfg(feature = "stages")]
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+
+use crate::support::Project;
 
 const PIPELINE: &str = r#"
 name: released
@@ -31,25 +30,18 @@ export:
   theirs.grid: out/theirs-grid
 "#;
 
-fn igpt_flow(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_igpt-flow"));
-    command.args(arguments).current_dir(folder).env_remove("IGPT_FLOW_STORE").output().unwrap()
-}
-
 #[track_caller]
-fn run(arguments: &[&str]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("pipeline.yaml"), PIPELINE).unwrap();
-    let output = igpt_flow(folder.path(), &[&["run", "pipeline.yaml"], arguments].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    folder
+fn run(jobs: &str) -> Project {
+    let project = Project::new(PIPELINE);
+    let ran = project.igpt_flow(&["run", "pipeline.yaml", "--jobs", jobs]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    project
 }
 
 #[test]
 fn what_is_published_comes_back_to_the_byte_and_draws_the_same() {
-    let (one, two) = (run(&["--jobs", "1"]), run(&["--jobs", "2"]));
-    let bytes =
-        |folder: &tempfile::TempDir, file: &str| fs::read(folder.path().join("out").join(file)).unwrap();
+    let (one, two) = (run("1"), run("2"));
+    let bytes = |project: &Project, file: &str| fs::read(project.path("out").join(file)).unwrap();
     for (ours, theirs) in [
         ("model/model.safetensors", "back/model.safetensors"),
         ("model/config.json", "back/config.json"),

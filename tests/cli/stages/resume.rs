@@ -1,11 +1,12 @@
 //! The binary with its real stages, on drawn shapes: a run is killed in mid-training and continued,
 //! on one thread and on two, and every artifact is the same to the byte.
-#![cfg(feature = "stages")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Child;
 use std::time::Duration;
+
+use crate::support::{Project, tree};
 
 const PIPELINE: &str = r#"
 name: tiny
@@ -57,43 +58,36 @@ stages:
 export: {table.table: results, pretrain.model: model, finetune.model: finetuned}
 "#;
 
-struct Project(tempfile::TempDir);
+/// A run of which the output is read while it goes on.
+struct Watched {
+    project: Project,
+}
 
-impl Project {
+impl Watched {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("pipeline.yaml"), PIPELINE).unwrap();
-        Self(folder)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        Self { project: Project::new(PIPELINE) }
     }
 
     fn start(&self, more: &[&str]) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_igpt-flow"))
-            .args(["run", "pipeline.yaml"])
-            .args(more)
-            .current_dir(self.0.path())
-            .env_remove("IGPT_FLOW_STORE")
-            .stdin(Stdio::null())
-            .stdout(fs::File::create(self.path("out")).unwrap())
-            .stderr(fs::File::create(self.path("err")).unwrap())
-            .spawn()
-            .unwrap()
+        let file = |name: &str| fs::File::create(self.project.path(name)).unwrap();
+        let mut command = self.project.command(&[&["run", "pipeline.yaml"], more].concat());
+        command.stdout(file("out")).stderr(file("err")).spawn().unwrap()
+    }
+
+    fn said(&self) -> String {
+        self.project.read("out")
     }
 
     #[track_caller]
     fn run(&self, more: &[&str]) -> String {
         let status = self.start(more).wait().unwrap();
-        let out = fs::read_to_string(self.path("out")).unwrap();
-        assert!(status.success(), "{out}\n{}", fs::read_to_string(self.path("err")).unwrap());
-        out
+        assert!(status.success(), "{}\n{}", self.said(), self.project.read("err"));
+        self.said()
     }
 
     /// The checkpoints of unfinished steps.
     fn checkpoints(&self) -> Vec<String> {
-        let Ok(work) = fs::read_dir(self.path("artifacts/work-v1")) else { return Vec::new() };
+        let Ok(work) = fs::read_dir(self.project.path("artifacts/work-v1")) else { return Vec::new() };
         let folders =
             work.flatten().filter(|folder| folder.file_name().to_string_lossy().ends_with(".checkpoints"));
         let names = |folder: PathBuf| -> Vec<String> {
@@ -108,25 +102,16 @@ impl Project {
 
     /// The records' outputs, which are digests of content, by key.
     fn outputs(&self) -> Vec<(String, String)> {
-        let mut records: Vec<(String, String)> = files(&self.path("artifacts/records-v1"))
+        let mut records: Vec<(String, String)> = tree(&self.project.path("artifacts/records-v1"))
             .into_iter()
-            .map(|path| {
-                let record: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+            .map(|(_, bytes)| {
+                let record: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
                 (record["key"].to_string(), record["outputs"].to_string())
             })
             .collect();
         records.sort();
         records
     }
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
 }
 
 /// The worker processes of a run.
@@ -150,7 +135,7 @@ enum Victim {
     Worker,
 }
 
-impl Project {
+impl Watched {
     /// Starts a run and kills it once `step` has written a checkpoint in it.
     fn kill_in(&self, step: &str, victim: Victim) {
         let mut run = self.start(&["--jobs", "2"]);
@@ -159,7 +144,7 @@ impl Project {
         let mut before = None;
         for _ in 0..6000 {
             assert!(run.try_wait().unwrap().is_none(), "the run ended before it could be killed in {step}");
-            let running = fs::read_to_string(self.path("out")).unwrap().contains(&started);
+            let running = self.said().contains(&started);
             if running && before.is_none() {
                 before = Some(self.checkpoints());
             }
@@ -183,11 +168,11 @@ impl Project {
 
 #[test]
 fn killed_and_resumed_on_other_thread_counts_is_the_same_to_the_byte() {
-    let straight = Project::new();
+    let straight = Watched::new();
     straight.run(&["--jobs", "1"]);
     assert!(straight.run(&["--jobs", "2"]).contains("0 executed"));
 
-    let killed = Project::new();
+    let killed = Watched::new();
     for (step, victim) in [
         ("pretrain", Victim::Worker),
         ("pretrain", Victim::Run),
@@ -200,6 +185,7 @@ fn killed_and_resumed_on_other_thread_counts_is_the_same_to_the_byte() {
     assert!(out.contains("finetune: resumed"), "{out}");
     assert_eq!(straight.outputs(), killed.outputs());
     for file in ["results/table.md", "model/model.safetensors", "finetuned/model.safetensors"] {
-        assert_eq!(fs::read(straight.path(file)).unwrap(), fs::read(killed.path(file)).unwrap(), "{file}");
+        let bytes = |run: &Watched| fs::read(run.project.path(file)).unwrap();
+        assert_eq!(bytes(&straight), bytes(&killed), "{file}");
     }
 }

@@ -1,0 +1,52 @@
+//! The logs of steps: their names as files, and their ends.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use igpt_contract::Digest;
+
+/// A step's name as a file name: `probe[layer=3]` becomes `probe-layer=3`. Where that would be too
+/// long, or another step's too, a digest of the name makes it the step's own.
+pub fn file_name(step: &str) -> String {
+    const LONGEST: usize = 120;
+    let is_kept = |c: char| c.is_ascii_alphanumeric() || "._=-".contains(c);
+    let plain = step.strip_suffix(']').and_then(|open| open.split_once('['));
+    let name = plain.map_or_else(|| step.to_owned(), |(base, labels)| format!("{base}-{labels}"));
+    if name.chars().all(is_kept) && name.len() <= LONGEST {
+        return name;
+    }
+    let kept: String = name.chars().map(|c| if is_kept(c) { c } else { '-' }).take(LONGEST).collect();
+    format!("{kept}-{}", Digest::of(step.as_bytes()).short())
+}
+
+/// The last lines of a step's log, as many as fit a screen's corner; none where it has no log.
+pub(super) fn last_lines(log: &Path) -> Vec<String> {
+    const LINES: usize = 8;
+    const BYTES: u64 = 4096;
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(log)?;
+        let start = file.metadata()?.len().saturating_sub(BYTES);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn no_two_steps_share_a_file() {
+        assert_eq!(file_name("probe[layer=3]"), "probe-layer=3");
+        let names = ["img[m=a/b]", "img[m=a-b]", "img[m=a:b]", "img[m=a-b,n=1]", "img[m=a-b-n=1]"];
+        let files: std::collections::BTreeSet<String> = names.iter().map(|name| file_name(name)).collect();
+        assert_eq!(files.len(), names.len(), "{files:?}");
+        assert!(file_name(&"é".repeat(300)).len() < 200);
+    }
+}

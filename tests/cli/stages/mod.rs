@@ -1,0 +1,6 @@
+//! The binary with its stage crates, on drawn shapes and on the pipelines that are shipped.
+
+mod experiments;
+mod released;
+mod resume;
+mod shipped;
