@@ -50,7 +50,7 @@ impl Stage for Report {
         StageSpec {
             name: "report",
             summary: "Gathers metrics into a table (Markdown, LaTeX, CSV) and a figure (SVG, PNG)",
-            version: 3,
+            version: 4,
             inputs: vec![METRICS.port(), CHOICES.port()],
             outputs: vec![TABLE.port(), FIGURE.port()],
             seeded: false,

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::figure_params::Figure;
+use crate::observe::Value;
 use crate::scalar;
 
 /// Parameters of `report`.
@@ -105,7 +106,8 @@ pub struct Column {
     /// Digits after the point. Default: 2 for percentages; else four significant digits.
     #[serde(default)]
     pub digits: Option<u8>,
-    /// Only artifacts with these values count: `{objective: bert, layer: 2}`. Compared as texts.
+    /// Only artifacts with these values count: `{objective: bert, layer: 2}`. Compared as texts. Rows
+    /// that have another value of one of these names show a dash, and no hole.
     #[serde(default, rename = "where", deserialize_with = "scalar::map")]
     #[schemars(schema_with = "scalar::map_schema")]
     pub only: BTreeMap<String, String>,
@@ -126,6 +128,14 @@ impl Column {
         let conditions: Vec<String> =
             self.only.iter().map(|(name, value)| format!("{name}={value}")).collect();
         format!("{metric}[{}]", conditions.join(","))
+    }
+
+    /// Whether no artifact of a row can count, by the row's own values.
+    pub(crate) fn leaves_out(&self, names: &[String], row: &[Value]) -> bool {
+        let differs = |(name, value): (&String, &Value)| {
+            self.only.get(name).is_some_and(|wanted| value.text() != *wanted)
+        };
+        names.iter().zip(row).any(differs)
     }
 
     /// Whether a standard error can be told of a single number.

@@ -92,7 +92,14 @@ pub(crate) fn summarise(params: &Params, observations: &[Observation]) -> Result
         .iter()
         .map(|(key, members)| Row {
             key: key.clone(),
-            cells: params.columns.iter().map(|c| (cell(c, members, observations), None)).collect(),
+            cells: params
+                .columns
+                .iter()
+                .map(|c| {
+                    if c.leaves_out(&params.rows, key) { Cell::Apart } else { cell(c, members, observations) }
+                })
+                .map(|cell| (cell, None))
+                .collect(),
             ours: true,
             best: false,
         })

@@ -185,8 +185,7 @@ fn the_papers_procedures_run_from_yaml() {
         code == 100 && said.contains("over `learning_rate`, expected one over `learning_rates`"),
         "{said}"
     );
-    project.edit("choice: search.choice}", "choice: rates.choice}");
-    project.edit("zero_head: false", "head_layer: 1");
+    project.write("pipeline.yaml", &PIPELINE.replace("zero_head: false", "head_layer: 1"));
     let (code, said) = run(&project);
     assert!(code == 100 && said.contains("`head_layer` is 1 beside the input `probes`"), "{said}");
 }

@@ -80,6 +80,26 @@ fn columns_can_be_cut_along_an_axis() {
 }
 
 #[test]
+fn a_column_for_some_of_the_rows_is_no_hole_in_the_others() {
+    let metrics = |votes: bool| {
+        let metrics = MetricValues::default().with("accuracy", 0.5);
+        if votes { metrics.with("votes", 0.625) } else { metrics }
+    };
+    let labels = |objective, seed| json!({"objective": objective, "seed": seed, "step": "probe"});
+    let artifacts = [
+        (labels("ar", 1), metrics(false)),
+        (labels("bert", 1), metrics(true)),
+        (labels("bert", 2), metrics(false)),
+    ];
+    let mut params = json!({"rows": ["objective"], "columns": [{"metric": "votes"}]});
+    let everywhere = report(&artifacts, &params).unwrap().md;
+    assert!(everywhere.contains("| ar | not run |"), "{everywhere}");
+    params["columns"][0]["where"] = json!({"objective": "bert"});
+    let bert = report(&artifacts, &params).unwrap().md;
+    assert!(bert.contains("| ar | – |") && bert.contains("| bert | 0.625 (n=1 of 2) |"), "{bert}");
+}
+
+#[test]
 fn a_value_that_is_not_a_number_is_shown_never_wins_and_comes_last() {
     let mut artifacts = layers();
     artifacts[4].1.values.insert("accuracy.valid".into(), f64::NAN);
