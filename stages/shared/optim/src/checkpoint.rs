@@ -5,13 +5,13 @@
 //! with the step, the caller's state as JSON and a BLAKE3 digest over all of it. A file that is
 //! truncated, altered or of another model is passed over for the one before.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::Device;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ pub enum CheckpointError {
     },
     /// Not a safetensors file, or truncated.
     #[error("not a whole safetensors file: {0}")]
-    Format(#[from] safetensors::SafeTensorError),
+    Format(#[from] SafeTensorError),
     /// The training state is not what the caller keeps there.
     #[error("the training state cannot be read: {0}")]
     State(#[from] serde_json::Error),
@@ -92,17 +92,17 @@ impl Checkpointer {
         adam: &Adam,
         state: &impl Serialize,
     ) -> Result<(), CheckpointError> {
-        let tensors = tensors(collect_params(model), adam.state());
+        let named = |prefix: &'static str, tensors: BTreeMap<String, HostTensor>| {
+            tensors.into_iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
+        };
+        let tensors: BTreeMap<String, HostTensor> =
+            named("model.", collect_params(model)).chain(named("adam.", adam.state())).collect();
         let state = serde_json::to_string(state)?;
-        let digest = digest(step, adam.steps(), &state, &tensors);
+        let content = tensors.iter().map(|(name, tensor)| (name.as_str(), &tensor.shape[..], tensor.data()));
+        let digest = digest(step, adam.steps(), &state, content);
         let training = Training { step, adam_steps: adam.steps(), state, digest };
-        let views = tensors
-            .iter()
-            .map(|(name, (shape, bytes))| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
         let metadata = HashMap::from([("training".to_owned(), serde_json::to_string(&training)?)]);
-        let bytes = safetensors::serialize(views, Some(metadata))?;
-        write_atomically(&self.folder, &file_name(step), &bytes)?;
+        self.write(&file_name(step), &tensors, metadata)?;
         for (_, path) in self.found()?.into_iter().rev().skip(Self::KEPT) {
             std::fs::remove_file(&path).map_err(|source| CheckpointError::Io { path, source })?;
         }
@@ -130,6 +130,33 @@ impl Checkpointer {
         Ok(None)
     }
 
+    /// Writes a file beside its place, then puts it there.
+    fn write(
+        &self,
+        name: &str,
+        tensors: &BTreeMap<String, HostTensor>,
+        metadata: HashMap<String, String>,
+    ) -> Result<(), CheckpointError> {
+        let (target, temporary) = (self.folder.join(name), self.folder.join(format!("{name}.partial")));
+        let write = || {
+            std::fs::create_dir_all(&self.folder)?;
+            // One tensor after another: beside the host's copy there is never a second of them all.
+            safetensors::serialize_to_file(tensors, Some(metadata), &temporary)?;
+            std::fs::File::open(&temporary)?.sync_all()?;
+            std::fs::rename(&temporary, &target)?;
+            std::fs::File::open(&self.folder)?.sync_all()?;
+            Ok(())
+        };
+        write().map_err(|error: SafeTensorError| {
+            // The partial file would only take up room; that it may not exist is no news.
+            _ = std::fs::remove_file(&temporary);
+            match error {
+                SafeTensorError::IoError(source) => CheckpointError::Io { path: target.clone(), source },
+                error => error.into(),
+            }
+        })
+    }
+
     /// The checkpoints by step, oldest first.
     fn found(&self) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
         let failed = |source| CheckpointError::Io { path: self.folder.clone(), source };
@@ -155,46 +182,41 @@ fn file_name(step: u64) -> String {
     format!("step-{step:08}.safetensors")
 }
 
-type Tensors = BTreeMap<String, (Vec<usize>, Vec<u8>)>;
+impl View for &HostTensor {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
 
-fn tensors(model: BTreeMap<String, HostTensor>, adam: BTreeMap<String, HostTensor>) -> Tensors {
-    let named = |prefix: &'static str, tensors: BTreeMap<String, HostTensor>| {
-        tensors.into_iter().map(move |(name, HostTensor { shape, data })| {
-            (format!("{prefix}{name}"), (shape, data.iter().flat_map(|x| x.to_le_bytes()).collect()))
-        })
-    };
-    named("model.", model).chain(named("adam.", adam)).collect()
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.data.iter().flat_map(|x| x.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        4 * self.data.len()
+    }
 }
 
 /// The digest of a checkpoint's content: lengths before texts, tensors in the order of their names.
-fn digest(step: u64, adam_steps: u64, state: &str, tensors: &Tensors) -> String {
+fn digest<'a>(
+    step: u64,
+    adam_steps: u64,
+    state: &str,
+    tensors: impl Iterator<Item = (&'a str, &'a [usize], Cow<'a, [u8]>)>,
+) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&step.to_le_bytes()).update(&adam_steps.to_le_bytes());
     hasher.update(&(state.len() as u64).to_le_bytes()).update(state.as_bytes());
-    for (name, (shape, bytes)) in tensors {
+    for (name, shape, bytes) in tensors {
         hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
         hasher.update(&(shape.len() as u64).to_le_bytes());
         shape.iter().for_each(|n| _ = hasher.update(&(*n as u64).to_le_bytes()));
-        hasher.update(bytes);
+        hasher.update(&bytes);
     }
     hasher.finalize().to_hex().to_string()
-}
-
-fn write_atomically(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
-    let (target, temporary) = (folder.join(name), folder.join(format!("{name}.partial")));
-    let write = || {
-        std::fs::create_dir_all(folder)?;
-        let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, &target)?;
-        std::fs::File::open(folder)?.sync_all()
-    };
-    write().map_err(|source| {
-        // The partial file would only take up room; that it may not exist is no news.
-        _ = std::fs::remove_file(&temporary);
-        CheckpointError::Io { path: target.clone(), source }
-    })
 }
 
 fn read<M: Module, S: DeserializeOwned>(
@@ -209,17 +231,16 @@ fn read<M: Module, S: DeserializeOwned>(
     let training = metadata.metadata().as_ref().and_then(|entries| entries.get("training"));
     let training: Training = serde_json::from_str(training.ok_or(CheckpointError::Altered)?)?;
     let file = SafeTensors::deserialize(&bytes)?;
-    let tensors: Tensors = file
-        .iter()
-        .map(|(name, view)| (name.to_owned(), (view.shape().to_vec(), view.data().to_vec())))
-        .collect();
-    if digest(training.step, training.adam_steps, &training.state, &tensors) != training.digest {
+    let mut views = file.tensors();
+    views.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let content = views.iter().map(|(name, view)| (name.as_str(), view.shape(), Cow::Borrowed(view.data())));
+    if digest(training.step, training.adam_steps, &training.state, content) != training.digest {
         return Err(CheckpointError::Altered);
     }
     let (mut weights, mut moments) = (BTreeMap::new(), BTreeMap::new());
-    for (name, (shape, bytes)) in tensors {
-        let data = bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        let tensor = HostTensor { shape, data };
+    for (name, view) in views {
+        let data = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let tensor = HostTensor { shape: view.shape().to_vec(), data };
         if let Some(name) = name.strip_prefix("model.") {
             weights.insert(name.to_owned(), tensor);
         } else if let Some(name) = name.strip_prefix("adam.") {
