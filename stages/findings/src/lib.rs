@@ -47,7 +47,7 @@ impl Stage for Findings {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "findings",
-            summary: "Decides claims by comparing metrics, with standard errors (Markdown, LaTeX, CSV)",
+            summary: "decides claims by comparing metrics, with standard errors (Markdown, LaTeX, CSV)",
             version: 1,
             inputs: vec![METRICS_IN.port(), PREDICTIONS.port()],
             outputs: vec![TABLE.port(), METRICS_OUT.port()],

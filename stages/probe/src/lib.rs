@@ -43,7 +43,7 @@ impl Stage for Probe {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "probe",
-            summary: "Fits a linear classifier to the features of one layer",
+            summary: "fits a linear classifier to the features of one layer",
             // 2: another draw of `train_rows`; a test image counts by its first view.
             // 3: matrix products of another width end in other last digits.
             version: 3,

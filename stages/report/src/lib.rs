@@ -49,7 +49,7 @@ impl Stage for Report {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "report",
-            summary: "Gathers metrics into a table (Markdown, LaTeX, CSV) and a figure (SVG, PNG)",
+            summary: "gathers metrics into a table (Markdown, LaTeX, CSV) and a figure (SVG, PNG)",
             version: 4,
             inputs: vec![METRICS.port(), CHOICES.port()],
             outputs: vec![TABLE.port(), FIGURE.port()],

@@ -35,7 +35,7 @@ impl Stage for Storyboard {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "storyboard",
-            summary: "Draws images on their way to the objectives, as the paper's Figure 1 (SVG, PNG)",
+            summary: "draws images on their way to the objectives, as the paper's Figure 1 (SVG, PNG)",
             version: 1,
             inputs: vec![IMAGES.port(), SMALL.port(), TOKENS.port(), PALETTE.port()],
             outputs: vec![FIGURE.port()],
