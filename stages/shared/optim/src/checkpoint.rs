@@ -98,7 +98,7 @@ impl Checkpointer {
         let tensors: BTreeMap<String, HostTensor> =
             named("model.", collect_params(model)).chain(named("adam.", adam.state())).collect();
         let state = serde_json::to_string(state)?;
-        let content = tensors.iter().map(|(name, tensor)| (name.as_str(), &tensor.shape[..], tensor.data()));
+        let content = tensors.iter().map(|(name, tensor)| (name.as_str(), &tensor.shape[..], bytes(tensor)));
         let digest = digest(step, adam.steps(), &state, content);
         let training = Training { step, adam_steps: adam.steps(), state, digest };
         let metadata = HashMap::from([("training".to_owned(), serde_json::to_string(&training)?)]);
@@ -192,12 +192,17 @@ impl View for &HostTensor {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.data.iter().flat_map(|x| x.to_le_bytes()).collect())
+        bytes(self)
     }
 
     fn data_len(&self) -> usize {
         4 * self.data.len()
     }
+}
+
+/// A tensor's elements as they lie in the file.
+fn bytes(tensor: &HostTensor) -> Cow<'_, [u8]> {
+    Cow::Owned(tensor.data.iter().flat_map(|x| x.to_le_bytes()).collect())
 }
 
 /// The digest of a checkpoint's content: lengths before texts, tensors in the order of their names.
