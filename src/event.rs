@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -197,6 +199,8 @@ pub trait Consumer: Send {
 /// The one place where events get their numbers. Consumers run on a thread of their own.
 pub struct Dispatcher {
     sender: Sender<Event>,
+    /// Set when nobody sends any more: what is left is not gathered, but passed on.
+    ended: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
@@ -208,6 +212,8 @@ impl Dispatcher {
     /// Starts the stream into these consumers.
     pub fn start(mut consumers: Vec<Box<dyn Consumer>>) -> Self {
         let (sender, receiver) = channel::<Event>();
+        let ended = Arc::new(AtomicBool::new(false));
+        let is_ended = Arc::clone(&ended);
         let thread = std::thread::spawn(move || {
             let mut n = 0;
             while let Ok(event) = receiver.recv() {
@@ -217,10 +223,12 @@ impl Dispatcher {
                     n += 1;
                 }
                 consumers.iter_mut().for_each(|consumer| consumer.pause());
-                std::thread::park_timeout(GATHER);
+                if !is_ended.load(Ordering::Acquire) {
+                    std::thread::park_timeout(GATHER);
+                }
             }
         });
-        Self { sender, thread }
+        Self { sender, ended, thread }
     }
 
     /// A sender into the stream.
@@ -230,6 +238,7 @@ impl Dispatcher {
 
     /// Ends the stream once every sender is gone, and waits until the consumers have it all.
     pub fn finish(self) {
+        self.ended.store(true, Ordering::Release);
         drop(self.sender);
         self.thread.thread().unpark();
         // A consumer that panicked loses its own output, not the run's result.
