@@ -5,8 +5,8 @@
 
 MODEL is the export of a `pretrain` step's `model`, PUBLISHED that of the `publish` step made of it, LOGITS_EXAMPLE
 target/release/examples/logits (`cargo build --release --workspace --example logits`). Both compute random images, and
-transformers' image processor reads the palette. The exit code is 1 where a difference is above the tolerance. Run it
-with the Python that has torch and transformers.
+transformers' image processor reads the palette. The exit code is 1 where a difference is above the tolerance, as a share
+of the largest value where that is above 1. Run it with the Python that has torch and transformers.
 """
 import argparse, pathlib, subprocess, sys, tempfile
 
@@ -44,9 +44,10 @@ def main():
     assert theirs.keys() == ours.keys(), (theirs.keys(), ours.keys())
     worst = 0.0
     for name, expected in theirs.items():
-        difference = (expected - ours[name]).abs().max().item()
-        worst = max(worst, difference)
-        print(f"{name}: largest difference {difference:.2e} of {expected.abs().max().item():.3g}")
+        difference, largest = (expected - ours[name]).abs().max().item(), expected.abs().max().item()
+        # Residual streams reach hundreds, where 32-bit floats are further apart than the tolerance.
+        worst = max(worst, difference / max(1.0, largest))
+        print(f"{name}: largest difference {difference:.2e} of {largest:.3g}")
     sys.exit(0 if worst <= args.tolerance else 1)
 
 
