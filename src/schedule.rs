@@ -215,6 +215,8 @@ impl Schedule {
         if outcome == Outcome::Failed && self.on_failure == OnFailure::StopAll {
             self.stopped = true;
         }
+        self.queue.remove(&step);
+        self.state[step] = State::Settled(outcome);
         let mut skipped = self.pass_on(step, outcome);
         // A list and no recursion: a chain of steps may be longer than the stack is deep.
         let mut next = 0;
@@ -225,10 +227,8 @@ impl Schedule {
         skipped
     }
 
-    /// Marks a step as settled and offers what waited for it; returns what it spoils.
+    /// Offers what waited for a settled step alone; what the step spoils is skipped, and returned.
     fn pass_on(&mut self, step: StepId, outcome: Outcome) -> Vec<StepId> {
-        self.queue.remove(&step);
-        self.state[step] = State::Settled(outcome);
         let mut spoilt = Vec::new();
         for later in self.dependents[step].clone() {
             self.blocked_by[later] -= 1;
