@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """A training step on a GPU: igpt-flow beside PyTorch, eager and compiled, in one run.
 
-    benches/gpu.py GPU_BENCH [--preset igpt-s] [--batch 128] [--micro 1] [--steps 12] [--rounds 3] [--device cuda]
+    benches/gpu.py GPU_BENCH [--preset igpt-s] [--batch 128] [--micro 1] [--steps 12] [--rounds 3] [--skip SIDE]... [--device cuda]
 
 GPU_BENCH is `gpu_bench` of `cargo build --release --workspace --examples --features tch`, built against the PyTorch of this
 Python. Both train the text's variant of the network at 32x32 on 512 colours: bfloat16 inside of blocks, parameters and
 Adam in float32. A round runs each side once, in a process of its own; a side that fails is told and left out. Prints the
 medians of tokens a second, the peak memory that nvidia-smi saw, and the ratios. `--device cpu` is for trying the script
-out.
+out. SIDE is `keep`, `recompute`, `eager` or `compiled`: a large preset takes long to compile.
 """
 import argparse, json, os, re, statistics, subprocess, sys, threading, time
 
@@ -106,6 +106,7 @@ def main():
     parser.add_argument("--micro", type=int, default=1, help="micro-batches of a step")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--skip", action="append", default=[], choices=["keep", "recompute", "eager", "compiled"])
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--torch", choices=["eager", "compiled"], help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -113,9 +114,10 @@ def main():
         return step_of_torch(args.preset, args.batch, args.micro, args.steps, args.device, args.torch == "compiled")
     ours = [args.binary, args.preset, str(args.batch), str(args.steps), str(args.micro), "bf16"]
     side, device = ("32", "cuda") if args.device == "cuda" else ("8", "tch-cpu")
-    commands = {"igpt-flow": ours, "igpt-flow, recompute": [*ours, "recompute"]}
+    sides = {"keep": ("igpt-flow", ours), "recompute": ("igpt-flow, recompute", [*ours, "recompute"])}
     for mode in ["eager", "compiled"]:
-        commands[f"PyTorch {mode}"] = [sys.executable, __file__, *sys.argv[1:], "--torch", mode]
+        sides[mode] = (f"PyTorch {mode}", [sys.executable, __file__, *sys.argv[1:], "--torch", mode])
+    commands = dict(side for name, side in sides.items() if name not in args.skip)
     speeds, memory = {name: [] for name in commands}, dict.fromkeys(commands, 0)
     for n in range(args.rounds):
         for name, command in commands.items():

@@ -13,7 +13,10 @@ cd "$(dirname "$0")/.."
 bin=$(realpath "$1")
 out=${2:-results/gpu}
 mkdir -p "$out"
-LD_LIBRARY_PATH=$(python3 -c 'import os, torch; print(os.path.join(os.path.dirname(torch.__file__), "lib"))'):${LD_LIBRARY_PATH:-}
+# LibTorch, and the compiler of kernels that PyTorch installs beside it.
+LD_LIBRARY_PATH=$(python3 -c 'import glob, os, torch
+lib = os.path.join(os.path.dirname(torch.__file__), "lib")
+print(":".join([lib, *map(os.path.dirname, glob.glob(lib + "/../../nvidia/*/lib/libnvrtc.so.*"))]))'):${LD_LIBRARY_PATH:-}
 export LD_LIBRARY_PATH
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader | tee "$out/machine.txt"
 
@@ -24,7 +27,7 @@ DEVICE=cuda SIDE=8 "$bin/examples/gpu_bench" small 8 3 1 f32 | tee -a "$out/chec
 gpu() { python3 benches/gpu.py "$bin/examples/gpu_bench" --preset "$1" "${@:2}" 2>&1 | tee "$out/$1.txt"; }
 gpu igpt-s
 gpu igpt-m --micro 4 --steps 6 --rounds 1
-gpu igpt-l --micro 16 --steps 4 --rounds 1
+gpu igpt-l --micro 16 --steps 4 --rounds 1 --skip compiled
 
 "$bin/igpt-flow" run pipelines/cifar10.yaml --profile gpu --device cuda --store "$out/store" \
   --set vars.steps="${STEPS:-2000}" 2>&1 | tee "$out/cifar10.txt"

@@ -9,7 +9,7 @@ use igpt_contract::{
     StageSpec, Tokens, stream,
 };
 use igpt_dataset::{LayerInfo, TokensReader};
-use igpt_model::{ModelCard, Objective, input_model, prepare};
+use igpt_model::{ModelCard, Objective, Ops, input_model, prepare};
 
 pub use params::Params;
 
@@ -50,7 +50,10 @@ impl Stage for Features {
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let device = prepare(cx)?.device;
+        let ops = Ops::with(&device, params.precision)
+            .map_err(|error| StageError::caused("the device cannot do it", error))?;
         let (gpt, card) = input_model(io.input(&MODEL), &device)?;
+        let gpt = gpt.with_ops(ops);
         let reader = TokensReader::open(io.input(&TOKENS))?;
         let tokens = reader.info();
         card.check_tokens(tokens.palette, tokens.height, tokens.width, tokens.vocab)?;

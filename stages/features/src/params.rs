@@ -1,6 +1,7 @@
 //! The parameters of `features`.
 
 use igpt_contract::ParamError;
+use igpt_model::Precision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,9 @@ pub struct Params {
     /// views 0, 1, ...; a probe then votes over them (section 4.6 tries 5). Training images are
     /// shown under one. Without meaning for an autoregressive network.
     pub evaluation_masks: u16,
+    /// `f32`, or `bf16` for bfloat16 inside of blocks, as in `pretrain`; features are pooled in f32.
+    /// Only on LibTorch's devices.
+    pub precision: Precision,
     /// Images in a forward pass. It costs memory, gains little, and changes no byte of the output:
     /// it enters no key.
     pub batch: usize,
@@ -43,6 +47,7 @@ impl Default for Params {
             mask_probability: 0.15,
             mask_seed: 0,
             evaluation_masks: 1,
+            precision: Precision::F32,
             batch: 64,
         }
     }

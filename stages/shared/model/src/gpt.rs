@@ -274,7 +274,7 @@ impl Gpt {
         let causal = input.causal();
         let mut h = self.enter(tokens, input, dropout.as_deref_mut()); // [B,T,C]
         for (l, block) in self.h[..top].iter().enumerate() {
-            let n = self.norm(h.clone(), &block.ln_1); // [B,T,C]
+            let n = self.branch_norm(h.clone(), &block.ln_1); // [B,T,C]
             show(l, &h, &n);
             h = self.block(block, h, n, causal, dropout.as_deref_mut()); // [B,T,C]
         }
@@ -311,7 +311,7 @@ impl Gpt {
         let mixed = self.ops.attention(qkv, self.config.n_head, causal); // [B,T,C]
         let proj = &block.attn.proj;
         let h = self.add(h, dropout.as_deref_mut(), |h| self.linear(mixed, proj, h)); // [B,T,C]
-        let n = self.norm(h.clone(), &block.ln_2); // [B,T,C]
+        let n = self.branch_norm(h.clone(), &block.ln_2); // [B,T,C]
         self.add(h, dropout, |h| self.mlp(n, &block.mlp, h)) // [B,T,C]
     }
 
@@ -341,6 +341,10 @@ impl Gpt {
 
     pub(crate) fn norm(&self, x: Tensor<3>, norm: &Norm) -> Tensor<3> {
         self.ops.norm(x, norm.weight.val(), norm.bias.as_ref().map(Param::val))
+    }
+
+    pub(crate) fn branch_norm(&self, x: Tensor<3>, norm: &Norm) -> Tensor<3> {
+        self.ops.branch_norm(x, norm.weight.val(), norm.bias.as_ref().map(Param::val))
     }
 
     fn linear(&self, x: Tensor<3>, map: &Linear, residual: Option<Tensor<3>>) -> Tensor<3> {

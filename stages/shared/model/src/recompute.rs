@@ -46,7 +46,7 @@ impl Gpt {
     }
 
     fn pass(&self, block: &Block, h: Tensor<3>, causal: bool, dropout: Option<&mut Dropout>) -> Tensor<3> {
-        let n = self.norm(h.clone(), &block.ln_1);
+        let n = self.branch_norm(h.clone(), &block.ln_1);
         self.block(block, h, n, causal, dropout)
     }
 

@@ -303,9 +303,9 @@ fn every_device_makes_the_same_gradients_and_bfloat16_about_the_same() {
         for device in devices() {
             compare(&device, Ops::Plain, 1e-4);
             compare(&device, Ops::Fused, 1e-4);
-        }
-        if cfg!(feature = "tch") {
-            compare(&igpt_model::pick_device("tch-cpu").unwrap().device, Ops::Mixed, 0.05);
+            if let Ok(mixed) = Ops::with(&device, Precision::Bf16) {
+                compare(&device, mixed, 0.05);
+            }
         }
     }
 }

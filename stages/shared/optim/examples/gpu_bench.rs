@@ -3,8 +3,9 @@
 //!
 //! `gpu_bench PRESET BATCH [STEPS] [MICRO_BATCHES] [f32|bf16] [keep|recompute]`, on the device `DEVICE`
 //! (default `auto`) for images of `SIDE` (default 32) squared: the text's variant, 512 colours. The
-//! first two steps are left out of the median. Prints tokens a second, and the share of what one large
-//! matrix product of the same precision reaches, counted as in `train_bench.rs`.
+//! first two steps are left out of the median. Prints tokens a second, the share of what one large
+//! matrix product of the same precision reaches, counted as in `train_bench.rs`, and how long the host
+//! takes to ask for a step before it waits for the device.
 
 mod common;
 
@@ -41,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut random = stream(0, "data");
     let tokens: Vec<i64> = (0..micro * positions).map(|_| random.random_range(0..VOCAB as i64)).collect();
     let mut adam = Adam::new(AdamParams::default());
-    let (mut times, mut losses) = (Vec::new(), Vec::new());
+    let (mut times, mut hosts, mut losses) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..steps {
         let start = Instant::now();
         let (mut sum, mut told) = (GradientsAccumulator::new(), None);
@@ -62,6 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             sum.accumulate(&gpt, gradients);
         }
         gpt = adam.step(1e-3, gpt, sum.grads());
+        hosts.push(start.elapsed().as_secs_f64());
         losses.extend(told.map(Tensor::into_scalar::<f32>));
         plain.sync()?;
         times.push(start.elapsed().as_secs_f64());
@@ -70,8 +72,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (reached, peak) = (operations(&config, batch) / step, peak_rate(&plain, precision));
     println!(
         "igpt-flow {preset} batch={batch}/{micro} {precision:?} recompute={recompute} parameters={} \
-         median_step={step:.4}s tok/s={:.0} TFLOP/s={:.1} peak_TFLOP/s={:.1} share={:.3} loss0={:.4} lossN={:.4}",
+         median_step={step:.4}s host={:.4}s tok/s={:.0} TFLOP/s={:.1} peak_TFLOP/s={:.1} share={:.3} loss0={:.4} lossN={:.4}",
         gpt.num_params(),
+        median(&hosts, 2),
         (batch * positions) as f64 / step,
         reached * 1e-12,
         peak * 1e-12,

@@ -1,8 +1,8 @@
 //! Adam with bias correction and optional decoupled weight decay, its state by parameter path.
 //!
-//! Written in tensor operations, so that state stays on the model's device. burn's own Adam would
-//! do the same arithmetic but keys its state by process-wide random ids and saves it in its own
-//! format; here a checkpoint is safetensors by name.
+//! State stays on the model's device. burn's own Adam would do the same arithmetic in many passes,
+//! and keys its state by process-wide random ids, saved in its own format; here a checkpoint is
+//! safetensors by name.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::params::{HostTensor, ParamsError, to_host};
+use crate::update::{Queue, Rule, Updated};
 
 /// Adam's constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,18 +71,13 @@ impl Adam {
     #[must_use]
     pub fn step<M: Module>(&mut self, learning_rate: f64, model: M, grads: GradientsParams) -> M {
         self.steps += 1;
-        let t = self.steps as f64;
-        let correction1 = 1.0 - self.params.beta1.powf(t);
-        let correction2 = 1.0 - self.params.beta2.powf(t);
-        model.map(&mut Update {
-            params: self.params,
-            learning_rate,
-            step_size: learning_rate / correction1,
-            root_correction2: correction2.sqrt(),
-            moments: &mut self.moments,
-            grads,
-            path: Vec::new(),
-        })
+        let AdamParams { beta1, beta2, epsilon, weight_decay } = self.params;
+        let rule = Rule { step: self.steps, learning_rate, beta1, beta2, epsilon, weight_decay };
+        let queue = Queue::default();
+        let moments = &mut self.moments;
+        let model = model.map(&mut Update { rule, moments, grads, queue: &queue, path: Vec::new() });
+        queue.finish();
+        model
     }
 
     /// The state on the host: `<path>.m` and `<path>.v` for each parameter that has been updated.
@@ -125,39 +121,26 @@ impl Adam {
 }
 
 struct Update<'a> {
-    params: AdamParams,
-    learning_rate: f64,
-    /// The learning rate over the bias correction of the mean.
-    step_size: f64,
-    /// The root of the bias correction of the squares.
-    root_correction2: f64,
+    rule: Rule,
     moments: &'a mut BTreeMap<String, Moments>,
     grads: GradientsParams,
+    queue: &'a Queue,
     path: Vec<String>,
 }
 
 impl Update<'_> {
     /// The new value of a flat parameter; its moments move on.
     fn update(&mut self, value: Tensor<1>, grad: Tensor<1>, rank: usize) -> Tensor<1> {
-        let AdamParams { beta1, beta2, epsilon, weight_decay } = self.params;
         let path = self.path.join(".");
-        let (new_mean, new_square) =
-            (grad.clone().mul_scalar(1.0 - beta1), grad.square().mul_scalar(1.0 - beta2));
-        let (mean, square) = match self.moments.remove(&path) {
-            Some(Moments { mean, square }) => {
-                (mean.mul_scalar(beta1).add(new_mean), square.mul_scalar(beta2).add(new_square))
-            }
-            None => (new_mean, new_square),
-        };
-        let root = square.clone().sqrt().div_scalar(self.root_correction2).add_scalar(epsilon);
-        let change = mean.clone().mul_scalar(self.step_size).div(root);
+        let Moments { mean, square } = self.moments.remove(&path).unwrap_or_else(|| {
+            let zeros = || Tensor::zeros(grad.shape(), &grad.device());
+            Moments { mean: zeros(), square: zeros() }
+        });
+        let weight_decay = if rank >= 2 { self.rule.weight_decay } else { 0.0 };
+        let before = Updated { value, mean, square };
+        let Updated { value, mean, square } = before.by(grad, Rule { weight_decay, ..self.rule }, self.queue);
         self.moments.insert(path, Moments { mean, square });
-        let decayed = if weight_decay > 0.0 && rank >= 2 {
-            value.mul_scalar(1.0 - self.learning_rate * weight_decay)
-        } else {
-            value
-        };
-        decayed.sub(change)
+        value
     }
 }
 

@@ -16,6 +16,8 @@ mod order;
 mod params;
 mod schedule;
 mod spike;
+#[cfg_attr(feature = "tch", expect(deprecated, reason = "burn 0.22 is the last version with libtorch"))]
+mod update;
 
 pub use adam::{Adam, AdamParams};
 pub use checkpoint::{CheckpointError, Checkpointer, TrainState};

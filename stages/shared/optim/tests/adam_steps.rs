@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_fixtures::fixture;
-use igpt_model::{Activation, Gpt, GptConfig, Init, Input, Variant, loss};
+use igpt_model::{Activation, Gpt, GptConfig, Init, Input, Variant, loss, pick_device};
 use igpt_optim::{
     Adam, AdamParams, Decay, HostTensor, Schedule, clip_global_norm, collect_params, restore_params,
 };
@@ -71,14 +71,20 @@ fn batches(folder: &Path, device: &Device) -> Vec<Tensor<2, Int>> {
     ids.chunks(b * t).map(|ids| Tensor::from_data(TensorData::new(ids.to_vec(), [b, t]), device)).collect()
 }
 
+/// On the processor, and on LibTorch's devices where the build and the machine have them.
 #[test]
 fn twenty_adam_steps_agree_with_the_reference() {
     let (Some(folder), Some(start)) = (fixture("adam_steps"), fixture("gpt2_ln_tiny")) else { return };
+    for device in ["cpu", "tch-cpu", "cuda"].into_iter().filter_map(|name| pick_device(name).ok()) {
+        agree_with_the_reference(&folder, &start, &device.device.autodiff());
+    }
+}
+
+fn agree_with_the_reference(folder: &Path, start: &Path, device: &Device) {
     let expected: Value =
         serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
-    let device = Device::flex().autodiff();
-    let mut model = network(&start, &device);
-    let batches = batches(&folder, &device);
+    let mut model = network(start, device);
+    let batches = batches(folder, device);
     let loss_of = |model: &Gpt, batch: &Tensor<2, Int>| {
         let logits = model.logits(batch.clone(), &Input::Autoregressive, None);
         loss::autoregressive(loss::token_nll(logits, batch.clone()))

@@ -10,18 +10,18 @@ use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend};
 
-use crate::ops::fused::{FusedGradients, FusedOps, Gradients, Kept, Maybe, MlpOperands};
+use crate::ops::fused::{FusedGradients, FusedOps, Gradients, Kept, Maybe, MlpOperands, NormOf};
 
 /// A step of the tape: from what the forward pass kept and the result's gradient to the parents'.
-struct Step<B: Backend, K, const N: usize>(fn(K, FloatTensor<B>) -> Gradients<B, N>);
+struct Alone<B: Backend, K, const N: usize>(fn(K, FloatTensor<B>) -> Gradients<B, N>);
 
-impl<B: Backend, K, const N: usize> fmt::Debug for Step<B, K, N> {
+impl<B: Backend, K, const N: usize> fmt::Debug for Alone<B, K, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FusedStep")
+        f.write_str("Alone")
     }
 }
 
-impl<B: Backend, K: Kept, const N: usize> Backward<B, N> for Step<B, K, N> {
+impl<B: Backend, K: Kept, const N: usize> Backward<B, N> for Alone<B, K, N> {
     type State = K;
 
     fn backward(self, ops: Ops<K, N>, tape: &mut Tape, _: &mut Checkpointer) {
@@ -34,13 +34,34 @@ impl<B: Backend, K: Kept, const N: usize> Backward<B, N> for Step<B, K, N> {
     }
 }
 
-/// Puts a computed result on the tape, with what `backward` gets beside its gradient.
-fn record<B: Backend, C: CheckpointStrategy, K: Kept, const N: usize>(
+/// A norm that a residual branch begins with: its gradient of x is added to that which the tape has of
+/// x already, in the pass that computes it.
+#[derive(Debug)]
+struct BranchNorm;
+
+impl<B: FusedGradients> Backward<B, 3> for BranchNorm {
+    type State = B::Norm;
+
+    fn backward(self, ops: Ops<B::Norm, 3>, tape: &mut Tape, _: &mut Checkpointer) {
+        let gradient = tape.consume::<B>(&ops.node);
+        // What is no result of an operation, as this one is, keeps its gradient on the tape.
+        let passing = ops.parents[0].as_ref().filter(|x| x.requirement == ops.node.requirement);
+        let so_far = passing.map(|x| tape.consume::<B>(x));
+        for (parent, value) in ops.parents.into_iter().zip(B::norm_backward(ops.state, gradient, so_far)) {
+            if let (Some(parent), Some(value)) = (parent, value) {
+                tape.register::<B>(parent.id, value);
+            }
+        }
+    }
+}
+
+/// Puts a computed result on the tape, with the step that gets what it kept beside its gradient.
+fn record<B: Backend, C: CheckpointStrategy, S: Backward<B, N>, const N: usize>(
     parents: [NodeGuard; N],
-    (result, kept): (FloatTensor<B>, K),
-    backward: fn(K, FloatTensor<B>) -> Gradients<B, N>,
+    (result, kept): (FloatTensor<B>, S::State),
+    step: S,
 ) -> FloatTensor<Autodiff<B, C>> {
-    match Step(backward).prepare::<C>(parents).compute_bound().stateful() {
+    match step.prepare::<C>(parents).compute_bound().stateful() {
         OpsKind::Tracked(step) => step.finish(kept, result),
         OpsKind::UnTracked(step) => step.finish(result),
     }
@@ -64,19 +85,24 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     fn igpt_attention(qkv: FloatTensor<Self>, n_head: usize, causal: bool) -> FloatTensor<Self> {
         let parents = [qkv.node()];
         let result = B::attention_forward(qkv.into_primitive(), n_head, causal);
-        record::<B, C, _, 1>(parents, result, B::attention_backward)
+        record::<B, C, _, 1>(parents, result, Alone(B::attention_backward))
     }
 
     fn igpt_norm(
         x: FloatTensor<Self>,
         gain: FloatTensor<Self>,
         bias: Maybe<Self>,
-        half: bool,
+        of: NormOf,
     ) -> FloatTensor<Self> {
         let bias = bias.get();
         let parents = [x.node(), gain.node(), node!(bias, else x)];
-        let result = B::norm_forward(x.into_primitive(), gain.into_primitive(), inner::<B, C>(bias), half);
-        record::<B, C, _, 3>(parents, result, B::norm_backward)
+        let (x, gain) = (x.into_primitive(), gain.into_primitive());
+        let result = B::norm_forward(x, gain, inner::<B, C>(bias), of.half);
+        if of.branch {
+            record::<B, C, _, 3>(parents, result, BranchNorm)
+        } else {
+            record::<B, C, _, 3>(parents, result, Alone(|kept, dy| B::norm_backward(kept, dy, None)))
+        }
     }
 
     fn igpt_linear(
@@ -91,7 +117,7 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         let (bias, residual) = (inner::<B, C>(bias), inner::<B, C>(residual));
         let result =
             B::linear_forward(x.into_primitive(), weight.into_primitive(), bias, residual, transposed);
-        record::<B, C, _, 4>(parents, result, B::linear_backward)
+        record::<B, C, _, 4>(parents, result, Alone(B::linear_backward))
     }
 
     fn igpt_mlp(mlp: MlpOperands<Self>) -> FloatTensor<Self> {
@@ -109,12 +135,12 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
             [fc_bias, proj_bias, residual].map(|operand| Maybe::new(inner::<B, C>(operand)));
         let (x, fc, proj) = (x.into_primitive(), fc.into_primitive(), proj.into_primitive());
         let mlp = MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation };
-        record::<B, C, _, 6>(parents, B::mlp_forward(mlp), B::mlp_backward)
+        record::<B, C, _, 6>(parents, B::mlp_forward(mlp), Alone(B::mlp_backward))
     }
 
     fn igpt_cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self> {
         let parents = [logits.node()];
         let result = B::cross_entropy_forward(logits.into_primitive(), targets);
-        record::<B, C, _, 1>(parents, result, B::cross_entropy_backward)
+        record::<B, C, _, 1>(parents, result, Alone(B::cross_entropy_backward))
     }
 }

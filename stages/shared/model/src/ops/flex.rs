@@ -5,7 +5,7 @@ use burn::backend::{Flex, TensorMetadata as _};
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
-use crate::ops::fused::{FusedGradients, Gradients, Maybe, MlpOperands, forward_alone};
+use crate::ops::fused::{FusedGradients, Gradients, Maybe, MlpOperands, NormOf, forward_alone};
 use crate::ops::linear::{self, Mlp, Weight};
 use crate::ops::{attention, cross_entropy, norm};
 
@@ -161,9 +161,9 @@ impl FusedGradients for Flex {
         (tensor(norm::forward(x.data(), gain.data(), slice(&bias)), &x.dims), kept)
     }
 
-    fn norm_backward(kept: KeptNorm, dy: FlexTensor) -> Gradients<Self, 3> {
-        let [x, gain, dy] = [kept.x, kept.gain, dy].map(Dense::new);
-        let (dx, dgain, dbias) = norm::backward(x.data(), gain.data(), dy.data(), kept.bias);
+    fn norm_backward(kept: KeptNorm, dy: FlexTensor, so_far: Option<FlexTensor>) -> Gradients<Self, 3> {
+        let ([x, gain, dy], so_far) = ([kept.x, kept.gain, dy].map(Dense::new), dense(so_far));
+        let (dx, dgain, dbias) = norm::backward(x.data(), gain.data(), dy.data(), slice(&so_far), kept.bias);
         [
             Some(tensor(dx, &x.dims)),
             Some(tensor(dgain, &gain.dims)),

@@ -32,6 +32,16 @@ impl<B: Backend> Maybe<B> {
     }
 }
 
+/// What else there is to know of a norm.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NormOf {
+    /// The result is in bfloat16.
+    pub(super) half: bool,
+    /// A residual branch begins with it: x goes on beside it, and what it goes on to has given its
+    /// part of the gradient of x before the norm does.
+    pub(super) branch: bool,
+}
+
 /// What an MLP computes with.
 #[derive(Debug, Clone, ExtensionType)]
 pub(super) struct MlpOperands<B: Backend> {
@@ -55,7 +65,7 @@ pub(super) trait FusedOps: Backend {
         x: FloatTensor<Self>,
         gain: FloatTensor<Self>,
         #[extension_type] bias: Maybe<Self>,
-        half: bool,
+        of: NormOf,
     ) -> FloatTensor<Self>;
     fn igpt_linear(
         x: FloatTensor<Self>,
@@ -99,8 +109,12 @@ pub(super) trait FusedGradients: Backend {
         bias: Option<FloatTensor<Self>>,
         half: bool,
     ) -> (FloatTensor<Self>, Self::Norm);
-    /// Of x, gain, bias.
-    fn norm_backward(kept: Self::Norm, dy: FloatTensor<Self>) -> Gradients<Self, 3>;
+    /// Of x, gain, bias; that of x with what it is `so_far`.
+    fn norm_backward(
+        kept: Self::Norm,
+        dy: FloatTensor<Self>,
+        so_far: Option<FloatTensor<Self>>,
+    ) -> Gradients<Self, 3>;
 
     fn linear_forward(
         x: FloatTensor<Self>,
@@ -136,9 +150,9 @@ macro_rules! forward_alone {
                 x: FloatTensor<Self>,
                 gain: FloatTensor<Self>,
                 bias: Maybe<Self>,
-                half: bool,
+                of: NormOf,
             ) -> FloatTensor<Self> {
-                Self::norm_forward(x, gain, bias.get(), half).0
+                Self::norm_forward(x, gain, bias.get(), of.half).0
             }
 
             fn igpt_linear(
@@ -167,9 +181,9 @@ pub(super) fn attention(qkv: Tensor<3>, n_head: usize, causal: bool) -> Tensor<3
     Tensor::from_dispatch(Dispatch::igpt_attention(qkv.into_dispatch(), n_head, causal))
 }
 
-pub(super) fn norm(x: Tensor<3>, gain: Tensor<1>, bias: Option<Tensor<1>>, half: bool) -> Tensor<3> {
+pub(super) fn norm(x: Tensor<3>, gain: Tensor<1>, bias: Option<Tensor<1>>, of: NormOf) -> Tensor<3> {
     let bias = Maybe::new(bias.map(Tensor::into_dispatch));
-    Tensor::from_dispatch(Dispatch::igpt_norm(x.into_dispatch(), gain.into_dispatch(), bias, half))
+    Tensor::from_dispatch(Dispatch::igpt_norm(x.into_dispatch(), gain.into_dispatch(), bias, of))
 }
 
 pub(super) fn linear(

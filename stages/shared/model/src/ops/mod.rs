@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Activation;
 use crate::error::ModelError;
+use fused::NormOf;
 
 /// The epsilon of both norms (paper variant: GPT-2's; released code: `norm`).
 pub const NORM_EPS: f64 = 1e-5;
@@ -113,9 +114,20 @@ impl Ops {
     /// Normalises the last dimension of `x` `[B,T,C]`. With a bias: layer norm with mean subtraction;
     /// without: x / sqrt(mean(x^2) + eps) * gain.
     pub fn norm(self, x: Tensor<3>, gain: Tensor<1>, bias: Option<Tensor<1>>) -> Tensor<3> {
+        self.norm_of(x, gain, bias, false)
+    }
+
+    /// [`Ops::norm`] at the start of a residual branch, the same values: for an `x` that what comes of
+    /// the result is added to.
+    pub fn branch_norm(self, x: Tensor<3>, gain: Tensor<1>, bias: Option<Tensor<1>>) -> Tensor<3> {
+        self.norm_of(x, gain, bias, true)
+    }
+
+    fn norm_of(self, x: Tensor<3>, gain: Tensor<1>, bias: Option<Tensor<1>>, branch: bool) -> Tensor<3> {
         match self {
-            Self::Fused => fused::norm(x, gain, bias, false),
-            Self::Mixed => fused::norm(x, gain, bias, true),
+            Self::Fused | Self::Mixed => {
+                fused::norm(x, gain, bias, NormOf { half: self == Self::Mixed, branch })
+            }
             Self::Plain => plain::norm(x, gain, bias),
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::ops::NORM_EPS;
 use crate::ops::parallel::{chunk_rows, chunks, fill, lane_rows, reduce};
-use crate::ops::simd::{dot, sum, vectorised};
+use crate::ops::simd::{add_to, dot, sum, vectorised};
 
 /// Puts the normalised row, before gain and bias, into `y` and returns the reciprocal deviation.
 #[inline(always)]
@@ -44,21 +44,23 @@ vectorised! {
 
 vectorised! {
     /// With n the normalised row and g = dy gain: dx = (g - mean(g) - n mean(g n)) / deviation, the
-    /// mean of g only where the row was centred.
+    /// mean of g only where the row was centred; and what other readers of x gave so far.
     fn backward_rows(
         x: &[f32],
         gain: &[f32],
         dy: &[f32],
+        so_far: Option<&[f32]>,
         dx: &mut [f32],
-        dgain: &mut [f32],
-        dbias: Option<&mut [f32]>,
+        sums: (&mut [f32], Option<&mut [f32]>),
         n: &mut [f32],
     ) {
         let c = gain.len();
+        let (dgain, dbias) = sums;
         let centre = dbias.is_some();
         let mut none = [];
         let dbias = dbias.unwrap_or(&mut none);
-        for ((x, dy), dx) in x.chunks_exact(c).zip(dy.chunks_exact(c)).zip(dx.chunks_exact_mut(c)) {
+        let rows = x.chunks_exact(c).zip(dy.chunks_exact(c)).zip(dx.chunks_exact_mut(c));
+        for (row, ((x, dy), dx)) in rows.enumerate() {
             let scale = normalise(x, n, centre);
             for i in 0..c {
                 dx[i] = dy[i] * gain[i];
@@ -71,6 +73,9 @@ vectorised! {
             let along = dot(dx, n) / c as f32;
             for i in 0..c {
                 dx[i] = (dx[i] - mean - n[i] * along) * scale;
+            }
+            if let Some(so_far) = so_far {
+                add_to(dx, &so_far[row * c..][..c]);
             }
         }
     }
@@ -85,11 +90,13 @@ pub(super) fn forward(x: &[f32], gain: &[f32], bias: Option<&[f32]>) -> Vec<f32>
     y
 }
 
-/// The gradients of x, gain and bias (empty unless wanted), from that of [`forward`]'s result.
+/// The gradients of x, gain and bias (empty unless wanted), from that of [`forward`]'s result; that of
+/// x with what it is `so_far`.
 pub(super) fn backward(
     x: &[f32],
     gain: &[f32],
     dy: &[f32],
+    so_far: Option<&[f32]>,
     with_bias: bool,
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let c = gain.len();
@@ -103,7 +110,8 @@ pub(super) fn backward(
             let dx = &mut dx[range.start * c..range.end * c];
             let range = (i * lane + range.start) * c..(i * lane + range.end) * c;
             let dbias = with_bias.then_some(&mut dbias[..]);
-            backward_rows(&x[range.clone()], gain, &dy[range], dx, &mut dgain, dbias, &mut n);
+            let (x, dy, so_far) = (&x[range.clone()], &dy[range.clone()], so_far.map(|all| &all[range]));
+            backward_rows(x, gain, dy, so_far, dx, (&mut dgain, dbias), &mut n);
         }
         [dgain, dbias]
     });

@@ -7,10 +7,14 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_model::NamedTensor;
 use safetensors::tensor::{Dtype, SafeTensors};
 
-/// The devices whose operations are tested: flex, and LibTorch on the processor where the build has it.
+/// The devices whose operations are tested: flex, and LibTorch's where the build and the machine have
+/// them.
 pub(crate) fn devices() -> Vec<Device> {
-    let names: &[&str] = if cfg!(feature = "tch") { &["cpu", "tch-cpu"] } else { &["cpu"] };
-    names.iter().map(|name| igpt_model::pick_device(name).unwrap().device).collect()
+    let names: &[&str] = if cfg!(feature = "tch") { &["cpu", "tch-cpu", "cuda"] } else { &["cpu"] };
+    let found = names.iter().filter_map(|name| Some(igpt_model::pick_device(name).ok()?.device));
+    let found: Vec<Device> = found.collect();
+    assert!(found.len() >= names.len().min(2), "every processor backend of this build is there");
+    found
 }
 
 /// The tensors of a safetensors file, in double precision.

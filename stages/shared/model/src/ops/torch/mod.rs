@@ -1,0 +1,197 @@
+//! The fused operations on LibTorch, processor or GPU.
+//!
+//! Attention, the loss and norms in float32 are written down once, on LibTorch's tape: their backward
+//! passes are those that PyTorch would run. Linear maps bring their own, so that a gradient is read
+//! once for all that is made of it.
+#![expect(deprecated, reason = "burn 0.22 is the last version with libtorch, which it deprecates")]
+
+mod rows;
+mod taped;
+
+use burn::backend::LibTorch;
+use burn::backend::libtorch::TchTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use igpt_aten::kernels::{self, Normed};
+use tch::{Kind, Reduction, Tensor};
+
+use crate::config::Activation;
+use crate::ops::NORM_EPS;
+use crate::ops::fused::{FusedGradients, Gradients, Maybe, MlpOperands, NormOf, forward_alone};
+use rows::{activate, activate_backward, add, map, map_backward, own_kernels};
+use taped::{Taped, taped};
+
+forward_alone!(LibTorch);
+
+/// What a norm keeps: its tape, or what our own kernels want.
+#[derive(Debug, Clone)]
+pub(super) enum KeptNorm {
+    Taped(Taped<3>),
+    Half { x: TchTensor, gain: TchTensor, means: TchTensor, scales: TchTensor, bias: bool },
+}
+
+/// A linear map's operands, the weight `[in,out]` in the type of x, and which others it has.
+#[derive(Debug, Clone)]
+pub(super) struct KeptLinear {
+    x: TchTensor,
+    weight: TchTensor,
+    transposed: bool,
+    bias: bool,
+    residual: bool,
+}
+
+/// An MLP's operands, weights in the type of x, with the activation's input and output.
+#[derive(Debug, Clone)]
+pub(super) struct KeptMlp {
+    x: TchTensor,
+    fc: TchTensor,
+    pre: TchTensor,
+    post: TchTensor,
+    proj: TchTensor,
+    activation: Activation,
+    fc_bias: bool,
+    proj_bias: bool,
+    residual: bool,
+}
+
+/// An operand that every operation of its kind has.
+fn given(operand: Option<&Tensor>) -> &Tensor {
+    operand.expect("the operation was called with it")
+}
+
+fn tensor(operand: &Option<TchTensor>) -> Option<&Tensor> {
+    operand.as_ref().map(|operand| &operand.tensor)
+}
+
+/// A weight in the type of x.
+fn as_type(weight: TchTensor, x: &TchTensor) -> TchTensor {
+    let kind = x.tensor.kind();
+    if weight.tensor.kind() == kind { weight } else { TchTensor::new(weight.tensor.to_kind(kind)) }
+}
+
+impl FusedGradients for LibTorch {
+    type Attention = Taped<1>;
+    type Norm = KeptNorm;
+    type Linear = KeptLinear;
+    type Mlp = KeptMlp;
+    type CrossEntropy = Taped<1>;
+
+    fn attention_forward(qkv: TchTensor, n_head: usize, causal: bool) -> (TchTensor, Taped<1>) {
+        taped([Some(qkv)], |[qkv]| {
+            let (qkv, heads) = (given(qkv), n_head as i64);
+            let (b, t, c3) = qkv.size3().expect("attention takes [B,T,3C]");
+            // Views of [B,T,3C], whose gradients are laid side by side in one pass.
+            let parts: Vec<Tensor> = qkv
+                .split(c3 / 3, -1)
+                .iter()
+                .map(|part| part.reshape([b, t, heads, c3 / 3 / heads]).transpose(1, 2)) // [B,H,T,C/H]
+                .collect();
+            let none: Option<&Tensor> = None;
+            let mixed = Tensor::scaled_dot_product_attention(
+                &parts[0], &parts[1], &parts[2], none, 0.0, causal, None, false,
+            ); // [B,H,T,C/H]
+            mixed.transpose(1, 2).reshape([b, t, c3 / 3])
+        })
+    }
+
+    fn attention_backward(kept: Taped<1>, dout: TchTensor) -> Gradients<Self, 1> {
+        kept.gradients(dout)
+    }
+
+    fn norm_forward(
+        x: TchTensor,
+        gain: TchTensor,
+        bias: Option<TchTensor>,
+        half: bool,
+    ) -> (TchTensor, KeptNorm) {
+        if half && own_kernels(&x.tensor) && kernels::take_norm(rows::columns(&x.tensor)) {
+            let x = TchTensor::from_existing(x.tensor.contiguous(), x.storage);
+            let Normed { y, means, scales } = kernels::norm(&x.tensor, &gain.tensor, tensor(&bias), NORM_EPS);
+            let [y, means, scales] = [y, means, scales].map(TchTensor::new);
+            return (y, KeptNorm::Half { x, gain, means, scales, bias: bias.is_some() });
+        }
+        let (y, kept) = taped([Some(x), Some(gain), bias], |[x, gain, bias]| {
+            let (x, gain) = (given(x), given(gain));
+            let y = match bias {
+                Some(bias) => x.layer_norm(gain.size(), Some(gain), Some(bias), NORM_EPS, false),
+                None => x.rms_norm(gain.size(), Some(gain), NORM_EPS),
+            };
+            if half { y.to_kind(Kind::BFloat16) } else { y }
+        });
+        (y, KeptNorm::Taped(kept))
+    }
+
+    fn norm_backward(kept: KeptNorm, dy: TchTensor, so_far: Option<TchTensor>) -> Gradients<Self, 3> {
+        match kept {
+            KeptNorm::Taped(kept) => {
+                let [dx, dgain, dbias] = kept.gradients(dy);
+                let dx = dx.map(|dx| TchTensor::new(add(dx.tensor, tensor(&so_far))));
+                [dx, dgain, dbias]
+            }
+            KeptNorm::Half { x, gain, means, scales, bias } => {
+                let statistics = (&means.tensor, &scales.tensor);
+                let (dy, so_far) = (dy.tensor.contiguous(), so_far.map(|sum| sum.tensor.contiguous()));
+                let of = (&x.tensor, &gain.tensor);
+                let [dx, dgain, dbias] =
+                    kernels::norm_backward(&dy, of, statistics, so_far.as_ref(), bias).map(TchTensor::new);
+                [Some(dx), Some(dgain), bias.then_some(dbias)]
+            }
+        }
+    }
+
+    fn linear_forward(
+        x: TchTensor,
+        weight: TchTensor,
+        bias: Option<TchTensor>,
+        residual: Option<TchTensor>,
+        transposed: bool,
+    ) -> (TchTensor, KeptLinear) {
+        let weight = as_type(weight, &x);
+        let weight =
+            if transposed { TchTensor::from_existing(weight.tensor.tr(), weight.storage) } else { weight };
+        let y = add(map(&x.tensor, &weight.tensor, tensor(&bias)), tensor(&residual));
+        let kept = KeptLinear { x, weight, transposed, bias: bias.is_some(), residual: residual.is_some() };
+        (TchTensor::new(y), kept)
+    }
+
+    fn linear_backward(kept: KeptLinear, dy: TchTensor) -> Gradients<Self, 4> {
+        let KeptLinear { x, weight, transposed, bias, residual } = kept;
+        let (dx, dweight, dbias) = map_backward(&dy.tensor, &x.tensor, &weight.tensor, bias);
+        let dweight = if transposed { dweight.tr() } else { dweight };
+        let [dx, dweight] = [dx, dweight].map(TchTensor::new);
+        [Some(dx), Some(dweight), dbias.map(TchTensor::new), residual.then_some(dy)]
+    }
+
+    fn mlp_forward(operands: MlpOperands<Self>) -> (TchTensor, KeptMlp) {
+        let MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation } = operands;
+        let [fc_bias, proj_bias, residual] = [fc_bias, proj_bias, residual].map(Maybe::get);
+        let (fc, proj) = (as_type(fc, &x), as_type(proj, &x));
+        let pre = map(&x.tensor, &fc.tensor, tensor(&fc_bias)); // [B,T,M]
+        let post = activate(&pre, activation); // [B,T,M]
+        let y = add(map(&post, &proj.tensor, tensor(&proj_bias)), tensor(&residual)); // [B,T,C]
+        let [y, pre, post] = [y, pre, post].map(TchTensor::new);
+        let [fc_bias, proj_bias, residual] = [fc_bias, proj_bias, residual].map(|o| o.is_some());
+        (y, KeptMlp { x, fc, pre, post, proj, activation, fc_bias, proj_bias, residual })
+    }
+
+    fn mlp_backward(kept: KeptMlp, dy: TchTensor) -> Gradients<Self, 6> {
+        let KeptMlp { x, fc, pre, post, proj, activation, fc_bias, proj_bias, residual } = kept;
+        let (dpost, dproj, dproj_bias) = map_backward(&dy.tensor, &post.tensor, &proj.tensor, proj_bias);
+        drop(post);
+        let (dpre, dfc_bias) = activate_backward(&rows::rows(&dpost), &pre.tensor, activation, fc_bias);
+        let (dx, dfc, _) = map_backward(&dpre, &x.tensor, &fc.tensor, false);
+        let [dx, dfc, dproj] = [dx, dfc, dproj].map(TchTensor::new);
+        let [dfc_bias, dproj_bias] = [dfc_bias, dproj_bias].map(|sums| sums.map(TchTensor::new));
+        [Some(dx), Some(dfc), dfc_bias, Some(dproj), dproj_bias, residual.then_some(dy)]
+    }
+
+    fn cross_entropy_forward(logits: TchTensor, targets: TchTensor) -> (TchTensor, Taped<1>) {
+        taped([Some(logits)], |[logits]| {
+            let (logits, none) = (given(logits).to_kind(Kind::Float), None::<&Tensor>);
+            logits.cross_entropy_loss(&targets.tensor, none, Reduction::None, -100, 0.0)
+        })
+    }
+
+    fn cross_entropy_backward(kept: Taped<1>, dnll: TchTensor) -> Gradients<Self, 1> {
+        kept.gradients(dnll)
+    }
+}
