@@ -21,7 +21,7 @@ use crate::pipeline::units;
 use crate::plan::Plan;
 use crate::report::{Bars, JsonLines, Plain};
 use crate::schedule::{OnFailure, Outcome};
-use crate::store::{Files, RunRecord, StepRecord, Store};
+use crate::store::{Files, Foresight, RunRecord, StepRecord, Store};
 use crate::{machine, registry};
 
 /// Set by Ctrl-C.
@@ -35,6 +35,9 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let select = &args.select;
+    let file = &select.pipeline.file;
+    let file = std::path::absolute(file).map_err(CliError::file("find", file))?;
+    let foresight = Foresight::begin(store, &file);
     // The process ends with the run: freeing ten thousand steps one by one would be a twentieth of it.
     let plan = ManuallyDrop::new(load_with(&select.pipeline, select.steps.iter().chain(&args.force))?);
     let memory_mib = match &args.memory {
@@ -45,8 +48,6 @@ pub(super) fn run(
         })?),
     };
     let numerics = registry::numerics(&select.device).map_err(CliError::usage)?;
-    let file = &select.pipeline.file;
-    let file = std::path::absolute(file).map_err(CliError::file("find", file))?;
     let store = Store::open(store)?;
     let _live = store.live()?;
     let folder = store.new_run()?;
@@ -72,7 +73,7 @@ pub(super) fn run(
         (false, true) => Box::new(Bars::default()),
         (false, false) => Box::new(Plain::new(stdout)),
     });
-    let files = RefCell::new(Files::open(&store));
+    let files = RefCell::new(Files::open(&store).with(foresight));
     let dispatcher = Dispatcher::start(consumers);
     let summary = engine::run(&plan, &store, &files, &options, &Local, &dispatcher.events(), &INTERRUPTED);
     dispatcher.finish();

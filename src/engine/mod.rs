@@ -209,7 +209,7 @@ impl<'a> Run<'a> {
         self.keys.insert(id, key);
         let forced = [&step.name, &step.base].iter().any(|name| self.options.force.contains(*name));
         let rebuild = if forced { Rebuild::Always } else { Rebuild::Memoize };
-        match decide(rebuild, || self.resolver.store.outputs(&key)) {
+        match decide(rebuild, || self.resolver.files.borrow().outputs(self.resolver.store, &key)) {
             ControlFlow::Break(outputs) => {
                 self.counts.reused += 1;
                 self.events.send(Event::StepReused { step: step.name.clone(), key });

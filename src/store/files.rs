@@ -8,6 +8,7 @@
 //! are whole seconds, as on FAT and old network file systems. Before a large file is hashed we wait
 //! out a fine tick: 20 ms now are cheaper than hashing it twice.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
@@ -20,6 +21,7 @@ use igpt_contract::Digest;
 use super::artifact::{self, Artifact, Entry};
 use super::disk::{hash_file, walk};
 use super::export::Notes;
+use super::foresight::Foresight;
 use super::index::{Id, Index, Row, id};
 use super::{Result, Store, StoreError};
 
@@ -36,12 +38,24 @@ pub struct Files {
     index: Index,
     /// What was exported before; read when it is first needed.
     pub(super) notes: Option<Notes>,
+    foresight: Foresight,
 }
 
 impl Files {
     /// What is known so far. Never fails: without an index everything is hashed.
     pub fn open(store: &Store) -> Self {
-        Self { index: Index::open(store), notes: None }
+        Self { index: Index::open(store), notes: None, foresight: Foresight::default() }
+    }
+
+    /// The same with look-ups that were begun before.
+    #[must_use]
+    pub fn with(self, foresight: Foresight) -> Self {
+        Self { foresight, ..self }
+    }
+
+    /// What a key led to, as [`Store::outputs`]: looked up ahead or now.
+    pub fn outputs(&self, store: &Store, key: &Digest) -> Option<BTreeMap<String, Artifact>> {
+        self.foresight.take(key).or_else(|| store.outputs(key))
     }
 
     /// The digest of a file or folder on disk as an artifact, which is not copied into the store.

@@ -3,6 +3,7 @@
 //! Some tests need a second process: it is this same test binary, asked for the test `child`, which
 //! does what the environment says and does nothing without it.
 
+mod foresight;
 mod gc;
 mod index;
 mod readers;

@@ -1,0 +1,76 @@
+//! Look-ups made ahead: while a pipeline is still being read, a thread looks up what its last run led
+//! to. Where nothing changed, the run finds every record read already.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use igpt_contract::Digest;
+use serde::Deserialize;
+
+use super::{Artifact, Live, Store};
+
+/// Of the newest runs, how many are asked whether they were of the pipeline.
+const ASKED: usize = 4;
+
+/// Output port -> what came out.
+type Outputs = BTreeMap<String, Artifact>;
+
+/// What was found so far. The store is in use, as by [`Store::live`], until it is dropped.
+#[derive(Debug, Default)]
+pub struct Foresight {
+    found: Arc<Mutex<HashMap<Digest, Outputs>>>,
+    _live: Option<Live>,
+}
+
+/// What of a `run.json` is wanted.
+#[derive(Deserialize)]
+struct Past {
+    file: PathBuf,
+    steps: Vec<PastStep>,
+}
+
+#[derive(Deserialize)]
+struct PastStep {
+    key: Option<Digest>,
+}
+
+impl Foresight {
+    /// Begins to look up what the steps of the pipeline `file` (absolute) led to in its last run.
+    /// Finds nothing where there is no store yet, or no such run.
+    pub fn begin(root: &Path, file: &Path) -> Self {
+        let Ok(store) = Store::open_existing(root) else { return Self::default() };
+        let Ok(live) = store.live() else { return Self::default() };
+        let found = Arc::default();
+        let (into, file) = (Arc::clone(&found), file.to_owned());
+        // It ends by itself, and nobody waits for it: what it has not found is looked up by the run.
+        std::thread::spawn(move || look(&store, &file, &into));
+        Self { found, _live: Some(live) }
+    }
+
+    /// What a key led to, as [`Store::outputs`], where that was looked up already; once.
+    pub fn take(&self, key: &Digest) -> Option<Outputs> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+    }
+}
+
+pub(super) fn look(store: &Store, file: &Path, into: &Mutex<HashMap<Digest, Outputs>>) {
+    let Some(past) = last_run(store, file) else { return };
+    for key in past.steps.iter().filter_map(|step| step.key) {
+        if let Some(outputs) = store.outputs(&key) {
+            into.lock().unwrap_or_else(PoisonError::into_inner).insert(key, outputs);
+        }
+    }
+}
+
+/// The last run of the pipeline among the newest runs of the store.
+fn last_run(store: &Store, file: &Path) -> Option<Past> {
+    let mut runs: Vec<_> =
+        fs::read_dir(store.runs_dir()).ok()?.flatten().map(|item| item.file_name()).collect();
+    runs.sort_unstable_by(|a, b| b.cmp(a));
+    runs.iter().take(ASKED).find_map(|run| {
+        let text = fs::read(store.runs_dir().join(run).join("run.json")).ok()?;
+        serde_json::from_slice::<Past>(&text).ok().filter(|past| past.file == file)
+    })
+}
