@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients as Tape;
@@ -12,25 +13,35 @@ use burn::backend::{Autodiff, Backend};
 
 use crate::ops::fused::{FusedGradients, FusedOps, Gradients, Kept, Maybe, MlpOperands, NormOf};
 
-/// A step of the tape: from what the forward pass kept and the result's gradient to the parents'.
-struct Alone<B: Backend, K, const N: usize>(fn(K, FloatTensor<B>) -> Gradients<B, N>);
-
-impl<B: Backend, K, const N: usize> fmt::Debug for Alone<B, K, N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Alone")
+/// Gives parents on the tape their gradients.
+fn register<B: Backend, const N: usize>(
+    tape: &mut Tape,
+    parents: [Option<NodeId>; N],
+    gradients: Gradients<B, N>,
+) {
+    for (parent, gradient) in parents.into_iter().zip(gradients) {
+        if let (Some(parent), Some(gradient)) = (parent, gradient) {
+            tape.register::<B>(parent, gradient);
+        }
     }
 }
 
-impl<B: Backend, K: Kept, const N: usize> Backward<B, N> for Alone<B, K, N> {
+/// A step of the tape: from what the forward pass kept and the result's gradient to the parents'.
+struct Step<B: Backend, K, const N: usize>(fn(K, FloatTensor<B>) -> Gradients<B, N>);
+
+impl<B: Backend, K, const N: usize> fmt::Debug for Step<B, K, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FusedStep")
+    }
+}
+
+impl<B: Backend, K: Kept, const N: usize> Backward<B, N> for Step<B, K, N> {
     type State = K;
 
     fn backward(self, ops: Ops<K, N>, tape: &mut Tape, _: &mut Checkpointer) {
         let gradient = tape.consume::<B>(&ops.node);
-        for (parent, value) in ops.parents.into_iter().zip((self.0)(ops.state, gradient)) {
-            if let (Some(parent), Some(value)) = (parent, value) {
-                tape.register::<B>(parent.id, value);
-            }
-        }
+        let parents = ops.parents.map(|parent| Some(parent?.id));
+        register::<B, N>(tape, parents, (self.0)(ops.state, gradient));
     }
 }
 
@@ -47,11 +58,8 @@ impl<B: FusedGradients> Backward<B, 3> for BranchNorm {
         // What is no result of an operation, as this one is, keeps its gradient on the tape.
         let passing = ops.parents[0].as_ref().filter(|x| x.requirement == ops.node.requirement);
         let so_far = passing.map(|x| tape.consume::<B>(x));
-        for (parent, value) in ops.parents.into_iter().zip(B::norm_backward(ops.state, gradient, so_far)) {
-            if let (Some(parent), Some(value)) = (parent, value) {
-                tape.register::<B>(parent.id, value);
-            }
-        }
+        let parents = ops.parents.map(|parent| Some(parent?.id));
+        register::<B, 3>(tape, parents, B::norm_backward(ops.state, gradient, so_far));
     }
 }
 
@@ -85,7 +93,7 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     fn igpt_attention(qkv: FloatTensor<Self>, n_head: usize, causal: bool) -> FloatTensor<Self> {
         let parents = [qkv.node()];
         let result = B::attention_forward(qkv.into_primitive(), n_head, causal);
-        record::<B, C, _, 1>(parents, result, Alone(B::attention_backward))
+        record::<B, C, _, 1>(parents, result, Step(B::attention_backward))
     }
 
     fn igpt_norm(
@@ -101,7 +109,7 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         if of.branch {
             record::<B, C, _, 3>(parents, result, BranchNorm)
         } else {
-            record::<B, C, _, 3>(parents, result, Alone(|kept, dy| B::norm_backward(kept, dy, None)))
+            record::<B, C, _, 3>(parents, result, Step(|kept, dy| B::norm_backward(kept, dy, None)))
         }
     }
 
@@ -117,7 +125,7 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         let (bias, residual) = (inner::<B, C>(bias), inner::<B, C>(residual));
         let result =
             B::linear_forward(x.into_primitive(), weight.into_primitive(), bias, residual, transposed);
-        record::<B, C, _, 4>(parents, result, Alone(B::linear_backward))
+        record::<B, C, _, 4>(parents, result, Step(B::linear_backward))
     }
 
     fn igpt_mlp(mlp: MlpOperands<Self>) -> FloatTensor<Self> {
@@ -135,12 +143,12 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
             [fc_bias, proj_bias, residual].map(|operand| Maybe::new(inner::<B, C>(operand)));
         let (x, fc, proj) = (x.into_primitive(), fc.into_primitive(), proj.into_primitive());
         let mlp = MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation };
-        record::<B, C, _, 6>(parents, B::mlp_forward(mlp), Alone(B::mlp_backward))
+        record::<B, C, _, 6>(parents, B::mlp_forward(mlp), Step(B::mlp_backward))
     }
 
     fn igpt_cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self> {
         let parents = [logits.node()];
         let result = B::cross_entropy_forward(logits.into_primitive(), targets);
-        record::<B, C, _, 1>(parents, result, Alone(B::cross_entropy_backward))
+        record::<B, C, _, 1>(parents, result, Step(B::cross_entropy_backward))
     }
 }
