@@ -28,13 +28,22 @@ pub enum Activation {
     Quick,
 }
 
-/// Whether the driver and the compiler of kernels (NVRTC, which PyTorch brings along) are there.
-pub fn present() -> bool {
-    // SAFETY: both only look for libraries and open them.
-    static PRESENT: LazyLock<bool> = LazyLock::new(|| unsafe {
-        cudarc::driver::sys::is_culib_present() && cudarc::nvrtc::sys::is_culib_present()
-    });
-    *PRESENT
+/// Whether the kernels run where `x` is: on a GPU that converts bfloat16 (Ampere or later), with its
+/// driver and the compiler of kernels (NVRTC, which PyTorch brings along).
+pub fn run_on(x: &Tensor) -> bool {
+    static KNOWN: LazyLock<Mutex<HashMap<usize, bool>>> = LazyLock::new(Mutex::default);
+    let Device::Cuda(device) = x.device() else { return false };
+    let mut known = KNOWN.lock().expect("no panic while asking");
+    *known.entry(device).or_insert_with(|| {
+        // SAFETY: both only look for libraries and open them.
+        let libraries =
+            unsafe { cudarc::driver::sys::is_culib_present() && cudarc::nvrtc::sys::is_culib_present() };
+        let major = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR;
+        libraries
+            && CudaContext::new(device)
+                .and_then(|context| context.attribute(major))
+                .is_ok_and(|major| major >= 8)
+    })
 }
 
 /// What a kernel's source is compiled with.
@@ -122,7 +131,7 @@ fn at(tensor: &Tensor) -> Arg<'static> {
 }
 
 fn compile(variant: Variant) -> Ptx {
-    // bfloat16 conversions begin with Ampere; the driver makes the device's own code of it.
+    // The least that `run_on` asks for; the driver makes the device's own code of it.
     let options = CompileOptions {
         arch: Some("compute_80"),
         options: variant.definitions(),

@@ -9,7 +9,7 @@ use crate::ops::activation::QUICK;
 
 /// Whether our own kernels can work on bfloat16 rows on the device of `x`.
 pub(super) fn own_kernels(x: &Tensor) -> bool {
-    x.device().is_cuda() && kernels::take(columns(x)) && kernels::present()
+    kernels::run_on(x) && kernels::take(columns(x))
 }
 
 /// The length of a row.
