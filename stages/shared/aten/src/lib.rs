@@ -1,5 +1,5 @@
 //! What training on LibTorch wants beyond the crate tch: the operations of aten, LibTorch's library of
-//! tensor operations, that tch has no name for, and [`kernels`] of our own where aten takes several
+//! tensor operations, that tch has no name for, and `kernels` of our own where aten takes several
 //! passes over memory.
 //!
 //! Empty without the feature `tch`.
