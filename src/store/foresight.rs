@@ -2,14 +2,12 @@
 //! to. Where nothing changed, the run finds every record read already.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use igpt_contract::Digest;
-use serde::Deserialize;
 
-use super::{Artifact, Live, Store};
+use super::{Artifact, Live, RunRecord, Store};
 
 /// Of the newest runs, how many are asked whether they were of the pipeline.
 const ASKED: usize = 4;
@@ -22,18 +20,6 @@ type Outputs = BTreeMap<String, Artifact>;
 pub struct Foresight {
     found: Arc<Mutex<HashMap<Digest, Outputs>>>,
     _live: Option<Live>,
-}
-
-/// What of a `run.json` is wanted.
-#[derive(Deserialize)]
-struct Past {
-    file: PathBuf,
-    steps: Vec<PastStep>,
-}
-
-#[derive(Deserialize)]
-struct PastStep {
-    key: Option<Digest>,
 }
 
 impl Foresight {
@@ -65,12 +51,7 @@ pub(super) fn look(store: &Store, file: &Path, into: &Mutex<HashMap<Digest, Outp
 }
 
 /// The last run of the pipeline among the newest runs of the store.
-fn last_run(store: &Store, file: &Path) -> Option<Past> {
-    let mut runs: Vec<_> =
-        fs::read_dir(store.runs_dir()).ok()?.flatten().map(|item| item.file_name()).collect();
-    runs.sort_unstable_by(|a, b| b.cmp(a));
-    runs.iter().take(ASKED).find_map(|run| {
-        let text = fs::read(store.runs_dir().join(run).join("run.json")).ok()?;
-        serde_json::from_slice::<Past>(&text).ok().filter(|past| past.file == file)
-    })
+fn last_run(store: &Store, file: &Path) -> Option<RunRecord> {
+    let newest = store.runs().ok()?.into_iter().rev().take(ASKED);
+    newest.filter_map(|run| run.record()).find(|record| record.file == file)
 }

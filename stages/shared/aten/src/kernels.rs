@@ -30,7 +30,7 @@ pub enum Activation {
 
 /// Whether the kernels run where `x` is: on a GPU that converts bfloat16 (Ampere or later), with its
 /// driver and the compiler of kernels (NVRTC, which PyTorch brings along).
-pub fn run_on(x: &Tensor) -> bool {
+fn run_on(x: &Tensor) -> bool {
     static KNOWN: LazyLock<Mutex<HashMap<usize, bool>>> = LazyLock::new(Mutex::default);
     let Device::Cuda(device) = x.device() else { return false };
     let mut known = KNOWN.lock().expect("no panic while asking");
@@ -44,6 +44,16 @@ pub fn run_on(x: &Tensor) -> bool {
                 .and_then(|context| context.attribute(major))
                 .is_ok_and(|major| major >= 8)
     })
+}
+
+/// Whether the kernels can work on the rows of `x`, bfloat16 ones included.
+pub fn take(x: &Tensor) -> bool {
+    run_on(x) && columns(x) % GROUP == 0
+}
+
+/// Whether [`norm`] and its backward pass can.
+pub fn take_norm(x: &Tensor) -> bool {
+    take(x) && columns(x) <= WIDEST
 }
 
 /// What a kernel's source is compiled with.
@@ -126,7 +136,7 @@ enum Arg<'a> {
 }
 
 fn at(tensor: &Tensor) -> Arg<'static> {
-    debug_assert!(tensor.is_contiguous(), "kernels take tensors without gaps");
+    assert!(tensor.is_contiguous(), "kernels take tensors without gaps");
     Arg::At(tensor.data_ptr() as u64)
 }
 
@@ -141,24 +151,19 @@ fn compile(variant: Variant) -> Ptx {
     compile_ptx_with_opts(include_str!("kernels.cu"), options).expect("the source compiles")
 }
 
+/// The length of a row.
+fn columns(tensor: &Tensor) -> i64 {
+    *tensor.size().last().expect("a vector or more")
+}
+
 /// Rows and columns of a tensor as a matrix of its last dimension.
 fn matrix(tensor: &Tensor) -> (i32, i64) {
-    let columns = *tensor.size().last().expect("a vector or more");
+    let columns = columns(tensor);
     ((tensor.numel() as i64 / columns).try_into().expect("fewer than 2^31 rows"), columns)
 }
 
 fn empty(size: &[i64], kind: Kind, near: &Tensor) -> Tensor {
     Tensor::empty(size, (kind, near.device()))
-}
-
-/// Whether the kernels can work on rows of that many elements.
-pub fn take(columns: i64) -> bool {
-    columns % GROUP == 0
-}
-
-/// Whether [`norm`] and its backward pass can.
-pub fn take_norm(columns: i64) -> bool {
-    take(columns) && columns <= WIDEST
 }
 
 /// A norm's result in bfloat16, with the mean and the scale of each row.
@@ -193,15 +198,15 @@ pub fn norm(x: &Tensor, gain: &Tensor, bias: Option<&Tensor>, eps: f64) -> Norme
     Normed { y, means, scales }
 }
 
-/// The gradients of x, gain and bias, float32, from that of the result, bfloat16; that of x with what
-/// it is `so_far`, float32.
+/// The gradients of x, gain and, where it is centred, bias, float32, from that of the result, bfloat16;
+/// that of x with what it is `so_far`, float32.
 pub fn norm_backward(
     dy: &Tensor,
     (x, gain): (&Tensor, &Tensor),
     (means, scales): (&Tensor, &Tensor),
     so_far: Option<&Tensor>,
     centred: bool,
-) -> [Tensor; 3] {
+) -> (Tensor, Tensor, Option<Tensor>) {
     let (rows, width) = matrix(x);
     let kernel = Kernel::on(x, Variant::Norm { width, centred }, "norm_backward");
     let blocks = (2 * kernel.processors).min((rows as u32).div_ceil(ROWS));
@@ -211,7 +216,7 @@ pub fn norm_backward(
     let given = [at(dy), at(x), at(gain), at(means), at(scales), so_far];
     let args = [&given[..], &[at(&dx), at(&dgain), at(&dbias), Arg::Count(&rows)]].concat();
     kernel.run((blocks, 1), (32, ROWS), &args);
-    [dx, over_rows(&dgain), over_rows(&dbias)]
+    (dx, over_rows(&dgain), centred.then(|| over_rows(&dbias)))
 }
 
 /// The same gradient in bfloat16 from float32, and its sums over rows, float32.

@@ -71,8 +71,7 @@ impl Adam {
     #[must_use]
     pub fn step<M: Module>(&mut self, learning_rate: f64, model: M, grads: GradientsParams) -> M {
         self.steps += 1;
-        let AdamParams { beta1, beta2, epsilon, weight_decay } = self.params;
-        let rule = Rule { step: self.steps, learning_rate, beta1, beta2, epsilon, weight_decay };
+        let rule = Rule { step: self.steps, learning_rate, params: self.params };
         let queue = Queue::default();
         let moments = &mut self.moments;
         let model = model.map(&mut Update { rule, moments, grads, queue: &queue, path: Vec::new() });
@@ -136,9 +135,12 @@ impl Update<'_> {
             let zeros = || Tensor::zeros(grad.shape(), &grad.device());
             Moments { mean: zeros(), square: zeros() }
         });
-        let weight_decay = if rank >= 2 { self.rule.weight_decay } else { 0.0 };
+        let mut rule = self.rule;
+        if rank < 2 {
+            rule.params.weight_decay = 0.0;
+        }
         let before = Updated { value, mean, square };
-        let Updated { value, mean, square } = before.by(grad, Rule { weight_decay, ..self.rule }, self.queue);
+        let Updated { value, mean, square } = before.by(grad, rule, self.queue);
         self.moments.insert(path, Moments { mean, square });
         value
     }

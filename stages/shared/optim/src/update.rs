@@ -7,17 +7,15 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
+use crate::adam::AdamParams;
+
 /// An update's constants.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rule {
     /// Which update it is, from 1.
     pub(crate) step: u64,
     pub(crate) learning_rate: f64,
-    pub(crate) beta1: f64,
-    pub(crate) beta2: f64,
-    pub(crate) epsilon: f64,
-    /// Decoupled.
-    pub(crate) weight_decay: f64,
+    pub(crate) params: AdamParams,
 }
 
 /// A parameter and the running means of its gradient, flat.
@@ -115,7 +113,8 @@ fn elements(tensor: &mut FlexTensor) -> &mut [f32] {
 
 /// [`crate::Adam::step`]'s formula, in f32.
 fn update(value: &mut [f32], mean: &mut [f32], square: &mut [f32], grad: &[f32], rule: Rule) {
-    let Rule { step, learning_rate, beta1, beta2, epsilon, weight_decay } = rule;
+    let Rule { step, learning_rate, params } = rule;
+    let AdamParams { beta1, beta2, epsilon, weight_decay } = params;
     let correction = |beta: f64| 1.0 - beta.powf(step as f64);
     let step_size = (learning_rate / correction(beta1)) as f32;
     let root_correction2 = correction(beta2).sqrt() as f32;
@@ -135,7 +134,7 @@ mod torch {
     use burn::backend::libtorch::TchTensor;
     use igpt_aten::AdamRule;
 
-    use super::{AdamOps, Queue, Rule, Three};
+    use super::{AdamOps, AdamParams, Queue, Rule, Three};
 
     /// An update whose tensors are in nobody else's memory.
     pub(super) type Waiting = (Rule, igpt_aten::Updated);
@@ -170,11 +169,11 @@ mod torch {
     /// Does all updates, those of one weight decay together.
     pub(super) fn finish(waiting: Vec<Waiting>) {
         let Some(rule) = waiting.first().map(|(rule, _)| *rule) else { return };
-        let Rule { step, learning_rate: rate, beta1, beta2, epsilon, .. } = rule;
+        let Rule { step, learning_rate: rate, params: AdamParams { beta1, beta2, epsilon, .. } } = rule;
         let (with, without): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|(rule, _)| rule.weight_decay > 0.0);
+            waiting.into_iter().partition(|(rule, _)| rule.params.weight_decay > 0.0);
         for group in [with, without] {
-            let decay = group.first().map_or(0.0, |(rule, _)| rule.weight_decay);
+            let decay = group.first().map_or(0.0, |(rule, _)| rule.params.weight_decay);
             let group: Vec<_> = group.into_iter().map(|(_, updated)| updated).collect();
             igpt_aten::adam(&group, AdamRule { step, rate, beta1, beta2, decay, epsilon });
         }

@@ -17,7 +17,7 @@ use tch::{Kind, Reduction, Tensor};
 use crate::config::Activation;
 use crate::ops::NORM_EPS;
 use crate::ops::fused::{FusedGradients, Gradients, Maybe, MlpOperands, NormOf, forward_alone};
-use rows::{activate, activate_backward, add, map, map_backward, own_kernels};
+use rows::{activate, activate_backward, add, map, map_backward};
 use taped::{Taped, taped};
 
 forward_alone!(LibTorch);
@@ -103,7 +103,7 @@ impl FusedGradients for LibTorch {
         bias: Option<TchTensor>,
         half: bool,
     ) -> (TchTensor, KeptNorm) {
-        if half && own_kernels(&x.tensor) && kernels::take_norm(rows::columns(&x.tensor)) {
+        if half && kernels::take_norm(&x.tensor) {
             let x = TchTensor::from_existing(x.tensor.contiguous(), x.storage);
             let Normed { y, means, scales } = kernels::norm(&x.tensor, &gain.tensor, tensor(&bias), NORM_EPS);
             let [y, means, scales] = [y, means, scales].map(TchTensor::new);
@@ -131,9 +131,8 @@ impl FusedGradients for LibTorch {
                 let statistics = (&means.tensor, &scales.tensor);
                 let (dy, so_far) = (dy.tensor.contiguous(), so_far.map(|sum| sum.tensor.contiguous()));
                 let of = (&x.tensor, &gain.tensor);
-                let [dx, dgain, dbias] =
-                    kernels::norm_backward(&dy, of, statistics, so_far.as_ref(), bias).map(TchTensor::new);
-                [Some(dx), Some(dgain), bias.then_some(dbias)]
+                let (dx, dgain, dbias) = kernels::norm_backward(&dy, of, statistics, so_far.as_ref(), bias);
+                [Some(dx), Some(dgain), dbias].map(|gradient| gradient.map(TchTensor::new))
             }
         }
     }

@@ -7,19 +7,9 @@ use tch::{Kind, Tensor};
 use crate::config::Activation;
 use crate::ops::activation::QUICK;
 
-/// Whether our own kernels can work on bfloat16 rows on the device of `x`.
-pub(super) fn own_kernels(x: &Tensor) -> bool {
-    kernels::run_on(x) && kernels::take(columns(x))
-}
-
-/// The length of a row.
-pub(super) fn columns(x: &Tensor) -> i64 {
-    *x.size().last().expect("a vector or more")
-}
-
 /// As a matrix of rows.
 pub(super) fn rows(x: &Tensor) -> Tensor {
-    x.reshape([-1, columns(x)])
+    x.reshape([-1, *x.size().last().expect("a vector or more")])
 }
 
 /// x W + bias in the type of x and of `weight`.
@@ -38,7 +28,7 @@ pub(super) fn map(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor 
 pub(super) fn add(y: Tensor, residual: Option<&Tensor>) -> Tensor {
     match residual {
         None => y,
-        Some(residual) if y.kind() == Kind::BFloat16 && own_kernels(&y) => {
+        Some(residual) if y.kind() == Kind::BFloat16 && kernels::take(&y) => {
             kernels::add_residual(&residual.contiguous(), &y)
         }
         Some(residual) => residual + y,
@@ -63,7 +53,7 @@ pub(super) fn lowered(dy: &Tensor, kind: Kind, bias: bool) -> (Tensor, Option<Te
     if !bias {
         return (dy.to_kind(kind), None);
     }
-    if kind == Kind::BFloat16 && own_kernels(&dy) {
+    if kind == Kind::BFloat16 && kernels::take(&dy) {
         if dy.kind() == Kind::Float {
             let (half, sums) = kernels::halve_and_sum(&dy);
             return (half, Some(sums));
@@ -92,7 +82,7 @@ pub(super) fn activate_backward(
     activation: Activation,
     bias: bool,
 ) -> (Tensor, Option<Tensor>) {
-    if dy.kind() == Kind::BFloat16 && own_kernels(dy) {
+    if dy.kind() == Kind::BFloat16 && kernels::take(dy) {
         let activation = match activation {
             Activation::GeluTanh => kernels::Activation::GeluTanh,
             Activation::GeluErf => kernels::Activation::GeluErf,
