@@ -83,6 +83,11 @@ pub enum Event {
         /// The line.
         text: String,
     },
+    /// The run has something to say that is about no single step.
+    RunNoted {
+        /// The line.
+        text: String,
+    },
     /// A step's outputs were committed.
     StepSucceeded {
         /// The step's name.

@@ -9,6 +9,8 @@ use std::ops::ControlFlow;
 pub enum Rebuild {
     /// A record is as good as the work.
     Memoize,
+    /// A record is as good as the work where all that it names is there: somebody reads it.
+    Restore,
     /// The work is done although there is a record (`--force`).
     Always,
 }
@@ -16,19 +18,39 @@ pub enum Rebuild {
 /// Why a step must run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// No record with this key, or its objects are gone.
+    /// No record with this key.
     NoRecord,
+    /// Somebody needs outputs that are not in the store any more.
+    NotThere,
     /// The user asked for it.
     Forced,
 }
 
 /// Breaks with the recorded outputs that stand for the work, or goes on with the reason to do it.
-pub fn decide<T>(rebuild: Rebuild, look_up: impl FnOnce() -> Option<T>) -> ControlFlow<T, Reason> {
-    match rebuild {
-        Rebuild::Always => ControlFlow::Continue(Reason::Forced),
-        Rebuild::Memoize => match look_up() {
-            Some(outputs) => ControlFlow::Break(outputs),
-            None => ControlFlow::Continue(Reason::NoRecord),
-        },
+pub fn decide<T>(
+    rebuild: Rebuild,
+    look_up: impl FnOnce() -> Option<T>,
+    is_there: impl FnOnce(&T) -> bool,
+) -> ControlFlow<T, Reason> {
+    match (rebuild, look_up()) {
+        (Rebuild::Always, _) => ControlFlow::Continue(Reason::Forced),
+        (_, None) => ControlFlow::Continue(Reason::NoRecord),
+        (Rebuild::Restore, Some(outputs)) if !is_there(&outputs) => ControlFlow::Continue(Reason::NotThere),
+        (Rebuild::Memoize | Rebuild::Restore, Some(outputs)) => ControlFlow::Break(outputs),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_stands_for_the_work_unless_its_outputs_are_needed_and_gone() {
+        let with = |rebuild, record: Option<u8>, there| decide(rebuild, || record, |_| there);
+        assert_eq!(with(Rebuild::Memoize, Some(1), false), ControlFlow::Break(1));
+        assert_eq!(with(Rebuild::Restore, Some(1), true), ControlFlow::Break(1));
+        assert_eq!(with(Rebuild::Restore, Some(1), false), ControlFlow::Continue(Reason::NotThere));
+        assert_eq!(with(Rebuild::Memoize, None, true), ControlFlow::Continue(Reason::NoRecord));
+        assert_eq!(with(Rebuild::Always, Some(1), true), ControlFlow::Continue(Reason::Forced));
     }
 }

@@ -206,6 +206,28 @@ impl Schedule {
         self.queue(step);
     }
 
+    /// Takes back that a step is done: its outputs are needed and not there. It is offered once more,
+    /// and what has not begun and reads it waits for it again.
+    pub fn reopen(&mut self, step: StepId) {
+        debug_assert_eq!(self.state[step], State::Settled(Outcome::Done));
+        self.state[step] = State::Waiting;
+        for later in self.dependents[step].clone() {
+            self.blocked_by[later] += 1;
+            if matches!(self.state[later], State::Offered | State::Queued) {
+                self.queue.remove(&later);
+                self.state[later] = State::Waiting;
+            }
+        }
+        self.offer_if_free(step);
+    }
+
+    /// Lets a running step wait again, for steps that were reopened; with none, it is offered.
+    pub fn put_back(&mut self, step: StepId) {
+        self.release(step);
+        self.state[step] = State::Waiting;
+        self.offer_if_free(step);
+    }
+
     /// Says what became of a step; releases or skips what waited for it. Returns the steps that
     /// were skipped because of it.
     pub fn settle(&mut self, step: StepId, outcome: Outcome) -> Vec<StepId> {
@@ -245,6 +267,11 @@ impl Schedule {
             }
         }
         spoilt
+    }
+
+    /// The steps that read a step's outputs.
+    pub fn dependents(&self, step: StepId) -> &[StepId] {
+        &self.dependents[step]
     }
 
     /// Lets running steps finish and starts no more.
@@ -428,6 +455,29 @@ mod tests {
         s.next_start();
         assert!(s.settle(0, Outcome::Failed).is_empty());
         assert_eq!(s.next_offer(), Some(1));
+    }
+
+    #[test]
+    fn a_reopened_step_is_made_again_before_what_reads_it() {
+        let mut s = schedule(&[&[], &[0], &[0]], vec![need(1, 0, 0); 3], OnFailure::StopAll);
+        assert_eq!(s.next_offer(), Some(0));
+        s.settle(0, Outcome::Done);
+        assert_eq!((s.next_offer(), s.next_offer()), (Some(1), Some(2)));
+        // Step 1 was done before; step 2 must run, and needs what step 0 made.
+        s.settle(1, Outcome::Done);
+        s.reopen(0);
+        assert_eq!((s.next_offer(), s.next_offer()), (Some(0), None));
+        s.queue(0);
+        assert_eq!(s.next_start(), Some(0));
+        s.settle(0, Outcome::Done);
+        assert_eq!((s.next_offer(), s.next_offer()), (Some(2), None));
+        s.queue(2);
+        assert_eq!(s.next_start(), Some(2));
+        // While it runs, what it reads is lost once more.
+        s.put_back(2);
+        s.reopen(0);
+        assert_eq!(s.next_offer(), Some(0));
+        assert_eq!(s.next_offer(), None);
     }
 
     #[test]

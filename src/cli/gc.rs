@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::error::CliError;
+use super::history::steps_of;
 use super::load::load_profiles;
 use super::plan::look_ahead;
 use super::show::bytes;
 use crate::engine::forecast::Forecast;
+use crate::execute::Failure;
+use crate::pipeline::units;
 use crate::report::seconds;
 use crate::store::{Garbage, GarbageItem, Keep, RunFolder, RunRecord, Store};
 
@@ -24,27 +29,34 @@ pub(super) struct GcArgs {
     /// Delete; without this nothing is changed.
     #[arg(long)]
     pub delete: bool,
-    /// Keep what this many latest successful runs of each pipeline and command line used, and all
-    /// later runs.
+    /// Keep this many latest successful runs of each pipeline and command line with what they used,
+    /// and all later runs.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub keep_runs: usize,
+    /// Keep runs that are younger than this as well, such as 30d or 12h.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub keep_for: Option<Duration>,
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    units::duration(text).ok_or_else(|| format!("expected {}", units::DURATION))
 }
 
 /// Shows or deletes what neither the named pipelines nor recent runs use.
 pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let opened = Store::open_existing(store)?;
-    let garbage = if args.delete {
+    let (garbage, failed) = if args.delete {
         // What must stay is found out with nobody else at work, lest a run end in between.
         let collector = opened.collector()?;
         let garbage = collector.find(&kept(store, &opened, args)?)?;
-        collector.delete(&garbage)?;
-        garbage
+        let failed = collector.delete(&garbage);
+        (garbage, failed)
     } else {
-        opened.garbage(&kept(store, &opened, args)?)?
+        (opened.garbage(&kept(store, &opened, args)?)?, Vec::new())
     };
     if json {
         writeln!(out, "{:#}", as_json(&garbage, args.delete))?;
-        return Ok(());
+        return failed.into_iter().next().map_or(Ok(()), |error| Err(error.into()));
     }
     for item in &garbage.records {
         let GarbageItem { record, bytes: size } = item;
@@ -60,16 +72,21 @@ pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -
         )?;
     }
     let (records, size) = (garbage.records.len(), bytes(garbage.bytes));
-    let (objects, scratch) = (garbage.objects, garbage.unfinished);
+    let Garbage { objects, runs, unfinished, .. } = garbage;
     let verb = if args.delete { "deleted" } else { "would delete" };
     writeln!(
         out,
-        "{verb} {size}: {records} results, {objects} objects, scratch of {scratch} unfinished steps"
+        "{verb} {size}: {records} results, {objects} objects, {runs} runs with their logs, scratch of {unfinished} \
+         unfinished steps"
     )?;
     if !args.delete && garbage.bytes > 0 {
         writeln!(out, "\nhint: `igpt-flow gc --delete` deletes it; name pipelines whose results must stay")?;
     }
-    Ok(())
+    for error in &failed {
+        writeln!(out, "not deleted: {}", Failure::from_error(error).error)?;
+    }
+    // All else is deleted; the exit code says that something is left.
+    failed.into_iter().next().map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// The keys of what the named pipelines and the recent runs use.
@@ -84,8 +101,10 @@ fn kept(path: &Path, store: &Store, args: &GcArgs) -> Result<Keep, CliError> {
             }));
         }
     }
-    for run in recent(store.runs()?, args.keep_runs) {
+    let newer = args.keep_for.map(|time| Timestamp::now().saturating_sub(time).unwrap_or(Timestamp::MIN));
+    for run in recent(store.runs()?, args.keep_runs, newer) {
         keep.keys.extend(run.keys());
+        keep.runs.insert(run.id().to_owned());
     }
     Ok(keep)
 }
@@ -94,19 +113,26 @@ fn kept(path: &Path, store: &Store, args: &GcArgs) -> Result<Keep, CliError> {
 /// Projects that share a store often type the same words in different folders.
 type Same = (PathBuf, String, Vec<String>);
 
-/// For each such thing, the latest successful runs and everything after them.
-fn recent(runs: Vec<RunFolder>, keep: usize) -> Vec<RunFolder> {
+/// For each such thing, the latest successful runs and everything after them; and all runs that ended
+/// later than `newer`.
+fn recent(runs: Vec<RunFolder>, keep: usize, newer: Option<Timestamp>) -> Vec<RunFolder> {
     let mut successes: BTreeMap<Same, usize> = BTreeMap::new();
+    // Of a run that did not end it is only known of which pipeline it was.
+    let mut pipelines: BTreeMap<String, usize> = BTreeMap::new();
     let newest_first = runs.into_iter().rev();
     newest_first
         .filter(|run| {
-            // A run that did not end has only its events to say what it was: it stays.
-            let Some(record) = run.record() else { return true };
-            let RunRecord { file, pipeline, arguments, status, .. } = record;
+            let Some(record) = run.record() else {
+                let (pipeline, _) = steps_of(run);
+                return pipelines.get(&pipeline).is_none_or(|seen| *seen < keep.max(1));
+            };
+            let RunRecord { file, pipeline, arguments, status, finished, .. } = record;
+            let success = usize::from(status == "succeeded");
+            *pipelines.entry(pipeline.clone()).or_default() += success;
             let same = (file, pipeline, arguments.into_iter().skip(1).collect());
             let seen = successes.entry(same).or_default();
-            let stays = *seen < keep;
-            *seen += usize::from(status == "succeeded");
+            let stays = *seen < keep || newer.is_some_and(|newer| finished > newer);
+            *seen += success;
             stays
         })
         .collect()
@@ -126,6 +152,6 @@ fn as_json(garbage: &Garbage, deleted: bool) -> Value {
         .collect();
     json!({
         "deleted": deleted, "bytes": garbage.bytes, "objects": garbage.objects,
-        "unfinished_steps": garbage.unfinished, "records": records,
+        "runs": garbage.runs, "unfinished_steps": garbage.unfinished, "records": records,
     })
 }

@@ -109,7 +109,7 @@ pub(super) fn steps_of(run: &RunFolder) -> (String, Vec<StepRecord>) {
 
 /// The record behind a step of a run, whether or not its objects are still there.
 pub(super) fn record_of(store: &Store, step: &StepRecord) -> Option<Record> {
-    store.peek_record(&step.key?)
+    store.record(&step.key?)
 }
 
 fn is_meant(asked: &str, name: &str) -> bool {

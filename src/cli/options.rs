@@ -68,6 +68,9 @@ pub(super) struct RunArgs {
     /// After a failure go on with all that is not below it.
     #[arg(long)]
     pub(super) keep_going: bool,
+    /// Replace files of yours that are in the way of exports; they are kept beside as NAME.bak.
+    #[arg(long)]
+    pub(super) overwrite: bool,
     /// Forbid the network.
     #[arg(long)]
     pub(super) offline: bool,

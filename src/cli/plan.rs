@@ -54,7 +54,7 @@ pub(super) fn look_ahead(
         Err(error) => return Err(error.into()),
     };
     let files = RefCell::new(Files::open(&store));
-    Ok(forecast(&Resolver { plan, store: &store, files: &files, folder: &folder, numerics: &numerics })?)
+    Ok(forecast(&Resolver::new(plan, &store, &files, &folder, &numerics))?)
 }
 
 /// Shows the outlook, and where each parameter's value came from. Answers 100 where a step cannot

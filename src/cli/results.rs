@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use crate::engine::Summary;
+use crate::engine::export::shown;
 use crate::event::RunStatus;
-use crate::plan::{Plan, StepId};
+use crate::plan::Plan;
 use crate::store::{Artifact, Form, Store};
 
 /// How many files of one output are named; `show` names them all.
@@ -30,7 +31,8 @@ pub(super) fn tell(
             table(&path.join("table.md"), &mut out)?;
         }
     }
-    for id in told(plan, targets, summary) {
+    let told = summary.status == RunStatus::Succeeded || !targets.is_empty();
+    for id in shown(plan, targets).into_iter().filter(|_| told) {
         for (port, artifact) in summary.made.get(&id).into_iter().flatten() {
             output(store, &format!("{}.{port}", plan.steps[id].name), artifact, &mut out)?;
         }
@@ -38,40 +40,21 @@ pub(super) fn tell(
     Ok(out.flush()?)
 }
 
-/// The steps whose outputs in the store are told.
-fn told(plan: &Plan, targets: &BTreeSet<String>, summary: &Summary) -> Vec<StepId> {
-    let steps = 0..plan.steps.len();
-    if !targets.is_empty() {
-        let is_target = |id: &StepId| {
-            let step = &plan.steps[*id];
-            targets.contains(&step.name) || targets.contains(&step.base)
-        };
-        return steps.filter(is_target).collect();
-    }
-    if !summary.exports.is_empty() || summary.status != RunStatus::Succeeded {
-        return Vec::new();
-    }
-    let read: BTreeSet<StepId> = plan.steps.iter().flat_map(|step| step.reads(&plan.searches)).collect();
-    steps.filter(|id| !read.contains(id)).collect()
-}
-
 /// An output's files in the store; of a table also what is in it.
 fn output(store: &Store, name: &str, artifact: &Artifact, out: &mut dyn Write) -> Result<(), CliError> {
-    if artifact.form == Form::File {
-        writeln!(out, "result {name}: {}", store.path_of_file(&artifact.digest).display())?;
-        return Ok(());
-    }
     let entries = store.entries(artifact)?;
-    for entry in entries.iter().take(FILES) {
-        let path = store.path_of_file(&entry.digest);
-        writeln!(out, "result {name} {}: {}", entry.name.display(), path.display())?;
+    let files: Vec<_> = entries.iter().filter_map(|entry| Some((&entry.name, entry.file()?.0))).collect();
+    for (file, digest) in files.iter().take(FILES) {
+        let path = store.path_of_file(digest);
+        let name = if artifact.is_file() { name.to_owned() } else { format!("{name} {}", file.display()) };
+        writeln!(out, "result {name}: {}", path.display())?;
     }
-    if entries.len() > FILES {
+    if files.len() > FILES {
         let step = name.split(['.', '[']).next().unwrap_or(name);
-        writeln!(out, "       and {} files more: igpt-flow show {step}", entries.len() - FILES)?;
+        writeln!(out, "       and {} files more: igpt-flow show {step}", files.len() - FILES)?;
     }
-    match entries.iter().find(|entry| entry.name == Path::new("table.md")) {
-        Some(entry) => table(&store.path_of_file(&entry.digest), out),
+    match files.iter().find(|(name, _)| *name == Path::new("table.md")) {
+        Some((_, digest)) => table(&store.path_of_file(digest), out),
         None => Ok(()),
     }
 }

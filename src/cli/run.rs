@@ -21,7 +21,7 @@ use crate::pipeline::units;
 use crate::plan::Plan;
 use crate::report::{Bars, JsonLines, Plain};
 use crate::schedule::{OnFailure, Outcome};
-use crate::store::{Files, Foresight, RunRecord, StepRecord, Store};
+use crate::store::{Files, Foresight, Program, RunRecord, StepRecord, Store};
 use crate::{machine, registry};
 
 /// Set by Ctrl-C.
@@ -62,6 +62,7 @@ pub(super) fn run(
         device: select.device.clone(),
         numerics,
         offline: args.offline,
+        overwrite: args.overwrite,
     };
     stop_on_interrupt();
     let events = folder.events_path();
@@ -115,6 +116,8 @@ fn record(plan: &Plan, file: PathBuf, options: &Options, summary: &Summary) -> R
         pipeline: plan.name.clone(),
         file,
         arguments: std::env::args().collect(),
+        plan: None,
+        program: Program::this(),
         status: json!(summary.status).as_str().unwrap_or_default().to_owned(),
         finished: jiff::Timestamp::now(),
         steps: steps.collect(),

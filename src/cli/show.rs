@@ -8,7 +8,7 @@ use serde_json::json;
 use super::error::CliError;
 use super::history::{StepArgs, find, record_of};
 use crate::report::seconds;
-use crate::store::{Artifact, Form, Record, Store};
+use crate::store::{Artifact, Content, Record, Store};
 
 /// Shows the records of the steps that `args` means.
 pub(super) fn show(store: &Path, json: bool, args: &StepArgs, out: &mut dyn Write) -> Result<(), CliError> {
@@ -80,13 +80,19 @@ fn tell_output(store: &Store, port: &str, artifact: &Artifact, out: &mut dyn Wri
     let there = if store.contains(artifact) { "" } else { ", no longer in the store" };
     let digest = artifact.digest.short();
     writeln!(out, "    out {port} {digest}, {}, {} files{there}", bytes(artifact.bytes), artifact.files)?;
-    if artifact.form == Form::File {
-        writeln!(out, "        {}", store.path_of_file(&artifact.digest).display())?;
-    }
     // Listing is a courtesy: a manifest that is gone has been told already.
-    for entry in store.entries(artifact).unwrap_or_default().iter().filter(|_| artifact.form == Form::Tree) {
-        let path = store.path_of_file(&entry.digest);
-        writeln!(out, "        {} ({}) {}", entry.name.display(), bytes(entry.size), path.display())?;
+    for entry in store.entries(artifact).unwrap_or_default() {
+        let name = entry.name.display();
+        match &entry.content {
+            Content::File { digest, .. } if artifact.is_file() => {
+                writeln!(out, "        {}", store.path_of_file(digest).display())?;
+            }
+            Content::File { digest, size, .. } => {
+                writeln!(out, "        {name} ({}) {}", bytes(*size), store.path_of_file(digest).display())?;
+            }
+            Content::Link { target } => writeln!(out, "        {name} -> {}", target.display())?,
+            Content::EmptyFolder => writeln!(out, "        {name}/ (empty)")?,
+        }
     }
     Ok(())
 }

@@ -1,43 +1,103 @@
 //! Puts the declared outputs where the user wants them.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::Run;
 use crate::event::Event;
 use crate::execute::Failure;
-use crate::plan::Export;
+use crate::plan::{Export, Plan, StepId};
 use crate::store::{Artifact, Exported, StoreError};
 
 impl Run<'_> {
-    /// Restores each export from the store when it is missing or altered; nothing is executed. One
-    /// that cannot be put in place (a file of somebody else's is there) fails alone.
-    pub(super) fn export(&mut self) -> Vec<(PathBuf, Artifact)> {
-        let mut places = Vec::new();
-        for export in &self.resolver.plan.exports {
+    /// Restores each export from the store when it is missing or of an earlier result. One that cannot
+    /// be put in place (a file of somebody else's is there) fails alone. Answers the steps whose
+    /// outputs must be made again before all is there: exports, and what the run shows besides.
+    pub(super) fn export(&mut self) -> BTreeSet<StepId> {
+        let mut gone = BTreeSet::new();
+        let plan = self.plan();
+        for (number, export) in plan.exports.iter().enumerate() {
+            if self.exported.contains_key(&number) {
+                continue;
+            }
             let path = self.resolver.path(&export.path);
             match self.put(export, &path) {
                 // What was not made cannot be put anywhere; its step's failure has been told.
                 Ok(None) => {}
                 Ok(Some((artifact, exported))) => {
-                    let written = exported != Exported::Unchanged;
-                    self.events.send(Event::Exported { path: path.clone(), written });
-                    places.push((path, artifact));
+                    self.say_exported(&path, exported);
+                    self.exported.insert(number, Some((path, artifact)));
+                }
+                Err(StoreError::Missing { .. })
+                    if let Some(step) = self.resolver.producer(&export.source, &self.made)
+                        && self.may_remake(step) =>
+                {
+                    gone.insert(step);
                 }
                 Err(error) => {
+                    self.exported.insert(number, None);
                     self.counts.failed += 1;
                     let Failure { error, hint } = error.into();
                     self.events.send(Event::ExportFailed { path, error, hint });
                 }
             }
         }
-        places
+        gone.extend(self.shown_and_gone());
+        gone
     }
 
     fn put(&self, export: &Export, path: &Path) -> Result<Option<(Artifact, Exported)>, StoreError> {
         let Some(artifact) = self.resolver.artifact(&export.source, &self.made)? else { return Ok(None) };
-        self.resolver.keep_part(&export.source, &self.made)?;
         let files = &mut self.resolver.files.borrow_mut();
-        let exported = self.resolver.store.export(&artifact, path, files)?;
+        let exported = self.resolver.store.export(&artifact, path, self.options.overwrite, files)?;
         Ok(Some((artifact, exported)))
     }
+
+    fn say_exported(&self, path: &Path, exported: Exported) {
+        let (written, text) = match exported {
+            Exported::Unchanged => (false, None),
+            Exported::Written | Exported::Restored => (true, None),
+            Exported::Left(file) => {
+                let what =
+                    "was changed since it was exported and is left as it is; `--overwrite` replaces it";
+                (false, Some(format!("`{}` {what}", file.display())))
+            }
+            Exported::Overwritten(kept) => {
+                (true, Some(format!("`{}` was replaced and is now `{}`", path.display(), kept.display())))
+            }
+        };
+        if let Some(text) = text {
+            self.events.send(Event::RunNoted { text });
+        }
+        self.events.send(Event::Exported { path: path.to_owned(), written });
+    }
+
+    /// The steps that a run shows at its end and whose outputs are not in the store any more.
+    fn shown_and_gone(&self) -> Vec<StepId> {
+        let shown = shown(self.plan(), &self.options.targets);
+        let is_gone = |id: &StepId| {
+            let outputs = self.made.steps.get(id).into_iter().flat_map(|outputs| outputs.values());
+            self.may_remake(*id)
+                && !outputs.into_iter().all(|artifact| self.resolver.store.contains(artifact))
+        };
+        shown.into_iter().filter(is_gone).collect()
+    }
+}
+
+/// The steps whose outputs in the store a run is about: its targets; in a pipeline without exports the
+/// steps that no other reads.
+pub fn shown(plan: &Plan, targets: &BTreeSet<String>) -> Vec<StepId> {
+    let steps = 0..plan.steps.len();
+    if !targets.is_empty() {
+        let is_target = |id: &StepId| {
+            let step = &plan.steps[*id];
+            targets.contains(&step.name) || targets.contains(&step.base)
+        };
+        return steps.filter(is_target).collect();
+    }
+    if !plan.exports.is_empty() {
+        return Vec::new();
+    }
+    let read: BTreeSet<StepId> = plan.steps.iter().flat_map(|step| step.reads(&plan.searches)).collect();
+    steps.filter(|id| !read.contains(id)).collect()
 }

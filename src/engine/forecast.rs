@@ -84,6 +84,7 @@ pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
                     match resolver.store.record(&key) {
                         Some(record) => {
                             past = Some(Past::from(&record));
+                            made.keys.insert(id, key);
                             made.steps.insert(id, record.outputs);
                             Forecast::Reused(key)
                         }

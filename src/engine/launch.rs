@@ -30,6 +30,8 @@ impl Launch {
                     Event::MetricLogged { step: step.clone(), name, x, value }
                 }
                 Signal::Note(text) => Event::StepNoted { step: step.clone(), text },
+                // Facts are for the record.
+                Signal::Fact { .. } => return,
             });
         };
         let watch = Watch { log: &self.log, timeout: self.timeout, cancelled };

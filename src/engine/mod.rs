@@ -3,11 +3,12 @@
 //! A loop: settle every step that the schedule offers (reuse it or queue it), start what fits,
 //! wait for the next result.
 
-mod export;
+pub mod export;
 pub mod forecast;
 mod launch;
 pub mod logs;
 mod order;
+mod remake;
 pub mod resolve;
 pub mod search;
 mod why;
@@ -24,7 +25,7 @@ use igpt_contract::Digest;
 
 use crate::event::{Event, Events, RunStatus};
 use crate::execute::{Executor, Failure, Job, JobOutcome};
-use crate::plan::{Plan, PlannedInput, PlannedStep, StepId};
+use crate::plan::{Plan, PlannedStep, StepId};
 use crate::rebuild::{Reason, Rebuild, decide};
 use crate::schedule::{Budget, OnFailure, Outcome, Schedule};
 use crate::store::{Artifact, Files, Store, StoreError};
@@ -54,6 +55,8 @@ pub struct Options {
     pub numerics: String,
     /// Whether the network is forbidden.
     pub offline: bool,
+    /// Whether exports replace what is the user's, keeping it beside.
+    pub overwrite: bool,
 }
 
 /// What became of a run.
@@ -85,7 +88,12 @@ struct Run<'a> {
     events: &'a Events,
     schedule: Schedule,
     made: Made,
-    keys: BTreeMap<StepId, Digest>,
+    /// Steps whose outputs somebody needs, and how often that made them run again.
+    needed: BTreeMap<StepId, u32>,
+    /// Export -> where it is and what, once it is settled; none where it failed.
+    exported: BTreeMap<usize, Option<(PathBuf, Artifact)>>,
+    /// Running steps one of whose inputs was made anew meanwhile, with other bytes.
+    outdated: BTreeSet<StepId>,
     jobs: BTreeMap<StepId, (Job, String)>,
     attempts: BTreeMap<StepId, u32>,
     /// Candidate -> its search.
@@ -116,7 +124,7 @@ pub fn run(
 ) -> Result<Summary, StoreError> {
     let started = Instant::now();
     store.sweep_work()?;
-    let resolver = Resolver { plan, store, files, folder: &options.folder, numerics: &options.numerics };
+    let resolver = Resolver::new(plan, store, files, &options.folder, &options.numerics);
     let wanted = order::wanted(plan, &options.targets);
     let mut run = Run {
         schedule: order::schedule(plan, &wanted, options),
@@ -124,7 +132,9 @@ pub fn run(
         options,
         events,
         made: Made::default(),
-        keys: BTreeMap::new(),
+        needed: BTreeMap::new(),
+        exported: BTreeMap::new(),
+        outdated: BTreeSet::new(),
         jobs: BTreeMap::new(),
         attempts: BTreeMap::new(),
         searches: order::candidates(plan),
@@ -137,8 +147,17 @@ pub fn run(
         steps: wanted.iter().filter(|wanted| **wanted).count(),
     });
     run.say_what_lacks(&wanted);
-    run.finish(executor, cancelled)?;
-    let exports = run.export();
+    loop {
+        run.finish(executor, cancelled)?;
+        let gone = run.export();
+        if gone.is_empty() || cancelled.load(Ordering::Relaxed) {
+            break;
+        }
+        for step in gone {
+            run.need(step);
+        }
+    }
+    run.say_what_was_set_aside();
     let status = match (cancelled.load(Ordering::Relaxed), run.counts.failed) {
         (true, _) => RunStatus::Interrupted,
         (false, 0) => RunStatus::Succeeded,
@@ -149,8 +168,9 @@ pub fn run(
     events.send(Event::RunFinished { status, executed, reused, failed, skipped, wall_s });
     let steps = plan.steps.iter().enumerate().map(|(id, step)| {
         let outcome = run.schedule.outcome(id).unwrap_or(Outcome::Skipped);
-        (step.name.clone(), outcome, run.keys.get(&id).copied())
+        (step.name.clone(), outcome, run.made.keys.get(&id).copied())
     });
+    let exports = run.exported.into_values().flatten().collect();
     Ok(Summary { status, steps: steps.collect(), executed, reused, exports, made: run.made.steps })
 }
 
@@ -182,6 +202,7 @@ impl<'a> Run<'a> {
                     Ok(Ended { step, outcome }) => self.ended(step, outcome)?,
                     Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
                 }
+                self.say_what_was_set_aside();
             }
             for step in self.schedule.skip_rest() {
                 self.say_skipped(step, "the run was stopped");
@@ -203,27 +224,37 @@ impl<'a> Run<'a> {
         let step = self.step(id);
         let (material, inputs) = match self.resolver.resolve(step, &self.made) {
             Ok(resolved) => resolved,
-            Err(error) => return self.fail(id, &error.into()),
+            Err(error) => return self.cannot_resolve(id, error),
         };
         let key = material.key();
-        self.keys.insert(id, key);
+        self.made.keys.insert(id, key);
         let forced = [&step.name, &step.base].iter().any(|name| self.options.force.contains(*name));
-        let rebuild = if forced { Rebuild::Always } else { Rebuild::Memoize };
-        match decide(rebuild, || self.resolver.files.borrow().outputs(self.resolver.store, &key)) {
+        let rebuild = match (forced, self.needed.contains_key(&id)) {
+            (true, _) => Rebuild::Always,
+            (false, true) => Rebuild::Restore,
+            (false, false) => Rebuild::Memoize,
+        };
+        let store = self.resolver.store;
+        let is_there =
+            |outputs: &BTreeMap<String, Artifact>| outputs.values().all(|artifact| store.contains(artifact));
+        match decide(rebuild, || self.recorded(step, &key), is_there) {
             ControlFlow::Break(outputs) => {
                 self.counts.reused += 1;
                 self.events.send(Event::StepReused { step: step.name.clone(), key });
                 self.remember(id, key);
-                self.made.steps.insert(id, outputs);
-                self.settle(id, Outcome::Done)
+                self.done(id, outputs)
             }
             ControlFlow::Continue(reason) => {
-                let keep = |input: &PlannedInput| self.resolver.keep_part(&input.source, &self.made);
-                if let Err(error) = step.inputs.iter().try_for_each(keep) {
-                    return self.fail(id, &error.into());
+                match self.gone_inputs(id) {
+                    Err(error) => return self.fail(id, &error.into()),
+                    // It waits until they are there again.
+                    Ok(gone) if self.need_all(&gone) => return Ok(()),
+                    Ok(gone) if !gone.is_empty() => return self.fail(id, &lost(self.step(id))),
+                    Ok(_) => {}
                 }
                 let reason = match reason {
                     Reason::Forced => "forced".to_owned(),
+                    Reason::NotThere => "its outputs are needed and not in the store any more".to_owned(),
                     Reason::NoRecord => why::why(why::last_record(&self.resolver, step).as_ref(), &material),
                 };
                 let job = Job {
@@ -247,6 +278,15 @@ impl<'a> Run<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// An input cannot be looked up: it is made again where it is only gone.
+    fn cannot_resolve(&mut self, id: StepId, error: StoreError) -> Result<(), StoreError> {
+        let gone = match &error {
+            StoreError::Missing { .. } => self.gone_inputs(id).unwrap_or_default(),
+            _ => BTreeSet::new(),
+        };
+        if self.need_all(&gone) { Ok(()) } else { self.fail(id, &error.into()) }
     }
 
     fn launch(&mut self, id: StepId) -> Option<Launch> {
@@ -274,14 +314,21 @@ impl<'a> Run<'a> {
                 }
                 self.events.send(Event::StepSucceeded {
                     step: step.name.clone(),
-                    key: self.keys[&id],
+                    key: self.made.keys[&id],
                     outputs: result.outputs.clone(),
                     cost: result.cost,
                     adopted: result.adopted,
                 });
-                self.remember(id, self.keys[&id]);
-                self.made.steps.insert(id, result.outputs);
-                self.settle(id, Outcome::Done)
+                self.remember(id, self.made.keys[&id]);
+                self.done(id, result.outputs)
+            }
+            JobOutcome::Unready(failure) => {
+                let gone = self.gone_inputs(id).unwrap_or_default();
+                if gone.is_empty() {
+                    return self.fail(id, &failure);
+                }
+                self.schedule.put_back(id);
+                if self.need_all(&gone) { Ok(()) } else { self.fail(id, &failure) }
             }
             JobOutcome::Cancelled => {
                 self.say_skipped(id, "interrupted; its checkpoints are kept");
@@ -356,6 +403,14 @@ impl<'a> Run<'a> {
     fn say_skipped(&mut self, id: StepId, reason: &str) {
         self.counts.skipped += 1;
         self.events.send(Event::StepSkipped { step: self.step(id).name.clone(), reason: reason.to_owned() });
+    }
+}
+
+/// What to say of a step whose inputs are lost again and again.
+fn lost(step: &PlannedStep) -> Failure {
+    Failure {
+        error: format!("inputs of `{}` are not in the store, and making them again did not help", step.name),
+        hint: Some("`igpt-flow verify` looks for damage; is the disk well?".to_owned()),
     }
 }
 

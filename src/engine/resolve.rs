@@ -5,18 +5,21 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use igpt_contract::Digest;
 use serde_json::Value;
 
 use crate::execute::job::{DiskInput, InputFrom, JobInput, JobWork};
 use crate::key::{KEY_SCHEMA, KeyInput, KeyMaterial};
 use crate::plan::{Plan, PlannedInput, PlannedStep, Source, StepId, Work};
-use crate::store::{Artifact, Files, Store, StoreError};
+use crate::store::{Artifact, Files, InputSource, Outside, Store, StoreError};
 
 /// What the steps and searches of a run have made so far.
 #[derive(Debug, Default)]
 pub struct Made {
     /// Step -> output port -> artifact, for steps whose outputs are there.
     pub steps: BTreeMap<StepId, BTreeMap<String, Artifact>>,
+    /// Step -> its key, for steps that came so far.
+    pub keys: BTreeMap<StepId, Digest>,
     /// Search -> its winner and its choice artifact, once it is decided.
     pub winners: BTreeMap<usize, Winner>,
 }
@@ -40,16 +43,37 @@ pub struct Resolver<'a> {
     pub files: &'a RefCell<Files>,
     /// The folder that paths in the pipeline are relative to.
     pub folder: &'a Path,
+    /// Real paths that are left out of folders that are read: the store, and where exports go.
+    pub without: Vec<PathBuf>,
     /// The numerics class of device-dependent stages in this run.
     pub numerics: &'a str,
 }
 
-/// One resolved wire: what the key sees and where the bytes are.
+/// One resolved wire: what the key sees, where the bytes are and where they came from.
 struct Wire {
     port: String,
     gathered: bool,
     key: KeyInput,
     from: InputFrom,
+    source: InputSource,
+}
+
+impl<'a> Resolver<'a> {
+    /// Looks inputs of a plan up.
+    pub fn new(
+        plan: &'a Plan,
+        store: &'a Store,
+        files: &'a RefCell<Files>,
+        folder: &'a Path,
+        numerics: &'a str,
+    ) -> Self {
+        let mut resolver = Self { plan, store, files, folder, without: Vec::new(), numerics };
+        // Where nothing is, there is nothing to leave out.
+        let exports =
+            plan.exports.iter().filter_map(|export| resolver.path(&export.path).canonicalize().ok());
+        resolver.without = std::iter::once(store.root().to_owned()).chain(exports).collect();
+        resolver
+    }
 }
 
 impl Resolver<'_> {
@@ -76,7 +100,7 @@ impl Resolver<'_> {
         for wire in wires {
             let labels = wire.key.labels.clone();
             inputs.entry(wire.port.clone()).or_default().push(wire.key);
-            job_inputs.push(JobInput { port: wire.port, from: wire.from, labels });
+            job_inputs.push(JobInput { port: wire.port, from: wire.from, source: wire.source, labels });
         }
         Ok((self.material(step, inputs), job_inputs))
     }
@@ -87,7 +111,7 @@ impl Resolver<'_> {
     /// If a path on disk cannot be read, or a part is not there.
     pub fn artifact(&self, source: &Source, made: &Made) -> Result<Option<Artifact>, StoreError> {
         let (port, part) = match source {
-            Source::Path(path) => return self.files.borrow_mut().artifact(&self.path(path)).map(Some),
+            Source::Path(path) => return Ok(Some(self.outside(path)?.artifact)),
             Source::Winner { search, port, .. } if port == "choice" => {
                 return Ok(made.winners.get(search).map(|winner| winner.choice));
             }
@@ -102,18 +126,44 @@ impl Resolver<'_> {
         }
     }
 
-    /// Makes an artifact of its own of the part that a source names, before somebody reads it.
+    /// Makes ready what somebody is going to read: a part becomes an artifact of its own. Answers the
+    /// step that must make it again, where it is not there any more.
     ///
     /// # Errors
-    /// If the part is not there, or the store cannot be written.
-    pub fn keep_part(&self, source: &Source, made: &Made) -> Result<(), StoreError> {
-        if let Source::Step { port, part: Some(part), .. } | Source::Winner { port, part: Some(part), .. } =
-            source
-            && let Some(whole) = self.outputs(source, made).and_then(|outputs| outputs.get(port))
-        {
-            self.store.part(whole, part)?;
+    /// If there is no such part, or the store cannot be written.
+    pub fn ready(&self, source: &Source, made: &Made) -> Result<Option<StepId>, StoreError> {
+        let Some(producer) = self.producer(source, made) else { return Ok(None) };
+        let (Source::Step { port, part, .. } | Source::Winner { port, part, .. }) = source else {
+            return Ok(None);
+        };
+        let Some(whole) = made.steps.get(&producer).and_then(|outputs| outputs.get(port)) else {
+            return Ok(None);
+        };
+        let artifact = match part {
+            None => Ok(*whole),
+            Some(part) => self.store.part(whole, part),
+        };
+        match artifact {
+            Ok(artifact) if self.store.contains(&artifact) => Ok(None),
+            Ok(_) | Err(StoreError::Missing { .. }) => Ok(Some(producer)),
+            Err(error) => Err(error),
         }
-        Ok(())
+    }
+
+    /// The step whose output a source is, as things stand.
+    pub fn producer(&self, source: &Source, made: &Made) -> Option<StepId> {
+        match source {
+            Source::Path(_) => None,
+            Source::Step { step, .. } => Some(*step),
+            // The choice is made by the run itself.
+            Source::Winner { port, .. } if port == "choice" => None,
+            Source::Winner { search, .. } => Some(made.winners.get(search)?.step),
+        }
+    }
+
+    /// What lies at a path of the pipeline.
+    fn outside(&self, path: &Path) -> Result<Outside, StoreError> {
+        self.files.borrow_mut().input(&self.path(path), &self.without)
     }
 
     /// A path of the pipeline, from the folder of its file.
@@ -133,24 +183,43 @@ impl Resolver<'_> {
 
     /// The outputs of the step behind a source.
     fn outputs<'m>(&self, source: &Source, made: &'m Made) -> Option<&'m BTreeMap<String, Artifact>> {
-        match source {
-            Source::Path(_) => None,
-            Source::Step { step, .. } => made.steps.get(step),
-            Source::Winner { search, .. } => made.steps.get(&made.winners.get(search)?.step),
-        }
+        made.steps.get(&self.producer(source, made)?)
     }
 
     fn wire(&self, input: &PlannedInput, made: &Made) -> Result<Option<Wire>, StoreError> {
-        // A source that is settled and not there is a hole; the schedule has skipped the step
-        // where a hole is not allowed.
-        let hashed = Files::now();
-        let Some(artifact) = self.artifact(&input.source, made)? else { return Ok(None) };
-        let from = match &input.source {
-            Source::Path(path) => InputFrom::Disk(DiskInput { path: self.path(path), artifact, hashed }),
-            _ => InputFrom::Store(artifact),
+        let (artifact, from, source) = match &input.source {
+            Source::Path(path) => {
+                let read = self.outside(path)?;
+                let disk = DiskInput { path: self.path(path), without: self.without.clone(), read };
+                let source = InputSource::Outside { path: path.to_string_lossy().into_owned() };
+                (read.artifact, InputFrom::Disk(disk), source)
+            }
+            source => {
+                // A source that is settled and not there is a hole; the schedule has skipped the step
+                // where a hole is not allowed.
+                let Some(artifact) = self.artifact(source, made)? else { return Ok(None) };
+                let Some(source) = self.input_source(source, made) else { return Ok(None) };
+                (artifact, InputFrom::Store(artifact), source)
+            }
         };
         let key = KeyInput { digest: artifact.digest, labels: input.labels.clone() };
-        Ok(Some(Wire { port: input.port.clone(), gathered: input.gathered, key, from }))
+        Ok(Some(Wire { port: input.port.clone(), gathered: input.gathered, key, from, source }))
+    }
+
+    /// Where an input came from, for the record.
+    fn input_source(&self, source: &Source, made: &Made) -> Option<InputSource> {
+        let key = |step: &StepId| made.keys.get(step).copied();
+        match source {
+            Source::Path(_) => None,
+            Source::Winner { search, port, .. } if port == "choice" => {
+                let tried = self.plan.searches[*search].candidates.iter().filter_map(key).collect();
+                Some(InputSource::Choice { tried })
+            }
+            Source::Step { port, part, .. } | Source::Winner { port, part, .. } => {
+                let key = key(&self.producer(source, made)?)?;
+                Some(InputSource::Step { key, port: port.clone(), part: part.clone() })
+            }
+        }
     }
 
     fn material(&self, step: &PlannedStep, inputs: BTreeMap<String, Vec<KeyInput>>) -> KeyMaterial {

@@ -95,9 +95,13 @@ fn metrics_of(
     let Some(artifact) = made.steps.get(&candidate).and_then(|outputs| outputs.get(&search.metric.0)) else {
         return Ok(None);
     };
-    let entry = store.entries(artifact)?.into_iter().find(|entry| entry.name == Path::new("metrics.json"));
-    let text = entry.and_then(|entry| std::fs::read(store.path_of_file(&entry.digest)).ok());
-    Ok(text.and_then(|text| serde_json::from_slice::<MetricValues>(&text).ok()))
+    // What was collected or damaged is in the record as well.
+    let recorded = || Some(store.record(made.keys.get(&candidate)?)?.metrics);
+    let text = store.read_entry(artifact, Path::new("metrics.json"));
+    match (text, search.metric.0 == "metrics") {
+        (Err(StoreError::Missing { .. }), true) => Ok(recorded()),
+        (text, _) => Ok(text?.and_then(|text| serde_json::from_slice::<MetricValues>(&text).ok())),
+    }
 }
 
 /// What to say of a candidate that ended well without the metric that decides.
@@ -299,6 +303,7 @@ stages:
             device: "auto".into(),
             numerics: "none".into(),
             offline: true,
+            overwrite: false,
         };
         let events = Arc::new(Mutex::new(Vec::new()));
         let dispatcher = Dispatcher::start(vec![Box::new(Kept(events.clone()))]);

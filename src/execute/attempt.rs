@@ -8,16 +8,18 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use igpt_contract::{
     DynStage, LabelledInput, MetricValues, Signal, StageContext, StageError, StageIo, instruction_set,
 };
+use serde_json::Value;
 
-use super::job::{DiskInput, Failure, InputFrom, Job, JobOutcome, JobResult, JobWork, Outlet};
-use crate::store::{Cost, Files, KeyLock, Record, Store, StoreError, host};
+use super::inputs::{Inputs, Layout};
+use super::job::{Failure, Job, JobOutcome, JobResult, JobWork, Outlet};
+use crate::store::{Cost, InputSource, KeyLock, Program, Record, Store, StoreError, host};
 
 /// How long to wait before another look at a lock that somebody else holds.
 const LOCK_POLL: Duration = Duration::from_millis(20);
@@ -28,12 +30,17 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 /// Why an attempt did not end well.
 pub(super) enum Stopped {
     Cancelled,
+    /// An input is not in the store any more.
+    Unready(Failure),
     Failed(Failure),
 }
 
 impl From<StoreError> for Stopped {
     fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
+        match error {
+            StoreError::Missing { .. } => Self::Unready(error.into()),
+            error => Self::Failed(error.into()),
+        }
     }
 }
 
@@ -43,11 +50,20 @@ impl From<std::io::Error> for Stopped {
     }
 }
 
-/// What an attempt's work is given: the store, the step's lock, and the empty scratch folder.
+/// What an attempt's work is given: the store, the step's lock, its inputs, the empty scratch folder.
 pub(super) struct Site<'a> {
     pub(super) store: &'a Store,
     pub(super) lock: &'a KeyLock,
+    pub(super) inputs: &'a Inputs<'a>,
     pub(super) scratch: &'a Path,
+}
+
+/// What the work leaves behind.
+pub(super) struct Worked {
+    /// Output port -> where it is in the scratch folder.
+    pub(super) places: BTreeMap<String, PathBuf>,
+    /// What it says of what it read from outside.
+    pub(super) facts: BTreeMap<String, Value>,
 }
 
 /// Runs an attempt at a job: `work` fills the scratch folder and says where each output is.
@@ -56,49 +72,79 @@ pub(super) fn attempt(
     cancelled: &AtomicBool,
     outlet: Outlet<'_>,
     usage: impl Fn() -> Usage,
-    work: impl FnOnce(Site<'_>) -> Result<BTreeMap<String, PathBuf>, Stopped>,
+    work: impl FnOnce(Site<'_>) -> Result<Worked, Stopped>,
 ) -> JobOutcome {
-    let result = (|| {
-        let store = Store::open(&job.store)?;
-        let lock = wait_for_lock(&store, job, cancelled, outlet)?;
-        if !job.force
-            && let Some(record) = store.record(&job.key)
-        {
-            return Ok(JobResult { outputs: record.outputs, cost: record.cost, adopted: true });
+    let result = Store::open(&job.store).map_err(Stopped::from).and_then(|store| {
+        let result = attempt_in(&store, job, cancelled, outlet, usage, work);
+        for path in store.take_set_aside() {
+            outlet(Signal::Note(format!("found damaged and set aside: {}", path.display())));
         }
-        let scratch = store.fresh_scratch(&job.key)?;
-        let (before, started) = (usage(), Instant::now());
-        let discard = |_: &Stopped| store.discard_scratch(&job.key);
-        let places = work(Site { store: &store, lock: &lock, scratch: &scratch }).inspect_err(discard)?;
-        let after = usage();
-        check_inputs(&store, job).inspect_err(discard)?;
-        let cost = Cost {
-            wall_s: started.elapsed().as_secs_f64(),
-            cpu_s: (after.cpu_s - before.cpu_s).max(0.0),
-            peak_memory_mib: after.peak_memory_mib,
-        };
-        let metrics = metrics(&places);
-        let outputs = admit(&store, job, &places).inspect_err(discard)?;
-        lock.commit(&Record {
-            key: job.key,
-            outputs: outputs.clone(),
-            material: job.material.clone(),
-            metrics,
-            cost,
-            host: host(),
-            instruction_set: instruction_set(),
-            finished: jiff::Timestamp::now(),
-            pipeline: job.pipeline.clone(),
-            step: job.step.clone(),
-            run: job.run.clone(),
-        })?;
-        Ok(JobResult { outputs, cost, adopted: false })
-    })();
+        result
+    });
     match result {
         Ok(result) => JobOutcome::Committed(result),
         Err(Stopped::Cancelled) => JobOutcome::Cancelled,
+        Err(Stopped::Unready(failure)) => JobOutcome::Unready(failure),
         Err(Stopped::Failed(failure)) => JobOutcome::Failed(failure),
     }
+}
+
+fn attempt_in(
+    store: &Store,
+    job: &Job,
+    cancelled: &AtomicBool,
+    outlet: Outlet<'_>,
+    usage: impl Fn() -> Usage,
+    work: impl FnOnce(Site<'_>) -> Result<Worked, Stopped>,
+) -> Result<JobResult, Stopped> {
+    let lock = wait_for_lock(store, job, cancelled, outlet)?;
+    if !job.force
+        && let Some(record) = store.record(&job.key)
+        && record.outputs.values().all(|artifact| store.contains(artifact))
+    {
+        return Ok(JobResult { outputs: record.outputs, cost: record.cost, adopted: true });
+    }
+    let scratch = store.fresh_scratch(&job.key)?;
+    let (before, started) = (usage(), Instant::now());
+    let discard = |_: &Stopped| store.discard_scratch(&job.key);
+    let inputs = Inputs::new(store);
+    let site = Site { store, lock: &lock, inputs: &inputs, scratch: &scratch };
+    let Worked { places, facts } = work(site).inspect_err(discard)?;
+    let after = usage();
+    let cost = Cost {
+        wall_s: started.elapsed().as_secs_f64(),
+        cpu_s: (after.cpu_s - before.cpu_s).max(0.0),
+        peak_memory_mib: after.peak_memory_mib,
+    };
+    let metrics = metrics(&places);
+    let outputs = admit(store, job, &places).inspect_err(discard)?;
+    inputs.check(job).inspect_err(discard)?;
+    lock.commit(&Record {
+        key: job.key,
+        outputs: outputs.clone(),
+        material: job.material.clone(),
+        sources: sources(job),
+        facts,
+        metrics,
+        cost,
+        host: host(),
+        instruction_set: instruction_set(),
+        program: Program::this(),
+        finished: jiff::Timestamp::now(),
+        pipeline: job.pipeline.clone(),
+        step: job.step.clone(),
+        run: job.run.clone(),
+    })?;
+    Ok(JobResult { outputs, cost, adopted: false })
+}
+
+/// Where each input came from, in the order of the key's material.
+fn sources(job: &Job) -> BTreeMap<String, Vec<InputSource>> {
+    let mut sources: BTreeMap<String, Vec<InputSource>> = BTreeMap::new();
+    for input in &job.inputs {
+        sources.entry(input.port.clone()).or_default().push(input.source.clone());
+    }
+    sources
 }
 
 fn wait_for_lock(
@@ -122,30 +168,6 @@ fn wait_for_lock(
             outlet(Signal::Note(format!("waits: {holder} works on the same step")));
         }
         std::thread::sleep(LOCK_POLL);
-    }
-}
-
-/// What was read from disk must be what the key says was read: a file that was edited meanwhile
-/// would put a wrong result under a right key.
-fn check_inputs(store: &Store, job: &Job) -> Result<(), Stopped> {
-    for input in &job.inputs {
-        if let InputFrom::Disk(DiskInput { path, artifact, hashed }) = &input.from
-            && !Files::still_holds(store, path, artifact, *hashed)?
-        {
-            return Err(Stopped::Failed(Failure {
-                error: format!("the input `{}` changed while the step ran", path.display()),
-                hint: Some("nothing was recorded; run it again".to_owned()),
-            }));
-        }
-    }
-    Ok(())
-}
-
-/// Puts an input where the work will look for it.
-pub(super) fn place_input(store: &Store, from: &InputFrom, to: &Path) -> Result<(), Stopped> {
-    match from {
-        InputFrom::Store(artifact) => Ok(store.materialise(artifact, to)?),
-        InputFrom::Disk(DiskInput { path, .. }) => Ok(std::os::unix::fs::symlink(path, to)?),
     }
 }
 
@@ -199,7 +221,7 @@ pub fn attempt_stage(
         &flag,
         &*outlet,
         || usage(libc::RUSAGE_SELF),
-        move |Site { store, scratch, .. }| {
+        move |Site { store, inputs, scratch, .. }| {
             began();
             let JobWork::Stage { kind, params, seed } = &job.work else {
                 return Err(Stopped::Failed(Failure::new("a worker runs stages, not commands")));
@@ -207,14 +229,25 @@ pub fn attempt_stage(
             let stage = find(kind).ok_or_else(|| {
                 Stopped::Failed(Failure::new(format!("this binary has no stage kind `{kind}`")))
             })?;
-            let io = stage_io(store, scratch, job)?;
+            let io = stage_io(inputs, scratch, job)?;
             let checkpoints = store.checkpoints(&job.key)?;
-            let cx = StageContext::new(*seed, job.threads, checkpoints, move |signal| sink(signal))
+            let facts = Arc::new(Mutex::new(BTreeMap::new()));
+            let into = Arc::clone(&facts);
+            let sink = move |signal| match signal {
+                Signal::Fact { name, value } => {
+                    into.lock().unwrap_or_else(PoisonError::into_inner).insert(name, value);
+                }
+                signal => sink(signal),
+            };
+            let cx = StageContext::new(*seed, job.threads, checkpoints, sink)
                 .on_device(job.device.clone())
                 .offline(job.offline)
                 .cancelled_by(cancelled);
             match catch_unwind(AssertUnwindSafe(|| stage.run(params, &io, &cx))) {
-                Ok(Ok(())) => Ok(io.outputs),
+                Ok(Ok(())) => {
+                    let facts = std::mem::take(&mut *facts.lock().unwrap_or_else(PoisonError::into_inner));
+                    Ok(Worked { places: io.outputs, facts })
+                }
                 Ok(Err(error)) => Err(stopped(error)),
                 Err(panic) => Err(Stopped::Failed(Failure {
                     error: format!("the stage panicked: {}", panic_text(&*panic)),
@@ -225,14 +258,14 @@ pub fn attempt_stage(
     )
 }
 
-fn stage_io(store: &Store, scratch: &Path, job: &Job) -> Result<StageIo, Stopped> {
+fn stage_io(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<StageIo, Stopped> {
     let mut io = StageIo::default();
     for input in &job.inputs {
         let artifacts = io.inputs.entry(input.port.clone()).or_default();
         let port = scratch.join("in").join(&input.port);
         std::fs::create_dir_all(&port)?;
         let path = port.join(artifacts.len().to_string());
-        place_input(store, &input.from, &path)?;
+        inputs.place(&input.from, Layout::Linked, &path)?;
         artifacts.push(LabelledInput { path, labels: input.labels.clone() });
     }
     for port in &job.outputs {

@@ -14,10 +14,10 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::attempt::{Site, Stopped, Usage, attempt, place_input};
+use super::attempt::{Site, Stopped, Usage, Worked, attempt};
+use super::inputs::{Inputs, Layout};
 use super::job::{Failure, Job, JobOutcome, JobWork, Outlet};
 use super::process::{Watch, describe, visible_gpus};
-use crate::store::Store;
 
 /// Variables that every command sees, because hardly anything runs without them.
 const AMBIENT: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
@@ -36,11 +36,11 @@ pub fn run_command(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutco
         watch.cancelled,
         outlet,
         || used.get(),
-        |Site { store, lock, scratch }| {
+        |Site { lock, inputs, scratch, .. }| {
             let JobWork::Command { run, outputs, env, pass_env } = &job.work else {
                 return Err(Stopped::Failed(Failure::new("not a command")));
             };
-            place_inputs(store, scratch, job)?;
+            place_inputs(inputs, scratch, job)?;
             let log = File::options().create(true).append(true).open(watch.log)?;
             // By its path, so that starting it needs no copy of this process (posix_spawn).
             let mut command = Command::new("/bin/sh");
@@ -71,14 +71,14 @@ pub fn run_command(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutco
                 }));
             }
             let place = |(port, path): &(String, String)| (port.clone(), scratch.join(path));
-            Ok(outputs.iter().map(place).collect::<BTreeMap<_, _>>())
+            Ok(Worked { places: outputs.iter().map(place).collect(), facts: BTreeMap::new() })
         },
     )
 }
 
-fn place_inputs(store: &Store, scratch: &Path, job: &Job) -> Result<(), Stopped> {
+fn place_inputs(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<(), Stopped> {
     for input in &job.inputs {
-        place_input(store, &input.from, &scratch.join(&input.port))?;
+        inputs.place(&input.from, Layout::Copied, &scratch.join(&input.port))?;
     }
     if let JobWork::Command { outputs, .. } = &job.work {
         for (_, path) in outputs {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::key::KeyMaterial;
-use crate::store::{Artifact, Cost, StoreError};
+use crate::store::{Artifact, Cost, InputSource, Outside, StoreError};
 
 /// Everything that an executor needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,6 +76,8 @@ pub struct JobInput {
     pub port: String,
     /// Where the artifact is.
     pub from: InputFrom,
+    /// Where it came from; goes into the record.
+    pub source: InputSource,
     /// Its labels, for gathered ports.
     pub labels: Labels,
 }
@@ -95,10 +97,10 @@ pub enum InputFrom {
 pub struct DiskInput {
     /// Where it is.
     pub path: PathBuf,
+    /// Real paths below it that are left out.
+    pub without: Vec<PathBuf>,
     /// What was there when the key was made.
-    pub artifact: Artifact,
-    /// Before when that was: nanoseconds since 1970 on this machine's clock.
-    pub hashed: u64,
+    pub read: Outside,
 }
 
 /// What comes of an attempt.
@@ -109,6 +111,8 @@ pub enum JobOutcome {
     Committed(JobResult),
     /// The attempt failed.
     Failed(Failure),
+    /// An input in the store is missing, or was damaged meanwhile; nothing was recorded.
+    Unready(Failure),
     /// The attempt was told to stop and did.
     Cancelled,
 }

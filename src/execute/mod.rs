@@ -2,6 +2,7 @@
 //!
 //! - [`job`]: the description, the same for every executor (and for a cluster's)
 //! - [`attempt`]: the one life of an attempt: lock, look again, scratch, work, commit
+//! - `inputs`: what a step is given, and that it stays what its key says
 //! - [`local`]: the executor of a single machine
 //! - [`process`]: a worker process of this binary, and the worker's side of it
 //! - [`command`]: a shell command, without a worker
@@ -10,6 +11,7 @@
 
 pub mod attempt;
 pub mod command;
+mod inputs;
 pub mod job;
 pub mod local;
 pub mod process;

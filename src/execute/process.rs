@@ -273,6 +273,8 @@ pub fn worker(
                     Message::Metric { name, x, value }
                 }
                 Signal::Note(text) => Message::Note(text),
+                // Facts are for the record, which is written here.
+                Signal::Fact { .. } => return,
             };
             // A parent that is gone is noticed at the end of the input.
             let _ = say(&message);

@@ -43,6 +43,7 @@ fn line(event: &Event) -> Option<String> {
             format!("choose {step}: {value} ({} of {} candidates tried)", tried.0, tried.1)
         }
         Event::StepNoted { step, text } => format!("note   {step}: {text}"),
+        Event::RunNoted { text } => format!("note   {text}"),
         Event::Exported { path, written: true } => format!("write  {}", path.display()),
         Event::RunFinished { executed, reused, failed, skipped, wall_s, .. } => format!(
             "{executed} executed, {reused} reused, {failed} failed, {skipped} skipped in {}",

@@ -1,33 +1,47 @@
 //! Artifacts as values, and the text of a tree's manifest.
 //!
-//! A file's digest is the BLAKE3 of its bytes. A tree's digest is the BLAKE3 of its manifest:
+//! A file's digest is the BLAKE3 of its bytes. A tree's digest is the BLAKE3 of its manifest. Where
+//! all that a tree holds is plain files, the manifest is
 //!
 //! ```text
 //! igpt-flow tree 1
 //! <64 hexadecimal digits> <size in bytes> <name>
 //! ```
 //!
-//! One line for each file, sorted by the bytes of its name relative to the tree (`/` between
-//! folders). In a name, `%` and every byte that is not a printable ASCII character is written as `%`
-//! and two upper-case hexadecimal digits. Modes, times and empty folders are not content. The text
-//! is canonical: one tree, one text; and a part's manifest is that of the same folder kept alone.
+//! and where it also holds executable files, links or empty folders,
+//!
+//! ```text
+//! igpt-flow tree 2
+//! f <64 hexadecimal digits> <size in bytes> <name>     a file
+//! x <64 hexadecimal digits> <size in bytes> <name>     an executable file
+//! l <target> <name>                                    a symbolic link that stays in the tree
+//! d <name>                                             an empty folder
+//! ```
+//!
+//! One line for each entry, sorted by the bytes of its name relative to the tree (`/` between
+//! folders). In a name or target, `%` and every byte that is not a printable ASCII character is
+//! written as `%` and two upper-case hexadecimal digits. All other modes, owners and times are not
+//! content. The text is canonical: one tree, one text; and a part's manifest is that of the same
+//! folder kept alone. An executable file that is an artifact of its own is a manifest with one `x`
+//! line whose name is empty, so that its digest is not that of the same bytes without the bit.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use igpt_contract::Digest;
 use serde::{Deserialize, Serialize};
 
-const HEADER: &str = "igpt-flow tree 1";
+const PLAIN: &str = "igpt-flow tree 1";
+const FULL: &str = "igpt-flow tree 2";
 
 /// Content in the store (or on disk): a file or a tree of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
-    /// The file's digest, or that of the tree's manifest.
+    /// The digest of a plain file's bytes, or that of the manifest.
     pub digest: Digest,
-    /// Whether it is a file or a tree.
+    /// What it is.
     pub form: Form,
     /// Bytes of content, manifests not counted.
     pub bytes: u64,
@@ -35,61 +49,185 @@ pub struct Artifact {
     pub files: u64,
 }
 
-/// The two forms of content.
+/// The forms of content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
     /// One file.
     File,
+    /// One file that may be executed.
+    Executable,
     /// A folder of files.
     Tree,
 }
 
-/// One file of an artifact.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
-    /// The path relative to the tree; empty for a file artifact.
-    pub name: PathBuf,
-    /// The digest of its bytes.
-    pub digest: Digest,
-    /// Its size in bytes.
-    pub size: u64,
+impl Artifact {
+    /// Whether it is a single file, executable or not.
+    pub fn is_file(&self) -> bool {
+        self.form != Form::Tree
+    }
 }
 
-/// Sorts entries and writes their manifest.
-pub(super) fn manifest(entries: &mut [Entry]) -> String {
+/// One entry of an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The path relative to the tree; empty for the entry of a single file.
+    pub name: PathBuf,
+    /// What stands under that name.
+    pub content: Content,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Content {
+    /// A file.
+    File {
+        /// The digest of its bytes.
+        digest: Digest,
+        /// Its size in bytes.
+        size: u64,
+        /// Whether it may be executed.
+        executable: bool,
+    },
+    /// A symbolic link to another entry of the tree.
+    Link {
+        /// Where it leads, relative to its folder.
+        target: PathBuf,
+    },
+    /// A folder without anything in it.
+    EmptyFolder,
+}
+
+impl Entry {
+    /// A file's digest and size; none of a link or an empty folder.
+    pub fn file(&self) -> Option<(Digest, u64)> {
+        match self.content {
+            Content::File { digest, size, .. } => Some((digest, size)),
+            Content::Link { .. } | Content::EmptyFolder => None,
+        }
+    }
+
+    fn is_plain_file(&self) -> bool {
+        matches!(self.content, Content::File { executable: false, .. })
+    }
+}
+
+/// An artifact made of entries, and its manifest where it has one.
+pub(super) struct Listed {
+    pub(super) artifact: Artifact,
+    pub(super) manifest: Option<String>,
+}
+
+/// The artifact that these entries are: a single file where there is one entry with an empty name.
+pub(super) fn list(entries: &mut [Entry]) -> Listed {
     entries.sort_by(|a, b| a.name.as_os_str().as_bytes().cmp(b.name.as_os_str().as_bytes()));
-    let mut text = String::with_capacity(20 + 100 * entries.len());
-    text.push_str(HEADER);
+    let bytes = entries.iter().filter_map(|entry| Some(entry.file()?.1)).sum();
+    let files = entries.iter().filter(|entry| entry.file().is_some()).count() as u64;
+    let form = match entries {
+        [Entry { name, content: Content::File { digest, executable: false, .. } }]
+            if name.as_os_str().is_empty() =>
+        {
+            let artifact = Artifact { digest: *digest, form: Form::File, bytes, files };
+            return Listed { artifact, manifest: None };
+        }
+        [one] if one.name.as_os_str().is_empty() => Form::Executable,
+        _ => Form::Tree,
+    };
+    let text = manifest(entries);
+    let artifact = Artifact { digest: Digest::of(text.as_bytes()), form, bytes, files };
+    Listed { artifact, manifest: Some(text) }
+}
+
+fn manifest(entries: &[Entry]) -> String {
+    let plain = entries.iter().all(Entry::is_plain_file);
+    let mut text = String::with_capacity(20 + 102 * entries.len());
+    text.push_str(if plain { PLAIN } else { FULL });
     text.push('\n');
-    for Entry { name, digest, size } in entries.iter() {
+    for Entry { name, content } in entries {
+        let name = escape(name);
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{digest} {size} {}", escape(name));
+        let _ = match content {
+            Content::File { digest, size, .. } if plain => writeln!(text, "{digest} {size} {name}"),
+            Content::File { digest, size, executable } => {
+                writeln!(text, "{} {digest} {size} {name}", if *executable { 'x' } else { 'f' })
+            }
+            Content::Link { target } => writeln!(text, "l {} {name}", escape(target)),
+            Content::EmptyFolder => writeln!(text, "d {name}"),
+        };
     }
     text
+}
+
+/// Whether a text begins like a manifest.
+pub(super) fn is_manifest(text: &[u8]) -> bool {
+    text.starts_with(PLAIN.as_bytes()) || text.starts_with(FULL.as_bytes())
 }
 
 /// Reads a manifest; the error says what is wrong with it.
 pub(super) fn parse(text: &[u8]) -> Result<Vec<Entry>, String> {
     let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
     let mut lines = text.lines();
-    if lines.next() != Some(HEADER) {
-        return Err(format!("its first line is not `{HEADER}`"));
-    }
-    lines.map(|line| entry(line).ok_or_else(|| format!("the line `{line}` is malformed"))).collect()
+    let read: fn(&str) -> Option<Entry> = match lines.next() {
+        Some(PLAIN) => |line| file(line, false),
+        Some(FULL) => entry,
+        _ => return Err(format!("its first line is neither `{PLAIN}` nor `{FULL}`")),
+    };
+    let entries = lines.map(|line| {
+        let entry = read(line).filter(is_safe);
+        entry.ok_or_else(|| format!("the line `{line}` is malformed"))
+    });
+    let entries = entries.collect::<Result<Vec<_>, _>>()?;
+    let nameless = entries.iter().any(|entry| entry.name.as_os_str().is_empty());
+    if nameless && entries.len() > 1 { Err("an entry has no name".to_owned()) } else { Ok(entries) }
 }
 
 fn entry(line: &str) -> Option<Entry> {
-    let (digest, rest) = line.split_once(' ')?;
-    let (size, name) = rest.split_once(' ')?;
-    let name = unescape(name)?;
-    // A manifest is our own text, yet it names files that will be written: nothing may escape.
-    let plain = name.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-    (plain && !name.as_os_str().is_empty()).then_some(())?;
-    Some(Entry { name, digest: digest.parse().ok()?, size: size.parse().ok()? })
+    let (kind, rest) = line.split_once(' ')?;
+    match kind {
+        "f" => file(rest, false),
+        "x" => file(rest, true),
+        "l" => {
+            let (target, name) = rest.split_once(' ')?;
+            let content = Content::Link { target: unescape(target)? };
+            Some(Entry { name: unescape(name)?, content })
+        }
+        "d" => Some(Entry { name: unescape(rest)?, content: Content::EmptyFolder }),
+        _ => None,
+    }
 }
 
-fn escape(name: &Path) -> String {
+fn file(line: &str, executable: bool) -> Option<Entry> {
+    let (digest, rest) = line.split_once(' ')?;
+    let (size, name) = rest.split_once(' ')?;
+    let content = Content::File { digest: digest.parse().ok()?, size: size.parse().ok()?, executable };
+    Some(Entry { name: unescape(name)?, content })
+}
+
+/// A manifest is our own text, yet it names files that will be written: nothing may escape.
+fn is_safe(entry: &Entry) -> bool {
+    let plain = entry.name.components().all(|part| matches!(part, Component::Normal(_)));
+    let named = !entry.name.as_os_str().is_empty();
+    plain
+        && match &entry.content {
+            Content::File { executable, .. } => named || *executable,
+            Content::Link { target } => named && stays_inside(&entry.name, target),
+            Content::EmptyFolder => named,
+        }
+}
+
+/// Whether a link of that name leads to a place in its own tree: its target is relative, and `..`
+/// stands at the target's beginning alone, where it leads through real folders and not through
+/// other links.
+pub(super) fn stays_inside(name: &Path, target: &Path) -> bool {
+    let depth = name.components().count().saturating_sub(1);
+    let up = target.components().take_while(|part| *part == Component::ParentDir).count();
+    let mut rest = target.components().skip(up);
+    let plain = rest.all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    plain && up <= depth && !target.as_os_str().is_empty()
+}
+
+/// A path as printable ASCII text.
+pub(super) fn escape(name: &Path) -> String {
     let mut text = String::new();
     for &byte in name.as_os_str().as_bytes() {
         if byte.is_ascii_graphic() && byte != b'%' {
@@ -101,7 +239,8 @@ fn escape(name: &Path) -> String {
     text
 }
 
-fn unescape(text: &str) -> Option<PathBuf> {
+/// The path that [`escape`] wrote.
+pub(super) fn unescape(text: &str) -> Option<PathBuf> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -117,37 +256,23 @@ fn unescape(text: &str) -> Option<PathBuf> {
     Some(PathBuf::from(OsStr::from_bytes(&bytes)))
 }
 
-/// The artifact that a manifest's text stands for.
-pub(super) fn tree(text: &str, entries: &[Entry]) -> Artifact {
-    Artifact {
-        digest: Digest::of(text.as_bytes()),
-        form: Form::Tree,
-        bytes: entries.iter().map(|entry| entry.size).sum(),
-        files: entries.len() as u64,
-    }
-}
-
-/// The artifact of one file.
-pub(super) fn file(digest: Digest, size: u64) -> Artifact {
-    Artifact { digest, form: Form::File, bytes: size, files: 1 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry_of(name: &[u8], content: &[u8]) -> Entry {
-        Entry {
-            name: PathBuf::from(OsStr::from_bytes(name)),
-            digest: Digest::of(content),
-            size: content.len() as u64,
-        }
+    fn named(name: &[u8], content: Content) -> Entry {
+        Entry { name: PathBuf::from(OsStr::from_bytes(name)), content }
+    }
+
+    fn file_of(name: &[u8], bytes: &[u8], executable: bool) -> Entry {
+        named(name, Content::File { digest: Digest::of(bytes), size: bytes.len() as u64, executable })
     }
 
     #[test]
-    fn the_manifest_is_pinned() {
-        let mut entries = vec![entry_of(b"b/x", b"2"), entry_of(b"a y%\xff", b"1")];
-        let text = manifest(&mut entries);
+    fn the_manifest_of_plain_files_is_pinned() {
+        let mut entries = vec![file_of(b"b/x", b"2", false), file_of(b"a y%\xff", b"1", false)];
+        let Listed { artifact, manifest } = list(&mut entries);
+        let text = manifest.unwrap();
         // Golden: every tree's digest depends on this text.
         assert_eq!(
             text,
@@ -155,17 +280,64 @@ mod tests {
         );
         assert_eq!(parse(text.as_bytes()).unwrap(), entries);
         assert_eq!(
-            tree(&text, &entries).digest.to_string(),
+            artifact.digest.to_string(),
             "4f5f92d6027c49ba1072e0594b63b45cac49b2fa13de1ebb8e32215db890fecf"
         );
     }
 
     #[test]
+    fn the_manifest_of_all_that_a_tree_may_hold_is_pinned() {
+        let mut entries = vec![
+            file_of(b"bin/run", b"1", true),
+            file_of(b"data", b"2", false),
+            named(b"bin/link", Content::Link { target: "../data".into() }),
+            named(b"empty", Content::EmptyFolder),
+        ];
+        let Listed { artifact, manifest } = list(&mut entries);
+        let text = manifest.unwrap();
+        // Golden, as above.
+        assert_eq!(
+            text,
+            format!(
+                "igpt-flow tree 2\nl ../data bin/link\nx {} 1 bin/run\nf {} 1 data\nd empty\n",
+                Digest::of(b"1"),
+                Digest::of(b"2")
+            )
+        );
+        assert_eq!(parse(text.as_bytes()).unwrap(), entries);
+        assert_eq!((artifact.form, artifact.bytes, artifact.files), (Form::Tree, 2, 2));
+    }
+
+    #[test]
+    fn the_executable_bit_is_part_of_a_files_digest() {
+        let [plain, executable] = [false, true].map(|bit| list(&mut [file_of(b"", b"1", bit)]));
+        assert_eq!((plain.artifact.digest, plain.artifact.form), (Digest::of(b"1"), Form::File));
+        assert!(plain.manifest.is_none());
+        assert_ne!(executable.artifact.digest, plain.artifact.digest);
+        assert_eq!(executable.artifact.form, Form::Executable);
+        let text = executable.manifest.unwrap();
+        assert_eq!(parse(text.as_bytes()).unwrap(), [file_of(b"", b"1", true)]);
+    }
+
+    #[test]
     fn a_manifest_that_leads_out_of_its_folder_is_refused() {
+        let digest = Digest::of(b"1");
         for name in ["../x", "/etc/x", "a/../../x", "%2E%2E/x", ""] {
-            let line = format!("{HEADER}\n{} 1 {name}\n", Digest::of(b"1"));
+            let line = format!("{PLAIN}\n{digest} 1 {name}\n");
             assert!(parse(line.as_bytes()).is_err(), "{name}");
         }
+        for line in ["l /etc/passwd a", "l ../x a", "l b/../../x a/c", "l . ", "d ../x", "q x"] {
+            assert!(parse(format!("{FULL}\n{line}\n").as_bytes()).is_err(), "{line}");
+        }
         assert!(parse(b"something else\n").is_err());
+    }
+
+    #[test]
+    fn a_link_stays_inside_by_its_text_alone() {
+        let inside = |name: &str, target: &str| stays_inside(Path::new(name), Path::new(target));
+        assert!(inside("a/l", "x") && inside("a/l", "../x/y") && inside("l", "./x"));
+        assert!(!inside("l", "../x") && !inside("a/l", "../../x") && !inside("l", "/x"));
+        // Through another link `a`, which may lead anywhere in the tree, `..` could leave it.
+        assert!(!inside("s/l", "a/../x"));
     }
 }

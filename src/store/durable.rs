@@ -9,13 +9,18 @@ use super::{Result, StoreError};
 
 /// A fresh path in a folder, unlike any other process's or thread's.
 pub(super) fn fresh(folder: &Path) -> PathBuf {
+    fresh_with(folder, "")
+}
+
+/// The same with a name that begins so.
+pub(super) fn fresh_with(folder: &Path, prefix: &str) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     // The start time tells this process from an earlier one that had its number.
     let nanos = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |elapsed| elapsed.as_nanos());
-    folder.join(format!("{}-{nanos:x}-{count}", std::process::id()))
+    folder.join(format!("{prefix}{}-{nanos:x}-{count}", std::process::id()))
 }
 
 /// Writes a new file and answers it still open, for a sync or a rename.

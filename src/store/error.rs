@@ -32,6 +32,14 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// An input outside the store that is not what it was any more.
+    #[error("the input `{}` changed {since}", path.display())]
+    Changed {
+        /// The input.
+        path: PathBuf,
+        /// `while the step ran`, or since when.
+        since: &'static str,
+    },
     /// A symbolic link, device or pipe where only files and folders have content.
     #[error("`{}` is {what}: only files and folders can be kept", path.display())]
     NotContent {
@@ -78,6 +86,12 @@ pub enum StoreError {
         /// The path of the export.
         path: PathBuf,
     },
+    /// An export would overwrite what the user made of an earlier one.
+    #[error("`{}` was changed since igpt-flow wrote it", path.display())]
+    Edited {
+        /// The file.
+        path: PathBuf,
+    },
     /// `gc` was asked to delete while a run uses the store.
     #[error("a run is using the store `{}`", path.display())]
     InUse {
@@ -116,12 +130,16 @@ impl StoreError {
                 "`igpt-flow run` makes one; `--store DIR` or IGPT_FLOW_STORE names another folder".into(),
             ),
             Self::Io { source, .. } => full(source),
+            Self::Changed { .. } => Some("nothing was recorded; run it again".into()),
             Self::NotContent { .. } => Some("put the file itself there".into()),
             Self::Missing { .. } => {
                 Some("`igpt-flow verify` finds damage; the next run makes it again".into())
             }
-            Self::NotOurs { .. } => {
-                Some("move it away or export to another path; nothing was overwritten".into())
+            Self::NotOurs { .. } => Some(
+                "nothing was overwritten; move it away, or let `--overwrite` keep it beside its place".into(),
+            ),
+            Self::Edited { .. } => {
+                Some("it was left as it is; `--overwrite` keeps it beside its place and exports anew".into())
             }
             Self::InUse { .. } => Some("try again when it has ended; `igpt-flow runs` lists runs".into()),
             Self::NoRun { .. } => Some("`igpt-flow runs` lists them".into()),

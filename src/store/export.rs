@@ -1,210 +1,459 @@
-//! Exports: outputs copied to where the user wants them, and put back when missing or altered.
+//! Exports: outputs copied to where the user wants them, and put back when missing.
 //!
-//! Nothing of the user's is overwritten. A file may be replaced where its bytes are in the store (so
-//! nothing is lost) or where an earlier export wrote that path; `exports-v1.jsonl` notes each export
-//! for that, in a line. Everything else is refused.
+//! A file at the place of an export is replaced where it is an export of ours that nobody changed:
+//! its bytes are those that the notes say, or those that its own mark says (an extended attribute,
+//! which outlives a deleted store and a moved project), or they are in the store. Line ends alone are
+//! no change: a checkout may have converted them. Anything else is the user's. It is left, and told;
+//! with `overwrite` it is replaced, and kept beside its place.
+//!
+//! Two exports to one place take turns, by a lock on the folder around it. A file is put in place by
+//! a rename; a folder that holds nothing but exports of ours is exchanged whole, so that a reader
+//! never sees files of two exports.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use igpt_contract::Digest;
+use serde::Serialize;
 
-use super::durable::{self, Durability};
-use super::{Artifact, Entry, Files, Form, Result, Store, StoreError};
+use super::admit::is_executable;
+use super::artifact::{Artifact, Content, Entry};
+use super::export_notes::Noted;
+use super::layout::place;
+use super::remove::remove_tree;
+use super::scan::walk;
+use super::{Files, Result, Store, StoreError, durable};
+
+/// How the names of files on their way into place begin; they lie beside their place.
+const ASIDE: &str = ".igpt-flow-";
+
+/// The extended attribute that says which bytes an export wrote.
+const MARK: &str = "user.igpt-flow.digest";
+
+/// As many links as the system itself follows.
+const MAX_LINKS: usize = 40;
 
 /// What an export did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Exported {
     /// Everything was there already, unaltered.
     Unchanged,
+    /// The export is in place but for a file that the user changed since: that one was left.
+    Left(PathBuf),
     /// It was not there, and is now.
     Written,
-    /// Some of it was missing or altered, and is right again.
+    /// Some of it was missing or of an earlier export, and is right again.
     Restored,
+    /// A file of the user's was replaced; it is here now.
+    Overwritten(PathBuf),
 }
 
-/// The note of an export: that this path was written, and with what.
-#[derive(Serialize, Deserialize)]
-struct Note {
-    path: PathBuf,
-    artifact: Artifact,
+/// What stands in the way of an export.
+enum InTheWay {
+    /// Nothing: it is missing, or an earlier export's and untouched.
+    Nothing,
+    /// A file that an export wrote and the user changed.
+    Changed(PathBuf),
+    /// Something that no export of this store wrote.
+    Foreign(PathBuf),
 }
-
-/// What was exported to where; of several exports to one path, the last.
-pub(super) type Notes = BTreeMap<PathBuf, Artifact>;
 
 impl Store {
     /// Copies an artifact to a path (sharing blocks where the file system can), or only what is
-    /// missing or altered there. Copies are the user's own: editing one harms nothing.
+    /// missing there. Copies are the user's own: editing one harms nothing. Links at the place and on
+    /// the way to it are followed.
     ///
     /// # Errors
-    /// [`StoreError::NotOurs`] where it would overwrite what igpt-flow did not write;
+    /// [`StoreError::NotOurs`] or [`StoreError::Edited`] where it would overwrite what is the user's;
     /// [`StoreError::Missing`] where the store lacks the content; else what the system said.
-    pub fn export(&self, artifact: &Artifact, to: &Path, files: &mut Files) -> Result<Exported> {
-        let to = &std::path::absolute(to).map_err(|e| StoreError::io("read", to, e))?;
-        let entries = self.entries(artifact)?;
-        let mut wanting = Vec::new();
-        for entry in &entries {
-            if !is_equal(&place(to, entry), entry, files) {
-                wanting.push(entry);
-            }
-        }
-        let shape = artifact.form == Form::File || to.is_dir();
-        if wanting.is_empty() && shape {
-            return Ok(Exported::Unchanged);
-        }
-        let was_there = fs::symlink_metadata(to).is_ok();
-        if was_there {
-            self.clear_the_way(artifact, to, &wanting, files)?;
-        }
-        // Noted first: a kill in mid-export must leave a path that the next run may go on with.
-        self.write_note(to, artifact, files)?;
-        for entry in wanting {
-            self.copy_out(entry, &place(to, entry))?;
-            files.wrote(&place(to, entry), entry.digest);
-        }
-        if artifact.form == Form::Tree {
-            fs::create_dir_all(to).map_err(|e| StoreError::io("create", to, e))?;
-        }
-        Ok(if was_there { Exported::Restored } else { Exported::Written })
-    }
-
-    /// Refuses what is not ours, then removes what an earlier export left and this one has not.
-    fn clear_the_way(
+    pub fn export(
         &self,
         artifact: &Artifact,
         to: &Path,
-        wanting: &[&Entry],
+        overwrite: bool,
         files: &mut Files,
-    ) -> Result<()> {
-        let not_ours = |path: &Path| StoreError::NotOurs { path: path.to_owned() };
-        let note = files.notes.get_or_insert_with(|| self.export_notes()).get(to);
-        let old = note.map(|artifact| self.entries(artifact).unwrap_or_default()).unwrap_or_default();
-        let noted: HashSet<PathBuf> = old.iter().map(|entry| place(to, entry)).collect();
-        let is_folder = fs::symlink_metadata(to).is_ok_and(|meta| meta.is_dir());
-        match (artifact.form, is_folder) {
-            (Form::File, true) => return Err(not_ours(to)),
-            (Form::Tree, false) => {
-                if !noted.contains(to) && !self.holds(to, files) {
-                    return Err(not_ours(to));
-                }
-                return fs::remove_file(to).map_err(|e| StoreError::io("remove", to, e));
-            }
-            _ => {}
-        }
-        for entry in wanting {
-            let path = place(to, entry);
-            for below in path.ancestors().skip(1).take_while(|folder| folder.starts_with(to)) {
-                if fs::symlink_metadata(below).is_ok_and(|meta| !meta.is_dir()) {
-                    return Err(not_ours(below));
-                }
-            }
-            if let Ok(meta) = fs::symlink_metadata(&path)
-                && (meta.is_dir() || !(noted.contains(&path) || self.holds(&path, files)))
-            {
-                return Err(not_ours(&path));
-            }
-        }
-        if artifact.form == Form::Tree {
-            let new: HashSet<PathBuf> = self.entries(artifact)?.into_iter().map(|entry| entry.name).collect();
-            for entry in &old {
-                let path = place(to, entry);
-                let gone = !new.contains(&entry.name);
-                // Of the files that this export does not have, only untouched ones are removed.
-                if gone && path != to && is_equal(&path, entry, files) {
-                    let _ = fs::remove_file(&path);
-                    // Folders that became empty go, too; a folder with anything in it stays.
-                    let _ = path.parent().filter(|folder| *folder != to).map(fs::remove_dir);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a file's bytes are in the store, so that overwriting it loses nothing.
-    fn holds(&self, path: &Path, files: &mut Files) -> bool {
-        let Ok(meta) = fs::symlink_metadata(path) else { return false };
-        files.file(path, &meta).is_ok_and(|(digest, size)| self.is_sound(&digest, size))
-    }
-
-    fn copy_out(&self, entry: &Entry, to: &Path) -> Result<()> {
-        let from = self.path_of_file(&entry.digest);
-        if !self.is_sound(&entry.digest, entry.size) {
-            return Err(StoreError::Missing { digest: entry.digest });
+    ) -> Result<Exported> {
+        let entries = self.entries(artifact)?;
+        let to = &self.place_of_export(to)?;
+        if in_place(artifact, &entries, to, files) {
+            return Ok(Exported::Unchanged);
         }
         let folder = to.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(folder).map_err(|e| StoreError::io("create", folder, e))?;
-        // Beside its place, under a name that a listing explains, then renamed: whole or not at all.
-        let name = to.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let aside = folder.join(format!(".{name}.igpt-flow-{}", std::process::id()));
-        let copied = copy_bytes(&from, &aside).and_then(|()| fs::rename(&aside, to));
-        copied.map_err(|e| {
-            let _ = fs::remove_file(&aside);
-            StoreError::io("write", to, e)
-        })
+        let _turn = take_turn(folder)?;
+        if in_place(artifact, &entries, to, files) {
+            return Ok(Exported::Unchanged);
+        }
+        let noted = files.notes.get_or_insert_with(|| self.export_notes()).get(to).copied();
+        let was_there = fs::symlink_metadata(to).is_ok();
+        let same = noted.is_some_and(|noted| noted.artifact == *artifact);
+        let mut kept = None;
+        loop {
+            let (path, foreign) = match self.in_the_way(artifact, &entries, to, noted, files) {
+                InTheWay::Nothing => break,
+                InTheWay::Changed(path) => (path, false),
+                InTheWay::Foreign(path) => (path, true),
+            };
+            match (overwrite, foreign) {
+                // A folder that gives way to a file is kept as a whole.
+                (true, _) if artifact.is_file() => kept = Some(keep_beside(to)?),
+                (true, _) => kept = Some(keep_beside(&path)?),
+                (false, true) => return Err(StoreError::NotOurs { path }),
+                // The user works on what is still the result: what else is missing is put back around it.
+                (false, false) if same => {
+                    self.put_missing(&entries, to, files)?;
+                    return Ok(Exported::Left(path));
+                }
+                (false, false) => return Err(StoreError::Edited { path }),
+            }
+        }
+        if let Some(kept) = kept {
+            self.put(artifact, &entries, to, noted, files)?;
+            return Ok(Exported::Overwritten(kept));
+        }
+        self.put(artifact, &entries, to, noted, files)?;
+        Ok(if was_there { Exported::Restored } else { Exported::Written })
     }
 
-    /// Everything that was exported, from the notes.
-    pub(super) fn export_notes(&self) -> Notes {
-        let text = fs::read_to_string(self.notes_path()).unwrap_or_default();
-        let notes = text.lines().filter_map(|line| serde_json::from_str::<Note>(line).ok());
-        notes.map(|note| (note.path, note.artifact)).collect()
-    }
-
-    /// Rewrites the notes, one for each path.
-    pub(super) fn compact_export_notes(&self) -> Result<()> {
-        let notes = self.export_notes();
-        if notes.is_empty() {
+    /// Whether an export to this path would be refused as things are, by what lies there: for a look
+    /// ahead, when it is not yet known what will be exported.
+    ///
+    /// # Errors
+    /// [`StoreError::NotOurs`] where something lies there that no export of this store wrote.
+    pub fn check_export(&self, to: &Path, files: &mut Files) -> Result<()> {
+        let to = self.place_of_export(to)?;
+        let Ok(meta) = fs::symlink_metadata(&to) else { return Ok(()) };
+        if files.notes.get_or_insert_with(|| self.export_notes()).contains_key(&to) {
             return Ok(());
         }
-        let lines = notes.into_iter().map(|(path, artifact)| line(&Note { path, artifact }));
-        let text: String = lines.collect();
-        durable::replace(&self.tmp_dir(), &self.notes_path(), text.as_bytes(), Durability::BeforeName)
-    }
-
-    fn notes_path(&self) -> PathBuf {
-        self.root().join("exports-v1.jsonl")
-    }
-
-    fn write_note(&self, to: &Path, artifact: &Artifact, files: &mut Files) -> Result<()> {
-        let path = self.notes_path();
-        let note = Note { path: to.to_owned(), artifact: *artifact };
-        let written = OpenOptions::new().append(true).create(true).open(&path);
-        let written = written.and_then(|mut file| file.write_all(line(&note).as_bytes()));
-        written.map_err(|e| StoreError::io("write", &path, e))?;
-        if let Some(notes) = &mut files.notes {
-            notes.insert(note.path, note.artifact);
+        if meta.is_file() && !self.is_untouched(&to, None, files) {
+            return Err(StoreError::NotOurs { path: to });
         }
         Ok(())
     }
+
+    /// Where an export really goes: links are followed, also where they lead to nothing yet.
+    fn place_of_export(&self, to: &Path) -> Result<PathBuf> {
+        let mut to = std::path::absolute(to).map_err(|e| StoreError::io("read", to, e))?;
+        for _ in 0..MAX_LINKS {
+            if let (Some(folder), Some(name)) = (to.parent(), to.file_name())
+                && let Ok(folder) = folder.canonicalize()
+            {
+                to = folder.join(name);
+            }
+            match fs::read_link(&to) {
+                Ok(target) => to = to.parent().unwrap_or(Path::new("/")).join(target),
+                Err(_) if to.starts_with(self.root()) => return Err(StoreError::NotOurs { path: to }),
+                Err(_) => return Ok(to),
+            }
+        }
+        Err(StoreError::NotContent { path: to, what: "a circle of links" })
+    }
+
+    /// What of the user's an export would replace or remove.
+    fn in_the_way(
+        &self,
+        artifact: &Artifact,
+        entries: &[Entry],
+        to: &Path,
+        noted: Option<Noted>,
+        files: &mut Files,
+    ) -> InTheWay {
+        if fs::symlink_metadata(to).is_err() {
+            return InTheWay::Nothing;
+        }
+        let known = noted.map(|noted| self.noted_entries(&noted)).unwrap_or_default();
+        let is_folder = to.is_dir();
+        let standing: BTreeSet<PathBuf> = match (artifact.is_file(), is_folder) {
+            // All of the folder would go.
+            (true, true) => walk(to).map_or_else(
+                |_| BTreeSet::from([to.to_owned()]),
+                |found| found.into_iter().map(|(name, _)| to.join(name)).collect(),
+            ),
+            (false, false) => BTreeSet::from([to.to_owned()]),
+            _ => {
+                let wanting = entries.iter().filter(|entry| !is_equal(&place(to, &entry.name), entry, files));
+                wanting.map(|entry| place(to, &entry.name)).collect()
+            }
+        };
+        for wanted in standing {
+            // A file where a folder must be stands in the way as well.
+            let mut above = wanted.ancestors().take_while(|above| above.starts_with(to));
+            let Some(path) = above.find(|above| fs::symlink_metadata(above).is_ok()) else { continue };
+            if path != wanted && path.is_dir() {
+                continue;
+            }
+            let name = path.strip_prefix(to).unwrap_or(Path::new(""));
+            let of_name: Vec<&Entry> = known.iter().filter(|entry| entry.name == name).collect();
+            if of_name.iter().any(|entry| has_content(path, entry, files))
+                || self.is_untouched(path, Some(&of_name), files)
+            {
+                continue;
+            }
+            let path = path.to_owned();
+            return if of_name.is_empty() { InTheWay::Foreign(path) } else { InTheWay::Changed(path) };
+        }
+        InTheWay::Nothing
+    }
+
+    /// The entries of what an export wrote last and before.
+    fn noted_entries(&self, noted: &Noted) -> Vec<Entry> {
+        let both = [Some(noted.artifact), noted.before];
+        both.iter().flatten().flat_map(|artifact| self.entries(artifact).unwrap_or_default()).collect()
+    }
+
+    /// Whether replacing a file loses nothing: its bytes are what its mark says that an export wrote, or
+    /// they are in the store, or they are those of a noted entry but for the line ends.
+    fn is_untouched(&self, path: &Path, noted: Option<&[&Entry]>, files: &mut Files) -> bool {
+        let Ok(meta) = fs::symlink_metadata(path) else { return false };
+        if meta.is_symlink() {
+            return false;
+        }
+        let Ok((digest, size)) = files.file(path, &meta) else { return false };
+        let mark = xattr::get(path, MARK).ok().flatten();
+        mark.is_some_and(|mark| mark == digest.to_string().as_bytes())
+            || self.is_sound(&digest, size)
+            || noted.is_some_and(|entries| {
+                let plain = digest_with_unix_line_ends(path, size);
+                entries.iter().filter_map(|entry| entry.file()).any(|(digest, _)| Some(digest) == plain)
+            })
+    }
+
+    /// Puts the whole of an export in place.
+    fn put(
+        &self,
+        artifact: &Artifact,
+        entries: &[Entry],
+        to: &Path,
+        noted: Option<Noted>,
+        files: &mut Files,
+    ) -> Result<()> {
+        let aside = durable::fresh_with(to.parent().unwrap_or(Path::new("/")), ASIDE);
+        let placed = (|| {
+            self.copy_out(artifact, &aside)?;
+            for (digest, path) in entries.iter().filter_map(|e| Some((e.file()?.0, place(&aside, &e.name)))) {
+                mark(&path, &digest);
+            }
+            // Noted before it is there: a kill in between leaves a path that is known to be ours.
+            let note = Noted { artifact: *artifact, before: noted.map(|noted| noted.artifact) };
+            self.write_export_note(to, &note)?;
+            if let Some(notes) = &mut files.notes {
+                notes.insert(to.to_owned(), note);
+            }
+            self.replace(artifact, entries, &aside, to, noted, files)
+        })();
+        let removed = remove_tree(&aside).map_err(|e| StoreError::io("remove", &aside, e));
+        placed.and(removed)?;
+        for entry in entries {
+            if let Some((digest, _)) = entry.file() {
+                files.wrote(&place(to, &entry.name), digest);
+            }
+        }
+        Ok(())
+    }
+
+    /// Renames what was prepared into its place.
+    fn replace(
+        &self,
+        artifact: &Artifact,
+        entries: &[Entry],
+        aside: &Path,
+        to: &Path,
+        noted: Option<Noted>,
+        files: &mut Files,
+    ) -> Result<()> {
+        let failed = |e| StoreError::io("write", to, e);
+        if !to.is_dir() {
+            if !artifact.is_file() && fs::symlink_metadata(to).is_ok() {
+                fs::remove_file(to).map_err(failed)?;
+            }
+            return fs::rename(aside, to).map_err(failed);
+        }
+        let known = noted.map(|noted| self.noted_entries(&noted)).unwrap_or_default();
+        let others = walk(to)?.into_iter().any(|(name, _)| {
+            let is_ours = |entry: &&Entry| entry.name == name;
+            !entries.iter().chain(&known).any(|entry| is_ours(&entry))
+        });
+        // Nothing of the user's is in it: exchanged whole. (Not a mount point, though: that stays.)
+        if (artifact.is_file() || !others) && exchange(aside, to).is_ok() {
+            return Ok(());
+        }
+        for entry in entries {
+            let (from, to) = (aside.join(&entry.name), to.join(&entry.name));
+            if matches!(entry.content, Content::EmptyFolder) {
+                fs::create_dir_all(&to).map_err(|e| StoreError::io("create", &to, e))?;
+                continue;
+            }
+            if let Some(folder) = to.parent() {
+                fs::create_dir_all(folder).map_err(|e| StoreError::io("create", folder, e))?;
+            }
+            match fs::rename(&from, &to) {
+                // A folder in it may be a link to another disk.
+                Err(e) if e.kind() == io::ErrorKind::CrossesDevices => self.put_entry(entry, &to)?,
+                other => other.map_err(|e| StoreError::io("write", &to, e))?,
+            }
+        }
+        for old in known.iter().filter(|old| !entries.iter().any(|entry| entry.name == old.name)) {
+            let path = to.join(&old.name);
+            // Of the files that this export does not have, only untouched ones are removed.
+            if has_content(&path, old, files) {
+                let _ = fs::remove_file(&path);
+                // Folders that became empty go, too; a folder with anything in it stays.
+                let _ = path.parent().filter(|folder| *folder != to).map(fs::remove_dir);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts back what of an export is missing, and touches nothing that is there.
+    fn put_missing(&self, entries: &[Entry], to: &Path, files: &mut Files) -> Result<()> {
+        for entry in entries {
+            let path = place(to, &entry.name);
+            if fs::symlink_metadata(&path).is_ok() {
+                continue;
+            }
+            let folder = path.parent().unwrap_or(Path::new("/"));
+            fs::create_dir_all(folder).map_err(|e| StoreError::io("create", folder, e))?;
+            self.put_entry(entry, &path)?;
+            if let Some((digest, _)) = entry.file() {
+                files.wrote(&path, digest);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts one entry at its place, whose folder is there.
+    fn put_entry(&self, entry: &Entry, to: &Path) -> Result<()> {
+        let aside = durable::fresh_with(to.parent().unwrap_or(Path::new("/")), ASIDE);
+        let placed = self.copy_entry(entry, &aside).and_then(|()| {
+            if let Some((digest, _)) = entry.file() {
+                mark(&aside, &digest);
+            }
+            fs::rename(&aside, to).map_err(|e| StoreError::io("write", to, e))
+        });
+        placed.inspect_err(|_| drop(remove_tree(&aside)))
+    }
+
+    /// Removes what killed exports left beside the places of the noted exports.
+    pub(super) fn sweep_exports(&self) {
+        let notes = self.export_notes();
+        let folders: BTreeSet<&Path> = notes.keys().filter_map(|path| path.parent()).collect();
+        for folder in folders {
+            let _ = File::open(folder).and_then(|turn| {
+                turn.try_lock()?;
+                sweep(folder)
+            });
+        }
+    }
 }
 
-/// A note as a line of its own, whatever a kill left of the line before it.
-fn line(note: &Note) -> String {
-    // A path that is not Unicode has no JSON; its export goes without a note and is then protected
-    // like a file of the user's.
-    serde_json::to_string(note).map(|text| format!("\n{text}")).unwrap_or_default()
+/// Whether an export is where it belongs, as it was written.
+fn in_place(artifact: &Artifact, entries: &[Entry], to: &Path, files: &mut Files) -> bool {
+    let shape = artifact.is_file() || to.is_dir();
+    shape && entries.iter().all(|entry| is_equal(&place(to, &entry.name), entry, files))
 }
 
-/// Where an entry of an artifact exported to `to` belongs; joining an empty name would add a `/`.
-fn place(to: &Path, entry: &Entry) -> PathBuf {
-    if entry.name.as_os_str().is_empty() { to.to_owned() } else { to.join(&entry.name) }
-}
-
+/// Whether an entry is at its place, as it was written.
 fn is_equal(path: &Path, entry: &Entry, files: &mut Files) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|meta| {
-        meta.is_file()
-            && meta.len() == entry.size
-            && files.file(path, &meta).is_ok_and(|(digest, _)| digest == entry.digest)
-    })
+    let bit = match entry.content {
+        Content::File { executable, .. } => Some(executable),
+        _ => None,
+    };
+    has_content(path, entry, files)
+        && bit.is_none_or(|bit| fs::symlink_metadata(path).is_ok_and(|meta| is_executable(&meta) == bit))
 }
 
-/// Copies bytes, not the read-only mode: the kernel shares blocks where the file system can.
-fn copy_bytes(from: &Path, to: &Path) -> std::io::Result<()> {
-    let mut from = fs::File::open(from)?;
-    let mut to = fs::File::create(to)?;
-    std::io::copy(&mut from, &mut to).map(drop)
+/// The same but for the executable bit, which a checkout may take away.
+fn has_content(path: &Path, entry: &Entry, files: &mut Files) -> bool {
+    let Ok(meta) = fs::symlink_metadata(path) else { return false };
+    match &entry.content {
+        Content::EmptyFolder => meta.is_dir(),
+        Content::Link { target } => fs::read_link(path).is_ok_and(|found| found == *target),
+        Content::File { digest, size, .. } => {
+            meta.is_file()
+                && meta.len() == *size
+                && files.file(path, &meta).is_ok_and(|(found, _)| found == *digest)
+        }
+    }
+}
+
+/// The right to export into a folder, until it is dropped. What a killed export left is removed.
+fn take_turn(folder: &Path) -> Result<File> {
+    let turn = File::open(folder).map_err(|e| StoreError::io("open", folder, e))?;
+    // Some network file systems have no locks on folders: there exports do not wait for each other.
+    if turn.lock().is_ok() {
+        let _ = sweep(folder);
+    }
+    Ok(turn)
+}
+
+fn sweep(folder: &Path) -> io::Result<()> {
+    for item in fs::read_dir(folder)?.flatten() {
+        if item.file_name().to_str().is_some_and(|name| name.starts_with(ASIDE)) {
+            remove_tree(&item.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves what is the user's to a free name beside its place, and answers that.
+fn keep_beside(to: &Path) -> Result<PathBuf> {
+    let name = to.file_name().unwrap_or_default();
+    for n in 1.. {
+        let suffix = if n == 1 { ".bak".to_owned() } else { format!(".bak{n}") };
+        let mut kept = name.to_owned();
+        kept.push(&suffix);
+        if kept.len() > 255 {
+            kept = format!("igpt-flow-{}{suffix}", Digest::of(name.as_encoded_bytes()).short()).into();
+        }
+        let kept = to.with_file_name(kept);
+        if fs::symlink_metadata(&kept).is_err() {
+            fs::rename(to, &kept).map_err(|e| StoreError::io("move", to, e))?;
+            return Ok(kept);
+        }
+    }
+    Ok(to.to_owned())
+}
+
+/// Says in a file's own attributes what was written there; without such attributes the notes do.
+fn mark(path: &Path, digest: &Digest) {
+    let _ = xattr::set(path, MARK, digest.to_string().as_bytes());
+}
+
+/// The digest of a small text as it was before its line ends were converted.
+fn digest_with_unix_line_ends(path: &Path, size: u64) -> Option<Digest> {
+    const LARGEST: u64 = 16 << 20;
+    let bytes = (size <= LARGEST).then(|| fs::read(path).ok())??;
+    let mut plain = Vec::with_capacity(bytes.len());
+    for (i, byte) in bytes.iter().enumerate() {
+        if *byte != b'\r' || bytes.get(i + 1) != Some(&b'\n') {
+            plain.push(*byte);
+        }
+    }
+    (plain.len() < bytes.len()).then(|| Digest::of(&plain))
+}
+
+/// Exchanges two paths in one step; afterwards the new one is in place, and the old one aside.
+#[cfg(target_os = "linux")]
+fn exchange(aside: &Path, to: &Path) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let path = |path: &Path| std::ffi::CString::new(path.as_os_str().as_bytes());
+    let (from, to) = (path(aside)?, path(to)?);
+    // SAFETY: both are texts that end with a null character; the call only reads them.
+    let done = unsafe {
+        libc::renameat2(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::RENAME_EXCHANGE)
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Exchanges two paths where the system cannot do it in one step.
+#[cfg(not(target_os = "linux"))]
+fn exchange(aside: &Path, to: &Path) -> io::Result<()> {
+    let old = durable::fresh_with(to.parent().unwrap_or(Path::new("/")), ASIDE);
+    fs::rename(to, &old)?;
+    fs::rename(aside, to).or_else(|e| fs::rename(&old, to).and(Err(e)))?;
+    remove_tree(&old)
 }

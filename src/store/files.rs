@@ -8,7 +8,7 @@
 //! are whole seconds, as on FAT and old network file systems. Before a large file is hashed we wait
 //! out a fine tick: 20 ms now are cheaper than hashing it twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
@@ -17,12 +17,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use igpt_contract::Digest;
+use serde::{Deserialize, Serialize};
 
-use super::artifact::{self, Artifact, Entry};
-use super::disk::{hash_file, walk};
-use super::export::Notes;
+use super::admit::is_executable;
+use super::artifact::{Artifact, Content, Entry, list};
+use super::export_notes::Notes;
 use super::foresight::Foresight;
 use super::index::{Id, Index, Row, id};
+use super::objects::hash_file;
+use super::scan::{Found, Leaving, Scan, What, changed, modified, scan};
 use super::{Result, Store, StoreError};
 
 /// Waiting is worth it from this size on (hashing takes about as long as the wait).
@@ -39,12 +42,30 @@ pub struct Files {
     /// What was exported before; read when it is first needed.
     pub(super) notes: Option<Notes>,
     foresight: Foresight,
+    /// What was first read at each path in this process.
+    inputs: HashMap<PathBuf, Artifact>,
+}
+
+/// What was read at a path outside the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outside {
+    /// The content.
+    pub artifact: Artifact,
+    /// What identifies the files and folders that hold it, and all on the way to them.
+    pub identity: Digest,
+    /// Before when it was read: nanoseconds since 1970 on this machine's clock.
+    pub hashed: u64,
 }
 
 impl Files {
     /// What is known so far. Never fails: without an index everything is hashed.
     pub fn open(store: &Store) -> Self {
-        Self { index: Index::open(store), notes: None, foresight: Foresight::default() }
+        Self {
+            index: Index::open(store),
+            notes: None,
+            foresight: Foresight::default(),
+            inputs: HashMap::new(),
+        }
     }
 
     /// The same with look-ups that were begun before.
@@ -58,47 +79,60 @@ impl Files {
         self.foresight.take(key).or_else(|| store.outputs(key))
     }
 
-    /// The digest of a file or folder on disk as an artifact, which is not copied into the store.
-    /// Links inside a folder are refused; `path` itself may be one.
+    /// What lies at a path, as an artifact that is not copied into the store. Links are read by the
+    /// rule of `scan`; paths in `without` (real ones) are left out. A path that was read before must
+    /// still hold the same content: two steps of a run read the same.
     ///
     /// # Errors
-    /// [`StoreError::NotContent`] for links in a folder, pipes and devices; else what the system said.
-    pub fn artifact(&mut self, path: &Path) -> Result<Artifact> {
-        let path = path.canonicalize().map_err(|e| StoreError::io("read", path, e))?;
-        let meta = fs::metadata(&path).map_err(|e| StoreError::io("read", &path, e))?;
-        if !meta.is_dir() {
-            let (digest, size) = self.file(&path, &meta)?;
-            return Ok(artifact::file(digest, size));
+    /// [`StoreError::Changed`] where it holds something else now; [`StoreError::NotContent`] for pipes,
+    /// devices and circles of links; else what the system said.
+    pub fn input(&mut self, path: &Path, without: &[PathBuf]) -> Result<Outside> {
+        let outside = self.read(path, without)?;
+        let first = *self.inputs.entry(path.to_owned()).or_insert(outside.artifact);
+        if first == outside.artifact {
+            return Ok(outside);
         }
-        let mut entries = Vec::new();
-        for (name, meta) in walk(&path)? {
-            let (digest, size) = self.file(&path.join(&name), &meta)?;
-            entries.push(Entry { name, digest, size });
-        }
-        let text = artifact::manifest(&mut entries);
-        Ok(artifact::tree(&text, &entries))
+        let since = "since an earlier step of this run read it";
+        Err(StoreError::Changed { path: path.to_owned(), since })
     }
 
-    /// The time by which a later [`Self::still_holds`] judges what was hashed from now on.
-    pub fn now() -> u64 {
-        now()
+    fn read(&mut self, path: &Path, without: &[PathBuf]) -> Result<Outside> {
+        let hashed = now();
+        let Scan { found, identity, .. } = scan(path, Leaving::Followed, without)?;
+        let mut entries = Vec::with_capacity(found.len());
+        for Found { name, path, meta, what } in found {
+            let content = match what {
+                What::File => {
+                    let (digest, size) = self.file(&path, &meta)?;
+                    Content::File { digest, size, executable: is_executable(&meta) }
+                }
+                What::Link { target, .. } => Content::Link { target },
+                What::EmptyFolder => Content::EmptyFolder,
+            };
+            entries.push(Entry { name, content });
+        }
+        let is_single = matches!(&entries[..], [one] if one.name.as_os_str().is_empty());
+        let artifact = list(&mut entries).artifact;
+        debug_assert!(is_single == artifact.is_file());
+        Ok(Outside { artifact, identity, hashed })
     }
 
-    /// Whether a file or folder is still what it was when it was hashed, not before `since`.
-    /// Costs a `stat` of each file, where none was written meanwhile; else they are hashed again.
+    /// Whether what lies at a path is the very same as when it was read: not written, not exchanged,
+    /// nor anything on the way to it. Costs a `stat` of each file; where one was written so shortly
+    /// before it was read that its times cannot tell, they are hashed again.
     ///
     /// # Errors
     /// What the system said.
-    pub fn still_holds(store: &Store, path: &Path, expected: &Artifact, since: u64) -> Result<bool> {
-        let path = path.canonicalize().map_err(|e| StoreError::io("read", path, e))?;
-        let meta = fs::metadata(&path).map_err(|e| StoreError::io("read", &path, e))?;
-        let files = if meta.is_dir() { walk(&path)? } else { vec![(PathBuf::new(), meta.clone())] };
-        let quiet = |meta: &Metadata| newest(meta).saturating_add(tick(meta)) < since;
-        let as_many = !meta.is_dir() || quiet(&meta);
-        if as_many && files.iter().all(|(_, meta)| quiet(meta)) {
+    pub fn still_holds(store: &Store, path: &Path, without: &[PathBuf], then: &Outside) -> Result<bool> {
+        let Scan { identity, newest, coarse, .. } = scan(path, Leaving::Followed, without)?;
+        if identity != then.identity {
+            return Ok(false);
+        }
+        let tick = if coarse { COARSE_TICK } else { FINE_TICK };
+        if newest.saturating_add(tick) < then.hashed {
             return Ok(true);
         }
-        Ok(Self::open(store).artifact(&path)? == *expected)
+        Ok(Self::open(store).read(path, without)?.artifact == then.artifact)
     }
 
     /// Writes what was learnt into the index. Answers false where another process is writing it:
@@ -168,7 +202,7 @@ impl Files {
     pub fn rebuild(store: &Store) -> Result<usize> {
         let mut files = Self::open(store);
         files.index.clear()?;
-        let mut records: Vec<_> = store.keys()?.iter().filter_map(|key| store.peek_record(key)).collect();
+        let mut records: Vec<_> = store.keys()?.iter().filter_map(|key| store.record(key)).collect();
         records.sort_by_key(|record| (record.finished, record.key));
         for record in &records {
             files.remember(&record.pipeline, &record.step, record.key);
@@ -201,14 +235,6 @@ fn believed(row: &Row, meta: &Metadata) -> bool {
     same && newest(meta).saturating_add(tick(meta)) < began
 }
 
-fn modified(meta: &Metadata) -> u64 {
-    nanos(meta.mtime(), meta.mtime_nsec())
-}
-
-fn changed(meta: &Metadata) -> u64 {
-    nanos(meta.ctime(), meta.ctime_nsec())
-}
-
 /// The change time decides where both count: it moves with every write, and nobody can set it back.
 /// Where a server's clock is ahead of ours the file is hashed every time, never believed wrongly.
 fn newest(meta: &Metadata) -> u64 {
@@ -217,11 +243,6 @@ fn newest(meta: &Metadata) -> u64 {
 
 fn tick(meta: &Metadata) -> u64 {
     if meta.ctime_nsec() == 0 { COARSE_TICK } else { FINE_TICK }
-}
-
-fn nanos(seconds: i64, nanos: i64) -> u64 {
-    // Times before 1970 wrap; they are compared for equality only.
-    (seconds as u64).wrapping_mul(1_000_000_000).wrapping_add(nanos as u64)
 }
 
 fn now() -> u64 {
@@ -238,6 +259,10 @@ mod tests {
         (dir, store)
     }
 
+    fn read(files: &mut Files, path: &Path) -> Artifact {
+        files.read(path, &[]).unwrap().artifact
+    }
+
     fn past_the_tick() {
         std::thread::sleep(Duration::from_nanos(FINE_TICK + 15_000_000));
     }
@@ -249,12 +274,12 @@ mod tests {
         fs::write(&path, b"pixels").unwrap();
         past_the_tick();
         let mut files = Files::open(&store);
-        let first = files.artifact(&path).unwrap();
+        let first = read(&mut files, &path);
         assert!(files.flush().unwrap());
         let database = store.root().join("index.sled");
         fs::remove_dir_all(&database).unwrap();
         let mut files = Files::open(&store);
-        assert_eq!(files.artifact(&path).unwrap(), first);
+        assert_eq!(read(&mut files, &path), first);
         assert!(files.flush().unwrap());
         assert!(!database.exists(), "nothing was learnt, so nothing was hashed");
     }
@@ -267,7 +292,7 @@ mod tests {
         for round in 0..50_u8 {
             // The same size and often the same stamp: only the racy rule can tell.
             fs::write(&path, [round; 6]).unwrap();
-            assert_eq!(files.artifact(&path).unwrap().digest, Digest::of(&[round; 6]));
+            assert_eq!(read(&mut files, &path).digest, Digest::of(&[round; 6]));
         }
     }
 
@@ -279,10 +304,10 @@ mod tests {
         let time = fs::metadata(&path).unwrap().modified().unwrap();
         past_the_tick();
         let mut files = Files::open(&store);
-        files.artifact(&path).unwrap();
+        read(&mut files, &path);
         fs::write(&path, b"new").unwrap();
         fs::File::open(&path).unwrap().set_modified(time).unwrap();
-        assert_eq!(files.artifact(&path).unwrap().digest, Digest::of(b"new"));
+        assert_eq!(read(&mut files, &path).digest, Digest::of(b"new"));
     }
 
     #[test]
@@ -292,20 +317,55 @@ mod tests {
         fs::create_dir_all(one.join("sub")).unwrap();
         fs::write(one.join("sub/x"), b"1").unwrap();
         let mut files = Files::open(&store);
-        let first = files.artifact(&one).unwrap();
+        let first = read(&mut files, &one);
         fs::rename(&one, &two).unwrap();
         fs::File::open(two.join("sub/x")).unwrap().set_modified(SystemTime::now()).unwrap();
-        assert_eq!(files.artifact(&two).unwrap(), first);
+        assert_eq!(read(&mut files, &two), first);
     }
 
     #[test]
-    fn a_link_inside_a_folder_is_refused_by_name() {
+    fn two_steps_of_a_run_read_the_same_or_the_later_fails() {
+        let (dir, store) = fixture();
+        let path = dir.path().join("input");
+        fs::write(&path, "old").unwrap();
+        let mut files = Files::open(&store);
+        let first = files.input(&path, &[]).unwrap();
+        assert_eq!(files.input(&path, &[]).unwrap().artifact, first.artifact);
+        fs::write(&path, "new").unwrap();
+        assert!(matches!(files.input(&path, &[]), Err(StoreError::Changed { .. })));
+    }
+
+    #[test]
+    fn what_was_exchanged_and_put_back_no_longer_holds() {
+        let (dir, store) = fixture();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("data")).unwrap();
+        fs::write(at("data/x"), "1").unwrap();
+        past_the_tick();
+        let then = Files::open(&store).read(&at("data"), &[]).unwrap();
+        let holds = || Files::still_holds(&store, &at("data"), &[], &then).unwrap();
+        assert!(holds());
+        fs::write(at("data/x"), "2").unwrap();
+        fs::write(at("data/x"), "1").unwrap();
+        assert!(!holds(), "its bytes are the same, but were not in between");
+    }
+
+    #[test]
+    fn modes_links_and_empty_folders_are_content() {
         let (dir, store) = fixture();
         let folder = dir.path().join("in");
         fs::create_dir(&folder).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", folder.join("link")).unwrap();
-        let error = Files::open(&store).artifact(&folder).unwrap_err().to_string();
-        assert!(error.contains("in/link") && error.contains("symbolic link"), "{error}");
+        fs::write(folder.join("x"), "1").unwrap();
+        let mut files = Files::open(&store);
+        let mut seen = vec![read(&mut files, &folder)];
+        fs::create_dir(folder.join("empty")).unwrap();
+        seen.push(read(&mut files, &folder));
+        std::os::unix::fs::symlink("x", folder.join("link")).unwrap();
+        seen.push(read(&mut files, &folder));
+        fs::set_permissions(folder.join("x"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        seen.push(read(&mut files, &folder));
+        let digests: std::collections::BTreeSet<Digest> = seen.iter().map(|one| one.digest).collect();
+        assert_eq!(digests.len(), 4, "{seen:?}");
     }
 
     #[test]

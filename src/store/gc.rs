@@ -10,15 +10,18 @@ use std::path::{Path, PathBuf};
 
 use igpt_contract::Digest;
 
-use super::disk::walk;
+use super::remove::remove_tree;
+use super::scan::walk;
 use super::work::key_of;
-use super::{Artifact, Form, Record, Result, Store, StoreError, durable};
+use super::{Artifact, Record, Result, Store, StoreError, durable};
 
 /// What must stay.
 #[derive(Debug, Clone, Default)]
 pub struct Keep {
     /// Keys whose records stay, with all of their objects.
     pub keys: BTreeSet<Digest>,
+    /// Ids of runs whose folders stay, with their plans.
+    pub runs: BTreeSet<String>,
 }
 
 /// What nothing names.
@@ -28,6 +31,8 @@ pub struct Garbage {
     pub records: Vec<GarbageItem>,
     /// Objects that go.
     pub objects: u64,
+    /// Runs that go, with their logs.
+    pub runs: u64,
     /// Scratch and checkpoints of steps that nobody works on.
     pub unfinished: u64,
     /// Bytes in all.
@@ -63,21 +68,17 @@ impl Collector {
     }
 
     /// Deletes what was found: records first, so that a kill never leaves one without its objects.
-    ///
-    /// # Errors
-    /// What the system said; what was not deleted is garbage still.
-    pub fn delete(&self, garbage: &Garbage) -> Result<()> {
-        for path in &garbage.paths {
-            match self.remove(path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                    return Err(StoreError::io("delete", path, e));
-                }
-                _ => {}
-            }
-        }
+    /// Answers what could not be deleted, and why: that is garbage still.
+    pub fn delete(&self, garbage: &Garbage) -> Vec<StoreError> {
+        let failed = garbage.paths.iter().filter_map(|path| match self.remove(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Some(StoreError::io("delete", path, e)),
+            _ => None,
+        });
+        let failed = failed.collect();
         // Long notes harm nothing, and a disk may be full in spite of us.
         let _ = self.store.compact_export_notes();
-        Ok(())
+        self.store.sweep_exports();
+        failed
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -88,7 +89,7 @@ impl Collector {
         // A full disk may have no room for the new name; then it goes where it is.
         let trash = durable::fresh(&self.store.tmp_dir());
         let path = if fs::rename(path, &trash).is_ok() { &trash } else { path };
-        fs::remove_dir_all(path)
+        remove_tree(path)
     }
 }
 
@@ -113,9 +114,25 @@ impl Store {
     /// Where the store's folders cannot be read.
     pub fn garbage(&self, keep: &Keep) -> Result<Garbage> {
         let mut kept = BTreeSet::new();
+        let mut garbage = Garbage::default();
+        for run in self.runs()? {
+            if keep.runs.contains(run.id()) {
+                kept.extend(run.record().and_then(|record| record.plan));
+            } else {
+                garbage.runs += 1;
+                garbage.bytes += size_below(run.path());
+                garbage.paths.push(run.path().to_owned());
+            }
+        }
+        // By the manifests of exports it is known what in their folders is ours.
+        for noted in self.export_notes().into_values() {
+            kept.extend(
+                [Some(noted.artifact), noted.before].into_iter().flatten().map(|artifact| artifact.digest),
+            );
+        }
         let mut going: BTreeMap<Digest, Record> = BTreeMap::new();
         for key in self.keys()? {
-            let Some(record) = self.peek_record(&key) else { continue };
+            let Some(record) = self.record(&key) else { continue };
             if keep.keys.contains(&key) {
                 // Inputs count: a part's manifest is an object that only the key's input names.
                 kept.extend(record.material.inputs.values().flatten().map(|input| input.digest));
@@ -124,7 +141,6 @@ impl Store {
                 going.insert(key, record);
             }
         }
-        let mut garbage = Garbage::default();
         let mut sizes = BTreeMap::new();
         let folder = self.root().join("objects-v1");
         for (name, meta) in walk(&folder)? {
@@ -157,10 +173,8 @@ impl Store {
     /// Every object that an artifact needs.
     pub(super) fn name_objects(&self, artifact: &Artifact, into: &mut BTreeSet<Digest>) {
         into.insert(artifact.digest);
-        if artifact.form == Form::Tree {
-            let entries = self.entries(artifact).unwrap_or_default();
-            into.extend(entries.iter().map(|entry| entry.digest));
-        }
+        let entries = self.entries(artifact).unwrap_or_default();
+        into.extend(entries.iter().filter_map(|entry| Some(entry.file()?.0)));
     }
 
     /// What lies in a folder of scratch. Checkpoints of a kept key, whose step did not end, stay.

@@ -3,21 +3,22 @@
 //! ```text
 //! artifacts/
 //!   objects-v1/ab/cdef…        a file's bytes, or a tree's manifest, under its BLAKE3 digest; read-only
-//!   records-v1/ab/<key>.json   key -> outputs, material, metrics, cost
-//!   runs-v1/<run id>/          events, run.json and logs (written by the engine)
+//!   records-v2/ab/<key>.json   key -> outputs, material, metrics, cost; with a checksum
+//!   runs-v2/<run id>/          events, run.json and logs (written by the engine)
 //!   work-v1/<key>/             the scratch of a step under way
 //!   work-v1/<key>.checkpoints/ what an unfinished step goes on from
 //!   locks-v1/<key>             the advisory lock of a step that somebody is working on
 //!   locks-v1/live              held shared by everybody who uses the store, exclusively by `gc`
 //!   tmp-v1/                    files on their way into place
 //!   quarantine-v1/             what was found damaged, for the user to look at
-//!   exports-v1.jsonl           which paths outside were written, and with what
+//!   exports-v2.jsonl           which paths outside were written, and with what
 //!   index.sled, index.snapshot the stat cache; may be deleted at any moment
 //! ```
 //!
 //! The order of a commit is: objects' bytes synced, objects renamed into place; then the record,
 //! written aside, renamed and synced (a step of less than half a second does not wait for that). A
-//! kill at any point leaves either a whole record with all of its objects, or none. Only
+//! kill at any point leaves either a whole record with all of its objects, or none. A record stands
+//! without its objects afterwards: where one is gone that somebody reads, its step makes it again. Only
 //! [`KeyLock::commit`] writes records; one that replaces a record (`--force`) is synced before it is
 //! renamed, so that a good record gives way to a whole one only.
 //!
@@ -26,37 +27,44 @@
 //! an ordered journal (ext4, XFS, btrfs); that is why no folder is synced. Where that does not hold,
 //! a record may be torn or lack an object. Both are noticed and are misses: the step runs again.
 
+mod admit;
 mod artifact;
-mod disk;
 mod durable;
 mod error;
 mod export;
+mod export_notes;
 mod files;
 mod foresight;
 mod gc;
 mod index;
+mod layout;
 mod lock;
+mod migrate;
 mod objects;
 mod record;
+mod remove;
 mod runs;
+mod scan;
+mod sealed;
 mod verify;
 mod work;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use igpt_contract::Digest;
 
-pub use artifact::{Artifact, Entry, Form};
+pub use artifact::{Artifact, Content, Entry, Form};
 pub use error::StoreError;
 pub use export::Exported;
-pub use files::Files;
+pub use files::{Files, Outside};
 pub use foresight::Foresight;
 pub use gc::{Collector, Garbage, GarbageItem, Keep};
+pub use layout::{Linked, copy_outside};
 pub use lock::{KeyLock, host};
-pub use record::{Cost, Record};
+pub use record::{Cost, InputSource, Program, Record};
 pub use runs::{RunFolder, RunRecord, StepRecord};
 pub use verify::{Damage, Verification};
 
@@ -67,6 +75,8 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Arc<Path>,
+    /// What was set aside and has not been told yet.
+    set_aside: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 /// Says that a run is using the store: `gc` waits for no one, it refuses. Dies with its process.
@@ -84,13 +94,15 @@ impl Store {
         let unusable = |source| StoreError::Unusable { path: root.to_owned(), source };
         let root = std::path::absolute(root).map_err(unusable)?;
         // The last one makes it a store: see `open_existing`.
-        for folder in ["objects-v1", "runs-v1", "work-v1", "locks-v1", "tmp-v1", "records-v1"] {
+        for folder in ["objects-v1", "runs-v2", "work-v1", "locks-v1", "tmp-v1", "records-v2"] {
             let folder = root.join(folder);
             if !folder.is_dir() {
                 fs::create_dir_all(folder).map_err(unusable)?;
             }
         }
-        Self::at(&root)
+        let store = Self::at(&root)?;
+        store.migrate()?;
+        Ok(store)
     }
 
     /// Opens a store that is there. Writes nothing, so that it does for a store that is read-only.
@@ -98,7 +110,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Absent`] where the folder is not a store; else as [`Self::open`].
     pub fn open_existing(root: &Path) -> Result<Self> {
-        if root.join("records-v1").is_dir() {
+        if root.join("records-v2").is_dir() {
             Self::at(root)
         } else {
             Err(StoreError::Absent { path: root.to_owned() })
@@ -109,7 +121,7 @@ impl Store {
         // Links into the store are absolute and must mean the same from every folder.
         let unusable = |source| StoreError::Unusable { path: root.to_owned(), source };
         let root = root.canonicalize().map_err(unusable)?;
-        Ok(Self { root: root.into() })
+        Ok(Self { root: root.into(), set_aside: Arc::default() })
     }
 
     /// The store's folder, absolute.
@@ -119,7 +131,7 @@ impl Store {
 
     /// Where the folders of runs are.
     pub fn runs_dir(&self) -> PathBuf {
-        self.root.join("runs-v1")
+        self.root.join("runs-v2")
     }
 
     /// Says that the store is in use until the answer is dropped, so that nothing is collected
@@ -153,7 +165,7 @@ impl Store {
 
     fn record_path(&self, key: &Digest) -> PathBuf {
         let hex = key.to_string();
-        self.spread("records-v1", &hex[..2], &[&hex, ".json"])
+        self.spread("records-v2", &hex[..2], &[&hex, ".json"])
     }
 
     /// `<root>/<folder>/<first two digits>/<name>`, in one allocation: this is made for every
@@ -183,7 +195,13 @@ impl Store {
             .collect();
         let to = folder.join(parts.join("-"));
         fs::rename(path, &to).map_err(|e| StoreError::io("move", path, e))?;
+        self.set_aside.lock().unwrap_or_else(PoisonError::into_inner).push(to.clone());
         Ok(to)
+    }
+
+    /// Where damaged objects and records are that this process set aside since the last call.
+    pub fn take_set_aside(&self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.set_aside.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -10,9 +10,10 @@ use igpt_contract::{Digest, MetricValues};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::durable::{self, Durability};
-use super::{Artifact, Result, Store, StoreError};
+use super::{Artifact, Result, Store, StoreError, sealed};
 use crate::key::KeyMaterial;
 
 /// Steps of less than this many seconds do not wait until the disk has their record: a power cut may
@@ -31,6 +32,13 @@ pub struct Record {
     pub outputs: BTreeMap<String, Artifact>,
     /// What the key was made of.
     pub material: KeyMaterial,
+    /// Input port -> where each artifact of the material came from, in the same order. Not part of
+    /// the key: the same content may come from elsewhere in another run.
+    #[serde(default)]
+    pub sources: BTreeMap<String, Vec<InputSource>>,
+    /// What the step says of what it read from outside, such as an archive's address and digest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, Value>,
     /// The numbers and curves that the step reported; not an output, and not compared.
     #[serde(default)]
     pub metrics: MetricValues,
@@ -40,6 +48,9 @@ pub struct Record {
     pub host: String,
     /// The instruction set that the step ran with (`x86_64+avx2+fma`).
     pub instruction_set: String,
+    /// The program that ran it.
+    #[serde(default)]
+    pub program: Program,
     /// When it was done.
     #[serde(with = "rfc3339")]
     pub finished: Timestamp,
@@ -49,6 +60,53 @@ pub struct Record {
     pub step: String,
     /// The run that made it. For display only.
     pub run: String,
+}
+
+/// Where an input came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputSource {
+    /// The output of a step.
+    Step {
+        /// The step's key.
+        key: Digest,
+        /// Its output port.
+        port: String,
+        /// The part, where one is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part: Option<String>,
+    },
+    /// The decision of a search over the steps with these keys.
+    Choice {
+        /// The keys of the candidates that were tried.
+        tried: Vec<Digest>,
+    },
+    /// A file, folder or pattern outside the store, as the pipeline has it.
+    Outside {
+        /// The path or the patterns.
+        path: String,
+    },
+}
+
+/// A version of this program.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// The version.
+    pub version: String,
+    /// The commit that it was built from, with `+` where the sources were changed; none where that
+    /// is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+impl Program {
+    /// This program.
+    pub fn this() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("IGPT_FLOW_COMMIT").map(str::to_owned),
+        }
+    }
 }
 
 /// What a step cost.
@@ -84,22 +142,15 @@ struct Head {
 }
 
 impl Store {
-    /// The outputs that a key led to, if all of them are still there: [`Self::record`] for those who
-    /// look up a thousand keys and need nothing else.
+    /// The outputs that a key led to: [`Self::record`] for those who look up a thousand keys and need
+    /// nothing else. Their objects may be gone; whoever reads them finds out.
     pub fn outputs(&self, key: &Digest) -> Option<BTreeMap<String, Artifact>> {
-        let head: Head = self.read_record(key, |head: &Head| head.key)?;
-        head.outputs.values().all(|artifact| self.contains(artifact)).then_some(head.outputs)
+        Some(self.read_record(key, |head: &Head| head.key)?.outputs)
     }
 
-    /// What a key led to, if all of it is still there. A record that cannot be read is set aside;
-    /// one whose objects are gone or damaged is a miss, and the step makes it again.
+    /// What a key led to. A damaged record is set aside, and the step makes it again; one that a newer
+    /// version wrote is left alone.
     pub fn record(&self, key: &Digest) -> Option<Record> {
-        let record = self.peek_record(key)?;
-        record.outputs.values().all(|artifact| self.contains(artifact)).then_some(record)
-    }
-
-    /// The record as written, whether or not its objects are still there.
-    pub fn peek_record(&self, key: &Digest) -> Option<Record> {
         self.read_record(key, |record: &Record| record.key)
     }
 
@@ -107,13 +158,16 @@ impl Store {
         let path = self.record_path(key);
         let mut page = [0; PAGE];
         let text = read_small(&path, &mut page).ok()?;
-        match serde_json::from_slice::<T>(&text) {
-            Ok(record) if key_of(&record) == *key => Some(record),
-            _ => {
-                let _ = self.quarantine(&path);
-                None
-            }
+        if !sealed::is_whole(&text) {
+            let _ = self.quarantine(&path);
+            return None;
         }
+        serde_json::from_slice::<T>(&text).ok().filter(|record| key_of(record) == *key)
+    }
+
+    /// Sets a record aside that cannot be what its key led to.
+    pub fn reject_record(&self, key: &Digest) {
+        let _ = self.quarantine(&self.record_path(key));
     }
 
     /// Every key that has a record, sorted.
@@ -121,8 +175,8 @@ impl Store {
     /// # Errors
     /// Where the folder of records cannot be read.
     pub fn keys(&self) -> Result<Vec<Digest>> {
-        let folder = self.root().join("records-v1");
-        let names = super::disk::walk(&folder)?;
+        let folder = self.root().join("records-v2");
+        let names = super::scan::walk(&folder)?;
         let key = |name: &Path| name.file_stem()?.to_str()?.parse().ok();
         let mut keys: Vec<Digest> = names.iter().filter_map(|(name, _)| key(name)).collect();
         keys.sort();
@@ -137,7 +191,7 @@ impl Store {
                 return Err(not_committed(format!("its output `{port}` is not in the store")));
             }
         }
-        let text = serde_json::to_vec(record).map_err(|e| not_committed(e.to_string()))?;
+        let text = sealed::seal(record).map_err(|e| not_committed(e.to_string()))?;
         let path = self.record_path(&record.key);
         let durability = match record.cost.wall_s {
             // Forced: what it replaces is good, and must not be lost to a torn one.

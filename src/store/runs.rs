@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::durable::{self, Durability};
 use super::record::rfc3339;
-use super::{Result, Store, StoreError};
+use super::{Program, Result, Store, StoreError, sealed};
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
@@ -33,6 +33,12 @@ pub struct RunRecord {
     pub arguments: Vec<String>,
     /// `succeeded`, `failed` or `interrupted`.
     pub status: String,
+    /// The object that holds the pipeline's text, variables, profiles and overrides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
+    /// The program that ran it.
+    #[serde(default)]
+    pub program: Program,
     /// When it ended.
     #[serde(with = "rfc3339")]
     pub finished: Timestamp,
@@ -147,13 +153,20 @@ impl RunFolder {
     /// Where it cannot be written.
     pub fn finish(&self, record: &RunRecord) -> Result<()> {
         let path = self.path.join("run.json");
-        let text = serde_json::to_vec(record).map_err(|e| StoreError::io("write", &path, e.into()))?;
+        let text = sealed::seal(record).map_err(|e| StoreError::io("write", &path, e.into()))?;
         durable::replace(&self.store.tmp_dir(), &path, &text, Durability::Later)
     }
 
-    /// What became of the run; `None` while it lives, or if it was killed.
+    /// What became of the run; `None` while it lives, or if it was killed. A damaged record of it is set
+    /// aside.
     pub fn record(&self) -> Option<RunRecord> {
-        serde_json::from_slice(&fs::read(self.path.join("run.json")).ok()?).ok()
+        let path = self.path.join("run.json");
+        let text = fs::read(&path).ok()?;
+        if !sealed::is_whole(&text) {
+            let _ = self.store.quarantine(&path);
+            return None;
+        }
+        serde_json::from_slice(&text).ok()
     }
 
     /// The keys that the run worked on or reused; of a run that did not end, those that its events
@@ -193,6 +206,8 @@ mod tests {
             file: "/project/p.yaml".into(),
             arguments: vec![],
             status: "succeeded".into(),
+            plan: None,
+            program: Program::this(),
             finished: Timestamp::UNIX_EPOCH,
             steps: vec![],
         };

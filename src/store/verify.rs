@@ -1,15 +1,21 @@
-//! Re-hashing the whole store, and setting aside what is not what its name says.
+//! Checking all that the store keeps, setting aside what is not what its name or checksum says, and
+//! taking out the results that were made from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fs, io};
 
 use igpt_contract::Digest;
+use jiff::Timestamp;
 use rayon::prelude::*;
 
-use super::disk::{hash_file, walk};
-use super::{Result, Store, StoreError};
+use super::objects::hash_file;
+use super::scan::walk;
+use super::{Artifact, Entry, InputSource, Record, Result, Store, StoreError, sealed};
 
 /// Objects from this size on are hashed by all cores, one after another; smaller ones side by side.
 const LARGE: u64 = 64 << 20;
@@ -21,16 +27,23 @@ pub struct Verification {
     pub objects: u64,
     /// Bytes hashed.
     pub bytes: u64,
+    /// Records, records of runs and notes of exports read.
+    pub records: u64,
     /// What was not as it should be; moved into `quarantine-v1/` where the store can be written.
     pub damage: Vec<Damage>,
-    /// Keys whose records lack a sound object: their steps run again when they are next needed.
-    pub lost_records: Vec<Digest>,
+    /// Records an output of which is damaged: their steps run again when somebody needs it.
+    pub lost: Vec<Record>,
+    /// Records of steps that may have read something damaged, directly or through others. They are
+    /// taken out, so that their steps run again.
+    pub doubted: Vec<Record>,
 }
 
-/// A damaged object.
+/// Something damaged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Damage {
-    /// What the object should have been; none where even its name makes no sense.
+    /// What it is of: `object`, `record`, `run` or `note of an export`.
+    pub kind: &'static str,
+    /// The digest or key that it has by its name; none where even the name makes no sense.
     pub digest: Option<Digest>,
     /// What was found.
     pub what: String,
@@ -39,14 +52,35 @@ pub struct Damage {
 }
 
 impl Store {
-    /// Hashes every object, sets aside those that are not what their names say, and then looks which
-    /// records that costs. `progress` is told the bytes done and the bytes in all. Runs may go on
-    /// meanwhile; `gc` may not. In a read-only store nothing is set aside, only said.
+    /// Hashes every object, checks every record, sets aside what is damaged, and takes out what was
+    /// made from it. `progress` is told the bytes done and the bytes in all. Runs may go on meanwhile;
+    /// `gc` may not. In a read-only store nothing is moved, only said.
     ///
     /// # Errors
     /// Where the store's folders cannot be read. A file that cannot be read counts as damaged.
     pub fn verify(&self, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<Verification> {
         let _live = self.live_to_read();
+        let mut found = Verification::default();
+        // What was set aside before counts too: who read it has not been looked for yet.
+        let mut damaged = self.quarantined_objects();
+        self.verify_objects(progress, &mut found)?;
+        let now = Timestamp::now();
+        for digest in found.damage.iter().filter_map(|damage| damage.digest) {
+            damaged.insert(digest, now);
+        }
+        let records = self.verify_records(&mut found)?;
+        self.verify_runs(&mut found)?;
+        self.verify_notes(&mut found);
+        self.judge_records(records, &damaged, &mut found);
+        found.damage.sort();
+        Ok(found)
+    }
+
+    fn verify_objects(
+        &self,
+        progress: &mut (dyn FnMut(u64, u64) + Send),
+        found: &mut Verification,
+    ) -> Result<()> {
         let folder = self.root().join("objects-v1");
         let files: Vec<(PathBuf, u64)> =
             walk(&folder)?.into_iter().map(|(name, meta)| (name, meta.len())).collect();
@@ -54,29 +88,24 @@ impl Store {
         let done = AtomicU64::new(0);
         let progress = Mutex::new(progress);
         let check = |(name, size): &(PathBuf, u64)| {
-            let found = self.check_object(&folder, name);
+            let damage = self.check_object(&folder, name);
             let done = done.fetch_add(*size, Ordering::Relaxed) + size;
             // Whoever finds the reporter busy has nothing to add.
             if let Ok(mut progress) = progress.try_lock() {
                 progress(done, total);
             }
-            found
+            damage
         };
         let (large, small): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|(_, size)| *size >= LARGE);
-        let mut damage: Vec<Damage> = large.iter().filter_map(check).collect();
-        damage.extend(small.par_iter().filter_map(check).collect::<Vec<_>>());
-        damage.sort();
-        // What could not be set aside is still in its place, and looks sound without its hash.
-        let damaged: BTreeSet<Digest> = damage.iter().filter_map(|found| found.digest).collect();
-        let lost = |key: &Digest| self.record(key).is_none() || self.names_any(key, &damaged);
-        let lost_records = self.keys()?.into_iter().filter(lost).collect();
-        Ok(Verification { objects: files.len() as u64, bytes: total, damage, lost_records })
+        found.damage.extend(large.iter().filter_map(check));
+        found.damage.extend(small.par_iter().filter_map(check).collect::<Vec<_>>());
+        (found.objects, found.bytes) = (files.len() as u64, total);
+        Ok(())
     }
 
     fn check_object(&self, folder: &Path, name: &Path) -> Option<Damage> {
         let path = folder.join(name);
-        let hex: String = name.components().map(|part| part.as_os_str().to_string_lossy()).collect();
-        let digest: Option<Digest> = hex.parse().ok();
+        let digest = digest_of_name(name);
         let found = hash_file(&path).map(|(found, _)| found);
         // Gone meanwhile: nothing is damaged, the record look-up tells.
         if !path.exists() {
@@ -93,18 +122,185 @@ impl Store {
             }
             (Some(_), Err(other)) => (other.to_string(), false),
         };
-        let moved = if aside { self.quarantine(&path).ok() } else { None };
-        Some(Damage { digest, what, moved_to: moved.unwrap_or(path) })
+        Some(self.damage("object", digest, what, path, aside))
     }
 
-    /// Whether a record needs one of these objects.
-    fn names_any(&self, key: &Digest, objects: &BTreeSet<Digest>) -> bool {
-        if objects.is_empty() {
-            return false;
+    /// Every record that is whole; the others are damage.
+    fn verify_records(&self, found: &mut Verification) -> Result<Vec<Record>> {
+        let folder = self.root().join("records-v2");
+        let mut records = Vec::new();
+        for (name, _) in walk(&folder)? {
+            found.records += 1;
+            let path = folder.join(&name);
+            let key = name.file_stem().and_then(|stem| stem.to_str()?.parse::<Digest>().ok());
+            let (what, aside) = match (key, fs::read(&path)) {
+                (_, Err(e)) if e.kind() == io::ErrorKind::NotFound => continue,
+                (_, Err(e)) => (format!("it cannot be read: {e}"), false),
+                (None, _) => ("its name is not a key".to_owned(), true),
+                (Some(_), Ok(text)) if !sealed::is_whole(&text) => {
+                    ("its checksum does not fit".to_owned(), true)
+                }
+                (Some(key), Ok(text)) => match serde_json::from_slice::<Record>(&text) {
+                    Ok(record) if record.key == key && record.material.key() == key => {
+                        records.push(record);
+                        continue;
+                    }
+                    Ok(_) => ("it is the record of another key".to_owned(), true),
+                    // Whole, so a newer version's.
+                    Err(_) => continue,
+                },
+            };
+            found.damage.push(self.damage("record", key, what, path, aside));
         }
-        let mut named = BTreeSet::new();
-        let outputs = self.peek_record(key).map(|record| record.outputs).unwrap_or_default();
-        outputs.values().for_each(|artifact| self.name_objects(artifact, &mut named));
-        !named.is_disjoint(objects)
+        Ok(records)
     }
+
+    fn verify_runs(&self, found: &mut Verification) -> Result<()> {
+        for run in self.runs()? {
+            let path = run.path().join("run.json");
+            // A run that did not end has none.
+            let Ok(text) = fs::read(&path) else { continue };
+            found.records += 1;
+            if !sealed::is_whole(&text) {
+                let what = format!("the checksum of run {} does not fit", run.id());
+                found.damage.push(self.damage("run", None, what, path, true));
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_notes(&self, found: &mut Verification) {
+        let (notes, damaged) = self.read_export_notes();
+        found.records += notes.len() as u64 + damaged;
+        if damaged > 0 {
+            let what = format!("the checksums of {damaged} of its lines do not fit");
+            found.damage.push(self.damage("note of an export", None, what, self.notes_path(), false));
+            // The lines that are whole stay.
+            let _ = self.compact_export_notes();
+        }
+    }
+
+    fn damage(
+        &self,
+        kind: &'static str,
+        digest: Option<Digest>,
+        what: String,
+        path: PathBuf,
+        aside: bool,
+    ) -> Damage {
+        let moved = if aside { self.quarantine(&path).ok() } else { None };
+        Damage { kind, digest, what, moved_to: moved.unwrap_or(path) }
+    }
+
+    /// Finds the records that damage costs: those of which an output is damaged, and those that may have
+    /// read something damaged, or something that was made from it. The latter are taken out. A record
+    /// that was made after the damage was set aside read nothing of it.
+    fn judge_records(
+        &self,
+        mut records: Vec<Record>,
+        damaged: &BTreeMap<Digest, Timestamp>,
+        found: &mut Verification,
+    ) {
+        if damaged.is_empty() {
+            return;
+        }
+        let mut holders: HashMap<Digest, Option<Timestamp>> = HashMap::new();
+        // When the latest damage in an artifact was set aside.
+        let mut damage_in = |digest: &Digest| {
+            *holders.entry(*digest).or_insert_with(|| {
+                self.objects_of(digest).iter().filter_map(|digest| damaged.get(digest)).max().copied()
+            })
+        };
+        let mut doubt = Doubt::default();
+        loop {
+            let mut is_doubted = |record: &mut Record| {
+                let inputs = record.material.inputs.values().flatten().map(|input| input.digest);
+                inputs.into_iter().any(|digest| damage_in(&digest).is_some_and(|time| time > record.finished))
+                    || doubt.reaches(record)
+            };
+            let doubted: Vec<Record> = records.extract_if(.., &mut is_doubted).collect();
+            if doubted.is_empty() {
+                break;
+            }
+            for record in doubted {
+                doubt.keys.insert(record.key);
+                for artifact in record.outputs.values() {
+                    doubt.artifacts.extend(self.with_parts(artifact));
+                }
+                self.reject_record(&record.key);
+                found.doubted.push(record);
+            }
+        }
+        let is_lost = |record: &Record| {
+            let mut outputs = record.outputs.values();
+            outputs.any(|artifact| damage_in(&artifact.digest).is_some_and(|time| time > record.finished))
+        };
+        found.lost = records.into_iter().filter(is_lost).collect();
+    }
+
+    /// The digest of an artifact and, where it is a manifest that is there, those in it.
+    fn objects_of(&self, digest: &Digest) -> BTreeSet<Digest> {
+        let mut objects = BTreeSet::from([*digest]);
+        if self.is_manifest(digest) {
+            let entries = self.manifest_entries(digest).unwrap_or_default();
+            objects.extend(entries.iter().filter_map(|entry| Some(entry.file()?.0)));
+        }
+        objects
+    }
+
+    /// The digests of an artifact and of its parts.
+    fn with_parts(&self, artifact: &Artifact) -> BTreeSet<Digest> {
+        let mut digests = BTreeSet::from([artifact.digest]);
+        let entries = self.entries(artifact).unwrap_or_default();
+        let first = |entry: &Entry| entry.name.iter().next().map(ToOwned::to_owned);
+        let parts: BTreeSet<OsString> = entries.iter().filter_map(first).collect();
+        let part = |name: &OsString| self.peek_part(artifact, name.to_str()?).ok();
+        digests.extend(parts.iter().filter_map(part).map(|part| part.digest));
+        digests
+    }
+}
+
+/// What was made from something damaged.
+#[derive(Default)]
+struct Doubt {
+    keys: BTreeSet<Digest>,
+    artifacts: BTreeSet<Digest>,
+}
+
+impl Doubt {
+    /// Whether a record was made from something doubted. Records of an older version do not say by
+    /// which steps their inputs were made; those are known by the content.
+    fn reaches(&self, record: &Record) -> bool {
+        let by_key = |source: &InputSource| match source {
+            InputSource::Step { key, .. } => self.keys.contains(key),
+            InputSource::Choice { tried } => tried.iter().any(|key| self.keys.contains(key)),
+            InputSource::Outside { .. } => false,
+        };
+        if !record.sources.is_empty() {
+            return record.sources.values().flatten().any(by_key);
+        }
+        record.material.inputs.values().flatten().any(|input| self.artifacts.contains(&input.digest))
+    }
+}
+
+impl Store {
+    /// The objects that were set aside, and when.
+    fn quarantined_objects(&self) -> BTreeMap<Digest, Timestamp> {
+        let Ok(items) = fs::read_dir(self.root().join("quarantine-v1")) else { return BTreeMap::new() };
+        let object = |item: fs::DirEntry| {
+            let name = item.file_name();
+            let digest = name.to_str()?.strip_prefix("objects-v1-")?.replace('-', "").parse().ok()?;
+            let meta = item.metadata().ok()?;
+            // Moving it there changed it last.
+            let moved = Timestamp::new(meta.ctime(), meta.ctime_nsec() as i32).ok()?;
+            Some((digest, moved))
+        };
+        items.flatten().filter_map(object).collect()
+    }
+}
+
+/// The digest that an object's name is.
+fn digest_of_name(name: &Path) -> Option<Digest> {
+    let hex: String = name.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    hex.parse().ok()
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use igpt_contract::Digest;
 
+use super::remove::remove_tree;
 use super::{Result, Store, StoreError, durable};
 
 /// What tells a key's checkpoints from its scratch.
@@ -39,14 +40,14 @@ impl Store {
     /// stay.
     pub fn discard_scratch(&self, key: &Digest) {
         // What stays behind here is replaced by the next attempt.
-        let _ = fs::remove_dir_all(self.scratch_path(key));
+        let _ = remove_tree(&self.scratch_path(key));
     }
 
     /// Deletes what a step wrote on its way to a result that is recorded now.
     pub(super) fn clean_up(&self, key: &Digest) {
         // What stays behind here is swept up by the next run.
-        let _ = fs::remove_dir_all(self.scratch_path(key));
-        let _ = fs::remove_dir_all(self.checkpoints_path(key));
+        let _ = remove_tree(&self.scratch_path(key));
+        let _ = remove_tree(&self.checkpoints_path(key));
     }
 
     /// Deletes what a process that was killed between its commit and its clean-up left. What
@@ -58,7 +59,7 @@ impl Store {
         let Ok(items) = fs::read_dir(self.root().join("work-v1")) else { return Ok(()) };
         for item in items.flatten() {
             if let Some(key) = key_of(&item.file_name())
-                && self.record(&key).is_some()
+                && self.outputs(&key).is_some()
                 && let Some(_lock) = self.try_lock(&key)?
             {
                 self.discard(&item.path())?;
@@ -76,7 +77,7 @@ impl Store {
             Err(e) => Err(StoreError::io("move", path, e)),
             Ok(()) => {
                 // What stays behind here is scratch: `gc` finds it.
-                let _ = fs::remove_dir_all(&trash);
+                let _ = remove_tree(&trash);
                 Ok(())
             }
         }

@@ -68,9 +68,9 @@ fn the_environment_names_the_store_unless_it_is_empty() {
         assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
     };
     run("elsewhere");
-    assert!(project.path("elsewhere/records-v1").is_dir() && !project.path("artifacts").exists());
+    assert!(project.path("elsewhere/records-v2").is_dir() && !project.path("artifacts").exists());
     run("");
-    assert!(project.path("artifacts/records-v1").is_dir());
+    assert!(project.path("artifacts/records-v2").is_dir());
 }
 
 #[test]

@@ -62,9 +62,9 @@ fn two_runs_at_once_do_no_step_twice() {
 fn deleted_objects_and_torn_records_are_made_again() {
     let project = layers();
     project.run();
-    let files = tree(&project.path("artifacts/records-v1"));
+    let files = tree(&project.path("artifacts/records-v2"));
     for (n, (path, _)) in files.iter().enumerate() {
-        let path = project.path("artifacts/records-v1").join(path);
+        let path = project.path("artifacts/records-v2").join(path);
         match n % 3 {
             0 => std::fs::remove_file(path).unwrap(),
             1 => std::fs::write(path, "{\"torn").unwrap(),

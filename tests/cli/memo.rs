@@ -62,16 +62,25 @@ fn touching_moving_and_renaming_run_nothing() {
 }
 
 #[test]
-fn a_missing_or_altered_export_is_restored_without_executing() {
+fn a_missing_export_is_restored_and_a_changed_one_left_without_executing() {
     let project = chain();
     project.run();
     let content = project.read("result.txt");
     std::fs::remove_file(project.path("result.txt")).unwrap();
     assert!(project.run().is_empty());
     assert_eq!(project.read("result.txt"), content);
-    std::fs::write(project.path("result.txt"), "altered").unwrap();
-    assert!(project.run().is_empty());
-    assert_eq!(project.read("result.txt"), content);
+    project.write("result.txt", "my notes");
+    let ran = project.igpt_flow(&["run", "pipeline.yaml"]);
+    assert!(ran.code == 0 && ran.out.contains("left as it is"), "{}", ran.out);
+    assert_eq!(project.read("result.txt"), "my notes");
+    // A new result must not be lost for it in silence.
+    project.edit("lines:", "rows:");
+    let ran = project.igpt_flow(&["run", "pipeline.yaml"]);
+    assert!(ran.code == 100 && ran.out.contains("was changed since igpt-flow wrote it"), "{}", ran.out);
+    assert_eq!(project.read("result.txt"), "my notes");
+    assert!(project.run_with(&["--overwrite"]).is_empty());
+    let kept = project.read("result.txt.bak");
+    assert_eq!((project.read("result.txt"), kept), (content.replace("lines", "rows"), "my notes".to_owned()));
 }
 
 #[test]
@@ -80,7 +89,11 @@ fn an_export_onto_a_foreign_file_fails_the_run_and_harms_nothing() {
     project.write("result.txt", "precious");
     let ran = project.igpt_flow(&["run", "pipeline.yaml"]);
     assert_eq!(ran.code, 100, "{}\n{}", ran.out, ran.err);
-    assert!(ran.out.contains("FAILED export") && ran.out.contains("hint: move it away"), "{}", ran.out);
+    assert!(
+        ran.out.contains("FAILED export") && ran.out.contains("hint: nothing was overwritten"),
+        "{}",
+        ran.out
+    );
     assert_eq!(project.read("result.txt"), "precious");
     let runs = project.igpt_flow(&["runs"]);
     assert!(runs.out.contains("failed"), "the run is on record:\n{}", runs.out);

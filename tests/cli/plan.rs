@@ -142,7 +142,7 @@ fn looking_changes_no_file() {
 fn errors_of_a_pipeline_are_json_where_json_is_asked_for() {
     let project = Project::new("name: x\nstages:\n  a: {uses: comand}\n");
     // `gc` looks for a store first.
-    std::fs::create_dir_all(project.path("artifacts/records-v1")).unwrap();
+    std::fs::create_dir_all(project.path("artifacts/records-v2")).unwrap();
     for verb in ["plan", "status", "check", "graph", "gc", "run"] {
         let ran = project.igpt_flow(&[verb, "pipeline.yaml", "--json"]);
         assert_eq!(ran.code, 2, "{verb}");

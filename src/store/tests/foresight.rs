@@ -19,6 +19,8 @@ fn ended(store: &Store, file: &str, keys: &[Digest]) {
         file: PathBuf::from(file),
         arguments: Vec::new(),
         status: "succeeded".into(),
+        plan: None,
+        program: Program::this(),
         finished: jiff::Timestamp::UNIX_EPOCH,
         steps: steps.collect(),
     };

@@ -30,6 +30,13 @@ pub enum Signal {
     },
     /// A line for the log.
     Note(String),
+    /// What the step read from outside, for its record: an archive's address and digest, say.
+    Fact {
+        /// The fact's name.
+        name: String,
+        /// The fact.
+        value: serde_json::Value,
+    },
 }
 
 /// A running step's surroundings. Saying something cannot fail and must not slow the stage.
@@ -129,6 +136,12 @@ impl StageContext {
     /// Says a line for the log.
     pub fn note(&self, text: impl Into<String>) {
         (self.sink)(Signal::Note(text.into()));
+    }
+
+    /// Says what the step read from outside. It is kept in the step's record, beside the key and the
+    /// outputs, and changes neither.
+    pub fn fact(&self, name: &str, value: serde_json::Value) {
+        (self.sink)(Signal::Fact { name: name.to_owned(), value });
     }
 
     /// Whether the stage should stop soon; see [`Self::check`].

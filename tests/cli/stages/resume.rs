@@ -102,7 +102,7 @@ impl Watched {
 
     /// The records' outputs, which are digests of content, by key.
     fn outputs(&self) -> Vec<(String, String)> {
-        let mut records: Vec<(String, String)> = tree(&self.project.path("artifacts/records-v1"))
+        let mut records: Vec<(String, String)> = tree(&self.project.path("artifacts/records-v2"))
             .into_iter()
             .map(|(_, bytes)| {
                 let record: serde_json::Value = serde_json::from_slice(&bytes).unwrap();

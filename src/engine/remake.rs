@@ -1,0 +1,97 @@
+//! Outputs that are recorded and not in the store any more: collected, damaged or deleted. A record
+//! stands without them; when somebody needs them, their step runs again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use igpt_contract::Digest;
+
+use super::Run;
+use crate::event::Event;
+use crate::plan::{PlannedStep, StepId};
+use crate::schedule::Outcome;
+use crate::store::{Artifact, StoreError};
+
+/// How often a step may be made again in one run: damage is found one object at a time.
+const MOST: u32 = 8;
+
+impl Run<'_> {
+    /// What a step's key led to. A record whose ports are not the step's is no record of it.
+    pub(super) fn recorded(&self, step: &PlannedStep, key: &Digest) -> Option<BTreeMap<String, Artifact>> {
+        let store = self.resolver.store;
+        let outputs = self.resolver.files.borrow().outputs(store, key)?;
+        if outputs.keys().eq(step.work.output_kinds().keys()) {
+            return Some(outputs);
+        }
+        store.reject_record(key);
+        None
+    }
+
+    /// Notes what a step made. Where it made something else before in this run, what read that is
+    /// looked at again.
+    pub(super) fn done(&mut self, id: StepId, outputs: BTreeMap<String, Artifact>) -> Result<(), StoreError> {
+        let before = self.made.steps.insert(id, outputs);
+        let differs = before.is_some_and(|before| before != self.made.steps[&id]);
+        self.settle(id, Outcome::Done)?;
+        if differs {
+            for later in self.schedule.dependents(id).to_vec() {
+                match self.schedule.outcome(later) {
+                    Some(Outcome::Done) => self.schedule.reopen(later),
+                    Some(_) => {}
+                    None => drop(self.outdated.insert(later)),
+                }
+            }
+        }
+        if self.outdated.remove(&id) {
+            self.schedule.reopen(id);
+        }
+        Ok(())
+    }
+
+    /// The steps that must make inputs of a step again before it can run. Parts that it reads become
+    /// artifacts of their own on the way.
+    ///
+    /// # Errors
+    /// If there is no such part, or the store cannot be written.
+    pub(super) fn gone_inputs(&self, id: StepId) -> Result<BTreeSet<StepId>, StoreError> {
+        let mut gone = BTreeSet::new();
+        for input in &self.step(id).inputs {
+            gone.extend(self.resolver.ready(&input.source, &self.made)?);
+        }
+        Ok(gone)
+    }
+
+    /// Has steps made again that a waiting step reads. Answers whether they may be.
+    pub(super) fn need_all(&mut self, steps: &BTreeSet<StepId>) -> bool {
+        // One that is not settled is being made again already.
+        let is_open = |step: &StepId| self.schedule.outcome(*step).is_none() || self.may_remake(*step);
+        if steps.is_empty() || !steps.iter().all(is_open) {
+            return false;
+        }
+        for step in steps {
+            if self.schedule.outcome(*step).is_some() {
+                self.need(*step);
+            }
+        }
+        true
+    }
+
+    /// Whether a step that is done may be made again once more.
+    pub(super) fn may_remake(&self, id: StepId) -> bool {
+        self.needed.get(&id).is_none_or(|times| *times < MOST)
+            && self.schedule.outcome(id) == Some(Outcome::Done)
+    }
+
+    /// Has a step made again, because its outputs are needed.
+    pub(super) fn need(&mut self, id: StepId) {
+        *self.needed.entry(id).or_default() += 1;
+        self.schedule.reopen(id);
+    }
+
+    /// Says what was found damaged since the last call.
+    pub(super) fn say_what_was_set_aside(&self) {
+        for path in self.resolver.store.take_set_aside() {
+            let text = format!("found damaged and set aside: {}", path.display());
+            self.events.send(Event::RunNoted { text });
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The inputs of an attempt: laid out before the work, looked at again before its commit.
+//!
+//! What a step was given must be what its key says. A copy was hashed on its way, so it is; a link
+//! leads to bytes that others may write to meanwhile, so its object is looked at again. A file or
+//! folder outside the store must be the very one that was read for the key.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use super::attempt::Stopped;
+use super::job::{DiskInput, Failure, InputFrom, Job};
+use crate::store::{Files, Linked, Store, StoreError, copy_outside};
+
+/// How an input is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// As files and folders of the step's own.
+    Copied,
+    /// As links, for work that only reads.
+    Linked,
+}
+
+/// The inputs of one attempt.
+pub(super) struct Inputs<'a> {
+    store: &'a Store,
+    linked: RefCell<Linked>,
+}
+
+impl<'a> Inputs<'a> {
+    /// None laid out yet.
+    pub(super) fn new(store: &'a Store) -> Self {
+        Self { store, linked: RefCell::default() }
+    }
+
+    /// Puts an input where the work will look for it.
+    pub(super) fn place(&self, from: &InputFrom, layout: Layout, to: &Path) -> Result<(), StoreError> {
+        match (from, layout) {
+            (InputFrom::Store(artifact), Layout::Copied) => self.store.copy_out(artifact, to),
+            (InputFrom::Store(artifact), Layout::Linked) => {
+                self.store.link_out(artifact, to, &mut self.linked.borrow_mut())
+            }
+            (InputFrom::Disk(disk), Layout::Copied) => {
+                copy_outside(&disk.path, &disk.read.artifact, &disk.without, to)
+            }
+            (InputFrom::Disk(disk), Layout::Linked) => std::os::unix::fs::symlink(&disk.path, to)
+                .map_err(|source| StoreError::Io { doing: "link", path: to.to_owned(), source }),
+        }
+    }
+
+    /// Checks that all that was given is still what it was.
+    pub(super) fn check(&self, job: &Job) -> Result<(), Stopped> {
+        for input in &job.inputs {
+            if let InputFrom::Disk(DiskInput { path, without, read }) = &input.from
+                && !Files::still_holds(self.store, path, without, read)?
+            {
+                return Err(StoreError::Changed { path: path.clone(), since: "while the step ran" }.into());
+            }
+        }
+        if let Some(digest) = self.store.first_touched(&self.linked.borrow()) {
+            return Err(Stopped::Unready(Failure {
+                error: format!("object {} in the store changed while the step read it", digest.short()),
+                hint: Some(
+                    "nothing was recorded; a step must not write into inputs that it links".to_owned(),
+                ),
+            }));
+        }
+        Ok(())
+    }
+}

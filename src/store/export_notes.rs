@@ -1,0 +1,98 @@
+//! What was exported to where: `exports-v2.jsonl`, a line with a checksum for each export.
+//!
+//! A path below the folder that the store lies in is noted relative to that folder, so that a project
+//! may be moved together with its store.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::artifact::{escape, unescape};
+use super::durable::{self, Durability};
+use super::{Artifact, Result, Store, StoreError, sealed};
+
+/// The note of an export.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    /// The path, with what is not printable ASCII escaped as in manifests.
+    path: String,
+    artifact: Artifact,
+    /// What was there before: after a kill in mid-export it still may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<Artifact>,
+}
+
+/// What an export wrote last, and what before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Noted {
+    pub(super) artifact: Artifact,
+    pub(super) before: Option<Artifact>,
+}
+
+/// What was exported to where; of several exports to one path, the last.
+pub(super) type Notes = BTreeMap<PathBuf, Noted>;
+
+impl Store {
+    /// Everything that was exported, and how many lines of the notes are damaged.
+    pub(super) fn read_export_notes(&self) -> (Notes, u64) {
+        let text = fs::read(self.notes_path()).unwrap_or_default();
+        let (mut notes, mut damaged) = (Notes::new(), 0);
+        for line in text.split_inclusive(|byte| *byte == b'\n').filter(|line| *line != b"\n") {
+            let note = || {
+                let note: Note = serde_json::from_slice(line).ok()?;
+                let path = self.project().join(unescape(&note.path)?);
+                Some((path, Noted { artifact: note.artifact, before: note.before }))
+            };
+            match sealed::is_whole(line).then(note) {
+                Some(Some((path, noted))) => drop(notes.insert(path, noted)),
+                // Whole, so a newer version's.
+                Some(None) => {}
+                None => damaged += 1,
+            }
+        }
+        (notes, damaged)
+    }
+
+    /// Everything that was exported.
+    pub(super) fn export_notes(&self) -> Notes {
+        self.read_export_notes().0
+    }
+
+    /// Rewrites the notes, one for each path; damaged lines are left out.
+    pub(super) fn compact_export_notes(&self) -> Result<()> {
+        let notes = self.export_notes();
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<u8> = notes.iter().flat_map(|(path, noted)| self.note_line(path, noted)).collect();
+        durable::replace(&self.tmp_dir(), &self.notes_path(), &lines, Durability::BeforeName)
+    }
+
+    /// Adds a note.
+    pub(super) fn write_export_note(&self, to: &Path, noted: &Noted) -> Result<()> {
+        let path = self.notes_path();
+        let written = OpenOptions::new().append(true).create(true).open(&path);
+        // A line of its own, whatever a kill left of the line before it.
+        let line = [b"\n", &self.note_line(to, noted)[..]].concat();
+        written.and_then(|mut file| file.write_all(&line)).map_err(|e| StoreError::io("write", &path, e))
+    }
+
+    fn note_line(&self, path: &Path, noted: &Noted) -> Vec<u8> {
+        let path = escape(path.strip_prefix(self.project()).unwrap_or(path));
+        let note = Note { path, artifact: noted.artifact, before: noted.before };
+        // A note is text and numbers: it has a JSON.
+        sealed::seal(&note).unwrap_or_default()
+    }
+
+    /// The folder that the store lies in.
+    fn project(&self) -> &Path {
+        self.root().parent().unwrap_or(Path::new("/"))
+    }
+
+    pub(super) fn notes_path(&self) -> PathBuf {
+        self.root().join("exports-v2.jsonl")
+    }
+}
