@@ -13,6 +13,8 @@ pub enum Rebuild {
     Restore,
     /// The work is done although there is a record (`--force`).
     Always,
+    /// The work is done because there is a record, to compare them (`audit`).
+    Verify,
 }
 
 /// Why a step must run.
@@ -24,6 +26,8 @@ pub enum Reason {
     NotThere,
     /// The user asked for it.
     Forced,
+    /// The record is to be compared with the work.
+    Verified,
 }
 
 /// Breaks with the recorded outputs that stand for the work, or goes on with the reason to do it.
@@ -35,6 +39,7 @@ pub fn decide<T>(
     match (rebuild, look_up()) {
         (Rebuild::Always, _) => ControlFlow::Continue(Reason::Forced),
         (_, None) => ControlFlow::Continue(Reason::NoRecord),
+        (Rebuild::Verify, Some(_)) => ControlFlow::Continue(Reason::Verified),
         (Rebuild::Restore, Some(outputs)) if !is_there(&outputs) => ControlFlow::Continue(Reason::NotThere),
         (Rebuild::Memoize | Rebuild::Restore, Some(outputs)) => ControlFlow::Break(outputs),
     }
@@ -52,5 +57,7 @@ mod tests {
         assert_eq!(with(Rebuild::Restore, Some(1), false), ControlFlow::Continue(Reason::NotThere));
         assert_eq!(with(Rebuild::Memoize, None, true), ControlFlow::Continue(Reason::NoRecord));
         assert_eq!(with(Rebuild::Always, Some(1), true), ControlFlow::Continue(Reason::Forced));
+        assert_eq!(with(Rebuild::Verify, Some(1), true), ControlFlow::Continue(Reason::Verified));
+        assert_eq!(with(Rebuild::Verify, None, true), ControlFlow::Continue(Reason::NoRecord));
     }
 }

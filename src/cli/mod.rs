@@ -3,6 +3,7 @@
 //! Exit codes: 0 ok, 1 unexpected, 2 usage or pipeline, 100 a step failed, 101 store unusable,
 //! 130 interrupted.
 
+mod audit;
 mod check;
 mod diff;
 mod error;
@@ -34,6 +35,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use audit::AuditArgs;
 pub use error::CliError;
 use gc::GcArgs;
 use graph::GraphArgs;
@@ -72,8 +74,10 @@ enum Verb {
     Logs(StepArgs),
     /// Show what differs between two runs.
     Diff(DiffArgs),
-    /// Hash every object of the store again; damaged ones are set aside.
+    /// Check all that the store keeps; what is damaged is set aside, and what was made from it.
     Verify,
+    /// Run recorded steps again and compare what they make with what is recorded.
+    Audit(AuditArgs),
     /// Say what nothing names any more, in bytes, or delete it.
     Gc(GcArgs),
     /// Look after the index.
@@ -182,6 +186,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Show(args) => show::show(&store, json, &args, out)?,
         Verb::Logs(args) => logs::logs(&store, json, &args, out)?,
         Verb::Diff(args) => diff::diff(&store, json, &args, out)?,
+        Verb::Audit(args) => return audit::audit(&store, json, &args, out),
         Verb::Verify => return verify::verify(&store, json, out),
         Verb::Gc(args) => gc::gc(&store, json, &args, out)?,
         Verb::Index { verb: IndexVerb::Rebuild } => index::rebuild(&store, json, out)?,

@@ -25,7 +25,7 @@ use crate::store::{Files, Foresight, Program, RunRecord, StepRecord, Store};
 use crate::{machine, registry};
 
 /// Set by Ctrl-C.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+pub(super) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Runs the pipeline; answers 0, 100 or 130.
 pub(super) fn run(
@@ -125,7 +125,7 @@ fn record(plan: &Plan, file: PathBuf, options: &Options, summary: &Summary) -> R
 }
 
 /// Ctrl-C, termination and a closed terminal stop the run: once cleanly, the second time at once.
-fn stop_on_interrupt() {
+pub(super) fn stop_on_interrupt() {
     extern "C" fn interrupted(signal: libc::c_int) {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
             // SAFETY: _exit may be called from a signal handler. Nothing is lost: commits are atomic.

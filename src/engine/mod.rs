@@ -3,6 +3,8 @@
 //! A loop: settle every step that the schedule offers (reuse it or queue it), start what fits,
 //! wait for the next result.
 
+pub mod audit;
+mod compare;
 pub mod export;
 pub mod forecast;
 mod launch;
@@ -29,6 +31,7 @@ use crate::plan::{Plan, PlannedStep, StepId};
 use crate::rebuild::{Reason, Rebuild, decide};
 use crate::schedule::{Budget, OnFailure, Outcome, Schedule};
 use crate::store::{Artifact, Files, Store, StoreError};
+use audit::{Audit, Verdict};
 use launch::Launch;
 use resolve::{Made, Resolver, job_work};
 
@@ -99,6 +102,8 @@ struct Run<'a> {
     /// Candidate -> its search.
     searches: BTreeMap<StepId, usize>,
     counts: Counts,
+    /// What is audited, where this run is an audit.
+    audit: Option<Audit>,
 }
 
 #[derive(Debug, Default)]
@@ -124,29 +129,7 @@ pub fn run(
 ) -> Result<Summary, StoreError> {
     let started = Instant::now();
     store.sweep_work()?;
-    let resolver = Resolver::new(plan, store, files, &options.folder, &options.numerics);
-    let wanted = order::wanted(plan, &options.targets);
-    let mut run = Run {
-        schedule: order::schedule(plan, &wanted, options),
-        resolver,
-        options,
-        events,
-        made: Made::default(),
-        needed: BTreeMap::new(),
-        exported: BTreeMap::new(),
-        outdated: BTreeSet::new(),
-        jobs: BTreeMap::new(),
-        attempts: BTreeMap::new(),
-        searches: order::candidates(plan),
-        counts: Counts::default(),
-    };
-    events.send(Event::RunStarted {
-        run: options.run.clone(),
-        pipeline: plan.name.clone(),
-        store: store.root().to_path_buf(),
-        steps: wanted.iter().filter(|wanted| **wanted).count(),
-    });
-    run.say_what_lacks(&wanted);
+    let mut run = prepare(plan, store, files, options, events);
     loop {
         run.finish(executor, cancelled)?;
         let gone = run.export();
@@ -172,6 +155,40 @@ pub fn run(
     });
     let exports = run.exported.into_values().flatten().collect();
     Ok(Summary { status, steps: steps.collect(), executed, reused, exports, made: run.made.steps })
+}
+
+/// A run that has begun: nothing is looked up yet.
+fn prepare<'a>(
+    plan: &'a Plan,
+    store: &'a Store,
+    files: &'a RefCell<Files>,
+    options: &'a Options,
+    events: &'a Events,
+) -> Run<'a> {
+    let wanted = order::wanted(plan, &options.targets);
+    let run = Run {
+        schedule: order::schedule(plan, &wanted, options),
+        resolver: Resolver::new(plan, store, files, &options.folder, &options.numerics),
+        options,
+        events,
+        made: Made::default(),
+        needed: BTreeMap::new(),
+        exported: BTreeMap::new(),
+        outdated: BTreeSet::new(),
+        jobs: BTreeMap::new(),
+        attempts: BTreeMap::new(),
+        searches: order::candidates(plan),
+        counts: Counts::default(),
+        audit: None,
+    };
+    events.send(Event::RunStarted {
+        run: options.run.clone(),
+        pipeline: plan.name.clone(),
+        store: store.root().to_path_buf(),
+        steps: wanted.iter().filter(|wanted| **wanted).count(),
+    });
+    run.say_what_lacks(&wanted);
+    run
 }
 
 impl<'a> Run<'a> {
@@ -229,15 +246,25 @@ impl<'a> Run<'a> {
         let key = material.key();
         self.made.keys.insert(id, key);
         let forced = [&step.name, &step.base].iter().any(|name| self.options.force.contains(*name));
-        let rebuild = match (forced, self.needed.contains_key(&id)) {
-            (true, _) => Rebuild::Always,
-            (false, true) => Rebuild::Restore,
-            (false, false) => Rebuild::Memoize,
+        let rebuild = match (self.is_audited(id), forced, self.needed.contains_key(&id)) {
+            (true, ..) => Rebuild::Verify,
+            (_, true, _) => Rebuild::Always,
+            (_, _, true) => Rebuild::Restore,
+            _ => Rebuild::Memoize,
         };
         let store = self.resolver.store;
         let is_there =
             |outputs: &BTreeMap<String, Artifact>| outputs.values().all(|artifact| store.contains(artifact));
-        match decide(rebuild, || self.recorded(step, &key), is_there) {
+        let recorded = self.recorded(step, &key);
+        if let Some(outputs) = recorded.as_ref().filter(|_| rebuild == Rebuild::Verify) {
+            // What is below it gets what is recorded, whatever comes of the audit.
+            self.made.steps.insert(id, outputs.clone());
+        }
+        match decide(rebuild, || recorded, is_there) {
+            ControlFlow::Continue(Reason::NoRecord) if self.audit.is_some() => {
+                self.note_verdict(id, Verdict::NotAudited { why: "it has no result".to_owned() });
+                self.settle(id, Outcome::Skipped)
+            }
             ControlFlow::Break(outputs) => {
                 self.counts.reused += 1;
                 self.events.send(Event::StepReused { step: step.name.clone(), key });
@@ -247,6 +274,11 @@ impl<'a> Run<'a> {
             ControlFlow::Continue(reason) => {
                 match self.gone_inputs(id) {
                     Err(error) => return self.fail(id, &error.into()),
+                    Ok(gone) if self.audit.is_some() && !gone.is_empty() => {
+                        let why = "what it reads is not in the store any more".to_owned();
+                        self.note_verdict(id, Verdict::NotAudited { why });
+                        return self.settle(id, Outcome::Done);
+                    }
                     // It waits until they are there again.
                     Ok(gone) if self.need_all(&gone) => return Ok(()),
                     Ok(gone) if !gone.is_empty() => return self.fail(id, &lost(self.step(id))),
@@ -254,11 +286,13 @@ impl<'a> Run<'a> {
                 }
                 let reason = match reason {
                     Reason::Forced => "forced".to_owned(),
+                    Reason::Verified => "to compare it with its record".to_owned(),
                     Reason::NotThere => "its outputs are needed and not in the store any more".to_owned(),
                     Reason::NoRecord => why::why(why::last_record(&self.resolver, step).as_ref(), &material),
                 };
                 let job = Job {
-                    store: self.resolver.store.root().to_path_buf(),
+                    store: self.audit.as_ref().map_or(store, |audit| &audit.scratch).root().to_path_buf(),
+                    inputs_in: self.audit.as_ref().map(|_| store.root().to_path_buf()),
                     key,
                     material,
                     pipeline: self.plan().name.clone(),
@@ -319,6 +353,10 @@ impl<'a> Run<'a> {
                     cost: result.cost,
                     adopted: result.adopted,
                 });
+                if self.audit.is_some() {
+                    self.judge(id, Ok(result.outputs));
+                    return self.settle(id, Outcome::Done);
+                }
                 self.remember(id, self.made.keys[&id]);
                 self.done(id, result.outputs)
             }
@@ -346,6 +384,10 @@ impl<'a> Run<'a> {
 
     fn fail(&mut self, id: StepId, failure: &Failure) -> Result<(), StoreError> {
         self.say_failed(id, failure, false);
+        if self.audit.is_some() {
+            self.judge(id, Err(failure.clone()));
+            return self.settle(id, Outcome::Done);
+        }
         // A search goes on without a candidate that failed (a diverged learning rate, say).
         if self.searches.contains_key(&id) {
             self.counts.skipped += 1;
@@ -381,6 +423,9 @@ impl<'a> Run<'a> {
 
     /// Keeps the step's key for `explain`, which compares it with the one before.
     fn remember(&self, id: StepId, key: Digest) {
+        if self.audit.is_some() {
+            return;
+        }
         self.resolver.files.borrow_mut().remember(&self.plan().name, &self.step(id).name, key);
     }
 

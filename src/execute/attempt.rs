@@ -107,7 +107,8 @@ fn attempt_in(
     let scratch = store.fresh_scratch(&job.key)?;
     let (before, started) = (usage(), Instant::now());
     let discard = |_: &Stopped| store.discard_scratch(&job.key);
-    let inputs = Inputs::new(store);
+    let from = job.inputs_in.as_deref().map(Store::open_existing).transpose()?;
+    let inputs = Inputs::new(from.as_ref().unwrap_or(store));
     let site = Site { store, lock: &lock, inputs: &inputs, scratch: &scratch };
     let Worked { places, facts } = work(site).inspect_err(discard)?;
     let after = usage();

@@ -15,6 +15,8 @@ use crate::store::{Artifact, Cost, InputSource, Outside, StoreError};
 pub struct Job {
     /// The store's folder, absolute.
     pub store: PathBuf,
+    /// The store that inputs come from, where it is another.
+    pub inputs_in: Option<PathBuf>,
     /// The step's key.
     pub key: Digest,
     /// What the key is made of; goes into the record.

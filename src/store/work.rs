@@ -83,6 +83,19 @@ impl Store {
         }
     }
 
+    /// Makes a store inside this one, for work whose results are not to be kept here.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn scratch_store(&self, name: &str) -> Result<Self> {
+        Self::open(&durable::fresh_with(&self.tmp_dir(), &format!("{name}-")))
+    }
+
+    /// Removes a store that [`Self::scratch_store`] made; what stays behind, `gc` finds.
+    pub fn remove_scratch_store(&self) {
+        let _ = remove_tree(self.root());
+    }
+
     fn scratch_path(&self, key: &Digest) -> PathBuf {
         self.root().join("work-v1").join(key.to_string())
     }

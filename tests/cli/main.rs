@@ -1,5 +1,6 @@
 //! The binary from outside. All but `stages` are pipelines of shell commands, which need no stage crate.
 
+mod audit;
 mod codes;
 mod failures;
 mod gc;

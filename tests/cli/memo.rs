@@ -74,7 +74,7 @@ fn a_missing_export_is_restored_and_a_changed_one_left_without_executing() {
     assert!(ran.code == 0 && ran.out.contains("left as it is"), "{}", ran.out);
     assert_eq!(project.read("result.txt"), "my notes");
     // A new result must not be lost for it in silence.
-    project.edit("lines:", "rows:");
+    project.edit("lines: $(cat count)", "rows: $(cat count)");
     let ran = project.igpt_flow(&["run", "pipeline.yaml"]);
     assert!(ran.code == 100 && ran.out.contains("was changed since igpt-flow wrote it"), "{}", ran.out);
     assert_eq!(project.read("result.txt"), "my notes");

@@ -1,0 +1,158 @@
+//! `audit FILE [STEP...]`: run recorded steps again and compare what they make with the records.
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::error::CliError;
+use super::load::load_with;
+use super::options::SelectArgs;
+use super::run::{INTERRUPTED, stop_on_interrupt};
+use crate::engine::audit::{Sample, Verdict, audit as audit_steps};
+use crate::engine::{self, Options};
+use crate::event::{Consumer, Dispatcher};
+use crate::execute::local::Local;
+use crate::report::Plain;
+use crate::schedule::OnFailure;
+use crate::store::{Files, Store};
+use crate::{machine, registry};
+
+/// What to audit.
+#[derive(Debug, Args)]
+pub(super) struct AuditArgs {
+    /// The pipeline; of its steps those named alone are run again.
+    #[command(flatten)]
+    select: SelectArgs,
+    /// Run only this share of the steps again, such as 5%.
+    #[arg(long, value_name = "SHARE", default_value = "100%", value_parser = parse_share)]
+    sample: f64,
+    /// Which sample: another number takes other steps.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    sample_seed: u64,
+    /// The largest relative difference of two numbers that counts as equal.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1e-5)]
+    tolerance: f64,
+    /// Processor slots [default: the machine's].
+    #[arg(long, short)]
+    jobs: Option<u32>,
+    /// Forbid the network.
+    #[arg(long)]
+    offline: bool,
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').map_or_else(
+        || text.parse::<f64>().ok(),
+        |percent| percent.parse::<f64>().ok().map(|percent| percent / 100.0),
+    );
+    let share = number.filter(|share| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| "expected a share such as `5%` or `0.05`, above 0 and at most 100%".to_owned())
+}
+
+/// Audits; answers 0 where every record holds, 100 where one does not.
+pub(super) fn audit(
+    store: &Path,
+    json: bool,
+    args: &AuditArgs,
+    out: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
+    let select = &args.select;
+    let plan = load_with(&select.pipeline, &select.steps)?;
+    let file = &select.pipeline.file;
+    let file = std::path::absolute(file).map_err(CliError::file("find", file))?;
+    let numerics = registry::numerics(&select.device).map_err(CliError::usage)?;
+    let store = Store::open_existing(store)?;
+    let _live = store.live()?;
+    let scratch = Scratch::new(&store)?;
+    let options = Options {
+        run: "audit".to_owned(),
+        folder: engine::folder_of(&file),
+        logs: scratch.logs()?,
+        budget: machine::budget(args.jobs, None),
+        on_failure: OnFailure::StopDependents,
+        force: Default::default(),
+        targets: select.targets(),
+        device: select.device.clone(),
+        numerics,
+        offline: args.offline,
+        overwrite: false,
+    };
+    stop_on_interrupt();
+    // Its table is the answer; how it goes is said beside it.
+    let consumers: Vec<Box<dyn Consumer>> = vec![Box::new(Plain::new(std::io::stderr()))];
+    let dispatcher = Dispatcher::start(consumers);
+    let files = RefCell::new(Files::open(&store));
+    let sample = Sample { share: args.sample, seed: args.sample_seed };
+    let verdicts = audit_steps(
+        &plan,
+        &store,
+        scratch.store.clone(),
+        &files,
+        &options,
+        sample,
+        args.tolerance,
+        &Local,
+        &dispatcher.events(),
+        &INTERRUPTED,
+    );
+    dispatcher.finish();
+    let verdicts = verdicts?;
+    let bad = verdicts.iter().filter(|(_, verdict)| !verdict.holds()).count();
+    if json {
+        let steps: Vec<Value> = verdicts
+            .iter()
+            .map(|(id, verdict)| {
+                let mut value = json!(verdict);
+                value["step"] = plan.steps[*id].name.clone().into();
+                value
+            })
+            .collect();
+        writeln!(out, "{:#}", json!({"pipeline": plan.name, "holds": bad == 0, "steps": steps}))?;
+    } else {
+        for (id, verdict) in &verdicts {
+            writeln!(out, "{:32} {}", plan.steps[*id].name, text(verdict))?;
+        }
+        writeln!(out, "{} steps audited, {bad} of them without the recorded result", verdicts.len())?;
+    }
+    if INTERRUPTED.load(std::sync::atomic::Ordering::Relaxed) {
+        return Ok(ExitCode::from(130));
+    }
+    Ok(ExitCode::from(if bad == 0 { 0 } else { 100 }))
+}
+
+fn text(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Same => "the same bytes".to_owned(),
+        Verdict::Close { largest } => format!("within tolerance, at most {largest:.1e} apart"),
+        Verdict::Different { port, first } => format!("different: {port}: {first}"),
+        Verdict::Failed { error } => format!("failed: {error}"),
+        Verdict::NotAudited { why } => format!("not audited: {why}"),
+    }
+}
+
+/// A store for the audit alone, on the same disk; it goes with the audit.
+struct Scratch {
+    store: Store,
+}
+
+impl Scratch {
+    fn new(store: &Store) -> Result<Self, CliError> {
+        Ok(Self { store: store.scratch_store("audit")? })
+    }
+
+    fn logs(&self) -> Result<std::path::PathBuf, CliError> {
+        let logs = self.store.root().join("logs");
+        std::fs::create_dir_all(&logs).map_err(CliError::file("create", &logs))?;
+        Ok(logs)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.store.remove_scratch_store();
+    }
+}
