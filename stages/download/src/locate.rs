@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::shown_path;
-use igpt_fetch::{Wanted, fetch};
+use igpt_fetch::{Wanted, fetch, say_what_was_read};
 
 use crate::MIRROR;
 use crate::members::{Local, Official};
@@ -28,6 +28,8 @@ pub(crate) fn archive<'a>(
         Some(folder) if !is_url(folder) => {
             let path = Path::new(folder).join(official.file);
             if path.is_file() {
+                let address = format!("{}/{}", official.url.trim_end_matches('/'), official.file);
+                say_what_was_read("archive", &address, &path, cx)?;
                 return Ok(local(path, false, false));
             }
             Err(StageError::new(format!(
@@ -56,6 +58,7 @@ pub(crate) fn archive<'a>(
                 ),
             };
             let path = fetch(&wanted, cx)?;
+            say_what_was_read("archive", &url, &path, cx)?;
             Ok(local(path, false, true))
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use igpt_contract::{StageContext, StageError};
-use igpt_fetch::{Wanted, fetch, find};
+use igpt_fetch::{Wanted, fetch, find, say_what_was_read};
 use serde::Deserialize;
 
 use crate::ENDPOINT;
@@ -81,7 +81,12 @@ impl Repository<'_> {
         let elsewhere =
             format!("set `{ENDPOINT}` to a mirror, or wire a folder that holds the network as `from`");
         let wanted = Wanted { url: &url, folder: &self.folder, name: file, limit, elsewhere: &elsewhere };
-        how(&wanted, self.cx)
+        let found = how(&wanted, self.cx)?;
+        let path = self.folder.join(file);
+        if path.is_file() {
+            say_what_was_read(file, &url, &path, self.cx)?;
+        }
+        Ok(found)
     }
 
     /// A repository that has a pickle at most.

@@ -5,12 +5,15 @@
 //! `If-Range` with the content's own tag); a server that answers with the whole file, or with
 //! another content, starts the file over. Only a file of the full length gets its name.
 
+mod patient;
+
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use igpt_contract::{StageContext, StageError};
+use patient::{Pieces, wait_for};
 use serde::{Deserialize, Serialize};
 use ureq::http::{HeaderMap, Response, StatusCode, header};
 use ureq::{Agent, Body};
@@ -67,6 +70,33 @@ pub struct Wanted<'a> {
     pub elsewhere: &'a str,
 }
 
+/// Says in the step's record which file from outside it read: its address (without credentials), size
+/// and digest.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn say_what_was_read(
+    name: &str,
+    address: &str,
+    path: &Path,
+    cx: &StageContext,
+) -> Result<(), StageError> {
+    let (digest, bytes) = igpt_contract::hash_file(path)?;
+    let fact = serde_json::json!({
+        "address": without_credentials(address), "bytes": bytes, "blake3": digest,
+    });
+    cx.fact(name, fact);
+    Ok(())
+}
+
+/// An address as it may be shown and stored: `https://user:secret@host/x` without the user's part.
+pub fn without_credentials(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = host.rsplit_once('@').map_or(host.to_owned(), |(_, host)| format!("***@{host}"));
+    format!("{scheme}://{host}{path}")
+}
+
 /// Downloads a file; one that was completed by an earlier attempt is answered as it is.
 ///
 /// # Errors
@@ -85,7 +115,8 @@ pub fn find(wanted: &Wanted, cx: &StageContext) -> Result<Option<PathBuf>, Stage
 
 /// The file, or the error of its absence.
 fn attempt_all(wanted: &Wanted, cx: &StageContext) -> Result<Result<PathBuf, StageError>, StageError> {
-    let Wanted { url, folder, name, .. } = *wanted;
+    let Wanted { folder, name, .. } = *wanted;
+    let url = without_credentials(wanted.url);
     let path = folder.join(name);
     if path.is_file() {
         return Ok(Ok(path));
@@ -154,6 +185,11 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
+    /// The address as it may be shown.
+    fn address(&self) -> String {
+        without_credentials(self.wanted.url)
+    }
+
     fn content_path(&self) -> PathBuf {
         self.part.with_extension("part.json")
     }
@@ -166,7 +202,8 @@ impl Part<'_> {
     /// What the part belongs to, if it can be continued.
     fn known(&self) -> Option<Content> {
         let content: Content = serde_json::from_slice(&std::fs::read(self.content_path()).ok()?).ok()?;
-        (content.url == self.wanted.url && content.tag.is_some() && self.length() > 0).then_some(content)
+        (content.url == without_credentials(self.wanted.url) && content.tag.is_some() && self.length() > 0)
+            .then_some(content)
     }
 
     /// Asks for the file or its rest and takes what comes.
@@ -180,9 +217,10 @@ impl Part<'_> {
         if let Some(tag) = known.as_ref().and_then(|known| known.tag.as_ref()) {
             request = request.header(header::RANGE, format!("bytes={have}-")).header(header::IF_RANGE, tag);
         }
-        let response = match request.call() {
-            Ok(response) => response,
-            Err(error) => return self.failed(error),
+        let response = match wait_for(self.cx, move || request.call()) {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return self.failed(error),
+            Err(cancelled) => return Attempt::Refused(cancelled),
         };
         match (response.status(), known) {
             (StatusCode::OK, _) => self.start_over(response).unwrap_or_else(Attempt::from),
@@ -200,7 +238,8 @@ impl Part<'_> {
     /// Takes the whole file from its first byte.
     fn start_over(&self, response: Response<Body>) -> std::io::Result<Attempt> {
         let size = response.body().content_length();
-        let content = Content { url: self.wanted.url.to_owned(), tag: tag(response.headers()), size };
+        let content =
+            Content { url: without_credentials(self.wanted.url), tag: tag(response.headers()), size };
         let file = File::create(&self.part)?;
         std::fs::write(self.content_path(), serde_json::to_vec(&content)?)?;
         self.take(response, file, 0, size)
@@ -232,16 +271,13 @@ impl Part<'_> {
         if size.is_some_and(|size| size > self.wanted.limit) {
             return Ok(self.too_large());
         }
-        let mut body = response.into_body().into_with_config().reader();
-        let mut buffer = vec![0; 1 << 17];
+        let pieces = Pieces::of(response.into_body().into_with_config().reader(), self.cx)?;
         let mut done = have;
         loop {
-            if let Err(cancelled) = self.cx.check() {
-                return Ok(Attempt::Refused(cancelled));
-            }
-            let n = match body.read(&mut buffer) {
-                Ok(n) => n,
-                Err(error) => {
+            let piece = match pieces.next() {
+                Err(cancelled) => return Ok(Attempt::Refused(cancelled)),
+                Ok(Ok(piece)) => piece,
+                Ok(Err(error)) => {
                     return Ok(Attempt::Interrupted(match size {
                         Some(size) => {
                             format!("expected {size} bytes, the connection ended after {done} ({error})")
@@ -250,11 +286,11 @@ impl Part<'_> {
                     }));
                 }
             };
-            if n == 0 {
+            if piece.is_empty() {
                 break;
             }
-            file.write_all(&buffer[..n])?;
-            done += n as u64;
+            file.write_all(&piece)?;
+            done += piece.len() as u64;
             if done > self.wanted.limit {
                 return Ok(self.too_large());
             }
@@ -278,7 +314,7 @@ impl Part<'_> {
 
     fn too_large(&self) -> Attempt {
         let what =
-            format!("`{}` is larger than the {} bytes expected at most", self.wanted.url, self.wanted.limit);
+            format!("`{}` is larger than the {} bytes expected at most", self.address(), self.wanted.limit);
         Attempt::Refused(StageError::new(what))
     }
 
@@ -289,7 +325,7 @@ impl Part<'_> {
         if busy || status.is_server_error() {
             return Attempt::Interrupted(answer);
         }
-        let error = StageError::new(format!("cannot download `{}`: {answer}", self.wanted.url))
+        let error = StageError::new(format!("cannot download `{}`: {answer}", self.address()))
             .hint(self.wanted.elsewhere);
         match status {
             StatusCode::NOT_FOUND | StatusCode::GONE => Attempt::Absent(error),
@@ -301,7 +337,7 @@ impl Part<'_> {
     fn failed(&self, error: ureq::Error) -> Attempt {
         match error {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::TooManyRedirects => {
-                let what = format!("cannot download `{}`", self.wanted.url);
+                let what = format!("cannot download `{}`", self.address());
                 Attempt::Refused(StageError::caused(what, error))
             }
             error => Attempt::Interrupted(error.to_string()),
@@ -325,6 +361,13 @@ fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_are_not_shown() {
+        assert_eq!(without_credentials("https://me:secret@host:1/x@y"), "https://***@host:1/x@y");
+        assert_eq!(without_credentials("https://host/x@y?z"), "https://host/x@y?z");
+        assert_eq!(without_credentials("./file"), "./file");
+    }
 
     #[test]
     fn content_ranges_are_read() {

@@ -1,0 +1,115 @@
+//! Waiting for a server without becoming deaf: what may block runs on a thread of its own, so that a
+//! cancelled step ends at once, however silent the server is.
+
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel, sync_channel};
+use std::time::Duration;
+
+use igpt_contract::{StageContext, StageError};
+
+/// How often a waiting step looks whether it is cancelled.
+const LOOK: Duration = Duration::from_millis(100);
+/// Bytes that are read at once, and how many such pieces may wait to be written.
+const PIECE: usize = 1 << 17;
+const WAITING: usize = 4;
+
+/// Does something that may block, and waits for it. Where the step is cancelled, nobody waits for the
+/// rest: it ends with the process.
+///
+/// # Errors
+/// [`StageError::Cancelled`], or that the work died.
+pub(crate) fn wait_for<T: Send + 'static>(
+    cx: &StageContext,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StageError> {
+    let (sender, receiver) = channel();
+    std::thread::Builder::new().spawn(move || drop(sender.send(work())))?;
+    next(&receiver, cx)?.ok_or_else(|| StageError::new("the download's thread ended without an answer"))
+}
+
+/// The pieces of a body as they come.
+pub(crate) struct Pieces<'a> {
+    receiver: Receiver<io::Result<Vec<u8>>>,
+    cx: &'a StageContext,
+}
+
+impl<'a> Pieces<'a> {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// Where no thread can be had.
+    pub(crate) fn of(mut body: impl Read + Send + 'static, cx: &'a StageContext) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(WAITING);
+        std::thread::Builder::new().spawn(move || {
+            loop {
+                let mut piece = vec![0; PIECE];
+                let read = body.read(&mut piece).map(|n| {
+                    piece.truncate(n);
+                    piece
+                });
+                let is_last = !matches!(&read, Ok(piece) if !piece.is_empty());
+                if sender.send(read).is_err() || is_last {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { receiver, cx })
+    }
+
+    /// The next piece; empty at the end.
+    ///
+    /// # Errors
+    /// [`StageError::Cancelled`]; what the connection said is the inner answer.
+    pub(crate) fn next(&self) -> Result<io::Result<Vec<u8>>, StageError> {
+        Ok(next(&self.receiver, self.cx)?.unwrap_or_else(|| Ok(Vec::new())))
+    }
+}
+
+fn next<T>(receiver: &Receiver<T>, cx: &StageContext) -> Result<Option<T>, StageError> {
+    loop {
+        cx.check()?;
+        match receiver.recv_timeout(LOOK) {
+            Ok(value) => return Ok(Some(value)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_cancelled_step_does_not_wait_for_a_silent_server() {
+        let flag = Arc::new(AtomicBool::new(false));
+        let cx = StageContext::new(0, 1, "/".into(), |_| {}).cancelled_by(Arc::clone(&flag));
+        let (keep, silent) = channel::<()>();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            flag.store(true, Ordering::Relaxed);
+        });
+        let answer = wait_for(&cx, move || silent.recv());
+        assert!(matches!(answer, Err(StageError::Cancelled)));
+        drop(keep);
+    }
+
+    #[test]
+    fn pieces_are_the_whole_body() {
+        let cx = StageContext::new(0, 1, "/".into(), |_| {});
+        let body: Vec<u8> = (0..3 * PIECE + 7).map(|n| n as u8).collect();
+        let pieces = Pieces::of(io::Cursor::new(body.clone()), &cx).unwrap();
+        let mut read = Vec::new();
+        loop {
+            let piece = pieces.next().unwrap().unwrap();
+            if piece.is_empty() {
+                break;
+            }
+            read.extend(piece);
+        }
+        assert_eq!(read, body);
+    }
+}
