@@ -2,6 +2,8 @@
 
 mod codes;
 mod failures;
+#[cfg(target_os = "linux")]
+mod faults;
 mod gc;
 mod hazards;
 mod history;
@@ -10,6 +12,8 @@ mod kill;
 mod memo;
 mod model;
 mod plan;
+mod random;
+mod remains;
 #[cfg(feature = "stages")]
 mod stages;
 mod support;

@@ -1,0 +1,172 @@
+//! A small project that makes every kind of call, and a state of it from which each point starts.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::super::remains::snapshot;
+use super::super::support::{Project, Ran};
+
+const PIPELINE: &str = r#"
+name: faults
+stages:
+  file:
+    uses: command
+    in: {x: ./input}
+    with: {run: 'cat x x > out; echo file >> "$LOG"', pass_env: [LOG]}
+  folder:
+    uses: command
+    in: {d: ./inputs}
+    with:
+      run: |
+        mkdir -p out/sub out/empty
+        cat d/a d/below/b > out/sub/all
+        if [ -e d/gone ]; then cp d/gone out/sub; fi
+        echo 'echo tool' > out/tool
+        chmod +x out/tool
+        #ln -s sub/all out/link
+        echo folder >> "$LOG"
+      pass_env: [LOG]
+  part:
+    uses: command
+    in: {x: folder.out/sub}
+    with: {run: 'cat x/all > out; echo part >> "$LOG"', pass_env: [LOG]}
+  last:
+    uses: command
+    in: {x: file.out, y: part.out}
+    retries: 1
+    with:
+      run: |
+        if [ ! -e "$LOG.tried" ]; then touch "$LOG.tried"; exit 1; fi
+        cat x y > out
+        echo last >> "$LOG"
+      pass_env: [LOG]
+export: {file.out: results/file, folder.out: results/folder, last.out: results/last}
+"#;
+
+/// Words of which a message must have one: it names a file or a step.
+const NAMES: [&str; 8] = ["file", "folder", "part", "last", "input", "artifacts", "results", "pipeline"];
+
+/// No run of this project takes so long.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What is exported, by its name from `results`.
+type Exports = BTreeMap<PathBuf, String>;
+
+/// The project with the state that each point starts from.
+pub(super) struct Scene {
+    project: Project,
+    start: tempfile::TempDir,
+    before: Exports,
+    /// What must be exported in the end.
+    pub(super) right: Exports,
+}
+
+impl Scene {
+    /// An empty store.
+    pub(super) fn empty() -> Self {
+        Self::of(|project| new_inputs(project))
+    }
+
+    /// A store with results of other inputs, which are exported.
+    pub(super) fn changed() -> Self {
+        Self::of(|project| {
+            project.write("input", "old\n");
+            project.write("inputs/a", "old a\n");
+            project.write("inputs/below/b", "b\n");
+            project.write("inputs/gone", "gone\n");
+            project.run();
+            fs::remove_file(project.path("log.tried")).unwrap();
+            fs::remove_file(project.path("inputs/gone")).unwrap();
+            new_inputs(project);
+        })
+    }
+
+    fn of(prepare: impl Fn(&Project)) -> Self {
+        let straight = Project::new(PIPELINE);
+        new_inputs(&straight);
+        straight.run();
+        let project = Project::new(PIPELINE);
+        prepare(&project);
+        project.write("log", "");
+        let start = tempfile::tempdir().unwrap();
+        copy(&project.path("."), start.path());
+        let before = snapshot(&project.path("results"));
+        Self { project, start, before, right: snapshot(&straight.path("results")) }
+    }
+
+    /// Back to the state that each point starts from.
+    pub(super) fn reset(&self) {
+        for item in fs::read_dir(self.project.path(".")).unwrap() {
+            let path = item.unwrap().path();
+            if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+        }
+        copy(&self.start.path().join("."), &self.project.path("."));
+    }
+
+    pub(super) fn folder(&self) -> PathBuf {
+        self.project.path("")
+    }
+
+    /// What is exported now. Files on their way into place are not; `leftovers` finds those.
+    pub(super) fn exported(&self) -> Exports {
+        let mut exports = snapshot(&self.project.path("results"));
+        exports.retain(|name, _| !name.to_string_lossy().contains(".igpt-flow-"));
+        exports
+    }
+
+    /// An export that is neither what was there before nor what is right.
+    pub(super) fn torn(&self) -> Option<PathBuf> {
+        self.exported()
+            .into_iter()
+            .find(|(name, what)| {
+                [&self.before, &self.right].iter().all(|whole| whole.get(name) != Some(what))
+            })
+            .map(|(name, _)| name)
+    }
+
+    /// The steps that were executed since the reset, one name for each time.
+    pub(super) fn executed(&self) -> Vec<String> {
+        self.project.executed()
+    }
+
+    /// The binary, changed by `with`; `None` where it does not end.
+    pub(super) fn igpt_flow(&self, arguments: &[&str], with: impl FnOnce(&mut Command)) -> Option<Ran> {
+        let mut command = self.project.command(arguments);
+        with(&mut command);
+        let (end, ended) = mpsc::channel();
+        let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let child = child.spawn().unwrap();
+        let id = child.id();
+        std::thread::spawn(move || drop(end.send(child.wait_with_output().unwrap())));
+        let Ok(output) = ended.recv_timeout(LIMIT) else {
+            Command::new("kill").args(["-KILL", &id.to_string()]).status().unwrap();
+            return None;
+        };
+        Some(Ran {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+}
+
+fn new_inputs(project: &Project) {
+    project.write("input", "new\n");
+    project.write("inputs/a", "new a\n");
+    project.write("inputs/below/b", "b\n");
+}
+
+/// Copies what is in a folder into another, with times and modes.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    let done = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap();
+    assert!(done.success());
+}
+
+/// Whether a message names a file or a step.
+pub(super) fn names_something(text: &str) -> bool {
+    NAMES.iter().any(|name| text.contains(name))
+}
