@@ -16,5 +16,8 @@ mod random;
 mod remains;
 #[cfg(feature = "stages")]
 mod stages;
+#[cfg(target_os = "linux")]
+mod storm;
 mod support;
+mod tangle;
 mod verbs;

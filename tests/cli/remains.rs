@@ -45,24 +45,29 @@ pub(crate) fn leftovers(project: &Path) -> Vec<PathBuf> {
     left
 }
 
-/// The processes whose folder, command line or environment names the project: none, once all of its
-/// runs have ended. Our own are not among them.
+/// The processes whose folder, command line or environment names the project, with what they are:
+/// none, once all of its runs have ended. Our own is not among them.
 #[cfg(target_os = "linux")]
-pub(crate) fn living(project: &Path) -> Vec<String> {
+pub(crate) fn living(project: &Path) -> Vec<(u32, String)> {
     let name = project.as_os_str().as_bytes();
     let names_it = |bytes: &[u8]| bytes.windows(name.len()).any(|part| part == name);
     let mut living = Vec::new();
     for process in fs::read_dir("/proc").unwrap().flatten().map(|item| item.path()) {
+        let id = process.file_name().and_then(|name| name.to_str()?.parse().ok());
+        let Some(id) = id.filter(|id| *id != std::process::id()) else { continue };
         let read = |file: &str| fs::read(process.join(file)).unwrap_or_default();
         let cwd = fs::read_link(process.join("cwd")).unwrap_or_default();
         let command = read("cmdline");
-        let is_ours = process.ends_with(std::process::id().to_string());
-        if !is_ours && (cwd.starts_with(project) || names_it(&command) || names_it(&read("environ"))) {
-            let command = String::from_utf8_lossy(&command).replace('\0', " ");
-            living.push(format!("{}: {command}", process.display()));
+        if cwd.starts_with(project) || names_it(&command) || names_it(&read("environ")) {
+            living.push((id, format!("{id} {}", String::from_utf8_lossy(&command).replace('\0', " "))));
         }
     }
     living
+}
+
+/// Ends a process that a test left alive.
+pub(crate) fn kill(process: u32) {
+    let _ = std::process::Command::new("kill").args(["-KILL", &process.to_string()]).status();
 }
 
 /// Says a line that is seen although the test passes.
