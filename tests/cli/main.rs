@@ -14,6 +14,7 @@ mod model;
 mod plan;
 mod random;
 mod remains;
+mod rot;
 #[cfg(feature = "stages")]
 mod stages;
 #[cfg(target_os = "linux")]

@@ -1,16 +1,21 @@
 //! What a run left: the exports as they are, what should be gone, who still lives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::support::Project;
+
+/// What is somewhere, by its name from there.
+pub(crate) type Snapshot = BTreeMap<PathBuf, String>;
+
 /// What is at and below a path, by its name from there: `file`, `tool` (an executable one) with the
 /// text, `link` with its target, `folder`. Nothing where there is nothing.
-pub(crate) fn snapshot(path: &Path) -> BTreeMap<PathBuf, String> {
-    let mut found = BTreeMap::new();
+fn snapshot(path: &Path) -> Snapshot {
+    let mut found = Snapshot::new();
     let mut todo = vec![path.to_owned()];
     while let Some(at) = todo.pop() {
         let Ok(meta) = at.symlink_metadata() else { continue };
@@ -28,6 +33,24 @@ pub(crate) fn snapshot(path: &Path) -> BTreeMap<PathBuf, String> {
     found
 }
 
+/// What is exported: names from the project's `results`. Files on their way into place are not among
+/// them; `leftovers` finds those.
+pub(crate) fn exports(project: &Project) -> Snapshot {
+    let mut exports = snapshot(&project.path("results"));
+    exports.retain(|name, _| !is_aside(name));
+    exports
+}
+
+/// The names at which two snapshots differ.
+pub(crate) fn differences(found: &Snapshot, right: &Snapshot) -> Vec<PathBuf> {
+    let names: BTreeSet<&PathBuf> = found.keys().chain(right.keys()).collect();
+    names.into_iter().filter(|name| found.get(*name) != right.get(*name)).cloned().collect()
+}
+
+fn is_aside(name: &Path) -> bool {
+    name.to_string_lossy().contains(".igpt-flow-")
+}
+
 /// What no run that ended well may leave: scratch, files on their way, locks that nobody holds, and
 /// what an export wrote beside its place.
 pub(crate) fn leftovers(project: &Path) -> Vec<PathBuf> {
@@ -40,8 +63,7 @@ pub(crate) fn leftovers(project: &Path) -> Vec<PathBuf> {
             left.extend(items.map(|item| item.unwrap().path()).filter(|path| !path.ends_with("live")));
         }
     }
-    let is_aside = |path: &&PathBuf| path.to_string_lossy().contains(".igpt-flow-");
-    left.extend(snapshot(project).keys().filter(is_aside).map(|name| project.join(name)));
+    left.extend(snapshot(project).keys().filter(|name| is_aside(name)).map(|name| project.join(name)));
     left
 }
 
@@ -68,6 +90,12 @@ pub(crate) fn living(project: &Path) -> Vec<(u32, String)> {
 /// Ends a process that a test left alive.
 pub(crate) fn kill(process: u32) {
     let _ = std::process::Command::new("kill").args(["-KILL", &process.to_string()]).status();
+}
+
+/// Copies what is in a folder into another, with dates, modes and links.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    let done = std::process::Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap();
+    assert!(done.success());
 }
 
 /// Says a line that is seen although the test passes.

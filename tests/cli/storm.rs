@@ -10,7 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::random::{Random, rounds, seed};
-use super::remains::{kill, leftovers, living, snapshot, tell};
+use super::remains::{exports, kill, leftovers, living, tell};
 use super::support::{Project, signal};
 use super::tangle::tangle;
 
@@ -49,18 +49,20 @@ fn round(random: &mut Random, n: u64, score: &mut Score) {
     let (straight, project) = (Project::new(&pipeline), Project::new(&pipeline));
     let ran = straight.igpt_flow(&RUN);
     assert_eq!(ran.code, 0, "{}\n{}\n{pipeline}", ran.out, ran.err);
-    end(&straight);
-    let right = snapshot(&straight.path("results"));
+    let right = exports(&straight);
     let complain = |count: &mut usize, text: String| {
         *count += 1;
         tell(&format!("  round {n}: {text}"));
     };
+    for process in end(&straight) {
+        complain(&mut score.left, format!("lives after a straight run: {process}"));
+    }
     project.write("log", "");
     for _ in 0..1 + random.below(4) {
         let recorded = recorded(&project);
         let told = project.read("log").len();
         let codes = killed(&project, random);
-        if codes.contains(&Some(0)) && snapshot(&project.path("results")) != right {
+        if codes.contains(&Some(0)) && exports(&project) != right {
             complain(&mut score.wrong, "wrong exports with exit 0".to_owned());
         }
         if codes.contains(&None) {
@@ -72,7 +74,7 @@ fn round(random: &mut Random, n: u64, score: &mut Score) {
     }
     let (recorded_before, told) = (recorded(&project), project.read("log").len());
     let ran = project.igpt_flow(&RUN);
-    if ran.code != 0 || snapshot(&project.path("results")) != right {
+    if ran.code != 0 || exports(&project) != right {
         complain(
             &mut score.wrong,
             format!("in the end: exit {}\n{}{}\n{pipeline}", ran.code, ran.out, ran.err),

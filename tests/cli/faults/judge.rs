@@ -30,8 +30,8 @@ pub(super) fn judge(shim: &Shim, scene: &Scene, kind: &str, at: u64) -> Judged {
     match &faulty {
         None => wrong("stuck", "the run does not end".to_owned()),
         Some(ran) if ran.code == 0 => {
-            if scene.exported() != scene.right {
-                wrong("wrong bytes", format!("exported with exit 0: {:?}", scene.exported()));
+            if !scene.differences().is_empty() {
+                wrong("wrong bytes", format!("exported with exit 0: {:?}", scene.differences()));
             }
         }
         Some(ran) => failed(kind, ran, &said, &mut wrong),
@@ -71,13 +71,12 @@ fn heal(scene: &Scene, kind: &str, wrong: &mut impl FnMut(&'static str, String))
     if !is_well(&ran) {
         return wrong("stuck", ran.as_ref().map_or("the next run does not end".to_owned(), said));
     }
-    if scene.exported() != scene.right {
-        wrong("wrong bytes", format!("in the end: {:?}", scene.exported()));
+    if !scene.differences().is_empty() {
+        wrong("wrong bytes", format!("in the end: {:?}", scene.differences()));
     }
     let executed = scene.executed();
-    let steps = 4;
     // A fault may cost the step that it struck, a short call nothing.
-    if executed.len() > steps + usize::from(kind != "SHORT") {
+    if executed.len() > scene.steps + usize::from(kind != "SHORT") {
         wrong("lost", format!("executed {executed:?}"));
     }
     if !is_well(&run()) || scene.executed() != executed {

@@ -5,8 +5,8 @@
 //! bytes must be right whenever a run ends with 0, a failure must say what failed, and nothing may be
 //! lost, left behind or done twice.
 //!
-//! `IGPT_FLOW_FAULTS=all` walks every point; a number says how many of each kind; `KIND:NUMBER` tries
-//! one point and shows what was said.
+//! `IGPT_FLOW_FAULTS=all` walks every point, `KIND:all` those of a kind; a number says how many of each
+//! kind; `KIND:NUMBER` tries one point and shows what was said.
 
 mod judge;
 mod scene;
@@ -34,6 +34,11 @@ fn any_fault_over_older_results_is_told_or_harmless() {
 }
 
 #[test]
+fn any_fault_where_all_is_recorded_is_told_or_harmless() {
+    walk("recorded", Scene::recorded);
+}
+
+#[test]
 fn the_scene_has_every_kind_of_content() {
     let right = Scene::empty().right;
     let kinds: Vec<&str> = right.values().map(|what| what.split(' ').next().unwrap()).collect();
@@ -46,41 +51,55 @@ fn the_scene_has_every_kind_of_content() {
 fn walk(name: &str, scene: impl Fn() -> Scene) {
     let Some(shim) = Shim::new() else { return tell("faults: skipped, there is no C compiler `cc`") };
     let (scene, asked) = (scene(), std::env::var("IGPT_FLOW_FAULTS").unwrap_or_default());
-    if let Some((kind, at)) = asked.split_once(':') {
-        return one(&shim, &scene, kind, at.parse().unwrap());
+    let (kind, number) = asked.split_once(':').unwrap_or(("", &asked));
+    if let (false, Ok(at)) = (kind.is_empty(), number.parse()) {
+        return one(&shim, &scene, kind, at);
     }
     let (mut tried, mut wrongs) = (BTreeMap::new(), Vec::new());
-    for kind in KINDS {
-        for at in points(&shim, &scene, kind, &asked) {
+    for kind in KINDS.into_iter().filter(|of| kind.is_empty() || kind == *of) {
+        for at in points(&shim, &scene, kind, number) {
             let judged = judge(&shim, &scene, kind, at);
             // The order of two threads' calls varies a little: the last points may not be reached.
             if judged.told.what.is_empty() {
                 continue;
             }
             *tried.entry(kind).or_insert(0) += 1;
-            wrongs.extend(judged.wrongs.into_iter().map(|wrong| (kind, at, judged.told.what.clone(), wrong)));
+            let what = scene.plain(&judged.told.what);
+            wrongs
+                .extend(judged.wrongs.into_iter().map(|wrong| (format!("{kind}:{at}"), what.clone(), wrong)));
         }
     }
     let total: usize = tried.values().sum();
-    tell(&format!("faults ({name}): {total} points {tried:?}, {} wrong, seed {}", wrongs.len(), seed()));
-    for (kind, at, what, Wrong { sort, text }) in &wrongs {
-        tell(&format!("  {sort}: {kind}:{at} at {what}: {text}"));
-    }
-    assert!(wrongs.is_empty(), "{} points of {total} went wrong (above)", wrongs.len());
+    let seed = seed();
+    tell(&format!("faults ({name}): {total} points {tried:?}, {} wrong, seed {seed}", wrongs.len()));
+    explain(&scene, &wrongs);
+    assert!(wrongs.is_empty(), "{} of {total} points went wrong (above)", wrongs.len());
 }
 
 /// The points of a kind that are to be tried.
-fn points(shim: &Shim, scene: &Scene, kind: &str, asked: &str) -> Vec<u64> {
+fn points(shim: &Shim, scene: &Scene, kind: &str, number: &str) -> Vec<u64> {
     scene.reset();
     let ran = scene.igpt_flow(&judge::RUN, |command| shim.load(command, kind, 0)).unwrap();
     assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
     let calls = shim.told().calls;
     assert!(calls > 0, "the library was not loaded");
-    if asked == "all" {
+    if number == "all" {
         return (1..=calls + 2).collect();
     }
-    let (mut random, count) = (Random::new(seed()), asked.parse().unwrap_or(EVERYDAY));
+    let (mut random, count) = (Random::new(seed()), number.parse().unwrap_or(EVERYDAY));
     (0..count).map(|_| 1 + random.below(calls as usize) as u64).collect()
+}
+
+/// Tells what went wrong: each sort at each place once, with one of its points.
+fn explain(scene: &Scene, wrongs: &[(String, String, Wrong)]) {
+    let mut kinds = BTreeMap::new();
+    for (point, what, Wrong { sort, text }) in wrongs {
+        kinds.entry((*sort, what)).or_insert_with(Vec::new).push((point, text));
+    }
+    for ((sort, what), points) in kinds {
+        let (point, text) = points[0];
+        tell(&format!("  {sort} ({} times): {what}, as {point}: {}", points.len(), scene.plain(text)));
+    }
 }
 
 fn one(shim: &Shim, scene: &Scene, kind: &str, at: u64) {

@@ -1,13 +1,12 @@
 //! A small project that makes every kind of call, and a state of it from which each point starts.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::super::remains::snapshot;
+use super::super::remains::{Snapshot, copy, differences, exports};
 use super::super::support::{Project, Ran};
 
 const PIPELINE: &str = r#"
@@ -27,7 +26,7 @@ stages:
         if [ -e d/gone ]; then cp d/gone out/sub; fi
         echo 'echo tool' > out/tool
         chmod +x out/tool
-        #ln -s sub/all out/link
+        ln -s sub/all out/link
         echo folder >> "$LOG"
       pass_env: [LOG]
   part:
@@ -53,27 +52,26 @@ const NAMES: [&str; 8] = ["file", "folder", "part", "last", "input", "artifacts"
 /// No run of this project takes so long.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What is exported, by its name from `results`.
-type Exports = BTreeMap<PathBuf, String>;
-
 /// The project with the state that each point starts from.
 pub(super) struct Scene {
     project: Project,
     start: tempfile::TempDir,
-    before: Exports,
+    before: Snapshot,
     /// What must be exported in the end.
-    pub(super) right: Exports,
+    pub(super) right: Snapshot,
+    /// How many steps must be executed for that.
+    pub(super) steps: usize,
 }
 
 impl Scene {
     /// An empty store.
     pub(super) fn empty() -> Self {
-        Self::of(|project| new_inputs(project))
+        Self::of(4, |project| new_inputs(project))
     }
 
     /// A store with results of other inputs, which are exported.
     pub(super) fn changed() -> Self {
-        Self::of(|project| {
+        Self::of(4, |project| {
             project.write("input", "old\n");
             project.write("inputs/a", "old a\n");
             project.write("inputs/below/b", "b\n");
@@ -85,7 +83,16 @@ impl Scene {
         })
     }
 
-    fn of(prepare: impl Fn(&Project)) -> Self {
+    /// A store with the results, whose exports were deleted.
+    pub(super) fn recorded() -> Self {
+        Self::of(0, |project| {
+            new_inputs(project);
+            project.run();
+            fs::remove_dir_all(project.path("results")).unwrap();
+        })
+    }
+
+    fn of(steps: usize, prepare: impl Fn(&Project)) -> Self {
         let straight = Project::new(PIPELINE);
         new_inputs(&straight);
         straight.run();
@@ -93,9 +100,9 @@ impl Scene {
         prepare(&project);
         project.write("log", "");
         let start = tempfile::tempdir().unwrap();
-        copy(&project.path("."), start.path());
-        let before = snapshot(&project.path("results"));
-        Self { project, start, before, right: snapshot(&straight.path("results")) }
+        copy(&project.path(""), start.path());
+        let before = exports(&project);
+        Self { project, start, before, right: exports(&straight), steps }
     }
 
     /// Back to the state that each point starts from.
@@ -104,28 +111,38 @@ impl Scene {
             let path = item.unwrap().path();
             if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
         }
-        copy(&self.start.path().join("."), &self.project.path("."));
+        copy(self.start.path(), &self.project.path(""));
     }
 
     pub(super) fn folder(&self) -> PathBuf {
         self.project.path("")
     }
 
-    /// What is exported now. Files on their way into place are not; `leftovers` finds those.
-    pub(super) fn exported(&self) -> Exports {
-        let mut exports = snapshot(&self.project.path("results"));
-        exports.retain(|name, _| !name.to_string_lossy().contains(".igpt-flow-"));
-        exports
+    /// The names of exports that are not right.
+    pub(super) fn differences(&self) -> Vec<PathBuf> {
+        differences(&exports(&self.project), &self.right)
     }
 
     /// An export that is neither what was there before nor what is right.
     pub(super) fn torn(&self) -> Option<PathBuf> {
-        self.exported()
+        exports(&self.project)
             .into_iter()
             .find(|(name, what)| {
                 [&self.before, &self.right].iter().all(|whole| whole.get(name) != Some(what))
             })
             .map(|(name, _)| name)
+    }
+
+    /// A text without what differs from run to run: the project's folder, and long numbers in names.
+    pub(super) fn plain(&self, text: &str) -> String {
+        let folder = format!("{}/", self.project.path("").to_string_lossy().trim_end_matches('/'));
+        let mut plain = String::new();
+        for word in text.replace(&folder, "").split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
+            let digits = word.trim_end_matches(|c: char| !c.is_ascii_hexdigit());
+            let is_number = digits.contains(|c: char| c.is_ascii_digit()) && digits.len() > 2;
+            plain += &if is_number { word.replacen(digits, "…", 1) } else { word.to_owned() };
+        }
+        plain
     }
 
     /// The steps that were executed since the reset, one name for each time.
@@ -158,12 +175,6 @@ fn new_inputs(project: &Project) {
     project.write("input", "new\n");
     project.write("inputs/a", "new a\n");
     project.write("inputs/below/b", "b\n");
-}
-
-/// Copies what is in a folder into another, with times and modes.
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    let done = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap();
-    assert!(done.success());
 }
 
 /// Whether a message names a file or a step.
