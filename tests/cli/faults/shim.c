@@ -5,7 +5,7 @@
 //   ENOSPC      what takes room on the disk fails once, FULL from there on for good
 //   EIO         any call fails once
 //   EMFILE      what takes a descriptor fails once
-//   SHORT       a read, write or copy does half of what was asked, which is no error
+//   SHORT       a read, write or copy does one byte (or part) of what was asked, which is no error
 //   KILL        the process is killed before a call that changes something
 //   KILL_AFTER  the process is killed after it; between two others a kill finds the same files
 //
@@ -183,29 +183,29 @@ DIR *fdopendir(int fd) { POINT(OF(fd), LOOKS, NULL, REAL(fdopendir)(fd)); }
 
 // Reading and writing.
 
-#define HALVED(name, traits, fd, length, ...)                                                                \
+#define LESS(name, traits, fd, length, ...)                                                                \
     do {                                                                                                     \
         int fault = strike(#name, OF(fd), traits | (length > 1 ? LENGTH : 0));                               \
         if (fault > 0)                                                                                       \
             return errno = fault, -1;                                                                        \
         if (fault < 0)                                                                                       \
-            length /= 2;                                                                                     \
+            length = 1;                                                                                      \
         ssize_t result = REAL(name)(__VA_ARGS__);                                                            \
         after();                                                                                             \
         return result;                                                                                       \
     } while (0)
 
-ssize_t read(int fd, void *to, size_t length) { HALVED(read, LOOKS, fd, length, fd, to, length); }
+ssize_t read(int fd, void *to, size_t length) { LESS(read, LOOKS, fd, length, fd, to, length); }
 ssize_t write(int fd, const void *from, size_t length) {
-    HALVED(write, CHANGES | SPACE, fd, length, fd, from, length);
+    LESS(write, CHANGES | SPACE, fd, length, fd, from, length);
 }
 #define PREAD(name, offset_t)                                                                                \
     ssize_t name(int fd, void *to, size_t length, offset_t offset) {                                         \
-        HALVED(name, LOOKS, fd, length, fd, to, length, offset);                                             \
+        LESS(name, LOOKS, fd, length, fd, to, length, offset);                                             \
     }
 #define PWRITE(name, offset_t)                                                                               \
     ssize_t name(int fd, const void *from, size_t length, offset_t offset) {                                 \
-        HALVED(name, CHANGES | SPACE, fd, length, fd, from, length, offset);                                 \
+        LESS(name, CHANGES | SPACE, fd, length, fd, from, length, offset);                                 \
     }
 PREAD(pread, off_t)
 PREAD(pread64, off64_t)
@@ -213,19 +213,19 @@ PWRITE(pwrite, off_t)
 PWRITE(pwrite64, off64_t)
 
 ssize_t readv(int fd, const struct iovec *parts, int count) {
-    HALVED(readv, LOOKS, fd, count, fd, parts, count);
+    LESS(readv, LOOKS, fd, count, fd, parts, count);
 }
 ssize_t writev(int fd, const struct iovec *parts, int count) {
-    HALVED(writev, CHANGES | SPACE, fd, count, fd, parts, count);
+    LESS(writev, CHANGES | SPACE, fd, count, fd, parts, count);
 }
 ssize_t copy_file_range(int from, off64_t *at_from, int to, off64_t *at_to, size_t length, unsigned flags) {
-    HALVED(copy_file_range, CHANGES | SPACE, to, length, from, at_from, to, at_to, length, flags);
+    LESS(copy_file_range, CHANGES | SPACE, to, length, from, at_from, to, at_to, length, flags);
 }
 ssize_t sendfile(int to, int from, off_t *offset, size_t length) {
-    HALVED(sendfile, CHANGES | SPACE, to, length, to, from, offset, length);
+    LESS(sendfile, CHANGES | SPACE, to, length, to, from, offset, length);
 }
 ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) {
-    HALVED(sendfile64, CHANGES | SPACE, to, length, to, from, offset, length);
+    LESS(sendfile64, CHANGES | SPACE, to, length, to, from, offset, length);
 }
 int ftruncate(int fd, off_t length) { POINT(OF(fd), CHANGES | SPACE, -1, REAL(ftruncate)(fd, length)); }
 int ftruncate64(int fd, off64_t length) { POINT(OF(fd), CHANGES | SPACE, -1, REAL(ftruncate64)(fd, length)); }
