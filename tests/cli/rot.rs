@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::random::{Random, rounds, seed};
 use super::remains::{Snapshot, copy, differences, exports, tell};
-use super::support::{Project, Ran};
-
-const RUN: [&str; 2] = ["run", "pipeline.yaml"];
+use super::support::{Project, Ran, within_limit};
 
 /// What must not be.
 const SORTS: [&str; 5] = ["wrong", "wrong after `verify`", "stuck", "unsound", "panicked"];
@@ -148,7 +146,8 @@ fn said(ran: &Ran) -> String {
 }
 
 fn run(project: &Project, word: &str) -> Ran {
-    project.igpt_flow(&[&RUN[..], &["--set", &format!("vars.word={word}")]].concat())
+    let word = format!("vars.word={word}");
+    within_limit(project.command(&["run", "pipeline.yaml", "--set", &word])).expect("the run does not end")
 }
 
 /// The names in a folder, sorted.

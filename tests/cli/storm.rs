@@ -3,7 +3,7 @@
 //! However it went, the results are those of a straight run, what was recorded is not executed
 //! again, and nobody and nothing is left. `IGPT_FLOW_STORM=1000` says how many rounds there are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Child;
 use std::thread::sleep;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::random::{Random, rounds, seed};
 use super::remains::{exports, kill, leftovers, living, tell};
-use super::support::{Project, signal};
+use super::support::{Project, Ran, signal, within_limit};
 use super::tangle::tangle;
 
 const RUN: [&str; 4] = ["run", "pipeline.yaml", "-j", "2"];
@@ -24,82 +24,76 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// How long what dies by itself may take to do so after the last run.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What must not be, over all rounds.
-#[derive(Default)]
-struct Score {
-    wrong: usize,
-    lost: usize,
-    left: usize,
-}
+/// What must not be: a sort, and what it was.
+type Fault = (&'static str, String);
 
 #[test]
 fn killed_runs_lose_nothing_and_leave_nothing() {
-    let (rounds, seed) = (rounds("IGPT_FLOW_STORM", 6), seed());
-    let mut score = Score::default();
+    let (rounds, seed) = (rounds("IGPT_FLOW_STORM", 4), seed());
+    let mut score = BTreeMap::new();
     for n in 0..rounds as u64 {
-        round(&mut Random::new(seed.wrapping_mul(1_000_003) + n), n, &mut score);
+        for (sort, text) in round(&mut Random::new(seed.wrapping_mul(1_000_003) + n)) {
+            *score.entry(sort).or_insert(0) += 1;
+            tell(&format!("  round {n}: {sort}: {text}"));
+        }
     }
-    let Score { wrong, lost, left } = score;
+    let [wrong, lost, left] = ["wrong", "lost", "left"].map(|sort| score.get(sort).copied().unwrap_or(0));
     tell(&format!("storm: {rounds} rounds, {wrong} wrong, {lost} lost, {left} left behind, seed {seed}"));
-    assert_eq!((wrong, lost, left), (0, 0, 0), "what went wrong is told above");
+    assert!(score.is_empty(), "what went wrong is told above");
 }
 
-fn round(random: &mut Random, n: u64, score: &mut Score) {
+fn round(random: &mut Random) -> Vec<Fault> {
     let pipeline = tangle(random);
     let (straight, project) = (Project::new(&pipeline), Project::new(&pipeline));
-    let ran = straight.igpt_flow(&RUN);
+    let (ran, mut faults) = (run(&straight), Vec::new());
     assert_eq!(ran.code, 0, "{}\n{}\n{pipeline}", ran.out, ran.err);
+    faults
+        .extend(end(&straight).into_iter().map(|process| ("left", format!("by a straight run: {process}"))));
     let right = exports(&straight);
-    let complain = |count: &mut usize, text: String| {
-        *count += 1;
-        tell(&format!("  round {n}: {text}"));
-    };
-    for process in end(&straight) {
-        complain(&mut score.left, format!("lives after a straight run: {process}"));
-    }
     project.write("log", "");
     for _ in 0..1 + random.below(4) {
-        let recorded = recorded(&project);
-        let told = project.read("log").len();
-        let codes = killed(&project, random);
-        if codes.contains(&Some(0)) && exports(&project) != right {
-            complain(&mut score.wrong, "wrong exports with exit 0".to_owned());
-        }
-        if codes.contains(&None) {
-            complain(&mut score.wrong, "a killed run does not end".to_owned());
-        }
-        again(&project, told, &recorded).iter().for_each(|step| {
-            complain(&mut score.lost, format!("`{step}` was recorded and is executed again"));
-        });
+        faults.extend(lost(&project, || {
+            let codes = killed(&project, random);
+            if codes.contains(&Some(0)) && exports(&project) != right {
+                return Some(("wrong", "exports of a run that ended with 0".to_owned()));
+            }
+            codes.contains(&None).then(|| ("wrong", "a killed run does not end".to_owned()))
+        }));
     }
-    let (recorded_before, told) = (recorded(&project), project.read("log").len());
-    let ran = project.igpt_flow(&RUN);
-    if ran.code != 0 || exports(&project) != right {
-        complain(
-            &mut score.wrong,
-            format!("in the end: exit {}\n{}{}\n{pipeline}", ran.code, ran.out, ran.err),
-        );
-    }
-    let told_now = project.read("log").len();
-    let mut lost = again(&project, told, &recorded_before);
-    let ran = project.igpt_flow(&RUN);
-    lost.extend(again(&project, told_now, &recorded(&project)));
-    for step in lost {
-        complain(&mut score.lost, format!("`{step}` was recorded and is executed again"));
+    for _ in 0..2 {
+        faults.extend(lost(&project, || {
+            let ran = run(&project);
+            let well = ran.code == 0 && exports(&project) == right;
+            (!well).then(|| ("wrong", format!("in the end: {}\n{pipeline}", said(&ran))))
+        }));
     }
     let verified = project.igpt_flow(&["verify"]);
-    if ran.code != 0 || verified.code != 0 {
-        complain(
-            &mut score.wrong,
-            format!("verify: exit {}\n{}{}", verified.code, verified.out, verified.err),
-        );
+    if verified.code != 0 {
+        faults.push(("wrong", format!("verify: {}", said(&verified))));
     }
-    for process in end(&project) {
-        complain(&mut score.left, format!("lives: {process}"));
-    }
-    for path in leftovers(&project.path("")) {
-        complain(&mut score.left, format!("left: {}", path.display()));
-    }
+    faults.extend(end(&project).into_iter().map(|process| ("left", process)));
+    faults.extend(leftovers(&project.path("")).into_iter().map(|path| ("left", path.display().to_string())));
+    faults
+}
+
+fn run(project: &Project) -> Ran {
+    within_limit(project.command(&RUN)).expect("the run does not end")
+}
+
+fn said(ran: &Ran) -> String {
+    format!("exit {}\n{}{}", ran.code, ran.out, ran.err)
+}
+
+/// Does something, and adds to what it found the steps that were recorded before and are executed
+/// again meanwhile.
+fn lost(project: &Project, something: impl FnOnce() -> Option<Fault>) -> Vec<Fault> {
+    let (recorded, told) = (recorded(project), project.read("log").len());
+    let mut faults = Vec::from_iter(something());
+    let log = project.read("log");
+    let started = log[told..].lines().filter_map(|line| line.strip_prefix("start "));
+    let again = started.filter(|step| recorded.contains(*step));
+    faults.extend(again.map(|step| ("lost", format!("`{step}` was recorded and is executed again"))));
+    faults
 }
 
 /// Starts a run or two, and kills one or both of them. Answers their exit codes: `None` where a run
@@ -139,13 +133,6 @@ fn recorded(project: &Project) -> BTreeSet<String> {
     let steps = plan["steps"].as_array().unwrap().iter();
     let name = |step: &serde_json::Value| step["step"].as_str().unwrap().to_owned();
     steps.filter(|step| step["state"] == "reused").map(name).collect()
-}
-
-/// The steps of these that were started after so many bytes of the log.
-fn again(project: &Project, told: usize, recorded: &BTreeSet<String>) -> Vec<String> {
-    let log = project.read("log");
-    let started = log[told..].lines().filter_map(|line| line.strip_prefix("start "));
-    started.filter(|step| recorded.contains(*step)).map(str::to_owned).collect()
 }
 
 /// Who still lives although all runs have ended; now they do not.

@@ -2,7 +2,7 @@
 
 use super::super::remains::leftovers;
 use super::super::support::Ran;
-use super::scene::{Scene, names_something};
+use super::scene::Scene;
 use super::shim::{Shim, Told};
 
 pub(super) const RUN: [&str; 4] = ["run", "pipeline.yaml", "-j", "1"];
@@ -94,6 +94,11 @@ fn heal(scene: &Scene, kind: &str, wrong: &mut impl FnMut(&'static str, String))
 
 fn said(ran: &Ran) -> String {
     format!("{}{}", ran.out, ran.err)
+}
+
+/// Whether a message names a step, a file, or whatever stands in backticks.
+fn names_something(text: &str) -> bool {
+    ["FAILED ", "/", "`"].iter().any(|mark| text.contains(mark))
 }
 
 /// Whether a line only says what the run is at, or belongs to the one attempt that is meant to fail.

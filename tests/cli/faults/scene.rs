@@ -3,11 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::mpsc;
-use std::time::Duration;
 
 use super::super::remains::{Snapshot, copy, differences, exports};
-use super::super::support::{Project, Ran};
+use super::super::support::{Project, Ran, within_limit};
 
 const PIPELINE: &str = r#"
 name: faults
@@ -46,12 +44,6 @@ stages:
 export: {file.out: results/file, folder.out: results/folder, last.out: results/last}
 "#;
 
-/// Words of which a message must have one: it names a file or a step.
-const NAMES: [&str; 8] = ["file", "folder", "part", "last", "input", "artifacts", "results", "pipeline"];
-
-/// No run of this project takes so long.
-const LIMIT: Duration = Duration::from_secs(60);
-
 /// The project with the state that each point starts from.
 pub(super) struct Scene {
     project: Project,
@@ -66,7 +58,7 @@ pub(super) struct Scene {
 impl Scene {
     /// An empty store.
     pub(super) fn empty() -> Self {
-        Self::of(4, |project| new_inputs(project))
+        Self::of(4, new_inputs)
     }
 
     /// A store with results of other inputs, which are exported.
@@ -154,20 +146,7 @@ impl Scene {
     pub(super) fn igpt_flow(&self, arguments: &[&str], with: impl FnOnce(&mut Command)) -> Option<Ran> {
         let mut command = self.project.command(arguments);
         with(&mut command);
-        let (end, ended) = mpsc::channel();
-        let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-        let child = child.spawn().unwrap();
-        let id = child.id();
-        std::thread::spawn(move || drop(end.send(child.wait_with_output().unwrap())));
-        let Ok(output) = ended.recv_timeout(LIMIT) else {
-            Command::new("kill").args(["-KILL", &id.to_string()]).status().unwrap();
-            return None;
-        };
-        Some(Ran {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        within_limit(command)
     }
 }
 
@@ -175,9 +154,4 @@ fn new_inputs(project: &Project) {
     project.write("input", "new\n");
     project.write("inputs/a", "new a\n");
     project.write("inputs/below/b", "b\n");
-}
-
-/// Whether a message names a file or a step.
-pub(super) fn names_something(text: &str) -> bool {
-    NAMES.iter().any(|name| text.contains(name))
 }
