@@ -73,7 +73,7 @@ fn walk(name: &str, scene: impl Fn() -> Scene) {
     let seed = seed();
     tell(&format!("faults ({name}): {total} points {tried:?}, {} wrong, seed {seed}", wrongs.len()));
     explain(&scene, &wrongs);
-    assert!(wrongs.is_empty(), "{} of {total} points went wrong (above)", wrongs.len());
+    assert!(wrongs.is_empty(), "{} things went wrong at {total} points (above)", wrongs.len());
 }
 
 /// The points of a kind that are to be tried.
