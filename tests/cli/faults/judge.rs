@@ -9,7 +9,7 @@ pub(super) const RUN: [&str; 4] = ["run", "pipeline.yaml", "-j", "1"];
 
 /// Something that must not be.
 pub(super) struct Wrong {
-    /// `wrong bytes`, `lost`, `stuck`, `left`, `panicked` or `unclear`.
+    /// `wrong bytes`, `lost`, `stuck`, `unsound`, `left`, `panicked` or `unclear`.
     pub(super) sort: &'static str,
     pub(super) text: String,
 }
@@ -84,7 +84,7 @@ fn heal(scene: &Scene, kind: &str, wrong: &mut impl FnMut(&'static str, String))
     }
     match scene.igpt_flow(&["verify"], |_| ()) {
         Some(ran) if ran.code == 0 => {}
-        ran => wrong("left", format!("verify: {}", ran.as_ref().map(said).unwrap_or_default())),
+        ran => wrong("unsound", format!("verify: {}", ran.as_ref().map(said).unwrap_or_default())),
     }
     let left = leftovers(&scene.folder());
     if !left.is_empty() {
