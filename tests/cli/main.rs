@@ -3,6 +3,8 @@
 mod audit;
 mod codes;
 mod failures;
+#[cfg(target_os = "linux")]
+mod faults;
 mod gc;
 mod hazards;
 mod history;
@@ -11,7 +13,13 @@ mod kill;
 mod memo;
 mod model;
 mod plan;
+mod random;
+mod remains;
+mod rot;
 #[cfg(feature = "stages")]
 mod stages;
+#[cfg(target_os = "linux")]
+mod storm;
 mod support;
+mod tangle;
 mod verbs;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// A folder with a pipeline, removed at the end.
 pub(crate) struct Project {
@@ -93,6 +95,22 @@ impl Project {
     }
 }
 
+/// Runs a command to its end; `None` where it has not ended after a minute, and is killed.
+pub(crate) fn within_limit(mut command: Command) -> Option<Ran> {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (id, (end, ended)) = (child.id(), mpsc::channel());
+    std::thread::spawn(move || drop(end.send(child.wait_with_output().unwrap())));
+    let Ok(output) = ended.recv_timeout(Duration::from_secs(60)) else {
+        Command::new("kill").args(["-KILL", &id.to_string()]).status().unwrap();
+        return None;
+    };
+    Some(Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
 /// Polls until `done`, for at most twenty seconds.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
@@ -100,7 +118,7 @@ pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
         if done() {
             return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     panic!("waited in vain until {what}");
 }
