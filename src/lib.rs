@@ -9,6 +9,7 @@ pub mod execute;
 pub mod key;
 pub mod machine;
 pub mod pipeline;
+pub mod paths;
 pub mod plan;
 pub mod rebuild;
 pub mod registry;

@@ -68,6 +68,9 @@ pub(super) struct RunArgs {
     /// After a failure go on with all that is not below it.
     #[arg(long)]
     pub(super) keep_going: bool,
+    /// Keep the scratch folder of a step that fails, and say where it is.
+    #[arg(long)]
+    pub(super) keep_failed: bool,
     /// Forbid the network.
     #[arg(long)]
     pub(super) offline: bool,

@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::show::bytes;
+use crate::execute::pool;
 use crate::store::{Damage, Store};
 
 /// Verifies the store; answers 0 where all is well, 101 where something was damaged.
 pub(super) fn verify(store: &Path, json: bool, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let store = Store::open_existing(store)?;
+    pool::prepare();
     let found = store.verify(&mut |_, _| {})?;
     let code = if found.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(101) };
     if json {

@@ -16,6 +16,7 @@ use igpt_contract::{
     DynStage, LabelledInput, MetricValues, Signal, StageContext, StageError, StageIo, instruction_set,
 };
 
+use super::limits::{Bounds, leave};
 use super::job::{DiskInput, Failure, InputFrom, Job, JobOutcome, JobResult, JobWork, Outlet};
 use crate::store::{Cost, Files, KeyLock, Record, Store, StoreError, host};
 
@@ -28,6 +29,8 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 /// Why an attempt did not end well.
 pub(super) enum Stopped {
     Cancelled,
+    /// There was no process or thread for the work.
+    NoRoom(Failure),
     Failed(Failure),
 }
 
@@ -54,6 +57,7 @@ pub(super) struct Site<'a> {
 pub(super) fn attempt(
     job: &Job,
     cancelled: &AtomicBool,
+    timeout: Option<Duration>,
     outlet: Outlet<'_>,
     usage: impl Fn() -> Usage,
     work: impl FnOnce(Site<'_>) -> Result<BTreeMap<String, PathBuf>, Stopped>,
@@ -68,9 +72,11 @@ pub(super) fn attempt(
         }
         let scratch = store.fresh_scratch(&job.key)?;
         let (before, started) = (usage(), Instant::now());
-        let discard = |_: &Stopped| store.discard_scratch(&job.key);
+        let bounds = Bounds { cancelled, timeout, started };
+        let discard = |stopped: &Stopped| leave(&store, job, stopped, outlet);
         let places = work(Site { store: &store, lock: &lock, scratch: &scratch }).inspect_err(discard)?;
         let after = usage();
+        bounds.check().inspect_err(discard)?;
         check_inputs(&store, job).inspect_err(discard)?;
         let cost = Cost {
             wall_s: started.elapsed().as_secs_f64(),
@@ -78,7 +84,7 @@ pub(super) fn attempt(
             peak_memory_mib: after.peak_memory_mib,
         };
         let metrics = metrics(&places);
-        let outputs = admit(&store, job, &places).inspect_err(discard)?;
+        let outputs = admit(&store, job, &places, &bounds).inspect_err(discard)?;
         lock.commit(&Record {
             key: job.key,
             outputs: outputs.clone(),
@@ -97,6 +103,7 @@ pub(super) fn attempt(
     match result {
         Ok(result) => JobOutcome::Committed(result),
         Err(Stopped::Cancelled) => JobOutcome::Cancelled,
+        Err(Stopped::NoRoom(failure)) => JobOutcome::NoRoom(failure),
         Err(Stopped::Failed(failure)) => JobOutcome::Failed(failure),
     }
 }
@@ -153,6 +160,7 @@ fn admit(
     store: &Store,
     job: &Job,
     places: &BTreeMap<String, PathBuf>,
+    bounds: &Bounds<'_>,
 ) -> Result<BTreeMap<String, crate::store::Artifact>, Stopped> {
     let mut outputs = BTreeMap::new();
     for port in &job.outputs {
@@ -163,6 +171,7 @@ fn admit(
             })
         })?;
         outputs.insert(port.clone(), store.admit(place)?);
+        bounds.check()?;
     }
     Ok(outputs)
 }
@@ -197,6 +206,8 @@ pub fn attempt_stage(
     attempt(
         job,
         &flag,
+        // Our parent keeps the time.
+        None,
         &*outlet,
         || usage(libc::RUSAGE_SELF),
         move |Site { store, scratch, .. }| {
@@ -263,11 +274,11 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 /// What a process (or its ended children) has used of the machine.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Usage {
-    cpu_s: f64,
-    peak_memory_mib: f64,
+    pub(super) cpu_s: f64,
+    pub(super) peak_memory_mib: f64,
 }
 
-/// Reads the resource use of `RUSAGE_SELF`.
+/// Reads the resource use of `RUSAGE_SELF`, or of `RUSAGE_CHILDREN`.
 pub(super) fn usage(who: libc::c_int) -> Usage {
     // SAFETY: getrusage fills the struct that it is given; all-zero bytes are a valid one.
     let usage = unsafe {

@@ -14,6 +14,7 @@ use crate::store::{Artifact, Cost, StoreError};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// The store's folder, absolute.
+    #[serde(with = "crate::paths::exact")]
     pub store: PathBuf,
     /// The step's key.
     pub key: Digest,
@@ -41,6 +42,8 @@ pub struct Job {
     pub offline: bool,
     /// Whether the work is done although a record exists.
     pub force: bool,
+    /// Whether the scratch folder of a failed attempt is kept.
+    pub keep_failed: bool,
 }
 
 /// What to do.
@@ -56,10 +59,14 @@ pub enum JobWork {
         /// Its seed.
         seed: u64,
     },
-    /// A shell command.
+    /// A command.
     Command {
-        /// The text given to `sh -c`.
-        run: String,
+        /// What is run.
+        run: Run,
+        /// The interpreter of a text and its arguments; the strict POSIX shell where it is empty.
+        shell: Vec<String>,
+        /// Input ports that are linked, not copied.
+        link: Vec<String>,
         /// Output port -> relative path.
         outputs: Vec<(String, String)>,
         /// Variables with their values.
@@ -67,6 +74,16 @@ pub enum JobWork {
         /// Variables passed through from the caller.
         pass_env: Vec<String>,
     },
+}
+
+/// What a command runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Run {
+    /// A text for an interpreter.
+    Text(String),
+    /// A program and its arguments.
+    Program(Vec<String>),
 }
 
 /// One artifact that flows in.
@@ -94,6 +111,7 @@ pub enum InputFrom {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiskInput {
     /// Where it is.
+    #[serde(with = "crate::paths::exact")]
     pub path: PathBuf,
     /// What was there when the key was made.
     pub artifact: Artifact,
@@ -111,6 +129,8 @@ pub enum JobOutcome {
     Failed(Failure),
     /// The attempt was told to stop and did.
     Cancelled,
+    /// The machine had no process, thread or descriptor left for it: it did not begin.
+    NoRoom(Failure),
 }
 
 /// The outputs of a committed step.

@@ -120,7 +120,7 @@ fn a_matrix_has_seeds_limits_and_parts() {
     assert_eq!(probe.labels, labels(json!({"layer": 2, "seed": 1})));
     assert_eq!(params(probe).2, 1);
     assert_eq!((probe.resources.cpus, probe.resources.memory_mib, probe.resources.gpus), (2, 1024, 0));
-    assert_eq!((probe.retries, probe.timeout.unwrap().as_secs()), (1, 5400));
+    assert_eq!((probe.retry.times, probe.timeout.unwrap().as_secs()), (1, 5400));
     let features = plan.steps.iter().position(|s| s.name == "features").unwrap();
     let source = Source::Step { step: features, port: "layers".into(), part: Some("2".into()) };
     assert_eq!(probe.inputs.len(), 1);
