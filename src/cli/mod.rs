@@ -40,8 +40,8 @@ use crate::machine;
 use crate::report::clean::Clean;
 use gc::GcArgs;
 use graph::GraphArgs;
-use logs::LogArgs;
 use history::{DiffArgs, StepArgs};
+use logs::LogArgs;
 use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
 
 /// Run whole iGPT experiments from a YAML file; every stage is cached by content.

@@ -14,7 +14,7 @@ use crate::store::{Damage, Store};
 /// Verifies the store; answers 0 where all is well, 101 where something was damaged.
 pub(super) fn verify(store: &Path, json: bool, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let store = Store::open_existing(store)?;
-    pool::prepare();
+    pool::prepare().map_err(|source| CliError::NoRoom { what: "a thread", source })?;
     let found = store.verify(&mut |_, _| {})?;
     let code = if found.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(101) };
     if json {

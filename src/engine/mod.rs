@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
                 for step in self.resting.rested() {
                     self.schedule.queue(step);
                 }
-                while !self.resting.full
+                while self.resting.has_room(self.schedule.running())
                     && let Some(step) = self.schedule.next_start()
                 {
                     let Some(launch) = self.launch(step) else { continue };
@@ -279,7 +279,7 @@ impl<'a> Run<'a> {
     fn ended(&mut self, id: StepId, outcome: JobOutcome) -> Result<(), StoreError> {
         let step = self.step(id);
         if !matches!(outcome, JobOutcome::NoRoom(_)) {
-            self.resting.full = false;
+            self.resting.had_room();
         }
         match outcome {
             JobOutcome::Committed(result) => {
@@ -313,12 +313,11 @@ impl<'a> Run<'a> {
                 Ok(())
             }
             // What runs gives some room back when it ends.
-            JobOutcome::NoRoom(failure) if self.schedule.running() > 1 => {
+            JobOutcome::NoRoom(failure) if self.resting.no_room(id, self.schedule.running() - 1) => {
                 let text = format!("waits for room: {}", failure.error);
                 self.events.send(Event::StepNoted { step: step.name.clone(), text });
                 self.attempts.entry(id).and_modify(|attempt| *attempt -= 1);
-                self.resting.full = true;
-                self.schedule.retry(id);
+                self.schedule.rest(id);
                 Ok(())
             }
             JobOutcome::NoRoom(failure) => self.fail(id, &failure),

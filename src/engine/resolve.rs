@@ -162,9 +162,7 @@ impl Resolver<'_> {
                 let params = keyed.map(|(name, value)| (name.clone(), value.clone())).collect();
                 (spec.name, spec.version, params, spec.seeded.then_some(*seed), numerics)
             }
-            Work::Command(command) => {
-                ("command", 2, command_params(command), None, None)
-            }
+            Work::Command(command) => ("command", 2, command_params(command), None, None),
         };
         KeyMaterial { schema: KEY_SCHEMA, stage: stage.to_owned(), version, params, seed, numerics, inputs }
     }

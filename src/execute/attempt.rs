@@ -16,8 +16,8 @@ use igpt_contract::{
     DynStage, LabelledInput, MetricValues, Signal, StageContext, StageError, StageIo, instruction_set,
 };
 
-use super::limits::{Bounds, leave};
 use super::job::{DiskInput, Failure, InputFrom, Job, JobOutcome, JobResult, JobWork, Outlet};
+use super::limits::{Bounds, leave};
 use crate::store::{Cost, Files, KeyLock, Record, Store, StoreError, host};
 
 /// How long to wait before another look at a lock that somebody else holds.
@@ -46,6 +46,16 @@ impl From<std::io::Error> for Stopped {
     }
 }
 
+impl From<Stopped> for JobOutcome {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Cancelled => Self::Cancelled,
+            Stopped::NoRoom(failure) => Self::NoRoom(failure),
+            Stopped::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
 /// What an attempt's work is given: the store, the step's lock, and the empty scratch folder.
 pub(super) struct Site<'a> {
     pub(super) store: &'a Store,
@@ -62,7 +72,7 @@ pub(super) fn attempt(
     usage: impl Fn() -> Usage,
     work: impl FnOnce(Site<'_>) -> Result<BTreeMap<String, PathBuf>, Stopped>,
 ) -> JobOutcome {
-    let result = (|| {
+    let result: Result<JobResult, Stopped> = (|| {
         let store = Store::open(&job.store)?;
         let lock = wait_for_lock(&store, job, cancelled, outlet)?;
         if !job.force
@@ -100,12 +110,7 @@ pub(super) fn attempt(
         })?;
         Ok(JobResult { outputs, cost, adopted: false })
     })();
-    match result {
-        Ok(result) => JobOutcome::Committed(result),
-        Err(Stopped::Cancelled) => JobOutcome::Cancelled,
-        Err(Stopped::NoRoom(failure)) => JobOutcome::NoRoom(failure),
-        Err(Stopped::Failed(failure)) => JobOutcome::Failed(failure),
-    }
+    result.map_or_else(JobOutcome::from, JobOutcome::Committed)
 }
 
 fn wait_for_lock(

@@ -16,8 +16,8 @@ use super::attempt::{Site, Stopped, Usage, attempt, place_input};
 use super::guard::{Ended, Guarded, Guards, NotStarted, Order, Stop};
 use super::job::{Failure, Job, JobOutcome, JobWork, Outlet, Run};
 use super::limits::Bounds;
-use super::process::{GPUS, Watch, describe, no_room, visible_gpus};
 use super::pool;
+use super::process::{GPUS, Watch, describe, no_room, visible_gpus};
 use super::shell::{self, NoShell};
 use crate::store::Store;
 
@@ -32,7 +32,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs a command job and waits for it.
 pub fn run_command(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>, guards: &Guards) -> JobOutcome {
-    pool::prepare();
+    if let Err(error) = pool::prepare() {
+        return no_room("start a thread", &error).into();
+    }
     let used = Cell::new(Usage::ZERO);
     attempt(
         job,
@@ -56,9 +58,11 @@ pub fn run_command(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>, guards: &Gu
             let ended = wait(guarded, &bounds)?;
             used.set(ended.usage);
             if !ended.status.success() {
-                let hint = starved(watch.log).then(|| STARVED.to_owned());
                 let error = format!("the command ended with {}", describe(ended.status));
-                return Err(Stopped::Failed(Failure { error, hint }));
+                if starved(watch.log) {
+                    return Err(Stopped::NoRoom(Failure { error, hint: Some(STARVED.to_owned()) }));
+                }
+                return Err(Stopped::Failed(Failure::new(error)));
             }
             let place = |(port, path): &(String, String)| (port.clone(), scratch.join(path));
             Ok(outputs.iter().map(place).collect::<BTreeMap<_, _>>())
@@ -154,7 +158,8 @@ fn wait(mut guarded: Guarded, bounds: &Bounds<'_>) -> Result<Ended, Stopped> {
     }
 }
 
-const STARVED: &str = "the machine or `ulimit -u` had no room for another process: fewer at once (`--jobs`) may do";
+const STARVED: &str =
+    "by its log it had no room for another process: raise `ulimit -u`, or run fewer steps at once (`--jobs`)";
 
 /// Whether a log ends in what programs say where no process can be made.
 fn starved(log: &Path) -> bool {
@@ -168,5 +173,7 @@ fn starved(log: &Path) -> bool {
         Ok(String::from_utf8_lossy(&bytes).to_lowercase())
     };
     let end = end().unwrap_or_default();
-    ["cannot fork", "fork: ", "resource temporarily unavailable"].iter().any(|words| end.contains(words))
+    ["cannot fork", "fork: retry", "fork: resource temporarily unavailable"]
+        .iter()
+        .any(|words| end.contains(words))
 }

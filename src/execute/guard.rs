@@ -112,9 +112,11 @@ impl Guards {
             wire::send_fds(&self.nursery.lock().unwrap_or_else(PoisonError::into_inner), &fds)?;
             // As long as this end is open here, that of the guardian's would not be seen.
             drop(theirs);
-            control.write_all(&order.encode())?;
-            let reply = read_reply(&mut control)?;
-            Ok((control, reply))
+            // Where no guardian could be forked, nobody reads the order; the reply says so.
+            let given = control.write_all(&order.encode());
+            let reply = read_reply(&mut control);
+            given.or_else(|error| reply.as_ref().map(drop).map_err(|_| error))?;
+            Ok((control, reply?))
         };
         match begin() {
             Ok((control, Reply::Started { pid })) => Ok(Guarded { control, pid }),

@@ -35,10 +35,7 @@ impl Bounds<'_> {
 
 /// The failure of an attempt that took too long.
 pub(super) fn timed_out(limit: Duration, hint: &str) -> Failure {
-    Failure {
-        error: format!("took longer than its time-out of {limit:?}"),
-        hint: Some(hint.to_owned()),
-    }
+    Failure { error: format!("took longer than its time-out of {limit:?}"), hint: Some(hint.to_owned()) }
 }
 
 /// Clears the scratch folder of an attempt that did not end well (a full disk must not stay full),

@@ -4,36 +4,53 @@
 //! are made here, before that, and by trial.
 
 use std::io;
-use std::sync::{Arc, Mutex, Once, PoisonError};
-use std::thread::{Builder, available_parallelism, sleep};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, available_parallelism, park, sleep};
 use std::time::Duration;
 
-/// How long to wait for room for a thread, and how often.
+/// How long to wait for room for a thread that was there a moment ago, and how often.
 const PAUSE: Duration = Duration::from_millis(10);
-const PAUSES: u32 = 1000;
+const PAUSES: u32 = 100;
 
 /// Makes the threads, once a process. Cheap when they are there.
-pub fn prepare() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
+///
+/// # Errors
+/// Where there is no room for a single one; there may be later.
+pub fn prepare() -> io::Result<()> {
+    static MADE: Mutex<bool> = Mutex::new(false);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*made {
         let wanted = available_parallelism().map_or(1, usize::from);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(room_for(wanted));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(room_for(wanted)?);
+        *made = true;
         // Where it fails in spite of that, a step that needs the threads says so.
         let _ = pool.spawn_handler(spawn).build_global();
-    });
+    }
+    Ok(())
 }
 
 /// How many threads, of so many, could be started at this moment; at least one.
-fn room_for(wanted: usize) -> usize {
-    let threads: Vec<_> = (0..wanted).map_while(|_| Builder::new().spawn(std::thread::park).ok()).collect();
+fn room_for(wanted: usize) -> io::Result<usize> {
+    let mut threads = Vec::with_capacity(wanted);
+    let mut full = None;
+    while threads.len() < wanted && full.is_none() {
+        match Builder::new().spawn(park) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => full = Some(error),
+        }
+    }
     let room = threads.len();
     for thread in threads {
         thread.thread().unpark();
         // It does nothing that could fail.
         let _ = thread.join();
     }
-    // Where there was no room for all, some of it is left to others.
-    if room == wanted { wanted } else { (room / 2).max(1) }
+    match full {
+        None => Ok(wanted),
+        Some(error) if room == 0 => Err(error),
+        // Some of the room is left to others.
+        Some(_) => Ok((room / 2).max(1)),
+    }
 }
 
 /// Starts a thread of the pool, waiting for room where there is none.
@@ -61,8 +78,8 @@ mod tests {
 
     #[test]
     fn the_threads_work() {
-        super::prepare();
-        super::prepare();
+        super::prepare().unwrap();
+        super::prepare().unwrap();
         assert_eq!((0..1000).into_par_iter().sum::<i32>(), 499_500);
     }
 }

@@ -72,10 +72,7 @@ pub struct Watch<'a> {
 pub fn run_in_process(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>, guards: &Guards) -> JobOutcome {
     match start(job, watch, guards) {
         Ok(worker) => follow(worker, watch, outlet),
-        Err(error) if is_want_of_room(&error) => match no_room("start a worker process", &error) {
-            Stopped::NoRoom(failure) | Stopped::Failed(failure) => JobOutcome::NoRoom(failure),
-            Stopped::Cancelled => JobOutcome::Cancelled,
-        },
+        Err(error) if is_want_of_room(&error) => no_room("start a worker process", &error).into(),
         Err(error) => JobOutcome::Failed(Failure::new(format!("cannot start a worker process: {error}"))),
     }
 }
@@ -164,10 +161,7 @@ fn follow(worker: Worker, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
             let told = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
             judge(ended, timed_out, told, watch)
         }
-        Err(error) => match no_room("start a thread", &error) {
-            Stopped::NoRoom(failure) | Stopped::Failed(failure) => JobOutcome::NoRoom(failure),
-            Stopped::Cancelled => JobOutcome::Cancelled,
-        },
+        Err(error) => no_room("start a thread", &error).into(),
     }
 }
 
@@ -263,7 +257,7 @@ pub fn worker(
     output: impl std::io::Write + Send + 'static,
 ) -> std::io::Result<()> {
     let job: Job = serde_json::from_slice(&std::fs::read(job_file)?)?;
-    pool::prepare();
+    pool::prepare()?;
     let cancelled = Arc::new(AtomicBool::new(false));
     cancel_at_end_of_input(Arc::clone(&cancelled))?;
     let output = Arc::new(Mutex::new(output));

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
-use super::{Command, Run};
 use super::schema::{self, ParamFault};
+use super::{Command, Run};
 
 /// One sentence for `igpt-flow stages`.
 pub const SUMMARY: &str = "Runs a command with declared inputs, outputs and environment.";

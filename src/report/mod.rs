@@ -33,7 +33,9 @@ fn line(event: &Event) -> Option<String> {
         Event::StepSucceeded { step, cost, adopted: false, .. } => {
             format!("done   {} in {} ({} CPU)", shown(step), seconds(cost.wall_s), seconds(cost.cpu_s))
         }
-        Event::StepSucceeded { step, adopted: true, .. } => format!("done   {} (by another run)", shown(step)),
+        Event::StepSucceeded { step, adopted: true, .. } => {
+            format!("done   {} (by another run)", shown(step))
+        }
         Event::StepFailed { step, error, hint, log, tail, retried, attempt } => {
             let again = if *retried { "\n       it is tried again" } else { "" };
             let tail: String = tail.iter().map(|line| format!("\n       | {}", shown(line))).collect();

@@ -127,9 +127,7 @@ fn in_words(text: &str, here: &str, is_alive: impl Fn(libc::pid_t) -> bool) -> S
     let process = holder.strip_prefix("process ").and_then(|rest| rest.split_once(" on "));
     let command = lines.next_back().and_then(|line| line.strip_prefix("command "));
     match (process, command) {
-        (Some((pid, host)), Some(command))
-            if host == here && pid.parse().is_ok_and(|pid| !is_alive(pid)) =>
-        {
+        (Some((pid, host)), Some(command)) if host == here && pid.parse().is_ok_and(|pid| !is_alive(pid)) => {
             format!("process {command} on {host}, left by a run that was killed and now being ended,")
         }
         _ => holder.to_owned(),

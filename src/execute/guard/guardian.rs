@@ -38,7 +38,8 @@ pub(super) fn run(fds: [OwnedFd; 4], urgent: &OwnedFd) {
     };
     // Should nobody read this, the end of the stream is seen below.
     let _ = control.write_all(&Reply::Started { pid: pid.cast_unsigned() }.encode());
-    let mut guard = Guard { control, order, pid, status: None, stopping: None, killing: None, told: false, alone: false };
+    let mut guard =
+        Guard { control, order, pid, status: None, stopping: None, killing: None, told: false, alone: false };
     while guard.reap() {
         guard.look(urgent);
         guard.act();
@@ -50,12 +51,7 @@ pub(super) fn run(fds: [OwnedFd; 4], urgent: &OwnedFd) {
     drop(input);
 }
 
-fn command(
-    order: &Order,
-    input: OwnedFd,
-    output: OwnedFd,
-    error: OwnedFd,
-) -> std::io::Result<libc::pid_t> {
+fn command(order: &Order, input: OwnedFd, output: OwnedFd, error: OwnedFd) -> std::io::Result<libc::pid_t> {
     let no_program = || std::io::Error::from_raw_os_error(libc::ENOENT);
     let (program, arguments) = order.argv.split_first().ok_or_else(no_program)?;
     let mut command = Command::new(program);

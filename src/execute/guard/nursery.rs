@@ -113,10 +113,8 @@ pub(super) fn pause(fds: [Option<RawFd>; 2], limit: Option<Duration>) {
     let mut polls = fds.map(|fd| libc::pollfd { fd: fd.unwrap_or(-1), events: libc::POLLIN, revents: 0 });
     #[cfg(target_os = "linux")]
     {
-        let limit = limit.map(|limit| libc::timespec {
-            tv_sec: limit.as_secs() as _,
-            tv_nsec: limit.subsec_nanos() as _,
-        });
+        let limit = limit
+            .map(|limit| libc::timespec { tv_sec: limit.as_secs() as _, tv_nsec: limit.subsec_nanos() as _ });
         let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: entries, a time and a mask that live until the call returns. Only in it is SIGCHLD
         // let through, so that none is missed between a look at the children and the wait.
