@@ -62,7 +62,9 @@ pub fn run_command(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>, guards: &Gu
                 if starved(watch.log) {
                     return Err(Stopped::NoRoom(Failure { error, hint: Some(STARVED.to_owned()) }));
                 }
-                return Err(Stopped::Failed(Failure::new(error)));
+                // What a shell answers where SIGPIPE ended something.
+                let hint = (ended.status.code() == Some(128 + libc::SIGPIPE)).then(|| UNREAD.to_owned());
+                return Err(Stopped::Failed(Failure { error, hint }));
             }
             let place = |(port, path): &(String, String)| (port.clone(), scratch.join(path));
             Ok(outputs.iter().map(place).collect::<BTreeMap<_, _>>())
@@ -157,6 +159,9 @@ fn wait(mut guarded: Guarded, bounds: &Bounds<'_>) -> Result<Ended, Stopped> {
         }
     }
 }
+
+const UNREAD: &str = "something in a pipeline wrote on when its reader had ended: let the reader take all of it, as \
+                      in `| (head -n 1; cat > /dev/null)`";
 
 const STARVED: &str =
     "by its log it had no room for another process: raise `ulimit -u`, or run fewer steps at once (`--jobs`)";

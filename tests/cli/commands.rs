@@ -26,7 +26,7 @@ fn a_list_needs_no_shell_and_an_interpreter_may_be_named() {
         r#"
 stages:
   list: {uses: command, with: {run: [cp, "$HOME *", out]}, in: {"x": ./x}}
-  arrays: {uses: command, with: {run: 'a=(one two); echo "${#a[@]}" > out', shell: bash}}
+  arrays: {uses: command, with: {run: 'a=(one two); echo "$${#a[@]}" > out', shell: bash}}
   python: {uses: command, with: {run: "print(1 + 1, file=open('out', 'w'))", shell: python3}}
   traced: {uses: command, with: {run: 'echo > out', shell: [bash, -x]}}
   absent: {uses: command, with: {run: [no-such-program-at-all]}}
@@ -42,6 +42,14 @@ export: {arrays.out: arrays, python.out: python}
     assert!(project.igpt_flow(&["logs", "traced"]).out.contains("+ echo"));
     assert!(ran.out.contains("cannot start `no-such-program-at-all`"), "{}", ran.out);
     assert!(ran.out.contains("`PATH`"), "{}", ran.out);
+}
+
+#[test]
+fn a_reader_that_stops_early_is_explained() {
+    let project = Project::new("stages:\n  s: {uses: command, with: {run: 'yes | head -n 1 > out'}}\n");
+    let ran = project.igpt_flow(&["run", "pipeline.yaml"]);
+    assert_eq!(ran.code, 100, "{}", ran.out);
+    assert!(ran.out.contains("exit status 141") && ran.out.contains("cat > /dev/null"), "{}", ran.out);
 }
 
 #[test]
@@ -62,7 +70,7 @@ fn a_command_sees_no_gpu_that_it_did_not_lease() {
         r#"
 stages:
   none: {uses: command, with: {run: 'echo "[$CUDA_VISIBLE_DEVICES]" > out'}}
-  one: {uses: command, resources: {gpus: 1}, with: {run: 'echo "[$CUDA_VISIBLE_DEVICES]" > out'}}
+  one: {uses: command, resources: {gpus: 1}, with: {run: 'echo  "[$CUDA_VISIBLE_DEVICES]" > out'}}
   large: {uses: command, resources: {memory: 9000TiB, cpus: 60000}, with: {run: 'echo > out'}}
 export: {none.out: none, one.out: one}
 "#,
@@ -127,7 +135,7 @@ fn the_scratch_of_a_failure_can_be_kept() {
     for folder in kept {
         assert_eq!(std::fs::read_to_string(format!("{folder}/part")).unwrap(), "half\n");
     }
-    assert_eq!(project.igpt_flow(&["gc", "--yes"]).code, 0);
+    assert_eq!(project.igpt_flow(&["gc", "--delete"]).code, 0);
     assert!(super::support::tree(&project.path("artifacts/work-v1")).is_empty());
 }
 
