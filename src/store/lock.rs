@@ -4,12 +4,15 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use igpt_contract::Digest;
 
 use super::{Live, Record, Result, Store, StoreError, durable};
+
+/// The most digits of a process's number.
+const WIDTH: usize = 10;
 
 /// The right to work on a key, until it is dropped or its process dies. Whoever gets one must look
 /// the record up again: another process may have committed it in the meantime.
@@ -67,11 +70,9 @@ impl Store {
         if fs::metadata(path).map_or(true, |there| there.ino() != ours) {
             return Ok(None);
         }
-        // For `holder`: no more than words for people.
-        let _ = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "process {} on {}", std::process::id(), host()));
+        // For `holder`: no more than words for people. The blanks are for `name_worker`.
+        let text = format!("process {} on {}\ncommand {:WIDTH$}\n", std::process::id(), host(), "");
+        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
         let live = self.live()?;
         let (store, path) = (self.clone(), path.to_owned());
         Ok(Some(KeyLock { store, key: *key, file, path, _live: live }))
@@ -91,10 +92,12 @@ impl KeyLock {
 
     /// Says which process works under the lock, for [`Store::holder`].
     pub fn name_worker(&self, pid: u32) {
-        // By a handle of its own: the other's place is that of the child's input. No more than words
-        // for people, as in `claim`.
-        let file = File::options().append(true).open(&self.path);
-        let _ = file.and_then(|mut file| writeln!(file, "command {pid}"));
+        // Into the blanks before the descriptor's place, which is that of the child's input: nothing
+        // must come behind it. No more than words for people, as in `claim`.
+        let _ = self.file.metadata().and_then(|meta| {
+            let blanks = meta.len().saturating_sub(WIDTH as u64 + 1);
+            self.file.write_at(format!("{pid:WIDTH$}").as_bytes(), blanks)
+        });
     }
 
     /// The key that is locked.
@@ -125,7 +128,7 @@ fn in_words(text: &str, here: &str, is_alive: impl Fn(libc::pid_t) -> bool) -> S
     let mut lines = text.lines();
     let holder = lines.next().unwrap_or_default();
     let process = holder.strip_prefix("process ").and_then(|rest| rest.split_once(" on "));
-    let command = lines.next_back().and_then(|line| line.strip_prefix("command "));
+    let command = lines.next().and_then(|line| line.strip_prefix("command ")).map(str::trim);
     match (process, command) {
         (Some((pid, host)), Some(command)) if host == here && pid.parse().is_ok_and(|pid| !is_alive(pid)) => {
             format!("process {command} on {host}, left by a run that was killed and now being ended,")
@@ -161,10 +164,10 @@ mod tests {
 
     #[test]
     fn the_process_that_matters_is_named() {
-        let text = "process 7 on here\ncommand 8\ncommand 9\n";
+        let text = "process 7 on here\ncommand          9\n";
         assert_eq!(in_words(text, "here", |_| true), "process 7 on here");
         assert_eq!(in_words(text, "elsewhere", |_| false), "process 7 on here");
         assert!(in_words(text, "here", |_| false).starts_with("process 9 on here, left by"));
-        assert_eq!(in_words("process 7 on here\n", "here", |_| false), "process 7 on here");
+        assert_eq!(in_words("process 7 on here\ncommand   \n", "here", |_| false), "process 7 on here");
     }
 }

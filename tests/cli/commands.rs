@@ -45,6 +45,19 @@ export: {arrays.out: arrays, python.out: python}
 }
 
 #[test]
+fn a_command_reads_nothing_and_has_no_terminal() {
+    let project = Project::new(
+        r#"
+stages:
+  s: {uses: command, with: {run: "sleep 0.1; cat > out; { true < /dev/tty; } 2> /dev/null && echo tty >> out || true; grep SigBlk /proc/self/status | tr -d '0[:space:]' >> out"}}
+export: {s.out: out}
+"#,
+    );
+    project.run();
+    assert_eq!(project.read("out"), "SigBlk:");
+}
+
+#[test]
 fn a_reader_that_stops_early_is_explained() {
     let project = Project::new("stages:\n  s: {uses: command, with: {run: 'yes | head -n 1 > out'}}\n");
     let ran = project.igpt_flow(&["run", "pipeline.yaml"]);

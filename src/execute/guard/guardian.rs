@@ -25,6 +25,7 @@ pub(super) fn run(fds: [OwnedFd; 4], urgent: &OwnedFd) {
     let mut control = UnixStream::from(control);
     // Whoever is gone before the order was given wants nothing.
     let Ok(order) = Order::read(&mut control) else { return };
+    quiet::call_me(c"igpt-guardian");
     quiet::adopt_orphans();
     // The copy of the input that stays here may be a lock.
     let started = input.try_clone().and_then(|input| command(&order, input, output, error));

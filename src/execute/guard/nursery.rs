@@ -158,7 +158,19 @@ pub(super) mod quiet {
             }
         }
         close_all_but(keep);
+        call_me(c"igpt-nursery");
         adopt_orphans();
+    }
+
+    /// What `ps` and `top` call us: 15 bytes at most.
+    pub(in super::super) fn call_me(name: &std::ffi::CStr) {
+        #[cfg(target_os = "linux")]
+        // SAFETY: a text that ends in a null byte.
+        unsafe {
+            libc::prctl(libc::PR_SET_NAME, name.as_ptr());
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = name;
     }
 
     /// What we were forked with is the orchestrator's: an end of a pipe that stayed open here would
