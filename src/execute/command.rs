@@ -139,7 +139,7 @@ fn place_inputs(store: &Store, scratch: &Path, job: &Job) -> Result<(), Stopped>
 }
 
 /// Waits until nothing of the command lives, and stops it on an interrupt or a time-out.
-fn wait(mut guarded: Guarded, bounds: &Bounds<'_>) -> Result<Ended, Stopped> {
+fn wait(mut guarded: Guarded<'_>, bounds: &Bounds<'_>) -> Result<Ended, Stopped> {
     let lost = |error: io::Error| Stopped::Failed(Failure::new(format!("lost the command: {error}")));
     let mut verdict = Ok(());
     loop {

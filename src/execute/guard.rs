@@ -1,11 +1,11 @@
 //! Guardians: no process of a step outlives its step, whatever it does and however we end.
 //!
-//! A run forks once, while it is small and has one thread: that child is the *nursery*. For each
-//! command or worker the nursery forks a *guardian*, which starts it in a process group of its own,
-//! adopts whatever it leaves behind (as a child subreaper, so that daemons in sessions of their own
-//! are found too), and ends all of it: asked to stop, it says TERM, waits a grace period, and kills;
+//! A run forks once, while it is small and has one thread: that child is the *nursery*, and forks a
+//! *guardian* for each command or worker that runs at the same time. A guardian starts its process
+//! in a group of its own, adopts whatever that leaves behind (as a child subreaper, so that daemons
+//! in sessions of their own are found too), and ends all of it: asked to stop, it says TERM, waits a grace period, and kills;
 //! when the process has ended by itself, what is left is killed at once. It says that the process
-//! has ended only when no descendant lives any more.
+//! has ended only when no descendant lives any more, and is then ready for the next.
 //!
 //! A guardian that can no longer hear us stops its process in the same way, so that an orchestrator
 //! that was killed leaves nothing that works for nobody. One byte in the pipe `urgent` makes every
@@ -41,6 +41,8 @@ static LIVES: AtomicI32 = AtomicI32::new(-1);
 #[derive(Debug)]
 pub struct Guards {
     nursery: Mutex<UnixStream>,
+    /// The sockets of guardians that wait for an order.
+    idle: Mutex<Vec<UnixStream>>,
     pid: libc::pid_t,
     /// Open as long as we live; see [`kill_at_once`].
     _urgent: OwnedFd,
@@ -49,9 +51,13 @@ pub struct Guards {
 
 /// A process under its guardian. Dropped, it is stopped.
 #[derive(Debug)]
-pub(super) struct Guarded {
-    control: UnixStream,
+pub(super) struct Guarded<'g> {
+    guards: &'g Guards,
+    /// None once it has ended.
+    control: Option<UnixStream>,
     pid: u32,
+    /// Whether it was asked to end.
+    stopped: bool,
 }
 
 /// How a process ended, with all that it started.
@@ -97,33 +103,42 @@ impl Guards {
                 let (urgent, lives) = (OwnedFd::from(urgent), OwnedFd::from(lives));
                 URGENT.store(urgent.as_raw_fd(), Ordering::Release);
                 LIVES.store(lives.as_raw_fd(), Ordering::Release);
-                Ok(Self { nursery: Mutex::new(ours), pid, _urgent: urgent, lives })
+                Ok(Self { nursery: Mutex::new(ours), idle: Mutex::default(), pid, _urgent: urgent, lives })
             }
         }
     }
 
     /// Starts a process with these as its standard input, output and error. The guardian keeps the
     /// input open until nothing of the process lives any more.
-    pub(super) fn start(&self, order: &Order, streams: [OwnedFd; 3]) -> Result<Guarded, NotStarted> {
+    pub(super) fn start(&self, order: &Order, streams: [OwnedFd; 3]) -> Result<Guarded<'_>, NotStarted> {
         let begin = || -> io::Result<(UnixStream, Reply)> {
-            let (mut control, theirs) = UnixStream::pair()?;
-            let (theirs, [input, output, error]) = (OwnedFd::from(theirs), &streams);
-            let fds = [&theirs, input, output, error].map(|fd| fd.as_raw_fd());
-            wire::send_fds(&self.nursery.lock().unwrap_or_else(PoisonError::into_inner), &fds)?;
-            // As long as this end is open here, that of the guardian's would not be seen.
-            drop(theirs);
+            let mut control = self.guardian()?;
             // Where no guardian could be forked, nobody reads the order; the reply says so.
-            let given = control.write_all(&order.encode());
+            let fds = streams.each_ref().map(|fd| fd.as_raw_fd());
+            let given = wire::send_fds(&control, &fds, &order.encode());
             let reply = read_reply(&mut control);
             given.or_else(|error| reply.as_ref().map(drop).map_err(|_| error))?;
             Ok((control, reply?))
         };
         match begin() {
-            Ok((control, Reply::Started { pid })) => Ok(Guarded { control, pid }),
+            Ok((control, Reply::Started { pid })) => {
+                Ok(Guarded { guards: self, control: Some(control), pid, stopped: false })
+            }
             Ok((_, Reply::NotStarted { errno })) => Err(NotStarted(io::Error::from_raw_os_error(errno))),
             Ok(_) => Err(NotStarted(io::Error::other("its guardian made no sense"))),
             Err(error) => Err(NotStarted(error)),
         }
+    }
+
+    /// A guardian that waits for an order: one that has done another, or a new one.
+    fn guardian(&self) -> io::Result<UnixStream> {
+        if let Some(idle) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+            return Ok(idle);
+        }
+        let (control, theirs) = UnixStream::pair()?;
+        let nursery = self.nursery.lock().unwrap_or_else(PoisonError::into_inner);
+        wire::send_fds(&nursery, &[theirs.as_raw_fd()], &[0])?;
+        Ok(control)
     }
 }
 
@@ -131,6 +146,7 @@ impl Drop for Guards {
     fn drop(&mut self) {
         URGENT.store(-1, Ordering::Release);
         LIVES.store(-1, Ordering::Release);
+        self.idle.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         let socket = self.nursery.get_mut().unwrap_or_else(PoisonError::into_inner);
         // Where it is gone already there is nothing to close.
         let _ = socket.shutdown(std::net::Shutdown::Both);
@@ -142,7 +158,7 @@ impl Drop for Guards {
     }
 }
 
-impl Guarded {
+impl Guarded<'_> {
     /// The process.
     pub(super) fn pid(&self) -> u32 {
         self.pid
@@ -151,8 +167,11 @@ impl Guarded {
     /// Asks for the end: the guardian says so to the process, and kills what has not ended after the
     /// grace period.
     pub(super) fn stop(&mut self) {
-        // A guardian that is gone has nothing to stop.
-        let _ = self.control.write_all(&[0]);
+        self.stopped = true;
+        if let Some(control) = &mut self.control {
+            // A guardian that is gone has nothing to stop.
+            let _ = control.write_all(&[0]);
+        }
     }
 
     /// How it ended, if it does within this time.
@@ -160,17 +179,24 @@ impl Guarded {
     /// # Errors
     /// Where the guardian is gone.
     pub(super) fn wait(&mut self, limit: Duration) -> io::Result<Option<Ended>> {
-        let mut poll = libc::pollfd { fd: self.control.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let over = || io::Error::other("it has ended already");
+        let control = self.control.as_mut().ok_or_else(over)?;
+        let mut poll = libc::pollfd { fd: control.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one valid entry.
         if unsafe { libc::poll(&raw mut poll, 1, limit.as_micros().div_ceil(1000) as libc::c_int) } <= 0 {
             return Ok(None);
         }
-        match read_reply(&mut self.control)? {
-            Reply::Ended { status, cpu_s, peak_memory_mib } => Ok(Some(Ended {
-                status: ExitStatus::from_raw(status),
-                usage: Usage { cpu_s, peak_memory_mib },
-                left: None,
-            })),
+        let reply = read_reply(control)?;
+        let control = self.control.take();
+        match reply {
+            Reply::Ended { status, cpu_s, peak_memory_mib } => {
+                // What was asked to stop too late would take that for the next order.
+                if let Some(control) = control.filter(|_| !self.stopped) {
+                    self.guards.idle.lock().unwrap_or_else(PoisonError::into_inner).push(control);
+                }
+                let (status, usage) = (ExitStatus::from_raw(status), Usage { cpu_s, peak_memory_mib });
+                Ok(Some(Ended { status, usage, left: None }))
+            }
             Reply::Stuck { pid } => Ok(Some(Ended {
                 status: ExitStatus::from_raw(libc::SIGKILL),
                 usage: Usage::ZERO,

@@ -78,13 +78,13 @@ pub fn run_in_process(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>, guards: 
 }
 
 /// A worker that runs: its input, whose end stops it, and what it says.
-struct Worker {
-    guarded: Guarded,
+struct Worker<'g> {
+    guarded: Guarded<'g>,
     input: PipeWriter,
     output: PipeReader,
 }
 
-fn start(job: &Job, watch: &Watch<'_>, guards: &Guards) -> io::Result<Worker> {
+fn start<'g>(job: &Job, watch: &Watch<'_>, guards: &'g Guards) -> io::Result<Worker<'g>> {
     let job_file = watch.log.with_extension("job.json");
     std::fs::write(&job_file, serde_json::to_vec_pretty(job)?)?;
     let order = Order {
@@ -130,7 +130,7 @@ pub(super) fn visible_gpus(gpus: &[u32]) -> Option<(&'static str, String)> {
 }
 
 /// Forwards the worker's messages until it ends, and judges the end.
-fn follow(worker: Worker, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
+fn follow(worker: Worker<'_>, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
     let Worker { guarded, input, output } = worker;
     let outcome = Mutex::new(None);
     let began = AtomicBool::new(false);
@@ -168,7 +168,7 @@ fn follow(worker: Worker, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
 /// Waits for the worker's end, stopping it on an interrupt or a time-out. A committed result counts
 /// even when it came late.
 fn wait(
-    mut guarded: Guarded,
+    mut guarded: Guarded<'_>,
     input: PipeWriter,
     watch: &Watch<'_>,
     began: &AtomicBool,

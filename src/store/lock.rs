@@ -129,6 +129,7 @@ fn in_words(text: &str, here: &str, is_alive: impl Fn(libc::pid_t) -> bool) -> S
     let holder = lines.next().unwrap_or_default();
     let process = holder.strip_prefix("process ").and_then(|rest| rest.split_once(" on "));
     let command = lines.next().and_then(|line| line.strip_prefix("command ")).map(str::trim);
+    let command = command.filter(|pid| !pid.is_empty());
     match (process, command) {
         (Some((pid, host)), Some(command)) if host == here && pid.parse().is_ok_and(|pid| !is_alive(pid)) => {
             format!("process {command} on {host}, left by a run that was killed and now being ended,")

@@ -52,9 +52,9 @@ fn a_daemon_ends_with_its_step() {
 
 #[test]
 fn a_time_out_ends_daemons_and_what_ignores_it() {
-    let project = family("    timeout: 500ms", "trap '' TERM; while true; do sleep 1000; done");
+    let project = family("    timeout: 4s", "trap '' TERM; while true; do sleep 1000; done");
     let ran = project.igpt_flow(&["run", "pipeline.yaml"]);
-    assert!(ran.out.contains("took longer than its time-out of 500ms"), "{}", ran.out);
+    assert!(ran.out.contains("took longer than its time-out of 4s"), "{}", ran.out);
     assert!(nobody_lives(&project));
 }
 

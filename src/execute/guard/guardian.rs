@@ -1,4 +1,5 @@
-//! One guardian: starts a process, and ends with the last of its descendants.
+//! One guardian: starts a process, waits for the end of the last of its descendants, and is ready for
+//! the next.
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::descendants;
 use super::nursery::{pause, quiet};
-use super::wire::{Order, Reply, Stop};
+use super::wire::{Order, Reply, Stop, receive_fds};
 use crate::execute::attempt::Usage;
 
 /// How often what has to be killed is looked for again, at first and later.
@@ -19,37 +20,62 @@ const LATER: Duration = Duration::from_millis(200);
 /// How long killing may take before somebody is told.
 const STUCK: Duration = Duration::from_secs(10);
 
-/// Does an order: `fds` are the control socket and the process's three streams.
-pub(super) fn run(fds: [OwnedFd; 4], urgent: &OwnedFd) {
-    let [control, input, output, error] = fds;
-    let mut control = UnixStream::from(control);
-    // Whoever is gone before the order was given wants nothing.
-    let Ok(order) = Order::read(&mut control) else { return };
+/// Does what is ordered, one order after the other, until the orchestrator closes the socket.
+pub(super) fn run(control: UnixStream, urgent: &OwnedFd) {
     quiet::call_me(c"igpt-guardian");
     quiet::adopt_orphans();
+    loop {
+        pause([Some(control.as_raw_fd()), Some(urgent.as_raw_fd())], None);
+        let [asked, hurry] = quiet::events([control.as_raw_fd(), urgent.as_raw_fd()]);
+        if hurry != 0 {
+            return;
+        }
+        if asked != 0 {
+            // Whoever is gone before the order was given wants nothing.
+            let Ok(Some(streams)) = receive_fds(&control) else { return };
+            let Ok(order) = Order::read(&control) else { return };
+            fulfil(order, streams, &control, urgent);
+        }
+    }
+}
+
+/// Does an order with these as the process's input, output and error.
+fn fulfil(order: Order, streams: [OwnedFd; 3], control: &UnixStream, urgent: &OwnedFd) {
+    let mut say = control;
+    let [input, output, error] = streams;
     // The copy of the input that stays here may be a lock.
     let started = input.try_clone().and_then(|input| command(&order, input, output, error));
     let pid = match started {
         Ok(pid) => pid,
         Err(error) => {
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
-            let _ = control.write_all(&Reply::NotStarted { errno }.encode());
+            // Where nobody reads it, the end of the stream is seen next.
+            let _ = say.write_all(&Reply::NotStarted { errno }.encode());
             return;
         }
     };
     // Should nobody read this, the end of the stream is seen below.
-    let _ = control.write_all(&Reply::Started { pid: pid.cast_unsigned() }.encode());
-    let mut guard =
-        Guard { control, order, pid, status: None, stopping: None, killing: None, told: false, alone: false };
+    let _ = say.write_all(&Reply::Started { pid: pid.cast_unsigned() }.encode());
+    let mut guard = Guard {
+        control,
+        order,
+        pid,
+        status: None,
+        used: Usage::ZERO,
+        stopping: None,
+        killing: None,
+        told: false,
+        alone: false,
+    };
     while guard.reap() {
         guard.look(urgent);
         guard.act();
         guard.rest(urgent);
     }
-    let Usage { cpu_s, peak_memory_mib } = crate::execute::attempt::usage(libc::RUSAGE_CHILDREN);
-    let status = guard.status.unwrap_or(libc::SIGKILL);
-    let _ = guard.control.write_all(&Reply::Ended { status, cpu_s, peak_memory_mib }.encode());
+    let (status, Usage { cpu_s, peak_memory_mib }) = (guard.status.unwrap_or(libc::SIGKILL), guard.used);
+    // The lock goes before the word: whoever hears it may give it to the next.
     drop(input);
+    let _ = say.write_all(&Reply::Ended { status, cpu_s, peak_memory_mib }.encode());
 }
 
 fn command(order: &Order, input: OwnedFd, output: OwnedFd, error: OwnedFd) -> std::io::Result<libc::pid_t> {
@@ -74,12 +100,14 @@ fn command(order: &Order, input: OwnedFd, output: OwnedFd, error: OwnedFd) -> st
 }
 
 /// A process that runs, or whose descendants do.
-struct Guard {
-    control: UnixStream,
+struct Guard<'a> {
+    control: &'a UnixStream,
     order: Order,
     pid: libc::pid_t,
     /// How the process itself ended.
     status: Option<i32>,
+    /// What it, and what it left behind, used of the machine.
+    used: Usage,
     /// Since when it has been told to end.
     stopping: Option<Instant>,
     /// Since when everything is killed.
@@ -90,13 +118,22 @@ struct Guard {
     alone: bool,
 }
 
-impl Guard {
+impl Guard<'_> {
     /// Reaps what has ended; false once no descendant is left.
     fn reap(&mut self) -> bool {
         loop {
-            let mut status = 0;
-            // SAFETY: a valid place for the status.
-            match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
+            let (mut status, mut rusage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
+            // SAFETY: two valid places; all-zero bytes are a valid `rusage`.
+            let (ended, rusage) = unsafe {
+                let ended = libc::wait4(-1, &raw mut status, libc::WNOHANG, rusage.as_mut_ptr());
+                (ended, rusage.assume_init())
+            };
+            if ended > 0 {
+                let Usage { cpu_s, peak_memory_mib } = Usage::from_rusage(&rusage);
+                self.used.cpu_s += cpu_s;
+                self.used.peak_memory_mib = self.used.peak_memory_mib.max(peak_memory_mib);
+            }
+            match ended {
                 0 => return true,
                 -1 => match std::io::Error::last_os_error().raw_os_error() {
                     Some(libc::EINTR) => {}
@@ -120,7 +157,7 @@ impl Guard {
         }
         let asked = control != 0 && {
             // A byte asks, and so does the end.
-            let _ = self.control.read(&mut [0]);
+            let _ = (&mut &*self.control).read(&mut [0]);
             true
         };
         if asked || self.alone {
@@ -145,7 +182,7 @@ impl Guard {
         if !self.told && since.elapsed() > STUCK {
             self.told = true;
             let pid = descendants::below(&[]).first().copied().unwrap_or(self.pid).cast_unsigned();
-            let _ = self.control.write_all(&Reply::Stuck { pid }.encode());
+            let _ = (&mut &*self.control).write_all(&Reply::Stuck { pid }.encode());
         }
     }
 

@@ -1,4 +1,4 @@
-//! The nursery: a process with one thread that forks a guardian for each order, and looks after what
+//! The nursery: a process with one thread that forks guardians, and looks after what
 //! a guardian that was killed leaves behind. What guardians need of the system is here too.
 
 use std::io::Write as _;
@@ -59,18 +59,17 @@ impl Nursery {
     }
 
     /// Forks a guardian.
-    fn raise(&mut self, fds: [OwnedFd; 4]) {
+    fn raise(&mut self, [control]: [OwnedFd; 1]) {
         // SAFETY: this process has one thread, so that the child may do what it likes.
         match unsafe { libc::fork() } {
             -1 => {
                 let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EAGAIN);
-                let [control, ..] = fds;
                 // Whoever asked may be gone.
                 let _ = UnixStream::from(control).write_all(&Reply::NotStarted { errno }.encode());
             }
             0 => {
                 let urgent = &self.urgent;
-                let done = catch_unwind(AssertUnwindSafe(|| guardian::run(fds, urgent)));
+                let done = catch_unwind(AssertUnwindSafe(|| guardian::run(control.into(), urgent)));
                 // SAFETY: as for the nursery.
                 unsafe { libc::_exit(i32::from(done.is_err())) }
             }

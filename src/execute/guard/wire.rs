@@ -2,7 +2,7 @@
 //! replies of a fixed size.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::UnixStream;
@@ -36,7 +36,8 @@ pub(in crate::execute) struct Order {
 }
 
 impl Order {
-    /// The length of what follows, then each text with its length.
+    /// A byte for the descriptors to come with, the length of what follows, then each text with its
+    /// length.
     pub(super) fn encode(&self) -> Vec<u8> {
         let flags = [u8::from(self.inherits), u8::from(self.stop == Stop::Term)];
         let grace = (self.grace.as_millis() as u64).to_le_bytes();
@@ -44,17 +45,17 @@ impl Order {
         let head: [&[u8]; 4] = [&flags, &grace, &argc, self.folder.as_os_str().as_bytes()];
         let argv = self.argv.iter().map(|text| text.as_bytes());
         let env = self.env.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
-        let mut bytes = vec![0; 4];
+        let mut bytes = vec![0; 5];
         for text in head.into_iter().chain(argv).chain(env) {
             bytes.extend((text.len() as u32).to_le_bytes());
             bytes.extend(text);
         }
-        let length = (bytes.len() as u32 - 4).to_le_bytes();
-        bytes[..4].copy_from_slice(&length);
+        let length = (bytes.len() as u32 - 5).to_le_bytes();
+        bytes[1..5].copy_from_slice(&length);
         bytes
     }
 
-    /// Reads an order from a stream.
+    /// Reads an order from a stream, after its first byte.
     ///
     /// # Errors
     /// Where the stream ends before the order does.
@@ -143,8 +144,8 @@ impl Reply {
     }
 }
 
-/// How many descriptors a message carries.
-const FDS: usize = 4;
+/// The most descriptors that a message carries.
+const FDS: usize = 3;
 
 /// Room for the descriptors of a message, aligned as its head must be.
 #[repr(C)]
@@ -153,16 +154,16 @@ union Room {
     bytes: [u8; 64],
 }
 
-/// Sends four descriptors, of which the receiver gets copies.
+/// Sends some bytes, and with the first of them descriptors, of which the receiver gets copies.
 ///
 /// # Errors
 /// What the system said.
-pub(super) fn send_fds(socket: &UnixStream, fds: &[RawFd; FDS]) -> io::Result<()> {
-    let mut byte = 0u8;
+pub(super) fn send_fds(mut socket: &UnixStream, fds: &[RawFd], bytes: &[u8]) -> io::Result<()> {
+    debug_assert!(fds.len() <= FDS && !bytes.is_empty());
     let mut room = Room { bytes: [0; 64] };
-    let mut data = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    let mut data = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: all-zero bytes are a valid `msghdr`. The room is aligned for its head and larger than
-    // the space that four descriptors take; everything lives until the call returns.
+    // the space that the descriptors take; everything lives until the call returns.
     let sent = unsafe {
         let mut message: libc::msghdr = std::mem::zeroed();
         message.msg_iov = &raw mut data;
@@ -173,17 +174,20 @@ pub(super) fn send_fds(socket: &UnixStream, fds: &[RawFd; FDS]) -> io::Result<()
         (*head).cmsg_level = libc::SOL_SOCKET;
         (*head).cmsg_type = libc::SCM_RIGHTS;
         (*head).cmsg_len = libc::CMSG_LEN(size_of_val(fds) as u32) as _;
-        std::ptr::copy_nonoverlapping(fds.as_ptr(), libc::CMSG_DATA(head).cast::<RawFd>(), FDS);
+        std::ptr::copy_nonoverlapping(fds.as_ptr(), libc::CMSG_DATA(head).cast::<RawFd>(), fds.len());
         libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL)
     };
-    if sent == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    match usize::try_from(sent) {
+        Ok(sent) => socket.write_all(&bytes[sent..]),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
 }
 
-/// Receives four descriptors; `None` at the end of the stream.
+/// Receives one byte and the descriptors that came with it; `None` at the end of the stream.
 ///
 /// # Errors
 /// What the system said, or that there was no room for the descriptors.
-pub(super) fn receive_fds(socket: &UnixStream) -> io::Result<Option<[OwnedFd; FDS]>> {
+pub(super) fn receive_fds<const N: usize>(socket: &UnixStream) -> io::Result<Option<[OwnedFd; N]>> {
     let mut byte = 0u8;
     let mut room = Room { bytes: [0; 64] };
     let mut data = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
@@ -205,7 +209,7 @@ pub(super) fn receive_fds(socket: &UnixStream) -> io::Result<Option<[OwnedFd; FD
             _ => {}
         }
         let head = libc::CMSG_FIRSTHDR(&raw const message);
-        let mut fds = Vec::with_capacity(FDS);
+        let mut fds = Vec::with_capacity(N);
         if !head.is_null() && (*head).cmsg_type == libc::SCM_RIGHTS {
             let bytes = (*head).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
             let first = libc::CMSG_DATA(head).cast::<RawFd>();
@@ -230,8 +234,8 @@ mod tests {
             grace: Duration::from_millis(1500),
         };
         let bytes = order.encode();
-        assert_eq!(Order::read(&bytes[..]).unwrap(), order);
-        assert!(Order::read(&bytes[..bytes.len() - 1]).is_err());
+        assert_eq!(Order::read(&bytes[1..]).unwrap(), order);
+        assert!(Order::read(&bytes[1..bytes.len() - 1]).is_err());
     }
 
     #[test]
@@ -251,9 +255,14 @@ mod tests {
     fn descriptors_pass_through_a_socket() {
         let (a, b) = UnixStream::pair().unwrap();
         let file = std::fs::File::open("/dev/null").unwrap();
-        send_fds(&a, &[file.as_raw_fd(); 4]).unwrap();
-        assert!(receive_fds(&b).unwrap().is_some());
+        send_fds(&a, &[file.as_raw_fd(); 3], b"abc").unwrap();
+        assert!(receive_fds::<3>(&b).unwrap().is_some());
+        send_fds(&a, &[file.as_raw_fd()], b"d").unwrap();
         drop(a);
-        assert!(receive_fds(&b).unwrap().is_none());
+        let mut rest = [0; 2];
+        (&b).read_exact(&mut rest).unwrap();
+        assert_eq!(&rest, b"bc");
+        assert!(receive_fds::<1>(&b).unwrap().is_some());
+        assert!(receive_fds::<1>(&b).unwrap().is_none());
     }
 }
