@@ -4,11 +4,12 @@
 //! consumer cannot fail or slow a run.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use igpt_contract::Digest;
@@ -31,6 +32,7 @@ pub enum Event {
         /// The pipeline's name.
         pipeline: String,
         /// The store's folder.
+        #[serde(with = "crate::paths::shown")]
         store: PathBuf,
         /// How many steps the run may touch.
         steps: usize,
@@ -110,6 +112,7 @@ pub enum Event {
         /// What the user can do about it.
         hint: Option<String>,
         /// The step's log.
+        #[serde(with = "crate::paths::shown")]
         log: PathBuf,
         /// The log's last lines.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -138,6 +141,7 @@ pub enum Event {
     /// An export was put in place.
     Exported {
         /// Where it is.
+        #[serde(with = "crate::paths::shown")]
         path: PathBuf,
         /// Whether it had to be written.
         written: bool,
@@ -145,6 +149,7 @@ pub enum Event {
     /// An export could not be put in place.
     ExportFailed {
         /// Where it should be.
+        #[serde(with = "crate::paths::shown")]
         path: PathBuf,
         /// What was expected and what was found, causes included.
         error: String,
@@ -215,11 +220,14 @@ pub struct Events(Sender<Event>);
 
 impl Dispatcher {
     /// Starts the stream into these consumers.
-    pub fn start(mut consumers: Vec<Box<dyn Consumer>>) -> Self {
+    ///
+    /// # Errors
+    /// Where the system has no thread left.
+    pub fn start(mut consumers: Vec<Box<dyn Consumer>>) -> io::Result<Self> {
         let (sender, receiver) = channel::<Event>();
         let ended = Arc::new(AtomicBool::new(false));
         let is_ended = Arc::clone(&ended);
-        let thread = std::thread::spawn(move || {
+        let thread = Builder::new().spawn(move || {
             let mut n = 0;
             while let Ok(event) = receiver.recv() {
                 for event in std::iter::once(event).chain(receiver.try_iter()) {
@@ -232,8 +240,8 @@ impl Dispatcher {
                     std::thread::park_timeout(GATHER);
                 }
             }
-        });
-        Self { sender, ended, thread }
+        })?;
+        Ok(Self { sender, ended, thread })
     }
 
     /// A sender into the stream.

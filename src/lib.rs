@@ -8,6 +8,7 @@ pub mod event;
 pub mod execute;
 pub mod key;
 pub mod machine;
+pub mod paths;
 pub mod pipeline;
 pub mod plan;
 pub mod rebuild;

@@ -1,4 +1,4 @@
-//! What this machine has, for the run's default budget.
+//! What this machine has, for the run's default budget, and what we take of it for ourselves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,27 @@ pub fn budget(jobs: Option<u32>, memory_mib: Option<u64>) -> Budget {
         cpus: jobs.unwrap_or(processors).max(1),
         memory_mib: memory_mib.unwrap_or_else(|| (total_memory_mib() / 8 * 7).max(1024)),
         gpus: gpus(),
+    }
+}
+
+/// Makes the end of children heard, whatever whoever started us thinks of it: a child of a process
+/// that ignores SIGCHLD ends unseen.
+pub fn hear_of_children() {
+    // SAFETY: the default installs no handler.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
+/// Raises the soft limit of open files to the hard one: a step needs a handful, and machines have
+/// many processors. Where it cannot be raised, fewer steps run at once.
+pub fn raise_file_limit() {
+    // SAFETY: `getrlimit` fills the struct, all-zero bytes of which are a valid one.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            // More helps nobody, and macOS refuses what is called unlimited.
+            limit.rlim_cur = limit.rlim_cur.max(limit.rlim_max.min(10_240));
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
     }
 }
 

@@ -202,7 +202,7 @@ impl Schedule {
 
     /// Gives back what a running step held and queues it once more.
     pub fn retry(&mut self, step: StepId) {
-        self.release(step);
+        self.rest(step);
         self.queue(step);
     }
 
@@ -226,6 +226,17 @@ impl Schedule {
         self.release(step);
         self.state[step] = State::Waiting;
         self.offer_if_free(step);
+    }
+
+    /// Gives back what a running step held. It does not run until it is [`Self::queue`]d again.
+    pub fn rest(&mut self, step: StepId) {
+        self.release(step);
+        self.state[step] = State::Offered;
+    }
+
+    /// Whether nothing more is started.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
     }
 
     /// Says what became of a step; releases or skips what waited for it. Returns the steps that
@@ -478,6 +489,19 @@ mod tests {
         s.reopen(0);
         assert_eq!(s.next_offer(), Some(0));
         assert_eq!(s.next_offer(), None);
+    }
+
+    #[test]
+    fn a_step_that_rests_holds_nothing() {
+        let mut s = schedule(&[&[], &[]], vec![need(2, 0, 0); 2], OnFailure::StopAll);
+        queue_all(&mut s);
+        assert_eq!(s.next_start(), Some(0));
+        s.rest(0);
+        assert_eq!((s.running(), s.next_start()), (0, Some(1)));
+        s.settle(1, Outcome::Done);
+        assert_eq!((s.next_offer(), s.next_start()), (None, None));
+        s.queue(0);
+        assert_eq!(s.next_start(), Some(0));
     }
 
     #[test]

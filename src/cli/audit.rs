@@ -15,6 +15,7 @@ use super::run::{INTERRUPTED, stop_on_interrupt};
 use crate::engine::audit::{Sample, Verdict, audit as audit_steps};
 use crate::engine::{self, Options};
 use crate::event::{Consumer, Dispatcher};
+use crate::execute::guard::Guards;
 use crate::execute::local::Local;
 use crate::report::Plain;
 use crate::schedule::OnFailure;
@@ -60,6 +61,10 @@ pub(super) fn audit(
     args: &AuditArgs,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    let no_room = |what| move |source| CliError::NoRoom { what, source };
+    // First of all, as long as this process is small and has one thread.
+    let guards = Guards::begin().map_err(no_room("a process that guards the steps"))?;
+    machine::raise_file_limit();
     let select = &args.select;
     let plan = load_with(&select.pipeline, &select.steps)?;
     let file = &select.pipeline.file;
@@ -80,11 +85,12 @@ pub(super) fn audit(
         numerics,
         offline: args.offline,
         overwrite: false,
+        keep_failed: false,
     };
     stop_on_interrupt();
     // Its table is the answer; how it goes is said beside it.
     let consumers: Vec<Box<dyn Consumer>> = vec![Box::new(Plain::new(std::io::stderr()))];
-    let dispatcher = Dispatcher::start(consumers);
+    let dispatcher = Dispatcher::start(consumers).map_err(no_room("a thread"))?;
     let files = RefCell::new(Files::open(&store));
     let sample = Sample { share: args.sample, seed: args.sample_seed };
     let verdicts = audit_steps(
@@ -95,7 +101,7 @@ pub(super) fn audit(
         &options,
         sample,
         args.tolerance,
-        &Local,
+        &Local::new(guards),
         &dispatcher.events(),
         &INTERRUPTED,
     );

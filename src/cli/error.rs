@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use crate::pipeline::{Diagnostic, render};
+use crate::report::clean::lines;
 use crate::store::StoreError;
 
 /// Why a verb did not end well.
@@ -33,6 +34,14 @@ pub enum CliError {
         doing: &'static str,
         /// The file.
         path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system has no process, thread or descriptor left.
+    #[error("cannot start {what}")]
+    NoRoom {
+        /// What was to be started.
+        what: &'static str,
         /// What the system said.
         source: io::Error,
     },
@@ -63,19 +72,20 @@ impl CliError {
             return text;
         }
         let label = if colour { "\x1b[1;31merror\x1b[0m" } else { "error" };
-        let mut text = format!("{label}: {self}\n");
+        let mut text = format!("{label}: {}\n", lines(&self.to_string()));
         let mut cause = std::error::Error::source(self);
         while let Some(source) = cause {
-            text.push_str(&format!("  cause: {source}\n"));
+            text.push_str(&format!("  cause: {}\n", lines(&source.to_string())));
             cause = source.source();
         }
         let hint = match self {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Store(error) => error.hint(),
+            Self::NoRoom { .. } => Some("raise `ulimit -u`, `ulimit -n` and `ulimit -v`".to_owned()),
             _ => None,
         };
         if let Some(hint) = hint {
-            text.push_str(&format!("\nhint: {hint}\n"));
+            text.push_str(&format!("\nhint: {}\n", lines(&hint)));
         }
         text
     }
@@ -94,7 +104,7 @@ impl CliError {
             // A run that is not there is a mistyped name: the store is well.
             Self::Usage { .. } | Self::Pipeline(_) | Self::Store(StoreError::NoRun { .. }) => 2,
             Self::Store(_) => 101,
-            Self::File { .. } | Self::Output(_) => 1,
+            Self::File { .. } | Self::NoRoom { .. } | Self::Output(_) => 1,
         })
     }
 }

@@ -37,9 +37,13 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use audit::AuditArgs;
 pub use error::CliError;
+
+use crate::machine;
+use crate::report::clean::Clean;
 use gc::GcArgs;
 use graph::GraphArgs;
 use history::{DiffArgs, StepArgs};
+use logs::LogArgs;
 use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
 
 /// Run whole iGPT experiments from a YAML file; every stage is cached by content.
@@ -71,7 +75,7 @@ enum Verb {
     /// Show a step's parameters, metrics, outputs and cost.
     Show(StepArgs),
     /// Print what a step wrote while it ran.
-    Logs(StepArgs),
+    Logs(LogArgs),
     /// Show what differs between two runs.
     Diff(DiffArgs),
     /// Check all that the store keeps; what is damaged is set aside, and what was made from it.
@@ -114,6 +118,17 @@ enum Verb {
     },
 }
 
+impl Verb {
+    /// Whether what it prints is taken as it is, and not looked at by people.
+    fn is_for_programs(&self) -> bool {
+        match self {
+            Self::Logs(args) => args.raw,
+            Self::Schema | Self::Completions { .. } | Self::Worker { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum IndexVerb {
     /// Throw the index away and build it again from the records.
@@ -127,7 +142,11 @@ pub fn main() -> ExitCode {
         let json = cli.json;
         // What `run` prints with `--json` is read line by line.
         let in_lines = matches!(cli.verb, Verb::Run(_));
-        let mut out = std::io::stdout();
+        let mut out: Box<dyn Write> = match cli.verb.is_for_programs() || json {
+            true => Box::new(std::io::stdout()),
+            false => Box::new(Clean::new(std::io::stdout())),
+        };
+        machine::hear_of_children();
         dispatch(cli, &mut out).unwrap_or_else(|error| tell(&error, json, in_lines, &mut out))
     })
 }
@@ -203,6 +222,8 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         }
         Verb::Worker { job } => worker::worker(&job)?,
     }
+    // Standard output of a process is never asked whether its last line arrived.
+    out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -71,6 +71,9 @@ pub(super) struct RunArgs {
     /// Replace files of yours that are in the way of exports; they are kept beside as NAME.bak.
     #[arg(long)]
     pub(super) overwrite: bool,
+    /// Keep the scratch folder of a step that fails, and say where it is.
+    #[arg(long)]
+    pub(super) keep_failed: bool,
     /// Forbid the network.
     #[arg(long)]
     pub(super) offline: bool,

@@ -160,6 +160,8 @@ fn params<'s>(step: &'s PlannedStep) -> Vec<(&'s str, Option<Value>, &'s str)> {
         Work::Stage { params, .. } => params.clone(),
         Work::Command(command) => json!({
             "run": command.run,
+            "shell": command.shell,
+            "link": command.link,
             "outputs": command.outputs.iter().map(|(port, _)| port).collect::<Vec<_>>(),
             "env": command.env.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "pass_env": command.pass_env,

@@ -2,24 +2,27 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal as _, Write};
+use std::io::{BufWriter, ErrorKind, IsTerminal as _, Write};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
+use super::complain;
 use super::error::CliError;
 use super::load::load_with;
 use super::options::RunArgs;
 use super::results;
 use crate::engine::{self, Options, Summary};
 use crate::event::{Consumer, Dispatcher, RunStatus};
+use crate::execute::guard::{Guards, kill_at_once};
 use crate::execute::local::Local;
 use crate::pipeline::units;
 use crate::plan::Plan;
-use crate::report::{Bars, JsonLines, Plain};
+use crate::report::{Bars, Fault, JsonLines, Plain};
 use crate::schedule::{OnFailure, Outcome};
 use crate::store::{Files, Foresight, Program, RunRecord, StepRecord, Store};
 use crate::{machine, registry};
@@ -34,6 +37,10 @@ pub(super) fn run(
     args: &RunArgs,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    let no_room = |what| move |source| CliError::NoRoom { what, source };
+    // First of all, as long as this process is small and has one thread.
+    let guards = Guards::begin().map_err(no_room("a process that guards the steps"))?;
+    machine::raise_file_limit();
     let select = &args.select;
     let file = &select.pipeline.file;
     let file = std::path::absolute(file).map_err(CliError::file("find", file))?;
@@ -63,33 +70,55 @@ pub(super) fn run(
         numerics,
         offline: args.offline,
         overwrite: args.overwrite,
+        keep_failed: args.keep_failed,
     };
     stop_on_interrupt();
     let events = folder.events_path();
     let log = File::create(&events).map_err(CliError::file("create", &events))?;
-    let mut consumers: Vec<Box<dyn Consumer>> = vec![Box::new(JsonLines::new(BufWriter::new(log)))];
+    let log = JsonLines::new(BufWriter::new(log));
+    let log_fault = log.fault();
+    let mut out_fault = None;
     let stdout = std::io::stdout();
-    consumers.push(match (json, bars(stdout.is_terminal(), std::io::stderr().is_terminal())) {
-        (true, _) => Box::new(JsonLines::new(BufWriter::new(stdout))),
+    let told: Box<dyn Consumer> = match (json, bars(stdout.is_terminal(), std::io::stderr().is_terminal())) {
+        (true, _) => {
+            let lines = JsonLines::new(BufWriter::new(stdout));
+            out_fault = Some(lines.fault());
+            Box::new(lines)
+        }
         (false, true) => Box::new(Bars::default()),
         (false, false) => Box::new(Plain::new(stdout)),
-    });
+    };
     let files = RefCell::new(Files::open(&store).with(foresight));
-    let dispatcher = Dispatcher::start(consumers);
-    let summary = engine::run(&plan, &store, &files, &options, &Local, &dispatcher.events(), &INTERRUPTED);
+    let dispatcher = Dispatcher::start(vec![Box::new(log), told]).map_err(no_room("a thread"))?;
+    let local = Local::new(guards);
+    let summary = engine::run(&plan, &store, &files, &options, &local, &dispatcher.events(), &INTERRUPTED);
     dispatcher.finish();
     // The index is a help: a run does not fail because of it.
     let _ = files.borrow_mut().flush();
     let summary = ManuallyDrop::new(summary?);
     folder.finish(&record(&plan, file, &options, &summary))?;
+    if let Some(error) = fault(&log_fault) {
+        complain(&format!("warning: cannot write `{}`: {error}\n", events.display()));
+    }
+    // A reader that has seen enough is no failure.
+    if let Some(error) = out_fault.and_then(|told| fault(&told))
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        return Err(CliError::Output(error));
+    }
     if !json {
         results::tell(&plan, &store, &options.targets, &summary, out)?;
+        out.flush()?;
     }
     Ok(ExitCode::from(match summary.status {
         RunStatus::Succeeded => 0,
         RunStatus::Failed => 100,
         RunStatus::Interrupted => 130,
     }))
+}
+
+fn fault(of: &Fault) -> Option<std::io::Error> {
+    of.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// Whether to draw bars. They go to standard error, and their lines are all that is said: with only
@@ -124,20 +153,24 @@ fn record(plan: &Plan, file: PathBuf, options: &Options, summary: &Summary) -> R
     }
 }
 
-/// Ctrl-C, termination and a closed terminal stop the run: once cleanly, the second time at once.
+/// Ctrl-C, termination and a closed terminal stop the run: once cleanly, the second time at once. A
+/// run that was told not to mind a closed terminal (`nohup`) does not.
 pub(super) fn stop_on_interrupt() {
     extern "C" fn interrupted(signal: libc::c_int) {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            kill_at_once();
             // SAFETY: _exit may be called from a signal handler. Nothing is lost: commits are atomic.
             unsafe { libc::_exit(128 + signal) };
         }
     }
-    // SAFETY: the handler only touches an atomic and _exit.
+    // SAFETY: the handler only makes calls that a handler may make.
     unsafe {
         let handler = interrupted as extern "C" fn(libc::c_int) as libc::sighandler_t;
         libc::signal(libc::SIGINT, handler);
         libc::signal(libc::SIGTERM, handler);
-        libc::signal(libc::SIGHUP, handler);
+        if libc::signal(libc::SIGHUP, handler) == libc::SIG_IGN {
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+        }
     }
 }
 

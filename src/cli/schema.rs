@@ -97,7 +97,22 @@ fn step(catalog: &Catalog, rules: Vec<Value>) -> Value {
             }
         },
         "retries": whole("How many times a failed attempt is repeated. Default: 0."),
-        "timeout": {"type": "string", "description": "How long an attempt may take: `90s`, `45m`, `2h`. Default: without end."}
+        "retry": {
+            "type": "object",
+            "description": "How often, and after which times, a failed attempt is repeated.",
+            "required": ["times"],
+            "additionalProperties": false,
+            "properties": {
+                "times": whole("How many times."),
+                "delay": {"type": "string", "description": "The time before the first repetition: `10s`. Default: none."},
+                "backoff": {
+                    "description": "By how much that time grows from one repetition to the next. Default: 1.",
+                    "anyOf": [{"type": "number", "minimum": 1, "maximum": 100}, {"$ref": "#/$defs/interpolation"}]
+                }
+            }
+        },
+        "timeout": {"type": "string", "description": "How long an attempt may take: `90s`, `45m`, `2h`. Default: without end."},
+        "grace": {"type": "string", "description": "How long an attempt may take to end once it was told to, before it is killed. Default: `10s` for commands, `10m` for stages."}
     });
     debug_assert!(STEP_KEYS.iter().all(|key| properties.get(*key).is_some()));
     json!({

@@ -267,7 +267,9 @@ mod tests {
         let text = shown(false, Some("images"));
         assert!(text.contains("  source: one of `shapes`, `cifar10` (required)\n"), "{text}");
         assert!(text.contains("      `cifar10`: The official archive.\n"), "{text}");
-        assert!(shown(false, Some("command")).contains("  run: a text (required)\n"));
+        assert!(
+            shown(false, Some("command")).contains("  run: a text or a list, each item a text (required)\n")
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::error::CliError;
-use crate::{execute, registry};
+use crate::{execute, machine, registry};
 
 /// Does one job and reports on standard output.
 pub(super) fn worker(job: &Path) -> Result<(), CliError> {
@@ -13,5 +13,6 @@ pub(super) fn worker(job: &Path) -> Result<(), CliError> {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
+    machine::raise_file_limit();
     Ok(execute::process::worker(job, registry::find, std::io::stdout())?)
 }

@@ -1,21 +1,89 @@
-//! One attempt at a step, on a thread of its own: its signals become events.
+//! One attempt at a step, on a thread of its own: its signals become events. And the steps that wait
+//! for their next attempt.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use igpt_contract::Signal;
 
 use crate::event::{Event, Events};
 use crate::execute::process::Watch;
 use crate::execute::{Executor, Failure, Job, JobOutcome};
+use crate::plan::StepId;
 
 /// One attempt, ready for a thread of its own.
 pub(super) struct Launch {
     pub(super) job: Job,
     pub(super) log: PathBuf,
     pub(super) timeout: Option<Duration>,
+    pub(super) grace: Option<Duration>,
+}
+
+/// Steps that wait for their next attempt.
+#[derive(Debug, Default)]
+pub(super) struct Resting {
+    until: Vec<(Instant, StepId)>,
+    /// How many steps run at once at most, since the machine had no room for more.
+    most: Option<usize>,
+    /// How often there was no room for a step that ran alone.
+    alone: u32,
+    /// When the next step may start.
+    from: Option<Instant>,
+}
+
+/// How often a step that runs alone is tried again where there is no room for it, and after which
+/// time: what ended before it may take a moment to be gone.
+const ALONE: u32 = 10;
+const MOMENT: Duration = Duration::from_millis(200);
+
+impl Resting {
+    /// Whether another step may start beside so many.
+    pub(super) fn has_room(&self, running: usize) -> bool {
+        self.most.is_none_or(|most| running < most) && self.from.is_none_or(|from| from <= Instant::now())
+    }
+
+    /// A step had no room beside `others`. Whether it is to be tried again: from now on no more than
+    /// those run at once.
+    pub(super) fn no_room(&mut self, step: StepId, others: usize) -> bool {
+        self.alone = if others == 0 { self.alone + 1 } else { 0 };
+        self.most = Some(self.most.map_or(others, |most| most.min(others)).max(1));
+        let again = self.alone <= ALONE;
+        if again {
+            self.put(step, MOMENT);
+            self.from = Some(Instant::now() + MOMENT);
+        }
+        again
+    }
+
+    /// A step had room.
+    pub(super) fn had_room(&mut self) {
+        self.alone = 0;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.until.is_empty()
+    }
+
+    /// Lets a step wait so long.
+    pub(super) fn put(&mut self, step: StepId, pause: Duration) {
+        self.until.push((Instant::now() + pause, step));
+    }
+
+    /// The steps that have waited long enough.
+    pub(super) fn rested(&mut self) -> Vec<StepId> {
+        let now = Instant::now();
+        let rested = self.until.extract_if(.., |(until, _)| *until <= now);
+        rested.map(|(_, step)| step).collect()
+    }
+
+    /// How long to wait for the next, `limit` at most.
+    pub(super) fn next(&self, limit: Duration) -> Duration {
+        let now = Instant::now();
+        let waits = self.until.iter().map(|(until, _)| until.saturating_duration_since(now));
+        waits.fold(limit, Duration::min)
+    }
 }
 
 impl Launch {
@@ -34,7 +102,7 @@ impl Launch {
                 Signal::Fact { .. } => return,
             });
         };
-        let watch = Watch { log: &self.log, timeout: self.timeout, cancelled };
+        let watch = Watch { log: &self.log, timeout: self.timeout, grace: self.grace, cancelled };
         // A bug of ours must fail its step: a thread that said nothing would be waited for for ever.
         catch_unwind(AssertUnwindSafe(|| executor.execute(&self.job, &watch, &outlet))).unwrap_or_else(|_| {
             JobOutcome::Failed(Failure {
@@ -42,5 +110,35 @@ impl Launch {
                 hint: Some("this is a bug of igpt-flow".to_owned()),
             })
         })
+    }
+}
+
+/// The failure of an attempt that got no thread.
+pub(super) fn no_thread(error: &std::io::Error) -> Failure {
+    Failure {
+        error: format!("cannot start a thread: {error}"),
+        hint: Some("raise `ulimit -u` and `ulimit -v`, or run fewer steps at once (`--jobs`)".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn want_of_room_slows_a_run_and_ends_it_only_at_last() {
+        let mut resting = Resting::default();
+        let room = |resting: &mut Resting, running| {
+            assert!(!resting.has_room(0), "not at once");
+            resting.from = None;
+            resting.has_room(running)
+        };
+        assert!(resting.has_room(1000));
+        assert!(resting.no_room(7, 3) && !resting.is_empty());
+        assert!(room(&mut resting, 2) && !resting.has_room(3));
+        assert!(resting.no_room(7, 0));
+        assert!(room(&mut resting, 0) && !resting.has_room(1));
+        assert!((1..ALONE).all(|_| resting.no_room(7, 0)));
+        assert!(!resting.no_room(7, 0), "it never has room");
     }
 }

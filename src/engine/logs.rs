@@ -6,6 +6,8 @@ use std::path::Path;
 
 use igpt_contract::Digest;
 
+use crate::report::clean;
+
 /// A step's name as a file name: `probe[layer=3]` becomes `probe-layer=3`. Where that would be too
 /// long, or another step's too, a digest of the name makes it the step's own.
 pub fn file_name(step: &str) -> String {
@@ -20,10 +22,18 @@ pub fn file_name(step: &str) -> String {
     format!("{kept}-{}", Digest::of(step.as_bytes()).short())
 }
 
-/// The last lines of a step's log, as many as fit a screen's corner; none where it has no log.
+/// The name of the log of one attempt (from 1). The sign before the number is in no name that
+/// [`file_name`] makes, so that no attempt has the log of another step.
+pub fn of_attempt(name: &str, attempt: u32) -> String {
+    if attempt <= 1 { name.to_owned() } else { format!("{name}@{attempt}") }
+}
+
+/// The last lines of a step's log as a terminal would leave them, as many as fit a screen's corner;
+/// none where it has no log.
 pub(super) fn last_lines(log: &Path) -> Vec<String> {
     const LINES: usize = 8;
-    const BYTES: u64 = 4096;
+    // A progress bar is one long line, of which the last state counts.
+    const BYTES: u64 = 64 << 10;
     let read = || -> std::io::Result<String> {
         let mut file = File::open(log)?;
         let start = file.metadata()?.len().saturating_sub(BYTES);
@@ -34,12 +44,22 @@ pub(super) fn last_lines(log: &Path) -> Vec<String> {
     };
     let text = read().unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(LINES)..].iter().map(|line| (*line).to_owned()).collect()
+    lines[lines.len().saturating_sub(LINES)..].iter().map(|line| cut(clean::last_state(line))).collect()
+}
+
+/// A line as long as is shown of it.
+fn cut(mut line: String) -> String {
+    const LONGEST: usize = 500;
+    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }
 
 #[cfg(test)]
 mod tests {
-    use super::file_name;
+    use super::*;
 
     #[test]
     fn no_two_steps_share_a_file() {
@@ -48,5 +68,24 @@ mod tests {
         let files: std::collections::BTreeSet<String> = names.iter().map(|name| file_name(name)).collect();
         assert_eq!(files.len(), names.len(), "{files:?}");
         assert!(file_name(&"é".repeat(300)).len() < 200);
+    }
+
+    #[test]
+    fn attempts_have_logs_of_their_own() {
+        assert_eq!(of_attempt("s", 1), "s");
+        let second = of_attempt(&file_name("s[lr=0]"), 2);
+        assert_ne!(second, file_name("s[lr=0.2]"));
+        assert_ne!(second, file_name("s[lr=0@2]"), "no step's own name has that sign");
+    }
+
+    #[test]
+    fn the_tail_shows_what_a_terminal_would_show() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        let bar: String = (0..9000).map(|i| format!("\r{i:5}|####")).collect();
+        std::fs::write(&log, format!("{bar}\nValueError: the real one\r\n")).unwrap();
+        assert_eq!(last_lines(&log), [" 8999|####", "ValueError: the real one"]);
+        std::fs::write(&log, "x".repeat(10_000)).unwrap();
+        assert_eq!(last_lines(&log)[0].chars().count(), 501);
     }
 }

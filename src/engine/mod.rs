@@ -27,12 +27,12 @@ use igpt_contract::Digest;
 
 use crate::event::{Event, Events, RunStatus};
 use crate::execute::{Executor, Failure, Job, JobOutcome};
-use crate::plan::{Plan, PlannedStep, StepId};
+use crate::plan::{Plan, PlannedStep, StepId, Work};
 use crate::rebuild::{Reason, Rebuild, decide};
 use crate::schedule::{Budget, OnFailure, Outcome, Schedule};
 use crate::store::{Artifact, Files, Store, StoreError};
 use audit::{Audit, Verdict};
-use launch::Launch;
+use launch::{Launch, Resting};
 use resolve::{Made, Resolver, job_work};
 
 /// How a run is to go.
@@ -60,6 +60,8 @@ pub struct Options {
     pub offline: bool,
     /// Whether exports replace what is the user's, keeping it beside.
     pub overwrite: bool,
+    /// Whether scratch folders of failed attempts are kept.
+    pub keep_failed: bool,
 }
 
 /// What became of a run.
@@ -99,6 +101,7 @@ struct Run<'a> {
     outdated: BTreeSet<StepId>,
     jobs: BTreeMap<StepId, (Job, String)>,
     attempts: BTreeMap<StepId, u32>,
+    resting: Resting,
     /// Candidate -> its search.
     searches: BTreeMap<StepId, usize>,
     counts: Counts,
@@ -177,6 +180,7 @@ fn prepare<'a>(
         outdated: BTreeSet::new(),
         jobs: BTreeMap::new(),
         attempts: BTreeMap::new(),
+        resting: Resting::default(),
         searches: order::candidates(plan),
         counts: Counts::default(),
         audit: None,
@@ -202,20 +206,28 @@ impl<'a> Run<'a> {
                 if cancelled.load(Ordering::Relaxed) {
                     self.schedule.stop();
                 }
-                while let Some(step) = self.schedule.next_start() {
+                for step in self.resting.rested() {
+                    self.schedule.queue(step);
+                }
+                while self.resting.has_room(self.schedule.running())
+                    && let Some(step) = self.schedule.next_start()
+                {
                     let Some(launch) = self.launch(step) else { continue };
                     let (sender, events) = (sender.clone(), self.events.clone());
-                    scope.spawn(move || {
+                    let attempt = move || {
                         let outcome = launch.run(executor, &events, cancelled);
                         // The loop below outlives every attempt.
                         let _ = sender.send(Ended { step, outcome });
-                    });
+                    };
+                    if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, attempt) {
+                        self.ended(step, JobOutcome::NoRoom(launch::no_thread(&error)))?;
+                    }
                 }
-                if self.schedule.running() == 0 {
+                if self.schedule.running() == 0 && (self.resting.is_empty() || self.schedule.is_stopped()) {
                     break;
                 }
                 // Woken now and then, so that an interrupt is seen while steps run.
-                match ended.recv_timeout(Duration::from_millis(100)) {
+                match ended.recv_timeout(self.resting.next(Duration::from_millis(100))) {
                     Ok(Ended { step, outcome }) => self.ended(step, outcome)?,
                     Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
                 }
@@ -306,6 +318,7 @@ impl<'a> Run<'a> {
                     device: self.options.device.clone(),
                     offline: self.options.offline,
                     force: forced,
+                    keep_failed: self.options.keep_failed,
                 };
                 self.jobs.insert(id, (job, reason));
                 self.schedule.queue(id);
@@ -334,11 +347,14 @@ impl<'a> Run<'a> {
             attempt,
         });
         let job = Job { gpus: self.schedule.gpus_of(id).to_vec(), ..job.clone() };
-        Some(Launch { job, log: self.log(id), timeout: step.timeout })
+        Some(Launch { job, log: self.log(id), timeout: step.timeout, grace: step.grace })
     }
 
     fn ended(&mut self, id: StepId, outcome: JobOutcome) -> Result<(), StoreError> {
         let step = self.step(id);
+        if !matches!(outcome, JobOutcome::NoRoom(_)) {
+            self.resting.had_room();
+        }
         match outcome {
             JobOutcome::Committed(result) => {
                 if result.adopted {
@@ -369,15 +385,27 @@ impl<'a> Run<'a> {
                 if self.need_all(&gone) { Ok(()) } else { self.fail(id, &failure) }
             }
             JobOutcome::Cancelled => {
-                self.say_skipped(id, "interrupted; its checkpoints are kept");
+                let checkpoints = matches!(step.work, Work::Stage { .. });
+                let kept = if checkpoints { "; its checkpoints are kept" } else { "" };
+                self.say_skipped(id, &format!("interrupted{kept}"));
                 self.schedule.stop();
                 self.settle(id, Outcome::Skipped)
             }
-            JobOutcome::Failed(failure) if self.attempts[&id] <= step.retries => {
+            JobOutcome::Failed(failure) if self.attempts[&id] <= step.retry.times => {
                 self.say_failed(id, &failure, true);
-                self.schedule.retry(id);
+                self.schedule.rest(id);
+                self.resting.put(id, step.retry.pause(self.attempts[&id]));
                 Ok(())
             }
+            // What runs gives some room back when it ends.
+            JobOutcome::NoRoom(failure) if self.resting.no_room(id, self.schedule.running() - 1) => {
+                let text = format!("waits for room: {}", failure.error);
+                self.events.send(Event::StepNoted { step: step.name.clone(), text });
+                self.attempts.entry(id).and_modify(|attempt| *attempt -= 1);
+                self.schedule.rest(id);
+                Ok(())
+            }
+            JobOutcome::NoRoom(failure) => self.fail(id, &failure),
             JobOutcome::Failed(failure) => self.fail(id, &failure),
         }
     }
@@ -409,13 +437,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Says which steps ask for GPUs that are not there: they run all the same.
+    /// Says which steps ask for more than there is: they run all the same.
     fn say_what_lacks(&self, wanted: &[bool]) {
-        let there = self.options.budget.gpus;
         for (step, _) in self.plan().steps.iter().zip(wanted).filter(|(_, wanted)| **wanted) {
-            if step.resources.gpus > there {
-                let text =
-                    format!("asks for {} GPUs, this run has {there}: it goes without", step.resources.gpus);
+            for text in order::lacks(step.resources, self.options.budget) {
                 self.events.send(Event::StepNoted { step: step.name.clone(), text });
             }
         }
@@ -430,7 +455,9 @@ impl<'a> Run<'a> {
     }
 
     fn log(&self, id: StepId) -> PathBuf {
-        self.options.logs.join(format!("{}.log", logs::file_name(&self.step(id).name)))
+        let attempt = self.attempts.get(&id).copied().unwrap_or(1);
+        let name = logs::of_attempt(&logs::file_name(&self.step(id).name), attempt);
+        self.options.logs.join(format!("{name}.log"))
     }
 
     fn say_failed(&self, id: StepId, failure: &Failure, retried: bool) {

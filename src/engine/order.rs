@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use igpt_contract::Resources;
+
 use super::Options;
 use crate::plan::{Plan, StepId};
-use crate::schedule::{Edge, Need, Schedule};
+use crate::schedule::{Budget, Edge, Need, Schedule};
 
 /// Which steps the targets want: themselves and all above them.
 pub(crate) fn wanted(plan: &Plan, targets: &BTreeSet<String>) -> Vec<bool> {
@@ -54,8 +56,44 @@ pub(super) fn schedule(plan: &Plan, wanted: &[bool], options: &Options) -> Sched
     Schedule::new(edges, needs.collect(), wanted, options.budget, options.on_failure)
 }
 
+/// What a step asks for and this run has not, and what comes of it, in words.
+pub(super) fn lacks(asked: Resources, there: Budget) -> Vec<String> {
+    let gib = |mib: u64| format!("{:.1} GiB", mib as f64 / 1024.0);
+    let mut lacks = Vec::new();
+    if asked.gpus > there.gpus {
+        lacks.push(format!("asks for {} GPUs, this run has {}: it goes without", asked.gpus, there.gpus));
+    }
+    if asked.memory_mib > there.memory_mib {
+        let (asked, there) = (gib(asked.memory_mib), gib(there.memory_mib));
+        lacks.push(format!("asks for {asked} of memory, this run has {there}: it may run out of it"));
+    }
+    if asked.cpus > there.cpus {
+        lacks.push(format!(
+            "asks for {} processor slots, this run has {}: it gets those",
+            asked.cpus, there.cpus
+        ));
+    }
+    lacks
+}
+
 /// The search of each step that is a candidate of one.
 pub(super) fn candidates(plan: &Plan) -> BTreeMap<StepId, usize> {
     let candidates = plan.searches.iter().enumerate();
     candidates.flat_map(|(n, search)| search.candidates.iter().map(move |step| (*step, n))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_machine_lacks_is_told() {
+        let there = Budget { cpus: 2, memory_mib: 4096, gpus: 0 };
+        let fits = Resources { cpus: 2, memory_mib: 4096, gpus: 0 };
+        assert!(lacks(fits, there).is_empty());
+        let lacks = lacks(Resources { cpus: 512, memory_mib: 921_600, gpus: 1 }, there);
+        assert_eq!(lacks.len(), 3);
+        assert!(lacks[1].contains("900.0 GiB") && lacks[1].contains("4.0 GiB"), "{lacks:?}");
+        assert!(lacks[2].contains("512"), "{lacks:?}");
+    }
 }

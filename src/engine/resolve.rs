@@ -8,9 +8,9 @@ use std::path::{Component, Path, PathBuf};
 use igpt_contract::Digest;
 use serde_json::Value;
 
-use crate::execute::job::{DiskInput, InputFrom, JobInput, JobWork};
+use crate::execute::job::{self, DiskInput, InputFrom, JobInput, JobWork};
 use crate::key::{KEY_SCHEMA, KeyInput, KeyMaterial};
-use crate::plan::{Plan, PlannedInput, PlannedStep, Source, StepId, Work};
+use crate::plan::{Command, Plan, PlannedInput, PlannedStep, Run, Source, StepId, Work};
 use crate::store::{Artifact, Files, InputSource, Outside, Store, StoreError};
 
 /// What the steps and searches of a run have made so far.
@@ -231,20 +231,35 @@ impl Resolver<'_> {
                 let params = keyed.map(|(name, value)| (name.clone(), value.clone())).collect();
                 (spec.name, spec.version, params, spec.seeded.then_some(*seed), numerics)
             }
-            Work::Command(command) => {
-                let pairs = |pairs: &[(String, String)]| -> Value {
-                    pairs.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect()
-                };
-                let params = BTreeMap::from([
-                    ("run".to_owned(), Value::from(command.run.clone())),
-                    ("outputs".to_owned(), pairs(&command.outputs)),
-                    ("env".to_owned(), pairs(&command.env)),
-                ]);
-                ("command", 1, params, None, None)
-            }
+            Work::Command(command) => ("command", 2, command_params(command), None, None),
         };
         KeyMaterial { schema: KEY_SCHEMA, stage: stage.to_owned(), version, params, seed, numerics, inputs }
     }
+}
+
+/// What of a command enters the key: what it says that is not the default. `pass_env` does not, nor
+/// do interpreters and programs.
+fn command_params(command: &Command) -> BTreeMap<String, Value> {
+    let pairs = |pairs: &[(String, String)]| -> Value {
+        pairs.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect()
+    };
+    let run = match &command.run {
+        Run::Text(text) => Value::from(text.clone()),
+        Run::Program(argv) => Value::from(argv.clone()),
+    };
+    let mut params = BTreeMap::from([("run".to_owned(), run)]);
+    if !(command.outputs.len() == 1 && command.outputs[0] == ("out".to_owned(), "out".to_owned())) {
+        params.insert("outputs".to_owned(), pairs(&command.outputs));
+    }
+    if !command.env.is_empty() {
+        params.insert("env".to_owned(), pairs(&command.env));
+    }
+    for (name, words) in [("shell", &command.shell), ("link", &command.link)] {
+        if !words.is_empty() {
+            params.insert(name.to_owned(), Value::from(words.clone()));
+        }
+    }
+    params
 }
 
 /// What the executor needs to know of a step's work.
@@ -254,7 +269,12 @@ pub fn job_work(work: &Work) -> JobWork {
             JobWork::Stage { kind: stage.spec().name.to_owned(), params: params.clone(), seed: *seed }
         }
         Work::Command(command) => JobWork::Command {
-            run: command.run.clone(),
+            run: match &command.run {
+                Run::Text(text) => job::Run::Text(text.clone()),
+                Run::Program(argv) => job::Run::Program(argv.clone()),
+            },
+            shell: command.shell.clone(),
+            link: command.link.clone(),
             outputs: command.outputs.clone(),
             env: command.env.clone(),
             pass_env: command.pass_env.clone(),

@@ -304,9 +304,10 @@ stages:
             numerics: "none".into(),
             offline: true,
             overwrite: false,
+            keep_failed: false,
         };
         let events = Arc::new(Mutex::new(Vec::new()));
-        let dispatcher = Dispatcher::start(vec![Box::new(Kept(events.clone()))]);
+        let dispatcher = Dispatcher::start(vec![Box::new(Kept(events.clone()))]).unwrap();
         let summary = run(&plan, &store, &files, &options, &AtOnce, &dispatcher.events(), &false.into());
         dispatcher.finish();
         let events = events.lock().unwrap().clone();

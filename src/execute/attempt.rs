@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use super::inputs::{Inputs, Layout};
 use super::job::{Failure, Job, JobOutcome, JobResult, JobWork, Outlet};
+use super::limits::{Bounds, leave};
 use crate::store::{Cost, InputSource, KeyLock, Program, Record, Store, StoreError, host};
 
 /// How long to wait before another look at a lock that somebody else holds.
@@ -32,6 +33,8 @@ pub(super) enum Stopped {
     Cancelled,
     /// An input is not in the store any more.
     Unready(Failure),
+    /// There was no process or thread for the work.
+    NoRoom(Failure),
     Failed(Failure),
 }
 
@@ -47,6 +50,17 @@ impl From<StoreError> for Stopped {
 impl From<std::io::Error> for Stopped {
     fn from(error: std::io::Error) -> Self {
         Self::Failed(Failure::new(format!("the step's scratch folder: {error}")))
+    }
+}
+
+impl From<Stopped> for JobOutcome {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Cancelled => Self::Cancelled,
+            Stopped::Unready(failure) => Self::Unready(failure),
+            Stopped::NoRoom(failure) => Self::NoRoom(failure),
+            Stopped::Failed(failure) => Self::Failed(failure),
+        }
     }
 }
 
@@ -70,29 +84,26 @@ pub(super) struct Worked {
 pub(super) fn attempt(
     job: &Job,
     cancelled: &AtomicBool,
+    timeout: Option<Duration>,
     outlet: Outlet<'_>,
     usage: impl Fn() -> Usage,
     work: impl FnOnce(Site<'_>) -> Result<Worked, Stopped>,
 ) -> JobOutcome {
     let result = Store::open(&job.store).map_err(Stopped::from).and_then(|store| {
-        let result = attempt_in(&store, job, cancelled, outlet, usage, work);
+        let result = attempt_in(&store, job, cancelled, timeout, outlet, usage, work);
         for path in store.take_set_aside() {
             outlet(Signal::Note(format!("found damaged and set aside: {}", path.display())));
         }
         result
     });
-    match result {
-        Ok(result) => JobOutcome::Committed(result),
-        Err(Stopped::Cancelled) => JobOutcome::Cancelled,
-        Err(Stopped::Unready(failure)) => JobOutcome::Unready(failure),
-        Err(Stopped::Failed(failure)) => JobOutcome::Failed(failure),
-    }
+    result.map_or_else(JobOutcome::from, JobOutcome::Committed)
 }
 
 fn attempt_in(
     store: &Store,
     job: &Job,
     cancelled: &AtomicBool,
+    timeout: Option<Duration>,
     outlet: Outlet<'_>,
     usage: impl Fn() -> Usage,
     work: impl FnOnce(Site<'_>) -> Result<Worked, Stopped>,
@@ -106,19 +117,21 @@ fn attempt_in(
     }
     let scratch = store.fresh_scratch(&job.key)?;
     let (before, started) = (usage(), Instant::now());
-    let discard = |_: &Stopped| store.discard_scratch(&job.key);
+    let bounds = Bounds { cancelled, timeout, started };
+    let discard = |stopped: &Stopped| leave(store, job, stopped, outlet);
     let from = job.inputs_in.as_deref().map(Store::open_existing).transpose()?;
     let inputs = Inputs::new(from.as_ref().unwrap_or(store));
     let site = Site { store, lock: &lock, inputs: &inputs, scratch: &scratch };
     let Worked { places, facts } = work(site).inspect_err(discard)?;
     let after = usage();
+    bounds.check().inspect_err(discard)?;
     let cost = Cost {
         wall_s: started.elapsed().as_secs_f64(),
         cpu_s: (after.cpu_s - before.cpu_s).max(0.0),
         peak_memory_mib: after.peak_memory_mib,
     };
     let metrics = metrics(&places);
-    let outputs = admit(store, job, &places).inspect_err(discard)?;
+    let outputs = admit(store, job, &places, &bounds).inspect_err(discard)?;
     inputs.check(job).inspect_err(discard)?;
     lock.commit(&Record {
         key: job.key,
@@ -176,6 +189,7 @@ fn admit(
     store: &Store,
     job: &Job,
     places: &BTreeMap<String, PathBuf>,
+    bounds: &Bounds<'_>,
 ) -> Result<BTreeMap<String, crate::store::Artifact>, Stopped> {
     let mut outputs = BTreeMap::new();
     for port in &job.outputs {
@@ -186,6 +200,7 @@ fn admit(
             })
         })?;
         outputs.insert(port.clone(), store.admit(place)?);
+        bounds.check()?;
     }
     Ok(outputs)
 }
@@ -220,6 +235,8 @@ pub fn attempt_stage(
     attempt(
         job,
         &flag,
+        // Our parent keeps the time.
+        None,
         &*outlet,
         || usage(libc::RUSAGE_SELF),
         move |Site { store, inputs, scratch, .. }| {
@@ -297,11 +314,11 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 /// What a process (or its ended children) has used of the machine.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Usage {
-    cpu_s: f64,
-    peak_memory_mib: f64,
+    pub(super) cpu_s: f64,
+    pub(super) peak_memory_mib: f64,
 }
 
-/// Reads the resource use of `RUSAGE_SELF`.
+/// Reads the resource use of `RUSAGE_SELF`, or of `RUSAGE_CHILDREN`.
 pub(super) fn usage(who: libc::c_int) -> Usage {
     // SAFETY: getrusage fills the struct that it is given; all-zero bytes are a valid one.
     let usage = unsafe {

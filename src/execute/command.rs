@@ -1,23 +1,25 @@
-//! A `command` step: `sh -c` in an empty directory of its own, without a worker process.
+//! A `command` step: a program in an empty directory of its own, without a worker process.
 //!
-//! Each input appears in the directory under its port's name, read-only by convention and by file
-//! mode; the declared outputs are taken from it afterwards. The environment holds `PATH`, `HOME`,
-//! `TMPDIR`, `LANG`, the declared variables and the names passed through, and nothing else.
+//! Each input appears in the directory under its port's name; the declared outputs are taken from it
+//! afterwards. The environment holds `PATH`, `HOME`, `TMPDIR`, `LANG`, the declared variables and the
+//! names passed through, and nothing else.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::attempt::{Site, Stopped, Usage, Worked, attempt};
+use super::guard::{Ended, Guarded, Guards, NotStarted, Order, Stop};
 use super::inputs::{Inputs, Layout};
-use super::job::{Failure, Job, JobOutcome, JobWork, Outlet};
-use super::process::{Watch, describe, visible_gpus};
+use super::job::{Failure, Job, JobOutcome, JobWork, Outlet, Run};
+use super::limits::Bounds;
+use super::pool;
+use super::process::{GPUS, Watch, describe, no_room, visible_gpus};
+use super::shell::{self, NoShell};
 
 /// Variables that every command sees, because hardly anything runs without them.
 const AMBIENT: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
@@ -25,50 +27,44 @@ const AMBIENT: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
 /// How often a running command is looked at for a time-out or an interrupt.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How often, where the system cannot tell of its end.
-const SHORT: Duration = Duration::from_millis(2);
+/// How long a command may take to end once it was told to.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs a command job and waits for it.
-pub fn run_command(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
+pub fn run_command(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>, guards: &Guards) -> JobOutcome {
+    if let Err(error) = pool::prepare() {
+        return no_room("start a thread", &error).into();
+    }
     let used = Cell::new(Usage::ZERO);
     attempt(
         job,
         watch.cancelled,
+        watch.timeout,
         outlet,
         || used.get(),
         |Site { lock, inputs, scratch, .. }| {
-            let JobWork::Command { run, outputs, env, pass_env } = &job.work else {
+            let JobWork::Command { outputs, .. } = &job.work else {
                 return Err(Stopped::Failed(Failure::new("not a command")));
             };
+            let started = Instant::now();
             place_inputs(inputs, scratch, job)?;
+            let order = order(job, watch, scratch)?;
             let log = File::options().create(true).append(true).open(watch.log)?;
-            // By its path, so that starting it needs no copy of this process (posix_spawn).
-            let mut command = Command::new("/bin/sh");
-            command
-                .arg("-c")
-                .arg(run)
-                .current_dir(scratch)
-                .env_clear()
-                // An empty input; and the lock lives as long as the command, should we be killed.
-                .stdin(lock.as_input()?)
-                .stdout(log.try_clone()?)
-                .stderr(log)
-                // Ctrl-C is for the orchestrator, which then stops the whole group.
-                .process_group(0);
-            let passed = AMBIENT.iter().copied().chain(pass_env.iter().map(String::as_str));
-            command.envs(passed.filter_map(|name| Some((name, std::env::var_os(name)?))));
-            command.envs(env.iter().map(|(name, value)| (name, value)));
-            command.envs(visible_gpus(&job.gpus));
-            let child = command
-                .spawn()
-                .map_err(|error| Stopped::Failed(Failure::new(format!("cannot start `/bin/sh`: {error}"))))?;
-            let (status, usage) = wait(child, watch)?;
-            used.set(usage);
-            if !status.success() {
-                return Err(Stopped::Failed(Failure {
-                    error: format!("the command ended with {}", describe(status)),
-                    hint: None,
-                }));
+            // An empty input; and the lock lives as long as the command, should we be killed.
+            let streams = [lock.as_input()?.into(), log.try_clone()?.into(), log.into()];
+            let guarded = guards.start(&order, streams).map_err(|error| not_started(&order, error))?;
+            lock.name_worker(guarded.pid());
+            let bounds = Bounds { cancelled: watch.cancelled, timeout: watch.timeout, started };
+            let ended = wait(guarded, &bounds)?;
+            used.set(ended.usage);
+            if !ended.status.success() {
+                let error = format!("the command ended with {}", describe(ended.status));
+                if starved(watch.log) {
+                    return Err(Stopped::NoRoom(Failure { error, hint: Some(STARVED.to_owned()) }));
+                }
+                // What a shell answers where SIGPIPE ended something.
+                let hint = (ended.status.code() == Some(128 + libc::SIGPIPE)).then(|| UNREAD.to_owned());
+                return Err(Stopped::Failed(Failure { error, hint }));
             }
             let place = |(port, path): &(String, String)| (port.clone(), scratch.join(path));
             Ok(Worked { places: outputs.iter().map(place).collect(), facts: BTreeMap::new() })
@@ -76,11 +72,64 @@ pub fn run_command(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutco
     )
 }
 
-fn place_inputs(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<(), Stopped> {
-    for input in &job.inputs {
-        inputs.place(&input.from, Layout::Copied, &scratch.join(&input.port))?;
+/// What is to be started.
+fn order(job: &Job, watch: &Watch<'_>, scratch: &Path) -> Result<Order, Stopped> {
+    let JobWork::Command { run, shell, env, pass_env, .. } = &job.work else {
+        return Err(Stopped::Failed(Failure::new("not a command")));
+    };
+    let argv = match run {
+        Run::Program(argv) => argv.clone(),
+        Run::Text(text) => shell::argv(shell, text).map_err(no_shell)?,
+    };
+    let passed = AMBIENT.iter().copied().chain(pass_env.iter().map(String::as_str));
+    // A step that leases no GPU sees none, unless it says itself which.
+    let mut variables: Vec<(OsString, OsString)> = vec![(GPUS.into(), OsString::new())];
+    variables.extend(passed.filter_map(|name| Some((name.into(), std::env::var_os(name)?))));
+    variables.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
+    variables.extend(visible_gpus(&job.gpus).map(|(name, value)| (name.into(), value.into())));
+    Ok(Order {
+        argv: argv.into_iter().map(OsString::from).collect(),
+        folder: scratch.to_owned(),
+        inherits: false,
+        env: variables,
+        stop: Stop::Term,
+        grace: watch.grace.unwrap_or(GRACE),
+    })
+}
+
+fn no_shell(why: NoShell) -> Stopped {
+    match why {
+        NoShell::Strict => Stopped::Failed(Failure {
+            error: "no shell here notices a failure inside a pipeline: `/bin/sh` has no `pipefail`, and \
+                    there is no bash"
+                .to_owned(),
+            hint: Some("install bash, or write `run` without pipelines".to_owned()),
+        }),
+        NoShell::Unasked(error) => no_room("start a shell", &error),
     }
-    if let JobWork::Command { outputs, .. } = &job.work {
+}
+
+fn not_started(order: &Order, error: NotStarted) -> Stopped {
+    let program = order.argv.first().map(|program| program.to_string_lossy().into_owned());
+    let what = format!("start `{}`", program.unwrap_or_default());
+    if error.is_for_want_of_room() {
+        return no_room(&what, &error.0);
+    }
+    let hint = match error.0.raw_os_error() {
+        Some(libc::ENOENT) => Some("it must be on the `PATH` that the command sees"),
+        Some(libc::E2BIG) => Some("put a long text into a file, and take that as an input"),
+        _ => None,
+    };
+    let error = format!("cannot {what}: {}", error.0);
+    Stopped::Failed(Failure { error, hint: hint.map(str::to_owned) })
+}
+
+fn place_inputs(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<(), Stopped> {
+    if let JobWork::Command { outputs, link, .. } = &job.work {
+        for input in &job.inputs {
+            let layout = if link.contains(&input.port) { Layout::Linked } else { Layout::Copied };
+            inputs.place(&input.from, layout, &scratch.join(&input.port))?;
+        }
         for (_, path) in outputs {
             if let Some(parent) = scratch.join(path).parent() {
                 std::fs::create_dir_all(parent)?;
@@ -90,92 +139,47 @@ fn place_inputs(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<(), St
     Ok(())
 }
 
-/// Waits for the child, killing its group on an interrupt or a time-out; what it used comes from
-/// the same system call as its status.
-fn wait(child: Child, watch: &Watch<'_>) -> Result<(ExitStatus, Usage), Stopped> {
-    let pid = child.id() as libc::pid_t;
-    let started = Instant::now();
-    let exit = Exit::of(pid);
-    let mut verdict = None;
+/// Waits until nothing of the command lives, and stops it on an interrupt or a time-out.
+fn wait(mut guarded: Guarded<'_>, bounds: &Bounds<'_>) -> Result<Ended, Stopped> {
+    let lost = |error: io::Error| Stopped::Failed(Failure::new(format!("lost the command: {error}")));
+    let mut verdict = Ok(());
     loop {
-        if has_ended(pid) {
-            // What it left in the background must not write into outputs that are being sealed. The
-            // command itself is not yet reaped, so that its group cannot be anybody else's.
-            // SAFETY: a signal to the group that the child leads.
-            unsafe { libc::kill(-pid, libc::SIGKILL) };
+        if let Some(ended) = guarded.wait(TICK).map_err(lost)? {
+            if let Some(pid) = ended.left {
+                let error = format!("process {pid}, which the command started, cannot be ended");
+                let hint = Some("what it writes would be in the outputs: nothing was recorded".to_owned());
+                return Err(Stopped::Failed(Failure { error, hint }));
+            }
+            return verdict.map(|()| ended);
         }
-        let (mut status, mut rusage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
-        // SAFETY: `pid` is our own child, reaped nowhere else; both pointers are valid.
-        let (ended, rusage) = unsafe {
-            let ended = libc::wait4(pid, &raw mut status, libc::WNOHANG, rusage.as_mut_ptr());
-            (ended, rusage.assume_init())
-        };
-        if ended == pid {
-            return match verdict {
-                Some(stopped) => Err(stopped),
-                None => Ok((ExitStatus::from_raw(status), Usage::from_rusage(&rusage))),
-            };
-        }
-        if ended < 0 {
-            return Err(Stopped::Failed(Failure::new(format!(
-                "lost the command: {}",
-                std::io::Error::last_os_error()
-            ))));
-        }
-        if verdict.is_none() {
-            verdict = stop_reason(watch, started.elapsed());
-            if verdict.is_some() {
-                // SAFETY: the child leads a process group of its own.
-                unsafe { libc::kill(-pid, libc::SIGKILL) };
+        if verdict.is_ok() {
+            verdict = bounds.check();
+            if verdict.is_err() {
+                guarded.stop();
             }
         }
-        exit.wait(TICK);
     }
 }
 
-/// Whether a child has ended; it stays to be reaped.
-fn has_ended(pid: libc::pid_t) -> bool {
-    // SAFETY: `waitid` fills the struct that it is given; all-zero bytes are a valid one.
-    unsafe {
-        let mut info: libc::siginfo_t = std::mem::zeroed();
-        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-        libc::waitid(libc::P_PID, pid as libc::id_t, &raw mut info, options) == 0 && info.si_pid() == pid
-    }
-}
+const UNREAD: &str = "something in a pipeline wrote on when its reader had ended: let the reader take all of it, as \
+                      in `| (head -n 1; cat > /dev/null)`";
 
-/// The end of a child, as something that can be waited for with a limit.
-struct Exit(Option<OwnedFd>);
+const STARVED: &str =
+    "by its log it had no room for another process: raise `ulimit -u`, or run fewer steps at once (`--jobs`)";
 
-impl Exit {
-    fn of(pid: libc::pid_t) -> Self {
-        // SAFETY: a system call on numbers; it answers a descriptor that nobody else owns, or -1.
-        #[cfg(target_os = "linux")]
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as libc::c_int;
-        #[cfg(not(target_os = "linux"))]
-        let fd: libc::c_int = {
-            let _ = pid;
-            -1
-        };
-        // SAFETY: as above.
-        Self((fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) }))
-    }
-
-    /// Waits until the child has ended, but at most so long.
-    fn wait(&self, limit: Duration) {
-        let Some(fd) = &self.0 else { return std::thread::sleep(SHORT) };
-        let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one valid entry. Whatever it answers, the caller looks at the child.
-        unsafe { libc::poll(&raw mut poll, 1, limit.as_millis() as libc::c_int) };
-    }
-}
-
-fn stop_reason(watch: &Watch<'_>, elapsed: Duration) -> Option<Stopped> {
-    if watch.cancelled.load(Ordering::Relaxed) {
-        return Some(Stopped::Cancelled);
-    }
-    let limit = watch.timeout.filter(|limit| elapsed > *limit)?;
-    Some(Stopped::Failed(Failure {
-        error: format!("took longer than its time-out of {limit:?}"),
-        hint: Some("raise `timeout` of the step".to_owned()),
-    }))
+/// Whether a log ends in what programs say where no process can be made.
+fn starved(log: &Path) -> bool {
+    const BYTES: u64 = 1024;
+    let end = || -> io::Result<String> {
+        let mut file = File::open(log)?;
+        let start = file.metadata()?.len().saturating_sub(BYTES);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).to_lowercase())
+    };
+    let end = end().unwrap_or_default();
+    ["cannot fork", "fork: retry", "fork: resource temporarily unavailable"]
+        .iter()
+        .any(|words| end.contains(words))
 }

@@ -14,6 +14,7 @@ use crate::store::{Artifact, Cost, InputSource, Outside, StoreError};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// The store's folder, absolute.
+    #[serde(with = "crate::paths::exact")]
     pub store: PathBuf,
     /// The store that inputs come from, where it is another.
     pub inputs_in: Option<PathBuf>,
@@ -43,6 +44,8 @@ pub struct Job {
     pub offline: bool,
     /// Whether the work is done although a record exists.
     pub force: bool,
+    /// Whether the scratch folder of a failed attempt is kept.
+    pub keep_failed: bool,
 }
 
 /// What to do.
@@ -58,10 +61,14 @@ pub enum JobWork {
         /// Its seed.
         seed: u64,
     },
-    /// A shell command.
+    /// A command.
     Command {
-        /// The text given to `sh -c`.
-        run: String,
+        /// What is run.
+        run: Run,
+        /// The interpreter of a text and its arguments; the strict POSIX shell where it is empty.
+        shell: Vec<String>,
+        /// Input ports that are linked, not copied.
+        link: Vec<String>,
         /// Output port -> relative path.
         outputs: Vec<(String, String)>,
         /// Variables with their values.
@@ -69,6 +76,16 @@ pub enum JobWork {
         /// Variables passed through from the caller.
         pass_env: Vec<String>,
     },
+}
+
+/// What a command runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Run {
+    /// A text for an interpreter.
+    Text(String),
+    /// A program and its arguments.
+    Program(Vec<String>),
 }
 
 /// One artifact that flows in.
@@ -98,6 +115,7 @@ pub enum InputFrom {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiskInput {
     /// Where it is.
+    #[serde(with = "crate::paths::exact")]
     pub path: PathBuf,
     /// Real paths below it that are left out.
     pub without: Vec<PathBuf>,
@@ -117,6 +135,8 @@ pub enum JobOutcome {
     Unready(Failure),
     /// The attempt was told to stop and did.
     Cancelled,
+    /// The machine had no process, thread or descriptor left for it: it did not begin.
+    NoRoom(Failure),
 }
 
 /// The outputs of a committed step.

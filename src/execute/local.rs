@@ -2,18 +2,28 @@
 
 use super::Executor;
 use super::command::run_command;
+use super::guard::Guards;
 use super::job::{Job, JobOutcome, JobWork, Outlet};
 use super::process::{Watch, run_in_process};
 
 /// Runs everything on this machine.
-#[derive(Debug, Clone, Copy)]
-pub struct Local;
+#[derive(Debug)]
+pub struct Local {
+    guards: Guards,
+}
+
+impl Local {
+    /// Runs everything under these guards.
+    pub fn new(guards: Guards) -> Self {
+        Self { guards }
+    }
+}
 
 impl Executor for Local {
     fn execute(&self, job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
         match job.work {
-            JobWork::Stage { .. } => run_in_process(job, watch, outlet),
-            JobWork::Command { .. } => run_command(job, watch, outlet),
+            JobWork::Stage { .. } => run_in_process(job, watch, outlet, &self.guards),
+            JobWork::Command { .. } => run_command(job, watch, outlet, &self.guards),
         }
     }
 }

@@ -6,15 +6,23 @@
 //! - [`local`]: the executor of a single machine
 //! - [`process`]: a worker process of this binary, and the worker's side of it
 //! - [`command`]: a shell command, without a worker
+//! - [`guard`]: guardians, which end everything that a step started
+//! - [`pool`]: the threads that hash
+//! - [`limits`]: what bounds an attempt in time, and what it leaves behind
+//! - [`shell`]: which interpreter runs a command's text, and how strictly
 //!
 //! It must not know the graph, the schedule or the pipeline.
 
 pub mod attempt;
 pub mod command;
+pub mod guard;
 mod inputs;
 pub mod job;
+mod limits;
 pub mod local;
+pub mod pool;
 pub mod process;
+mod shell;
 
 pub use job::{Failure, Job, JobInput, JobOutcome, JobResult, JobWork, Outlet};
 use process::Watch;

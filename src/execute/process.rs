@@ -7,9 +7,9 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, PipeReader, PipeWriter, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,11 +17,15 @@ use std::time::{Duration, Instant};
 use igpt_contract::{DynStage, Signal};
 use serde::{Deserialize, Serialize};
 
-use super::attempt::attempt_stage;
+use super::attempt::{Stopped, attempt_stage};
+use super::guard::{Ended, Guarded, Guards, NotStarted, Order, Stop, is_want_of_room};
 use super::job::{Failure, Job, JobOutcome, Outlet};
+use super::limits;
+use super::pool;
 
 /// How long a worker that was told to stop may take to end its training step and write its
-/// checkpoint, which for large networks is gigabytes. Who cannot wait interrupts once more.
+/// checkpoint, which for large networks is gigabytes. Who cannot wait interrupts once more, or gives
+/// the step a `grace` of its own.
 const GRACE: Duration = Duration::from_secs(600);
 
 /// How often a running worker is looked at for a time-out or an interrupt.
@@ -58,136 +62,156 @@ pub struct Watch<'a> {
     pub log: &'a Path,
     /// How long the attempt may take.
     pub timeout: Option<Duration>,
+    /// How long it may take to end once it was told to, where the step says.
+    pub grace: Option<Duration>,
     /// Set when the run is being stopped.
     pub cancelled: &'a AtomicBool,
 }
 
 /// Runs a job in a worker process and waits for it.
-pub fn run_in_process(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
-    match start(job, watch) {
-        Ok((child, stdin)) => follow(child, stdin, watch, outlet),
+pub fn run_in_process(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>, guards: &Guards) -> JobOutcome {
+    match start(job, watch, guards) {
+        Ok(worker) => follow(worker, watch, outlet),
+        Err(error) if is_want_of_room(&error) => no_room("start a worker process", &error).into(),
         Err(error) => JobOutcome::Failed(Failure::new(format!("cannot start a worker process: {error}"))),
     }
 }
 
-fn start(job: &Job, watch: &Watch<'_>) -> std::io::Result<(Child, ChildStdin)> {
+/// A worker that runs: its input, whose end stops it, and what it says.
+struct Worker<'g> {
+    guarded: Guarded<'g>,
+    input: PipeWriter,
+    output: PipeReader,
+}
+
+fn start<'g>(job: &Job, watch: &Watch<'_>, guards: &'g Guards) -> io::Result<Worker<'g>> {
     let job_file = watch.log.with_extension("job.json");
     std::fs::write(&job_file, serde_json::to_vec_pretty(job)?)?;
-    let mut child = Command::new(this_binary()?)
-        .arg("worker")
-        .arg(&job_file)
-        .envs(visible_gpus(&job.gpus))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(File::options().create(true).append(true).open(watch.log)?)
-        .spawn()?;
-    let stdin =
-        child.stdin.take().ok_or_else(|| std::io::Error::other("the worker has no standard input"))?;
-    Ok((child, stdin))
+    let order = Order {
+        argv: vec![this_binary()?.into(), "worker".into(), job_file.into()],
+        folder: PathBuf::new(),
+        inherits: true,
+        env: visible_gpus(&job.gpus).map(|(name, gpus)| (name.into(), gpus.into())).into_iter().collect(),
+        stop: Stop::EndOfInput,
+        grace: watch.grace.unwrap_or(GRACE),
+    };
+    let (theirs, input) = io::pipe()?;
+    let (output, said) = io::pipe()?;
+    let log = File::options().create(true).append(true).open(watch.log)?;
+    let guarded =
+        guards.start(&order, [theirs.into(), said.into(), log.into()]).map_err(|NotStarted(error)| error)?;
+    Ok(Worker { guarded, input, output })
+}
+
+/// The machine has no room for what somebody wanted to do.
+pub(super) fn no_room(doing: &str, error: &io::Error) -> Stopped {
+    Stopped::NoRoom(Failure {
+        error: format!("cannot {doing}: {error}"),
+        hint: Some("raise `ulimit -u` and `ulimit -n`, or run fewer steps at once (`--jobs`)".to_owned()),
+    })
 }
 
 /// The binary of this process, even when another was put in its place meanwhile.
-fn this_binary() -> std::io::Result<PathBuf> {
+fn this_binary() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
 }
+
+/// The variable that says which GPUs a process sees.
+pub(super) const GPUS: &str = "CUDA_VISIBLE_DEVICES";
 
 /// The variable that shows a process the GPUs that it was given and no others; nothing for a step
 /// that was given none. Ours may be a selection itself, as on a cluster.
 pub(super) fn visible_gpus(gpus: &[u32]) -> Option<(&'static str, String)> {
-    const VARIABLE: &str = "CUDA_VISIBLE_DEVICES";
-    let ours = std::env::var(VARIABLE).unwrap_or_default();
+    let ours = std::env::var(GPUS).unwrap_or_default();
     let ours: Vec<&str> = ours.split(',').filter(|name| !name.is_empty()).collect();
     let name = |gpu: &u32| ours.get(*gpu as usize).map_or_else(|| gpu.to_string(), |name| (*name).to_owned());
     let names: Vec<String> = gpus.iter().map(name).collect();
-    (!names.is_empty()).then(|| (VARIABLE, names.join(",")))
+    (!names.is_empty()).then(|| (GPUS, names.join(",")))
 }
 
 /// Forwards the worker's messages until it ends, and judges the end.
-fn follow(mut child: Child, stdin: ChildStdin, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
-    let Some(stdout) = child.stdout.take() else {
-        return JobOutcome::Failed(Failure::new("the worker has no standard output"));
-    };
+fn follow(worker: Worker<'_>, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
+    let Worker { guarded, input, output } = worker;
     let outcome = Mutex::new(None);
     let began = AtomicBool::new(false);
-    let (status, timed_out) = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                match serde_json::from_str(&line) {
-                    Ok(Message::Began) => began.store(true, Ordering::Relaxed),
-                    Ok(Message::Progress { done, total, unit }) => {
-                        outlet(Signal::Progress { done, total, unit: intern(&unit) });
-                    }
-                    Ok(Message::Metric { name, x, value }) => outlet(Signal::Metric { name, x, value }),
-                    Ok(Message::Note(text)) => outlet(Signal::Note(text)),
-                    Ok(Message::Outcome(told)) => {
-                        *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(*told);
-                    }
-                    // A library that prints to standard output says nothing to us.
-                    Err(_) => {}
+    let listen = || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            match serde_json::from_str(&line) {
+                Ok(Message::Began) => began.store(true, Ordering::Relaxed),
+                Ok(Message::Progress { done, total, unit }) => {
+                    outlet(Signal::Progress { done, total, unit: intern(&unit) });
                 }
+                Ok(Message::Metric { name, x, value }) => outlet(Signal::Metric { name, x, value }),
+                Ok(Message::Note(text)) => outlet(Signal::Note(text)),
+                Ok(Message::Outcome(told)) => {
+                    *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(*told);
+                }
+                // A library that prints to standard output says nothing to us.
+                Err(_) => {}
             }
-        });
-        wait(&mut child, stdin, watch, &began)
+        }
+    };
+    let waited = std::thread::scope(|scope| {
+        // Without a thread to listen the worker is stopped: both of its pipes end here.
+        std::thread::Builder::new().spawn_scoped(scope, listen)?;
+        Ok(wait(guarded, input, watch, &began))
     });
-    let told = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
-    judge(status, timed_out, told, watch)
+    match waited {
+        Ok((ended, timed_out)) => {
+            let told = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+            judge(ended, timed_out, told, watch)
+        }
+        Err(error) => no_room("start a thread", &error).into(),
+    }
 }
 
 /// Waits for the worker's end, stopping it on an interrupt or a time-out. A committed result counts
 /// even when it came late.
 fn wait(
-    child: &mut Child,
-    stdin: ChildStdin,
+    mut guarded: Guarded<'_>,
+    input: PipeWriter,
     watch: &Watch<'_>,
     began: &AtomicBool,
-) -> (std::io::Result<ExitStatus>, bool) {
-    let started = Instant::now();
+) -> (io::Result<Ended>, bool) {
     let mut working: Option<Instant> = None;
-    let mut stdin = Some(stdin);
-    let mut stopping: Option<Instant> = None;
+    let mut input = Some(input);
     let mut timed_out = false;
     loop {
-        match child.try_wait() {
+        match guarded.wait(TICK) {
             Ok(None) => {}
-            Ok(Some(status)) => return (Ok(status), timed_out),
+            Ok(Some(ended)) => return (Ok(ended), timed_out),
             Err(error) => return (Err(error), timed_out),
         }
         if working.is_none() && began.load(Ordering::Relaxed) {
             working = Some(Instant::now());
         }
-        if stopping.is_none() {
+        if input.is_some() {
             let worked = working.map_or(Duration::ZERO, |since| since.elapsed());
             timed_out = watch.timeout.is_some_and(|limit| worked > limit);
             if timed_out || watch.cancelled.load(Ordering::Relaxed) {
-                stdin.take();
-                stopping = Some(Instant::now());
+                input.take();
+                guarded.stop();
             }
         }
-        if stopping.is_some_and(|since| since.elapsed() > GRACE) {
-            // It had its time; whatever it wrote is in its checkpoints.
-            let _ = child.kill();
-        }
-        // Short steps are answered at once, long ones do not cost a spinning core.
-        std::thread::sleep(TICK.min(started.elapsed() / 8 + Duration::from_micros(200)));
     }
 }
 
 fn judge(
-    status: std::io::Result<ExitStatus>,
+    ended: io::Result<Ended>,
     timed_out: bool,
     told: Option<JobOutcome>,
     watch: &Watch<'_>,
 ) -> JobOutcome {
-    match (told, status) {
+    match (told, ended) {
         (Some(committed @ JobOutcome::Committed(_)), _) => committed,
-        _ if timed_out => JobOutcome::Failed(Failure {
-            error: format!("took longer than its time-out of {:?}", watch.timeout.unwrap_or_default()),
-            hint: Some("raise `timeout` of the step; its checkpoints are kept".to_owned()),
-        }),
+        _ if timed_out => JobOutcome::Failed(limits::timed_out(
+            watch.timeout.unwrap_or_default(),
+            "raise `timeout` of the step; its checkpoints are kept",
+        )),
         _ if watch.cancelled.load(Ordering::Relaxed) => JobOutcome::Cancelled,
         (Some(told), _) => told,
-        (None, Ok(status)) => {
-            let what = describe(status);
+        (None, Ok(ended)) => {
+            let what = describe(ended.status);
             JobOutcome::Failed(Failure::new(format!("the worker ended without a result: {what}")))
         }
         (None, Err(error)) => JobOutcome::Failed(Failure::new(format!("lost the worker: {error}"))),
@@ -233,8 +257,9 @@ pub fn worker(
     output: impl std::io::Write + Send + 'static,
 ) -> std::io::Result<()> {
     let job: Job = serde_json::from_slice(&std::fs::read(job_file)?)?;
+    pool::prepare()?;
     let cancelled = Arc::new(AtomicBool::new(false));
-    cancel_at_end_of_input(Arc::clone(&cancelled));
+    cancel_at_end_of_input(Arc::clone(&cancelled))?;
     let output = Arc::new(Mutex::new(output));
     let say = {
         let output = Arc::clone(&output);
@@ -286,10 +311,11 @@ pub fn worker(
 }
 
 /// Sets the flag when the parent closes the pipe, or is gone.
-fn cancel_at_end_of_input(cancelled: Arc<AtomicBool>) {
-    std::thread::spawn(move || {
+fn cancel_at_end_of_input(cancelled: Arc<AtomicBool>) -> io::Result<()> {
+    let listen = move || {
         let mut byte = [0];
-        while matches!(std::io::stdin().read(&mut byte), Ok(n) if n > 0) {}
+        while matches!(io::stdin().read(&mut byte), Ok(n) if n > 0) {}
         cancelled.store(true, Ordering::Relaxed);
-    });
+    };
+    std::thread::Builder::new().spawn(listen).map(drop)
 }

@@ -9,7 +9,7 @@ pub const PIPELINE_KEYS: &[&str] =
     &["name", "description", "include", "seed", "vars", "profiles", "stages", "export"];
 /// The keys of a step.
 pub const STEP_KEYS: &[&str] =
-    &["uses", "in", "with", "matrix", "search", "seed", "resources", "retries", "timeout"];
+    &["uses", "in", "with", "matrix", "search", "seed", "resources", "retries", "retry", "timeout", "grace"];
 
 /// What a pipeline declares.
 #[derive(Debug)]
@@ -38,7 +38,9 @@ pub(crate) struct StepDecl<'a> {
     pub(crate) seed: Option<&'a Node>,
     pub(crate) resources: Option<&'a Node>,
     pub(crate) retries: Option<&'a Node>,
+    pub(crate) retry: Option<&'a Node>,
     pub(crate) timeout: Option<&'a Node>,
+    pub(crate) grace: Option<&'a Node>,
 }
 
 /// Reads the declarations; what is wrong is left out and told.
@@ -112,7 +114,9 @@ fn step<'a>(key: &'a Key, node: &'a Node, faults: &mut Faults) -> Option<StepDec
         seed: node.get("seed"),
         resources: node.get("resources"),
         retries: node.get("retries"),
+        retry: node.get("retry"),
         timeout: node.get("timeout"),
+        grace: node.get("grace"),
     })
 }
 

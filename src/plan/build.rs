@@ -240,8 +240,9 @@ impl Planner<'_> {
                 work,
                 inputs: inputs.clone(),
                 resources: limits.resources,
-                retries: limits.retries,
+                retry: limits.retry,
                 timeout: limits.timeout,
+                grace: limits.grace,
                 place: place.clone(),
                 origins,
             });

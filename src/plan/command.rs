@@ -5,11 +5,11 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
-use super::Command;
 use super::schema::{self, ParamFault};
+use super::{Command, Run};
 
 /// One sentence for `igpt-flow stages`.
-pub const SUMMARY: &str = "Runs a shell command with declared inputs, outputs and environment.";
+pub const SUMMARY: &str = "Runs a command with declared inputs, outputs and environment.";
 
 /// The JSON Schema of the `with` of a command step.
 pub fn params_schema() -> &'static Value {
@@ -17,13 +17,32 @@ pub fn params_schema() -> &'static Value {
     SCHEMA.get_or_init(|| {
         json!({
             "type": "object",
-            "description": "A shell command. It runs with `sh -c` in an empty directory of its own, in which every input appears under its port's name.",
+            "description": "A command. It runs in an empty directory of its own, in which every input appears under its port's name.",
             "required": ["run"],
             "additionalProperties": false,
             "properties": {
                 "run": {
-                    "type": "string",
-                    "description": "The text given to `sh -c`. Write `$${NAME}` for the shell's own `${NAME}`."
+                    "description": "A text for the shell, which stops at the first command that fails, also inside a pipeline (`sh -e -o pipefail`); or a program and its arguments as a list, without a shell. Write `$${NAME}` for the shell's own `${NAME}`.",
+                    "anyOf": [
+                        {"type": "string"},
+                        {"type": "array", "items": {"type": "string"}, "minItems": 1}
+                    ]
+                },
+                "shell": {
+                    "description": "The interpreter of the text, or a list of it and its arguments: `bash`, `python3`, `[bash, -x]`. Default: `sh`. A list with an interpreter that is not known by its name is followed by the text: `[lua, -e]`.",
+                    "default": "sh",
+                    "anyOf": [
+                        {"type": "string"},
+                        {"type": "array", "items": {"type": "string"}, "minItems": 1}
+                    ]
+                },
+                "link": {
+                    "description": "Inputs that are linked and not copied, for large data that the command only reads: `true` for all, or a list of their names. Default: `false`.",
+                    "default": false,
+                    "anyOf": [
+                        {"type": "boolean"},
+                        {"type": "array", "items": {"type": "string"}}
+                    ]
                 },
                 "outputs": {
                     "description": "Output ports: a list of names, each a file or folder that the command makes, or a mapping of names to relative paths. Default: `[out]`.",
@@ -57,13 +76,9 @@ pub(super) fn read(with: &Value, inputs: &[&str]) -> Result<Command, Vec<ParamFa
         let path = path.iter().map(|name| (*name).to_owned()).collect();
         faults.push(ParamFault { path, at_key: false, message, hint: None, names: None });
     };
-    let run = with["run"].as_str().unwrap_or_default().to_owned();
-    if with["run"].is_string() && run.trim().is_empty() {
-        fault(&["run"], "`run` is empty".into());
-    }
-    if run.contains('\0') {
-        fault(&["run"], "`run` holds a null character".into());
-    }
+    let run = run(&with["run"], &mut fault);
+    let shell = shell(&with["shell"], &run, &mut fault);
+    let link = link(&with["link"], inputs, &mut fault);
     let outputs = outputs(&with["outputs"]);
     for (i, (port, path)) in outputs.iter().enumerate() {
         let (at, item) = match &with["outputs"] {
@@ -106,7 +121,74 @@ pub(super) fn read(with: &Value, inputs: &[&str]) -> Result<Command, Vec<ParamFa
             pass_env.push(name);
         }
     }
-    if faults.is_empty() { Ok(Command { run, outputs, env, pass_env }) } else { Err(faults) }
+    if faults.is_empty() { Ok(Command { run, shell, link, outputs, env, pass_env }) } else { Err(faults) }
+}
+
+/// Interpreters that are known by their names: what makes them strict is added to their arguments.
+pub const SHELLS: [&str; 10] =
+    ["bash", "ksh", "node", "perl", "python", "python3", "Rscript", "ruby", "sh", "zsh"];
+
+type Fault<'a> = dyn FnMut(&[&str], String) + 'a;
+
+fn run(written: &Value, fault: &mut Fault<'_>) -> Run {
+    let run = match written {
+        Value::Array(items) => Run::Program(items.iter().map(schema::plain).collect()),
+        text => Run::Text(text.as_str().unwrap_or_default().to_owned()),
+    };
+    let (first, all) = match &run {
+        Run::Program(argv) => (argv.first().map_or("", String::as_str), argv.as_slice()),
+        Run::Text(text) => (text.as_str(), std::slice::from_ref(text)),
+    };
+    if written.is_string() && first.trim().is_empty() {
+        fault(&["run"], "`run` is empty".into());
+    } else if written.as_array().is_some_and(|items| !items.is_empty()) && first.is_empty() {
+        fault(&["run", "0"], "`run` names no program".into());
+    }
+    if all.iter().any(|text| text.contains('\0')) {
+        fault(&["run"], "`run` holds a null character".into());
+    }
+    run
+}
+
+fn shell(written: &Value, run: &Run, fault: &mut Fault<'_>) -> Vec<String> {
+    let shell: Vec<String> = match written {
+        Value::String(name) => vec![name.clone()],
+        Value::Array(words) => words.iter().map(schema::plain).collect(),
+        _ => return Vec::new(),
+    };
+    let name = shell.first().map_or("", |first| first.rsplit('/').next().unwrap_or(first));
+    if matches!(run, Run::Program(_)) {
+        fault(&["shell"], "`shell` is for a `run` that is a text, and this one is a list".into());
+    } else if shell.iter().any(|word| word.is_empty() || word.contains('\0')) {
+        fault(&["shell"], "`shell` holds a text that is empty, or a null character".into());
+    } else if shell.len() == 1 && !SHELLS.contains(&name) {
+        let known = SHELLS.map(|name| format!("`{name}`")).join(", ");
+        fault(
+            &["shell"],
+            format!(
+                "`{name}` is not a shell that is known: write a list of it and the arguments that the text \
+                 follows, such as `[lua, -e]`, or one of {known}"
+            ),
+        );
+    }
+    // The default, however it is written, is left out: it enters the key by the version.
+    if shell == ["sh"] { Vec::new() } else { shell }
+}
+
+fn link(written: &Value, inputs: &[&str], fault: &mut Fault<'_>) -> Vec<String> {
+    let mut link: Vec<String> = match written {
+        Value::Bool(true) => inputs.iter().map(|port| (*port).to_owned()).collect(),
+        Value::Array(ports) => ports.iter().map(schema::plain).collect(),
+        _ => Vec::new(),
+    };
+    for (i, port) in link.iter().enumerate() {
+        if !inputs.contains(&port.as_str()) {
+            fault(&["link", &i.to_string()], format!("`link` names `{port}`, which is no input of the step"));
+        }
+    }
+    link.sort();
+    link.dedup();
+    link
 }
 
 fn outputs(value: &Value) -> Vec<(String, String)> {

@@ -181,7 +181,7 @@ fn cycles() {
         &[
             "2:30 the steps read each other in a circle: a -> c -> b -> a | take one of these inputs out, or split a step in two",
             "5:30 the step `d` reads its own output | name an output of another step, or a path such as `./data/x.tar`",
-            "6:3 step `e`: the parameter `run` is missing: a text | `run`: The text given to `sh -c`. Write `$${NAME}` for the shell's own `${NAME}`.",
+            "6:3 step `e`: the parameter `run` is missing: a text or a list, each item a text | `run`: A text for the shell, which stops at the first command that fails, also inside a pipeline (`sh -e -o pipefail`); or a program and its arguments as a list, without a shell. Write `$${NAME}` for the shell's own `${NAME}`.",
             "6:45 step `e`: there is no parameter `rum` | did you mean `run`?",
         ],
     );
@@ -445,7 +445,7 @@ fn command_steps() {
     check(
         "stages:\n  a: {uses: command}\n  b: {uses: command, in: {x y: ./z}, with: {run: '', outputs: [a, a, b/c], env: {1A: x, B: []}, pass_env: [C, 3]}}\n  c: {uses: command, in: {x: ./z}, with: {run: x, outputs: {a: ../b, c: /d, e: x, f: g, h: g/i}, env: {A: 1}, pass_env: [A, 'B C']}}\n",
         &[
-            "2:3 step `a`: the parameter `run` is missing: a text | `run`: The text given to `sh -c`. Write `$${NAME}` for the shell's own `${NAME}`.",
+            "2:3 step `a`: the parameter `run` is missing: a text or a list, each item a text | `run`: A text for the shell, which stops at the first command that fails, also inside a pipeline (`sh -e -o pipefail`); or a program and its arguments as a list, without a shell. Write `$${NAME}` for the shell's own `${NAME}`.",
             "3:27 `x y` is not a name for a port | the input appears under this name in the command's directory: use letters, digits, `_` and `-`",
             "3:50 step `b`: `run` is empty",
             "3:67 step `b`: the outputs `a` and `a` overlap",

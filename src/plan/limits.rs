@@ -1,23 +1,28 @@
-//! `resources`, `retries`, `timeout` and `seed` of a step.
+//! `resources`, `retry`, `timeout`, `grace` and `seed` of a step.
 
 use std::time::Duration;
 
 use igpt_contract::Resources;
 use serde_json::Value;
 
+use super::Retry;
 use crate::pipeline::units::{self, DURATION, MEMORY};
 use crate::pipeline::{Faults, Node, Scope, StepDecl, check_keys, describe};
 
 const RESOURCE_KEYS: &[&str] = &["cpus", "memory", "gpus"];
 /// The most retries that a step may ask for.
 const MAX_RETRIES: u64 = 100;
+const RETRY_KEYS: &[&str] = &["times", "delay", "backoff"];
+/// The most by which the time between attempts may grow at once.
+const MAX_BACKOFF: f64 = 100.0;
 
 /// What a step takes of the machine, and how often and how long it may try.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Limits {
     pub(super) resources: Resources,
-    pub(super) retries: u32,
+    pub(super) retry: Retry,
     pub(super) timeout: Option<Duration>,
+    pub(super) grace: Option<Duration>,
 }
 
 /// Reads the limits of a step; `resources` are those of its stage.
@@ -27,7 +32,7 @@ pub(super) fn read(
     scope: &Scope<'_>,
     faults: &mut Faults,
 ) -> Limits {
-    let mut limits = Limits { resources, retries: 0, timeout: None };
+    let mut limits = Limits { resources, retry: Retry::NONE, timeout: None, grace: None };
     if let Some(node) = decl.resources {
         if node.as_map().is_some() {
             check_keys(node, "`resources`", RESOURCE_KEYS, faults);
@@ -51,12 +56,60 @@ pub(super) fn read(
         }
     }
     if let Some(node) = decl.retries {
-        limits.retries = whole(node, "retries", MAX_RETRIES, scope, faults).unwrap_or(0) as u32;
+        limits.retry.times = whole(node, "retries", MAX_RETRIES, scope, faults).unwrap_or(0) as u32;
+    }
+    if let Some(node) = decl.retry {
+        if decl.retries.is_some() {
+            faults
+                .push(node.mark, "`retry` and `retries` say the same")
+                .hint("leave one of them out: `retries: 2` is short for `retry: {times: 2}`");
+        }
+        limits.retry = retry(node, scope, faults);
     }
     if let Some(node) = decl.timeout {
         limits.timeout = with_unit(node, "timeout", &DURATION_UNIT, scope, faults);
     }
+    if let Some(node) = decl.grace {
+        limits.grace = with_unit(node, "grace", &DURATION_UNIT, scope, faults);
+    }
     limits
+}
+
+fn retry(node: &Node, scope: &Scope<'_>, faults: &mut Faults) -> Retry {
+    const EXAMPLE: &str = "for example `retry: {times: 2, delay: 10s, backoff: 2}`";
+    let mut retry = Retry { times: 1, ..Retry::NONE };
+    if node.as_map().is_none() {
+        let found = node.describe();
+        faults.push(node.mark, format!("`retry` must be a mapping, found {found}")).hint(EXAMPLE);
+        return retry;
+    }
+    check_keys(node, "`retry`", RETRY_KEYS, faults);
+    match node.get("times") {
+        Some(times) => retry.times = whole(times, "times", MAX_RETRIES, scope, faults).unwrap_or(0) as u32,
+        None => {
+            faults.push(node.mark, "`retry` does not say how many `times`").hint(EXAMPLE);
+        }
+    }
+    if let Some(delay) = node.get("delay") {
+        retry.delay = with_unit(delay, "delay", &DURATION_UNIT, scope, faults).unwrap_or_default();
+    }
+    if let Some(backoff) = node.get("backoff")
+        && let Some(value) = scope.resolve(backoff, faults)
+    {
+        match value.as_f64().filter(|factor| (1.0..=MAX_BACKOFF).contains(factor)) {
+            Some(factor) => retry.backoff = factor,
+            None => {
+                let found = describe(&value);
+                faults
+                    .push(
+                        backoff.mark,
+                        format!("`backoff` must be a number from 1 to {MAX_BACKOFF}, found {found}"),
+                    )
+                    .hint("by so much the delay grows from one repetition to the next");
+            }
+        }
+    }
+    retry
 }
 
 /// A whole number from 0 to `most`.

@@ -76,15 +76,41 @@ pub struct PlannedStep {
     pub inputs: Vec<PlannedInput>,
     /// What the step takes of the machine.
     pub resources: Resources,
-    /// How many times a failed attempt is repeated.
-    pub retries: u32,
+    /// Whether, and after which times, a failed attempt is repeated.
+    pub retry: Retry,
     /// How long an attempt may take.
     pub timeout: Option<Duration>,
+    /// How long it may take to end once it was told to; as its kind does unless given.
+    pub grace: Option<Duration>,
     /// Where the step is written.
     pub place: Place,
     /// Where parameter values came from, by dotted path, for `plan`: `default`, `pipeline`,
     /// `vars.x`, `profile smoke`, `--set`, `matrix`.
     pub origins: Vec<(String, String)>,
+}
+
+/// Whether, and after which times, a failed attempt is repeated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retry {
+    /// How many times.
+    pub times: u32,
+    /// The time before the first repetition.
+    pub delay: Duration,
+    /// By how much that time grows from one repetition to the next.
+    pub backoff: f64,
+}
+
+impl Retry {
+    /// No repetition.
+    pub const NONE: Self = Self { times: 0, delay: Duration::ZERO, backoff: 1.0 };
+    /// The longest time between two attempts.
+    pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+    /// The time to wait after this attempt (from 1) before the next.
+    pub fn pause(&self, attempt: u32) -> Duration {
+        let grown = self.delay.as_secs_f64() * self.backoff.powi(attempt.saturating_sub(1).cast_signed());
+        Duration::try_from_secs_f64(grown).unwrap_or(Self::LONGEST).min(Self::LONGEST)
+    }
 }
 
 /// What a step does.
@@ -101,22 +127,36 @@ pub enum Work {
         /// The step's seed.
         seed: u64,
     },
-    /// A shell command.
+    /// A command.
     Command(Command),
 }
 
-/// A shell command with declared inputs, outputs and environment. It runs with `sh -c` in an empty
-/// directory of its own in which every input appears under its port's name.
+/// A command with declared inputs, outputs and environment. It runs in an empty directory of its own
+/// in which every input appears under its port's name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Command {
-    /// The text given to `sh -c`.
-    pub run: String,
+    /// What is run.
+    pub run: Run,
+    /// The interpreter of a text and its arguments; the strict POSIX shell where it is empty.
+    pub shell: Vec<String>,
+    /// Input ports that are linked, not copied; sorted.
+    pub link: Vec<String>,
     /// Output port -> the path, relative to the directory, of the file or folder that it makes.
     pub outputs: Vec<(String, String)>,
     /// Environment variables with values that enter the key.
     pub env: Vec<(String, String)>,
     /// Names of environment variables passed through; they do not enter the key.
     pub pass_env: Vec<String>,
+}
+
+/// What a command runs.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(untagged)]
+pub enum Run {
+    /// A text for an interpreter.
+    Text(String),
+    /// A program and its arguments.
+    Program(Vec<String>),
 }
 
 /// One wire into a step.

@@ -4,7 +4,7 @@ use igpt_contract::Labels;
 use serde_json::{Value, json};
 
 use super::testing::planned;
-use super::{Plan, PlannedStep, Source, Work};
+use super::{Plan, PlannedStep, Retry, Run, Source, Work};
 use crate::pipeline::{Overrides, render};
 
 pub(super) const EXPERIMENT: &str = r#"
@@ -120,7 +120,7 @@ fn a_matrix_has_seeds_limits_and_parts() {
     assert_eq!(probe.labels, labels(json!({"layer": 2, "seed": 1})));
     assert_eq!(params(probe).2, 1);
     assert_eq!((probe.resources.cpus, probe.resources.memory_mib, probe.resources.gpus), (2, 1024, 0));
-    assert_eq!((probe.retries, probe.timeout.unwrap().as_secs()), (1, 5400));
+    assert_eq!((probe.retry.times, probe.timeout.unwrap().as_secs()), (1, 5400));
     let features = plan.steps.iter().position(|s| s.name == "features").unwrap();
     let source = Source::Step { step: features, port: "layers".into(), part: Some("2".into()) };
     assert_eq!(probe.inputs.len(), 1);
@@ -277,7 +277,8 @@ stages:
   train: {uses: train, in: {images: make.first}}
 "#);
     let Work::Command(command) = &step(&plan, "make").work else { panic!() };
-    assert_eq!(command.run, "cat data > a/b && echo ${HOME} 3");
+    assert_eq!(command.run, Run::Text("cat data > a/b && echo ${HOME} 3".into()));
+    assert!(command.shell.is_empty() && command.link.is_empty());
     assert_eq!(command.outputs, [("first".into(), "a/b".into()), ("second".into(), "c".into())]);
     assert_eq!(command.env, [("N".into(), "3".into()), ("RATE".into(), "0.5".into())]);
     assert_eq!(command.pass_env, ["PATH"]);
@@ -285,6 +286,38 @@ stages:
     assert_eq!(step(&plan, "make").inputs[1].source, Source::Path("y.txt".into()));
     let Work::Command(command) = &step(&plan, "use").work else { panic!() };
     assert_eq!(command.outputs, [("out".into(), "out".into())]);
+}
+
+#[test]
+fn a_command_may_name_its_interpreter_or_use_none() {
+    let plan = ok(r#"
+stages:
+  list: {uses: command, in: {a: ./a, b: ./b}, with: {run: [cp, a, out], link: true}}
+  traced: {uses: command, in: {a: ./a, b: ./b}, with: {run: cp a out, shell: [bash, -x], link: [b]}}
+  plain: {uses: command, with: {run: echo > out, shell: sh}}
+  other:
+    uses: command
+    retry: {times: 3, delay: 10s, backoff: 2}
+    grace: 1m
+    with: {run: "x = 1", shell: [lua, -e]}
+"#);
+    let command = |name: &str| match &step(&plan, name).work {
+        Work::Command(command) => command.clone(),
+        Work::Stage { .. } => panic!(),
+    };
+    assert_eq!(command("list").run, Run::Program(vec!["cp".into(), "a".into(), "out".into()]));
+    assert_eq!(
+        (command("list").link, command("traced").link),
+        (vec!["a".into(), "b".into()], vec!["b".into()])
+    );
+    assert_eq!(command("traced").shell, ["bash", "-x"]);
+    assert!(command("plain").shell.is_empty(), "the default says nothing");
+    assert_eq!(command("other").shell, ["lua", "-e"]);
+    let other = step(&plan, "other");
+    let pauses = [1, 2, 3].map(|attempt| other.retry.pause(attempt).as_secs());
+    assert_eq!((other.retry.times, pauses), (3, [10, 20, 40]));
+    assert_eq!(other.retry.pause(100), Retry::LONGEST);
+    assert_eq!(other.grace.unwrap().as_secs(), 60);
 }
 
 #[test]

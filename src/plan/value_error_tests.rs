@@ -163,3 +163,25 @@ fn a_path_of_a_set_has_an_end() {
         &["--set vars..a=1 `vars..a` is not a dotted path | for example `--set stages.STEP.with.PARAM=8`"],
     );
 }
+
+#[test]
+fn shells_links_and_retries() {
+    check(
+        "stages:\n  a: {uses: command, in: {x: ./z}, with: {run: [], shell: lua, link: [y]}}\n  b: {uses: command, with: {run: [x], shell: bash, link: 3}, retries: 1, retry: {times: 2, delay: 3, backoff: 0}}\n  c: {uses: command, with: {run: x, shell: fish}, retry: 2, grace: soon}\n  d: {uses: command, with: {run: ['']}, retry: {}}\n",
+        &[
+            "2:43 step `a`: `run` must be a list of at least 1 item, found 0 | `run`: A text for the shell, which stops at the first command that fails, also inside a pipeline (`sh -e -o pipefail`); or a program and its arguments as a list, without a shell. Write `$${NAME}` for the shell's own `${NAME}`.",
+            "2:59 step `a`: `shell` is for a `run` that is a text, and this one is a list",
+            "2:71 step `a`: `link` names `y`, which is no input of the step",
+            "3:46 step `b`: `shell` is for a `run` that is a text, and this one is a list",
+            "3:58 step `b`: `link` must be true or false or a list, each item a text, found the number 3 | `link`: Inputs that are linked and not copied, for large data that the command only reads: `true` for all, or a list of their names. Default: `false`.",
+            "3:82 `retry` and `retries` say the same | leave one of them out: `retries: 2` is short for `retry: {times: 2}`",
+            "3:99 `delay` must be a duration with its unit, such as `90s`, `45m`, `2h` or `1h30m`, found the number 3 | write the unit: `delay: 3s`",
+            "3:111 `backoff` must be a number from 1 to 100, found the number 0 | by so much the delay grows from one repetition to the next",
+            "4:44 step `c`: `fish` is not a shell that is known: write a list of it and the arguments that the text follows, such as `[lua, -e]`, or one of `bash`, `ksh`, `node`, `perl`, `python`, `python3`, `Rscript`, `ruby`, `sh`, `zsh`",
+            "4:58 `retry` must be a mapping, found the number 2 | for example `retry: {times: 2, delay: 10s, backoff: 2}`",
+            "4:68 `grace` must be a duration with its unit, such as `90s`, `45m`, `2h` or `1h30m`, found the text `soon` | the units are `d`, `h`, `m`, `s` and `ms`, larger ones first",
+            "5:35 step `d`: `run` names no program",
+            "5:41 `retry` does not say how many `times` | for example `retry: {times: 2, delay: 10s, backoff: 2}`",
+        ],
+    );
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::clean::one_line;
 use super::line;
 use crate::event::{Consumer, Event, Numbered};
 
@@ -44,14 +45,17 @@ impl Consumer for Bars {
             Event::StepStarted { step, .. } => {
                 let bar = self.all.insert_before(&self.run, ProgressBar::new(0));
                 bar.set_style(style("  {prefix} {bar:30.cyan} {pos}/{len} {msg} {eta}"));
-                bar.set_prefix(step.clone());
-                self.steps.insert(step.clone(), bar);
+                bar.set_prefix(one_line(step).into_owned());
+                // One that waited for room is started anew.
+                if let Some(old) = self.steps.insert(step.clone(), bar) {
+                    old.finish_and_clear();
+                }
             }
             Event::StepProgressed { step, done, total, unit } => {
                 if let Some(bar) = self.steps.get(step) {
                     bar.set_length(*total);
                     bar.set_position(*done);
-                    bar.set_message(unit.clone());
+                    bar.set_message(one_line(unit).into_owned());
                 }
             }
             Event::StepFailed { step, retried: true, .. } => {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use super::clean::one_line;
 use super::line;
 use crate::event::{Consumer, Event, Numbered};
 
@@ -36,7 +37,7 @@ impl<W: Write + Send> Consumer for Plain<W> {
                 due.then(|| {
                     self.told.insert(step.clone(), Instant::now());
                     let of = if *total == 0 { String::new() } else { format!(" of {total}") };
-                    format!("  ...  {step}: {done}{of} {unit}")
+                    format!("  ...  {}: {done}{of} {}", one_line(step), one_line(unit))
                 })
             }
             other => line(other),

@@ -30,8 +30,9 @@ impl Foresight {
         let Ok(live) = store.live() else { return Self::default() };
         let found = Arc::default();
         let (into, file) = (Arc::clone(&found), file.to_owned());
-        // It ends by itself, and nobody waits for it: what it has not found is looked up by the run.
-        std::thread::spawn(move || look(&store, &file, &into));
+        // It ends by itself, and nobody waits for it: what it has not found, or had no thread to
+        // look for, is looked up by the run.
+        let _ = std::thread::Builder::new().spawn(move || look(&store, &file, &into));
         Self { found, _live: Some(live) }
     }
 

@@ -4,13 +4,15 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use igpt_contract::Digest;
 
 use super::{Live, Record, Result, Store, StoreError, durable};
+
+/// The most digits of a process's number.
+const WIDTH: usize = 10;
 
 /// The right to work on a key, until it is dropped or its process dies. Whoever gets one must look
 /// the record up again: another process may have committed it in the meantime.
@@ -44,14 +46,14 @@ impl Store {
     }
 
     /// Who works on a key (`process 123 on host`), for whoever is told to wait; `None` where nobody
-    /// does.
+    /// does. Of a run that was killed, it is the command that is still being ended.
     pub fn holder(&self, key: &Digest) -> Option<String> {
         let mut file = File::open(self.lock_path(key)).ok()?;
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 file.read_to_string(&mut text).ok()?;
-                Some(text.trim().to_owned())
+                Some(in_words(&text, &host(), is_alive))
             }
             _ => None,
         }
@@ -68,11 +70,9 @@ impl Store {
         if fs::metadata(path).map_or(true, |there| there.ino() != ours) {
             return Ok(None);
         }
-        // For `holder`: no more than words for people.
-        let _ = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "process {} on {}", std::process::id(), host()));
+        // For `holder`: no more than words for people. The blanks are for `name_worker`.
+        let text = format!("process {} on {}\ncommand {:WIDTH$}\n", std::process::id(), host(), "");
+        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
         let live = self.live()?;
         let (store, path) = (self.clone(), path.to_owned());
         Ok(Some(KeyLock { store, key: *key, file, path, _live: live }))
@@ -85,9 +85,19 @@ impl KeyLock {
     ///
     /// # Errors
     /// What the system said.
-    pub fn as_input(&self) -> io::Result<Stdio> {
+    pub fn as_input(&self) -> io::Result<File> {
         // What is in it was written through this very descriptor, which is at its end.
-        self.file.try_clone().map(Stdio::from)
+        self.file.try_clone()
+    }
+
+    /// Says which process works under the lock, for [`Store::holder`].
+    pub fn name_worker(&self, pid: u32) {
+        // Into the blanks before the descriptor's place, which is that of the child's input: nothing
+        // must come behind it. No more than words for people, as in `claim`.
+        let _ = self.file.metadata().and_then(|meta| {
+            let blanks = meta.len().saturating_sub(WIDTH as u64 + 1);
+            self.file.write_at(format!("{pid:WIDTH$}").as_bytes(), blanks)
+        });
     }
 
     /// The key that is locked.
@@ -113,6 +123,27 @@ impl KeyLock {
     }
 }
 
+/// What a lock file says, in words: its first line, or its command where the process in it is dead.
+fn in_words(text: &str, here: &str, is_alive: impl Fn(libc::pid_t) -> bool) -> String {
+    let mut lines = text.lines();
+    let holder = lines.next().unwrap_or_default();
+    let process = holder.strip_prefix("process ").and_then(|rest| rest.split_once(" on "));
+    let command = lines.next().and_then(|line| line.strip_prefix("command ")).map(str::trim);
+    let command = command.filter(|pid| !pid.is_empty());
+    match (process, command) {
+        (Some((pid, host)), Some(command)) if host == here && pid.parse().is_ok_and(|pid| !is_alive(pid)) => {
+            format!("process {command} on {host}, left by a run that was killed and now being ended,")
+        }
+        _ => holder.to_owned(),
+    }
+}
+
+fn is_alive(pid: libc::pid_t) -> bool {
+    // SAFETY: signal 0 is none; only whether it could be sent is answered.
+    let sent = unsafe { libc::kill(pid, 0) } == 0;
+    sent || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+}
+
 impl Drop for KeyLock {
     fn drop(&mut self) {
         // Unlinked while still locked: whoever opened this file sees that it is gone, and takes the
@@ -126,4 +157,18 @@ impl Drop for KeyLock {
 pub fn host() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname");
     name.map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_words;
+
+    #[test]
+    fn the_process_that_matters_is_named() {
+        let text = "process 7 on here\ncommand          9\n";
+        assert_eq!(in_words(text, "here", |_| true), "process 7 on here");
+        assert_eq!(in_words(text, "elsewhere", |_| false), "process 7 on here");
+        assert!(in_words(text, "here", |_| false).starts_with("process 9 on here, left by"));
+        assert_eq!(in_words("process 7 on here\ncommand   \n", "here", |_| false), "process 7 on here");
+    }
 }

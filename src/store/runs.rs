@@ -28,6 +28,7 @@ pub struct RunRecord {
     /// The pipeline's name.
     pub pipeline: String,
     /// The pipeline's file, absolute: two projects may share a store and the names of their files.
+    #[serde(with = "crate::paths::exact")]
     pub file: PathBuf,
     /// The command line.
     pub arguments: Vec<String>,

@@ -43,6 +43,19 @@ impl Store {
         let _ = remove_tree(&self.scratch_path(key));
     }
 
+    /// Moves the scratch of an attempt that failed to where the next attempt does not clear it, for
+    /// the user to look at; `gc` deletes it.
+    ///
+    /// # Errors
+    /// Where it cannot be moved.
+    pub fn keep_scratch(&self, key: &Digest) -> Result<PathBuf> {
+        let path = self.scratch_path(key);
+        let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S-%6f");
+        let kept = self.root().join("work-v1").join(format!("failed-{}-{time}", key.short()));
+        fs::rename(&path, &kept).map_err(|e| StoreError::io("move", &path, e))?;
+        Ok(kept)
+    }
+
     /// Deletes what a step wrote on its way to a result that is recorded now.
     pub(super) fn clean_up(&self, key: &Digest) {
         // What stays behind here is swept up by the next run.

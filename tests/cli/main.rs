@@ -2,6 +2,7 @@
 
 mod audit;
 mod codes;
+mod commands;
 mod failures;
 #[cfg(target_os = "linux")]
 mod faults;
@@ -10,12 +11,14 @@ mod hazards;
 mod history;
 mod include;
 mod kill;
+mod limits;
 mod memo;
 mod model;
 mod plan;
 mod random;
 mod remains;
 mod rot;
+mod signals;
 #[cfg(feature = "stages")]
 mod stages;
 #[cfg(target_os = "linux")]

@@ -42,7 +42,7 @@ impl Graph {
             let word = &self.words[step];
             text.push_str(&format!(
                 "  s{step}:\n    uses: command\n    in: {{{}}}\n    with: {{run: '(cat {} /dev/null; printf {word}) \
-                 | head -c 12 > out; echo s{step} >> \"$LOG\"', pass_env: [LOG]}}\n",
+                 | (head -c 12; cat > /dev/null) > out; echo s{step} >> \"$LOG\"', pass_env: [LOG]}}\n",
                 inputs.join(", "),
                 cat.join(" "),
             ));

@@ -1,0 +1,86 @@
+//! Paths in JSON. A path is bytes, which need not be UTF-8; JSON knows text alone.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize as _, Deserializer, Serializer};
+
+/// For people and for programs that show it: what is not UTF-8 becomes a replacement character.
+pub mod shown {
+    use super::*;
+
+    /// Writes a path as text.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&path.to_string_lossy())
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// The deserializer's.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        PathBuf::deserialize(from)
+    }
+}
+
+/// For ourselves: text where it is UTF-8, else its bytes as a list of numbers.
+pub mod exact {
+    use super::*;
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+    /// Writes a path so that it can be read back.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        match path.to_str() {
+            Some(text) => to.serialize_str(text),
+            None => to.collect_seq(path.as_os_str().as_bytes()),
+        }
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// The deserializer's.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Text(PathBuf),
+            Bytes(Vec<u8>),
+        }
+        Ok(match Written::deserialize(from)? {
+            Written::Text(path) => path,
+            Written::Bytes(bytes) => OsString::from_vec(bytes).into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Two {
+        #[serde(with = "exact")]
+        exact: PathBuf,
+        #[serde(with = "shown")]
+        shown: PathBuf,
+    }
+
+    #[test]
+    fn a_path_that_is_not_utf_8_is_no_obstacle() {
+        let odd = PathBuf::from(OsStr::from_bytes(b"/caf\xe9/x"));
+        let text = serde_json::to_string(&Two { exact: odd.clone(), shown: odd.clone() }).unwrap();
+        let read: Two = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, Two { exact: odd, shown: "/caf\u{fffd}/x".into() });
+        let plain = Two { exact: "/a".into(), shown: "/b".into() };
+        assert_eq!(serde_json::to_string(&plain).unwrap(), r#"{"exact":"/a","shown":"/b"}"#);
+    }
+}
