@@ -1,5 +1,7 @@
 //! The tree -> the pipeline's declarations: keys are checked, values are not looked at yet.
 
+use std::borrow::Cow;
+
 use super::diagnostic::Faults;
 use super::matrix::is_name;
 use super::node::{Data, Key, Mark, Node};
@@ -14,8 +16,8 @@ pub const STEP_KEYS: &[&str] =
 /// What a pipeline declares.
 #[derive(Debug)]
 pub(crate) struct Declaration<'a> {
-    pub(crate) name: Option<(&'a str, Mark)>,
-    pub(crate) description: Option<(&'a str, Mark)>,
+    pub(crate) name: Option<(Cow<'a, str>, Mark)>,
+    pub(crate) description: Option<(Cow<'a, str>, Mark)>,
     pub(crate) seed: Option<&'a Node>,
     pub(crate) vars: &'a [(Key, Node)],
     pub(crate) steps: Vec<StepDecl<'a>>,
@@ -73,7 +75,7 @@ pub(crate) fn declare<'a>(root: &'a Node, faults: &mut Faults) -> Declaration<'a
     Declaration {
         name: text(root, "name", faults),
         description: text(root, "description", faults),
-        seed: root.get("seed"),
+        seed: present(root, "seed"),
         vars: members(root, "vars", "names to values", faults),
         steps: steps.iter().filter_map(|(key, node)| step(key, node, faults)).collect(),
         exports: members(root, "export", "outputs (`step.port`) to paths", faults),
@@ -94,7 +96,7 @@ fn step<'a>(key: &'a Key, node: &'a Node, faults: &mut Faults) -> Option<StepDec
         return None;
     }
     check_keys(node, "a step", STEP_KEYS, faults);
-    let uses = text(node, "uses", faults);
+    let uses = word(node, "uses", faults);
     if node.get("uses").is_none() {
         faults
             .push(key.mark, format!("the step `{}` does not say which stage it uses", key.text))
@@ -106,14 +108,19 @@ fn step<'a>(key: &'a Key, node: &'a Node, faults: &mut Faults) -> Option<StepDec
         uses,
         inputs: members(node, "in", "ports to outputs", faults),
         inputs_mark: node.get("in").map_or(key.mark, |_| node.key_mark("in")),
-        with: node.get("with").filter(|with| with.data != Data::Null),
-        matrix: node.get("matrix"),
-        search: node.get("search"),
-        seed: node.get("seed"),
-        resources: node.get("resources"),
-        retries: node.get("retries"),
-        timeout: node.get("timeout"),
+        with: present(node, "with"),
+        matrix: present(node, "matrix"),
+        search: present(node, "search"),
+        seed: present(node, "seed"),
+        resources: present(node, "resources"),
+        retries: present(node, "retries"),
+        timeout: present(node, "timeout"),
     })
+}
+
+/// A member that may be left out. One with nothing behind its colon, or with comments alone, is.
+fn present<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+    node.get(key).filter(|member| member.data != Data::Null)
 }
 
 /// Tells keys that do not belong.
@@ -142,7 +149,18 @@ fn members<'a>(node: &'a Node, key: &str, of: &str, faults: &mut Faults) -> &'a 
     }
 }
 
-fn text<'a>(node: &'a Node, key: &str, faults: &mut Faults) -> Option<(&'a str, Mark)> {
+/// A text; a number is one as it is written. Nothing is none.
+fn text<'a>(node: &'a Node, key: &str, faults: &mut Faults) -> Option<(Cow<'a, str>, Mark)> {
+    let member = present(node, key)?;
+    let text = member.scalar_text();
+    if text.is_none() {
+        let found = member.describe();
+        faults.push(member.mark, format!("`{key}` must be a text, found {found}"));
+    }
+    Some((text?, member.mark))
+}
+
+fn word<'a>(node: &'a Node, key: &str, faults: &mut Faults) -> Option<(&'a str, Mark)> {
     let member = node.get(key)?;
     let text = member.as_text();
     if text.is_none() {

@@ -17,7 +17,9 @@ const MAX_FILES: usize = 32;
 /// The files that a pipeline includes, and where each is named. Paths are relative to `folder`, that
 /// of the pipeline.
 pub(super) fn files(root: &Node, folder: &Path, faults: &mut Faults) -> Vec<(PathBuf, Mark)> {
-    let Some(include) = root.get("include") else { return Vec::new() };
+    let Some(include) = root.get("include").filter(|include| include.data != Data::Null) else {
+        return Vec::new();
+    };
     let listed = match &include.data {
         Data::List(items) => items.iter().collect(),
         _ => vec![include],
@@ -94,6 +96,9 @@ fn add_steps(own: &mut Node, key: Key, node: Node, file: &Path, faults: &mut Fau
         return members.push((key, node));
     };
     let Some((_, mine)) = members.iter_mut().find(|(k, _)| k.text == "stages") else { return };
+    if mine.data == Data::Null {
+        mine.data = Data::Map(Vec::new());
+    }
     let Data::Map(mine) = &mut mine.data else { return };
     for (name, _) in &steps {
         if let Some((twice, _)) = mine.iter().find(|(k, _)| k.text == name.text) {

@@ -14,10 +14,12 @@ mod overrides;
 mod pieces;
 mod reference;
 mod source;
+mod spelling;
 pub mod units;
 mod vars;
 mod yaml;
 mod yaml_fault;
+mod yaml_spelling;
 
 use std::path::{Path, PathBuf};
 
@@ -25,13 +27,14 @@ pub use declare::{PIPELINE_KEYS, STEP_KEYS};
 pub(crate) use declare::{StepDecl, check_keys, declare};
 pub use diagnostic::{Diagnostic, render};
 pub(crate) use diagnostic::{Faults, nearest};
-pub(crate) use interpolate::Scope;
+pub(crate) use interpolate::{Axes, Scope};
 pub(crate) use matrix::Matrix;
 pub(crate) use node::{Data, Key, Mark, Node, describe};
 pub use overrides::Overrides;
 pub(crate) use overrides::{Applied, apply};
 pub(crate) use pieces::first_name;
 pub(crate) use reference::{FORMS, OutputRef, Reference, parse as parse_reference};
+pub(crate) use spelling::{Spelled, Spellings};
 pub(crate) use vars::Vars;
 
 use crate::plan::Place;

@@ -53,7 +53,7 @@ pub(crate) fn apply<'a>(root: &'a Node, overrides: &Overrides, faults: &mut Faul
 
 /// Profiles that are not asked for must be right as well: each names known variables only.
 fn check_profiles(root: &Node, faults: &mut Faults) {
-    let Some(profiles) = root.get("profiles") else { return };
+    let Some(profiles) = root.get("profiles").filter(|profiles| profiles.data != Data::Null) else { return };
     let Some(members) = profiles.as_map() else {
         let found = profiles.describe();
         faults.push(

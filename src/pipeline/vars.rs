@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::diagnostic::Faults;
 use super::interpolate::{Scope, names_in, report_unknown, resolve};
 use super::node::{Key, Mark, Node};
+use super::spelling::Spellings;
 use super::yaml::MAX_NODES;
 
 /// The deepest nesting of a variable, that of the YAML itself.
@@ -26,6 +27,8 @@ const BYTES_PER_VALUE: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Vars {
     pub(super) values: Map<String, Value>,
+    /// How their numbers are spelled, by the variables' names.
+    pub(super) spellings: Spellings,
     /// Variables with an error of their own, which is not repeated where they are used.
     pub(super) broken: BTreeSet<String>,
     /// How many values may still be made.
@@ -53,8 +56,8 @@ impl Vars {
                 report(name, mark, members, faults);
                 None
             });
-            let value = value.filter(|value| {
-                let shallow = depth(value) <= MAX_DEPTH;
+            let value = value.filter(|spelled| {
+                let shallow = depth(&spelled.value) <= MAX_DEPTH;
                 if !shallow {
                     let what = format!(
                         "the variable `{}` is nested too deeply (more than {MAX_DEPTH} levels)",
@@ -65,19 +68,23 @@ impl Vars {
                 shallow
             });
             match value {
-                Some(value) => drop(vars.values.insert(key.text.clone(), value)),
+                Some(spelled) => {
+                    vars.spellings.adopt(&key.text, spelled.spellings);
+                    vars.values.insert(key.text.clone(), spelled.value);
+                }
                 None => drop(vars.broken.insert(key.text.clone())),
             }
         }
         // In the order of the file, not of the evaluation.
         let values = members.iter().filter_map(|(key, _)| vars.values.remove_entry(&key.text)).collect();
-        Self::new(values, vars.broken)
+        Self { spellings: vars.spellings, ..Self::new(values, vars.broken) }
     }
 
     /// Variables with these values, ready to be used by steps.
     pub(super) fn new(values: Map<String, Value>, broken: BTreeSet<String>) -> Self {
         let limit = ("the instances of the steps hold", MAX_IN_STEPS);
-        Self { values, broken, left: Cell::new(MAX_IN_STEPS), limit, told: Cell::new(false) }
+        let spellings = Spellings::default();
+        Self { values, spellings, broken, left: Cell::new(MAX_IN_STEPS), limit, told: Cell::new(false) }
     }
 
     /// Counts values that are about to be made; `false` if they are too many, which is told once.

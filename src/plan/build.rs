@@ -4,6 +4,7 @@
 //! the steps; then, in that order, parameters, limits and inputs of each instance; exports. A step
 //! with an error is marked as broken, and what reads it says nothing more about that.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use igpt_contract::Resources;
@@ -13,9 +14,10 @@ use super::catalog::Catalog;
 use super::draft::{Base, Instance, Made, Planner, StepKind, instance_name};
 use super::params::{self, Searched, Written};
 use super::search::{self, SearchDecl};
-use super::{Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, limits};
+use super::{Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, limits, schema};
 use crate::pipeline::{
-    Diagnostic, Faults, Mark, Node, Overrides, Pipeline, Scope, StepDecl, Vars, apply, declare, describe,
+    Diagnostic, Faults, Mark, Node, Overrides, Pipeline, Scope, Spelled, StepDecl, Vars, apply, declare,
+    describe,
 };
 
 /// The most instances of steps, candidates of searches included, and the most inputs of all of them:
@@ -48,8 +50,8 @@ fn plan_tree(
     let global = Scope { vars: &vars, matrix: None, seed: None };
     let seed =
         decl.seed.and_then(|node| limits::whole(node, "seed", u64::MAX, &global, &mut faults)).unwrap_or(0);
-    let mut text = |text: Option<(&str, Mark)>| {
-        text.and_then(|(text, mark)| global.resolve_text(text, mark, &mut faults)).unwrap_or_default()
+    let mut text = |text: Option<(Cow<'_, str>, Mark)>| {
+        text.and_then(|(text, mark)| global.resolve_text(&text, mark, &mut faults)).unwrap_or_default()
     };
     let (mut name, description) = (text(decl.name), text(decl.description));
     if name.is_empty() {
@@ -119,8 +121,7 @@ impl Planner<'_> {
         let base = &self.bases[b];
         let decl = &base.decl;
         let instance = &base.instances.as_ref()?[i];
-        let matrix = (!base.axes.is_empty()).then_some(&instance.labels);
-        let scope = Scope { vars: self.vars, matrix, seed: Some(instance.seed) };
+        let scope = Scope { vars: self.vars, matrix: base.axes_of(instance), seed: Some(instance.seed) };
         let resources = match base.kind {
             Some(StepKind::Stage(entry)) => entry.spec.resources,
             _ => Resources { cpus: 1, memory_mib: 0, gpus: 0 },
@@ -129,8 +130,9 @@ impl Planner<'_> {
         let inputs = self.inputs(base, instance, b, joins, faults);
         let search = decl.search.map(|node| search::read(node, decl.with, &scope, faults));
         let with = match decl.with {
-            None => Some(Value::Object(Map::new())),
-            Some(node) => scope.resolve(node, faults).filter(|value| {
+            None => Some(Spelled::from(Value::Object(Map::new()))),
+            Some(node) => scope.spelled(node, faults).map(or_empty).filter(|with| {
+                let value = &with.value;
                 if !value.is_object() {
                     let found = describe(value);
                     faults.push(node.mark, format!("`with` must be a mapping of parameters, found {found}"));
@@ -138,7 +140,14 @@ impl Planner<'_> {
                 value.is_object()
             }),
         };
-        let (kind, with) = (base.kind?, with?);
+        let (kind, Spelled { value: mut with, spellings }) = (base.kind?, with?);
+        match kind {
+            StepKind::Stage(entry) => schema::take_texts(entry.schema(), &mut with, &spellings),
+            StepKind::Command => {
+                schema::take_texts(command::params_schema(), &mut with, &spellings);
+                schema::take_members("env", &mut with, &spellings);
+            }
+        }
         let mut works = Vec::new();
         match &search {
             None => works.extend(self.work(decl, kind, instance, &with, None, faults)),
@@ -225,7 +234,7 @@ impl Planner<'_> {
                 let what = format!("`{}` is both an axis and the searched parameter", search.param);
                 faults.push(decl.mark, what).hint("give the axis another name");
             }
-            let name = instance_name(decl.name, &labels);
+            let name = instance_name(decl.name, &labels, &base.spellings);
             if !self.names.insert(name.clone()) {
                 faults
                     .push(decl.mark, format!("two instances have the name `{name}`"))
@@ -250,7 +259,7 @@ impl Planner<'_> {
             return candidates.first().map_or(Made::Nothing, |step| Made::Step(*step));
         };
         self.plan.searches.push(Search {
-            name: instance_name(decl.name, &instance.labels),
+            name: instance_name(decl.name, &instance.labels, &base.spellings),
             param: search.param,
             candidates,
             values: search.values.into_iter().map(|(value, _)| value).collect(),
@@ -269,6 +278,11 @@ struct Draft {
     /// One, or one for each candidate of the search.
     works: Vec<(Work, Vec<(String, String)>)>,
     search: Option<SearchDecl>,
+}
+
+/// A `with` that a variable leaves empty is an empty one.
+fn or_empty(with: Spelled) -> Spelled {
+    if with.value.is_null() { Value::Object(Map::new()).into() } else { with }
 }
 
 fn too_many(what: &str, most: usize, mark: Mark, faults: &mut Faults) {

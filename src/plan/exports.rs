@@ -53,7 +53,7 @@ pub(super) fn read(planner: &Planner<'_>, exports: &[(Key, Node)], faults: &mut 
 /// The exports of one line, each with the place of its path.
 fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) -> Vec<(Export, Mark)> {
     let mut found = Vec::new();
-    let Some(text) = node.as_text().filter(|text| !text.is_empty()) else {
+    let Some(text) = node.scalar_text().filter(|text| !text.is_empty()) else {
         let what = node.describe();
         faults
             .push(node.mark, format!("an export goes to a path, found {what}"))
@@ -86,7 +86,7 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
                 .and_then(|text| output(&text, key.mark, faults))
                 .filter(|output| output.step == step),
         };
-        let path = scope.resolve_text(text, node.mark, faults);
+        let path = scope.resolve_text(&text, node.mark, faults);
         let (Some(output), Some(outputs)) = (output, planner.outputs(base, instance.made)) else { continue };
         let OutputRef { port: Some(port), part, .. } = output else { continue };
         let kind = planner.find_output(base, &outputs, &port, key.mark, faults);
@@ -112,9 +112,8 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
 }
 
 /// The names that an export may use for one instance.
-fn scope<'a>(planner: &Planner<'a>, base: &Base<'_>, instance: &'a Instance) -> Scope<'a> {
-    let matrix = (!base.axes.is_empty()).then_some(&instance.labels);
-    Scope { vars: planner.vars, matrix, seed: Some(planner.plan.seed) }
+fn scope<'a>(planner: &Planner<'a>, base: &'a Base<'_>, instance: &'a Instance) -> Scope<'a> {
+    Scope { vars: planner.vars, matrix: base.axes_of(instance), seed: Some(planner.plan.seed) }
 }
 
 /// The output that an export names; tells where it is none.
