@@ -134,7 +134,9 @@ impl Scope<'_> {
         for (name, value) in &self.vars.values {
             push_names(&format!("vars.{name}"), value, &mut names);
         }
-        names.extend(self.matrix.into_iter().flat_map(|axes| axes.labels.keys()).map(|axis| format!("matrix.{axis}")));
+        names.extend(
+            self.matrix.into_iter().flat_map(|axes| axes.labels.keys()).map(|axis| format!("matrix.{axis}")),
+        );
         names.extend(self.seed.map(|_| "seed".to_owned()));
         names
     }

@@ -13,6 +13,7 @@ mod node;
 mod overrides;
 mod pieces;
 mod reference;
+mod set_value;
 mod source;
 mod spelling;
 pub mod units;

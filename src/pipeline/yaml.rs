@@ -95,16 +95,9 @@ fn parse_subject(text: &str, places: Places, subject: Subject, faults: &mut Faul
     }
 }
 
-/// Parses the value of a `--set`: a scalar, or a list or mapping in flow style.
-pub(super) fn parse_value(text: &str, mark: Mark, faults: &mut Faults) -> Option<Node> {
-    let mut own = Faults::default();
-    let node = parse_subject(text, Places::OfAll, Subject::SetValue, &mut own);
-    for fault in own.into_list() {
-        faults.push(mark, fault.message).hint("put a text that is not plain YAML into quotes, and all of it into those of the shell: --set 'vars.x=\"a: b\"'");
-    }
-    let mut node = node?;
-    node.map_marks(&mut |at| *at = mark);
-    Some(node)
+/// Parses what stands in a `--set`, which is no file.
+pub(super) fn parse_value(text: &str, faults: &mut Faults) -> Option<Node> {
+    parse_subject(text, Places::OfAll, Subject::SetValue, faults)
 }
 
 /// Writes down how the numbers and truth values of a tree are spelled. The document is read once more,

@@ -105,7 +105,9 @@ mod tests {
 
     #[test]
     fn files_that_spell_as_we_print_are_read_once() {
-        for usual in ["a: 1", "lr: 0.003", "n: -5", "x: true", "t: \"text\"", "d: 2026-01-02", "z: 0", "c: a-b.c"] {
+        for usual in
+            ["a: 1", "lr: 0.003", "n: -5", "x: true", "t: \"text\"", "d: 2026-01-02", "z: 0", "c: a-b.c"]
+        {
             assert!(!may_matter(usual), "{usual}");
         }
         for odd in ["a: 3.10", "[1e3]", "{x: 0x1F}", "b: True", "c: +1", "d: .5", "e: 12345e67", "-0"] {
@@ -120,7 +122,9 @@ mod tests {
         for places in [Places::OfSteps, Places::OfAll] {
             let mut faults = Faults::default();
             let root = parse(text, places, &mut faults).unwrap();
-            let at = |path: &[&str]| root.descend(path.iter().copied()).0.scalar_text().map(|text| text.into_owned());
+            let at = |path: &[&str]| {
+                root.descend(path.iter().copied()).0.scalar_text().map(|text| text.into_owned())
+            };
             for (path, written) in [
                 (&["a"][..], "3.10"),
                 (&["b", "0"], "1e3"),

@@ -26,6 +26,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod text_tests;
+#[cfg(test)]
 mod value_error_tests;
 mod wires;
 #[cfg(test)]
