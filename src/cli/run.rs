@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use super::error::CliError;
-use super::load::load_with;
+use super::load::{load_with, look_ahead};
 use super::options::RunArgs;
 use super::results;
 use crate::engine::{self, Options, Summary};
@@ -40,6 +40,7 @@ pub(super) fn run(
     let foresight = Foresight::begin(store, &file);
     // The process ends with the run: freeing ten thousand steps one by one would be a twentieth of it.
     let plan = ManuallyDrop::new(load_with(&select.pipeline, select.steps.iter().chain(&args.force))?);
+    look_ahead(&select.pipeline, &plan, store, &select.targets())?;
     let memory_mib = match &args.memory {
         None => None,
         Some(text) => Some(units::memory_mib(text).ok_or_else(|| CliError::Usage {

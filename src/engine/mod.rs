@@ -5,9 +5,11 @@
 
 mod export;
 pub mod forecast;
+pub mod glob;
 mod launch;
 pub mod logs;
 mod order;
+pub mod preflight;
 pub mod resolve;
 pub mod search;
 mod why;

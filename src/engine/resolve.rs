@@ -88,6 +88,7 @@ impl Resolver<'_> {
     pub fn artifact(&self, source: &Source, made: &Made) -> Result<Option<Artifact>, StoreError> {
         let (port, part) = match source {
             Source::Path(path) => return self.files.borrow_mut().artifact(&self.path(path)).map(Some),
+            Source::Glob { files, ignore } => return self.glob(files, ignore).map(Some),
             Source::Winner { search, port, .. } if port == "choice" => {
                 return Ok(made.winners.get(search).map(|winner| winner.choice));
             }
@@ -102,11 +103,38 @@ impl Resolver<'_> {
         }
     }
 
-    /// Makes an artifact of its own of the part that a source names, before somebody reads it.
+    /// The files on disk that patterns name, as a tree; nothing is copied.
+    fn glob(&self, files: &[String], ignore: &[String]) -> Result<Artifact, StoreError> {
+        let names = self.names(files, ignore)?;
+        self.files.borrow_mut().listed(self.folder, &names)
+    }
+
+    /// What patterns name, but for the store and what the pipeline exports.
+    fn names(&self, files: &[String], ignore: &[String]) -> Result<Vec<PathBuf>, StoreError> {
+        let mut excluded: Vec<PathBuf> =
+            self.plan.exports.iter().map(|export| self.path(&export.path)).collect();
+        excluded.push(self.store.root().to_path_buf());
+        Ok(super::glob::expand(self.folder, files, ignore, &excluded)?)
+    }
+
+    /// Makes an artifact of its own of the part that a source names, or of the files that its
+    /// patterns name, before somebody reads it.
     ///
     /// # Errors
-    /// If the part is not there, or the store cannot be written.
+    /// If the part is not there, the files change meanwhile, or the store cannot be written.
     pub fn keep_part(&self, source: &Source, made: &Made) -> Result<(), StoreError> {
+        if let Source::Glob { files, ignore } = source {
+            let listed = self.glob(files, ignore)?;
+            let kept = self.store.keep_listed(self.folder, &self.names(files, ignore)?)?;
+            if listed != kept {
+                let source = std::io::Error::other("some of them changed while they were read");
+                return Err(StoreError::Io {
+                    doing: "read the files that",
+                    path: files.join(", ").into(),
+                    source,
+                });
+            }
+        }
         if let Source::Step { port, part: Some(part), .. } | Source::Winner { port, part: Some(part), .. } =
             source
             && let Some(whole) = self.outputs(source, made).and_then(|outputs| outputs.get(port))
@@ -134,7 +162,7 @@ impl Resolver<'_> {
     /// The outputs of the step behind a source.
     fn outputs<'m>(&self, source: &Source, made: &'m Made) -> Option<&'m BTreeMap<String, Artifact>> {
         match source {
-            Source::Path(_) => None,
+            Source::Path(_) | Source::Glob { .. } => None,
             Source::Step { step, .. } => made.steps.get(step),
             Source::Winner { search, .. } => made.steps.get(&made.winners.get(search)?.step),
         }

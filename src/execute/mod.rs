@@ -10,6 +10,7 @@
 
 pub mod attempt;
 pub mod command;
+pub mod fan_in;
 pub mod job;
 pub mod local;
 pub mod process;

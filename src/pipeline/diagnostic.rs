@@ -44,6 +44,23 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// An error at a place, without the text of its line.
+    pub(crate) fn new(place: Place, message: impl Into<String>) -> Self {
+        let (text, caret) = (String::new(), 0);
+        Self { place, message: message.into(), hint: None, notes: Vec::new(), text, caret }
+    }
+
+    /// The error with what the user can do about it.
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The error with the text of its line.
+    pub(super) fn with_line(self, line: &str) -> Self {
+        let (text, caret) = excerpt::cut(line, self.place.column);
+        Self { text, caret, ..self }
+    }
+
     /// The error as it is shown on a terminal, ending with a line break; `colour` turns on ANSI
     /// colours.
     pub fn render(&self, colour: bool) -> String {

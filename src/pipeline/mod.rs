@@ -33,7 +33,7 @@ pub(crate) use matrix::Matrix;
 pub(crate) use node::{Data, Key, Mark, Node, describe};
 pub use overrides::Overrides;
 pub(crate) use overrides::{Applied, apply};
-pub(crate) use pieces::first_name;
+pub(crate) use pieces::{before_axis, first_name};
 pub(crate) use reference::{FORMS, OutputRef, Reference, parse as parse_reference};
 pub(crate) use spelling::{Spelled, Spellings};
 pub(crate) use vars::Vars;
@@ -140,6 +140,20 @@ impl Pipeline {
             }
             Mark::Set(_) => Place { file: self.file().to_owned(), line: 0, column: 0 },
         }
+    }
+
+    /// Errors with the texts of their lines, in the order of the lines.
+    pub(crate) fn with_lines(&self, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let line_of = |place: &Place| {
+            let source = self.sources.iter().find(|source| source.file == place.file)?;
+            source.text.lines().nth(place.line.checked_sub(1)?)
+        };
+        found.sort_by_key(|one| (one.place.line, one.place.column));
+        let shown = found.into_iter().map(|one| {
+            let line = line_of(&one.place).unwrap_or_default();
+            one.with_line(line)
+        });
+        shown.collect()
     }
 
     /// Faults with the files' names and the lines' texts.

@@ -30,11 +30,22 @@ const MAX_INPUTS: usize = 10_000_000;
 /// # Errors
 /// Every error of the pipeline and the overrides, in the order of the file.
 pub fn plan(pipeline: &Pipeline, catalog: &Catalog, overrides: &Overrides) -> Result<Plan, Vec<Diagnostic>> {
-    plan_tree(pipeline, pipeline.root(), catalog, overrides).or_else(|_| {
-        // Something is wrong: once more, for the places of all values.
-        plan_tree(pipeline, &pipeline.placed_root(), catalog, overrides)
-            .map_err(|faults| pipeline.diagnostics(faults, overrides))
-    })
+    // Where something is wrong, once more, for the places of all values.
+    plan_tree(pipeline, pipeline.root(), catalog, overrides)
+        .or_else(|_| plan_placed(pipeline, catalog, overrides))
+}
+
+/// The same with the places of all values: for what is wrong only outside of the pipeline.
+///
+/// # Errors
+/// See [`plan`].
+pub fn plan_placed(
+    pipeline: &Pipeline,
+    catalog: &Catalog,
+    overrides: &Overrides,
+) -> Result<Plan, Vec<Diagnostic>> {
+    plan_tree(pipeline, &pipeline.placed_root(), catalog, overrides)
+        .map_err(|faults| pipeline.diagnostics(faults, overrides))
 }
 
 fn plan_tree(
@@ -88,6 +99,7 @@ fn plan_tree(
         }
     }
     planner.plan.exports = exports::read(&planner, decl.exports, &mut faults);
+    planner.check_feedback(&needed, &mut faults);
     let plan = planner.plan;
     if faults.is_empty() { Ok(plan) } else { Err(faults) }
 }
@@ -188,6 +200,9 @@ impl Planner<'_> {
             if port.is_some() || matches!(base.kind, Some(StepKind::Command)) {
                 self.connect(b, instance, wire, port, joins, &mut inputs, faults);
             }
+        }
+        if matches!(base.kind, Some(StepKind::Command)) {
+            self.check_entries(base, &inputs, faults);
         }
         inputs
     }

@@ -101,12 +101,12 @@ fn wrong_kinds_and_missing_inputs() {
         &[
             "3:34 the port `images` takes one artifact, not a list of them | name one output: `step.port`",
             "4:33 `*` gathers the outputs of several steps, but the port `images` takes one artifact | name one output: `step.port`",
-            "5:30 `*` gathers the outputs of several steps, but the port `x` belongs to a command, whose ports take one artifact each | name one output: `step.port`",
+            "5:30 an item that `x` gathers has no axis values, so its entry has no name | name the items: `x: {first: a.out, second: b.out}`; without `*` and list the port is one file or folder",
             "6:35 the port `metrics` takes metrics, but no output of `images` is one | it makes `images.images` (an image-set)",
-            "7:39 the port `metrics` cannot take the number 3 | an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, or a path such as `./data/x.tar`",
-            "8:33 `images` names neither an output nor a path | an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, or a path such as `./data/x.tar`",
+            "7:39 the port `metrics` cannot take the number 3 | an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, a path such as `./data/x.tar`, or `{files: \"src/**/*.py\"}`",
+            "8:33 `images` names neither an output nor a path | an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, a path such as `./data/x.tar`, or `{files: \"src/**/*.py\"}`",
             "9:25 the port `images` gets an empty list | name at least one output, or leave the port out",
-            "10:54 the port `init` cannot take nothing (null) | an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, or a path such as `./data/x.tar`",
+            "10:54 the port `init` cannot take nothing (null) | an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, a path such as `./data/x.tar`, or `{files: \"src/**/*.py\"}`",
         ],
     );
 }

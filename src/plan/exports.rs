@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::connect::written;
 use super::draft::{Base, Instance, Made, Planner};
+use super::paths::{self, normal};
 use super::{Export, Source};
-use crate::pipeline::{Faults, Key, Mark, Node, OutputRef, Reference, Scope, parse_reference};
+use crate::pipeline::{Faults, Key, Mark, Node, OutputRef, Reference, Scope, before_axis, parse_reference};
 
 /// Reads the exports.
 pub(super) fn read(planner: &Planner<'_>, exports: &[(Key, Node)], faults: &mut Faults) -> Vec<Export> {
@@ -98,6 +99,20 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
             Made::Search(search) => Source::Winner { search, port, part },
             Made::Nothing => continue,
         };
+        if let Some((what, hint)) = paths::fault(&path) {
+            faults.push(node.mark, what).hint(hint);
+            continue;
+        }
+        let before = before_axis(&text).and_then(|before| scope.resolve_text(before, node.mark, faults));
+        if let Some(before) = before.filter(|before| !paths::stays_in(before, &path)) {
+            let folder = before
+                .rfind('/')
+                .map_or("the pipeline's folder".to_owned(), |end| format!("`{}`", &before[..end]));
+            faults
+                .push(node.mark, format!("for `{}` the export goes to `{path}`, out of {folder}", instance_of(planner, instance)))
+                .hint("a value of an axis may not lead out of the folder that the text names: write that into the path, or name the axis otherwise");
+            continue;
+        }
         let normal = normal(Path::new(&path));
         if normal.as_os_str().is_empty() || normal.ends_with("..") || normal == Path::new("/") {
             faults
@@ -109,6 +124,15 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
         found.push((Export { source, path: PathBuf::from(path), place }, node.mark));
     }
     found
+}
+
+/// The name of an instance, for messages.
+fn instance_of(planner: &Planner<'_>, instance: &Instance) -> String {
+    match instance.made {
+        Made::Step(step) => planner.plan.steps[step].name.clone(),
+        Made::Search(search) => planner.plan.searches[search].name.clone(),
+        Made::Nothing => String::new(),
+    }
 }
 
 /// The names that an export may use for one instance.
@@ -133,19 +157,4 @@ fn output(text: &str, mark: Mark, faults: &mut Faults) -> Option<OutputRef> {
 /// in it, and its key is a prefix of theirs. (Paths themselves compare, slowly, to the same order.)
 fn order_key(path: &Path) -> Vec<u8> {
     path.as_os_str().as_bytes().iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect()
-}
-
-/// The path without `.` and, as far as it can be told from the text, without `..`.
-fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(normal.components().next_back(), Some(Component::Normal(_))) => {
-                normal.pop();
-            }
-            other => normal.push(other),
-        }
-    }
-    normal
 }

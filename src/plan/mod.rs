@@ -11,14 +11,20 @@ pub mod catalog;
 pub mod command;
 mod connect;
 mod draft;
+mod entries;
 #[cfg(test)]
 mod error_tests;
 mod exports;
+mod feedback;
 #[cfg(test)]
 mod fuzz_tests;
+pub mod globs;
 mod limits;
 mod order;
 mod params;
+#[cfg(test)]
+mod path_tests;
+pub mod paths;
 pub(crate) mod schema;
 mod search;
 #[cfg(test)]
@@ -34,11 +40,11 @@ mod wires;
 mod yaml_error_tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use build::plan;
+pub use build::{plan, plan_placed};
 pub use catalog::Catalog;
 use igpt_contract::{DynStage, Labels, Resources};
 use serde_json::Value;
@@ -135,10 +141,12 @@ pub struct PlannedInput {
     pub gathered: bool,
     /// Whether a failed or skipped source is a hole and not a reason to skip (`step.*?`).
     pub may_miss: bool,
+    /// Where it is written, for what comes from the disk.
+    pub place: Option<Place>,
 }
 
 /// Where an input comes from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Source {
     /// An output port of another step, or a part of it.
     Step {
@@ -161,6 +169,14 @@ pub enum Source {
     },
     /// A file or folder on disk, relative to the folder of the pipeline file.
     Path(PathBuf),
+    /// The files on disk that match patterns, relative to the folder of the pipeline file: a folder
+    /// that holds these files alone. See [`globs`] for what patterns say.
+    Glob {
+        /// What is taken.
+        files: Vec<String>,
+        /// What of that is left out: files, and folders with all that is in them.
+        ignore: Vec<String>,
+    },
 }
 
 /// A search: candidates tried in order until one is worse than the best before it.
@@ -231,6 +247,15 @@ impl Work {
     }
 }
 
+impl Plan {
+    /// The exports that lie in a folder on disk or are that folder. The path is, as theirs are,
+    /// relative to the folder of the pipeline file.
+    pub fn exports_inside<'a>(&'a self, folder: &Path) -> impl Iterator<Item = &'a Export> + use<'a> {
+        let folder = paths::normal(folder);
+        self.exports.iter().filter(move |export| paths::normal(&export.path).starts_with(&folder))
+    }
+}
+
 impl PlannedStep {
     /// The steps that this one reads directly; for a search's winner, all of its candidates.
     pub fn reads<'a>(&'a self, searches: &'a [Search]) -> impl Iterator<Item = StepId> + 'a {
@@ -239,12 +264,24 @@ impl PlannedStep {
 }
 
 impl Source {
+    /// What is read from the disk, as it is written: a path, or patterns and what they leave out.
+    pub fn on_disk(&self) -> Option<String> {
+        match self {
+            Self::Path(path) => Some(path.display().to_string()),
+            Self::Glob { files, ignore } if ignore.is_empty() => Some(files.join(", ")),
+            Self::Glob { files, ignore } => {
+                Some(format!("{} without {}", files.join(", "), ignore.join(", ")))
+            }
+            Self::Step { .. } | Self::Winner { .. } => None,
+        }
+    }
+
     /// The steps behind this source.
     pub fn steps(&self, searches: &[Search]) -> Vec<StepId> {
         match self {
             Self::Step { step, .. } => vec![*step],
             Self::Winner { search, .. } => searches[*search].candidates.clone(),
-            Self::Path(_) => Vec::new(),
+            Self::Path(_) | Self::Glob { .. } => Vec::new(),
         }
     }
 }

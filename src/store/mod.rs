@@ -35,6 +35,7 @@ mod files;
 mod foresight;
 mod gc;
 mod index;
+mod listed;
 mod lock;
 mod objects;
 mod record;
