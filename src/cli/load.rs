@@ -36,7 +36,8 @@ pub(super) fn look_ahead(
     let pipeline = Pipeline::read(&args.file).map_err(CliError::Pipeline)?;
     let placed = plan_placed(&pipeline, &Catalog::new(registry::stages()), &overrides);
     let found = placed.map_or(found, |plan| preflight(&plan, &folder, store, targets));
-    Err(CliError::Pipeline(pipeline.with_lines(found)))
+    let shown = pipeline.with_lines(found).into_iter().map(|one| one.masked(&plan.secrets));
+    Err(CliError::Pipeline(shown.collect()))
 }
 
 /// Reads and plans the pipeline; every name of a step on the command line must be one of the plan.

@@ -99,6 +99,7 @@ fn bars(out_is_terminal: bool, err_is_terminal: bool) -> bool {
 }
 
 fn record(plan: &Plan, file: PathBuf, options: &Options, summary: &Summary) -> RunRecord {
+    let secrets = plan.secrets_with(|name| std::env::var(name).ok());
     let steps = summary.steps.iter().map(|(name, outcome, key)| StepRecord {
         name: name.clone(),
         key: *key,
@@ -115,7 +116,7 @@ fn record(plan: &Plan, file: PathBuf, options: &Options, summary: &Summary) -> R
         id: options.run.clone(),
         pipeline: plan.name.clone(),
         file,
-        arguments: std::env::args().collect(),
+        arguments: std::env::args_os().map(|text| secrets.mask(&text.to_string_lossy())).collect(),
         status: json!(summary.status).as_str().unwrap_or_default().to_owned(),
         finished: jiff::Timestamp::now(),
         steps: steps.collect(),

@@ -194,11 +194,14 @@ impl Resolver<'_> {
                 let pairs = |pairs: &[(String, String)]| -> Value {
                     pairs.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect()
                 };
-                let params = BTreeMap::from([
-                    ("run".to_owned(), Value::from(command.run.clone())),
-                    ("outputs".to_owned(), pairs(&command.outputs)),
-                    ("env".to_owned(), pairs(&command.env)),
-                ]);
+                let mut params = serde_json::json!({
+                    "run": command.run,
+                    "outputs": pairs(&command.outputs),
+                    "env": pairs(&command.env),
+                });
+                step.hide(&mut params);
+                let params = params.as_object().into_iter().flatten();
+                let params = params.map(|(name, value)| (name.clone(), value.clone())).collect();
                 ("command", 1, params, None, None)
             }
         };

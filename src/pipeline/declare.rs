@@ -8,7 +8,7 @@ use super::node::{Data, Key, Mark, Node};
 
 /// The keys of a pipeline.
 pub const PIPELINE_KEYS: &[&str] =
-    &["name", "description", "include", "seed", "vars", "profiles", "stages", "export"];
+    &["name", "description", "include", "seed", "vars", "secrets", "profiles", "stages", "export"];
 /// The keys of a step.
 pub const STEP_KEYS: &[&str] =
     &["uses", "in", "with", "matrix", "search", "seed", "resources", "retries", "timeout"];
@@ -20,6 +20,8 @@ pub(crate) struct Declaration<'a> {
     pub(crate) description: Option<(Cow<'a, str>, Mark)>,
     pub(crate) seed: Option<&'a Node>,
     pub(crate) vars: &'a [(Key, Node)],
+    /// The names of the variables whose values nobody is to see.
+    pub(crate) secrets: Vec<&'a str>,
     pub(crate) steps: Vec<StepDecl<'a>>,
     pub(crate) exports: &'a [(Key, Node)],
 }
@@ -45,8 +47,15 @@ pub(crate) struct StepDecl<'a> {
 
 /// Reads the declarations; what is wrong is left out and told.
 pub(crate) fn declare<'a>(root: &'a Node, faults: &mut Faults) -> Declaration<'a> {
-    let empty =
-        Declaration { name: None, description: None, seed: None, vars: &[], steps: Vec::new(), exports: &[] };
+    let empty = Declaration {
+        name: None,
+        description: None,
+        seed: None,
+        vars: &[],
+        secrets: Vec::new(),
+        steps: Vec::new(),
+        exports: &[],
+    };
     match &root.data {
         Data::Map(_) => {}
         Data::Null => {
@@ -77,9 +86,38 @@ pub(crate) fn declare<'a>(root: &'a Node, faults: &mut Faults) -> Declaration<'a
         description: text(root, "description", faults),
         seed: present(root, "seed"),
         vars: members(root, "vars", "names to values", faults),
+        secrets: secrets(root, faults),
         steps: steps.iter().filter_map(|(key, node)| step(key, node, faults)).collect(),
         exports: members(root, "export", "outputs (`step.port`) to paths", faults),
     }
+}
+
+/// The names that `secrets` lists, each that of a variable.
+fn secrets<'a>(root: &'a Node, faults: &mut Faults) -> Vec<&'a str> {
+    let Some(node) = present(root, "secrets") else { return Vec::new() };
+    let Data::List(items) = &node.data else {
+        let found = node.describe();
+        faults
+            .push(node.mark, format!("`secrets` must be a list of names of variables, found {found}"))
+            .hint("for example `secrets: [token]`");
+        return Vec::new();
+    };
+    let vars = root.get("vars").and_then(Node::as_map).unwrap_or(&[]);
+    let mut names = Vec::new();
+    for item in items {
+        match item.as_text() {
+            Some(name) if vars.iter().any(|(key, _)| key.text == name) => names.push(name),
+            Some(name) => {
+                let fault = faults.push(item.mark, format!("there is no variable `{name}` to keep secret"));
+                fault.suggest(name, "variables", vars.iter().map(|(key, _)| key.text.as_str()));
+            }
+            None => {
+                let found = item.describe();
+                faults.push(item.mark, format!("`secrets` takes names of variables, found {found}"));
+            }
+        }
+    }
+    names
 }
 
 fn step<'a>(key: &'a Key, node: &'a Node, faults: &mut Faults) -> Option<StepDecl<'a>> {

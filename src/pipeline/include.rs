@@ -67,6 +67,7 @@ pub(super) fn merge(own: &mut Node, included: Node, file: &Path, faults: &mut Fa
                     .push(key.mark, "an included pipeline may not include others")
                     .hint("include all of them in the one that you run");
             }
+            "secrets" => add_secrets(own, key, node),
             "stages" => add_steps(own, key, node, file, faults),
             // What is not a key of a pipeline is told like one of our own.
             _ => underlay(own, key, node),
@@ -86,6 +87,17 @@ fn underlay(own: &mut Node, key: Key, node: Node) {
                 inner.into_iter().for_each(|(key, node)| underlay(mine, key, node));
             }
         }
+    }
+}
+
+/// Adds the included secrets to our own: what is secret there stays secret here.
+fn add_secrets(own: &mut Node, key: Key, node: Node) {
+    let Data::Map(members) = &mut own.data else { return };
+    match (members.iter_mut().find(|(k, _)| k.text == key.text), node.data) {
+        (Some((_, Node { data: Data::List(mine), .. })), Data::List(theirs)) => mine.extend(theirs),
+        (Some((_, mine)), data) if mine.data == Data::Null => mine.data = data,
+        (Some(_), _) => {}
+        (None, data) => members.push((key, Node { data, ..node })),
     }
 }
 

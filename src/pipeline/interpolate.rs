@@ -13,7 +13,7 @@ use super::diagnostic::{Fault, Faults};
 use super::node::{Data, Mark, Node, describe};
 use super::pieces::{Piece, split};
 use super::spelling::{Spelled, Spellings};
-use super::vars::{Vars, size};
+use super::vars::{Vars, size, variable_name};
 
 /// The names that a value may use.
 #[derive(Clone, Copy)]
@@ -34,6 +34,9 @@ pub(crate) struct Axes<'a> {
     /// How values are spelled, by axis and printed value.
     pub(crate) spellings: &'a Spellings,
 }
+
+/// Where secrets may stand, for hints.
+pub(crate) const SECRET_PLACES: &str = "a secret may stand in the `env` of a command, as in `env: {TOKEN: \"${vars.token}\"}`, or in a text parameter of a stage";
 
 /// Why a name has no value.
 enum Unknown {
@@ -57,6 +60,14 @@ impl Scope<'_> {
         resolve(node, faults, &mut |name, mark, faults| self.value(name, mark, faults))
     }
 
+    /// The same where secrets may stand as well.
+    pub(crate) fn with_secrets(&self, node: &Node, faults: &mut Faults) -> Option<Spelled> {
+        if !self.vars.spend(node_size(node), node.mark, faults) {
+            return None;
+        }
+        resolve(node, faults, &mut |name, mark, faults| self.any_value(name, mark, faults))
+    }
+
     /// The value of a node that must be a text (numbers and truth values are formatted).
     pub(crate) fn resolve_text(&self, text: &str, mark: Mark, faults: &mut Faults) -> Option<String> {
         let spelled =
@@ -70,6 +81,15 @@ impl Scope<'_> {
 
     /// The value of a name; `None` if there is none, which `faults` then tells.
     pub(super) fn value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Spelled> {
+        if variable_name(name).is_some_and(|variable| self.vars.secret.contains(variable)) {
+            faults.push(mark, format!("`{name}` is secret and cannot stand here")).hint(SECRET_PLACES);
+            return None;
+        }
+        self.any_value(name, mark, faults)
+    }
+
+    /// The value of a name, secret or not.
+    pub(super) fn any_value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Spelled> {
         if let ("seed", Some(seed)) = (name, self.seed) {
             return Some(Value::from(seed).into());
         }
@@ -93,9 +113,7 @@ impl Scope<'_> {
     fn look_up(&self, name: &str) -> Result<(&Value, Spellings), Unknown> {
         let words = self.words(name).ok_or(Unknown::Name)?;
         match &words[..] {
-            [vars, var, ..] if vars == "vars" && self.vars.broken.contains(&**var) => {
-                return Err(Unknown::Broken);
-            }
+            [vars, var, ..] if vars == "vars" && self.vars.broken.contains(&**var) => Err(Unknown::Broken),
             [vars, path @ ..] if vars == "vars" => {
                 let [var, inner @ ..] = path else { return Err(Unknown::Name) };
                 let value = self.vars.values.get(&**var).ok_or(Unknown::Name)?;

@@ -15,8 +15,9 @@ use super::spelling::Written;
 /// Whether a text has a word that is a number or a truth value and is not how that is printed. It
 /// may also be one in a comment or a quoted text: then a reading is wasted.
 pub(super) fn may_matter(text: &str) -> bool {
-    let is_of_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '_');
-    text.split(|c: char| !is_of_word(c)).any(is_odd)
+    let is_of_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-' | b'_');
+    let words = text.as_bytes().split(|b| !is_of_word(b));
+    words.filter_map(|word| str::from_utf8(word).ok()).any(is_odd)
 }
 
 fn is_odd(word: &str) -> bool {

@@ -14,7 +14,10 @@ use super::catalog::Catalog;
 use super::draft::{Base, Instance, Made, Planner, StepKind, instance_name};
 use super::params::{self, Searched, Written};
 use super::search::{self, SearchDecl};
-use super::{Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, limits, schema};
+use super::{
+    Hidden, Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, hidden, limits, schema,
+};
+use crate::pipeline::secrets::Secrets;
 use crate::pipeline::{
     Diagnostic, Faults, Mark, Node, Overrides, Pipeline, Scope, Spelled, StepDecl, Vars, apply, declare,
     describe,
@@ -31,7 +34,7 @@ const MAX_INPUTS: usize = 10_000_000;
 /// Every error of the pipeline and the overrides, in the order of the file.
 pub fn plan(pipeline: &Pipeline, catalog: &Catalog, overrides: &Overrides) -> Result<Plan, Vec<Diagnostic>> {
     // Where something is wrong, once more, for the places of all values.
-    plan_tree(pipeline, pipeline.root(), catalog, overrides)
+    plan_tree(pipeline, pipeline.root(), catalog, overrides, &mut Secrets::default())
         .or_else(|_| plan_placed(pipeline, catalog, overrides))
 }
 
@@ -44,8 +47,11 @@ pub fn plan_placed(
     catalog: &Catalog,
     overrides: &Overrides,
 ) -> Result<Plan, Vec<Diagnostic>> {
-    plan_tree(pipeline, &pipeline.placed_root(), catalog, overrides)
-        .map_err(|faults| pipeline.diagnostics(faults, overrides))
+    let mut secrets = Secrets::default();
+    plan_tree(pipeline, &pipeline.placed_root(), catalog, overrides, &mut secrets).map_err(|faults| {
+        let found = pipeline.diagnostics(faults, overrides).into_iter();
+        found.map(|one| one.masked(&secrets)).collect()
+    })
 }
 
 fn plan_tree(
@@ -53,11 +59,13 @@ fn plan_tree(
     root: &Node,
     catalog: &Catalog,
     overrides: &Overrides,
+    secrets: &mut Secrets,
 ) -> Result<Plan, Faults> {
     let mut faults = Faults::default();
     let applied = apply(root, overrides, &mut faults);
     let decl = declare(&applied.root, &mut faults);
-    let vars = Vars::evaluate(decl.vars, &mut faults);
+    let vars = Vars::evaluate(decl.vars, &decl.secrets, &mut faults);
+    let hidden = Vars::hidden(decl.vars, &decl.secrets);
     let global = Scope { vars: &vars, matrix: None, seed: None };
     let seed =
         decl.seed.and_then(|node| limits::whole(node, "seed", u64::MAX, &global, &mut faults)).unwrap_or(0);
@@ -68,12 +76,22 @@ fn plan_tree(
     if name.is_empty() {
         name = pipeline.file().file_stem().unwrap_or_default().to_string_lossy().into_owned();
     }
-    let plan = Plan { name, description, seed, steps: Vec::new(), searches: Vec::new(), exports: Vec::new() };
+    *secrets = vars.secrets(&decl.secrets);
+    let plan = Plan {
+        name,
+        description,
+        seed,
+        steps: Vec::new(),
+        searches: Vec::new(),
+        exports: Vec::new(),
+        secrets: secrets.clone(),
+    };
     let index = decl.steps.iter().enumerate().map(|(i, step)| (step.name, i)).collect();
     let mut planner = Planner {
         bases: Vec::with_capacity(decl.steps.len()),
         index,
         vars: &vars,
+        hidden: hidden.as_ref(),
         applied: &applied,
         pipeline,
         plan,
@@ -143,7 +161,7 @@ impl Planner<'_> {
         let search = decl.search.map(|node| search::read(node, decl.with, &scope, faults));
         let with = match decl.with {
             None => Some(Spelled::from(Value::Object(Map::new()))),
-            Some(node) => scope.spelled(node, faults).map(or_empty).filter(|with| {
+            Some(node) => scope.with_secrets(node, faults).map(or_empty).filter(|with| {
                 let value = &with.value;
                 if !value.is_object() {
                     let found = describe(value);
@@ -160,6 +178,7 @@ impl Planner<'_> {
                 schema::take_members("env", &mut with, &spellings);
             }
         }
+        let hidden = self.hidden_in(decl, kind, &scope, &with, faults);
         let mut works = Vec::new();
         match &search {
             None => works.extend(self.work(decl, kind, instance, &with, None, faults)),
@@ -178,7 +197,7 @@ impl Planner<'_> {
                 search::check_metric(search, kind, works.first().map(|(work, _)| work), faults);
             }
         }
-        Some(Draft { inputs, limits, works, search: search.flatten() })
+        Some(Draft { inputs, limits, works, search: search.flatten(), hidden })
     }
 
     /// The inputs of an instance, in the order of the file.
@@ -235,7 +254,7 @@ impl Planner<'_> {
 
     /// Puts an instance that is right into the plan.
     fn admit(&mut self, b: usize, i: usize, draft: Draft, faults: &mut Faults) -> Made {
-        let Draft { inputs, limits, works, search } = draft;
+        let Draft { inputs, limits, works, search, hidden } = draft;
         let base = &self.bases[b];
         let Some(instance) = base.instances.as_ref().and_then(|all| all.get(i)) else { return Made::Nothing };
         let decl = &base.decl;
@@ -257,6 +276,10 @@ impl Planner<'_> {
             }
             self.inputs += inputs.len();
             candidates.push(self.plan.steps.len());
+            let mut work = work;
+            if let Work::Stage { keyed, .. } = &mut work {
+                hidden::hide(&hidden, keyed);
+            }
             self.plan.steps.push(PlannedStep {
                 name,
                 base: decl.name.to_owned(),
@@ -268,6 +291,7 @@ impl Planner<'_> {
                 timeout: limits.timeout,
                 place: place.clone(),
                 origins,
+                hidden: hidden.clone(),
             });
         }
         let Some(search) = search else {
@@ -293,6 +317,7 @@ struct Draft {
     /// One, or one for each candidate of the search.
     works: Vec<(Work, Vec<(String, String)>)>,
     search: Option<SearchDecl>,
+    hidden: Vec<Hidden>,
 }
 
 /// A `with` that a variable leaves empty is an empty one.

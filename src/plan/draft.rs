@@ -52,6 +52,8 @@ pub(super) struct Planner<'a> {
     pub(super) bases: Vec<Base<'a>>,
     pub(super) index: HashMap<&'a str, usize>,
     pub(super) vars: &'a Vars,
+    /// The variables with their secrets hidden, where there are any.
+    pub(super) hidden: Option<&'a Vars>,
     pub(super) applied: &'a Applied<'a>,
     pub(super) pipeline: &'a Pipeline,
     pub(super) plan: Plan,

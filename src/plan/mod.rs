@@ -19,6 +19,7 @@ mod feedback;
 #[cfg(test)]
 mod fuzz_tests;
 pub mod globs;
+mod hidden;
 mod limits;
 mod order;
 mod params;
@@ -27,6 +28,8 @@ mod path_tests;
 pub mod paths;
 pub(crate) mod schema;
 mod search;
+#[cfg(test)]
+mod secret_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -39,7 +42,7 @@ mod wires;
 #[cfg(test)]
 mod yaml_error_tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +51,8 @@ pub use build::{plan, plan_placed};
 pub use catalog::Catalog;
 use igpt_contract::{DynStage, Labels, Resources};
 use serde_json::Value;
+
+use crate::pipeline::secrets::Secrets;
 
 /// The number of a step in [`Plan::steps`].
 pub type StepId = usize;
@@ -67,6 +72,8 @@ pub struct Plan {
     pub searches: Vec<Search>,
     /// The outputs that the user wants outside the store.
     pub exports: Vec<Export>,
+    /// What is to be hidden in everything that is shown or stored.
+    pub secrets: Secrets,
 }
 
 /// One step: a stage's use with concrete parameters and wires.
@@ -93,6 +100,17 @@ pub struct PlannedStep {
     /// Where parameter values came from, by dotted path, for `plan`: `default`, `pipeline`,
     /// `vars.x`, `profile smoke`, `--set`, `matrix`.
     pub origins: Vec<(String, String)>,
+    /// The values in the parameters that nobody is to see.
+    pub hidden: Vec<Hidden>,
+}
+
+/// A value that is used but neither shown nor stored, and does not enter the key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hidden {
+    /// Where it stands in the parameters: names of members and numbers of items.
+    pub path: Vec<String>,
+    /// What is shown, stored and keyed in its place.
+    pub shown: String,
 }
 
 /// What a step does.
@@ -248,6 +266,19 @@ impl Work {
 }
 
 impl Plan {
+    /// All that is to be hidden, with the values of the variables that commands pass on: `lookup` is
+    /// the environment.
+    pub fn secrets_with(&self, lookup: impl Fn(&str) -> Option<String>) -> Secrets {
+        let mut secrets = self.secrets.clone();
+        let commands = self.steps.iter().filter_map(|step| match &step.work {
+            Work::Command(command) => Some(&command.pass_env),
+            Work::Stage { .. } => None,
+        });
+        let names: BTreeSet<&String> = commands.flatten().collect();
+        names.into_iter().filter_map(|name| lookup(name)).for_each(|value| secrets.add_passed(&value));
+        secrets
+    }
+
     /// The exports that lie in a folder on disk or are that folder. The path is, as theirs are,
     /// relative to the folder of the pipeline file.
     pub fn exports_inside<'a>(&'a self, folder: &Path) -> impl Iterator<Item = &'a Export> + use<'a> {
@@ -257,6 +288,11 @@ impl Plan {
 }
 
 impl PlannedStep {
+    /// Hides in parameters of this step what nobody is to see.
+    pub fn hide(&self, params: &mut Value) {
+        hidden::hide(&self.hidden, params);
+    }
+
     /// The steps that this one reads directly; for a search's winner, all of its candidates.
     pub fn reads<'a>(&'a self, searches: &'a [Search]) -> impl Iterator<Item = StepId> + 'a {
         self.inputs.iter().flat_map(move |input| input.source.steps(searches))

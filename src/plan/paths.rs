@@ -58,7 +58,7 @@ pub(super) fn stays_in(before: &str, path: &str) -> bool {
     let folder = before.rfind('/').map_or("", |end| &before[..=end]);
     let (folder, path) = (normal(Path::new(folder)), normal(Path::new(path)));
     match path.strip_prefix(&folder) {
-        Ok(rest) => !rest.starts_with("..") && !(folder.as_os_str().is_empty() && path.is_absolute()),
+        Ok(rest) => !(rest.starts_with("..") || path.is_absolute() && folder.is_relative()),
         Err(_) => false,
     }
 }

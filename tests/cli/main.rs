@@ -7,6 +7,7 @@ mod hazards;
 mod history;
 mod include;
 mod kill;
+mod language;
 mod memo;
 mod model;
 mod plan;
