@@ -17,6 +17,7 @@ use super::results;
 use crate::engine::{self, Options, Summary};
 use crate::event::{Consumer, Dispatcher, RunStatus};
 use crate::execute::local::Local;
+use crate::pipeline::secrets::Secrets;
 use crate::pipeline::units;
 use crate::plan::Plan;
 use crate::report::{Bars, JsonLines, Plain};
@@ -75,13 +76,14 @@ pub(super) fn run(
         (false, false) => Box::new(Plain::new(stdout)),
     });
     let files = RefCell::new(Files::open(&store).with(foresight));
-    let dispatcher = Dispatcher::start(consumers);
+    let secrets = plan.secrets_with(|name| std::env::var(name).ok());
+    let dispatcher = Dispatcher::start(consumers, secrets.clone());
     let summary = engine::run(&plan, &store, &files, &options, &Local, &dispatcher.events(), &INTERRUPTED);
     dispatcher.finish();
     // The index is a help: a run does not fail because of it.
     let _ = files.borrow_mut().flush();
     let summary = ManuallyDrop::new(summary?);
-    folder.finish(&record(&plan, file, &options, &summary))?;
+    folder.finish(&record(&plan, file, &options, &secrets, &summary))?;
     if !json {
         results::tell(&plan, &store, &options.targets, &summary, out)?;
     }
@@ -98,8 +100,7 @@ fn bars(out_is_terminal: bool, err_is_terminal: bool) -> bool {
     out_is_terminal && err_is_terminal
 }
 
-fn record(plan: &Plan, file: PathBuf, options: &Options, summary: &Summary) -> RunRecord {
-    let secrets = plan.secrets_with(|name| std::env::var(name).ok());
+fn record(plan: &Plan, file: PathBuf, options: &Options, secrets: &Secrets, summary: &Summary) -> RunRecord {
     let steps = summary.steps.iter().map(|(name, outcome, key)| StepRecord {
         name: name.clone(),
         key: *key,

@@ -301,7 +301,7 @@ stages:
             offline: true,
         };
         let events = Arc::new(Mutex::new(Vec::new()));
-        let dispatcher = Dispatcher::start(vec![Box::new(Kept(events.clone()))]);
+        let dispatcher = Dispatcher::start(vec![Box::new(Kept(events.clone()))], Default::default());
         let summary = run(&plan, &store, &files, &options, &AtOnce, &dispatcher.events(), &false.into());
         dispatcher.finish();
         let events = events.lock().unwrap().clone();

@@ -135,3 +135,30 @@ export: {s.out: o.txt}
     assert!(project.run_with(&secret).is_empty());
     assert!(project.run_with(&["--set", "vars.token=other"]).is_empty(), "which secret it was is not");
 }
+
+#[test]
+fn what_a_failing_command_printed_is_shown_without_secrets() {
+    let project = Project::new(
+        "vars: {token: null}
+secrets: [token]
+stages:
+  s:
+    uses: command
+    with: {run: 'echo \"denied: $TOKEN $PASSED\"; exit 3', env: {TOKEN: \"${vars.token}\"}, pass_env: [PASSED]}
+",
+    );
+    let arguments = ["run", "pipeline.yaml", "--set", "vars.token=hunter2hunter2"];
+    for json in [&[][..], &["--json"]] {
+        let mut command = project.command(&[&arguments, json].concat());
+        let ran = command.env("PASSED", "hf_passed_on").output().unwrap();
+        let shown = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+        assert_eq!(ran.status.code(), Some(100), "{shown}");
+        assert!(shown.contains("denied: *** ***"), "{shown}");
+        assert!(!shown.contains("hunter2") && !shown.contains("hf_passed"), "{shown}");
+    }
+    for (path, bytes) in tree(&project.path("artifacts")) {
+        let text = String::from_utf8_lossy(&bytes);
+        let is_log = path.extension().is_some_and(|extension| extension == "log");
+        assert!(is_log || !text.contains("hunter2"), "{} holds the secret", path.display());
+    }
+}
