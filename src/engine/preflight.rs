@@ -26,27 +26,27 @@ pub fn preflight(
     let look = Look { plan, folder, store: real(store), home: real(folder) };
     let wanted = order::wanted(plan, targets);
     let mut found = Vec::new();
+    let mut taken: BTreeMap<PathBuf, &Export> = BTreeMap::new();
+    for export in &plan.exports {
+        let target = real(&folder.join(&export.path));
+        if export.source.steps(&plan.searches).iter().any(|step| wanted[*step])
+            && let Some((what, hint)) = look.export(export, &target, &taken)
+        {
+            found.push(told(&export.place, what, hint));
+        }
+        taken.insert(target, export);
+    }
     let mut seen: HashSet<&Source> = HashSet::new();
     for (step, _) in plan.steps.iter().zip(&wanted).filter(|(_, wanted)| **wanted) {
         for input in &step.inputs {
             let Some(place) = &input.place else { continue };
             if seen.insert(&input.source)
-                && let Some((what, hint)) = look.input(&input.source)
+                && let Some((what, hint)) =
+                    look.feedback(&step.base, &input.source, &taken).or_else(|| look.input(&input.source))
             {
                 found.push(told(place, what, hint));
             }
         }
-    }
-    let mut taken: BTreeMap<PathBuf, &Export> = BTreeMap::new();
-    for export in &plan.exports {
-        if !export.source.steps(&plan.searches).iter().any(|step| wanted[*step]) {
-            continue;
-        }
-        let target = real(&folder.join(&export.path));
-        if let Some((what, hint)) = look.export(export, &target, &taken) {
-            found.push(told(&export.place, what, hint));
-        }
-        taken.insert(target, export);
     }
     found
 }
@@ -81,6 +81,18 @@ impl Look<'_> {
             }
             Source::Step { .. } | Source::Winner { .. } => None,
         }
+    }
+
+    /// An input that is an export after all, by a link or a detour that its text does not show.
+    fn feedback(&self, reader: &str, source: &Source, taken: &BTreeMap<PathBuf, &Export>) -> Option<Fault> {
+        let Source::Path(path) = source else { return None };
+        if taken.is_empty() {
+            return None;
+        }
+        let place = real(&self.folder.join(path));
+        let (at, export) = place.ancestors().find_map(|above| taken.get_key_value(above))?;
+        let told = self.plan.feedback(reader, path, place.strip_prefix(at).ok()?, export)?;
+        Some((told.what, Some(told.hint)))
     }
 
     fn path(&self, path: &Path) -> Option<Fault> {
@@ -271,6 +283,19 @@ mod tests {
             files,
             &["2 no file matches the pattern `*.txt` | patterns are relative to the pipeline's file"],
         );
+    }
+
+    #[test]
+    fn an_input_that_is_an_export_by_a_detour() {
+        let linked = |folder: &Path| std::os::unix::fs::symlink("res", folder.join("link")).unwrap();
+        let yaml = "stages:\n  a: {uses: command, with: {run: x}}\n  b: {uses: command, in: {x: ./link/a/f}, with: {run: x}}\nexport:\n  a.out: res/a\n";
+        let told =
+            "3 `./link/a/f` is written by this pipeline: `a` exports it | name the output instead: `a.out/f`";
+        let prepare = |folder: &Path| {
+            fs::create_dir(folder.join("res")).unwrap();
+            linked(folder);
+        };
+        assert_eq!(found(yaml, prepare), [told]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ const MAX_WORDS: usize = 128;
 pub struct Overrides {
     /// Names of profiles, applied in this order.
     pub profiles: Vec<String>,
-    /// `path=value`, applied in this order after the profiles; for the value see [`set_value`].
+    /// `path=value`, applied in this order after the profiles; what the value is, `set_value.rs` says.
     pub sets: Vec<String>,
 }
 

@@ -52,6 +52,9 @@ impl Secrets {
 
 /// The text with credentials in its URLs hidden; `None` where there are none.
 pub fn mask_urls(text: &str) -> Option<String> {
+    if !text.contains("://") {
+        return None;
+    }
     let mut shown = String::new();
     let mut rest = text;
     let mut any = false;

@@ -24,9 +24,10 @@ fn is_odd(word: &str) -> bool {
     match word.as_bytes() {
         [b'T' | b'F', ..] => ["True", "TRUE", "False", "FALSE"].contains(&word),
         [b'+' | b'-' | b'.' | b'0'..=b'9', ..] => {
+            // Digits behind a zero are a text for YAML, and so need no spelling.
             let digits = word.strip_prefix('-').unwrap_or(word);
-            let is_plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
-            !is_plain && word != "0" && !is_printed_so(word)
+            let is_plain = digits.bytes().all(|b| b.is_ascii_digit()) && word != "-0";
+            !is_plain && !is_printed_so(word)
         }
         _ => false,
     }
@@ -106,9 +107,17 @@ mod tests {
 
     #[test]
     fn files_that_spell_as_we_print_are_read_once() {
-        for usual in
-            ["a: 1", "lr: 0.003", "n: -5", "x: true", "t: \"text\"", "d: 2026-01-02", "z: 0", "c: a-b.c"]
-        {
+        for usual in [
+            "a: 1",
+            "lr: 0.003",
+            "n: -5",
+            "x: true",
+            "t: \"text\"",
+            "d: 2026-01-02",
+            "z: 0",
+            "c: a-b.c",
+            "f: 007",
+        ] {
             assert!(!may_matter(usual), "{usual}");
         }
         for odd in ["a: 3.10", "[1e3]", "{x: 0x1F}", "b: True", "c: +1", "d: .5", "e: 12345e67", "-0"] {

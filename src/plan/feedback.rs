@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::draft::{Base, Planner};
-use super::{Export, Source, globs, paths};
-use crate::pipeline::{Faults, Reference};
+use super::{Export, Plan, Source, globs, paths};
+use crate::pipeline::{Faults, Mark, Reference};
 
 impl Planner<'_> {
     /// Tells every input on disk that is an export or lies in one.
@@ -47,32 +47,49 @@ impl Planner<'_> {
         path: &Path,
         rest: &Path,
         export: &Export,
-        mark: crate::pipeline::Mark,
+        mark: Mark,
         faults: &mut Faults,
     ) {
+        let Some(Feedback { what, hint }) = self.plan.feedback(reader.decl.name, path, rest, export) else {
+            return;
+        };
+        faults.push(mark, what).hint(hint).note("a run would read what an earlier one left there");
+    }
+}
+
+/// What is wrong with reading an export, and what to read instead.
+pub struct Feedback {
+    /// Which step exports what is read.
+    pub what: String,
+    /// What to write.
+    pub hint: String,
+}
+
+impl Plan {
+    /// What to say of a step that reads `path`, which is `rest` in the place of an export.
+    pub fn feedback(&self, reader: &str, path: &Path, rest: &Path, export: &Export) -> Option<Feedback> {
         let (name, base, port, part) = match &export.source {
             Source::Step { step, port, part } => {
-                let step = &self.plan.steps[*step];
+                let step = self.steps.get(*step)?;
                 (&step.name, step.base.as_str(), port, part)
             }
             Source::Winner { search, port, part } => {
-                let search = &self.plan.searches[*search];
-                let base = self.plan.steps[search.candidates[0]].base.as_str();
-                (&search.name, base, port, part)
+                let search = self.searches.get(*search)?;
+                let first = self.steps.get(*search.candidates.first()?)?;
+                (&search.name, first.base.as_str(), port, part)
             }
-            Source::Path(_) | Source::Glob { .. } => return,
+            Source::Path(_) | Source::Glob { .. } => return None,
         };
         let mut output = format!("{base}.{port}");
         for inner in part.iter().map(String::as_str).chain(rest.iter().filter_map(|name| name.to_str())) {
             output = format!("{output}/{inner}");
         }
         let what = format!("`{}` is written by this pipeline: `{name}` exports it", path.display());
-        let fault = faults.push(mark, what);
-        if reader.decl.name == base {
-            fault.hint("a step cannot read what it makes: read a file that the pipeline does not write");
+        let hint = if reader == base {
+            "a step cannot read what it makes: read a file that the pipeline does not write".to_owned()
         } else {
-            fault.hint(format!("name the output instead: `{output}`"));
-        }
-        fault.note("a run would read what an earlier one left there");
+            format!("name the output instead: `{output}`")
+        };
+        Some(Feedback { what, hint })
     }
 }

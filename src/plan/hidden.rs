@@ -22,6 +22,9 @@ impl Planner<'_> {
         faults: &mut Faults,
     ) -> Vec<Hidden> {
         let mut found = Vec::new();
+        if self.hidden.is_none() && !has_url(with) {
+            return Vec::new();
+        }
         let shown = self
             .hidden
             .zip(decl.with)
@@ -41,6 +44,15 @@ impl Planner<'_> {
             }
         }
         found.into_iter().map(|found| Hidden { path: found.path, shown: found.shown }).collect()
+    }
+}
+
+fn has_url(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("://"),
+        Value::Array(items) => items.iter().any(has_url),
+        Value::Object(members) => members.values().any(has_url),
+        _ => false,
     }
 }
 

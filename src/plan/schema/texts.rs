@@ -8,7 +8,19 @@ use crate::pipeline::Spellings;
 /// Turns every scalar that stands where only a text may stand into its text. `version: 3.10` of a
 /// text parameter is `3.10`; what takes a number gets the number.
 pub(crate) fn take_texts(schema: &Value, value: &mut Value, spellings: &Spellings) {
-    Texts { root: schema, spellings, path: Vec::new() }.value(schema, value);
+    if has_scalars(value) {
+        Texts { root: schema, spellings, path: Vec::new() }.value(schema, value);
+    }
+}
+
+/// Whether there is anything that could have to become a text.
+fn has_scalars(value: &Value) -> bool {
+    match value {
+        Value::Number(_) | Value::Bool(_) => true,
+        Value::Array(items) => items.iter().any(has_scalars),
+        Value::Object(members) => members.values().any(has_scalars),
+        Value::Null | Value::String(_) => false,
+    }
 }
 
 /// Turns the scalar members of a member into texts: the values of variables, which have no types.
