@@ -15,6 +15,7 @@ use std::time::Duration;
 use igpt_contract::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::secrets::Secrets;
 use crate::store::{Artifact, Cost};
 
 /// How long events gather before the consumers get them together. A sender that had to wake the
@@ -173,6 +174,27 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Hides secrets in what a step said or is said of it.
+    fn hide(&mut self, secrets: &Secrets) {
+        let hide = |text: &mut String| *text = secrets.mask(text);
+        match self {
+            Self::StepStarted { reason: text, .. }
+            | Self::StepSkipped { reason: text, .. }
+            | Self::StepNoted { text, .. } => hide(text),
+            Self::StepFailed { error, hint, tail, .. } => {
+                hide(error);
+                hint.iter_mut().chain(tail).for_each(hide);
+            }
+            Self::ExportFailed { error, hint, .. } => {
+                hide(error);
+                hint.iter_mut().for_each(hide);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -219,18 +241,19 @@ pub struct Dispatcher {
 pub struct Events(Sender<Event>);
 
 impl Dispatcher {
-    /// Starts the stream into these consumers.
+    /// Starts the stream into these consumers, which do not see what is secret.
     ///
     /// # Errors
     /// Where the system has no thread left.
-    pub fn start(mut consumers: Vec<Box<dyn Consumer>>) -> io::Result<Self> {
+    pub fn start(mut consumers: Vec<Box<dyn Consumer>>, secrets: Secrets) -> io::Result<Self> {
         let (sender, receiver) = channel::<Event>();
         let ended = Arc::new(AtomicBool::new(false));
         let is_ended = Arc::clone(&ended);
         let thread = Builder::new().spawn(move || {
             let mut n = 0;
             while let Ok(event) = receiver.recv() {
-                for event in std::iter::once(event).chain(receiver.try_iter()) {
+                for mut event in std::iter::once(event).chain(receiver.try_iter()) {
+                    event.hide(&secrets);
                     let numbered = Numbered { n, time: jiff::Timestamp::now().to_string(), event };
                     consumers.iter_mut().for_each(|consumer| consumer.take(&numbered));
                     n += 1;
@@ -269,6 +292,24 @@ impl Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_step_says_hides_secrets() {
+        let mut secrets = Secrets::default();
+        secrets.add("hunter2");
+        let mut event = Event::StepFailed {
+            step: "s".into(),
+            error: "hunter2 is wrong".into(),
+            hint: Some("see https://me:pass@host".into()),
+            log: "log".into(),
+            tail: vec!["sent hunter2".into()],
+            attempt: 1,
+            retried: false,
+        };
+        event.hide(&secrets);
+        let line = serde_json::to_string(&event).unwrap();
+        assert!(!line.contains("hunter2") && !line.contains("pass") && line.contains("sent ***"), "{line}");
+    }
 
     #[test]
     fn a_diverged_loss_survives_json() {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize as _, Deserializer, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// For people and for programs that show it: what is not UTF-8 becomes a replacement character.
 pub mod shown {
@@ -22,6 +22,56 @@ pub mod shown {
     /// The deserializer's.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
         PathBuf::deserialize(from)
+    }
+}
+
+/// One path as [`exact`] has it, for lists of them.
+#[derive(Serialize, Deserialize)]
+struct Exact(#[serde(with = "exact")] PathBuf);
+
+/// A list of paths as [`exact`] has them.
+pub mod exact_list {
+    use super::*;
+
+    /// Writes the list.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(paths.iter().map(|path| Exact(path.clone())))
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// The deserializer's.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
+        Ok(Vec::<Exact>::deserialize(from)?.into_iter().map(|Exact(path)| path).collect())
+    }
+}
+
+/// A list of paths that may be none, as [`exact`] has them.
+pub mod exact_names {
+    use super::*;
+
+    /// Writes the list.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(paths: &Option<Vec<PathBuf>>, to: S) -> Result<S::Ok, S::Error> {
+        match paths {
+            Some(paths) => exact_list::serialize(paths, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// The deserializer's.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<PathBuf>>, D::Error> {
+        let paths = Option::<Vec<Exact>>::deserialize(from)?;
+        Ok(paths.map(|paths| paths.into_iter().map(|Exact(path)| path).collect()))
     }
 }
 

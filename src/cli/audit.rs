@@ -90,7 +90,8 @@ pub(super) fn audit(
     stop_on_interrupt();
     // Its table is the answer; how it goes is said beside it.
     let consumers: Vec<Box<dyn Consumer>> = vec![Box::new(Plain::new(std::io::stderr()))];
-    let dispatcher = Dispatcher::start(consumers).map_err(no_room("a thread"))?;
+    let dispatcher = Dispatcher::start(consumers, plan.secrets_with(|name| std::env::var(name).ok()))
+        .map_err(no_room("a thread"))?;
     let files = RefCell::new(Files::open(&store));
     let sample = Sample { share: args.sample, seed: args.sample_seed };
     let verdicts = audit_steps(

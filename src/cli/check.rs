@@ -1,18 +1,25 @@
-//! `check FILE`: whether a pipeline is right, without running or looking up anything.
+//! `check FILE`: whether a pipeline is right and what it needs is there, without running anything.
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 
 use serde_json::json;
 
 use super::error::CliError;
-use super::load::load;
+use super::load::{load, look_ahead};
 use super::options::PipelineArgs;
 use crate::plan::Plan;
 
 /// Plans the pipeline and tells what it holds, or all of its errors (exit code 2).
-pub(super) fn check(json: bool, args: &PipelineArgs, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn check(
+    store: &Path,
+    json: bool,
+    args: &PipelineArgs,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let plan = load(args)?;
+    look_ahead(args, &plan, store, &BTreeSet::new())?;
     if json {
         writeln!(out, "{:#}", right(&plan))?;
     } else {

@@ -113,8 +113,8 @@ impl<'a> Graph<'a> {
             for input in &step.inputs {
                 let port = match &input.source {
                     Source::Step { port, .. } | Source::Winner { port, .. } => port.clone(),
-                    Source::Path(path) => {
-                        let path = path.display().to_string();
+                    Source::Path(_) | Source::Glob { .. } => {
+                        let path = input.source.on_disk().unwrap_or_default();
                         if !nodes[reader].paths.contains(&path) {
                             nodes[reader].paths.push(path);
                         }

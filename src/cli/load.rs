@@ -1,11 +1,14 @@
 //! From the arguments to a plan, or to all of the pipeline's errors: the one way for every verb.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::error::CliError;
 use super::options::PipelineArgs;
+use crate::engine::folder_of;
+use crate::engine::preflight::preflight;
 use crate::pipeline::{Node, Overrides, Pipeline, nearest};
-use crate::plan::{Catalog, Plan, plan};
+use crate::plan::{Catalog, Plan, plan, plan_placed};
 use crate::registry;
 
 /// Reads and plans the pipeline.
@@ -14,6 +17,27 @@ pub(super) fn load(args: &PipelineArgs) -> Result<Plan, CliError> {
     let catalog = Catalog::new(registry::stages());
     let planned = Pipeline::read(&args.file).and_then(|pipeline| plan(&pipeline, &catalog, &overrides));
     planned.map_err(CliError::Pipeline)
+}
+
+/// Looks at what the pipeline needs outside of itself, before anything is done; see [`preflight`].
+pub(super) fn look_ahead(
+    args: &PipelineArgs,
+    plan: &Plan,
+    store: &Path,
+    targets: &BTreeSet<String>,
+) -> Result<(), CliError> {
+    let folder = folder_of(&args.file);
+    let found = preflight(plan, &folder, store, targets);
+    if found.is_empty() {
+        return Ok(());
+    }
+    // Something is wrong: once more, for the places of all values.
+    let overrides = Overrides { sets: args.sets.clone(), profiles: args.profiles.clone() };
+    let pipeline = Pipeline::read(&args.file).map_err(CliError::Pipeline)?;
+    let placed = plan_placed(&pipeline, &Catalog::new(registry::stages()), &overrides);
+    let found = placed.map_or(found, |plan| preflight(&plan, &folder, store, targets));
+    let shown = pipeline.with_lines(found).into_iter().map(|one| one.masked(&plan.secrets));
+    Err(CliError::Pipeline(shown.collect()))
 }
 
 /// Reads and plans the pipeline; every name of a step on the command line must be one of the plan.

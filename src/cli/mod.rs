@@ -209,7 +209,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Verify => return verify::verify(&store, json, out),
         Verb::Gc(args) => gc::gc(&store, json, &args, out)?,
         Verb::Index { verb: IndexVerb::Rebuild } => index::rebuild(&store, json, out)?,
-        Verb::Check(args) => check::check(json, &args, out)?,
+        Verb::Check(args) => check::check(&store, json, &args, out)?,
         Verb::New { file } => new::new(file.as_deref(), out)?,
         Verb::Graph(args) => graph::graph(json, &args, out)?,
         Verb::Stages { kind } => stages::stages(json, kind.as_deref(), out)?,

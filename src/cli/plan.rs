@@ -156,7 +156,7 @@ fn taken(outlook: &Outlook) -> String {
 
 /// Every parameter of a step: its dotted path, its value, and where that came from.
 fn params<'s>(step: &'s PlannedStep) -> Vec<(&'s str, Option<Value>, &'s str)> {
-    let values = match &step.work {
+    let mut values = match &step.work {
         Work::Stage { params, .. } => params.clone(),
         Work::Command(command) => json!({
             "run": command.run,
@@ -167,6 +167,7 @@ fn params<'s>(step: &'s PlannedStep) -> Vec<(&'s str, Option<Value>, &'s str)> {
             "pass_env": command.pass_env,
         }),
     };
+    step.hide(&mut values);
     let param = |(path, origin): &'s (String, String)| {
         (path.as_str(), value_at(&values, path).cloned(), origin.as_str())
     };

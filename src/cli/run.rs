@@ -13,13 +13,14 @@ use serde_json::json;
 
 use super::complain;
 use super::error::CliError;
-use super::load::load_with;
+use super::load::{load_with, look_ahead};
 use super::options::RunArgs;
 use super::results;
 use crate::engine::{self, Options, Summary};
 use crate::event::{Consumer, Dispatcher, RunStatus};
 use crate::execute::guard::{Guards, kill_at_once};
 use crate::execute::local::Local;
+use crate::pipeline::secrets::Secrets;
 use crate::pipeline::units;
 use crate::plan::Plan;
 use crate::report::{Bars, Fault, JsonLines, Plain};
@@ -47,6 +48,7 @@ pub(super) fn run(
     let foresight = Foresight::begin(store, &file);
     // The process ends with the run: freeing ten thousand steps one by one would be a twentieth of it.
     let plan = ManuallyDrop::new(load_with(&select.pipeline, select.steps.iter().chain(&args.force))?);
+    look_ahead(&select.pipeline, &plan, store, &select.targets())?;
     let memory_mib = match &args.memory {
         None => None,
         Some(text) => Some(units::memory_mib(text).ok_or_else(|| CliError::Usage {
@@ -89,14 +91,16 @@ pub(super) fn run(
         (false, false) => Box::new(Plain::new(stdout)),
     };
     let files = RefCell::new(Files::open(&store).with(foresight));
-    let dispatcher = Dispatcher::start(vec![Box::new(log), told]).map_err(no_room("a thread"))?;
+    let secrets = plan.secrets_with(|name| std::env::var(name).ok());
+    let dispatcher =
+        Dispatcher::start(vec![Box::new(log), told], secrets.clone()).map_err(no_room("a thread"))?;
     let local = Local::new(guards);
     let summary = engine::run(&plan, &store, &files, &options, &local, &dispatcher.events(), &INTERRUPTED);
     dispatcher.finish();
     // The index is a help: a run does not fail because of it.
     let _ = files.borrow_mut().flush();
     let summary = ManuallyDrop::new(summary?);
-    folder.finish(&record(&plan, file, &options, &summary))?;
+    folder.finish(&record(&plan, file, &options, &secrets, &summary))?;
     if let Some(error) = fault(&log_fault) {
         complain(&format!("warning: cannot write `{}`: {error}\n", events.display()));
     }
@@ -127,7 +131,7 @@ fn bars(out_is_terminal: bool, err_is_terminal: bool) -> bool {
     out_is_terminal && err_is_terminal
 }
 
-fn record(plan: &Plan, file: PathBuf, options: &Options, summary: &Summary) -> RunRecord {
+fn record(plan: &Plan, file: PathBuf, options: &Options, secrets: &Secrets, summary: &Summary) -> RunRecord {
     let steps = summary.steps.iter().map(|(name, outcome, key)| StepRecord {
         name: name.clone(),
         key: *key,
@@ -144,7 +148,7 @@ fn record(plan: &Plan, file: PathBuf, options: &Options, summary: &Summary) -> R
         id: options.run.clone(),
         pipeline: plan.name.clone(),
         file,
-        arguments: std::env::args().collect(),
+        arguments: std::env::args_os().map(|text| secrets.mask(&text.to_string_lossy())).collect(),
         plan: None,
         program: Program::this(),
         status: json!(summary.status).as_str().unwrap_or_default().to_owned(),

@@ -39,16 +39,21 @@ fn language(catalog: &Catalog) -> Value {
     defs.insert(params_name(COMMAND), without_required(params));
     defs.insert("step".into(), step(catalog, rules));
     let properties = json!({
-        "name": {"type": "string", "description": "The pipeline's name; the file's name unless given."},
-        "description": {"type": "string"},
+        "name": {"type": ["string", "number", "boolean", "null"], "description": "The pipeline's name; the file's name unless given."},
+        "description": {"type": ["string", "number", "boolean", "null"]},
         "include": {
             "description": "Pipelines beside this one whose variables, profiles and steps are seen here; their steps run where this file's own need them.",
             "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
         },
         "seed": whole("The seed of every step that does not give its own. Default: 0."),
-        "vars": {"type": "object", "description": "Values that others take as `${vars.name}`."},
+        "vars": {"type": ["object", "null"], "description": "Values that others take as `${vars.name}`."},
+        "secrets": {
+            "type": ["array", "null"],
+            "description": "Names of variables whose values are shown as `***` and stored nowhere.",
+            "items": {"type": "string"}
+        },
         "profiles": {
-            "type": "object",
+            "type": ["object", "null"],
             "description": "Named sets of values for `vars`, chosen by `--profile NAME`.",
             "additionalProperties": {"type": ["object", "null"]}
         },
@@ -60,9 +65,9 @@ fn language(catalog: &Catalog) -> Value {
             "minProperties": 1
         },
         "export": {
-            "type": "object",
+            "type": ["object", "null"],
             "description": "Outputs (`step.port`, `step.port/part`) to put outside the store, and where.",
-            "additionalProperties": {"type": "string"}
+            "additionalProperties": {"type": ["string", "number", "boolean"]}
         }
     });
     debug_assert!(PIPELINE_KEYS.iter().all(|key| properties.get(*key).is_some()));
@@ -81,8 +86,8 @@ fn step(catalog: &Catalog, rules: Vec<Value>) -> Value {
     let names: Vec<&str> = catalog.names().collect();
     let properties = json!({
         "uses": {"enum": names, "description": "The stage kind."},
-        "in": {"type": "object", "description": "What flows into each input port."},
-        "with": {"type": "object", "description": "The stage's parameters."},
+        "in": {"type": ["object", "null"], "description": "What flows into each input port."},
+        "with": {"type": ["object", "null"], "description": "The stage's parameters."},
         "matrix": {"$ref": "#/$defs/matrix"},
         "search": {"$ref": "#/$defs/search"},
         "seed": whole("The step's seed. Default: the pipeline's."),
@@ -255,11 +260,19 @@ fn whole(description: &str) -> Value {
 }
 
 fn wire() -> Value {
+    let patterns = json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]});
     json!({
-        "description": "`step.port`, `step.port/part`, `step.*` or `step.port.*` to gather (`*?` accepts missing ones), a path on disk, a list of these, or a mapping of names to these.",
+        "description": "`step.port`, `step.port/part`, `step.*` or `step.port.*` to gather (`*?` accepts missing ones), a path on disk, patterns of files, a list of these, or a mapping of names to these.",
         "anyOf": [
             {"type": "string"},
-            {"type": "object", "required": ["path"], "properties": {"path": {"type": "string"}}, "additionalProperties": false},
+            {"type": "object", "required": ["path"], "properties": {"path": {"type": ["string", "number", "boolean"]}}, "additionalProperties": false},
+            {
+                "type": "object",
+                "description": "Files on disk by patterns (`*`, `?`, `[a-z]`, `**` for folders), relative to the pipeline's folder.",
+                "required": ["files"],
+                "properties": {"files": patterns, "ignore": patterns},
+                "additionalProperties": false
+            },
             {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/wire"}},
             {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/wire"}}
         ]
@@ -274,7 +287,7 @@ fn matrix() -> Value {
     });
     json!({
         "description": "Axes and their values: the step has an instance for each combination.",
-        "type": ["object", "string"],
+        "type": ["object", "string", "null"],
         "properties": {"include": combinations, "exclude": combinations},
         "additionalProperties": {
             "anyOf": [

@@ -105,11 +105,21 @@ pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
 pub fn forecast_new(plan: &Plan, folder: &Path) -> Vec<Outlook> {
     let missing = |step: &PlannedStep| {
         step.inputs.iter().find_map(|input| {
-            let Source::Path(path) = &input.source else { return None };
-            // Without the `.` in the middle, for people who read it.
-            let path: PathBuf = folder.join(path).components().collect();
-            let source = path.metadata().err()?;
-            Some(Failure::from(StoreError::Io { doing: "read", path, source }).error)
+            let error = match &input.source {
+                Source::Path(path) => {
+                    // Without the `.` in the middle, for people who read it.
+                    let path: PathBuf = folder.join(path).components().collect();
+                    let source = path.metadata().err()?;
+                    StoreError::Io { doing: "read", path, source }
+                }
+                Source::Glob { files, ignore } => {
+                    let exports: Vec<PathBuf> =
+                        plan.exports.iter().map(|export| folder.join(&export.path)).collect();
+                    super::glob::expand(folder, files, ignore, &exports).err()?.into()
+                }
+                Source::Step { .. } | Source::Winner { .. } => return None,
+            };
+            Some(Failure::from(error).error)
         })
     };
     let forecast = |step: &PlannedStep| missing(step).map_or(Forecast::New, Forecast::Broken);

@@ -8,10 +8,11 @@ use std::path::{Component, Path, PathBuf};
 use igpt_contract::Digest;
 use serde_json::Value;
 
+use super::glob;
 use crate::execute::job::{self, DiskInput, InputFrom, JobInput, JobWork};
 use crate::key::{KEY_SCHEMA, KeyInput, KeyMaterial};
 use crate::plan::{Command, Plan, PlannedInput, PlannedStep, Run, Source, StepId, Work};
-use crate::store::{Artifact, Files, InputSource, Outside, Store, StoreError};
+use crate::store::{Artifact, Files, InputSource, Outside, Place, Store, StoreError};
 
 /// What the steps and searches of a run have made so far.
 #[derive(Debug, Default)]
@@ -111,7 +112,7 @@ impl Resolver<'_> {
     /// If a path on disk cannot be read, or a part is not there.
     pub fn artifact(&self, source: &Source, made: &Made) -> Result<Option<Artifact>, StoreError> {
         let (port, part) = match source {
-            Source::Path(path) => return Ok(Some(self.outside(path)?.artifact)),
+            Source::Path(_) | Source::Glob { .. } => return Ok(Some(self.outside(source)?.1.artifact)),
             Source::Winner { search, port, .. } if port == "choice" => {
                 return Ok(made.winners.get(search).map(|winner| winner.choice));
             }
@@ -153,7 +154,7 @@ impl Resolver<'_> {
     /// The step whose output a source is, as things stand.
     pub fn producer(&self, source: &Source, made: &Made) -> Option<StepId> {
         match source {
-            Source::Path(_) => None,
+            Source::Path(_) | Source::Glob { .. } => None,
             Source::Step { step, .. } => Some(*step),
             // The choice is made by the run itself.
             Source::Winner { port, .. } if port == "choice" => None,
@@ -161,9 +162,19 @@ impl Resolver<'_> {
         }
     }
 
-    /// What lies at a path of the pipeline.
-    fn outside(&self, path: &Path) -> Result<Outside, StoreError> {
-        self.files.borrow_mut().input(&self.path(path), &self.without)
+    /// What a path or patterns of the pipeline name outside the store, and what it holds.
+    fn outside(&self, source: &Source) -> Result<(Place, Outside), StoreError> {
+        let without = self.without.clone();
+        let place = match source {
+            Source::Glob { files, ignore } => {
+                let names = glob::expand(self.folder, files, ignore, &without)?;
+                Place { path: self.folder.to_owned(), names: Some(names), without }
+            }
+            Source::Path(path) => Place { path: self.path(path), names: None, without },
+            Source::Step { .. } | Source::Winner { .. } => Place::default(),
+        };
+        let read = self.files.borrow_mut().input(&place)?;
+        Ok((place, read))
     }
 
     /// A path of the pipeline, from the folder of its file.
@@ -188,11 +199,14 @@ impl Resolver<'_> {
 
     fn wire(&self, input: &PlannedInput, made: &Made) -> Result<Option<Wire>, StoreError> {
         let (artifact, from, source) = match &input.source {
-            Source::Path(path) => {
-                let read = self.outside(path)?;
-                let disk = DiskInput { path: self.path(path), without: self.without.clone(), read };
-                let source = InputSource::Outside { path: path.to_string_lossy().into_owned() };
-                (read.artifact, InputFrom::Disk(disk), source)
+            source @ (Source::Path(_) | Source::Glob { .. }) => {
+                let (place, read) = self.outside(source)?;
+                let path = match source {
+                    Source::Path(path) => path.to_string_lossy().into_owned(),
+                    Source::Glob { files, .. } => files.join(" "),
+                    Source::Step { .. } | Source::Winner { .. } => String::new(),
+                };
+                (read.artifact, InputFrom::Disk(DiskInput { place, read }), InputSource::Outside { path })
             }
             source => {
                 // A source that is settled and not there is a hole; the schedule has skipped the step
@@ -210,7 +224,7 @@ impl Resolver<'_> {
     fn input_source(&self, source: &Source, made: &Made) -> Option<InputSource> {
         let key = |step: &StepId| made.keys.get(step).copied();
         match source {
-            Source::Path(_) => None,
+            Source::Path(_) | Source::Glob { .. } => None,
             Source::Winner { search, port, .. } if port == "choice" => {
                 let tried = self.plan.searches[*search].candidates.iter().filter_map(key).collect();
                 Some(InputSource::Choice { tried })
@@ -231,7 +245,13 @@ impl Resolver<'_> {
                 let params = keyed.map(|(name, value)| (name.clone(), value.clone())).collect();
                 (spec.name, spec.version, params, spec.seeded.then_some(*seed), numerics)
             }
-            Work::Command(command) => ("command", 2, command_params(command), None, None),
+            Work::Command(command) => {
+                let mut params = Value::Object(command_params(command).into_iter().collect());
+                step.hide(&mut params);
+                let params = params.as_object().into_iter().flatten();
+                let params = params.map(|(name, value)| (name.clone(), value.clone())).collect();
+                ("command", 2, params, None, None)
+            }
         };
         KeyMaterial { schema: KEY_SCHEMA, stage: stage.to_owned(), version, params, seed, numerics, inputs }
     }

@@ -307,7 +307,8 @@ stages:
             keep_failed: false,
         };
         let events = Arc::new(Mutex::new(Vec::new()));
-        let dispatcher = Dispatcher::start(vec![Box::new(Kept(events.clone()))]).unwrap();
+        let kept = Box::new(Kept(events.clone()));
+        let dispatcher = Dispatcher::start(vec![kept], Default::default()).unwrap();
         let summary = run(&plan, &store, &files, &options, &AtOnce, &dispatcher.events(), &false.into());
         dispatcher.finish();
         let events = events.lock().unwrap().clone();

@@ -12,7 +12,10 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use igpt_contract::Labels;
+
 use super::attempt::{Site, Stopped, Usage, Worked, attempt};
+use super::fan_in;
 use super::guard::{Ended, Guarded, Guards, NotStarted, Order, Stop};
 use super::inputs::{Inputs, Layout};
 use super::job::{Failure, Job, JobOutcome, JobWork, Outlet, Run};
@@ -124,16 +127,29 @@ fn not_started(order: &Order, error: NotStarted) -> Stopped {
     Stopped::Failed(Failure { error, hint: hint.map(str::to_owned) })
 }
 
+/// Lays out the inputs: each under its port's name, and where a port gathers, a folder of them.
 fn place_inputs(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<(), Stopped> {
-    if let JobWork::Command { outputs, link, .. } = &job.work {
-        for input in &job.inputs {
-            let layout = if link.contains(&input.port) { Layout::Linked } else { Layout::Copied };
-            inputs.place(&input.from, layout, &scratch.join(&input.port))?;
-        }
-        for (_, path) in outputs {
-            if let Some(parent) = scratch.join(path).parent() {
-                std::fs::create_dir_all(parent)?;
+    let JobWork::Command { outputs, link, .. } = &job.work else { return Ok(()) };
+    for of_port in job.inputs.chunk_by(|a, b| a.port == b.port) {
+        let port = &of_port[0].port;
+        let layout = if link.contains(port) { Layout::Linked } else { Layout::Copied };
+        let to = scratch.join(port);
+        if of_port.iter().all(|input| input.labels.is_empty()) {
+            for input in of_port {
+                inputs.place(&input.from, layout, &to)?;
             }
+            continue;
+        }
+        let labels: Vec<Labels> = of_port.iter().map(|input| input.labels.clone()).collect();
+        std::fs::create_dir(&to)?;
+        for (input, name) in of_port.iter().zip(fan_in::entries(&labels)) {
+            inputs.place(&input.from, layout, &to.join(name))?;
+        }
+        std::fs::write(to.join(fan_in::LABELS), fan_in::labels_json(&labels))?;
+    }
+    for (_, path) in outputs {
+        if let Some(parent) = scratch.join(path).parent() {
+            std::fs::create_dir_all(parent)?;
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::attempt::Stopped;
 use super::job::{DiskInput, Failure, InputFrom, Job};
-use crate::store::{Files, Linked, Store, StoreError, copy_outside};
+use crate::store::{Files, Linked, Store, StoreError, copy_outside, link_outside};
 
 /// How an input is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,21 +39,19 @@ impl<'a> Inputs<'a> {
             (InputFrom::Store(artifact), Layout::Linked) => {
                 self.store.link_out(artifact, to, &mut self.linked.borrow_mut())
             }
-            (InputFrom::Disk(disk), Layout::Copied) => {
-                copy_outside(&disk.path, &disk.read.artifact, &disk.without, to)
-            }
-            (InputFrom::Disk(disk), Layout::Linked) => std::os::unix::fs::symlink(&disk.path, to)
-                .map_err(|source| StoreError::Io { doing: "link", path: to.to_owned(), source }),
+            (InputFrom::Disk(disk), Layout::Copied) => copy_outside(&disk.place, &disk.read.artifact, to),
+            (InputFrom::Disk(disk), Layout::Linked) => link_outside(&disk.place, to),
         }
     }
 
     /// Checks that all that was given is still what it was.
     pub(super) fn check(&self, job: &Job) -> Result<(), Stopped> {
         for input in &job.inputs {
-            if let InputFrom::Disk(DiskInput { path, without, read }) = &input.from
-                && !Files::still_holds(self.store, path, without, read)?
+            if let InputFrom::Disk(DiskInput { place, read }) = &input.from
+                && !Files::still_holds(self.store, place, read)?
             {
-                return Err(StoreError::Changed { path: path.clone(), since: "while the step ran" }.into());
+                let path = place.path.clone();
+                return Err(StoreError::Changed { path, since: "while the step ran" }.into());
             }
         }
         if let Some(digest) = self.store.first_touched(&self.linked.borrow()) {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::key::KeyMaterial;
-use crate::store::{Artifact, Cost, InputSource, Outside, StoreError};
+use crate::store::{Artifact, Cost, InputSource, Outside, Place, StoreError};
 
 /// Everything that an executor needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,10 +115,7 @@ pub enum InputFrom {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiskInput {
     /// Where it is.
-    #[serde(with = "crate::paths::exact")]
-    pub path: PathBuf,
-    /// Real paths below it that are left out.
-    pub without: Vec<PathBuf>,
+    pub place: Place,
     /// What was there when the key was made.
     pub read: Outside,
 }

@@ -15,6 +15,7 @@
 
 pub mod attempt;
 pub mod command;
+pub mod fan_in;
 pub mod guard;
 mod inputs;
 pub mod job;

@@ -6,9 +6,10 @@ use igpt_contract::Labels;
 use serde_json::Value;
 
 use super::diagnostic::Faults;
-use super::interpolate::Scope;
+use super::interpolate::{Axes, Scope};
 use super::matrix::{MAX_INSTANCES, MAX_TEXT, is_name};
 use super::node::{Mark, Node, describe};
+use super::spelling::{Spelled, Spellings};
 
 /// Reads the parts of one matrix.
 pub(super) struct Reader<'a> {
@@ -90,10 +91,14 @@ impl Reader<'_> {
         name: &str,
         values: &Node,
         scope: &Scope<'_>,
+        spellings: &mut Spellings,
     ) -> Option<Vec<Labels>> {
         let mut wider = Vec::new();
         for labels in instances {
-            let value = Scope { matrix: Some(&labels), ..*scope }.resolve(values, self.faults)?;
+            let axes = Axes { labels: &labels, spellings: &*spellings };
+            let value = Scope { matrix: Some(axes), ..*scope }.spelled(values, self.faults)?;
+            note_axis(spellings, name, &value);
+            let value = value.value;
             let before = self.faults.len();
             let values = self.axis(name, &value).filter(|_| self.faults.len() == before)?;
             if wider.len() + values.len() > MAX_INSTANCES {
@@ -155,6 +160,28 @@ impl Reader<'_> {
                 .hint("an included combination gives a value for every axis");
         }
     }
+}
+
+/// Notes how the values of an axis are spelled, by the axis and the printed value.
+pub(super) fn note_axis(spellings: &mut Spellings, axis: &str, values: &Spelled) {
+    for (i, value) in values.value.as_array().into_iter().flatten().enumerate() {
+        note(spellings, axis, value, values.spellings.child(&i.to_string()));
+    }
+}
+
+/// Notes how the combinations of an `include` are spelled.
+pub(super) fn note_combinations(spellings: &mut Spellings, combinations: &Spelled) {
+    for (i, item) in combinations.value.as_array().into_iter().flatten().enumerate() {
+        for (axis, value) in item.as_object().into_iter().flatten() {
+            note(spellings, axis, value, combinations.spellings.below(&[i.to_string().as_str(), axis]));
+        }
+    }
+}
+
+fn note(spellings: &mut Spellings, axis: &str, value: &Value, spelling: Spellings) {
+    let mut of_value = Spellings::default();
+    of_value.adopt(&value.to_string(), spelling);
+    spellings.adopt(axis, of_value);
 }
 
 fn range(value: &Value) -> Result<Vec<Value>, String> {

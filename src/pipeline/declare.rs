@@ -1,12 +1,14 @@
 //! The tree -> the pipeline's declarations: keys are checked, values are not looked at yet.
 
+use std::borrow::Cow;
+
 use super::diagnostic::Faults;
 use super::matrix::is_name;
 use super::node::{Data, Key, Mark, Node};
 
 /// The keys of a pipeline.
 pub const PIPELINE_KEYS: &[&str] =
-    &["name", "description", "include", "seed", "vars", "profiles", "stages", "export"];
+    &["name", "description", "include", "seed", "vars", "secrets", "profiles", "stages", "export"];
 /// The keys of a step.
 pub const STEP_KEYS: &[&str] =
     &["uses", "in", "with", "matrix", "search", "seed", "resources", "retries", "retry", "timeout", "grace"];
@@ -14,10 +16,12 @@ pub const STEP_KEYS: &[&str] =
 /// What a pipeline declares.
 #[derive(Debug)]
 pub(crate) struct Declaration<'a> {
-    pub(crate) name: Option<(&'a str, Mark)>,
-    pub(crate) description: Option<(&'a str, Mark)>,
+    pub(crate) name: Option<(Cow<'a, str>, Mark)>,
+    pub(crate) description: Option<(Cow<'a, str>, Mark)>,
     pub(crate) seed: Option<&'a Node>,
     pub(crate) vars: &'a [(Key, Node)],
+    /// The names of the variables whose values nobody is to see.
+    pub(crate) secrets: Vec<&'a str>,
     pub(crate) steps: Vec<StepDecl<'a>>,
     pub(crate) exports: &'a [(Key, Node)],
 }
@@ -45,8 +49,15 @@ pub(crate) struct StepDecl<'a> {
 
 /// Reads the declarations; what is wrong is left out and told.
 pub(crate) fn declare<'a>(root: &'a Node, faults: &mut Faults) -> Declaration<'a> {
-    let empty =
-        Declaration { name: None, description: None, seed: None, vars: &[], steps: Vec::new(), exports: &[] };
+    let empty = Declaration {
+        name: None,
+        description: None,
+        seed: None,
+        vars: &[],
+        secrets: Vec::new(),
+        steps: Vec::new(),
+        exports: &[],
+    };
     match &root.data {
         Data::Map(_) => {}
         Data::Null => {
@@ -75,11 +86,40 @@ pub(crate) fn declare<'a>(root: &'a Node, faults: &mut Faults) -> Declaration<'a
     Declaration {
         name: text(root, "name", faults),
         description: text(root, "description", faults),
-        seed: root.get("seed"),
+        seed: present(root, "seed"),
         vars: members(root, "vars", "names to values", faults),
+        secrets: secrets(root, faults),
         steps: steps.iter().filter_map(|(key, node)| step(key, node, faults)).collect(),
         exports: members(root, "export", "outputs (`step.port`) to paths", faults),
     }
+}
+
+/// The names that `secrets` lists, each that of a variable.
+fn secrets<'a>(root: &'a Node, faults: &mut Faults) -> Vec<&'a str> {
+    let Some(node) = present(root, "secrets") else { return Vec::new() };
+    let Data::List(items) = &node.data else {
+        let found = node.describe();
+        faults
+            .push(node.mark, format!("`secrets` must be a list of names of variables, found {found}"))
+            .hint("for example `secrets: [token]`");
+        return Vec::new();
+    };
+    let vars = root.get("vars").and_then(Node::as_map).unwrap_or(&[]);
+    let mut names = Vec::new();
+    for item in items {
+        match item.as_text() {
+            Some(name) if vars.iter().any(|(key, _)| key.text == name) => names.push(name),
+            Some(name) => {
+                let fault = faults.push(item.mark, format!("there is no variable `{name}` to keep secret"));
+                fault.suggest(name, "variables", vars.iter().map(|(key, _)| key.text.as_str()));
+            }
+            None => {
+                let found = item.describe();
+                faults.push(item.mark, format!("`secrets` takes names of variables, found {found}"));
+            }
+        }
+    }
+    names
 }
 
 fn step<'a>(key: &'a Key, node: &'a Node, faults: &mut Faults) -> Option<StepDecl<'a>> {
@@ -96,7 +136,7 @@ fn step<'a>(key: &'a Key, node: &'a Node, faults: &mut Faults) -> Option<StepDec
         return None;
     }
     check_keys(node, "a step", STEP_KEYS, faults);
-    let uses = text(node, "uses", faults);
+    let uses = word(node, "uses", faults);
     if node.get("uses").is_none() {
         faults
             .push(key.mark, format!("the step `{}` does not say which stage it uses", key.text))
@@ -108,16 +148,21 @@ fn step<'a>(key: &'a Key, node: &'a Node, faults: &mut Faults) -> Option<StepDec
         uses,
         inputs: members(node, "in", "ports to outputs", faults),
         inputs_mark: node.get("in").map_or(key.mark, |_| node.key_mark("in")),
-        with: node.get("with").filter(|with| with.data != Data::Null),
-        matrix: node.get("matrix"),
-        search: node.get("search"),
-        seed: node.get("seed"),
-        resources: node.get("resources"),
-        retries: node.get("retries"),
-        retry: node.get("retry"),
-        timeout: node.get("timeout"),
-        grace: node.get("grace"),
+        with: present(node, "with"),
+        matrix: present(node, "matrix"),
+        search: present(node, "search"),
+        seed: present(node, "seed"),
+        resources: present(node, "resources"),
+        retries: present(node, "retries"),
+        retry: present(node, "retry"),
+        timeout: present(node, "timeout"),
+        grace: present(node, "grace"),
     })
+}
+
+/// A member that may be left out. One with nothing behind its colon, or with comments alone, is.
+fn present<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+    node.get(key).filter(|member| member.data != Data::Null)
 }
 
 /// Tells keys that do not belong.
@@ -146,7 +191,18 @@ fn members<'a>(node: &'a Node, key: &str, of: &str, faults: &mut Faults) -> &'a 
     }
 }
 
-fn text<'a>(node: &'a Node, key: &str, faults: &mut Faults) -> Option<(&'a str, Mark)> {
+/// A text; a number is one as it is written. Nothing is none.
+fn text<'a>(node: &'a Node, key: &str, faults: &mut Faults) -> Option<(Cow<'a, str>, Mark)> {
+    let member = present(node, key)?;
+    let text = member.scalar_text();
+    if text.is_none() {
+        let found = member.describe();
+        faults.push(member.mark, format!("`{key}` must be a text, found {found}"));
+    }
+    Some((text?, member.mark))
+}
+
+fn word<'a>(node: &'a Node, key: &str, faults: &mut Faults) -> Option<(&'a str, Mark)> {
     let member = node.get(key)?;
     let text = member.as_text();
     if text.is_none() {

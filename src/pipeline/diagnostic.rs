@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::excerpt;
 use super::node::Mark;
+use super::secrets::Secrets;
 use crate::plan::Place;
 
 /// How many faults of one place are shown; a matrix may repeat one for each instance.
@@ -44,6 +45,40 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// An error at a place, without the text of its line.
+    pub(crate) fn new(place: Place, message: impl Into<String>) -> Self {
+        let (text, caret) = (String::new(), 0);
+        Self { place, message: message.into(), hint: None, notes: Vec::new(), text, caret }
+    }
+
+    /// The error with what the user can do about it.
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The error with all that is secret hidden.
+    pub(crate) fn masked(self, secrets: &Secrets) -> Self {
+        let mask = |text: &String| secrets.mask(text);
+        let before: String = self.text.chars().take(self.caret.saturating_sub(1)).collect();
+        let caret = mask(&before).chars().count() + usize::from(self.caret > 0);
+        let file =
+            self.place.file.to_str().map_or(self.place.file.clone(), |file| mask(&file.to_owned()).into());
+        Self {
+            place: Place { file, ..self.place },
+            message: mask(&self.message),
+            hint: self.hint.as_ref().map(mask),
+            notes: self.notes.iter().map(mask).collect(),
+            text: mask(&self.text),
+            caret,
+        }
+    }
+
+    /// The error with the text of its line.
+    pub(super) fn with_line(self, line: &str) -> Self {
+        let (text, caret) = excerpt::cut(line, self.place.column);
+        Self { text, caret, ..self }
+    }
+
     /// The error as it is shown on a terminal, ending with a line break; `colour` turns on ANSI
     /// colours.
     pub fn render(&self, colour: bool) -> String {

@@ -17,7 +17,9 @@ const MAX_FILES: usize = 32;
 /// The files that a pipeline includes, and where each is named. Paths are relative to `folder`, that
 /// of the pipeline.
 pub(super) fn files(root: &Node, folder: &Path, faults: &mut Faults) -> Vec<(PathBuf, Mark)> {
-    let Some(include) = root.get("include") else { return Vec::new() };
+    let Some(include) = root.get("include").filter(|include| include.data != Data::Null) else {
+        return Vec::new();
+    };
     let listed = match &include.data {
         Data::List(items) => items.iter().collect(),
         _ => vec![include],
@@ -65,6 +67,7 @@ pub(super) fn merge(own: &mut Node, included: Node, file: &Path, faults: &mut Fa
                     .push(key.mark, "an included pipeline may not include others")
                     .hint("include all of them in the one that you run");
             }
+            "secrets" => add_secrets(own, key, node),
             "stages" => add_steps(own, key, node, file, faults),
             // What is not a key of a pipeline is told like one of our own.
             _ => underlay(own, key, node),
@@ -87,6 +90,17 @@ fn underlay(own: &mut Node, key: Key, node: Node) {
     }
 }
 
+/// Adds the included secrets to our own: what is secret there stays secret here.
+fn add_secrets(own: &mut Node, key: Key, node: Node) {
+    let Data::Map(members) = &mut own.data else { return };
+    match (members.iter_mut().find(|(k, _)| k.text == key.text), node.data) {
+        (Some((_, Node { data: Data::List(mine), .. })), Data::List(theirs)) => mine.extend(theirs),
+        (Some((_, mine)), data) if mine.data == Data::Null => mine.data = data,
+        (Some(_), _) => {}
+        (None, data) => members.push((key, Node { data, ..node })),
+    }
+}
+
 /// Adds the included steps before our own.
 fn add_steps(own: &mut Node, key: Key, node: Node, file: &Path, faults: &mut Faults) {
     let Data::Map(members) = &mut own.data else { return };
@@ -94,6 +108,9 @@ fn add_steps(own: &mut Node, key: Key, node: Node, file: &Path, faults: &mut Fau
         return members.push((key, node));
     };
     let Some((_, mine)) = members.iter_mut().find(|(k, _)| k.text == "stages") else { return };
+    if mine.data == Data::Null {
+        mine.data = Data::Map(Vec::new());
+    }
     let Data::Map(mine) = &mut mine.data else { return };
     for (name, _) in &steps {
         if let Some((twice, _)) = mine.iter().find(|(k, _)| k.text == name.text) {

@@ -1,7 +1,7 @@
 //! `${a.b}`: names of variables, matrix axes and the seed inside values.
 //!
 //! A text that is one interpolation and nothing else takes the value with its type; inside a longer
-//! text the value is formatted. `${a[matrix.x]}` takes the member of `a` that the instance's value of
+//! text it stands as it was written. `${a[matrix.x]}` takes the member of `a` that the instance's value of
 //! the axis `x` names. `$${` stands for a plain `${`.
 
 use std::borrow::Cow;
@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 use super::diagnostic::{Fault, Faults};
 use super::node::{Data, Mark, Node, describe};
 use super::pieces::{Piece, split};
-use super::vars::{Vars, size};
+use super::spelling::{Spelled, Spellings};
+use super::vars::{Vars, size, variable_name};
 
 /// The names that a value may use.
 #[derive(Clone, Copy)]
@@ -20,10 +21,22 @@ pub(crate) struct Scope<'a> {
     /// `vars.*`
     pub(crate) vars: &'a Vars,
     /// `matrix.*`, inside a step with a matrix.
-    pub(crate) matrix: Option<&'a Labels>,
+    pub(crate) matrix: Option<Axes<'a>>,
     /// `seed`, once it is known.
     pub(crate) seed: Option<u64>,
 }
+
+/// The axis values of an instance.
+#[derive(Clone, Copy)]
+pub(crate) struct Axes<'a> {
+    /// The values by axis.
+    pub(crate) labels: &'a Labels,
+    /// How values are spelled, by axis and printed value.
+    pub(crate) spellings: &'a Spellings,
+}
+
+/// Where secrets may stand, for hints.
+pub(crate) const SECRET_PLACES: &str = "a secret may stand in the `env` of a command, as in `env: {TOKEN: \"${vars.token}\"}`, or in a text parameter of a stage";
 
 /// Why a name has no value.
 enum Unknown {
@@ -36,30 +49,55 @@ enum Unknown {
 impl Scope<'_> {
     /// The value of a node; `None` if something in it is wrong, which `faults` then tells.
     pub(crate) fn resolve(&self, node: &Node, faults: &mut Faults) -> Option<Value> {
+        self.spelled(node, faults).map(|spelled| spelled.value)
+    }
+
+    /// The same with the spellings of what is in it.
+    pub(crate) fn spelled(&self, node: &Node, faults: &mut Faults) -> Option<Spelled> {
         if !self.vars.spend(node_size(node), node.mark, faults) {
             return None;
         }
         resolve(node, faults, &mut |name, mark, faults| self.value(name, mark, faults))
     }
 
+    /// The same where secrets may stand as well.
+    pub(crate) fn with_secrets(&self, node: &Node, faults: &mut Faults) -> Option<Spelled> {
+        if !self.vars.spend(node_size(node), node.mark, faults) {
+            return None;
+        }
+        resolve(node, faults, &mut |name, mark, faults| self.any_value(name, mark, faults))
+    }
+
     /// The value of a node that must be a text (numbers and truth values are formatted).
     pub(crate) fn resolve_text(&self, text: &str, mark: Mark, faults: &mut Faults) -> Option<String> {
-        match interpolate(text, mark, faults, &mut |name, mark, faults| self.value(name, mark, faults))? {
-            Value::String(text) => Some(text),
-            other => in_text(&other).or_else(|| {
-                faults.push(mark, format!("expected a text, found {}", describe(&other)));
-                None
-            }),
+        let spelled =
+            interpolate(text, mark, faults, &mut |name, mark, faults| self.value(name, mark, faults))?;
+        let text = spelled.text();
+        if text.is_none() {
+            faults.push(mark, format!("expected a text, found {}", describe(&spelled.value)));
         }
+        text
     }
 
     /// The value of a name; `None` if there is none, which `faults` then tells.
-    pub(super) fn value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Value> {
+    pub(super) fn value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Spelled> {
+        if variable_name(name).is_some_and(|variable| self.vars.secret.contains(variable)) {
+            faults.push(mark, format!("`{name}` is secret and cannot stand here")).hint(SECRET_PLACES);
+            return None;
+        }
+        self.any_value(name, mark, faults)
+    }
+
+    /// The value of a name, secret or not.
+    pub(super) fn any_value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Spelled> {
         if let ("seed", Some(seed)) = (name, self.seed) {
-            return Some(seed.into());
+            return Some(Value::from(seed).into());
         }
         match self.look_up(name) {
-            Ok(value) => self.vars.spend(size(value), mark, faults).then(|| value.clone()),
+            Ok((value, spellings)) => {
+                let afforded = self.vars.spend(size(value), mark, faults);
+                afforded.then(|| Spelled { value: value.clone(), spellings })
+            }
             Err(Unknown::Broken) => None,
             Err(Unknown::Name) => {
                 let names = std::iter::once_with(|| self.names()).flatten();
@@ -72,23 +110,25 @@ impl Scope<'_> {
         }
     }
 
-    fn look_up(&self, name: &str) -> Result<&Value, Unknown> {
+    fn look_up(&self, name: &str) -> Result<(&Value, Spellings), Unknown> {
         let words = self.words(name).ok_or(Unknown::Name)?;
-        let (value, inner) = match &words[..] {
-            [vars, var, ..] if vars == "vars" && self.vars.broken.contains(&**var) => {
-                return Err(Unknown::Broken);
+        match &words[..] {
+            [vars, var, ..] if vars == "vars" && self.vars.broken.contains(&**var) => Err(Unknown::Broken),
+            [vars, path @ ..] if vars == "vars" => {
+                let [var, inner @ ..] = path else { return Err(Unknown::Name) };
+                let value = self.vars.values.get(&**var).ok_or(Unknown::Name)?;
+                let found = inner.iter().try_fold(value, |value, word| child(value, word));
+                Ok((found.ok_or(Unknown::Name)?, self.vars.spellings.below(path)))
             }
-            [vars, var, inner @ ..] if vars == "vars" => (self.vars.values.get(&**var), inner),
-            [matrix, axis, inner @ ..] if matrix == "matrix" => (self.axis(axis), inner),
-            _ => (None, &words[..0]),
-        };
-        inner
-            .iter()
-            .try_fold(value.ok_or(Unknown::Name)?, |value, word| child(value, word).ok_or(Unknown::Name))
+            [matrix, axis] if matrix == "matrix" => self.axis(axis).ok_or(Unknown::Name),
+            _ => Err(Unknown::Name),
+        }
     }
 
-    fn axis(&self, name: &str) -> Option<&Value> {
-        self.matrix?.get(name)
+    fn axis(&self, name: &str) -> Option<(&Value, Spellings)> {
+        let Axes { labels, spellings } = self.matrix?;
+        let value = labels.get(name)?;
+        Some((value, spellings.below(&[name, &value.to_string()])))
     }
 
     /// The words of a name, those in brackets replaced by what they stand for: of
@@ -99,8 +139,8 @@ impl Scope<'_> {
         while let Some((before, after)) = rest.split_once('[') {
             let (inside, behind) = after.split_once(']')?;
             words.extend(before.split('.').map(Cow::Borrowed));
-            let value = self.axis(inside.strip_prefix("matrix.")?)?;
-            words.push(Cow::Owned(in_text(value)?));
+            let (value, spellings) = self.axis(inside.strip_prefix("matrix.")?)?;
+            words.push(Cow::Owned(spellings.text(&[], value)?));
             rest = behind.strip_prefix('.').unwrap_or(behind);
         }
         words.extend(rest.split('.').filter(|word| !word.is_empty()).map(Cow::Borrowed));
@@ -112,7 +152,9 @@ impl Scope<'_> {
         for (name, value) in &self.vars.values {
             push_names(&format!("vars.{name}"), value, &mut names);
         }
-        names.extend(self.matrix.into_iter().flat_map(Labels::keys).map(|axis| format!("matrix.{axis}")));
+        names.extend(
+            self.matrix.into_iter().flat_map(|axes| axes.labels.keys()).map(|axis| format!("matrix.{axis}")),
+        );
         names.extend(self.seed.map(|_| "seed".to_owned()));
         names
     }
@@ -182,31 +224,48 @@ pub(super) fn names_in(node: &Node, tell: &mut dyn FnMut(&str, Mark)) {
     }
 }
 
-type Lookup<'a> = dyn FnMut(&str, Mark, &mut Faults) -> Option<Value> + 'a;
+type Lookup<'a> = dyn FnMut(&str, Mark, &mut Faults) -> Option<Spelled> + 'a;
 
 /// The value of a node, with what `lookup` answers in the place of names.
-pub(super) fn resolve(node: &Node, faults: &mut Faults, lookup: &mut Lookup<'_>) -> Option<Value> {
+pub(super) fn resolve(node: &Node, faults: &mut Faults, lookup: &mut Lookup<'_>) -> Option<Spelled> {
     match &node.data {
         Data::Text(text) => interpolate(text, node.mark, faults, lookup),
         Data::List(items) => {
             // Every item is looked at, so that every fault is told.
             let values: Vec<_> = items.iter().map(|item| resolve(item, faults, lookup)).collect();
-            values.into_iter().collect()
+            let mut spellings = Spellings::default();
+            let items = values.into_iter().enumerate().map(|(i, item)| {
+                let item = item?;
+                if !item.spellings.is_empty() {
+                    spellings.adopt(&i.to_string(), item.spellings);
+                }
+                Some(item.value)
+            });
+            let value = items.collect::<Option<Vec<_>>>().map(Value::Array)?;
+            Some(Spelled { value, spellings })
         }
         Data::Map(members) => {
             let values: Vec<_> = members
                 .iter()
                 .map(|(key, node)| Some((key.text.clone(), resolve(node, faults, lookup)?)))
                 .collect();
-            values.into_iter().collect::<Option<Map<_, _>>>().map(Value::Object)
+            let mut spellings = Spellings::default();
+            let members = values.into_iter().map(|member| {
+                let (name, member) = member?;
+                spellings.adopt(&name, member.spellings);
+                Some((name, member.value))
+            });
+            let value = members.collect::<Option<Map<_, _>>>().map(Value::Object)?;
+            Some(Spelled { value, spellings })
         }
-        _ => Some(node.to_json()),
+        Data::Bool(_, written) | Data::Number(_, written) => Some(Spelled::scalar(node.to_json(), written)),
+        Data::Null => Some(Value::Null.into()),
     }
 }
 
-fn interpolate(text: &str, mark: Mark, faults: &mut Faults, lookup: &mut Lookup<'_>) -> Option<Value> {
+fn interpolate(text: &str, mark: Mark, faults: &mut Faults, lookup: &mut Lookup<'_>) -> Option<Spelled> {
     if !text.contains("${") {
-        return Some(Value::String(text.to_owned()));
+        return Some(Value::String(text.to_owned()).into());
     }
     let pieces = match split(text) {
         Ok(pieces) => pieces,
@@ -225,8 +284,8 @@ fn interpolate(text: &str, mark: Mark, faults: &mut Faults, lookup: &mut Lookup<
         let part = match piece {
             Piece::Text(text) => Some(text.to_owned()),
             Piece::Name(name) => lookup(name, mark, faults).and_then(|value| {
-                in_text(&value).or_else(|| {
-                    let found = describe(&value);
+                value.text().or_else(|| {
+                    let found = describe(&value.value);
                     faults
                         .push(mark, format!("`{name}` is {found}, which cannot stand inside a text"))
                         .hint(format!("only a whole value may be \"${{{name}}}\""));
@@ -236,16 +295,7 @@ fn interpolate(text: &str, mark: Mark, faults: &mut Faults, lookup: &mut Lookup<
         };
         whole = whole.zip(part).map(|(whole, part)| whole + &part);
     }
-    whole.map(Value::String)
-}
-
-/// A scalar as it stands inside a text.
-fn in_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        _ => None,
-    }
+    whole.map(|text| Value::String(text).into())
 }
 
 #[cfg(test)]
@@ -262,7 +312,9 @@ mod tests {
         let vars = Vars::new(values.as_object().unwrap().clone(), ["bad".to_owned()].into());
         let labels = Labels::from([("layer".to_owned(), json!(3))]);
         let mut faults = Faults::default();
-        let scope = Scope { vars: &vars, matrix: Some(&labels), seed: Some(7) };
+        let spellings = Spellings::default();
+        let axes = Axes { labels: &labels, spellings: &spellings };
+        let scope = Scope { vars: &vars, matrix: Some(axes), seed: Some(7) };
         let value = scope.resolve(&node(text), &mut faults);
         value.ok_or_else(|| faults.into_list().into_iter().map(|f| f.message).collect())
     }
@@ -280,7 +332,9 @@ mod tests {
         let values = json!({"rates": {"3": 0.1, "s": {"high": 0.2}}, "list": [5, 6, 7, 8]});
         let vars = Vars::new(values.as_object().unwrap().clone(), Default::default());
         let labels = Labels::from([("layer".to_owned(), json!(3)), ("size".to_owned(), json!("s"))]);
-        let scope = Scope { vars: &vars, matrix: Some(&labels), seed: None };
+        let spellings = Spellings::default();
+        let axes = Axes { labels: &labels, spellings: &spellings };
+        let scope = Scope { vars: &vars, matrix: Some(axes), seed: None };
         let mut faults = Faults::default();
         for (text, value) in [
             ("${vars.rates[matrix.layer]}", json!(0.1)),

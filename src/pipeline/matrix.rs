@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use igpt_contract::Labels;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::axes::Reader;
+use super::axes::{Reader, note_axis, note_combinations};
 use super::diagnostic::Faults;
 use super::interpolate::{Scope, names_in};
 use super::node::{Data, Mark, Node, describe};
+use super::spelling::{Spelled, Spellings};
 
 /// The most instances that one step may have.
 pub(super) const MAX_INSTANCES: usize = 100_000;
@@ -28,12 +29,14 @@ pub(crate) struct Matrix {
     /// The instances: the product of the axes in their order (the last one changes fastest) without
     /// what is excluded, then what is included. A step without a matrix has one, without labels.
     pub(crate) instances: Vec<Labels>,
+    /// How axis values are spelled, by axis and printed value.
+    pub(crate) spellings: Spellings,
 }
 
 impl Matrix {
     /// Of a step without a matrix.
     pub(crate) fn none() -> Self {
-        Self { axes: Vec::new(), instances: vec![Labels::new()] }
+        Self { axes: Vec::new(), instances: vec![Labels::new()], spellings: Spellings::default() }
     }
 
     /// Reads and expands the `matrix` of a step; `None` if it is wrong.
@@ -41,14 +44,28 @@ impl Matrix {
         let found = faults.len();
         let dependent: Vec<(&str, &Node)> = dependent(node).collect();
         let value = if dependent.is_empty() {
-            scope.resolve(node, faults)?
+            scope.spelled(node, faults)?
         } else {
             let mut settled = node.clone();
             if let Data::Map(members) = &mut settled.data {
                 members.retain(|(key, _)| dependent.iter().all(|(name, _)| key.text != *name));
             }
-            scope.resolve(&settled, faults)?
+            scope.spelled(&settled, faults)?
         };
+        if value.value.is_null() {
+            // Nothing, or all that was in it is commented out.
+            return Some(Self::none());
+        }
+        let mut spellings = Spellings::default();
+        for name in value.value.as_object().into_iter().flat_map(Map::keys) {
+            let below = Spelled { value: value.value[name].clone(), spellings: value.spellings.child(name) };
+            match name.as_str() {
+                "include" => note_combinations(&mut spellings, &below),
+                "exclude" => {}
+                axis => note_axis(&mut spellings, axis, &below),
+            }
+        }
+        let value = value.value;
         let Value::Object(members) = &value else {
             faults
                 .push(node.mark, format!("`matrix` must be a mapping of axes, found {}", describe(&value)))
@@ -100,7 +117,7 @@ impl Matrix {
         let is_listed = axes.is_empty() && dependent.is_empty();
         let mut instances = if is_listed { Vec::new() } else { product(&axes) };
         for (name, values) in dependent {
-            instances = reader.widen(instances, name, values, scope)?;
+            instances = reader.widen(instances, name, values, scope, &mut spellings)?;
         }
         let idle = remove(&mut instances, &exclude);
         for (mark, labels) in idle.into_iter().map(|i| &exclude[i]) {
@@ -129,7 +146,7 @@ impl Matrix {
                 .push(node.mark, format!("the matrix is empty{why}"))
                 .hint("leave the step out, or give each axis at least one value");
         }
-        (faults.len() == found).then_some(Self { axes: names, instances })
+        (faults.len() == found).then_some(Self { axes: names, instances, spellings })
     }
 }
 

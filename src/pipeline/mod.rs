@@ -13,11 +13,15 @@ mod node;
 mod overrides;
 mod pieces;
 mod reference;
+pub mod secrets;
+mod set_value;
 mod source;
+mod spelling;
 pub mod units;
 mod vars;
 mod yaml;
 mod yaml_fault;
+mod yaml_spelling;
 
 use std::path::{Path, PathBuf};
 
@@ -25,13 +29,14 @@ pub use declare::{PIPELINE_KEYS, STEP_KEYS};
 pub(crate) use declare::{StepDecl, check_keys, declare};
 pub use diagnostic::{Diagnostic, render};
 pub(crate) use diagnostic::{Faults, nearest};
-pub(crate) use interpolate::Scope;
+pub(crate) use interpolate::{Axes, SECRET_PLACES, Scope};
 pub(crate) use matrix::Matrix;
 pub(crate) use node::{Data, Key, Mark, Node, describe};
 pub use overrides::Overrides;
 pub(crate) use overrides::{Applied, apply};
-pub(crate) use pieces::first_name;
+pub(crate) use pieces::{before_axis, first_name};
 pub(crate) use reference::{FORMS, OutputRef, Reference, parse as parse_reference};
+pub(crate) use spelling::{Spelled, Spellings};
 pub(crate) use vars::Vars;
 
 use crate::plan::Place;
@@ -136,6 +141,20 @@ impl Pipeline {
             }
             Mark::Set(_) => Place { file: self.file().to_owned(), line: 0, column: 0 },
         }
+    }
+
+    /// Errors with the texts of their lines, in the order of the lines.
+    pub(crate) fn with_lines(&self, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let line_of = |place: &Place| {
+            let source = self.sources.iter().find(|source| source.file == place.file)?;
+            source.text.lines().nth(place.line.checked_sub(1)?)
+        };
+        found.sort_by_key(|one| (one.place.line, one.place.column));
+        let shown = found.into_iter().map(|one| {
+            let line = line_of(&one.place).unwrap_or_default();
+            one.with_line(line)
+        });
+        shown.collect()
     }
 
     /// Faults with the files' names and the lines' texts.

@@ -1,6 +1,10 @@
 //! The pipeline file as a tree in which every value knows where it is written.
 
+use std::borrow::Cow;
+
 use serde_json::{Number, Value};
+
+use super::spelling::Written;
 
 /// Where a value is written; the file itself is known from the context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,9 +53,9 @@ pub(crate) enum Data {
     /// `null`, `~` or nothing.
     Null,
     /// `true` or `false`.
-    Bool(bool),
+    Bool(bool, Written),
     /// A finite number.
-    Number(Number),
+    Number(Number, Written),
     /// A text.
     Text(String),
     /// A list.
@@ -83,6 +87,17 @@ impl Node {
         match &self.data {
             Data::Text(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// The text of a scalar as it is written, where a text is wanted: of `3.10` that.
+    pub(crate) fn scalar_text(&self) -> Option<Cow<'_, str>> {
+        match &self.data {
+            Data::Text(text) => Some(Cow::Borrowed(text)),
+            Data::Bool(_, Some(written)) | Data::Number(_, Some(written)) => Some(Cow::Borrowed(written)),
+            Data::Bool(value, None) => Some(Cow::Owned(value.to_string())),
+            Data::Number(value, None) => Some(Cow::Owned(value.to_string())),
+            Data::Null | Data::List(_) | Data::Map(_) => None,
         }
     }
 
@@ -137,8 +152,8 @@ impl Node {
     pub(crate) fn to_json(&self) -> Value {
         match &self.data {
             Data::Null => Value::Null,
-            Data::Bool(value) => Value::Bool(*value),
-            Data::Number(value) => Value::Number(value.clone()),
+            Data::Bool(value, _) => Value::Bool(*value),
+            Data::Number(value, _) => Value::Number(value.clone()),
             Data::Text(text) => Value::String(text.clone()),
             Data::List(items) => items.iter().map(Self::to_json).collect(),
             Data::Map(members) => {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::declare::STEP_KEYS;
 use super::diagnostic::Faults;
 use super::node::{Data, Key, Mark, Node, shorten};
-use super::yaml;
+use super::set_value;
 
 /// The most names in a path, as many as a file has levels: deeper trees are not safe to walk.
 const MAX_WORDS: usize = 128;
@@ -15,7 +15,7 @@ const MAX_WORDS: usize = 128;
 pub struct Overrides {
     /// Names of profiles, applied in this order.
     pub profiles: Vec<String>,
-    /// `path=value`, applied in this order after the profiles; the value is YAML.
+    /// `path=value`, applied in this order after the profiles; what the value is, `set_value.rs` says.
     pub sets: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn apply<'a>(root: &'a Node, overrides: &Overrides, faults: &mut Faul
 
 /// Profiles that are not asked for must be right as well: each names known variables only.
 fn check_profiles(root: &Node, faults: &mut Faults) {
-    let Some(profiles) = root.get("profiles") else { return };
+    let Some(profiles) = root.get("profiles").filter(|profiles| profiles.data != Data::Null) else { return };
     let Some(members) = profiles.as_map() else {
         let found = profiles.describe();
         faults.push(
@@ -142,7 +142,7 @@ fn apply_set(set: &str, mark: Mark, applied: &mut Applied<'_>, faults: &mut Faul
         return;
     };
     let path = path.trim();
-    let Some(value) = yaml::parse_value(text, mark, faults) else { return };
+    let Some(value) = set_value::read(text, mark, faults) else { return };
     let words: Vec<&str> = path.split('.').collect();
     let before = faults.len();
     check_path(&applied.root, &words, path, mark, faults);

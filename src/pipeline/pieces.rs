@@ -20,6 +20,19 @@ pub(crate) fn first_name(text: &str) -> Option<&str> {
     })
 }
 
+/// The text before the first name that begins with `matrix.`, where there is one.
+pub(crate) fn before_axis(text: &str) -> Option<&str> {
+    let mut from = 0;
+    while let Some(at) = text[from..].find("${").map(|at| from + at) {
+        let is_escaped = text[..at].ends_with('$');
+        if !is_escaped && text[at + 2..].trim_start().starts_with("matrix.") {
+            return Some(&text[..at]);
+        }
+        from = at + 2;
+    }
+    None
+}
+
 /// Takes a text apart; an error says what is wrong with it.
 pub(super) fn split(text: &str) -> Result<Vec<Piece<'_>>, String> {
     let mut pieces = Vec::new();

@@ -7,6 +7,13 @@ use std::path::PathBuf;
 pub(crate) enum Reference {
     /// A file or folder on disk.
     Path(PathBuf),
+    /// The files on disk that match patterns.
+    Glob {
+        /// What is taken.
+        files: Vec<String>,
+        /// What of that is left out.
+        ignore: Vec<String>,
+    },
     /// An output of a step.
     Output(OutputRef),
 }
@@ -27,7 +34,7 @@ pub(crate) struct OutputRef {
 }
 
 /// How references are written, for hints.
-pub(crate) const FORMS: &str = "an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, or a path such as `./data/x.tar`";
+pub(crate) const FORMS: &str = "an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, a path such as `./data/x.tar`, or `{files: \"src/**/*.py\"}`";
 
 /// Reads a reference. A text is a path where it starts with `/`, `./` or `../`, or where a `/` comes
 /// before any dot.

@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 use super::diagnostic::Faults;
 use super::interpolate::{Scope, names_in, report_unknown, resolve};
 use super::node::{Key, Mark, Node};
+use super::secrets::{HIDDEN, Secrets};
+use super::spelling::Spellings;
 use super::yaml::MAX_NODES;
 
 /// The deepest nesting of a variable, that of the YAML itself.
@@ -26,6 +28,10 @@ const BYTES_PER_VALUE: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Vars {
     pub(super) values: Map<String, Value>,
+    /// How their numbers are spelled, by the variables' names.
+    pub(super) spellings: Spellings,
+    /// Variables whose values nobody is to see.
+    pub(super) secret: BTreeSet<String>,
     /// Variables with an error of their own, which is not repeated where they are used.
     pub(super) broken: BTreeSet<String>,
     /// How many values may still be made.
@@ -38,7 +44,30 @@ pub(crate) struct Vars {
 
 impl Vars {
     /// Evaluates the variables.
-    pub(crate) fn evaluate(members: &[(Key, Node)], faults: &mut Faults) -> Self {
+    ///
+    /// Those that `secrets` lists are secret, and those made of them.
+    pub(crate) fn evaluate(members: &[(Key, Node)], secrets: &[&str], faults: &mut Faults) -> Self {
+        Self::evaluated(members, secrets, false, faults)
+    }
+
+    /// The variables with every secret hidden in the values; `None` where there is no secret.
+    pub(crate) fn hidden(members: &[(Key, Node)], secrets: &[&str]) -> Option<Self> {
+        // What is wrong was told by the first evaluation.
+        (!secrets.is_empty()).then(|| Self::evaluated(members, secrets, true, &mut Faults::default()))
+    }
+
+    /// Every text that is to be hidden.
+    pub(crate) fn secrets(&self, secrets: &[&str]) -> Secrets {
+        let mut texts = Secrets::default();
+        for name in secrets {
+            if let Some(value) = self.values.get(*name) {
+                add_texts(value, &self.spellings.child(name), &mut texts);
+            }
+        }
+        texts
+    }
+
+    fn evaluated(members: &[(Key, Node)], secrets: &[&str], hide: bool, faults: &mut Faults) -> Self {
         let index: HashMap<&str, usize> =
             members.iter().enumerate().map(|(i, (key, _))| (key.text.as_str(), i)).collect();
         let mut vars = Self::new(Map::new(), BTreeSet::new());
@@ -48,13 +77,13 @@ impl Vars {
             let (key, node) = &members[i];
             let value = resolve(node, faults, &mut |name, mark, faults| {
                 if variable(name, &index).is_some() && !name.contains('[') {
-                    return Scope { vars: &vars, matrix: None, seed: None }.value(name, mark, faults);
+                    return Scope { vars: &vars, matrix: None, seed: None }.any_value(name, mark, faults);
                 }
                 report(name, mark, members, faults);
                 None
             });
-            let value = value.filter(|value| {
-                let shallow = depth(value) <= MAX_DEPTH;
+            let value = value.filter(|spelled| {
+                let shallow = depth(&spelled.value) <= MAX_DEPTH;
                 if !shallow {
                     let what = format!(
                         "the variable `{}` is nested too deeply (more than {MAX_DEPTH} levels)",
@@ -65,19 +94,44 @@ impl Vars {
                 shallow
             });
             match value {
-                Some(value) => drop(vars.values.insert(key.text.clone(), value)),
+                Some(spelled) => {
+                    let mut named_secret = secrets.contains(&key.text.as_str());
+                    let mut value = spelled.value;
+                    if named_secret && hide {
+                        hide_texts(&mut value);
+                    } else {
+                        vars.spellings.adopt(&key.text, spelled.spellings);
+                    }
+                    names_in(node, &mut |name, _| {
+                        named_secret |= variable_name(name).is_some_and(|name| vars.secret.contains(name));
+                    });
+                    if named_secret {
+                        vars.secret.insert(key.text.clone());
+                    }
+                    vars.values.insert(key.text.clone(), value);
+                }
                 None => drop(vars.broken.insert(key.text.clone())),
             }
         }
         // In the order of the file, not of the evaluation.
         let values = members.iter().filter_map(|(key, _)| vars.values.remove_entry(&key.text)).collect();
-        Self::new(values, vars.broken)
+        Self { spellings: vars.spellings, secret: vars.secret, ..Self::new(values, vars.broken) }
     }
 
     /// Variables with these values, ready to be used by steps.
     pub(super) fn new(values: Map<String, Value>, broken: BTreeSet<String>) -> Self {
         let limit = ("the instances of the steps hold", MAX_IN_STEPS);
-        Self { values, broken, left: Cell::new(MAX_IN_STEPS), limit, told: Cell::new(false) }
+        let spellings = Spellings::default();
+        let secret = BTreeSet::new();
+        Self {
+            values,
+            spellings,
+            secret,
+            broken,
+            left: Cell::new(MAX_IN_STEPS),
+            limit,
+            told: Cell::new(false),
+        }
     }
 
     /// Counts values that are about to be made; `false` if they are too many, which is told once.
@@ -119,8 +173,38 @@ fn depth(value: &Value) -> usize {
 
 /// The number of the variable that a name such as `vars.side.x` begins with.
 fn variable(name: &str, index: &HashMap<&str, usize>) -> Option<usize> {
+    index.get(variable_name(name)?).copied()
+}
+
+/// The variable that a name such as `vars.side.x` begins with.
+pub(super) fn variable_name(name: &str) -> Option<&str> {
     let name = name.strip_prefix("vars.")?;
-    index.get(name.split(['.', '[']).next().unwrap_or(name)).copied()
+    Some(name.split(['.', '[']).next().unwrap_or(name))
+}
+
+/// Hides the scalars of a value.
+fn hide_texts(value: &mut Value) {
+    match value {
+        Value::Null => {}
+        Value::Array(items) => items.iter_mut().for_each(hide_texts),
+        Value::Object(members) => members.values_mut().for_each(hide_texts),
+        _ => *value = Value::String(HIDDEN.to_owned()),
+    }
+}
+
+fn add_texts(value: &Value, spellings: &Spellings, secrets: &mut Secrets) {
+    match value {
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(i, item)| add_texts(item, &spellings.child(&i.to_string()), secrets));
+        }
+        Value::Object(members) => {
+            members.iter().for_each(|(name, member)| add_texts(member, &spellings.child(name), secrets));
+        }
+        scalar => spellings.text(&[], scalar).iter().for_each(|text| secrets.add(text)),
+    }
 }
 
 /// The variables in an order in which each comes after those that it names. A circle is told where
@@ -199,7 +283,7 @@ mod tests {
     fn evaluated(text: &str) -> (Vars, Vec<String>) {
         let mut faults = Faults::default();
         let root = parse(text, Places::OfAll, &mut faults).unwrap();
-        let vars = Vars::evaluate(root.as_map().unwrap(), &mut faults);
+        let vars = Vars::evaluate(root.as_map().unwrap(), &[], &mut faults);
         let told = faults.into_list().into_iter();
         (vars, told.map(|f| format!("{} | {}", f.message, f.hint.unwrap_or_default())).collect())
     }

@@ -11,6 +11,9 @@
 //! is right shows the places of its steps alone. So a file is first parsed for those, and once more
 //! for all places where something is wrong with it.
 //!
+//! How numbers are spelled (`3.10`) is asked for only where some are spelled otherwise than they are
+//! printed: see [`yaml_spelling`].
+//!
 //! Refused here, each by name: repeated keys (serde_yaml keeps the last one silently), merge keys
 //! (serde_yaml leaves `<<` as a plain key), tags, keys that are not texts, numbers that are not
 //! finite, several documents, and aliases that expand without end.
@@ -26,6 +29,7 @@ use serde_json::Number;
 use super::diagnostic::Faults;
 use super::node::{Data, Key, Mark, Node};
 use super::yaml_fault::{self, OURS, Subject, TOO_MANY};
+use super::yaml_spelling;
 
 /// The most values a document may hold once its aliases are expanded.
 pub(super) const MAX_NODES: usize = 1_000_000;
@@ -59,6 +63,7 @@ fn parse_subject(text: &str, places: Places, subject: Subject, faults: &mut Faul
         furthest: Cell::new(Mark::FILE),
         scalar: Cell::new(None),
         text: RefCell::default(),
+        plain: Cell::new(false),
     };
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let root = documents
@@ -66,6 +71,7 @@ fn parse_subject(text: &str, places: Places, subject: Subject, faults: &mut Faul
         .map(|document| tree.next(places == Places::OfAll, |seed| seed.deserialize(document).map(Some)));
     // A later document is only looked at where the first one was whole.
     let more = matches!(root, Some(Ok(_))) && documents.next().is_some();
+    let plain = tree.plain.get();
     *faults = tree.faults.into_inner();
     if more {
         let mark = yaml_fault::second_document(text);
@@ -75,7 +81,12 @@ fn parse_subject(text: &str, places: Places, subject: Subject, faults: &mut Faul
     }
     match root {
         None | Some(Ok(None)) => Some(Node { mark: Mark::FILE, data: Data::Null }),
-        Some(Ok(Some(node))) => Some(node),
+        Some(Ok(Some(mut node))) => {
+            if plain && faults.is_empty() && yaml_spelling::may_matter(text) {
+                spell(text, &mut node);
+            }
+            Some(node)
+        }
         Some(Err(error)) => {
             let (message, mark) = (error.to_string(), place(&error));
             yaml_fault::report(&message, mark, tree.furthest.get(), text, subject, faults);
@@ -84,16 +95,18 @@ fn parse_subject(text: &str, places: Places, subject: Subject, faults: &mut Faul
     }
 }
 
-/// Parses the value of a `--set`: a scalar, or a list or mapping in flow style.
-pub(super) fn parse_value(text: &str, mark: Mark, faults: &mut Faults) -> Option<Node> {
-    let mut own = Faults::default();
-    let node = parse_subject(text, Places::OfAll, Subject::SetValue, &mut own);
-    for fault in own.into_list() {
-        faults.push(mark, fault.message).hint("put a text that is not plain YAML into quotes, and all of it into those of the shell: --set 'vars.x=\"a: b\"'");
+/// Parses what stands in a `--set`, which is no file.
+pub(super) fn parse_value(text: &str, faults: &mut Faults) -> Option<Node> {
+    parse_subject(text, Places::OfAll, Subject::SetValue, faults)
+}
+
+/// Writes down how the numbers and truth values of a tree are spelled. The document is read once more,
+/// along the tree: where that has a scalar, the parser is asked for the text.
+fn spell(text: &str, node: &mut Node) {
+    if let Some(document) = serde_yaml::Deserializer::from_str(text).next() {
+        // What could be wrong with it was told by the first reading.
+        let _ = yaml_spelling::Speller(node).deserialize(document);
     }
-    let mut node = node?;
-    node.map_marks(&mut |at| *at = mark);
-    Some(node)
 }
 
 fn place(error: &serde_yaml::Error) -> Option<Mark> {
@@ -114,6 +127,8 @@ struct Tree {
     scalar: Cell<Option<Data>>,
     /// Where errors are written to be read.
     text: RefCell<String>,
+    /// Whether there is a number or a truth value.
+    plain: Cell<bool>,
 }
 
 /// Visits one value: a collection answers normally; a scalar is put aside, if its place is wanted.
@@ -257,15 +272,18 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Data, E> {
-        self.scalar(Data::Bool(value))
+        self.tree.plain.set(true);
+        self.scalar(Data::Bool(value, None))
     }
 
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Data, E> {
-        self.scalar(Data::Number(value.into()))
+        self.tree.plain.set(true);
+        self.scalar(Data::Number(value.into(), None))
     }
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Data, E> {
-        self.scalar(Data::Number(value.into()))
+        self.tree.plain.set(true);
+        self.scalar(Data::Number(value.into(), None))
     }
 
     fn visit_u128<E: serde::de::Error>(self, value: u128) -> Result<Data, E> {
@@ -278,7 +296,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Data, E> {
         match Number::from_f64(value) {
-            Some(number) => self.scalar(Data::Number(number)),
+            Some(number) => {
+                self.tree.plain.set(true);
+                self.scalar(Data::Number(number, None))
+            }
             None => {
                 Err(E::custom(format!("{OURS}`.inf` and `.nan` are not numbers that a pipeline may hold")))
             }

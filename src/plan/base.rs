@@ -6,7 +6,7 @@ use igpt_contract::{Arity, InputPort};
 use super::catalog::{COMMAND, Catalog};
 use super::draft::{Base, Instance, Made, Planner, StepKind};
 use super::{command, limits, order, wires};
-use crate::pipeline::{Faults, Key, Matrix, Node, Scope, StepDecl};
+use crate::pipeline::{Axes, Faults, Key, Matrix, Node, Scope, Spellings, StepDecl};
 
 impl<'a> Planner<'a> {
     /// The kind, the instances and the wires of a step.
@@ -38,11 +38,13 @@ impl<'a> Planner<'a> {
             None => Some(Matrix::none()),
         };
         let Some(matrix) = matrix else {
-            return Base { decl, kind, axes: Vec::new(), instances: None };
+            return Base { decl, kind, axes: Vec::new(), spellings: Spellings::default(), instances: None };
         };
         let has_axes = !matrix.axes.is_empty();
+        let spellings = matrix.spellings;
         let instances = matrix.instances.into_iter().map(|labels| {
-            let mut scope = Scope { matrix: has_axes.then_some(&labels), ..global };
+            let axes = Axes { labels: &labels, spellings: &spellings };
+            let mut scope = Scope { matrix: has_axes.then_some(axes), ..global };
             let step_seed = decl.seed.and_then(|node| limits::whole(node, "seed", u64::MAX, &scope, faults));
             let seed = step_seed.unwrap_or(seed);
             scope.seed = Some(seed);
@@ -54,7 +56,7 @@ impl<'a> Planner<'a> {
             Instance { labels, seed, wires, made: Made::Nothing }
         });
         let instances = Some(instances.collect());
-        Base { decl, kind, axes: matrix.axes, instances }
+        Base { decl, kind, axes: matrix.axes, spellings, instances }
     }
 
     /// Tells references to steps that do not exist.

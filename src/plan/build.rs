@@ -4,6 +4,7 @@
 //! the steps; then, in that order, parameters, limits and inputs of each instance; exports. A step
 //! with an error is marked as broken, and what reads it says nothing more about that.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use igpt_contract::Resources;
@@ -13,9 +14,13 @@ use super::catalog::Catalog;
 use super::draft::{Base, Instance, Made, Planner, StepKind, instance_name};
 use super::params::{self, Searched, Written};
 use super::search::{self, SearchDecl};
-use super::{Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, limits};
+use super::{
+    Hidden, Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, hidden, limits, schema,
+};
+use crate::pipeline::secrets::Secrets;
 use crate::pipeline::{
-    Diagnostic, Faults, Mark, Node, Overrides, Pipeline, Scope, StepDecl, Vars, apply, declare, describe,
+    Diagnostic, Faults, Mark, Node, Overrides, Pipeline, Scope, Spelled, StepDecl, Vars, apply, declare,
+    describe,
 };
 
 /// The most instances of steps, candidates of searches included, and the most inputs of all of them:
@@ -28,10 +33,24 @@ const MAX_INPUTS: usize = 10_000_000;
 /// # Errors
 /// Every error of the pipeline and the overrides, in the order of the file.
 pub fn plan(pipeline: &Pipeline, catalog: &Catalog, overrides: &Overrides) -> Result<Plan, Vec<Diagnostic>> {
-    plan_tree(pipeline, pipeline.root(), catalog, overrides).or_else(|_| {
-        // Something is wrong: once more, for the places of all values.
-        plan_tree(pipeline, &pipeline.placed_root(), catalog, overrides)
-            .map_err(|faults| pipeline.diagnostics(faults, overrides))
+    // Where something is wrong, once more, for the places of all values.
+    plan_tree(pipeline, pipeline.root(), catalog, overrides, &mut Secrets::default())
+        .or_else(|_| plan_placed(pipeline, catalog, overrides))
+}
+
+/// The same with the places of all values: for what is wrong only outside of the pipeline.
+///
+/// # Errors
+/// See [`plan`].
+pub fn plan_placed(
+    pipeline: &Pipeline,
+    catalog: &Catalog,
+    overrides: &Overrides,
+) -> Result<Plan, Vec<Diagnostic>> {
+    let mut secrets = Secrets::default();
+    plan_tree(pipeline, &pipeline.placed_root(), catalog, overrides, &mut secrets).map_err(|faults| {
+        let found = pipeline.diagnostics(faults, overrides).into_iter();
+        found.map(|one| one.masked(&secrets)).collect()
     })
 }
 
@@ -40,27 +59,39 @@ fn plan_tree(
     root: &Node,
     catalog: &Catalog,
     overrides: &Overrides,
+    secrets: &mut Secrets,
 ) -> Result<Plan, Faults> {
     let mut faults = Faults::default();
     let applied = apply(root, overrides, &mut faults);
     let decl = declare(&applied.root, &mut faults);
-    let vars = Vars::evaluate(decl.vars, &mut faults);
+    let vars = Vars::evaluate(decl.vars, &decl.secrets, &mut faults);
+    let hidden = Vars::hidden(decl.vars, &decl.secrets);
     let global = Scope { vars: &vars, matrix: None, seed: None };
     let seed =
         decl.seed.and_then(|node| limits::whole(node, "seed", u64::MAX, &global, &mut faults)).unwrap_or(0);
-    let mut text = |text: Option<(&str, Mark)>| {
-        text.and_then(|(text, mark)| global.resolve_text(text, mark, &mut faults)).unwrap_or_default()
+    let mut text = |text: Option<(Cow<'_, str>, Mark)>| {
+        text.and_then(|(text, mark)| global.resolve_text(&text, mark, &mut faults)).unwrap_or_default()
     };
     let (mut name, description) = (text(decl.name), text(decl.description));
     if name.is_empty() {
         name = pipeline.file().file_stem().unwrap_or_default().to_string_lossy().into_owned();
     }
-    let plan = Plan { name, description, seed, steps: Vec::new(), searches: Vec::new(), exports: Vec::new() };
+    *secrets = vars.secrets(&decl.secrets);
+    let plan = Plan {
+        name,
+        description,
+        seed,
+        steps: Vec::new(),
+        searches: Vec::new(),
+        exports: Vec::new(),
+        secrets: secrets.clone(),
+    };
     let index = decl.steps.iter().enumerate().map(|(i, step)| (step.name, i)).collect();
     let mut planner = Planner {
         bases: Vec::with_capacity(decl.steps.len()),
         index,
         vars: &vars,
+        hidden: hidden.as_ref(),
         applied: &applied,
         pipeline,
         plan,
@@ -86,6 +117,7 @@ fn plan_tree(
         }
     }
     planner.plan.exports = exports::read(&planner, decl.exports, &mut faults);
+    planner.check_feedback(&needed, &mut faults);
     let plan = planner.plan;
     if faults.is_empty() { Ok(plan) } else { Err(faults) }
 }
@@ -119,8 +151,7 @@ impl Planner<'_> {
         let base = &self.bases[b];
         let decl = &base.decl;
         let instance = &base.instances.as_ref()?[i];
-        let matrix = (!base.axes.is_empty()).then_some(&instance.labels);
-        let scope = Scope { vars: self.vars, matrix, seed: Some(instance.seed) };
+        let scope = Scope { vars: self.vars, matrix: base.axes_of(instance), seed: Some(instance.seed) };
         let resources = match base.kind {
             Some(StepKind::Stage(entry)) => entry.spec.resources,
             _ => Resources { cpus: 1, memory_mib: 0, gpus: 0 },
@@ -129,8 +160,9 @@ impl Planner<'_> {
         let inputs = self.inputs(base, instance, b, joins, faults);
         let search = decl.search.map(|node| search::read(node, decl.with, &scope, faults));
         let with = match decl.with {
-            None => Some(Value::Object(Map::new())),
-            Some(node) => scope.resolve(node, faults).filter(|value| {
+            None => Some(Spelled::from(Value::Object(Map::new()))),
+            Some(node) => scope.with_secrets(node, faults).map(or_empty).filter(|with| {
+                let value = &with.value;
                 if !value.is_object() {
                     let found = describe(value);
                     faults.push(node.mark, format!("`with` must be a mapping of parameters, found {found}"));
@@ -138,7 +170,15 @@ impl Planner<'_> {
                 value.is_object()
             }),
         };
-        let (kind, with) = (base.kind?, with?);
+        let (kind, Spelled { value: mut with, spellings }) = (base.kind?, with?);
+        match kind {
+            StepKind::Stage(entry) => schema::take_texts(entry.schema(), &mut with, &spellings),
+            StepKind::Command => {
+                schema::take_texts(command::params_schema(), &mut with, &spellings);
+                schema::take_members("env", &mut with, &spellings);
+            }
+        }
+        let hidden = self.hidden_in(decl, kind, &scope, &with, faults);
         let mut works = Vec::new();
         match &search {
             None => works.extend(self.work(decl, kind, instance, &with, None, faults)),
@@ -157,7 +197,7 @@ impl Planner<'_> {
                 search::check_metric(search, kind, works.first().map(|(work, _)| work), faults);
             }
         }
-        Some(Draft { inputs, limits, works, search: search.flatten() })
+        Some(Draft { inputs, limits, works, search: search.flatten(), hidden })
     }
 
     /// The inputs of an instance, in the order of the file.
@@ -179,6 +219,9 @@ impl Planner<'_> {
             if port.is_some() || matches!(base.kind, Some(StepKind::Command)) {
                 self.connect(b, instance, wire, port, joins, &mut inputs, faults);
             }
+        }
+        if matches!(base.kind, Some(StepKind::Command)) {
+            self.check_entries(base, &inputs, faults);
         }
         inputs
     }
@@ -211,7 +254,7 @@ impl Planner<'_> {
 
     /// Puts an instance that is right into the plan.
     fn admit(&mut self, b: usize, i: usize, draft: Draft, faults: &mut Faults) -> Made {
-        let Draft { inputs, limits, works, search } = draft;
+        let Draft { inputs, limits, works, search, hidden } = draft;
         let base = &self.bases[b];
         let Some(instance) = base.instances.as_ref().and_then(|all| all.get(i)) else { return Made::Nothing };
         let decl = &base.decl;
@@ -225,7 +268,7 @@ impl Planner<'_> {
                 let what = format!("`{}` is both an axis and the searched parameter", search.param);
                 faults.push(decl.mark, what).hint("give the axis another name");
             }
-            let name = instance_name(decl.name, &labels);
+            let name = instance_name(decl.name, &labels, &base.spellings);
             if !self.names.insert(name.clone()) {
                 faults
                     .push(decl.mark, format!("two instances have the name `{name}`"))
@@ -233,6 +276,10 @@ impl Planner<'_> {
             }
             self.inputs += inputs.len();
             candidates.push(self.plan.steps.len());
+            let mut work = work;
+            if let Work::Stage { keyed, .. } = &mut work {
+                hidden::hide(&hidden, keyed);
+            }
             self.plan.steps.push(PlannedStep {
                 name,
                 base: decl.name.to_owned(),
@@ -245,13 +292,14 @@ impl Planner<'_> {
                 grace: limits.grace,
                 place: place.clone(),
                 origins,
+                hidden: hidden.clone(),
             });
         }
         let Some(search) = search else {
             return candidates.first().map_or(Made::Nothing, |step| Made::Step(*step));
         };
         self.plan.searches.push(Search {
-            name: instance_name(decl.name, &instance.labels),
+            name: instance_name(decl.name, &instance.labels, &base.spellings),
             param: search.param,
             candidates,
             values: search.values.into_iter().map(|(value, _)| value).collect(),
@@ -270,6 +318,12 @@ struct Draft {
     /// One, or one for each candidate of the search.
     works: Vec<(Work, Vec<(String, String)>)>,
     search: Option<SearchDecl>,
+    hidden: Vec<Hidden>,
+}
+
+/// A `with` that a variable leaves empty is an empty one.
+fn or_empty(with: Spelled) -> Spelled {
+    if with.value.is_null() { Value::Object(Map::new()).into() } else { with }
 }
 
 fn too_many(what: &str, most: usize, mark: Mark, faults: &mut Faults) {

@@ -17,7 +17,7 @@ pub(super) struct Joins(HashMap<usize, HashMap<String, Vec<usize>>>);
 
 impl Planner<'_> {
     /// Adds the inputs that a wire of an instance of step `b` stands for. `port` is `None` for the
-    /// ports of commands, which take one artifact of any kind.
+    /// ports of commands, which take an artifact of any kind, or gather where several are named.
     #[expect(clippy::too_many_arguments, reason = "one call, and a struct would only repeat the names")]
     pub(super) fn connect(
         &self,
@@ -29,32 +29,40 @@ impl Planner<'_> {
         inputs: &mut Vec<PlannedInput>,
         faults: &mut Faults,
     ) {
-        let gathered = port.is_some_and(|port| port.arity == Arity::Many);
+        let gathered = match port {
+            Some(port) => port.arity == Arity::Many,
+            None => wire.listed || wire.output().is_some_and(|output| output.gather),
+        };
         if wire.listed && !gathered {
             faults
                 .push(wire.mark, format!("the port `{}` takes one artifact, not a list of them", wire.port))
                 .hint("name one output: `step.port`");
             return;
         }
-        let mut push = |source, mut labels: Labels, may_miss| {
+        let mut push = |source: Source, mut labels: Labels, may_miss| {
             if let Some(name) = &wire.name {
                 labels.insert("step".to_owned(), Value::String(name.clone()));
             }
-            inputs.push(PlannedInput { port: wire.port.clone(), source, labels, gathered, may_miss });
+            let is_on_disk = matches!(source, Source::Path(_) | Source::Glob { .. });
+            let place = is_on_disk.then(|| self.place(wire.mark));
+            inputs.push(PlannedInput { port: wire.port.clone(), source, labels, gathered, may_miss, place });
         };
         let output = match &wire.from {
             Reference::Path(path) => return push(Source::Path(path.clone()), Labels::new(), false),
+            Reference::Glob { files, ignore } => {
+                let source = Source::Glob { files: files.clone(), ignore: ignore.clone() };
+                return push(source, Labels::new(), false);
+            }
             Reference::Output(output) => output,
         };
         if output.gather && !gathered {
-            let what = match port {
-                Some(_) => "takes one artifact",
-                None => "belongs to a command, whose ports take one artifact each",
-            };
+            let port = &wire.port;
             faults
                 .push(
                     wire.mark,
-                    format!("`*` gathers the outputs of several steps, but the port `{}` {what}", wire.port),
+                    format!(
+                        "`*` gathers the outputs of several steps, but the port `{port}` takes one artifact"
+                    ),
                 )
                 .hint("name one output: `step.port`");
             return;

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use igpt_contract::{KindInfo, Labels, kind_info};
 
+use serde_json::Value;
+
 use super::catalog::Entry;
-use super::schema;
 use super::wires::Wire;
 use super::{Place, Plan, StepId};
-use crate::pipeline::{Applied, Faults, Mark, Pipeline, StepDecl, Vars};
+use crate::pipeline::{Applied, Axes, Faults, Mark, Pipeline, Spellings, StepDecl, Vars};
 
 /// A step as declared, with all of its instances.
 pub(super) struct Base<'a> {
@@ -16,6 +17,8 @@ pub(super) struct Base<'a> {
     /// What it uses; `None` if that is unknown.
     pub(super) kind: Option<StepKind<'a>>,
     pub(super) axes: Vec<String>,
+    /// How the axes' values are spelled.
+    pub(super) spellings: Spellings,
     /// `None` if the matrix is wrong.
     pub(super) instances: Option<Vec<Instance>>,
 }
@@ -49,6 +52,8 @@ pub(super) struct Planner<'a> {
     pub(super) bases: Vec<Base<'a>>,
     pub(super) index: HashMap<&'a str, usize>,
     pub(super) vars: &'a Vars,
+    /// The variables with their secrets hidden, where there are any.
+    pub(super) hidden: Option<&'a Vars>,
     pub(super) applied: &'a Applied<'a>,
     pub(super) pipeline: &'a Pipeline,
     pub(super) plan: Plan,
@@ -76,6 +81,11 @@ impl Planner<'_> {
 }
 
 impl Base<'_> {
+    /// The axis values that an instance's texts may name; `None` for a step without a matrix.
+    pub(super) fn axes_of<'s>(&'s self, instance: &'s Instance) -> Option<Axes<'s>> {
+        (!self.axes.is_empty()).then_some(Axes { labels: &instance.labels, spellings: &self.spellings })
+    }
+
     /// The wires of all instances.
     pub(super) fn wires(&self) -> impl Iterator<Item = &Wire> {
         self.instances.iter().flatten().flat_map(|instance| &instance.wires)
@@ -88,11 +98,14 @@ pub(super) fn file_kind() -> KindInfo {
 }
 
 /// `probe`, or `probe[layer=3,seed=0]`.
-pub(super) fn instance_name(base: &str, labels: &Labels) -> String {
+pub(super) fn instance_name(base: &str, labels: &Labels, spellings: &Spellings) -> String {
     if labels.is_empty() {
         return base.to_owned();
     }
-    let labels: Vec<String> =
-        labels.iter().map(|(name, value)| format!("{name}={}", schema::plain(value))).collect();
+    let written = |(name, value): (&String, &Value)| {
+        let spelling = spellings.below(&[name.as_str(), &value.to_string()]);
+        format!("{name}={}", spelling.text(&[], value).unwrap_or_else(|| value.to_string()))
+    };
+    let labels: Vec<String> = labels.iter().map(written).collect();
     format!("{base}[{}]", labels.join(","))
 }

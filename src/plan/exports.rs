@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::connect::written;
 use super::draft::{Base, Instance, Made, Planner};
+use super::paths::{self, normal};
 use super::{Export, Source};
-use crate::pipeline::{Faults, Key, Mark, Node, OutputRef, Reference, Scope, parse_reference};
+use crate::pipeline::{Faults, Key, Mark, Node, OutputRef, Reference, Scope, before_axis, parse_reference};
 
 /// Reads the exports.
 pub(super) fn read(planner: &Planner<'_>, exports: &[(Key, Node)], faults: &mut Faults) -> Vec<Export> {
@@ -53,7 +54,7 @@ pub(super) fn read(planner: &Planner<'_>, exports: &[(Key, Node)], faults: &mut 
 /// The exports of one line, each with the place of its path.
 fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) -> Vec<(Export, Mark)> {
     let mut found = Vec::new();
-    let Some(text) = node.as_text().filter(|text| !text.is_empty()) else {
+    let Some(text) = node.scalar_text().filter(|text| !text.is_empty()) else {
         let what = node.describe();
         faults
             .push(node.mark, format!("an export goes to a path, found {what}"))
@@ -86,7 +87,7 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
                 .and_then(|text| output(&text, key.mark, faults))
                 .filter(|output| output.step == step),
         };
-        let path = scope.resolve_text(text, node.mark, faults);
+        let path = scope.resolve_text(&text, node.mark, faults);
         let (Some(output), Some(outputs)) = (output, planner.outputs(base, instance.made)) else { continue };
         let OutputRef { port: Some(port), part, .. } = output else { continue };
         let kind = planner.find_output(base, &outputs, &port, key.mark, faults);
@@ -98,6 +99,20 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
             Made::Search(search) => Source::Winner { search, port, part },
             Made::Nothing => continue,
         };
+        if let Some((what, hint)) = paths::fault(&path) {
+            faults.push(node.mark, what).hint(hint);
+            continue;
+        }
+        let before = before_axis(&text).and_then(|before| scope.resolve_text(before, node.mark, faults));
+        if let Some(before) = before.filter(|before| !paths::stays_in(before, &path)) {
+            let folder = before
+                .rfind('/')
+                .map_or("the pipeline's folder".to_owned(), |end| format!("`{}`", &before[..end]));
+            faults
+                .push(node.mark, format!("for `{}` the export goes to `{path}`, out of {folder}", instance_of(planner, instance)))
+                .hint("a value of an axis may not lead out of the folder that the text names: write that into the path, or name the axis otherwise");
+            continue;
+        }
         let normal = normal(Path::new(&path));
         if normal.as_os_str().is_empty() || normal.ends_with("..") || normal == Path::new("/") {
             faults
@@ -111,10 +126,18 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
     found
 }
 
+/// The name of an instance, for messages.
+fn instance_of(planner: &Planner<'_>, instance: &Instance) -> String {
+    match instance.made {
+        Made::Step(step) => planner.plan.steps[step].name.clone(),
+        Made::Search(search) => planner.plan.searches[search].name.clone(),
+        Made::Nothing => String::new(),
+    }
+}
+
 /// The names that an export may use for one instance.
-fn scope<'a>(planner: &Planner<'a>, base: &Base<'_>, instance: &'a Instance) -> Scope<'a> {
-    let matrix = (!base.axes.is_empty()).then_some(&instance.labels);
-    Scope { vars: planner.vars, matrix, seed: Some(planner.plan.seed) }
+fn scope<'a>(planner: &Planner<'a>, base: &'a Base<'_>, instance: &'a Instance) -> Scope<'a> {
+    Scope { vars: planner.vars, matrix: base.axes_of(instance), seed: Some(planner.plan.seed) }
 }
 
 /// The output that an export names; tells where it is none.
@@ -134,19 +157,4 @@ fn output(text: &str, mark: Mark, faults: &mut Faults) -> Option<OutputRef> {
 /// in it, and its key is a prefix of theirs. (Paths themselves compare, slowly, to the same order.)
 fn order_key(path: &Path) -> Vec<u8> {
     path.as_os_str().as_bytes().iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect()
-}
-
-/// The path without `.` and, as far as it can be told from the text, without `..`.
-fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(normal.components().next_back(), Some(Component::Normal(_))) => {
-                normal.pop();
-            }
-            other => normal.push(other),
-        }
-    }
-    normal
 }

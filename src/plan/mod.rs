@@ -11,35 +11,48 @@ pub mod catalog;
 pub mod command;
 mod connect;
 mod draft;
+mod entries;
 #[cfg(test)]
 mod error_tests;
 mod exports;
+mod feedback;
 #[cfg(test)]
 mod fuzz_tests;
+pub mod globs;
+mod hidden;
 mod limits;
 mod order;
 mod params;
+#[cfg(test)]
+mod path_tests;
+pub mod paths;
 pub(crate) mod schema;
 mod search;
+#[cfg(test)]
+mod secret_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;
 #[cfg(test)]
 mod value_error_tests;
 mod wires;
 #[cfg(test)]
 mod yaml_error_tests;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use build::plan;
+pub use build::{plan, plan_placed};
 pub use catalog::Catalog;
 use igpt_contract::{DynStage, Labels, Resources};
 use serde_json::Value;
+
+use crate::pipeline::secrets::Secrets;
 
 /// The number of a step in [`Plan::steps`].
 pub type StepId = usize;
@@ -59,6 +72,8 @@ pub struct Plan {
     pub searches: Vec<Search>,
     /// The outputs that the user wants outside the store.
     pub exports: Vec<Export>,
+    /// What is to be hidden in everything that is shown or stored.
+    pub secrets: Secrets,
 }
 
 /// One step: a stage's use with concrete parameters and wires.
@@ -87,6 +102,17 @@ pub struct PlannedStep {
     /// Where parameter values came from, by dotted path, for `plan`: `default`, `pipeline`,
     /// `vars.x`, `profile smoke`, `--set`, `matrix`.
     pub origins: Vec<(String, String)>,
+    /// The values in the parameters that nobody is to see.
+    pub hidden: Vec<Hidden>,
+}
+
+/// A value that is used but neither shown nor stored, and does not enter the key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hidden {
+    /// Where it stands in the parameters: names of members and numbers of items.
+    pub path: Vec<String>,
+    /// What is shown, stored and keyed in its place.
+    pub shown: String,
 }
 
 /// Whether, and after which times, a failed attempt is repeated.
@@ -173,10 +199,12 @@ pub struct PlannedInput {
     pub gathered: bool,
     /// Whether a failed or skipped source is a hole and not a reason to skip (`step.*?`).
     pub may_miss: bool,
+    /// Where it is written, for what comes from the disk.
+    pub place: Option<Place>,
 }
 
 /// Where an input comes from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Source {
     /// An output port of another step, or a part of it.
     Step {
@@ -199,6 +227,14 @@ pub enum Source {
     },
     /// A file or folder on disk, relative to the folder of the pipeline file.
     Path(PathBuf),
+    /// The files on disk that match patterns, relative to the folder of the pipeline file: a folder
+    /// that holds these files alone. See [`globs`] for what patterns say.
+    Glob {
+        /// What is taken.
+        files: Vec<String>,
+        /// What of that is left out: files, and folders with all that is in them.
+        ignore: Vec<String>,
+    },
 }
 
 /// A search: candidates tried in order until one is worse than the best before it.
@@ -269,7 +305,34 @@ impl Work {
     }
 }
 
+impl Plan {
+    /// All that is to be hidden, with the values of the variables that commands pass on: `lookup` is
+    /// the environment.
+    pub fn secrets_with(&self, lookup: impl Fn(&str) -> Option<String>) -> Secrets {
+        let mut secrets = self.secrets.clone();
+        let commands = self.steps.iter().filter_map(|step| match &step.work {
+            Work::Command(command) => Some(&command.pass_env),
+            Work::Stage { .. } => None,
+        });
+        let names: BTreeSet<&String> = commands.flatten().collect();
+        names.into_iter().filter_map(|name| lookup(name)).for_each(|value| secrets.add_passed(&value));
+        secrets
+    }
+
+    /// The exports that lie in a folder on disk or are that folder. The path is, as theirs are,
+    /// relative to the folder of the pipeline file.
+    pub fn exports_inside<'a>(&'a self, folder: &Path) -> impl Iterator<Item = &'a Export> + use<'a> {
+        let folder = paths::normal(folder);
+        self.exports.iter().filter(move |export| paths::normal(&export.path).starts_with(&folder))
+    }
+}
+
 impl PlannedStep {
+    /// Hides in parameters of this step what nobody is to see.
+    pub fn hide(&self, params: &mut Value) {
+        hidden::hide(&self.hidden, params);
+    }
+
     /// The steps that this one reads directly; for a search's winner, all of its candidates.
     pub fn reads<'a>(&'a self, searches: &'a [Search]) -> impl Iterator<Item = StepId> + 'a {
         self.inputs.iter().flat_map(move |input| input.source.steps(searches))
@@ -277,12 +340,24 @@ impl PlannedStep {
 }
 
 impl Source {
+    /// What is read from the disk, as it is written: a path, or patterns and what they leave out.
+    pub fn on_disk(&self) -> Option<String> {
+        match self {
+            Self::Path(path) => Some(path.display().to_string()),
+            Self::Glob { files, ignore } if ignore.is_empty() => Some(files.join(", ")),
+            Self::Glob { files, ignore } => {
+                Some(format!("{} without {}", files.join(", "), ignore.join(", ")))
+            }
+            Self::Step { .. } | Self::Winner { .. } => None,
+        }
+    }
+
     /// The steps behind this source.
     pub fn steps(&self, searches: &[Search]) -> Vec<StepId> {
         match self {
             Self::Step { step, .. } => vec![*step],
             Self::Winner { search, .. } => searches[*search].candidates.clone(),
-            Self::Path(_) => Vec::new(),
+            Self::Path(_) | Self::Glob { .. } => Vec::new(),
         }
     }
 }

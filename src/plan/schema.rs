@@ -5,10 +5,12 @@
 //! pass, and serde has the last word.
 
 mod check;
+mod texts;
 
 use serde_json::Value;
 
 pub(crate) use check::{ParamFault, check};
+pub(crate) use texts::{take_members, take_texts};
 
 /// The names of the members that an object of this schema must have.
 pub(crate) fn required(schema: &Value) -> Vec<&str> {

@@ -1,10 +1,11 @@
-//! The inputs of a step as written: which outputs and paths flow into which port.
+//! The inputs of a step as written: which outputs, paths and patterns flow into which port.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::{globs, paths};
 use crate::pipeline::{FORMS, Faults, Mark, Node, OutputRef, Reference, Scope, describe, parse_reference};
 
 /// One wire, not yet matched with the step that it names.
@@ -72,6 +73,7 @@ impl Reader<'_> {
                 }
             }
             Value::Object(members) if members.len() == 1 && members.contains_key("path") => {
+                let written = node.get("path").and_then(Node::scalar_text);
                 let node = node.get("path").unwrap_or(node);
                 match &members["path"] {
                     Value::String(path) if self.names_step(path) => {
@@ -83,6 +85,11 @@ impl Reader<'_> {
                     Value::String(path) if !path.is_empty() => {
                         self.push(Reference::Path(PathBuf::from(path)), name, listed, node.mark);
                     }
+                    // A file may be named like a number.
+                    Value::Number(_) | Value::Bool(_) if written.is_some() => {
+                        let path = PathBuf::from(written.as_deref().unwrap_or_default());
+                        self.push(Reference::Path(path), name, listed, node.mark);
+                    }
                     other => {
                         let found = describe(other);
                         self.faults
@@ -90,6 +97,9 @@ impl Reader<'_> {
                             .hint("for example `{path: ./data/x.tar}`");
                     }
                 }
+            }
+            Value::Object(members) if members.contains_key("files") && is_glob(members) => {
+                self.glob(members, node, name, listed);
             }
             Value::Object(members) if name.is_none() && !members.is_empty() => {
                 for (i, (name, member)) in members.iter().enumerate() {
@@ -108,19 +118,78 @@ impl Reader<'_> {
         }
     }
 
+    /// `{files: PATTERNS, ignore: PATTERNS}`.
+    fn glob(&mut self, members: &Map<String, Value>, node: &Node, name: Option<&str>, listed: bool) {
+        let before = self.faults.len();
+        let files = self.patterns("files", members, node);
+        let ignore = self.patterns("ignore", members, node);
+        if files.is_empty() && self.faults.len() == before {
+            self.faults
+                .push(node.key_mark("files"), "`files` names no pattern")
+                .hint("for example `{files: \"src/**/*.py\", ignore: [\"**/__pycache__\"]}`");
+        }
+        if self.faults.len() == before {
+            self.push(Reference::Glob { files, ignore }, name, listed, node.key_mark("files"));
+        }
+    }
+
+    /// A pattern, a list of them, or nothing.
+    fn patterns(&mut self, key: &str, members: &Map<String, Value>, node: &Node) -> Vec<String> {
+        let node = node.get(key).unwrap_or(node);
+        let listed = match members.get(key) {
+            None | Some(Value::Null) => return Vec::new(),
+            Some(Value::Array(items)) => items.iter().collect(),
+            Some(one) => vec![one],
+        };
+        let mut patterns = Vec::new();
+        for (i, item) in listed.into_iter().enumerate() {
+            let mark = node.child(&i.to_string()).unwrap_or(node).mark;
+            let Some(text) = item.as_str() else {
+                self.faults
+                    .push(mark, format!("`{key}` takes patterns, found {}", describe(item)))
+                    .hint("for example `src/**/*.py`");
+                continue;
+            };
+            if key == "files" && self.names_step(text) {
+                self.faults
+                    .push(
+                        mark,
+                        format!("`files` takes patterns of files on disk, but `{text}` names an output"),
+                    )
+                    .hint(format!("write `./{text}` for the files; a wire's name must be another one"));
+            } else if let Some((what, hint)) = globs::fault(text) {
+                self.faults.push(mark, what).hint(hint);
+            } else {
+                patterns.push(text.to_owned());
+            }
+        }
+        patterns
+    }
+
     /// Whether a text that stands for a path names an output.
     fn names_step(&self, path: &str) -> bool {
         matches!(parse_reference(path), Ok(Reference::Output(output)) if self.steps.contains_key(output.step.as_str()))
     }
 
     fn push(&mut self, from: Reference, name: Option<&str>, listed: bool, mark: Mark) {
+        if let Reference::Path(path) = &from
+            && let Some((what, hint)) = paths::fault(&path.to_string_lossy())
+        {
+            self.faults.push(mark, what).hint(hint);
+            return;
+        }
         let producer = match &from {
             Reference::Output(output) => self.steps.get(output.step.as_str()).copied(),
-            Reference::Path(_) => None,
+            Reference::Path(_) | Reference::Glob { .. } => None,
         };
         let (port, name) = (self.port.to_owned(), name.map(str::to_owned));
         self.wires.push(Wire { port, name, from, producer, listed, mark });
     }
+}
+
+/// Whether a mapping holds patterns and no names of wires.
+fn is_glob(members: &Map<String, Value>) -> bool {
+    members.keys().all(|key| key == "files" || key == "ignore")
 }
 
 impl Wire {
@@ -128,7 +197,7 @@ impl Wire {
     pub(super) fn output(&self) -> Option<&OutputRef> {
         match &self.from {
             Reference::Output(output) => Some(output),
-            Reference::Path(_) => None,
+            Reference::Path(_) | Reference::Glob { .. } => None,
         }
     }
 }

@@ -73,16 +73,16 @@ fn each_kind_of_slip_has_its_hint() {
 
 #[test]
 fn a_set_value_is_not_a_file() {
-    let hint = "put a text that is not plain YAML into quotes, and all of it into those of the shell: --set 'vars.x=\"a: b\"'";
+    let hint = "a value in `[ ]` is a list, one in `{ }` a mapping; put a text into quotes, and all of it into those of the shell: --set 'vars.x=\"[a] b\"'";
     check_with(
         "vars: {t: 1}\nstages:\n  images: {uses: images, with: {source: shapes}}\n",
-        &overrides(&[], &["vars.t=[", "vars.t=a: b: c"]),
+        &overrides(&[], &["vars.t=[a}]", "vars.t=[a], [b]"]),
         &[
             &format!(
-                "--set vars.t=[ the value is not valid YAML: did not find expected node content, while parsing a flow node | {hint}"
+                "--set vars.t=[a}}] the value is not valid YAML: did not find expected ',' or ']', while parsing a flow sequence | {hint}"
             ),
             &format!(
-                "--set vars.t=a: b: c the value is not valid YAML: mapping values are not allowed in this context | {hint}"
+                "--set vars.t=[a], [b] the value begins like a list or a mapping and ends like one, but is none | {hint}"
             ),
         ],
     );

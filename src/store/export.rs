@@ -21,7 +21,7 @@ use serde::Serialize;
 use super::admit::is_executable;
 use super::artifact::{Artifact, Content, Entry};
 use super::export_notes::Noted;
-use super::layout::place;
+use super::layout::at;
 use super::remove::remove_tree;
 use super::scan::walk;
 use super::{Files, Result, Store, StoreError, durable};
@@ -175,8 +175,8 @@ impl Store {
             ),
             (false, false) => BTreeSet::from([to.to_owned()]),
             _ => {
-                let wanting = entries.iter().filter(|entry| !is_equal(&place(to, &entry.name), entry, files));
-                wanting.map(|entry| place(to, &entry.name)).collect()
+                let wanting = entries.iter().filter(|entry| !is_equal(&at(to, &entry.name), entry, files));
+                wanting.map(|entry| at(to, &entry.name)).collect()
             }
         };
         for wanted in standing {
@@ -234,7 +234,7 @@ impl Store {
         let aside = durable::fresh_with(to.parent().unwrap_or(Path::new("/")), ASIDE);
         let placed = (|| {
             self.copy_out(artifact, &aside)?;
-            for (digest, path) in entries.iter().filter_map(|e| Some((e.file()?.0, place(&aside, &e.name)))) {
+            for (digest, path) in entries.iter().filter_map(|e| Some((e.file()?.0, at(&aside, &e.name)))) {
                 mark(&path, &digest);
             }
             // Noted before it is there: a kill in between leaves a path that is known to be ours.
@@ -249,7 +249,7 @@ impl Store {
         placed.and(removed)?;
         for entry in entries {
             if let Some((digest, _)) = entry.file() {
-                files.wrote(&place(to, &entry.name), digest);
+                files.wrote(&at(to, &entry.name), digest);
             }
         }
         Ok(())
@@ -311,7 +311,7 @@ impl Store {
     /// Puts back what of an export is missing, and touches nothing that is there.
     fn put_missing(&self, entries: &[Entry], to: &Path, files: &mut Files) -> Result<()> {
         for entry in entries {
-            let path = place(to, &entry.name);
+            let path = at(to, &entry.name);
             if fs::symlink_metadata(&path).is_ok() {
                 continue;
             }
@@ -353,7 +353,7 @@ impl Store {
 /// Whether an export is where it belongs, as it was written.
 fn in_place(artifact: &Artifact, entries: &[Entry], to: &Path, files: &mut Files) -> bool {
     let shape = artifact.is_file() || to.is_dir();
-    shape && entries.iter().all(|entry| is_equal(&place(to, &entry.name), entry, files))
+    shape && entries.iter().all(|entry| is_equal(&at(to, &entry.name), entry, files))
 }
 
 /// Whether an entry is at its place, as it was written.

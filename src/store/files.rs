@@ -25,7 +25,7 @@ use super::export_notes::Notes;
 use super::foresight::Foresight;
 use super::index::{Id, Index, Row, id};
 use super::objects::hash_file;
-use super::scan::{Found, Leaving, Scan, What, changed, modified, scan};
+use super::scan::{Found, Leaving, Scan, What, changed, modified, scan, scan_named};
 use super::{Result, Store, StoreError};
 
 /// Waiting is worth it from this size on (hashing takes about as long as the wait).
@@ -42,8 +42,31 @@ pub struct Files {
     /// What was exported before; read when it is first needed.
     pub(super) notes: Option<Notes>,
     foresight: Foresight,
-    /// What was first read at each path in this process.
-    inputs: HashMap<PathBuf, Artifact>,
+    /// What was first read at each place in this process.
+    inputs: HashMap<(PathBuf, Option<Vec<PathBuf>>), Artifact>,
+}
+
+/// A place outside the store that a step reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The file or folder.
+    #[serde(with = "crate::paths::exact")]
+    pub path: PathBuf,
+    /// The names in the folder that are read, where patterns chose some.
+    #[serde(with = "crate::paths::exact_names")]
+    pub names: Option<Vec<PathBuf>>,
+    /// Real paths below it that are left out.
+    #[serde(with = "crate::paths::exact_list")]
+    pub without: Vec<PathBuf>,
+}
+
+impl Place {
+    pub(super) fn scan(&self) -> Result<Scan> {
+        match &self.names {
+            None => scan(&self.path, Leaving::Followed, &self.without),
+            Some(names) => scan_named(&self.path, names),
+        }
+    }
 }
 
 /// What was read at a path outside the store.
@@ -79,26 +102,27 @@ impl Files {
         self.foresight.take(key).or_else(|| store.outputs(key))
     }
 
-    /// What lies at a path, as an artifact that is not copied into the store. Links are read by the
-    /// rule of `scan`; paths in `without` (real ones) are left out. A path that was read before must
-    /// still hold the same content: two steps of a run read the same.
+    /// What lies at a place, as an artifact that is not copied into the store. Links are read by the
+    /// rule of `scan`. A place that was read before must still hold the same content: two steps of a
+    /// run read the same.
     ///
     /// # Errors
     /// [`StoreError::Changed`] where it holds something else now; [`StoreError::NotContent`] for pipes,
     /// devices and circles of links; else what the system said.
-    pub fn input(&mut self, path: &Path, without: &[PathBuf]) -> Result<Outside> {
-        let outside = self.read(path, without)?;
-        let first = *self.inputs.entry(path.to_owned()).or_insert(outside.artifact);
+    pub fn input(&mut self, place: &Place) -> Result<Outside> {
+        let outside = self.read(place)?;
+        let Place { path, names, .. } = place;
+        let first = *self.inputs.entry((path.clone(), names.clone())).or_insert(outside.artifact);
         if first == outside.artifact {
             return Ok(outside);
         }
         let since = "since an earlier step of this run read it";
-        Err(StoreError::Changed { path: path.to_owned(), since })
+        Err(StoreError::Changed { path: path.clone(), since })
     }
 
-    fn read(&mut self, path: &Path, without: &[PathBuf]) -> Result<Outside> {
+    fn read(&mut self, place: &Place) -> Result<Outside> {
         let hashed = now();
-        let Scan { found, identity, .. } = scan(path, Leaving::Followed, without)?;
+        let Scan { found, identity, .. } = place.scan()?;
         let mut entries = Vec::with_capacity(found.len());
         for Found { name, path, meta, what } in found {
             let content = match what {
@@ -111,20 +135,18 @@ impl Files {
             };
             entries.push(Entry { name, content });
         }
-        let is_single = matches!(&entries[..], [one] if one.name.as_os_str().is_empty());
         let artifact = list(&mut entries).artifact;
-        debug_assert!(is_single == artifact.is_file());
         Ok(Outside { artifact, identity, hashed })
     }
 
-    /// Whether what lies at a path is the very same as when it was read: not written, not exchanged,
+    /// Whether what lies at a place is the very same as when it was read: not written, not exchanged,
     /// nor anything on the way to it. Costs a `stat` of each file; where one was written so shortly
     /// before it was read that its times cannot tell, they are hashed again.
     ///
     /// # Errors
     /// What the system said.
-    pub fn still_holds(store: &Store, path: &Path, without: &[PathBuf], then: &Outside) -> Result<bool> {
-        let Scan { identity, newest, coarse, .. } = scan(path, Leaving::Followed, without)?;
+    pub fn still_holds(store: &Store, place: &Place, then: &Outside) -> Result<bool> {
+        let Scan { identity, newest, coarse, .. } = place.scan()?;
         if identity != then.identity {
             return Ok(false);
         }
@@ -132,7 +154,7 @@ impl Files {
         if newest.saturating_add(tick) < then.hashed {
             return Ok(true);
         }
-        Ok(Self::open(store).read(path, without)?.artifact == then.artifact)
+        Ok(Self::open(store).read(place)?.artifact == then.artifact)
     }
 
     /// Writes what was learnt into the index. Answers false where another process is writing it:
@@ -259,8 +281,12 @@ mod tests {
         (dir, store)
     }
 
+    fn at(path: &Path) -> Place {
+        Place { path: path.to_owned(), ..Place::default() }
+    }
+
     fn read(files: &mut Files, path: &Path) -> Artifact {
-        files.read(path, &[]).unwrap().artifact
+        files.read(&at(path)).unwrap().artifact
     }
 
     fn past_the_tick() {
@@ -329,10 +355,10 @@ mod tests {
         let path = dir.path().join("input");
         fs::write(&path, "old").unwrap();
         let mut files = Files::open(&store);
-        let first = files.input(&path, &[]).unwrap();
-        assert_eq!(files.input(&path, &[]).unwrap().artifact, first.artifact);
+        let first = files.input(&at(&path)).unwrap();
+        assert_eq!(files.input(&at(&path)).unwrap().artifact, first.artifact);
         fs::write(&path, "new").unwrap();
-        assert!(matches!(files.input(&path, &[]), Err(StoreError::Changed { .. })));
+        assert!(matches!(files.input(&at(&path)), Err(StoreError::Changed { .. })));
     }
 
     #[test]
@@ -342,8 +368,9 @@ mod tests {
         fs::create_dir(at("data")).unwrap();
         fs::write(at("data/x"), "1").unwrap();
         past_the_tick();
-        let then = Files::open(&store).read(&at("data"), &[]).unwrap();
-        let holds = || Files::still_holds(&store, &at("data"), &[], &then).unwrap();
+        let place = super::tests::at(&at("data"));
+        let then = Files::open(&store).read(&place).unwrap();
+        let holds = || Files::still_holds(&store, &place, &then).unwrap();
         assert!(holds());
         fs::write(at("data/x"), "2").unwrap();
         fs::write(at("data/x"), "1").unwrap();

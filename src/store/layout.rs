@@ -16,8 +16,8 @@ use rayon::prelude::*;
 use super::admit::{FEW, is_executable};
 use super::artifact::{Artifact, Content, Entry, list};
 use super::objects::hash_file;
-use super::scan::{self, Found, Leaving, What, scan};
-use super::{Result, Store, StoreError};
+use super::scan::{self, Found, What};
+use super::{Place, Result, Store, StoreError};
 
 /// Files up to this size are read in one piece.
 const SMALL: u64 = 256 << 10;
@@ -34,7 +34,7 @@ impl Store {
     pub fn copy_out(&self, artifact: &Artifact, to: &Path) -> Result<()> {
         let entries = self.entries(artifact)?;
         make_folders(artifact, &entries, to)?;
-        each(&entries, |entry| self.copy_entry(entry, &place(to, &entry.name)))
+        each(&entries, |entry| self.copy_entry(entry, &at(to, &entry.name)))
     }
 
     /// One entry at its place, whose folder is there. What stands there is replaced in place.
@@ -72,7 +72,7 @@ impl Store {
         let entries = self.entries(artifact)?;
         make_folders(artifact, &entries, to)?;
         let link = |entry: &Entry| -> Result<Option<(Digest, [u64; 4])>> {
-            let to = place(to, &entry.name);
+            let to = at(to, &entry.name);
             let Content::File { digest, size, executable: false } = entry.content else {
                 return self.copy_entry(entry, &to).map(|()| None);
             };
@@ -118,19 +118,14 @@ impl Store {
 ///
 /// # Errors
 /// [`StoreError::Changed`] where it is something else; else what the system said.
-pub fn copy_outside(path: &Path, expected: &Artifact, without: &[PathBuf], to: &Path) -> Result<()> {
-    let found = scan(path, Leaving::Followed, without)?.found;
-    if let [Found { name, what: What::File, .. }] = &found[..]
-        && name.as_os_str().is_empty()
-    {
-        // A single file has no folder to make.
-    } else {
+pub fn copy_outside(place: &Place, expected: &Artifact, to: &Path) -> Result<()> {
+    let found = place.scan()?.found;
+    if !is_single(&found) {
         fs::create_dir(to).map_err(|e| StoreError::io("create", to, e))?;
-        let folders = found.iter().map(|found| found.name.as_path());
-        make_parents(folders, to)?;
+        make_parents(found.iter().map(|found| found.name.as_path()), to)?;
     }
     let copy = |found: &Found| -> Result<Entry> {
-        let to = place(to, &found.name);
+        let to = at(to, &found.name);
         let content = match &found.what {
             What::File => {
                 let (size, executable) = (found.meta.size(), is_executable(&found.meta));
@@ -161,7 +156,29 @@ pub fn copy_outside(path: &Path, expected: &Artifact, without: &[PathBuf], to: &
     if copied == *expected && is_folder != expected.is_file() {
         return Ok(());
     }
-    Err(StoreError::Changed { path: path.to_owned(), since: "while the step ran" })
+    Err(StoreError::Changed { path: place.path.clone(), since: "while the step ran" })
+}
+
+/// Leads to what lies at a place outside the store, for work that only reads it.
+///
+/// # Errors
+/// What the system said.
+pub fn link_outside(place: &Place, to: &Path) -> Result<()> {
+    let Some(names) = &place.names else {
+        return symlink(&place.path, to).map_err(|e| StoreError::io("link", to, e));
+    };
+    fs::create_dir(to).map_err(|e| StoreError::io("create", to, e))?;
+    make_parents(names.iter().map(PathBuf::as_path), to)?;
+    for name in names {
+        let to = to.join(name);
+        symlink(place.path.join(name), &to).map_err(|e| StoreError::io("link", &to, e))?;
+    }
+    Ok(())
+}
+
+/// Whether what was found is one file and no folder.
+fn is_single(found: &[Found]) -> bool {
+    matches!(found, [Found { name, .. }] if name.as_os_str().is_empty())
 }
 
 /// What kept a file from being copied.
@@ -221,6 +238,6 @@ fn make_parents<'a>(names: impl Iterator<Item = &'a Path>, to: &Path) -> Result<
 }
 
 /// Where an entry belongs; joining an empty name would add a `/`.
-pub(super) fn place(to: &Path, name: &Path) -> PathBuf {
+pub(super) fn at(to: &Path, name: &Path) -> PathBuf {
     if name.as_os_str().is_empty() { to.to_owned() } else { to.join(name) }
 }

@@ -97,6 +97,28 @@ pub(super) fn scan(path: &Path, leaving: Leaving, without: &[PathBuf]) -> Result
     Ok(Scan { found, identity: hasher.finalize().into(), newest, coarse })
 }
 
+/// Scans files of a folder by their names; links among them are followed.
+///
+/// # Errors
+/// As [`scan`].
+pub(super) fn scan_named(folder: &Path, names: &[PathBuf]) -> Result<Scan> {
+    let mut whole = blake3::Hasher::new();
+    let (mut found, mut newest, mut coarse) = (Vec::new(), 0, false);
+    for name in names {
+        let one = scan(&folder.join(name), Leaving::Followed, &[])?;
+        whole.update(one.identity.as_bytes());
+        newest = one.newest.max(newest);
+        coarse |= one.coarse;
+        found.extend(one.found.into_iter().map(|one| Found { name: name.join(one.name), ..one }));
+    }
+    for one in &mut found {
+        // Joining the empty name of a file added a `/`.
+        one.name = one.name.components().collect();
+    }
+    found.sort_by(|a, b| a.name.as_os_str().as_bytes().cmp(b.name.as_os_str().as_bytes()));
+    Ok(Scan { found, identity: whole.finalize().into(), newest, coarse })
+}
+
 struct Scanner<'a> {
     leaving: Leaving,
     without: &'a [PathBuf],

@@ -11,6 +11,7 @@ mod hazards;
 mod history;
 mod include;
 mod kill;
+mod language;
 mod limits;
 mod memo;
 mod model;

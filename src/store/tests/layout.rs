@@ -130,13 +130,22 @@ fn an_output_that_is_written_after_it_was_hashed_is_noticed() {
 fn a_copy_from_outside_is_what_the_key_says_or_an_error() {
     let (dir, store) = fixture();
     let input = folder(dir.path());
-    let read = Files::open(&store).input(&input, &[]).unwrap();
+    let place = |path: &Path| Place { path: path.to_owned(), ..Place::default() };
+    let read = Files::open(&store).input(&place(&input)).unwrap();
     let to = dir.path().join("to");
-    copy_outside(&input, &read.artifact, &[], &to).unwrap();
-    assert_eq!(Files::open(&store).input(&to, &[]).unwrap().artifact, read.artifact);
+    copy_outside(&place(&input), &read.artifact, &to).unwrap();
+    assert_eq!(Files::open(&store).input(&place(&to)).unwrap().artifact, read.artifact);
+    // Files that patterns chose are a tree of themselves alone.
+    let some = Place { names: Some(vec!["sub/x".into(), "run".into()]), ..place(&input) };
+    let chosen = Files::open(&store).input(&some).unwrap();
+    let to = dir.path().join("some");
+    copy_outside(&some, &chosen.artifact, &to).unwrap();
+    assert!(to.join("sub/x").is_file() && to.join("run").is_file() && !to.join("link").exists());
     fs::write(input.join("sub/x"), b"2").unwrap();
-    let error = copy_outside(&input, &read.artifact, &[], &dir.path().join("late")).unwrap_err();
-    assert!(matches!(error, StoreError::Changed { .. }));
+    for (place, read, to) in [(place(&input), read, "late"), (some, chosen, "later")] {
+        let error = copy_outside(&place, &read.artifact, &dir.path().join(to)).unwrap_err();
+        assert!(matches!(error, StoreError::Changed { .. }));
+    }
 }
 
 #[test]

@@ -1,0 +1,336 @@
+//! What can be known before the first step: inputs on disk, and places where exports may not go.
+//!
+//! It looks and changes nothing. What it finds is told at its line, before an hour of work instead of
+//! after it. Whether a file at an export's place is the user's own is a question for the store, and
+//! is asked by the engine.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{glob, order};
+use crate::pipeline::{Diagnostic, nearest};
+use crate::plan::{Export, Plan, Source, paths};
+
+/// Looks at the inputs and the exports of the wanted steps (all, where no targets are named). Paths
+/// are relative to `folder`; `store` is the store's folder, which need not be there.
+pub fn preflight(
+    plan: &Plan,
+    folder: &Path,
+    store: &Path,
+    targets: &std::collections::BTreeSet<String>,
+) -> Vec<Diagnostic> {
+    let look = Look { plan, folder, store: real(store), home: real(folder) };
+    let wanted = order::wanted(plan, targets);
+    let mut found = Vec::new();
+    let mut taken: BTreeMap<PathBuf, &Export> = BTreeMap::new();
+    for export in &plan.exports {
+        let target = real(&folder.join(&export.path));
+        if export.source.steps(&plan.searches).iter().any(|step| wanted[*step])
+            && let Some((what, hint)) = look.export(export, &target, &taken)
+        {
+            found.push(told(&export.place, what, hint));
+        }
+        taken.insert(target, export);
+    }
+    let mut seen: HashSet<&Source> = HashSet::new();
+    for (step, _) in plan.steps.iter().zip(&wanted).filter(|(_, wanted)| **wanted) {
+        for input in &step.inputs {
+            let Some(place) = &input.place else { continue };
+            if seen.insert(&input.source)
+                && let Some((what, hint)) =
+                    look.feedback(&step.base, &input.source, &taken).or_else(|| look.input(&input.source))
+            {
+                found.push(told(place, what, hint));
+            }
+        }
+    }
+    found
+}
+
+type Fault = (String, Option<String>);
+
+fn told(place: &crate::plan::Place, what: String, hint: Option<String>) -> Diagnostic {
+    let found = Diagnostic::new(place.clone(), what);
+    match hint {
+        Some(hint) => found.with_hint(hint),
+        None => found,
+    }
+}
+
+struct Look<'a> {
+    plan: &'a Plan,
+    folder: &'a Path,
+    /// The store's folder and the pipeline's, without links on the way.
+    store: PathBuf,
+    home: PathBuf,
+}
+
+impl Look<'_> {
+    fn input(&self, source: &Source) -> Option<Fault> {
+        match source {
+            Source::Path(path) => self.path(path),
+            Source::Glob { files, ignore } => {
+                let exports = self.plan.exports.iter().map(|export| self.folder.join(&export.path));
+                let excluded: Vec<PathBuf> = exports.chain([self.store.clone()]).collect();
+                let error = glob::expand(self.folder, files, ignore, &excluded).err()?;
+                Some((error.to_string(), Some("patterns are relative to the pipeline's file".into())))
+            }
+            Source::Step { .. } | Source::Winner { .. } => None,
+        }
+    }
+
+    /// An input that is an export after all, by a link or a detour that its text does not show.
+    fn feedback(&self, reader: &str, source: &Source, taken: &BTreeMap<PathBuf, &Export>) -> Option<Fault> {
+        let Source::Path(path) = source else { return None };
+        if taken.is_empty() {
+            return None;
+        }
+        let place = real(&self.folder.join(path));
+        let (at, export) = place.ancestors().find_map(|above| taken.get_key_value(above))?;
+        let told = self.plan.feedback(reader, path, place.strip_prefix(at).ok()?, export)?;
+        Some((told.what, Some(told.hint)))
+    }
+
+    fn path(&self, path: &Path) -> Option<Fault> {
+        let full = self.folder.join(path);
+        let shown = path.display();
+        if self.is_in_store(&real(&full)) {
+            let hint = "name the step's output, as in `step.port`; the store's files are its own";
+            return Some((format!("the input `{shown}` lies in the store"), Some(hint.into())));
+        }
+        let opened = full.metadata().and_then(|meta| {
+            if meta.is_dir() {
+                return fs::read_dir(&full).map(drop).map(|()| None);
+            }
+            if !meta.is_file() {
+                return Ok(Some((format!("the input `{shown}` is neither a file nor a folder"), None)));
+            }
+            File::open(&full).map(|_| None)
+        });
+        match opened {
+            Ok(fault) => fault,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let near = neighbour(&full)
+                    .map(|name| format!("did you mean `{}`?", path.with_file_name(name).display()));
+                let hint = near.unwrap_or_else(|| "paths are relative to the pipeline's file".into());
+                Some((format!("the input `{shown}` does not exist"), Some(hint)))
+            }
+            Err(error) => Some((format!("the input `{shown}` cannot be read: {error}"), None)),
+        }
+    }
+
+    fn export(&self, export: &Export, target: &Path, taken: &BTreeMap<PathBuf, &Export>) -> Option<Fault> {
+        let shown = export.path.display();
+        if self.is_in_store(target) || self.store.starts_with(target) {
+            let hint = "name a place outside of it; `--store` and IGPT_FLOW_STORE say where the store is";
+            return Some((
+                format!("the export to `{shown}` lies in the store, or holds it"),
+                Some(hint.into()),
+            ));
+        }
+        if self.home.starts_with(target) {
+            return Some((format!("the export to `{shown}` would replace the pipeline's own folder"), None));
+        }
+        let above = target.ancestors().find_map(|above| taken.get(above));
+        // Sorted, what lies in a folder follows it.
+        let below = || taken.range(target.to_owned()..).next().filter(|(at, _)| at.starts_with(target));
+        if let Some(other) = above.or_else(|| below().map(|(_, other)| other)) {
+            let what = format!(
+                "the exports to `{}` and `{shown}` lie in each other, or are one place",
+                other.path.display()
+            );
+            return Some((what, Some("give each a place of its own".into())));
+        }
+        if let Ok(meta) = target.metadata()
+            && !meta.is_file()
+            && !meta.is_dir()
+        {
+            return Some((
+                format!("the export goes to `{shown}`, which is neither a file nor a folder"),
+                None,
+            ));
+        }
+        let above = target.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok())?;
+        if !above.is_dir() {
+            let what =
+                format!("the export to `{shown}` has no folder to go to: `{}` is none", above.display());
+            return Some((what, Some("move that file, or name another place".into())));
+        }
+        let error = unwritable(above)?;
+        Some((format!("the export to `{shown}` cannot be written: `{}`: {error}", above.display()), None))
+    }
+
+    /// Whether a path is the store's. A project may lie in the folder of its store: then only what
+    /// looks like the store's own is.
+    fn is_in_store(&self, path: &Path) -> bool {
+        let Ok(rest) = path.strip_prefix(&self.store) else { return false };
+        if !self.home.starts_with(&self.store) {
+            return true;
+        }
+        let first = rest.iter().next().map(|name| name.to_string_lossy());
+        first.is_some_and(|name| {
+            name.starts_with("index.")
+                || name.rsplit_once("-v").is_some_and(|(_, v)| v.starts_with(|c: char| c.is_ascii_digit()))
+        })
+    }
+}
+
+/// The path without links, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let path = paths::normal(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+    for above in path.ancestors() {
+        if let Ok(there) = above.canonicalize() {
+            let rest = path.strip_prefix(above).unwrap_or(Path::new(""));
+            return if rest.as_os_str().is_empty() { there } else { there.join(rest) };
+        }
+    }
+    path
+}
+
+/// The name in a folder that a missing one most likely meant.
+fn neighbour(path: &Path) -> Option<String> {
+    let written = path.file_name()?.to_str()?;
+    let items = fs::read_dir(path.parent()?).ok()?.take(1000).flatten();
+    let names: Vec<String> = items.filter_map(|item| item.file_name().into_string().ok()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    nearest(written, &names).map(str::to_owned)
+}
+
+/// Why nothing can be written into a folder.
+fn unwritable(folder: &Path) -> Option<io::Error> {
+    let path = CString::new(folder.as_os_str().as_bytes()).ok()?;
+    // SAFETY: a question about a path that ends with a null byte.
+    let answer = unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) };
+    (answer != 0).then(io::Error::last_os_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Overrides;
+    use crate::plan::testing::planned;
+
+    fn found(yaml: &str, prepare: impl Fn(&Path)) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().canonicalize().unwrap();
+        prepare(&folder);
+        let plan = planned(yaml, &Overrides::default()).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let found = preflight(&plan, &folder, &folder.join("artifacts"), &Default::default());
+        let shown = |text: &str| text.replace(&format!("{}/", folder.display()), "");
+        found
+            .into_iter()
+            .map(|d| format!("{} {} | {}", d.place.line, shown(&d.message), d.hint.unwrap_or_default()))
+            .collect()
+    }
+
+    const STEP: &str = "  a: {uses: command, in: {x: INPUT}, with: {run: x}}\n";
+
+    #[track_caller]
+    fn input(written: &str, prepare: impl Fn(&Path), told: &[&str]) {
+        assert_eq!(
+            found(&format!("stages:\n{}", STEP.replace("INPUT", written)), prepare),
+            told,
+            "{written}"
+        );
+    }
+
+    #[track_caller]
+    fn export(to: &str, prepare: impl Fn(&Path), told: &[&str]) {
+        let yaml = format!(
+            "stages:\n  a: {{uses: command, with: {{run: x, outputs: [o, p]}}}}\nexport:\n  a.o: {to}\n"
+        );
+        assert_eq!(found(&yaml, prepare), told, "{to}");
+    }
+
+    #[test]
+    fn inputs_on_disk_must_be_there_and_files_or_folders() {
+        let files = |folder: &Path| {
+            fs::write(folder.join("config.json"), "x").unwrap();
+            fs::create_dir_all(folder.join("artifacts/objects-v1")).unwrap();
+        };
+        input("./config.json", files, &[]);
+        input("./", files, &[]);
+        input(
+            "./confg.json",
+            files,
+            &["2 the input `./confg.json` does not exist | did you mean `./config.json`?"],
+        );
+        input(
+            "./config.json/x",
+            files,
+            &["2 the input `./config.json/x` cannot be read: Not a directory (os error 20) | "],
+        );
+        input(
+            "./x",
+            files,
+            &["2 the input `./x` does not exist | paths are relative to the pipeline's file"],
+        );
+        input("/dev/null", files, &["2 the input `/dev/null` is neither a file nor a folder | "]);
+        input(
+            "./artifacts/objects-v1",
+            files,
+            &[
+                "2 the input `./artifacts/objects-v1` lies in the store | name the step's output, as in `step.port`; the store's files are its own",
+            ],
+        );
+        input("{files: \"*.json\"}", files, &[]);
+        input(
+            "{files: [\"*.json\", \"*.txt\"]}",
+            files,
+            &["2 no file matches the pattern `*.txt` | patterns are relative to the pipeline's file"],
+        );
+    }
+
+    #[test]
+    fn an_input_that_is_an_export_by_a_detour() {
+        let linked = |folder: &Path| std::os::unix::fs::symlink("res", folder.join("link")).unwrap();
+        let yaml = "stages:\n  a: {uses: command, with: {run: x}}\n  b: {uses: command, in: {x: ./link/a/f}, with: {run: x}}\nexport:\n  a.out: res/a\n";
+        let told =
+            "3 `./link/a/f` is written by this pipeline: `a` exports it | name the output instead: `a.out/f`";
+        let prepare = |folder: &Path| {
+            fs::create_dir(folder.join("res")).unwrap();
+            linked(folder);
+        };
+        assert_eq!(found(yaml, prepare), [told]);
+    }
+
+    #[test]
+    fn exports_go_where_something_can_be_put() {
+        let files = |folder: &Path| {
+            fs::write(folder.join("file"), "x").unwrap();
+            fs::create_dir(folder.join("artifacts")).unwrap();
+            std::os::unix::fs::symlink("artifacts", folder.join("link")).unwrap();
+        };
+        let in_store = "lies in the store, or holds it | name a place outside of it; `--store` and IGPT_FLOW_STORE say where the store is";
+        export("res/o", files, &[]);
+        export("artifacts/x", files, &[&format!("4 the export to `artifacts/x` {in_store}")]);
+        export("./x/../artifacts", files, &[&format!("4 the export to `./x/../artifacts` {in_store}")]);
+        export("link/x", files, &[&format!("4 the export to `link/x` {in_store}")]);
+        export(
+            "file/x",
+            files,
+            &[
+                "4 the export to `file/x` has no folder to go to: `file` is none | move that file, or name another place",
+            ],
+        );
+        export(
+            "/dev/null",
+            files,
+            &["4 the export goes to `/dev/null`, which is neither a file nor a folder | "],
+        );
+        export(
+            "here/o\n  a.p: other/o",
+            |folder| {
+                fs::create_dir(folder.join("here")).unwrap();
+                std::os::unix::fs::symlink("here", folder.join("other")).unwrap();
+            },
+            &[
+                "5 the exports to `here/o` and `other/o` lie in each other, or are one place | give each a place of its own",
+            ],
+        );
+    }
+}
