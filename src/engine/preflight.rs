@@ -160,7 +160,9 @@ impl Look<'_> {
                 format!("the export to `{shown}` has no folder to go to: `{}` is none", above.display());
             return Some((what, Some("move that file, or name another place".into())));
         }
-        let error = unwritable(above)?;
+        // What is there may be what is wanted, and then nothing is written.
+        let is_there = target.symlink_metadata().is_ok();
+        let error = unwritable(above).filter(|_| !is_there)?;
         Some((format!("the export to `{shown}` cannot be written: `{}`: {error}", above.display()), None))
     }
 
