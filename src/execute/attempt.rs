@@ -17,7 +17,7 @@ use igpt_contract::{
 };
 
 use super::job::{DiskInput, Failure, InputFrom, Job, JobOutcome, JobResult, JobWork, Outlet};
-use super::limits::{Bounds, leave};
+use super::limits::{Bounds, failed, is_scarcity, leave};
 use crate::store::{Cost, Files, KeyLock, Record, Store, StoreError, host};
 
 /// How long to wait before another look at a lock that somebody else holds.
@@ -36,13 +36,14 @@ pub(super) enum Stopped {
 
 impl From<StoreError> for Stopped {
     fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
+        let scarce = is_scarcity(&error);
+        failed(error.into(), scarce)
     }
 }
 
 impl From<std::io::Error> for Stopped {
     fn from(error: std::io::Error) -> Self {
-        Self::Failed(Failure::new(format!("the step's scratch folder: {error}")))
+        failed(Failure::new(format!("the step's scratch folder: {error}")), is_scarcity(&error))
     }
 }
 
