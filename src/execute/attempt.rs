@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::inputs::{Inputs, Layout};
 use super::job::{Failure, Job, JobOutcome, JobResult, JobWork, Outlet};
-use super::limits::{Bounds, leave};
+use super::limits::{Bounds, failed, is_scarcity, leave};
 use crate::store::{Cost, InputSource, KeyLock, Program, Record, Store, StoreError, host};
 
 /// How long to wait before another look at a lock that somebody else holds.
@@ -40,16 +40,17 @@ pub(super) enum Stopped {
 
 impl From<StoreError> for Stopped {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Missing { .. } => Self::Unready(error.into()),
-            error => Self::Failed(error.into()),
+        if matches!(error, StoreError::Missing { .. }) {
+            return Self::Unready(error.into());
         }
+        let scarce = is_scarcity(&error);
+        failed(error.into(), scarce)
     }
 }
 
 impl From<std::io::Error> for Stopped {
     fn from(error: std::io::Error) -> Self {
-        Self::Failed(Failure::new(format!("the step's scratch folder: {error}")))
+        failed(Failure::new(format!("the step's scratch folder: {error}")), is_scarcity(&error))
     }
 }
 

@@ -137,7 +137,10 @@ impl Guards {
         }
         let (control, theirs) = UnixStream::pair()?;
         let nursery = self.nursery.lock().unwrap_or_else(PoisonError::into_inner);
-        wire::send_fds(&nursery, &[theirs.as_raw_fd()], &[0])?;
+        wire::send_fds(&nursery, &[theirs.as_raw_fd()], &[0]).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => io::Error::other("the process that forks guardians was killed"),
+            _ => error,
+        })?;
         Ok(control)
     }
 }

@@ -1,11 +1,13 @@
 //! What bounds an attempt in time, and what one that did not end well leaves behind.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use igpt_contract::Signal;
 
 use super::attempt::Stopped;
+use super::guard::is_want_of_room;
 use super::job::{Failure, Job, Outlet};
 use crate::store::Store;
 
@@ -38,6 +40,24 @@ pub(super) fn timed_out(limit: Duration, hint: &str) -> Failure {
     Failure { error: format!("took longer than its time-out of {limit:?}"), hint: Some(hint.to_owned()) }
 }
 
+/// Whether what is behind an error is that the system had no descriptor, process or memory left.
+pub(super) fn is_scarcity(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.filter_map(|error| error.downcast_ref::<io::Error>()).any(is_want_of_room)
+}
+
+/// A failure, which is no more than a wait where the system had nothing left.
+pub(super) fn failed(failure: Failure, scarce: bool) -> Stopped {
+    if scarce {
+        Stopped::NoRoom(Failure { hint: Some(RAISE.to_owned()), ..failure })
+    } else {
+        Stopped::Failed(failure)
+    }
+}
+
+/// What the user can do where the system has nothing left.
+pub(super) const RAISE: &str = "raise `ulimit -u` and `ulimit -n`, or run fewer steps at once (`--jobs`)";
+
 /// Clears the scratch folder of an attempt that did not end well (a full disk must not stay full),
 /// or keeps it for the user to look at.
 pub(super) fn leave(store: &Store, job: &Job, stopped: &Stopped, outlet: Outlet<'_>) {
@@ -48,4 +68,21 @@ pub(super) fn leave(store: &Store, job: &Job, stopped: &Stopped, outlet: Outlet<
         }));
     }
     store.discard_scratch(&job.key);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn want_of_descriptors_is_found_behind_an_error() {
+        let error = |code| StoreError::Io {
+            doing: "open",
+            path: "x".into(),
+            source: io::Error::from_raw_os_error(code),
+        };
+        assert!(is_scarcity(&error(libc::EMFILE)));
+        assert!(!is_scarcity(&error(libc::ENOENT)));
+    }
 }

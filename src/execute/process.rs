@@ -107,7 +107,7 @@ fn start<'g>(job: &Job, watch: &Watch<'_>, guards: &'g Guards) -> io::Result<Wor
 pub(super) fn no_room(doing: &str, error: &io::Error) -> Stopped {
     Stopped::NoRoom(Failure {
         error: format!("cannot {doing}: {error}"),
-        hint: Some("raise `ulimit -u` and `ulimit -n`, or run fewer steps at once (`--jobs`)".to_owned()),
+        hint: Some(limits::RAISE.to_owned()),
     })
 }
 
