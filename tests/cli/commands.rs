@@ -184,3 +184,13 @@ fn names_and_values_cannot_steer_a_terminal() {
         assert_eq!(bad, None, "{verb:?}: {said}");
     }
 }
+
+#[test]
+fn a_shell_hears_of_its_children() {
+    let project = Project::new(
+        "stages:\n  s: {uses: command, with: {run: 'for i in 1 2 3; do sleep 0.01 & done; wait; echo all > out'}}\n\
+         export: {s.out: result.txt}\n",
+    );
+    project.run();
+    assert_eq!(project.read("result.txt"), "all\n");
+}

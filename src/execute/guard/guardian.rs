@@ -96,7 +96,7 @@ fn command(order: &Order, input: OwnedFd, output: OwnedFd, error: OwnedFd) -> st
     if !order.folder.as_os_str().is_empty() {
         command.current_dir(&order.folder);
     }
-    Ok(command.spawn()?.id().cast_signed())
+    Ok(quiet::starting(|| command.spawn())?.id().cast_signed())
 }
 
 /// A process that runs, or whose descendants do.

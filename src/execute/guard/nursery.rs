@@ -193,6 +193,21 @@ pub(super) mod quiet {
         }
     }
 
+    /// Starts a process that hears of its children: a blocked signal stays blocked in whom we start, and
+    /// a shell would wait for its children for ever.
+    pub(in super::super) fn starting<T>(start: impl FnOnce() -> T) -> T {
+        // SAFETY: masks that live until the calls return.
+        unsafe {
+            let (mut none, mut ours) = (std::mem::zeroed(), std::mem::zeroed());
+            libc::sigemptyset(&raw mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, &raw mut ours);
+            let started = start();
+            // An end that was heard in between is seen by the look that follows every start.
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const ours, std::ptr::null_mut());
+            started
+        }
+    }
+
     /// What two descriptors have to say at this moment.
     pub(in super::super) fn events(fds: [RawFd; 2]) -> [libc::c_short; 2] {
         let mut polls = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
