@@ -112,10 +112,7 @@ enum Verb {
     },
     /// Do one job (the orchestrator starts this).
     #[command(hide = true)]
-    Worker {
-        /// The job file.
-        job: PathBuf,
-    },
+    Worker,
 }
 
 impl Verb {
@@ -123,7 +120,7 @@ impl Verb {
     fn is_for_programs(&self) -> bool {
         match self {
             Self::Logs(args) => args.raw,
-            Self::Schema | Self::Completions { .. } | Self::Worker { .. } => true,
+            Self::Schema | Self::Completions { .. } | Self::Worker => true,
             _ => false,
         }
     }
@@ -146,6 +143,7 @@ pub fn main() -> ExitCode {
             true => Box::new(std::io::stdout()),
             false => Box::new(Clean::new(std::io::stdout())),
         };
+        crate::store::hush_expected_panics();
         machine::hear_of_children();
         dispatch(cli, &mut out).unwrap_or_else(|error| tell(&error, json, in_lines, &mut out))
     })
@@ -220,7 +218,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
             clap_complete::generate(shell, &mut Cli::command(), "igpt-flow", &mut text);
             out.write_all(&text)?;
         }
-        Verb::Worker { job } => worker::worker(&job)?,
+        Verb::Worker => worker::worker()?,
     }
     // Standard output of a process is never asked whether its last line arrived.
     out.flush()?;

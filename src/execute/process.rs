@@ -1,13 +1,14 @@
 //! A stage step in a worker process of this binary.
 //!
-//! The parent writes the job file, starts `igpt-flow worker JOB` and reads one JSON message a line
-//! from its standard output; the worker's standard error is the step's log. The worker's standard
-//! input is a pipe that says nothing: its end means "stop", so a worker whose orchestrator was
-//! killed writes its checkpoint and ends too. The worker commits its own result.
+//! The parent starts `igpt-flow worker`, gives it the job on its standard input (a job may hold
+//! credentials, so it is never a file) and reads one JSON message a line from its standard output; the
+//! worker's standard error is the step's log. After the job the input says nothing more: its end means
+//! "stop", so a worker whose orchestrator was killed writes its checkpoint and ends too. The worker
+//! commits its own result.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, PipeReader, PipeWriter, Read as _};
+use std::io::{self, BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -85,21 +86,22 @@ struct Worker<'g> {
 }
 
 fn start<'g>(job: &Job, watch: &Watch<'_>, guards: &'g Guards) -> io::Result<Worker<'g>> {
-    let job_file = watch.log.with_extension("job.json");
-    std::fs::write(&job_file, serde_json::to_vec_pretty(job)?)?;
+    let text = serde_json::to_vec(job)?;
     let order = Order {
-        argv: vec![this_binary()?.into(), "worker".into(), job_file.into()],
+        argv: vec![this_binary()?.into(), "worker".into()],
         folder: PathBuf::new(),
         inherits: true,
         env: visible_gpus(&job.gpus).map(|(name, gpus)| (name.into(), gpus.into())).into_iter().collect(),
         stop: Stop::EndOfInput,
         grace: watch.grace.unwrap_or(GRACE),
     };
-    let (theirs, input) = io::pipe()?;
+    let (theirs, mut input) = io::pipe()?;
     let (output, said) = io::pipe()?;
     let log = File::options().create(true).append(true).open(watch.log)?;
     let guarded =
         guards.start(&order, [theirs.into(), said.into(), log.into()]).map_err(|NotStarted(error)| error)?;
+    // One that ended before it read this is judged by its end.
+    let _ = input.write_all(&(text.len() as u64).to_le_bytes()).and_then(|()| input.write_all(&text));
     Ok(Worker { guarded, input, output })
 }
 
@@ -246,17 +248,25 @@ fn intern(unit: &str) -> &'static str {
     leaked
 }
 
-/// The worker's side: reads the job file, does the work, reports on `output`.
+/// The job at the beginning of a worker's input: its length, then its JSON.
+fn read_job(input: &mut impl io::Read) -> io::Result<Job> {
+    let mut length = [0; 8];
+    input.read_exact(&mut length)?;
+    let mut text = Vec::new();
+    input.take(u64::from_le_bytes(length)).read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+/// The worker's side: reads the job, does the work, reports on `output`.
 ///
 /// # Errors
-/// If the job file cannot be read or the result cannot be reported: the parent then judges by the
+/// If the job cannot be read or the result cannot be reported: the parent then judges by the
 /// exit status.
 pub fn worker(
-    job_file: &Path,
     find: impl Fn(&str) -> Option<Arc<dyn DynStage>>,
     output: impl std::io::Write + Send + 'static,
 ) -> std::io::Result<()> {
-    let job: Job = serde_json::from_slice(&std::fs::read(job_file)?)?;
+    let job = read_job(&mut std::io::stdin())?;
     pool::prepare()?;
     let cancelled = Arc::new(AtomicBool::new(false));
     cancel_at_end_of_input(Arc::clone(&cancelled))?;

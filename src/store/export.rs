@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use super::admit::is_executable;
 use super::artifact::{Artifact, Content, Entry};
-use super::export_notes::Noted;
+use super::export_notes::{Noted, Notes};
 use super::layout::at;
 use super::remove::remove_tree;
 use super::scan::walk;
@@ -87,12 +87,12 @@ impl Store {
         if in_place(artifact, &entries, to, files) {
             return Ok(Exported::Unchanged);
         }
-        let noted = files.notes.get_or_insert_with(|| self.export_notes()).get(to).copied();
+        let noted = self.notes_of(files)?.get(to).copied();
         let was_there = fs::symlink_metadata(to).is_ok();
         let same = noted.is_some_and(|noted| noted.artifact == *artifact);
         let mut kept = None;
         loop {
-            let (path, foreign) = match self.in_the_way(artifact, &entries, to, noted, files) {
+            let (path, foreign) = match self.in_the_way(artifact, &entries, to, noted, files)? {
                 InTheWay::Nothing => break,
                 InTheWay::Changed(path) => (path, false),
                 InTheWay::Foreign(path) => (path, true),
@@ -126,13 +126,21 @@ impl Store {
     pub fn check_export(&self, to: &Path, files: &mut Files) -> Result<()> {
         let to = self.place_of_export(to)?;
         let Ok(meta) = fs::symlink_metadata(&to) else { return Ok(()) };
-        if files.notes.get_or_insert_with(|| self.export_notes()).contains_key(&to) {
+        if self.notes_of(files)?.contains_key(&to) {
             return Ok(());
         }
-        if meta.is_file() && !self.is_untouched(&to, None, files) {
+        if meta.is_file() && !self.is_untouched(&to, &to, None, files) {
             return Err(StoreError::NotOurs { path: to });
         }
         Ok(())
+    }
+
+    /// What was exported before; read when it is first needed.
+    fn notes_of<'f>(&self, files: &'f mut Files) -> Result<&'f Notes> {
+        if files.notes.is_none() {
+            files.notes = Some(self.export_notes()?);
+        }
+        Ok(files.notes.get_or_insert_default())
     }
 
     /// Where an export really goes: links are followed, also where they lead to nothing yet.
@@ -146,6 +154,9 @@ impl Store {
             }
             match fs::read_link(&to) {
                 Ok(target) => to = to.parent().unwrap_or(Path::new("/")).join(target),
+                Err(e) if !matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotFound) => {
+                    return Err(StoreError::io("read", &to, e));
+                }
                 Err(_) if to.starts_with(self.root()) => return Err(StoreError::NotOurs { path: to }),
                 Err(_) => return Ok(to),
             }
@@ -161,11 +172,11 @@ impl Store {
         to: &Path,
         noted: Option<Noted>,
         files: &mut Files,
-    ) -> InTheWay {
+    ) -> Result<InTheWay> {
         if fs::symlink_metadata(to).is_err() {
-            return InTheWay::Nothing;
+            return Ok(InTheWay::Nothing);
         }
-        let known = noted.map(|noted| self.noted_entries(&noted)).unwrap_or_default();
+        let known = noted.map(|noted| self.noted_entries(&noted)).transpose()?.unwrap_or_default();
         let is_folder = to.is_dir();
         let standing: BTreeSet<PathBuf> = match (artifact.is_file(), is_folder) {
             // All of the folder would go.
@@ -189,32 +200,39 @@ impl Store {
             let name = path.strip_prefix(to).unwrap_or(Path::new(""));
             let of_name: Vec<&Entry> = known.iter().filter(|entry| entry.name == name).collect();
             if of_name.iter().any(|entry| has_content(path, entry, files))
-                || self.is_untouched(path, Some(&of_name), files)
+                || self.is_untouched(path, to, Some(&of_name), files)
             {
                 continue;
             }
             let path = path.to_owned();
-            return if of_name.is_empty() { InTheWay::Foreign(path) } else { InTheWay::Changed(path) };
+            let is_noted = !of_name.is_empty();
+            return Ok(if is_noted { InTheWay::Changed(path) } else { InTheWay::Foreign(path) });
         }
-        InTheWay::Nothing
+        Ok(InTheWay::Nothing)
     }
 
-    /// The entries of what an export wrote last and before.
-    fn noted_entries(&self, noted: &Noted) -> Vec<Entry> {
-        let both = [Some(noted.artifact), noted.before];
-        both.iter().flatten().flat_map(|artifact| self.entries(artifact).unwrap_or_default()).collect()
+    /// The entries of what an export wrote last and before, as far as their manifests are there.
+    fn noted_entries(&self, noted: &Noted) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for artifact in [Some(noted.artifact), noted.before].iter().flatten() {
+            match self.entries(artifact) {
+                Ok(found) => entries.extend(found),
+                Err(StoreError::Missing { .. } | StoreError::NotTree { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entries)
     }
 
     /// Whether replacing a file loses nothing: its bytes are what its mark says that an export wrote, or
     /// they are in the store, or they are those of a noted entry but for the line ends.
-    fn is_untouched(&self, path: &Path, noted: Option<&[&Entry]>, files: &mut Files) -> bool {
+    fn is_untouched(&self, path: &Path, to: &Path, noted: Option<&[&Entry]>, files: &mut Files) -> bool {
         let Ok(meta) = fs::symlink_metadata(path) else { return false };
         if meta.is_symlink() {
             return false;
         }
         let Ok((digest, size)) = files.file(path, &meta) else { return false };
-        let mark = xattr::get(path, MARK).ok().flatten();
-        mark.is_some_and(|mark| mark == digest.to_string().as_bytes())
+        is_marked(path, to, &digest)
             || self.is_sound(&digest, size)
             || noted.is_some_and(|entries| {
                 let plain = digest_with_unix_line_ends(path, size);
@@ -234,11 +252,15 @@ impl Store {
         let aside = durable::fresh_with(to.parent().unwrap_or(Path::new("/")), ASIDE);
         let placed = (|| {
             self.copy_out(artifact, &aside)?;
-            for (digest, path) in entries.iter().filter_map(|e| Some((e.file()?.0, at(&aside, &e.name)))) {
-                mark(&path, &digest);
+            for entry in entries {
+                mark(&at(&aside, &entry.name), entry, to);
             }
             // Noted before it is there: a kill in between leaves a path that is known to be ours.
-            let note = Noted { artifact: *artifact, before: noted.map(|noted| noted.artifact) };
+            let before = noted.and_then(|noted| match noted.artifact == *artifact {
+                true => noted.before,
+                false => Some(noted.artifact),
+            });
+            let note = Noted { artifact: *artifact, before };
             self.write_export_note(to, &note)?;
             if let Some(notes) = &mut files.notes {
                 notes.insert(to.to_owned(), note);
@@ -272,37 +294,44 @@ impl Store {
             }
             return fs::rename(aside, to).map_err(failed);
         }
-        let known = noted.map(|noted| self.noted_entries(&noted)).unwrap_or_default();
-        let others = walk(to)?.into_iter().any(|(name, _)| {
-            let is_ours = |entry: &&Entry| entry.name == name;
-            !entries.iter().chain(&known).any(|entry| is_ours(&entry))
-        });
+        let known = noted.map(|noted| self.noted_entries(&noted)).transpose()?.unwrap_or_default();
+        let (mut old, mut others) = (Vec::new(), false);
+        for (name, meta) in walk(to)? {
+            if entries.iter().any(|entry| entry.name == name) {
+                continue;
+            }
+            let path = to.join(&name);
+            let is_known = known.iter().any(|entry| entry.name == name && has_content(&path, entry, files));
+            let is_ours =
+                is_known || files.file(&path, &meta).is_ok_and(|(digest, _)| is_marked(&path, to, &digest));
+            match is_ours {
+                true => old.push(path),
+                false => others = true,
+            }
+        }
         // Nothing of the user's is in it: exchanged whole. (Not a mount point, though: that stays.)
         if (artifact.is_file() || !others) && exchange(aside, to).is_ok() {
             return Ok(());
         }
+        // What this export does not have goes first: as long as it is there, the export is not.
+        for path in old {
+            fs::remove_file(&path).map_err(|e| StoreError::io("remove", &path, e))?;
+            // Folders that became empty go, too; a folder with anything in it stays.
+            let _ = path.parent().filter(|folder| *folder != to).map(fs::remove_dir);
+        }
         for entry in entries {
-            let (from, to) = (aside.join(&entry.name), to.join(&entry.name));
+            let (from, place) = (aside.join(&entry.name), to.join(&entry.name));
             if matches!(entry.content, Content::EmptyFolder) {
-                fs::create_dir_all(&to).map_err(|e| StoreError::io("create", &to, e))?;
+                fs::create_dir_all(&place).map_err(|e| StoreError::io("create", &place, e))?;
                 continue;
             }
-            if let Some(folder) = to.parent() {
+            if let Some(folder) = place.parent() {
                 fs::create_dir_all(folder).map_err(|e| StoreError::io("create", folder, e))?;
             }
-            match fs::rename(&from, &to) {
+            match fs::rename(&from, &place) {
                 // A folder in it may be a link to another disk.
-                Err(e) if e.kind() == io::ErrorKind::CrossesDevices => self.put_entry(entry, &to)?,
-                other => other.map_err(|e| StoreError::io("write", &to, e))?,
-            }
-        }
-        for old in known.iter().filter(|old| !entries.iter().any(|entry| entry.name == old.name)) {
-            let path = to.join(&old.name);
-            // Of the files that this export does not have, only untouched ones are removed.
-            if has_content(&path, old, files) {
-                let _ = fs::remove_file(&path);
-                // Folders that became empty go, too; a folder with anything in it stays.
-                let _ = path.parent().filter(|folder| *folder != to).map(fs::remove_dir);
+                Err(e) if e.kind() == io::ErrorKind::CrossesDevices => self.put_entry(entry, &place, to)?,
+                other => other.map_err(|e| StoreError::io("write", &place, e))?,
             }
         }
         Ok(())
@@ -317,7 +346,7 @@ impl Store {
             }
             let folder = path.parent().unwrap_or(Path::new("/"));
             fs::create_dir_all(folder).map_err(|e| StoreError::io("create", folder, e))?;
-            self.put_entry(entry, &path)?;
+            self.put_entry(entry, &path, to)?;
             if let Some((digest, _)) = entry.file() {
                 files.wrote(&path, digest);
             }
@@ -326,12 +355,10 @@ impl Store {
     }
 
     /// Puts one entry at its place, whose folder is there.
-    fn put_entry(&self, entry: &Entry, to: &Path) -> Result<()> {
+    fn put_entry(&self, entry: &Entry, to: &Path, root: &Path) -> Result<()> {
         let aside = durable::fresh_with(to.parent().unwrap_or(Path::new("/")), ASIDE);
         let placed = self.copy_entry(entry, &aside).and_then(|()| {
-            if let Some((digest, _)) = entry.file() {
-                mark(&aside, &digest);
-            }
+            mark(&aside, entry, root);
             fs::rename(&aside, to).map_err(|e| StoreError::io("write", to, e))
         });
         placed.inspect_err(|_| drop(remove_tree(&aside)))
@@ -339,7 +366,7 @@ impl Store {
 
     /// Removes what killed exports left beside the places of the noted exports.
     pub(super) fn sweep_exports(&self) {
-        let notes = self.export_notes();
+        let notes = self.export_notes().unwrap_or_default();
         let folders: BTreeSet<&Path> = notes.keys().filter_map(|path| path.parent()).collect();
         for folder in folders {
             let _ = File::open(folder).and_then(|turn| {
@@ -418,9 +445,24 @@ fn keep_beside(to: &Path) -> Result<PathBuf> {
     Ok(to.to_owned())
 }
 
-/// Says in a file's own attributes what was written there; without such attributes the notes do.
-fn mark(path: &Path, digest: &Digest) {
-    let _ = xattr::set(path, MARK, digest.to_string().as_bytes());
+/// Says in a file's own attributes what was written there under which name, for an export to `to`;
+/// where a file system has no such attributes the notes say it.
+fn mark(path: &Path, entry: &Entry, to: &Path) {
+    if let Some((digest, _)) = entry.file() {
+        let _ = xattr::set(path, MARK, mark_of(&at(to, &entry.name), to, &digest).as_bytes());
+    }
+}
+
+/// Whether a file in an export to `to` is marked as holding these bytes under its name: a copy that the
+/// user made of it has another one.
+fn is_marked(path: &Path, to: &Path, digest: &Digest) -> bool {
+    let mark = xattr::get(path, MARK).ok().flatten();
+    mark.is_some_and(|mark| mark == mark_of(path, to, digest).as_bytes())
+}
+
+fn mark_of(path: &Path, to: &Path, digest: &Digest) -> String {
+    let name = path.strip_prefix(to.parent().unwrap_or(to)).unwrap_or(path);
+    format!("{digest} {}", Digest::of(name.as_os_str().as_encoded_bytes()).short())
 }
 
 /// The digest of a small text as it was before its line ends were converted.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -37,8 +37,12 @@ pub(super) type Notes = BTreeMap<PathBuf, Noted>;
 
 impl Store {
     /// Everything that was exported, and how many lines of the notes are damaged.
-    pub(super) fn read_export_notes(&self) -> (Notes, u64) {
-        let text = fs::read(self.notes_path()).unwrap_or_default();
+    pub(super) fn read_export_notes(&self) -> Result<(Notes, u64)> {
+        let path = self.notes_path();
+        let text = match fs::read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(|e| StoreError::io("read", &path, e))?,
+        };
         let (mut notes, mut damaged) = (Notes::new(), 0);
         for line in text.split_inclusive(|byte| *byte == b'\n').filter(|line| *line != b"\n") {
             let note = || {
@@ -53,17 +57,17 @@ impl Store {
                 None => damaged += 1,
             }
         }
-        (notes, damaged)
+        Ok((notes, damaged))
     }
 
     /// Everything that was exported.
-    pub(super) fn export_notes(&self) -> Notes {
-        self.read_export_notes().0
+    pub(super) fn export_notes(&self) -> Result<Notes> {
+        Ok(self.read_export_notes()?.0)
     }
 
     /// Rewrites the notes, one for each path; damaged lines are left out.
     pub(super) fn compact_export_notes(&self) -> Result<()> {
-        let notes = self.export_notes();
+        let notes = self.export_notes()?;
         if notes.is_empty() {
             return Ok(());
         }

@@ -24,9 +24,11 @@ pub struct Foresight {
 
 impl Foresight {
     /// Begins to look up what the steps of the pipeline `file` (absolute) led to in its last run.
-    /// Finds nothing where there is no store yet, or no such run.
+    /// Finds nothing where there is no store yet, or no such run. What killed runs left in the store is
+    /// removed before, where nobody else uses it.
     pub fn begin(root: &Path, file: &Path) -> Self {
         let Ok(store) = Store::open_existing(root) else { return Self::default() };
+        store.sweep_if_alone();
         let Ok(live) = store.live() else { return Self::default() };
         let found = Arc::default();
         let (into, file) = (Arc::clone(&found), file.to_owned());

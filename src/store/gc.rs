@@ -125,7 +125,7 @@ impl Store {
             }
         }
         // By the manifests of exports it is known what in their folders is ours.
-        for noted in self.export_notes().into_values() {
+        for noted in self.export_notes()?.into_values() {
             kept.extend(
                 [Some(noted.artifact), noted.before].into_iter().flatten().map(|artifact| artifact.digest),
             );

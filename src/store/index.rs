@@ -13,8 +13,10 @@
 //! digest; whoever asks knows what the numbers mean. Losing rows costs time, never correctness: a
 //! process that finds the database in use by another for a second leaves its rows out.
 
+use std::cell::Cell;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{fs, io};
@@ -104,8 +106,10 @@ impl Index {
         if self.learnt.is_empty() {
             return Ok(true);
         }
-        let Ok(database) = open_database(&self.database) else { return Ok(false) };
-        match self.write(&database) {
+        // sled asserts where a disk refuses, when it is dropped at the latest. The index is a help.
+        let written = hushed(|| open_database(&self.database).ok().map(|database| self.write(&database)));
+        let Some(written) = written.flatten() else { return Ok(false) };
+        match written {
             Ok(rows) => {
                 let text = [TAG.as_slice(), blake3::hash(&rows).as_bytes(), &rows].concat();
                 durable::replace(&self.tmp, &self.snapshot, &text, Durability::Later)?;
@@ -173,6 +177,29 @@ impl Index {
         self.rows.clear();
         removed(&self.snapshot)
     }
+}
+
+thread_local! {
+    /// Whether a panic of this thread is expected, and nothing is to be said of it.
+    static HUSHED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does what may panic in sled; none where it did.
+fn hushed<T>(work: impl FnOnce() -> T) -> Option<T> {
+    HUSHED.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    HUSHED.set(false);
+    done.ok()
+}
+
+/// Keeps the panics quiet that the index expects of sled; to be called once, at the start.
+pub fn hush_expected_panics() {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !HUSHED.get() {
+            told(panic);
+        }
+    }));
 }
 
 /// Opens the database, unless another process keeps it to itself, or the system refuses. A damaged

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::admit::{FEW, is_executable};
 use super::artifact::{Artifact, Content, Entry, list};
-use super::objects::hash_file;
+use super::objects::{hash_file, unreadable};
 use super::scan::{self, Found, What};
 use super::{Place, Result, Store, StoreError};
 
@@ -43,8 +43,7 @@ impl Store {
             Content::File { digest, size, executable } => {
                 let from = self.object_path(digest);
                 let found = match copy_file(&from, to, *size, *executable) {
-                    // Gone, or the disk lost it: for us it is not there.
-                    Err(Copying::Read(_)) => return Err(StoreError::Missing { digest: *digest }),
+                    Err(Copying::Read(e)) => return Err(unreadable(*digest, &from, e)),
                     Err(Copying::Write(e)) => return Err(StoreError::io("write", to, e)),
                     Ok(found) => found,
                 };

@@ -62,6 +62,7 @@ pub use export::Exported;
 pub use files::{Files, Outside, Place};
 pub use foresight::Foresight;
 pub use gc::{Collector, Garbage, GarbageItem, Keep};
+pub use index::hush_expected_panics;
 pub use layout::{Linked, copy_outside, link_outside};
 pub use lock::{KeyLock, host};
 pub use record::{Cost, InputSource, Program, Record};
@@ -144,6 +145,26 @@ impl Store {
         let file = durable::lock_file(&path)?;
         file.lock_shared().map_err(|e| StoreError::io("lock", &path, e))?;
         Ok(Live { _file: file })
+    }
+
+    /// Removes what killed processes left on its way into place, and locks that nobody holds. Does
+    /// nothing while anybody else uses the store.
+    fn sweep_if_alone(&self) {
+        let Ok(alone) = durable::lock_file(&self.live_path()) else { return };
+        if alone.try_lock().is_err() {
+            return;
+        }
+        for item in fs::read_dir(self.tmp_dir()).into_iter().flatten().flatten() {
+            let _ = remove::remove_tree(&item.path());
+        }
+        for item in fs::read_dir(self.root.join("locks-v1")).into_iter().flatten().flatten() {
+            let path = item.path();
+            // A command that outlives its killed orchestrator holds its own still.
+            let is_free = || File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+            if path != self.live_path() && is_free() {
+                let _ = fs::remove_file(&path);
+            }
+        }
     }
 
     /// The same for somebody who only reads; `None` in a read-only store that has no lock file yet.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 use igpt_contract::Digest;
@@ -73,7 +73,7 @@ impl Store {
     pub(super) fn manifest_entries(&self, digest: &Digest) -> Result<Vec<Entry>> {
         let digest = *digest;
         let path = self.object_path(&digest);
-        let text = fs::read(&path).map_err(|_| StoreError::Missing { digest })?;
+        let text = fs::read(&path).map_err(|e| unreadable(digest, &path, e))?;
         if Digest::of(&text) != digest {
             let _ = self.quarantine(&path);
             return Err(StoreError::Missing { digest });
@@ -155,7 +155,7 @@ impl Store {
             return Ok(None);
         };
         let path = self.object_path(&digest);
-        let bytes = fs::read(&path).map_err(|_| StoreError::Missing { digest })?;
+        let bytes = fs::read(&path).map_err(|e| unreadable(digest, &path, e))?;
         if Digest::of(&bytes) == digest {
             return Ok(Some(bytes));
         }
@@ -176,6 +176,15 @@ impl Store {
     pub fn path_of_file(&self, digest: &Digest) -> PathBuf {
         self.object_path(digest)
     }
+}
+
+/// What an object is that could not be read: gone, where it is not there or the disk lost it; any
+/// other refusal (too many open files, no rights) says nothing of it.
+pub(super) fn unreadable(digest: Digest, path: &Path, error: io::Error) -> StoreError {
+    if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::EIO) {
+        return StoreError::Missing { digest };
+    }
+    StoreError::io("read", path, error)
 }
 
 /// The digest and size of a file.

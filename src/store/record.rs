@@ -206,9 +206,21 @@ impl Store {
 /// Reads a file that most often fits the page, with as few calls as that needs.
 fn read_small<'p>(path: &Path, page: &'p mut [u8; PAGE]) -> io::Result<Cow<'p, [u8]>> {
     let mut file = File::open(path)?;
-    let read = file.read(page)?;
-    if read < PAGE {
-        return Ok(Cow::Borrowed(&page[..read]));
+    let mut length = 0;
+    while length < PAGE {
+        match file.read(&mut page[length..]) {
+            // A sealed text ends with its seal: no need to ask for the end.
+            Ok(0) => break,
+            Ok(n) => length += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+        if page[..length].ends_with(sealed::AFTER.as_bytes()) {
+            break;
+        }
+    }
+    if length < PAGE {
+        return Ok(Cow::Borrowed(&page[..length]));
     }
     let mut text = page.to_vec();
     file.read_to_end(&mut text)?;

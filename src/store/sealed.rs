@@ -5,7 +5,8 @@ use igpt_contract::Digest;
 use serde::Serialize;
 
 const BEFORE: &str = ",\"checksum\":\"";
-const AFTER: &str = "\"}\n";
+/// How a sealed text ends.
+pub(super) const AFTER: &str = "\"}\n";
 const HEX: usize = 64;
 
 /// The text of a value (one that becomes a JSON object with members), sealed.

@@ -70,7 +70,7 @@ impl Store {
         }
         let records = self.verify_records(&mut found)?;
         self.verify_runs(&mut found)?;
-        self.verify_notes(&mut found);
+        self.verify_notes(&mut found)?;
         self.judge_records(records, &damaged, &mut found);
         found.damage.sort();
         Ok(found)
@@ -169,8 +169,8 @@ impl Store {
         Ok(())
     }
 
-    fn verify_notes(&self, found: &mut Verification) {
-        let (notes, damaged) = self.read_export_notes();
+    fn verify_notes(&self, found: &mut Verification) -> Result<()> {
+        let (notes, damaged) = self.read_export_notes()?;
         found.records += notes.len() as u64 + damaged;
         if damaged > 0 {
             let what = format!("the checksums of {damaged} of its lines do not fit");
@@ -178,6 +178,7 @@ impl Store {
             // The lines that are whole stay.
             let _ = self.compact_export_notes();
         }
+        Ok(())
     }
 
     fn damage(
