@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use super::error::CliError;
 use super::options::PipelineArgs;
 use crate::engine::folder_of;
+use crate::engine::forecast::wanted;
 use crate::engine::preflight::preflight;
-use crate::pipeline::{Node, Overrides, Pipeline, nearest};
+use crate::pipeline::{Diagnostic, Node, Overrides, Pipeline, nearest};
 use crate::plan::{Catalog, Plan, plan, plan_placed};
 use crate::registry;
+use crate::store::{Files, Store, StoreError};
 
 /// Reads and plans the pipeline.
 pub(super) fn load(args: &PipelineArgs) -> Result<Plan, CliError> {
@@ -38,6 +42,76 @@ pub(super) fn look_ahead(
     let found = placed.map_or(found, |plan| preflight(&plan, &folder, store, targets));
     let shown = pipeline.with_lines(found).into_iter().map(|one| one.masked(&plan.secrets));
     Err(CliError::Pipeline(shown.collect()))
+}
+
+/// A plan, and what it was made of: for the folder of a run.
+pub(super) struct Loaded {
+    pub(super) plan: Plan,
+    /// The pipeline's files with their texts, its variables, and what the command line changed.
+    pub(super) made_of: Value,
+}
+
+/// As [`load_with`], with what the plan was made of. Secrets are hidden in that.
+pub(super) fn load_whole<'a>(
+    args: &PipelineArgs,
+    steps: impl IntoIterator<Item = &'a String>,
+) -> Result<Loaded, CliError> {
+    let overrides = Overrides { sets: args.sets.clone(), profiles: args.profiles.clone() };
+    let pipeline = Pipeline::read(&args.file).map_err(CliError::Pipeline)?;
+    let catalog = Catalog::new(registry::stages());
+    let plan = plan(&pipeline, &catalog, &overrides).map_err(CliError::Pipeline)?;
+    check_names(&plan, steps)?;
+    let secrets = plan.secrets_with(|name| std::env::var(name).ok());
+    // Their names from the folder of the pipeline: where that lies is nobody's business.
+    let folder = folder_of(pipeline.file());
+    let file = |(path, text): (&Path, &str)| {
+        let name = path.strip_prefix(&folder).unwrap_or(path);
+        json!({"name": name.to_string_lossy(), "text": secrets.mask(text)})
+    };
+    let files: Vec<Value> = pipeline.texts().map(file).collect();
+    let sets: Vec<String> = args.sets.iter().map(|set| secrets.mask(set)).collect();
+    let mut vars = Value::Object(plan.vars.clone());
+    secrets.mask_value(&mut vars);
+    let made_of = json!({
+        "format": 1, "pipeline": plan.name, "seed": plan.seed, "files": files, "profiles": args.profiles,
+        "sets": sets, "vars": vars,
+    });
+    Ok(Loaded { plan, made_of })
+}
+
+/// Looks at the places of the exports, before anything is done: what is the user's stays so.
+pub(super) fn look_at_exports(
+    args: &PipelineArgs,
+    plan: &Plan,
+    store: &Store,
+    files: &mut Files,
+    targets: &BTreeSet<String>,
+) -> Result<(), CliError> {
+    let wanted = wanted(plan, targets);
+    let folder = folder_of(&args.file);
+    let mut found = Vec::new();
+    for export in plan.exports.iter().filter(|export| !export.overwrite) {
+        if !export.source.steps(&plan.searches).iter().any(|step| wanted[*step]) {
+            continue;
+        }
+        match store.check_export(&folder.join(&export.path), files) {
+            Ok(()) => {}
+            Err(error @ StoreError::NotOurs { .. }) => {
+                let what = format!("the export to `{}` would replace a file of yours", export.path.display());
+                let one = Diagnostic::new(export.place.clone(), what);
+                found.push(match error.hint() {
+                    Some(hint) => one.with_hint(hint),
+                    None => one,
+                });
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let pipeline = Pipeline::read(&args.file).map_err(CliError::Pipeline)?;
+    Err(CliError::Pipeline(pipeline.with_lines(found)))
 }
 
 /// Reads and plans the pipeline; every name of a step on the command line must be one of the plan.

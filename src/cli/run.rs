@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::complain;
 use super::error::CliError;
-use super::load::{load_with, look_ahead};
+use super::load::{Loaded, load_whole, look_ahead, look_at_exports};
 use super::options::RunArgs;
 use super::results;
 use crate::engine::{self, Options, Summary};
@@ -47,7 +47,8 @@ pub(super) fn run(
     let file = std::path::absolute(file).map_err(CliError::file("find", file))?;
     let foresight = Foresight::begin(store, &file);
     // The process ends with the run: freeing ten thousand steps one by one would be a twentieth of it.
-    let plan = ManuallyDrop::new(load_with(&select.pipeline, select.steps.iter().chain(&args.force))?);
+    let Loaded { plan, made_of } = load_whole(&select.pipeline, select.steps.iter().chain(&args.force))?;
+    let plan = ManuallyDrop::new(plan);
     look_ahead(&select.pipeline, &plan, store, &select.targets())?;
     let memory_mib = match &args.memory {
         None => None,
@@ -59,7 +60,14 @@ pub(super) fn run(
     let numerics = registry::numerics(&select.device).map_err(CliError::usage)?;
     let store = Store::open(store)?;
     let _live = store.live()?;
+    let files = RefCell::new(Files::open(&store).with(foresight));
+    if !args.overwrite {
+        let targets = select.targets();
+        look_at_exports(&select.pipeline, &plan, &store, &mut files.borrow_mut(), &targets)?;
+    }
     let folder = store.new_run()?;
+    let made_of = store.admit_bytes(made_of.to_string().as_bytes())?;
+    folder.begin(made_of)?;
     let options = Options {
         run: folder.id().to_owned(),
         folder: engine::folder_of(&file),
@@ -90,7 +98,6 @@ pub(super) fn run(
         (false, true) => Box::new(Bars::default()),
         (false, false) => Box::new(Plain::new(stdout)),
     };
-    let files = RefCell::new(Files::open(&store).with(foresight));
     let secrets = plan.secrets_with(|name| std::env::var(name).ok());
     let dispatcher =
         Dispatcher::start(vec![Box::new(log), told], secrets.clone()).map_err(no_room("a thread"))?;
@@ -100,7 +107,7 @@ pub(super) fn run(
     // The index is a help: a run does not fail because of it.
     let _ = files.borrow_mut().flush();
     let summary = ManuallyDrop::new(summary?);
-    folder.finish(&record(&plan, file, &options, &secrets, &summary))?;
+    folder.finish(&RunRecord { plan: Some(made_of), ..record(&plan, file, &options, &secrets, &summary) })?;
     if let Some(error) = fault(&log_fault) {
         complain(&format!("warning: cannot write `{}`: {error}\n", events.display()));
     }

@@ -67,7 +67,21 @@ fn language(catalog: &Catalog) -> Value {
         "export": {
             "type": ["object", "null"],
             "description": "Outputs (`step.port`, `step.port/part`) to put outside the store, and where.",
-            "additionalProperties": {"type": ["string", "number", "boolean"]}
+            "additionalProperties": {"anyOf": [
+                {"type": ["string", "number", "boolean"]},
+                {
+                    "type": "object",
+                    "required": ["path"],
+                    "additionalProperties": false,
+                    "properties": {
+                        "path": {"type": ["string", "number", "boolean"]},
+                        "overwrite": {
+                            "description": "Replace what is the user's there, and keep it beside.",
+                            "type": ["boolean", "string"]
+                        }
+                    }
+                }
+            ]}
         }
     });
     debug_assert!(PIPELINE_KEYS.iter().all(|key| properties.get(*key).is_some()));

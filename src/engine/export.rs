@@ -49,7 +49,8 @@ impl Run<'_> {
     fn put(&self, export: &Export, path: &Path) -> Result<Option<(Artifact, Exported)>, StoreError> {
         let Some(artifact) = self.resolver.artifact(&export.source, &self.made)? else { return Ok(None) };
         let files = &mut self.resolver.files.borrow_mut();
-        let exported = self.resolver.store.export(&artifact, path, self.options.overwrite, files)?;
+        let overwrite = self.options.overwrite || export.overwrite;
+        let exported = self.resolver.store.export(&artifact, path, overwrite, files)?;
         Ok(Some((artifact, exported)))
     }
 

@@ -97,7 +97,27 @@ pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
         decide_searches(resolver, &mut made, id)?;
     }
     leave_out_candidates(resolver, &made, &mut outlooks);
+    make_again(resolver, &made, &mut outlooks)?;
     Ok(outlooks)
+}
+
+/// Steps whose recorded outputs are not in the store any more run as well, where one that runs reads
+/// them.
+fn make_again(resolver: &Resolver<'_>, made: &Made, outlooks: &mut [Outlook]) -> Result<(), StoreError> {
+    for (id, step) in resolver.plan.steps.iter().enumerate().rev() {
+        if !matches!(outlooks[id].forecast, Forecast::Runs { .. }) {
+            continue;
+        }
+        for input in &step.inputs {
+            if let Some(above) = resolver.gone(&input.source, made)?
+                && let Forecast::Reused(key) = outlooks[above].forecast
+            {
+                let why = format!("`{}` needs its outputs, which are not in the store any more", step.name);
+                outlooks[above].forecast = Forecast::Runs { key, why };
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The outlook where there is no store yet: every step is new. What the pipeline reads from disk

@@ -47,15 +47,20 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The steps that must make inputs of a step again before it can run. Parts that it reads become
-    /// artifacts of their own on the way.
+    /// The steps that must make inputs of a step again before it can run. Where there are none, the
+    /// parts that it reads are artifacts of their own afterwards.
     ///
     /// # Errors
     /// If there is no such part, or the store cannot be written.
     pub(super) fn gone_inputs(&self, id: StepId) -> Result<BTreeSet<StepId>, StoreError> {
         let mut gone = BTreeSet::new();
         for input in &self.step(id).inputs {
-            gone.extend(self.resolver.ready(&input.source, &self.made)?);
+            gone.extend(self.resolver.gone(&input.source, &self.made)?);
+        }
+        if gone.is_empty() {
+            for input in &self.step(id).inputs {
+                self.resolver.keep_part(&input.source, &self.made)?;
+            }
         }
         Ok(gone)
     }

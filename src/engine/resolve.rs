@@ -123,32 +123,41 @@ impl Resolver<'_> {
         };
         match part {
             None => Ok(Some(*artifact)),
-            Some(part) => self.store.peek_part(artifact, part).map(Some),
+            Some(part) => self.files.borrow_mut().part(self.store, artifact, part).map(Some),
         }
     }
 
-    /// Makes ready what somebody is going to read: a part becomes an artifact of its own. Answers the
-    /// step that must make it again, where it is not there any more.
+    /// The step that must make again what a source names, where that is not in the store any more.
     ///
     /// # Errors
-    /// If there is no such part, or the store cannot be written.
-    pub fn ready(&self, source: &Source, made: &Made) -> Result<Option<StepId>, StoreError> {
-        let Some(producer) = self.producer(source, made) else { return Ok(None) };
-        let (Source::Step { port, part, .. } | Source::Winner { port, part, .. }) = source else {
-            return Ok(None);
-        };
-        let Some(whole) = made.steps.get(&producer).and_then(|outputs| outputs.get(port)) else {
-            return Ok(None);
-        };
-        let artifact = match part {
-            None => Ok(*whole),
-            Some(part) => self.store.part(whole, part),
-        };
-        match artifact {
-            Ok(artifact) if self.store.contains(&artifact) => Ok(None),
-            Ok(_) | Err(StoreError::Missing { .. }) => Ok(Some(producer)),
-            Err(error) => Err(error),
+    /// If there is no such part.
+    pub fn gone(&self, source: &Source, made: &Made) -> Result<Option<StepId>, StoreError> {
+        let Some((producer, whole, part)) = self.made_of(source, made) else { return Ok(None) };
+        Ok((!self.store.has(whole, part)?).then_some(producer))
+    }
+
+    /// Makes an artifact of its own of the part that a source names, before somebody reads it.
+    ///
+    /// # Errors
+    /// If the part is not there, or the store cannot be written.
+    pub fn keep_part(&self, source: &Source, made: &Made) -> Result<(), StoreError> {
+        if let Some((_, whole, Some(part))) = self.made_of(source, made) {
+            self.store.part(whole, part)?;
         }
+        Ok(())
+    }
+
+    /// The step, its artifact and the part that a source names.
+    fn made_of<'m>(
+        &self,
+        source: &'m Source,
+        made: &'m Made,
+    ) -> Option<(StepId, &'m Artifact, Option<&'m str>)> {
+        let producer = self.producer(source, made)?;
+        let (Source::Step { port, part, .. } | Source::Winner { port, part, .. }) = source else {
+            return None;
+        };
+        Some((producer, made.steps.get(&producer)?.get(port)?, part.as_deref()))
     }
 
     /// The step whose output a source is, as things stand.

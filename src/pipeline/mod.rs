@@ -122,6 +122,11 @@ impl Pipeline {
         &self.sources[0].file
     }
 
+    /// Every file that the pipeline is written in, with its text; the first is its own.
+    pub fn texts(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.sources.iter().map(|source| (source.file.as_path(), source.text.as_str()))
+    }
+
     /// The tree with the places of the steps.
     pub(crate) fn root(&self) -> &Node {
         &self.root

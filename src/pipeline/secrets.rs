@@ -1,5 +1,7 @@
 //! What is not to be seen: values of secret variables and credentials in URLs, shown as `***`.
 
+use serde_json::Value;
+
 /// Stands for what is hidden.
 pub const HIDDEN: &str = "***";
 
@@ -47,6 +49,21 @@ impl Secrets {
             }
         }
         mask_urls(&shown).unwrap_or(shown)
+    }
+}
+
+impl Secrets {
+    /// Hides what is to be hidden in every text of a value.
+    pub fn mask_value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.mask(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.mask_value(item)),
+            Value::Object(members) => members.values_mut().for_each(|member| self.mask_value(member)),
+            Value::Number(number) if self.0.iter().any(|secret| *secret == number.to_string()) => {
+                *value = HIDDEN.into();
+            }
+            _ => {}
+        }
     }
 }
 

@@ -43,6 +43,11 @@ pub(crate) struct Vars {
 }
 
 impl Vars {
+    /// The variables' values, by name.
+    pub(crate) fn values(&self) -> &Map<String, Value> {
+        &self.values
+    }
+
     /// Evaluates the variables.
     ///
     /// Those that `secrets` lists are secret, and those made of them.

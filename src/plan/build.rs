@@ -84,6 +84,7 @@ fn plan_tree(
         steps: Vec::new(),
         searches: Vec::new(),
         exports: Vec::new(),
+        vars: vars.values().clone(),
         secrets: secrets.clone(),
     };
     let index = decl.steps.iter().enumerate().map(|(i, step)| (step.name, i)).collect();

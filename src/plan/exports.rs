@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::connect::written;
 use super::draft::{Base, Instance, Made, Planner};
 use super::paths::{self, normal};
 use super::{Export, Source};
-use crate::pipeline::{Faults, Key, Mark, Node, OutputRef, Reference, Scope, before_axis, parse_reference};
+use crate::pipeline::{
+    Faults, Key, Mark, Node, OutputRef, Reference, Scope, before_axis, check_keys, describe, parse_reference,
+};
 
 /// Reads the exports.
 pub(super) fn read(planner: &Planner<'_>, exports: &[(Key, Node)], faults: &mut Faults) -> Vec<Export> {
@@ -54,11 +58,12 @@ pub(super) fn read(planner: &Planner<'_>, exports: &[(Key, Node)], faults: &mut 
 /// The exports of one line, each with the place of its path.
 fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) -> Vec<(Export, Mark)> {
     let mut found = Vec::new();
+    let (node, overwrite) = written_out(node, planner, faults);
     let Some(text) = node.scalar_text().filter(|text| !text.is_empty()) else {
         let what = node.describe();
         faults
             .push(node.mark, format!("an export goes to a path, found {what}"))
-            .hint("an export is written `step.port: path`, or `step.port/part: path`");
+            .hint("an export is written `step.port: path`, or `step.port: {path: path, overwrite: true}`");
         return found;
     };
     // What is put into the key may be an axis of the step, so the step is looked for first.
@@ -121,7 +126,7 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
             continue;
         }
         let place = planner.place(key.mark);
-        found.push((Export { source, path: PathBuf::from(path), place }, node.mark));
+        found.push((Export { source, path: PathBuf::from(path), overwrite, place }, node.mark));
     }
     found
 }
@@ -132,6 +137,23 @@ fn instance_of(planner: &Planner<'_>, instance: &Instance) -> String {
         Made::Step(step) => planner.plan.steps[step].name.clone(),
         Made::Search(search) => planner.plan.searches[search].name.clone(),
         Made::Nothing => String::new(),
+    }
+}
+
+/// The path of an export, and whether it replaces what is the user's: of `path`, or of
+/// `{path: path, overwrite: true}`.
+fn written_out<'n>(node: &'n Node, planner: &Planner<'_>, faults: &mut Faults) -> (&'n Node, bool) {
+    let (Some(_), Some(path)) = (node.as_map(), node.get("path")) else { return (node, false) };
+    check_keys(node, "an export", &["path", "overwrite"], faults);
+    let scope = Scope { vars: planner.vars, matrix: None, seed: Some(planner.plan.seed) };
+    let overwrite = node.get("overwrite").and_then(|node| Some((node, scope.resolve(node, faults)?)));
+    match overwrite {
+        None => (path, false),
+        Some((_, Value::Bool(overwrite))) => (path, overwrite),
+        Some((node, other)) => {
+            faults.push(node.mark, format!("`overwrite` is true or false, found {}", describe(&other)));
+            (path, false)
+        }
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Plan {
     pub searches: Vec<Search>,
     /// The outputs that the user wants outside the store.
     pub exports: Vec<Export>,
+    /// The variables with the values that they have after profiles and overrides.
+    pub vars: serde_json::Map<String, Value>,
     /// What is to be hidden in everything that is shown or stored.
     pub secrets: Secrets,
 }
@@ -263,6 +265,8 @@ pub struct Export {
     pub source: Source,
     /// Where it goes, relative to the folder of the pipeline file.
     pub path: PathBuf,
+    /// Whether it replaces what is the user's there, keeping it beside.
+    pub overwrite: bool,
     /// Where it is written.
     pub place: Place,
 }

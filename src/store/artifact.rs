@@ -61,6 +61,18 @@ pub enum Form {
     Tree,
 }
 
+impl Form {
+    /// A number for the index.
+    pub(super) fn number(self) -> u64 {
+        self as u64
+    }
+
+    /// The form of that number.
+    pub(super) fn of_number(number: u64) -> Option<Self> {
+        [Self::File, Self::Executable, Self::Tree].into_iter().find(|form| form.number() == number)
+    }
+}
+
 impl Artifact {
     /// Whether it is a single file, executable or not.
     pub fn is_file(&self) -> bool {

@@ -20,7 +20,7 @@ use igpt_contract::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::admit::is_executable;
-use super::artifact::{Artifact, Content, Entry, list};
+use super::artifact::{Artifact, Content, Entry, Form, list};
 use super::export_notes::Notes;
 use super::foresight::Foresight;
 use super::index::{Id, Index, Row, id};
@@ -137,6 +137,23 @@ impl Files {
         }
         let artifact = list(&mut entries).artifact;
         Ok(Outside { artifact, identity, hashed })
+    }
+
+    /// The artifact that a part is, as [`Store::peek_part`]. One that was looked up before is known,
+    /// also where the manifest of the whole is gone.
+    ///
+    /// # Errors
+    /// As [`Store::peek_part`].
+    pub fn part(&mut self, store: &Store, whole: &Artifact, part: &str) -> Result<Artifact> {
+        let id = id("part", format!("{}\0{part}", whole.digest).as_bytes());
+        if let Some(Row { numbers: [form, bytes, files, ..], digest }) = self.index.get(&id)
+            && let Some(form) = Form::of_number(form)
+        {
+            return Ok(Artifact { digest, form, bytes, files });
+        }
+        let Artifact { digest, form, bytes, files } = store.peek_part(whole, part)?;
+        self.index.put(id, Row { numbers: [form.number(), bytes, files, 0, 0], digest });
+        Ok(Artifact { digest, form, bytes, files })
     }
 
     /// Whether what lies at a place is the very same as when it was read: not written, not exchanged,

@@ -117,7 +117,7 @@ impl Store {
         let mut garbage = Garbage::default();
         for run in self.runs()? {
             if keep.runs.contains(run.id()) {
-                kept.extend(run.record().and_then(|record| record.plan));
+                kept.extend(run.plan());
             } else {
                 garbage.runs += 1;
                 garbage.bytes += size_below(run.path());

@@ -107,6 +107,27 @@ impl Store {
         Ok(list(&mut self.part_entries(artifact, part)?).artifact)
     }
 
+    /// Whether all files of an artifact, or of a part of it, are in the store, and untouched. (The
+    /// manifest of a part is made when somebody reads it.)
+    ///
+    /// # Errors
+    /// As [`Self::part`], but that a missing manifest is an answer.
+    pub fn has(&self, artifact: &Artifact, part: Option<&str>) -> Result<bool> {
+        let entries = match part {
+            None => self.entries(artifact),
+            Some(part) => self.part_entries(artifact, part),
+        };
+        match entries {
+            Ok(entries) => Ok(self.are_sound(&entries)),
+            Err(StoreError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn are_sound(&self, entries: &[Entry]) -> bool {
+        entries.iter().filter_map(Entry::file).all(|(digest, size)| self.is_sound(&digest, size))
+    }
+
     fn part_entries(&self, artifact: &Artifact, part: &str) -> Result<Vec<Entry>> {
         let all = self.entries(artifact)?;
         let inside = |entry: &Entry| {
@@ -165,11 +186,7 @@ impl Store {
 
     /// Whether everything of an artifact is in the store, and untouched.
     pub fn contains(&self, artifact: &Artifact) -> bool {
-        let is_sound = |entry: &Entry| match entry.file() {
-            Some((digest, size)) => self.is_sound(&digest, size),
-            None => true,
-        };
-        self.entries(artifact).is_ok_and(|entries| entries.iter().all(is_sound))
+        self.entries(artifact).is_ok_and(|entries| self.are_sound(&entries))
     }
 
     /// Where the bytes of a file are. Read-only.

@@ -148,6 +148,20 @@ impl RunFolder {
         self.logs_dir().join(format!("{}.log", step.log))
     }
 
+    /// Notes which object holds what the run was made of, so that a killed run has it too.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn begin(&self, plan: Digest) -> Result<()> {
+        let path = self.path.join("plan");
+        fs::write(&path, format!("{plan}\n")).map_err(|e| StoreError::io("write", &path, e))
+    }
+
+    /// The object that holds the pipeline's text, variables, profiles and overrides of the run.
+    pub fn plan(&self) -> Option<Digest> {
+        fs::read_to_string(self.path.join("plan")).ok()?.trim().parse().ok()
+    }
+
     /// Writes `run.json`, whole or not at all. It is not synced: a power cut may cost it.
     ///
     /// # Errors

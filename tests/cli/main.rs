@@ -10,6 +10,7 @@ mod gc;
 mod hazards;
 mod history;
 mod include;
+mod inputs;
 mod kill;
 mod language;
 mod limits;

@@ -84,21 +84,28 @@ fn a_missing_export_is_restored_and_a_changed_one_left_without_executing() {
 }
 
 #[test]
-fn an_export_onto_a_foreign_file_fails_the_run_and_harms_nothing() {
+fn an_export_onto_a_foreign_file_is_refused_before_the_first_step() {
     let project = chain();
     project.write("result.txt", "precious");
     let ran = project.igpt_flow(&["run", "pipeline.yaml"]);
-    assert_eq!(ran.code, 100, "{}\n{}", ran.out, ran.err);
+    assert_eq!(ran.code, 2, "{}\n{}", ran.out, ran.err);
     assert!(
-        ran.out.contains("FAILED export") && ran.out.contains("hint: nothing was overwritten"),
+        ran.err.contains("would replace a file of yours") && ran.err.contains("pipeline.yaml:"),
         "{}",
-        ran.out
+        ran.err
     );
     assert_eq!(project.read("result.txt"), "precious");
-    let runs = project.igpt_flow(&["runs"]);
-    assert!(runs.out.contains("failed"), "the run is on record:\n{}", runs.out);
-    std::fs::remove_file(project.path("result.txt")).unwrap();
-    assert!(project.run().is_empty(), "the steps were done");
+    let plan = project.igpt_flow(&["plan", "pipeline.yaml"]);
+    assert!(plan.code == 0, "there is no store yet: {}", plan.out);
+    project.write("log", "");
+    assert_eq!(project.run_with(&["--overwrite"]).len(), 3);
+    assert_eq!(project.read("result.txt.bak"), "precious");
+    project.write("result.txt.bak", "precious");
+    // What the file itself allows.
+    project.write("result.txt", "mine");
+    project.edit("report.out: result.txt", "report.out: {path: result.txt, overwrite: true}");
+    assert!(project.run().is_empty());
+    assert_eq!(project.read("result.txt.bak2"), "mine");
 }
 
 #[test]
