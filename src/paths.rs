@@ -1,6 +1,8 @@
 //! Paths in JSON. A path is bytes, which need not be UTF-8; JSON knows text alone.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -29,15 +31,15 @@ pub mod shown {
 #[derive(Serialize, Deserialize)]
 struct Exact(#[serde(with = "exact")] PathBuf);
 
-/// A list of paths as [`exact`] has them.
-pub mod exact_list {
+/// A set of paths as [`exact`] has them.
+pub mod exact_set {
     use super::*;
 
-    /// Writes the list.
+    /// Writes the set.
     ///
     /// # Errors
     /// The serializer's.
-    pub fn serialize<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(paths: &BTreeSet<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
         to.collect_seq(paths.iter().map(|path| Exact(path.clone())))
     }
 
@@ -45,8 +47,9 @@ pub mod exact_list {
     ///
     /// # Errors
     /// The deserializer's.
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
-        Ok(Vec::<Exact>::deserialize(from)?.into_iter().map(|Exact(path)| path).collect())
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<BTreeSet<PathBuf>>, D::Error> {
+        let paths = Vec::<Exact>::deserialize(from)?;
+        Ok(Arc::new(paths.into_iter().map(|Exact(path)| path).collect()))
     }
 }
 
@@ -60,7 +63,7 @@ pub mod exact_names {
     /// The serializer's.
     pub fn serialize<S: Serializer>(paths: &Option<Vec<PathBuf>>, to: S) -> Result<S::Ok, S::Error> {
         match paths {
-            Some(paths) => exact_list::serialize(paths, to),
+            Some(paths) => to.collect_seq(paths.iter().map(|path| Exact(path.clone()))),
             None => to.serialize_none(),
         }
     }

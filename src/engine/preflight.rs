@@ -4,7 +4,8 @@
 //! after it. Whether a file at an export's place is the user's own is a question for the store, and
 //! is asked by the engine.
 
-use std::collections::{BTreeMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
@@ -13,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use super::{glob, order};
 use crate::pipeline::{Diagnostic, nearest};
-use crate::plan::{Export, Plan, Source, paths};
+use crate::plan::{Export, Plan, Source};
+use crate::real_paths::{RealPaths, real};
 
 /// Looks at the inputs and the exports of the wanted steps (all, where no targets are named). Paths
 /// are relative to `folder`; `store` is the store's folder, which need not be there.
@@ -23,12 +25,14 @@ pub fn preflight(
     store: &Path,
     targets: &std::collections::BTreeSet<String>,
 ) -> Vec<Diagnostic> {
-    let look = Look { plan, folder, store: real(store), home: real(folder) };
+    let (real_paths, faults) = (RefCell::default(), RefCell::default());
+    let folder = &std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let look = Look { plan, folder, store: real(store), home: real(folder), real_paths, faults };
     let wanted = order::wanted(plan, targets);
     let mut found = Vec::new();
     let mut taken: BTreeMap<PathBuf, &Export> = BTreeMap::new();
     for export in &plan.exports {
-        let target = real(&folder.join(&export.path));
+        let target = look.real(&folder.join(&export.path));
         if export.source.steps(&plan.searches).iter().any(|step| wanted[*step])
             && let Some((what, hint)) = look.export(export, &target, &taken)
         {
@@ -67,9 +71,18 @@ struct Look<'a> {
     /// The store's folder and the pipeline's, without links on the way.
     store: PathBuf,
     home: PathBuf,
+    real_paths: RefCell<RealPaths>,
+    /// Folders that were looked at, and why nothing can be put there.
+    faults: RefCell<HashMap<PathBuf, Option<Fault>>>,
 }
 
 impl Look<'_> {
+    /// The real path of a file or folder.
+    fn real(&self, path: &Path) -> PathBuf {
+        let there = self.real_paths.borrow_mut().of(path);
+        if there.is_symlink() { real(&there) } else { there }
+    }
+
     fn input(&self, source: &Source) -> Option<Fault> {
         match source {
             Source::Path(path) => self.path(path),
@@ -89,7 +102,7 @@ impl Look<'_> {
         if taken.is_empty() {
             return None;
         }
-        let place = real(&self.folder.join(path));
+        let place = self.real(&self.folder.join(path));
         let (at, export) = place.ancestors().find_map(|above| taken.get_key_value(above))?;
         let told = self.plan.feedback(reader, path, place.strip_prefix(at).ok()?, export)?;
         Some((told.what, Some(told.hint)))
@@ -98,7 +111,7 @@ impl Look<'_> {
     fn path(&self, path: &Path) -> Option<Fault> {
         let full = self.folder.join(path);
         let shown = path.display();
-        if self.is_in_store(&real(&full)) {
+        if self.is_in_store(&self.real(&full)) {
             let hint = "name the step's output, as in `step.port`; the store's files are its own";
             return Some((format!("the input `{shown}` lies in the store"), Some(hint.into())));
         }
@@ -145,25 +158,35 @@ impl Look<'_> {
             );
             return Some((what, Some("give each a place of its own".into())));
         }
-        if let Ok(meta) = target.metadata()
-            && !meta.is_file()
-            && !meta.is_dir()
-        {
-            return Some((
-                format!("the export goes to `{shown}`, which is neither a file nor a folder"),
-                None,
-            ));
-        }
-        let above = target.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok())?;
-        if !above.is_dir() {
-            let what =
-                format!("the export to `{shown}` has no folder to go to: `{}` is none", above.display());
-            return Some((what, Some("move that file, or name another place".into())));
+        let there = target.metadata().ok();
+        if there.as_ref().is_some_and(|meta| !meta.is_file() && !meta.is_dir()) {
+            let what = format!("the export goes to `{shown}`, which is neither a file nor a folder");
+            return Some((what, None));
         }
         // What is there may be what is wanted, and then nothing is written.
-        let is_there = target.symlink_metadata().is_ok();
-        let error = unwritable(above).filter(|_| !is_there)?;
-        Some((format!("the export to `{shown}` cannot be written: `{}`: {error}", above.display()), None))
+        if there.is_some() {
+            return None;
+        }
+        let (what, hint) = self.folder_fault(target.parent()?)?;
+        Some((format!("the export to `{shown}` {what}"), hint))
+    }
+
+    /// Why nothing can be put into a folder, which need not be there yet.
+    fn folder_fault(&self, folder: &Path) -> Option<Fault> {
+        if let Some(known) = self.faults.borrow().get(folder) {
+            return known.clone();
+        }
+        let fault = (|| {
+            let above = folder.ancestors().find(|above| above.symlink_metadata().is_ok())?;
+            if !above.is_dir() {
+                let what = format!("has no folder to go to: `{}` is none", above.display());
+                return Some((what, Some("move that file, or name another place".into())));
+            }
+            let error = unwritable(above)?;
+            Some((format!("cannot be written: `{}`: {error}", above.display()), None))
+        })();
+        self.faults.borrow_mut().insert(folder.to_owned(), fault.clone());
+        fault
     }
 
     /// Whether a path is the store's. A project may lie in the folder of its store: then only what
@@ -179,18 +202,6 @@ impl Look<'_> {
                 || name.rsplit_once("-v").is_some_and(|(_, v)| v.starts_with(|c: char| c.is_ascii_digit()))
         })
     }
-}
-
-/// The path without links, as far as it is there.
-fn real(path: &Path) -> PathBuf {
-    let path = paths::normal(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
-    for above in path.ancestors() {
-        if let Ok(there) = above.canonicalize() {
-            let rest = path.strip_prefix(above).unwrap_or(Path::new(""));
-            return if rest.as_os_str().is_empty() { there } else { there.join(rest) };
-        }
-    }
-    path
 }
 
 /// The name in a folder that a missing one most likely meant.

@@ -1,9 +1,10 @@
 //! From the plan's wires to artifacts, and from artifacts to the key's material.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use igpt_contract::Digest;
 use serde_json::Value;
@@ -12,6 +13,7 @@ use super::glob;
 use crate::execute::job::{self, DiskInput, InputFrom, JobInput, JobWork};
 use crate::key::{KEY_SCHEMA, KeyInput, KeyMaterial};
 use crate::plan::{Command, Plan, PlannedInput, PlannedStep, Run, Source, StepId, Work};
+use crate::real_paths::RealPaths;
 use crate::store::{Artifact, Files, InputSource, Outside, Place, Store, StoreError};
 
 /// What the steps and searches of a run have made so far.
@@ -44,8 +46,9 @@ pub struct Resolver<'a> {
     pub files: &'a RefCell<Files>,
     /// The folder that paths in the pipeline are relative to.
     pub folder: &'a Path,
-    /// Real paths that are left out of folders that are read: the store, and where exports go.
-    pub without: Vec<PathBuf>,
+    /// Real paths that are left out of folders that are read: the store, and where exports go. Known
+    /// once somebody reads from outside.
+    without: OnceCell<Arc<BTreeSet<PathBuf>>>,
     /// The numerics class of device-dependent stages in this run.
     pub numerics: &'a str,
 }
@@ -68,12 +71,16 @@ impl<'a> Resolver<'a> {
         folder: &'a Path,
         numerics: &'a str,
     ) -> Self {
-        let mut resolver = Self { plan, store, files, folder, without: Vec::new(), numerics };
-        // Where nothing is, there is nothing to leave out.
-        let exports =
-            plan.exports.iter().filter_map(|export| resolver.path(&export.path).canonicalize().ok());
-        resolver.without = std::iter::once(store.root().to_owned()).chain(exports).collect();
-        resolver
+        Self { plan, store, files, folder, without: OnceCell::new(), numerics }
+    }
+
+    fn without(&self) -> Arc<BTreeSet<PathBuf>> {
+        let mut paths = RealPaths::default();
+        let find = || {
+            let exports = self.plan.exports.iter().map(|export| paths.of(&self.path(&export.path)));
+            Arc::new(exports.chain([self.store.root().to_owned()]).collect())
+        };
+        Arc::clone(self.without.get_or_init(find))
     }
 }
 
@@ -173,10 +180,11 @@ impl Resolver<'_> {
 
     /// What a path or patterns of the pipeline name outside the store, and what it holds.
     fn outside(&self, source: &Source) -> Result<(Place, Outside), StoreError> {
-        let without = self.without.clone();
+        let without = self.without();
         let place = match source {
             Source::Glob { files, ignore } => {
-                let names = glob::expand(self.folder, files, ignore, &without)?;
+                let names =
+                    glob::expand(self.folder, files, ignore, &without.iter().cloned().collect::<Vec<_>>())?;
                 Place { path: self.folder.to_owned(), names: Some(names), without }
             }
             Source::Path(path) => Place { path: self.path(path), names: None, without },

@@ -4,6 +4,7 @@
 //! one moves it. A file is synced and dated before it is hashed, so that whatever is written after
 //! its hash moves its date; the commit looks at the date once more.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -46,7 +47,7 @@ impl Store {
             let content = self.own_object(path)?;
             return self.admit_entries(&mut [Entry { name: PathBuf::new(), content }]);
         }
-        let found = scan(path, Leaving::Kept, &[])?.found;
+        let found = scan(path, Leaving::Kept, &BTreeSet::new())?.found;
         let admit = |found: &Found| -> Result<Entry> {
             let content = match &found.what {
                 What::File => self.admit_file(&found.path, &found.meta)?,

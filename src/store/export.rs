@@ -77,7 +77,7 @@ impl Store {
         files: &mut Files,
     ) -> Result<Exported> {
         let entries = self.entries(artifact)?;
-        let to = &self.place_of_export(to)?;
+        let to = &self.place_of_export(to, files)?;
         if in_place(artifact, &entries, to, files) {
             return Ok(Exported::Unchanged);
         }
@@ -124,11 +124,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotOurs`] where something lies there that no export of this store wrote.
     pub fn check_export(&self, to: &Path, files: &mut Files) -> Result<()> {
-        let to = self.place_of_export(to)?;
-        let Ok(meta) = fs::symlink_metadata(&to) else { return Ok(()) };
+        let to = self.place_of_export(to, files)?;
         if self.notes_of(files)?.contains_key(&to) {
             return Ok(());
         }
+        let Ok(meta) = fs::symlink_metadata(&to) else { return Ok(()) };
         if meta.is_file() && !self.is_untouched(&to, &to, None, files) {
             return Err(StoreError::NotOurs { path: to });
         }
@@ -144,14 +144,10 @@ impl Store {
     }
 
     /// Where an export really goes: links are followed, also where they lead to nothing yet.
-    fn place_of_export(&self, to: &Path) -> Result<PathBuf> {
-        let mut to = std::path::absolute(to).map_err(|e| StoreError::io("read", to, e))?;
+    fn place_of_export(&self, to: &Path, files: &mut Files) -> Result<PathBuf> {
+        let mut to = to.to_owned();
         for _ in 0..MAX_LINKS {
-            if let (Some(folder), Some(name)) = (to.parent(), to.file_name())
-                && let Ok(folder) = folder.canonicalize()
-            {
-                to = folder.join(name);
-            }
+            to = files.real_paths.of(&to);
             match fs::read_link(&to) {
                 Ok(target) => to = to.parent().unwrap_or(Path::new("/")).join(target),
                 Err(e) if !matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotFound) => {
@@ -385,24 +381,27 @@ fn in_place(artifact: &Artifact, entries: &[Entry], to: &Path, files: &mut Files
 
 /// Whether an entry is at its place, as it was written.
 fn is_equal(path: &Path, entry: &Entry, files: &mut Files) -> bool {
+    let Ok(meta) = fs::symlink_metadata(path) else { return false };
     let bit = match entry.content {
-        Content::File { executable, .. } => Some(executable),
-        _ => None,
+        Content::File { executable, .. } => executable == is_executable(&meta),
+        Content::Link { .. } | Content::EmptyFolder => true,
     };
-    has_content(path, entry, files)
-        && bit.is_none_or(|bit| fs::symlink_metadata(path).is_ok_and(|meta| is_executable(&meta) == bit))
+    bit && holds(path, &meta, entry, files)
 }
 
 /// The same but for the executable bit, which a checkout may take away.
 fn has_content(path: &Path, entry: &Entry, files: &mut Files) -> bool {
-    let Ok(meta) = fs::symlink_metadata(path) else { return false };
+    fs::symlink_metadata(path).is_ok_and(|meta| holds(path, &meta, entry, files))
+}
+
+fn holds(path: &Path, meta: &fs::Metadata, entry: &Entry, files: &mut Files) -> bool {
     match &entry.content {
         Content::EmptyFolder => meta.is_dir(),
         Content::Link { target } => fs::read_link(path).is_ok_and(|found| found == *target),
         Content::File { digest, size, .. } => {
             meta.is_file()
                 && meta.len() == *size
-                && files.file(path, &meta).is_ok_and(|(found, _)| found == *digest)
+                && files.file(path, meta).is_ok_and(|(found, _)| found == *digest)
         }
     }
 }

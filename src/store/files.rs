@@ -8,12 +8,13 @@
 //! are whole seconds, as on FAT and old network file systems. Before a large file is hashed we wait
 //! out a fine tick: 20 ms now are cheaper than hashing it twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use igpt_contract::Digest;
@@ -27,6 +28,7 @@ use super::index::{Id, Index, Row, id};
 use super::objects::hash_file;
 use super::scan::{Found, Leaving, Scan, What, changed, modified, scan, scan_named};
 use super::{Result, Store, StoreError};
+use crate::real_paths::RealPaths;
 
 /// Waiting is worth it from this size on (hashing takes about as long as the wait).
 const LARGE: u64 = 32 << 20;
@@ -42,6 +44,8 @@ pub struct Files {
     /// What was exported before; read when it is first needed.
     pub(super) notes: Option<Notes>,
     foresight: Foresight,
+    /// Where the folders of exports really are.
+    pub(super) real_paths: RealPaths,
     /// What was first read at each place in this process.
     inputs: HashMap<(PathBuf, Option<Vec<PathBuf>>), Artifact>,
 }
@@ -56,8 +60,8 @@ pub struct Place {
     #[serde(with = "crate::paths::exact_names")]
     pub names: Option<Vec<PathBuf>>,
     /// Real paths below it that are left out.
-    #[serde(with = "crate::paths::exact_list")]
-    pub without: Vec<PathBuf>,
+    #[serde(with = "crate::paths::exact_set")]
+    pub without: Arc<BTreeSet<PathBuf>>,
 }
 
 impl Place {
@@ -87,6 +91,7 @@ impl Files {
             index: Index::open(store),
             notes: None,
             foresight: Foresight::default(),
+            real_paths: RealPaths::default(),
             inputs: HashMap::new(),
         }
     }

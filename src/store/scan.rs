@@ -5,7 +5,7 @@
 //! followed where the user put it there (an input on disk), and refused by name where a step did
 //! (an output): nobody else would find what it leads to. A link that leads into a circle is refused.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
@@ -75,7 +75,7 @@ pub(super) struct Scan {
 ///
 /// # Errors
 /// [`StoreError::NotContent`] for devices, pipes, sockets and circles; else what the system said.
-pub(super) fn scan(path: &Path, leaving: Leaving, without: &[PathBuf]) -> Result<Scan> {
+pub(super) fn scan(path: &Path, leaving: Leaving, without: &BTreeSet<PathBuf>) -> Result<Scan> {
     let mut scanner = Scanner {
         leaving,
         without,
@@ -105,7 +105,7 @@ pub(super) fn scan_named(folder: &Path, names: &[PathBuf]) -> Result<Scan> {
     let mut whole = blake3::Hasher::new();
     let (mut found, mut newest, mut coarse) = (Vec::new(), 0, false);
     for name in names {
-        let one = scan(&folder.join(name), Leaving::Followed, &[])?;
+        let one = scan(&folder.join(name), Leaving::Followed, &BTreeSet::new())?;
         whole.update(one.identity.as_bytes());
         newest = one.newest.max(newest);
         coarse |= one.coarse;
@@ -121,7 +121,7 @@ pub(super) fn scan_named(folder: &Path, names: &[PathBuf]) -> Result<Scan> {
 
 struct Scanner<'a> {
     leaving: Leaving,
-    without: &'a [PathBuf],
+    without: &'a BTreeSet<PathBuf>,
     /// The devices and inodes of the folders around the one that is read.
     above: Vec<(u64, u64)>,
     hasher: blake3::Hasher,
@@ -174,7 +174,7 @@ impl Scanner<'_> {
         let mut left_out = false;
         for item in fs::read_dir(path).map_err(failed)? {
             let item = item.map_err(failed)?;
-            let is_left_out = self.without.iter().any(|other| *other == item.path());
+            let is_left_out = !self.without.is_empty() && self.without.contains(&item.path());
             left_out |= is_left_out;
             if !is_left_out {
                 items.push(item.file_name());
@@ -337,9 +337,9 @@ mod tests {
         symlink("../out/sub", inside.join("far")).unwrap();
         // Stays in what `far` leads to, whichever way it is read.
         symlink("y", outside.join("sub/own")).unwrap();
-        let scanned = scan(&inside, Leaving::Followed, &[]).unwrap();
+        let scanned = scan(&inside, Leaving::Followed, &BTreeSet::new()).unwrap();
         assert_eq!(names_of(&scanned), ["a/own@true", "a/x", "empty/", "far/own@true", "far/y"]);
-        let kept = scan(&inside, Leaving::Kept, &[]).unwrap();
+        let kept = scan(&inside, Leaving::Kept, &BTreeSet::new()).unwrap();
         assert_eq!(names_of(&kept), ["a/own@true", "a/x", "empty/", "far@false"]);
     }
 
@@ -348,11 +348,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().canonicalize().unwrap();
         symlink(&folder, folder.join("self")).unwrap();
-        let error = scan(&folder, Leaving::Followed, &[]).unwrap_err().to_string();
+        let error = scan(&folder, Leaving::Followed, &BTreeSet::new()).unwrap_err().to_string();
         assert!(error.contains("a link to a folder that it lies in"), "{error}");
         symlink("two", folder.join("one")).unwrap();
         symlink("one", folder.join("two")).unwrap();
-        assert!(scan(&folder.join("one"), Leaving::Followed, &[]).is_err());
+        assert!(scan(&folder.join("one"), Leaving::Followed, &BTreeSet::new()).is_err());
     }
 
     #[test]
@@ -364,7 +364,7 @@ mod tests {
             fs::write(at(folder).join("x"), "same").unwrap();
         }
         symlink("v1", at("current")).unwrap();
-        let identity = |name: &str| scan(&at(name), Leaving::Followed, &[]).unwrap().identity;
+        let identity = |name: &str| scan(&at(name), Leaving::Followed, &BTreeSet::new()).unwrap().identity;
         let (linked, direct) = (identity("current/x"), identity("v1/x"));
         assert_eq!(identity("current/x"), linked);
         fs::remove_file(at("current")).unwrap();
@@ -384,7 +384,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().canonicalize().unwrap();
         fs::write(folder.join("x"), "1").unwrap();
-        let without = [folder.join("artifacts")];
+        let without = [folder.join("artifacts")].into();
         let scanned = |_: ()| scan(&folder, Leaving::Followed, &without).unwrap();
         fs::create_dir(folder.join("artifacts")).unwrap();
         let before = scanned(()).identity;
