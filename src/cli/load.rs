@@ -89,6 +89,7 @@ pub(super) fn look_at_exports(
 ) -> Result<(), CliError> {
     let wanted = wanted(plan, targets);
     let folder = folder_of(&args.file);
+    let folder = std::path::absolute(&folder).map_err(CliError::file("find", &folder))?;
     let mut found = Vec::new();
     for export in plan.exports.iter().filter(|export| !export.overwrite) {
         if !export.source.steps(&plan.searches).iter().any(|step| wanted[*step]) {

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::CString;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -32,9 +32,9 @@ pub fn preflight(
     let mut found = Vec::new();
     let mut taken: BTreeMap<PathBuf, &Export> = BTreeMap::new();
     for export in &plan.exports {
-        let target = look.real(&folder.join(&export.path));
+        let (target, there) = look.real(&folder.join(&export.path));
         if export.source.steps(&plan.searches).iter().any(|step| wanted[*step])
-            && let Some((what, hint)) = look.export(export, &target, &taken)
+            && let Some((what, hint)) = look.export(export, &target, there.as_ref(), &taken)
         {
             found.push(told(&export.place, what, hint));
         }
@@ -77,10 +77,17 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// The real path of a file or folder.
-    fn real(&self, path: &Path) -> PathBuf {
-        let there = self.real_paths.borrow_mut().of(path);
-        if there.is_symlink() { real(&there) } else { there }
+    /// The real path of a file or folder, and what it is, where it is there.
+    fn real(&self, path: &Path) -> (PathBuf, Option<Metadata>) {
+        let path = self.real_paths.borrow_mut().of(path);
+        match path.symlink_metadata() {
+            Ok(meta) if meta.is_symlink() => {
+                let path = real(&path);
+                let meta = path.metadata().ok();
+                (path, meta)
+            }
+            meta => (path, meta.ok()),
+        }
     }
 
     fn input(&self, source: &Source) -> Option<Fault> {
@@ -102,7 +109,7 @@ impl Look<'_> {
         if taken.is_empty() {
             return None;
         }
-        let place = self.real(&self.folder.join(path));
+        let (place, _) = self.real(&self.folder.join(path));
         let (at, export) = place.ancestors().find_map(|above| taken.get_key_value(above))?;
         let told = self.plan.feedback(reader, path, place.strip_prefix(at).ok()?, export)?;
         Some((told.what, Some(told.hint)))
@@ -111,7 +118,7 @@ impl Look<'_> {
     fn path(&self, path: &Path) -> Option<Fault> {
         let full = self.folder.join(path);
         let shown = path.display();
-        if self.is_in_store(&self.real(&full)) {
+        if self.is_in_store(&self.real(&full).0) {
             let hint = "name the step's output, as in `step.port`; the store's files are its own";
             return Some((format!("the input `{shown}` lies in the store"), Some(hint.into())));
         }
@@ -136,7 +143,13 @@ impl Look<'_> {
         }
     }
 
-    fn export(&self, export: &Export, target: &Path, taken: &BTreeMap<PathBuf, &Export>) -> Option<Fault> {
+    fn export(
+        &self,
+        export: &Export,
+        target: &Path,
+        there: Option<&Metadata>,
+        taken: &BTreeMap<PathBuf, &Export>,
+    ) -> Option<Fault> {
         let shown = export.path.display();
         if self.is_in_store(target) || self.store.starts_with(target) {
             let hint = "name a place outside of it; `--store` and IGPT_FLOW_STORE say where the store is";
@@ -158,8 +171,7 @@ impl Look<'_> {
             );
             return Some((what, Some("give each a place of its own".into())));
         }
-        let there = target.metadata().ok();
-        if there.as_ref().is_some_and(|meta| !meta.is_file() && !meta.is_dir()) {
+        if there.is_some_and(|meta| !meta.is_file() && !meta.is_dir()) {
             let what = format!("the export goes to `{shown}`, which is neither a file nor a folder");
             return Some((what, None));
         }
