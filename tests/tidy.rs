@@ -167,3 +167,18 @@ fn lints_are_expected_with_a_reason_never_allowed() {
         }
     }
 }
+
+#[test]
+fn every_promise_names_tests_that_there_are() {
+    let text = fs::read_to_string(root().join("docs/guarantees.md")).unwrap();
+    let all: String =
+        ["src", "tests", "stages"].iter().flat_map(|place| sources(place)).map(|(_, text)| text).collect();
+    let rows = text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    for row in rows {
+        let named = row.rsplit(" | ").next().unwrap();
+        for name in named.split('`').skip(1).step_by(2) {
+            let there = all.contains(&format!("fn {name}()")) || root().join(name).exists();
+            assert!(there, "docs/guarantees.md names `{name}`, which is neither a test nor a file");
+        }
+    }
+}

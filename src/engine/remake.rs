@@ -100,3 +100,84 @@ impl Run<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use igpt_contract::MetricValues;
+
+    use super::super::resolve::{Made, Resolver};
+    use super::super::{Options, run};
+    use crate::event::Dispatcher;
+    use crate::execute::process::Watch;
+    use crate::execute::{Executor, Job, JobOutcome, JobResult, Outlet};
+    use crate::pipeline::Overrides;
+    use crate::plan::testing::planned;
+    use crate::schedule::OnFailure;
+    use crate::store::{Cost, Files, Program, Record, Store};
+
+    /// Makes every output at once.
+    struct AtOnce;
+
+    impl Executor for AtOnce {
+        fn execute(&self, job: &Job, _: &Watch<'_>, _: Outlet<'_>) -> JobOutcome {
+            let store = Store::open(&job.store).unwrap();
+            let output = |port: &String| (port.clone(), store.admit_files(&[("x", b"made")]).unwrap());
+            let outputs = job.outputs.iter().map(output).collect();
+            JobOutcome::Committed(JobResult { outputs, cost: Cost::default(), adopted: false })
+        }
+    }
+
+    #[test]
+    fn a_record_of_other_ports_is_none() {
+        let text = "stages: {images: {uses: images, with: {source: shapes}}}";
+        let plan = planned(text, &Overrides::default()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let files = RefCell::new(Files::open(&store));
+        let resolver = Resolver::new(&plan, &store, &files, dir.path(), "none");
+        let (material, _) = resolver.resolve(&plan.steps[0], &Made::default()).unwrap();
+        let key = material.key();
+        let wrong = store.admit_files(&[("x", b"of another port")]).unwrap();
+        let record = Record {
+            key,
+            outputs: BTreeMap::from([("pictures".to_owned(), wrong)]),
+            material,
+            sources: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            metrics: MetricValues::default(),
+            cost: Cost::default(),
+            host: "here".into(),
+            instruction_set: "test".into(),
+            program: Program::this(),
+            finished: jiff::Timestamp::now(),
+            pipeline: "p".into(),
+            step: "images".into(),
+            run: "r".into(),
+        };
+        store.try_lock(&key).unwrap().unwrap().commit(&record).unwrap();
+        let options = Options {
+            run: "run".into(),
+            folder: dir.path().to_owned(),
+            logs: dir.path().to_owned(),
+            budget: crate::machine::budget(Some(1), Some(1 << 20)),
+            on_failure: OnFailure::StopAll,
+            force: BTreeSet::new(),
+            targets: BTreeSet::new(),
+            device: "auto".into(),
+            numerics: "none".into(),
+            offline: true,
+            overwrite: false,
+            keep_failed: false,
+        };
+        let dispatcher = Dispatcher::start(Vec::new(), Default::default()).unwrap();
+        let summary =
+            run(&plan, &store, &files, &options, &AtOnce, &dispatcher.events(), &false.into()).unwrap();
+        dispatcher.finish();
+        assert_eq!((summary.executed, summary.reused), (1, 0));
+        assert!(summary.made[&0].contains_key("images"));
+        assert_eq!(store.outputs(&key), None, "what is no record of the step is set aside");
+    }
+}
