@@ -101,8 +101,8 @@ pub fn audit(
         (false, 0) => RunStatus::Succeeded,
         (false, _) => RunStatus::Failed,
     };
-    let (executed, skipped) = (run.counts.executed, run.counts.skipped);
-    let (reused, wall_s) = (run.counts.reused, started.elapsed().as_secs_f64());
+    let (executed, reused) = run.counts.done();
+    let (skipped, wall_s) = (run.counts.skipped, started.elapsed().as_secs_f64());
     events.send(Event::RunFinished { status, executed, reused, failed, skipped, wall_s });
     Ok(verdicts.into_iter().collect())
 }

@@ -113,10 +113,18 @@ struct Run<'a> {
 
 #[derive(Debug, Default)]
 struct Counts {
-    executed: usize,
-    reused: usize,
+    executed: BTreeSet<StepId>,
+    /// Some of them may have run after all, when their outputs were needed and gone.
+    reused: BTreeSet<StepId>,
     failed: usize,
     skipped: usize,
+}
+
+impl Counts {
+    /// How many steps did work, and how many were there already.
+    fn done(&self) -> (usize, usize) {
+        (self.executed.len(), self.reused.difference(&self.executed).count())
+    }
 }
 
 /// Runs a plan to its end.
@@ -151,7 +159,8 @@ pub fn run(
         (false, 0) => RunStatus::Succeeded,
         (false, _) => RunStatus::Failed,
     };
-    let Counts { executed, reused, failed, skipped } = run.counts;
+    let (executed, reused) = run.counts.done();
+    let Counts { failed, skipped, .. } = run.counts;
     let wall_s = started.elapsed().as_secs_f64();
     events.send(Event::RunFinished { status, executed, reused, failed, skipped, wall_s });
     let steps = plan.steps.iter().enumerate().map(|(id, step)| {
@@ -280,7 +289,7 @@ impl<'a> Run<'a> {
                 self.settle(id, Outcome::Skipped)
             }
             ControlFlow::Break(outputs) => {
-                self.counts.reused += 1;
+                self.counts.reused.insert(id);
                 self.events.send(Event::StepReused { step: step.name.clone(), key });
                 self.remember(id, key);
                 self.done(id, outputs)
@@ -359,11 +368,9 @@ impl<'a> Run<'a> {
         }
         match outcome {
             JobOutcome::Committed(result) => {
-                if result.adopted {
-                    self.counts.reused += 1
-                } else {
-                    self.counts.executed += 1
-                }
+                let counted =
+                    if result.adopted { &mut self.counts.reused } else { &mut self.counts.executed };
+                counted.insert(id);
                 self.events.send(Event::StepSucceeded {
                     step: step.name.clone(),
                     key: self.made.keys[&id],
@@ -383,6 +390,8 @@ impl<'a> Run<'a> {
                 if gone.is_empty() {
                     return self.fail(id, &failure);
                 }
+                // What was missing is no fault of the step's: this was no attempt of it.
+                self.attempts.entry(id).and_modify(|attempt| *attempt -= 1);
                 self.schedule.put_back(id);
                 if self.need_all(&gone) { Ok(()) } else { self.fail(id, &failure) }
             }

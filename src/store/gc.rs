@@ -115,15 +115,6 @@ impl Store {
     pub fn garbage(&self, keep: &Keep) -> Result<Garbage> {
         let mut kept = BTreeSet::new();
         let mut garbage = Garbage::default();
-        for run in self.runs()? {
-            if keep.runs.contains(run.id()) {
-                kept.extend(run.plan());
-            } else {
-                garbage.runs += 1;
-                garbage.bytes += size_below(run.path());
-                garbage.paths.push(run.path().to_owned());
-            }
-        }
         // By the manifests of exports it is known what in their folders is ours.
         for noted in self.export_notes()?.into_values() {
             kept.extend(
@@ -131,14 +122,26 @@ impl Store {
             );
         }
         let mut going: BTreeMap<Digest, Record> = BTreeMap::new();
+        // The runs that made what stays have its logs.
+        let mut makers = BTreeSet::new();
         for key in self.keys()? {
             let Some(record) = self.record(&key) else { continue };
             if keep.keys.contains(&key) {
                 // Inputs count: a part's manifest is an object that only the key's input names.
                 kept.extend(record.material.inputs.values().flatten().map(|input| input.digest));
+                makers.insert(record.run.clone());
                 record.outputs.values().for_each(|artifact| self.name_objects(artifact, &mut kept));
             } else {
                 going.insert(key, record);
+            }
+        }
+        for run in self.runs()? {
+            if keep.runs.contains(run.id()) || makers.contains(run.id()) {
+                kept.extend(run.plan());
+            } else {
+                garbage.runs += 1;
+                garbage.bytes += size_below(run.path());
+                garbage.paths.push(run.path().to_owned());
             }
         }
         let mut sizes = BTreeMap::new();
