@@ -1,8 +1,8 @@
 //! A stage kind, and its erased twin that the engine holds.
 
 use schemars::{JsonSchema, Schema};
-use serde::{Deserialize as _, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use crate::context::StageContext;
