@@ -48,12 +48,13 @@ impl<'a> Planner<'a> {
             let step_seed = decl.seed.and_then(|node| limits::whole(node, "seed", u64::MAX, &scope, faults));
             let seed = step_seed.unwrap_or(seed);
             scope.seed = Some(seed);
+            let before = faults.len();
             let mut wires = Vec::with_capacity(decl.inputs.len());
             for (key, node) in decl.inputs {
                 let optional = kind.is_some_and(|kind| is_optional(kind, &key.text));
                 wires::read(&key.text, node, optional, &scope, &self.index, &mut wires, faults);
             }
-            Instance { labels, seed, wires, made: Made::Nothing }
+            Instance { labels, seed, wires, made: Made::Nothing, broken: faults.len() > before }
         });
         let instances = Some(instances.collect());
         Base { decl, kind, axes: matrix.axes, spellings, instances }

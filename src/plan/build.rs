@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use igpt_contract::Resources;
+use igpt_contract::{KnownOutputs, Resources};
 use serde_json::{Map, Value};
 
 use super::catalog::Catalog;
@@ -15,7 +15,8 @@ use super::draft::{Base, Instance, Made, Planner, StepKind, instance_name};
 use super::params::{self, Searched, Written};
 use super::search::{self, SearchDecl};
 use super::{
-    Hidden, Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, hidden, limits, schema,
+    Hidden, Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, hidden, known, limits,
+    schema,
 };
 use crate::pipeline::secrets::Secrets;
 use crate::pipeline::{
@@ -97,6 +98,7 @@ fn plan_tree(
         pipeline,
         plan,
         names: HashSet::new(),
+        outlook: known::Outlook::default(),
         inputs: 0,
     };
     let mut instances = 0;
@@ -158,7 +160,7 @@ impl Planner<'_> {
             _ => Resources { cpus: 1, memory_mib: 0, gpus: 0 },
         };
         let limits = limits::read(decl, resources, &scope, faults);
-        let inputs = self.inputs(base, instance, b, joins, faults);
+        let (inputs, is_whole) = self.inputs(base, instance, b, joins, faults);
         let search = decl.search.map(|node| search::read(node, decl.with, &scope, faults));
         let with = match decl.with {
             None => Some(Spelled::from(Value::Object(Map::new()))),
@@ -180,9 +182,20 @@ impl Planner<'_> {
             }
         }
         let hidden = self.hidden_in(decl, kind, &scope, &with, faults);
+        let known_inputs = self.outlook.inputs(&inputs);
         let mut works = Vec::new();
+        let mut work = |with: &Value, searched, faults: &mut Faults| {
+            let Some((work, origins)) = self.work(decl, kind, instance, with, searched, faults) else {
+                return;
+            };
+            let known = match is_whole {
+                true => self.foresee(base, &work, &known_inputs, searched, faults),
+                false => KnownOutputs::new(),
+            };
+            works.push(Candidate { work, origins, known });
+        };
         match &search {
-            None => works.extend(self.work(decl, kind, instance, &with, None, faults)),
+            None => work(&with, None, faults),
             Some(search) => {
                 let search = search.as_ref()?;
                 for (value, mark) in &search.values {
@@ -193,15 +206,16 @@ impl Planner<'_> {
                         param_mark: search.param_mark,
                         value_mark: *mark,
                     });
-                    works.extend(self.work(decl, kind, instance, &with, searched, faults));
+                    work(&with, searched, faults);
                 }
-                search::check_metric(search, kind, works.first().map(|(work, _)| work), faults);
+                search::check_metric(search, kind, works.first().map(|first| &first.work), faults);
+                known::check_deciding(search, works.iter().map(|one| &one.known), faults);
             }
         }
         Some(Draft { inputs, limits, works, search: search.flatten(), hidden })
     }
 
-    /// The inputs of an instance, in the order of the file.
+    /// The inputs of an instance, in the order of the file, and whether they are all there.
     fn inputs(
         &self,
         base: &Base<'_>,
@@ -209,8 +223,9 @@ impl Planner<'_> {
         b: usize,
         joins: &mut connect::Joins,
         faults: &mut Faults,
-    ) -> Vec<PlannedInput> {
+    ) -> (Vec<PlannedInput>, bool) {
         let mut inputs = Vec::with_capacity(instance.wires.len());
+        let mut is_whole = !instance.broken;
         for wire in &instance.wires {
             let port = match base.kind {
                 Some(StepKind::Stage(entry)) => entry.spec.inputs.iter().find(|port| port.name == wire.port),
@@ -218,13 +233,13 @@ impl Planner<'_> {
             };
             // A port that does not exist, or belongs to a kind that does not, is told already.
             if port.is_some() || matches!(base.kind, Some(StepKind::Command)) {
-                self.connect(b, instance, wire, port, joins, &mut inputs, faults);
+                is_whole &= self.connect(b, instance, wire, port, joins, &mut inputs, faults);
             }
         }
         if matches!(base.kind, Some(StepKind::Command)) {
             self.check_entries(base, &inputs, faults);
         }
-        inputs
+        (inputs, is_whole)
     }
 
     /// What a step does with its parameters, and where they came from.
@@ -261,7 +276,7 @@ impl Planner<'_> {
         let decl = &base.decl;
         let place = self.place(decl.mark);
         let mut candidates = Vec::with_capacity(works.len());
-        for (n, (work, origins)) in works.into_iter().enumerate() {
+        for (n, Candidate { work, origins, known }) in works.into_iter().enumerate() {
             let mut labels = instance.labels.clone();
             if let Some(search) = &search
                 && labels.insert(search.param.clone(), search.values[n].0.clone()).is_some()
@@ -281,6 +296,7 @@ impl Planner<'_> {
             if let Work::Stage { keyed, .. } = &mut work {
                 hidden::hide(&hidden, keyed);
             }
+            self.outlook.push_step(known);
             self.plan.steps.push(PlannedStep {
                 name,
                 base: decl.name.to_owned(),
@@ -299,6 +315,7 @@ impl Planner<'_> {
         let Some(search) = search else {
             return candidates.first().map_or(Made::Nothing, |step| Made::Step(*step));
         };
+        self.outlook.push_search(&candidates, &search);
         self.plan.searches.push(Search {
             name: instance_name(decl.name, &instance.labels, &base.spellings),
             param: search.param,
@@ -317,9 +334,18 @@ struct Draft {
     inputs: Vec<PlannedInput>,
     limits: limits::Limits,
     /// One, or one for each candidate of the search.
-    works: Vec<(Work, Vec<(String, String)>)>,
+    works: Vec<Candidate>,
     search: Option<SearchDecl>,
     hidden: Vec<Hidden>,
+}
+
+/// What an instance, or one candidate of its search, does.
+struct Candidate {
+    work: Work,
+    /// Where its parameters came from.
+    origins: Vec<(String, String)>,
+    /// What is known of what it makes.
+    known: KnownOutputs,
 }
 
 /// A `with` that a variable leaves empty is an empty one.

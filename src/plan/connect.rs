@@ -16,7 +16,8 @@ use crate::pipeline::{Faults, Mark, OutputRef, Reference};
 pub(super) struct Joins(HashMap<usize, HashMap<String, Vec<usize>>>);
 
 impl Planner<'_> {
-    /// Adds the inputs that a wire of an instance of step `b` stands for. `port` is `None` for the
+    /// Adds the inputs that a wire of an instance of step `b` stands for, and says whether all of them
+    /// are there: not those that a step with an error would make. `port` is `None` for the
     /// ports of commands, which take an artifact of any kind, or gather where several are named.
     #[expect(clippy::too_many_arguments, reason = "one call, and a struct would only repeat the names")]
     pub(super) fn connect(
@@ -28,7 +29,7 @@ impl Planner<'_> {
         joins: &mut Joins,
         inputs: &mut Vec<PlannedInput>,
         faults: &mut Faults,
-    ) {
+    ) -> bool {
         let gathered = match port {
             Some(port) => port.arity == Arity::Many,
             None => wire.listed || wire.output().is_some_and(|output| output.gather),
@@ -37,7 +38,7 @@ impl Planner<'_> {
             faults
                 .push(wire.mark, format!("the port `{}` takes one artifact, not a list of them", wire.port))
                 .hint("name one output: `step.port`");
-            return;
+            return false;
         }
         let mut push = |source: Source, mut labels: Labels, may_miss| {
             if let Some(name) = &wire.name {
@@ -48,10 +49,14 @@ impl Planner<'_> {
             inputs.push(PlannedInput { port: wire.port.clone(), source, labels, gathered, may_miss, place });
         };
         let output = match &wire.from {
-            Reference::Path(path) => return push(Source::Path(path.clone()), Labels::new(), false),
+            Reference::Path(path) => {
+                push(Source::Path(path.clone()), Labels::new(), false);
+                return true;
+            }
             Reference::Glob { files, ignore } => {
                 let source = Source::Glob { files: files.clone(), ignore: ignore.clone() };
-                return push(source, Labels::new(), false);
+                push(source, Labels::new(), false);
+                return true;
             }
             Reference::Output(output) => output,
         };
@@ -65,25 +70,31 @@ impl Planner<'_> {
                     ),
                 )
                 .hint("name one output: `step.port`");
-            return;
+            return false;
         }
-        let Some(p) = wire.producer else { return };
+        let Some(p) = wire.producer else { return false };
         let producer = &self.bases[p];
         let Some(instances) = &producer.instances else {
             // Its matrix is wrong, but what it makes is known.
             self.output_port(producer, Made::Nothing, output, port, wire, faults);
-            return;
+            return false;
         };
         let reader = &self.bases[b];
         let join = joins.0.entry(p).or_insert_with(|| join(reader, producer));
         let found =
             join.get(&shared_values(reader, producer, &instance.labels)).map_or(&[][..], Vec::as_slice);
         if !self.check_count(reader, producer, instance, output, found.len(), wire.mark, faults) {
-            return;
+            return false;
         }
+        let mut is_whole = true;
         for &i in found {
             let made = instances[i].made;
+            is_whole &= made != Made::Nothing;
             if let Some(port) = self.output_port(producer, made, output, port, wire, faults) {
+                let whole = || written(&output.step, &port, None);
+                if !self.check_part(made, &port, output.part.as_deref(), whole, wire.mark, faults) {
+                    continue;
+                }
                 let part = output.part.clone();
                 let source = match made {
                     Made::Step(step) => Source::Step { step, port, part },
@@ -103,6 +114,7 @@ impl Planner<'_> {
                 push(source, labels, output.may_miss);
             }
         }
+        is_whole
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call, and a struct would only repeat the names")]

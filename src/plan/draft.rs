@@ -7,6 +7,7 @@ use igpt_contract::{KindInfo, Labels, kind_info};
 use serde_json::Value;
 
 use super::catalog::Entry;
+use super::known::Outlook;
 use super::wires::Wire;
 use super::{Place, Plan, StepId};
 use crate::pipeline::{Applied, Axes, Faults, Mark, Pipeline, Spellings, StepDecl, Vars};
@@ -36,6 +37,8 @@ pub(super) struct Instance {
     pub(super) seed: u64,
     pub(super) wires: Vec<Wire>,
     pub(super) made: Made,
+    /// Whether something is wrong with its wires as they are written.
+    pub(super) broken: bool,
 }
 
 /// What an instance became in the plan.
@@ -59,6 +62,8 @@ pub(super) struct Planner<'a> {
     pub(super) plan: Plan,
     /// The names of the plan's steps.
     pub(super) names: HashSet<String>,
+    /// What is known of the outputs of the plan's steps.
+    pub(super) outlook: Outlook,
     /// How many inputs the plan's steps have.
     pub(super) inputs: usize,
 }

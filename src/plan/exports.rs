@@ -99,6 +99,9 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
         let whole = || written(base.decl.name, &port, None);
         let fits = kind.and_then(|kind| planner.find_part(whole, kind, part.as_deref(), key.mark, faults));
         let (Some(path), Some(_)) = (path, fits) else { continue };
+        if !planner.check_part(instance.made, &port, part.as_deref(), whole, key.mark, faults) {
+            continue;
+        }
         let source = match instance.made {
             Made::Step(step) => Source::Step { step, port, part },
             Made::Search(search) => Source::Winner { search, port, part },

@@ -20,6 +20,9 @@ mod feedback;
 mod fuzz_tests;
 pub mod globs;
 mod hidden;
+mod known;
+#[cfg(test)]
+mod known_tests;
 mod limits;
 mod order;
 mod params;

@@ -28,8 +28,7 @@ pub(crate) fn window(there: &[usize], best: usize, wanted: usize) -> Result<Vec<
         return Err(StageError::new(what).hint("wire the features that the probes were fitted to"));
     };
     if there.len() < wanted {
-        let what = format!("expected at least `layers` {wanted} layers, found {}", there.len());
-        return Err(StageError::new(what).hint("give a smaller `layers`"));
+        return Err(StageError::new(too_few(there.len(), wanted)).hint("give a smaller `layers`"));
     }
     let first = place.saturating_sub(wanted / 2).min(there.len() - wanted);
     let window = &there[first..first + wanted];
@@ -38,6 +37,11 @@ pub(crate) fn window(there: &[usize], best: usize, wanted: usize) -> Result<Vec<
         return Err(StageError::new(what).hint("`features` has left out layers: give it no `layers`"));
     }
     Ok(window.to_vec())
+}
+
+/// What is wrong where there are fewer layers than are to be joined.
+pub(crate) fn too_few(found: usize, wanted: usize) -> String {
+    format!("expected at least `layers` {wanted} layers, found {found}")
 }
 
 /// Writes the rows of `layers`, each a folder of `folder`, joined in that order into `out`, some rows

@@ -4,8 +4,8 @@
 mod join;
 
 use igpt_contract::{
-    FeatureLayer, FeatureLayers, In, Many, MetricValues, Metrics, Out, ParamError, Resources, Stage,
-    StageContext, StageError, StageIo, StageSpec, best_layer,
+    FeatureLayer, FeatureLayers, In, Known, KnownInputs, KnownOutputs, Many, MetricValues, Metrics, Misfit,
+    Out, ParamError, Resources, Sought, Stage, StageContext, StageError, StageIo, StageSpec, best_layer,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,22 @@ impl Stage for Concat {
             return Err(ParamError::at("layers", "`layers` is 0, expected at least 1"));
         }
         Ok(())
+    }
+
+    fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {
+        let numbers = ["features", "layer.best", "layer.first", "layer.last", &params.metric];
+        [(METRICS.name, Known::metrics(numbers, ["layers"]))].into()
+    }
+
+    fn misfits(&self, params: &Params, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
+        let metric = ("metric".to_owned(), params.metric.as_str());
+        let mut misfits = inputs.lacking(&[PROBES.name], Sought::Number, [metric]);
+        let there = inputs.one(LAYERS.name).and_then(|layers| layers.parts.as_ref()).map(Vec::len);
+        if let Some(found) = there.filter(|found| *found < params.layers) {
+            let what = join::too_few(found, params.layers);
+            misfits.push(Misfit { path: "layers".to_owned(), port: LAYERS.name, what, name: None });
+        }
+        misfits
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

@@ -21,6 +21,7 @@ mod hash;
 mod instructions;
 mod io;
 mod kind;
+mod known;
 mod metrics;
 mod port;
 mod rng;
@@ -40,6 +41,7 @@ pub use kind::{
     AnyFile, Checkpoints, Choice, FeatureLayer, FeatureLayers, Figure, ImageSet, Kind, KindInfo, Metrics,
     Model, Palette, Predictions, Table, Tokens, kind_info, kinds,
 };
+pub use known::{Known, KnownInput, KnownInputs, KnownOutputs, MetricNames, Misfit, Sought};
 pub use metrics::{Curve, MetricValues};
 pub use port::{Arity, In, InputPort, Many, Opt, Out, OutputPort};
 pub use rng::{Stream, stream};

@@ -1,13 +1,14 @@
 //! A stage kind, and its erased twin that the engine holds.
 
 use schemars::{JsonSchema, Schema};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use crate::context::StageContext;
 use crate::error::StageError;
 use crate::io::StageIo;
+use crate::known::{KnownInputs, KnownOutputs, Misfit};
 use crate::port::{InputPort, OutputPort};
 
 /// A reusable implementation of one kind of work. A *step* is a use of a stage in a pipeline.
@@ -26,6 +27,22 @@ pub trait Stage: Send + Sync + 'static {
     fn check(&self, params: &Self::Params) -> Result<(), ParamError> {
         let _ = params;
         Ok(())
+    }
+
+    /// What the outputs will hold, as far as the parameters and what is known of the inputs tell it:
+    /// parts, names of metrics, layers. An output of which nothing is known is left out. Default: none
+    /// is known.
+    fn foresee(&self, params: &Self::Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
+        let _ = (params, inputs);
+        KnownOutputs::new()
+    }
+
+    /// The parameters that cannot fit the inputs, by what is known of them: names that no artifact will
+    /// have, layers that a network has not. The step would fail, whatever its inputs turn out to hold.
+    /// Default: none.
+    fn misfits(&self, params: &Self::Params, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
+        let _ = (params, inputs);
+        Vec::new()
     }
 
     /// Does the work: reads the inputs, fills every output folder. The same inputs, parameters and
@@ -103,6 +120,12 @@ pub trait DynStage: Send + Sync + 'static {
     /// Where the value is not what the stage takes.
     fn complete(&self, params: &Value) -> Result<Value, ParamError>;
 
+    /// See [`Stage::foresee`]; `params` as [`Self::complete`] returned them.
+    fn foresee(&self, params: &Value, inputs: &KnownInputs<'_>) -> KnownOutputs;
+
+    /// See [`Stage::misfits`]; `params` as [`Self::complete`] returned them.
+    fn misfits(&self, params: &Value, inputs: &KnownInputs<'_>) -> Vec<Misfit>;
+
     /// See [`Stage::run`]; `params` as [`Self::complete`] returned them.
     ///
     /// # Errors
@@ -123,6 +146,16 @@ impl<S: Stage> DynStage for S {
         let params = parse::<S>(params)?;
         self.check(&params)?;
         serde_json::to_value(&params).map_err(|e| ParamError::at("", e.to_string()))
+    }
+
+    fn foresee(&self, params: &Value, inputs: &KnownInputs<'_>) -> KnownOutputs {
+        // What cannot be read is told elsewhere.
+        S::Params::deserialize(params)
+            .map_or_else(|_| KnownOutputs::new(), |p| Stage::foresee(self, &p, inputs))
+    }
+
+    fn misfits(&self, params: &Value, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
+        S::Params::deserialize(params).map_or_else(|_| Vec::new(), |p| Stage::misfits(self, &p, inputs))
     }
 
     fn run(&self, params: &Value, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

@@ -5,8 +5,8 @@ mod extract;
 mod params;
 
 use igpt_contract::{
-    FeatureLayers, In, Model, Out, ParamError, Resources, Stage, StageContext, StageError, StageIo,
-    StageSpec, Tokens, stream,
+    FeatureLayers, In, Known, KnownInputs, KnownOutputs, Misfit, Model, Out, ParamError, Resources, Stage,
+    StageContext, StageError, StageIo, StageSpec, Tokens, stream,
 };
 use igpt_dataset::{LayerInfo, TokensReader};
 use igpt_model::{ModelCard, Objective, Ops, input_model, prepare};
@@ -48,6 +48,28 @@ impl Stage for Features {
         params.check()
     }
 
+    fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
+        let n_layer = inputs.one(MODEL.name).and_then(|model| model.n_layer);
+        let layers = match (params.layers.as_slice(), n_layer) {
+            ([], None) => return KnownOutputs::new(),
+            ([], Some(n_layer)) => (0..=n_layer).collect(),
+            (layers, _) => layers.to_vec(),
+        };
+        let parts = layers.iter().map(ToString::to_string);
+        [(LAYERS.name, Known::with_parts(parts))].into()
+    }
+
+    fn misfits(&self, params: &Params, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
+        let n_layer = inputs.one(MODEL.name).and_then(|model| model.n_layer);
+        match (params.layers.last(), n_layer) {
+            (Some(&last), Some(n_layer)) if last > n_layer => {
+                let path = format!("layers.{}", params.layers.len() - 1);
+                vec![Misfit { path, port: MODEL.name, what: no_layer(last, n_layer), name: None }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let device = prepare(cx)?.device;
         let ops = Ops::with(&device, params.precision)
@@ -84,10 +106,11 @@ fn layers(params: &Params, card: &ModelCard) -> Result<Vec<usize>, StageError> {
     let n_layer = card.config.n_layer;
     match params.layers.last() {
         None => Ok((0..=n_layer).collect()),
-        Some(&last) if last > n_layer => {
-            let what = format!("`layers` names layer {last}, and the network has layers 0 to {n_layer}");
-            Err(StageError::new(what))
-        }
+        Some(&last) if last > n_layer => Err(StageError::new(no_layer(last, n_layer))),
         Some(_) => Ok(params.layers.clone()),
     }
+}
+
+fn no_layer(layer: usize, n_layer: usize) -> String {
+    format!("`layers` names layer {layer}, and the network has layers 0 to {n_layer}")
 }

@@ -18,8 +18,8 @@ mod statistics;
 mod table;
 
 use igpt_contract::{
-    Many, Metrics, Out, ParamError, Predictions, Resources, Stage, StageContext, StageError, StageIo,
-    StageSpec, Table,
+    KnownInputs, KnownOutputs, Many, Metrics, Misfit, Out, ParamError, Predictions, Resources, Sought, Stage,
+    StageContext, StageError, StageIo, StageSpec, Table,
 };
 use igpt_table::observe::{self, Observation};
 
@@ -61,6 +61,18 @@ impl Stage for Findings {
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
         params::check(params)
+    }
+
+    fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {
+        [(METRICS_OUT.name, table::names(params))].into()
+    }
+
+    fn misfits(&self, params: &Params, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
+        let claims = params.claims.iter().enumerate();
+        let names = claims.flat_map(|(i, claim)| {
+            select::names(claim).into_iter().map(move |(path, name)| (format!("claims.{i}.{path}"), name))
+        });
+        inputs.lacking(&[METRICS_IN.name], Sought::Any, names)
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

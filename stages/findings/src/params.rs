@@ -169,7 +169,7 @@ pub struct Spread {
 
 impl Claim {
     /// Every group of the claim, with its place among the parameters.
-    fn groups(&self) -> Vec<(&'static str, &Group)> {
+    pub(crate) fn groups(&self) -> Vec<(&'static str, &Group)> {
         let mut groups = Vec::new();
         if let Some(difference) = &self.difference {
             groups.extend([("difference.a", &difference.a), ("difference.b", &difference.b)]);

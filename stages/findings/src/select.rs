@@ -23,31 +23,41 @@ pub(crate) struct Run<'a> {
 /// # Errors
 /// Names what is there, and what may have been meant.
 pub(crate) fn require_names(claim: &Claim, all: &[Observation]) -> Result<(), StageError> {
-    let mut names: Vec<&String> = Vec::new();
-    let mut groups: Vec<&Group> = Vec::new();
+    names(claim).into_iter().try_for_each(|(_, name)| require(all, name))
+}
+
+/// The names that a claim looks up, each with the path of its parameter in the claim.
+pub(crate) fn names(claim: &Claim) -> Vec<(String, &str)> {
+    let mut names: Vec<(String, &str)> = Vec::new();
     if let Some(difference) = &claim.difference {
-        names.push(&difference.metric);
-        names.extend(difference.runs.iter().flatten());
-        names.extend(Some(&difference.count).filter(|count| !count.is_empty()));
-        groups.extend([&difference.a, &difference.b]);
-        groups.extend(difference.less.iter().flat_map(|less| [&less.a, &less.b]));
+        names.push(("difference.metric".to_owned(), &difference.metric));
+        names.extend(numbered("difference.runs", difference.runs.iter().flatten()));
+        if !difference.count.is_empty() {
+            names.push(("difference.count".to_owned(), &difference.count));
+        }
     }
     if let Some(correlation) = &claim.correlation {
-        for side in [&correlation.x, &correlation.y] {
-            names.push(&side.metric);
-            groups.push(&side.of);
-        }
-        names.extend(&correlation.by);
+        names.push(("correlation.x.metric".to_owned(), &correlation.x.metric));
+        names.push(("correlation.y.metric".to_owned(), &correlation.y.metric));
+        names.extend(numbered("correlation.by", &correlation.by));
     }
     if let Some(spread) = &claim.spread {
-        names.extend([&spread.metric, &spread.by]);
-        groups.push(&spread.of);
+        names.push(("spread.metric".to_owned(), &spread.metric));
+        names.push(("spread.by".to_owned(), &spread.by));
     }
-    for group in groups {
-        names.extend(group.only.keys().chain(&group.last));
-        names.extend(group.pick.iter().flat_map(|pick| pick.over.iter().chain([&pick.metric])));
+    for (path, group) in claim.groups() {
+        names.extend(group.only.keys().map(|name| (format!("{path}.where"), name.as_str())));
+        names.extend(group.last.iter().map(|name| (format!("{path}.last"), name.as_str())));
+        if let Some(pick) = &group.pick {
+            names.push((format!("{path}.pick.metric"), &pick.metric));
+            names.extend(numbered(&format!("{path}.pick.over"), &pick.over));
+        }
     }
-    names.into_iter().try_for_each(|name| require(all, name))
+    names
+}
+
+fn numbered<'a>(path: &str, names: impl IntoIterator<Item = &'a String>) -> Vec<(String, &'a str)> {
+    names.into_iter().enumerate().map(|(i, name)| (format!("{path}.{i}"), name.as_str())).collect()
 }
 
 /// The number of a name, where the artifact has one.

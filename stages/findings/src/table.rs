@@ -1,6 +1,6 @@
 //! The findings as a table, as CSV and as metrics.
 
-use igpt_contract::MetricValues;
+use igpt_contract::{Known, MetricValues};
 use igpt_table::{Align, Cell, Grid, Heading};
 
 use crate::finding::{Finding, Verdict};
@@ -90,13 +90,39 @@ fn quoted(field: &str) -> String {
     }
 }
 
+/// The names that the metrics may have.
+pub(crate) fn names(params: &Params) -> Known {
+    let mut numbers: Vec<String> = VERDICTS.into_iter().map(counted).collect();
+    let mut facts = Vec::new();
+    for claim in &params.claims {
+        let parts: &[&str] = match claim {
+            Claim { difference: Some(_), .. } => {
+                &["runs", "images", "standard_error.runs", "standard_error.images"]
+            }
+            Claim { correlation: Some(_), .. } => &["points"],
+            _ => &["runs.*", "deviation.*"],
+        };
+        let all = ["ours", "standard_error"].iter().chain(parts);
+        numbers.extend(all.map(|part| format!("{}.{part}", claim.name)));
+        facts.push(format!("{}.verdict", claim.name));
+    }
+    Known::metrics(numbers, facts)
+}
+
+const VERDICTS: [Verdict; 4] = [Verdict::Holds, Verdict::Fails, Verdict::Undecided, Verdict::NotRun];
+
+/// The name of the number of claims with a verdict.
+fn counted(verdict: Verdict) -> String {
+    verdict.text().replace(' ', "_")
+}
+
 /// `NAME.ours`, `NAME.standard_error` and the rest under each claim's name, the verdicts as facts,
 /// and how many of each there are.
 pub(crate) fn metrics(params: &Params, findings: &[Finding]) -> MetricValues {
     let mut metrics = MetricValues::default();
-    for verdict in [Verdict::Holds, Verdict::Fails, Verdict::Undecided, Verdict::NotRun] {
+    for verdict in VERDICTS {
         let n = findings.iter().filter(|finding| finding.verdict == verdict).count();
-        metrics = metrics.with(verdict.text().replace(' ', "_"), n as f64);
+        metrics = metrics.with(counted(verdict), n as f64);
     }
     for (Claim { name, .. }, finding) in params.claims.iter().zip(findings) {
         let numbers = [("ours", finding.value), ("standard_error", finding.error)];

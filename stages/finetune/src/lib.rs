@@ -14,11 +14,11 @@ use std::path::Path;
 
 use burn::module::Module as _;
 use igpt_contract::{
-    Choice, ChosenValue, In, Many, Metrics, Model, Opt, Out, ParamError, Predictions, Resources, Stage,
-    StageContext, StageError, StageIo, StageSpec, Tokens,
+    Choice, ChosenValue, In, Known, KnownInputs, KnownOutputs, Many, Metrics, Misfit, Model, Opt, Out,
+    ParamError, Predictions, Resources, Sought, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_dataset::TokenTable;
-use igpt_model::{ModelCard, Objective, prepare, save_model};
+use igpt_model::{ModelCard, ModelParams, Objective, prepare, save_model};
 use igpt_optim::Diverged;
 
 pub use params::{Augment, Loss, Params};
@@ -69,6 +69,22 @@ impl Stage for Finetune {
         params.check()
     }
 
+    fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
+        [(MODEL.name, Known::network(n_layer(params, inputs))), (METRICS.name, outcome::names(params))].into()
+    }
+
+    fn misfits(&self, params: &Params, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
+        let by = (String::new(), start::BEST_BY);
+        let mut misfits = inputs.lacking(&[PROBES.name], Sought::Number, [by]);
+        if let (Some(layer), Some(n_layer)) = (params.head_layer, n_layer(params, inputs))
+            && usize::try_from(layer).is_ok_and(|layer| layer > n_layer)
+        {
+            let (path, what) = ("head_layer".to_owned(), start::no_layer(layer, n_layer));
+            misfits.push(Misfit { path, port: START.name, what, name: None });
+        }
+        misfits
+    }
+
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let params = &*chosen(params, io.optional(&CHOICE))?;
         let head = start::head(params, io.many(&PROBES))?;
@@ -109,6 +125,17 @@ impl Stage for Finetune {
         let step = start.card.step + winner.best.map_or(0, |best| best.step);
         save_model(io.output(&MODEL), &gpt, &ModelCard { step, ..start.card })
             .map_err(|error| StageError::caused("the model cannot be written", error))
+    }
+}
+
+/// The number of blocks of the network, where it is known: that of the input, or without one that of
+/// the parameters.
+fn n_layer(params: &Params, inputs: &KnownInputs<'_>) -> Option<usize> {
+    match inputs.one(START.name) {
+        Some(network) => network.n_layer,
+        None => {
+            Some(params.model.as_ref().map_or_else(|| ModelParams::default().n_layer(), ModelParams::n_layer))
+        }
     }
 }
 

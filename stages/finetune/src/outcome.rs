@@ -1,6 +1,6 @@
 //! The numbers that a fine-tuning reports.
 
-use igpt_contract::{MetricValues, StageContext};
+use igpt_contract::{Known, MetricValues, StageContext};
 use igpt_dataset::{PredictionTable, RowKey};
 use igpt_model::ModelCard;
 
@@ -9,6 +9,30 @@ use crate::images::Images;
 use crate::params::{Augment, Loss, Params};
 use crate::start::Start;
 use crate::state::{Search, Trial};
+
+/// The names that the metrics may have.
+pub(crate) fn names(params: &Params) -> Known {
+    let always = [
+        "images.train",
+        "images.valid",
+        "images.test",
+        "head_layer",
+        "learning_rate",
+        "learning_rates.tried",
+        "steps",
+        "steps.best",
+        "loss.train",
+        "accuracy.test",
+        "loss.test",
+        "accuracy.test.masks",
+        "loss.test.masks",
+        "masks.test",
+    ];
+    let valid = ["accuracy.valid", "loss.valid"].into_iter().filter(|_| params.validation.fraction > 0.0);
+    let generative = (params.loss == Loss::Joint).then_some("loss.train.generative");
+    let facts = ["objective", "loss", "augment", "start", "head", "dataset"];
+    Known::metrics(always.into_iter().chain(valid).chain(generative), facts)
+}
 
 /// The metrics of the winning learning rate.
 pub(crate) fn metrics(

@@ -10,6 +10,9 @@ use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::params::Params;
 
+/// The metric of probes by which their best layer is known.
+pub(crate) const BEST_BY: &str = "accuracy.valid";
+
 /// What a fine-tuning starts from.
 pub(crate) struct Start {
     /// The network with its new class head.
@@ -48,7 +51,7 @@ pub(crate) fn head(params: &Params, probes: &[LabelledInput]) -> Result<Option<(
     match (params.head_layer, probes) {
         (None, []) | (Some(-1), []) => Ok(None),
         (Some(layer), []) => Ok(usize::try_from(layer).ok().map(|layer| (layer, Chosen::Given))),
-        (None, probes) => Ok(Some((best_layer(probes, "accuracy.valid", false)?.layer, Chosen::Best))),
+        (None, probes) => Ok(Some((best_layer(probes, BEST_BY, false)?.layer, Chosen::Best))),
         (Some(layer), _) => {
             let what = format!("`head_layer` is {layer} beside the input `probes`, which chooses the layer");
             Err(StageError::new(what).hint("leave one of them out"))
@@ -99,7 +102,7 @@ pub(crate) fn start(
     if layer > n_layer {
         let what = match chosen {
             Chosen::Best => format!("the best of the `probes` is layer {layer}"),
-            _ => format!("`head_layer` is {layer}, expected -1 or a layer from 0 to {n_layer}"),
+            _ => no_layer(layer, n_layer),
         };
         return Err(StageError::new(what).hint(format!("the network has layers 0 to {n_layer}")));
     }
@@ -111,6 +114,11 @@ pub(crate) fn start(
             .map_err(|error| StageError::caused("the class head cannot be drawn", error))?;
     }
     Ok(Start { gpt, card, layer, chosen })
+}
+
+/// What is wrong with a `head_layer` that the network has not.
+pub(crate) fn no_layer(layer: impl std::fmt::Display, n_layer: usize) -> String {
+    format!("`head_layer` is {layer}, expected -1 or a layer from 0 to {n_layer}")
 }
 
 /// The network with normal weights of standard deviation 0.02 in its class head, as GPT-2 has them

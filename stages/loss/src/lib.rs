@@ -6,8 +6,8 @@
 mod params;
 
 use igpt_contract::{
-    In, Many, MetricValues, Metrics, Model, Out, ParamError, Resources, Stage, StageContext, StageError,
-    StageIo, StageSpec, Tokens,
+    In, Known, KnownInputs, KnownOutputs, Many, MetricValues, Metrics, Model, Out, ParamError, Resources,
+    Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_corpus::{Corpus, Rows, Task};
 use igpt_model::{input_model, loss::BertReduction, param_count, prepare};
@@ -45,6 +45,16 @@ impl Stage for Loss {
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
         params.check()
+    }
+
+    fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {
+        let parts =
+            [("valid", params.validation.fraction > 0.0), ("test", true), ("train", params.train_rows > 0)];
+        let parts = parts.into_iter().filter(|(_, measured)| *measured);
+        let of_parts =
+            parts.flat_map(|(part, _)| ["loss", "bits", "images"].map(|of| format!("{of}.{part}")));
+        let numbers = of_parts.chain(["model.parameters", "steps"].map(str::to_owned));
+        [(METRICS.name, Known::metrics(numbers, ["objective", "dataset"]))].into()
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

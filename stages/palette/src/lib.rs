@@ -10,8 +10,8 @@ mod tree;
 use std::path::Path;
 
 use igpt_contract::{
-    AnyFile, ImageSet, LabelledInput, Many, MetricValues, Metrics, Opt, Out, Palette, ParamError, Resources,
-    Stage, StageContext, StageError, StageIo, StageSpec,
+    AnyFile, ImageSet, Known, KnownInputs, KnownOutputs, LabelledInput, Many, MetricValues, Metrics, Opt,
+    Out, Palette, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec,
 };
 use igpt_dataset::{
     Encoding, ImageSetReader, PaletteInfo, PaletteTable, Split, decode, shown_path, swatches,
@@ -88,6 +88,21 @@ impl Stage for PaletteFit {
             return Err(ParamError::at("tolerance", format!("expected 0 or more, found {tolerance}")));
         }
         Ok(())
+    }
+
+    fn foresee(&self, _: &Params, _: &KnownInputs<'_>) -> KnownOutputs {
+        let numbers = [
+            "colours",
+            "iterations",
+            "converged",
+            "relocated",
+            "inertia",
+            "inertia.levels",
+            "psnr_db",
+            "pixels",
+            "distinct_colours",
+        ];
+        [(METRICS.name, Known::metrics(numbers, [""; 0]))].into()
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

@@ -70,7 +70,12 @@ impl<'a> Kept<'a> {
 
 /// The folder of a step's model: its number, padded so that names sort as steps do.
 fn part(folder: &Path, step: u64) -> PathBuf {
-    folder.join(format!("{step:08}"))
+    folder.join(part_name(step))
+}
+
+/// The name of the part that holds a step's model.
+pub(crate) fn part_name(step: u64) -> String {
+    format!("{step:08}")
 }
 
 /// The digests of a folder's files by name; where `sync`, they reach the disk first.

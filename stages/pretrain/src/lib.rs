@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use igpt_contract::{
-    Checkpoints, Choice, ChosenValue, Many, Metrics, Model, Opt, Out, ParamError, Resources, Stage,
-    StageContext, StageError, StageIo, StageSpec, Tokens,
+    Checkpoints, Choice, ChosenValue, Known, KnownInputs, KnownOutputs, Many, Metrics, Model, Opt, Out,
+    ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_corpus::Corpus;
 use igpt_model::{Gpt, ModelCard, Ops, param_count, prepare, save_model};
@@ -64,6 +64,17 @@ impl Stage for Pretrain {
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
         params.check()
+    }
+
+    fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {
+        let n_layer = Some(params.model.n_layer());
+        let parts = params.kept_steps().into_iter().map(kept::part_name);
+        [
+            (MODEL.name, Known::network(n_layer)),
+            (CHECKPOINTS.name, Known { n_layer, ..Known::with_parts(parts) }),
+            (METRICS.name, outcome::names(params)),
+        ]
+        .into()
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

@@ -1,11 +1,30 @@
 //! What a training came to, as a `metrics` artifact: losses in nats a token, and their curves.
 
-use igpt_contract::MetricValues;
+use igpt_contract::{Known, MetricValues};
 use igpt_corpus::Corpus;
 use igpt_optim::Exact;
 
 use crate::params::Params;
 use crate::train::{Log, Recipe};
+
+/// The names that the metrics may have.
+pub(crate) fn names(params: &Params) -> Known {
+    let always = [
+        "steps",
+        "epochs",
+        "learning_rate",
+        "warmup_steps",
+        "images.train",
+        "images.valid",
+        "images.test",
+        "loss.train",
+        "loss.test",
+        "model.parameters",
+    ];
+    let valid = ["loss.valid", "loss.valid.best", "loss.valid.best_step"];
+    let valid = valid.into_iter().filter(|_| params.validation.fraction > 0.0);
+    Known::metrics(always.into_iter().chain(valid), ["objective", "dataset"])
+}
 
 /// The values `loss.train` (mean of the last 100 steps), `loss.valid` and its best, the amount of
 /// training, and the curves by step.

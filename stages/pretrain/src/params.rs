@@ -1,5 +1,7 @@
 //! What a pipeline may ask of pre-training, and what makes no sense.
 
+use std::collections::BTreeSet;
+
 use igpt_contract::{ParamError, Validation};
 use igpt_corpus::Selection;
 use igpt_model::loss::BertReduction;
@@ -179,6 +181,13 @@ impl Params {
         let power = self.keep_powers_from > 0 && step >= self.keep_powers_from && step.is_power_of_two();
         step == self.steps || power || self.keep.contains(&step)
     }
+
+    /// The steps whose models are outputs, in order.
+    pub(crate) fn kept_steps(&self) -> BTreeSet<u64> {
+        let powers = (0..u64::BITS).map(|power| 1 << power);
+        let steps = self.keep.iter().copied().chain(powers).chain([self.steps]);
+        steps.filter(|step| *step <= self.steps && self.keeps(*step)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -191,6 +200,9 @@ mod tests {
         params.check().unwrap();
         let kept: Vec<u64> = (0..=1000).filter(|step| params.keeps(*step)).collect();
         assert_eq!(kept, [0, 128, 256, 300, 512, 1000]);
+        assert_eq!(Vec::from_iter(params.kept_steps()), kept);
+        let untrained = Params { steps: 0, ..Params::default() };
+        assert_eq!(Vec::from_iter(untrained.kept_steps()), [0]);
     }
 
     #[test]

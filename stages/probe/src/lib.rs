@@ -18,8 +18,8 @@ mod softmax;
 mod split;
 
 use igpt_contract::{
-    FeatureLayer, In, Metrics, Out, ParamError, Predictions, Resources, Stage, StageContext, StageError,
-    StageIo, StageSpec,
+    FeatureLayer, In, KnownInputs, KnownOutputs, Metrics, Out, ParamError, Predictions, Resources, Stage,
+    StageContext, StageError, StageIo, StageSpec,
 };
 use igpt_dataset::FeatureTable;
 
@@ -60,6 +60,10 @@ impl Stage for Probe {
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
         params::check(params)
+    }
+
+    fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {
+        [(METRICS.name, measure::names(params))].into()
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

@@ -1,12 +1,40 @@
 //! One layer measured: rows split, candidates searched, scores and predictions made.
 
-use igpt_contract::{MetricValues, StageContext, StageError, stream};
+use igpt_contract::{Known, MetricValues, StageContext, StageError, stream};
 use igpt_dataset::{FeatureTable, LayerInfo, PredictionTable, RowKey, Split};
 
 use crate::examples::Examples;
 use crate::params::{Params, Solver};
 use crate::search::search;
 use crate::split::split;
+
+/// The names that the metrics may have.
+pub(crate) fn names(params: &Params) -> Known {
+    let always = [
+        "c",
+        "converged",
+        "features",
+        "iterations",
+        "objective",
+        "rows.test",
+        "rows.train",
+        "rows.valid",
+        "standardise",
+        "accuracy.train",
+        "loss.train",
+        "accuracy.test",
+        "loss.test",
+        "accuracy.test.masks",
+        "loss.test.masks",
+        "masks.test",
+        "layer",
+        "n_layer",
+    ];
+    let valid = ["accuracy.valid", "loss.valid"].into_iter().filter(|_| params.validation.fraction > 0.0);
+    let rate = (params.solver == Solver::Sgd).then_some("learning_rate");
+    let facts = ["dataset", "norm", "pooling", "pretraining", "solver"];
+    Known::metrics(always.into_iter().chain(valid).chain(rate), facts)
+}
 
 /// Searches, fits and scores: the metrics, and the predictions of all test rows. Scores are those of
 /// each test image's first view.

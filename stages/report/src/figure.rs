@@ -6,6 +6,7 @@ use igpt_contract::StageError;
 
 use crate::figure_params::{Figure, Form};
 use crate::join::joined;
+use crate::names;
 use crate::observe::{Observation, Value, require};
 use crate::params::Params;
 use crate::plot::{Level, Line, Plot, Point};
@@ -33,9 +34,7 @@ pub(crate) fn plot(params: &Params, observations: &[Observation]) -> Result<(Plo
             "the figure is empty: no column holds numbers; name what to show: `figure: {x: ..., y: ...}`";
         return Ok((Plot { title: params.title.clone(), ..Plot::default() }, vec![note.to_owned()]));
     };
-    let optional = [&figure.series, &figure.count].into_iter().filter(|name| !name.is_empty());
-    let also = figure.also.iter().map(|also| &also.y);
-    for name in [&figure.x, &figure.y].into_iter().chain(&figure.points).chain(optional).chain(also) {
+    for (_, name) in names::of_figure(&figure) {
         require(observations, name)?;
     }
     let mut notes = Vec::new();

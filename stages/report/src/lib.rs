@@ -14,6 +14,7 @@ mod grid;
 mod join;
 mod layout;
 mod legend;
+mod names;
 mod order;
 mod params;
 mod pick;
@@ -23,8 +24,8 @@ mod statistics;
 mod summary;
 
 use igpt_contract::{
-    Choice, Figure as FigureKind, Many, Metrics, Out, ParamError, Resources, Stage, StageContext, StageError,
-    StageIo, StageSpec, Table,
+    Choice, Figure as FigureKind, KnownInputs, Many, Metrics, Misfit, Out, ParamError, Resources, Sought,
+    Stage, StageContext, StageError, StageIo, StageSpec, Table,
 };
 use igpt_table::{observe, scalar};
 
@@ -63,6 +64,10 @@ impl Stage for Report {
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
         check::check(params)
+    }
+
+    fn misfits(&self, params: &Params, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
+        inputs.lacking(&[METRICS.name, CHOICES.name], Sought::Any, names::all(params))
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use igpt_contract::StageError;
 use igpt_table::Pick;
 
+use crate::names;
 use crate::observe::{Observation, Value, require};
 
 /// The observations that stay, in the order that they had.
@@ -12,7 +13,7 @@ use crate::observe::{Observation, Value, require};
 /// # Errors
 /// If the metric or a label is known to no artifact.
 pub(crate) fn pick(pick: &Pick, observations: Vec<Observation>) -> Result<Vec<Observation>, StageError> {
-    for name in pick.over.iter().chain([&pick.metric]) {
+    for (_, name) in names::of_pick(pick) {
         require(&observations, name)?;
     }
     let mut rivals: BTreeMap<Vec<(&str, &Value)>, Vec<usize>> = BTreeMap::new();

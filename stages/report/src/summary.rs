@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use igpt_contract::StageError;
 
+use crate::names;
 use crate::observe::{Observation, Value, require};
 use crate::params::{Best, Column, Others, Params};
 use crate::statistics::{Measured, Statistics};
@@ -81,9 +82,7 @@ pub(crate) struct Summary {
 /// # Errors
 /// If a name is known to no artifact.
 pub(crate) fn summarise(params: &Params, observations: &[Observation]) -> Result<Summary, StageError> {
-    let within = params.columns.iter().flat_map(|c| c.only.keys());
-    let names = params.rows.iter().chain(params.columns.iter().map(|c| &c.metric)).chain(within);
-    for name in names.chain(params.best.iter().map(|best| &best.metric)) {
+    for (_, name) in names::of_table(params) {
         require(observations, name)?;
     }
     let groups = group(observations, &params.rows);

@@ -162,14 +162,19 @@ impl Default for ModelParams {
 }
 
 impl ModelParams {
+    /// The number of blocks L: the layers are 0 to L.
+    pub fn n_layer(&self) -> usize {
+        self.n_layer.unwrap_or(self.preset.sizes().0)
+    }
+
     /// The network for images of `n_positions` tokens out of `vocab` colours.
     ///
     /// # Errors
     /// [`ModelError::Config`] where the sizes describe no network.
     pub fn config(&self, n_positions: usize, vocab: usize) -> Result<GptConfig, ModelError> {
-        let (n_layer, n_head, n_embd) = self.preset.sizes();
+        let (_, n_head, n_embd) = self.preset.sizes();
         let config = GptConfig {
-            n_layer: self.n_layer.unwrap_or(n_layer),
+            n_layer: self.n_layer(),
             n_head: self.n_head.unwrap_or(n_head),
             n_embd: self.n_embd.unwrap_or(n_embd),
             n_positions,

@@ -1,0 +1,253 @@
+//! What is known of artifacts before anything runs: so that a part that will not be there, or the
+//! misspelt name of a metric, is told at once and not after the training.
+//!
+//! What is not known is `None`, and nothing is refused for its sake.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::io::Labels;
+
+/// What is known of an artifact.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The names of its parts, in order.
+    pub parts: Option<Vec<String>>,
+    /// The names in a metrics artifact.
+    pub metrics: Option<MetricNames>,
+    /// The number of blocks L of the network that it is, or that its parts are; the layers of the
+    /// network are 0 to L.
+    pub n_layer: Option<usize>,
+}
+
+/// Every name that a metrics artifact may hold; it need not hold all of them. A `*` stands for any
+/// text: `middle_layers.runs.*`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MetricNames {
+    /// Of numbers: `accuracy.test`.
+    pub numbers: Vec<String>,
+    /// Of facts: `dataset`.
+    pub facts: Vec<String>,
+}
+
+/// What is known of a step's outputs, by port. A port that is not there is not known.
+pub type KnownOutputs = BTreeMap<&'static str, Known>;
+
+/// What is known of one artifact of an input port.
+#[derive(Debug, Clone)]
+pub struct KnownInput<'a> {
+    /// Its labels, as the running step will see them.
+    pub labels: &'a Labels,
+    /// The artifact.
+    pub known: Cow<'a, Known>,
+}
+
+/// What is known of a step's inputs, by port. A port that is not there is not wired.
+#[derive(Debug, Clone, Default)]
+pub struct KnownInputs<'a>(BTreeMap<&'a str, Vec<KnownInput<'a>>>);
+
+/// A parameter that does not fit what is known of the inputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// The dotted path of the parameter (`columns.0.metric`), empty where none is to blame.
+    pub path: String,
+    /// The input port that it does not fit.
+    pub port: &'static str,
+    /// What was expected and what was found.
+    pub what: String,
+    /// A name that is not there, and those that are, for a suggestion.
+    pub name: Option<(String, Vec<String>)>,
+}
+
+/// What a name may stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sought {
+    /// A number of a metrics artifact.
+    Number,
+    /// A number, a fact or a label.
+    Any,
+}
+
+impl Known {
+    /// A network of L blocks.
+    pub fn network(n_layer: Option<usize>) -> Self {
+        Self { n_layer, ..Self::default() }
+    }
+
+    /// An artifact with these parts.
+    pub fn with_parts(parts: impl IntoIterator<Item = String>) -> Self {
+        Self { parts: Some(parts.into_iter().collect()), ..Self::default() }
+    }
+
+    /// A metrics artifact with at most these numbers and facts.
+    pub fn metrics<N: Into<String>, F: Into<String>>(
+        numbers: impl IntoIterator<Item = N>,
+        facts: impl IntoIterator<Item = F>,
+    ) -> Self {
+        let numbers = numbers.into_iter().map(Into::into).collect();
+        let facts = facts.into_iter().map(Into::into).collect();
+        Self { metrics: Some(MetricNames { numbers, facts }), ..Self::default() }
+    }
+
+    /// What is known of each of its parts.
+    pub fn part(&self) -> Self {
+        Self::network(self.n_layer)
+    }
+
+    /// What is known where it may be this artifact or the other one.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        let parts = self.parts.zip(other.parts.as_ref()).map(|(a, b)| union(a, b));
+        let metrics = self.metrics.zip(other.metrics.as_ref()).map(|(a, b)| MetricNames {
+            numbers: union(a.numbers, &b.numbers),
+            facts: union(a.facts, &b.facts),
+        });
+        Self { parts, metrics, n_layer: self.n_layer.filter(|n| other.n_layer == Some(*n)) }
+    }
+}
+
+impl MetricNames {
+    /// Whether the artifact may hold that name.
+    pub fn may_have(&self, name: &str, sought: Sought) -> bool {
+        let facts = if sought == Sought::Any { self.facts.as_slice() } else { &[] };
+        self.numbers.iter().chain(facts).any(|pattern| stands_for(pattern, name))
+    }
+}
+
+impl<'a> KnownInputs<'a> {
+    /// Adds an artifact to a port.
+    pub fn push(&mut self, port: &'a str, input: KnownInput<'a>) {
+        self.0.entry(port).or_default().push(input);
+    }
+
+    /// The artifacts of a port; none where it is not wired.
+    pub fn all(&self, port: &str) -> &[KnownInput<'a>] {
+        self.0.get(port).map_or(&[], Vec::as_slice)
+    }
+
+    /// The one artifact of a port, where it is wired.
+    pub fn one(&self, port: &str) -> Option<&Known> {
+        Some(&self.all(port).first()?.known)
+    }
+
+    /// Those of the wanted names (each with the path of its parameter) that no artifact of the ports
+    /// may have. None, where anything is not known of one of the artifacts.
+    pub fn lacking<'n>(
+        &self,
+        ports: &[&'static str],
+        sought: Sought,
+        wanted: impl IntoIterator<Item = (String, &'n str)>,
+    ) -> Vec<Misfit> {
+        let wired: Vec<&'static str> =
+            ports.iter().copied().filter(|port| self.0.contains_key(port)).collect();
+        let Some(port) = wired.first().copied() else { return Vec::new() };
+        let mut labels: BTreeSet<&str> = BTreeSet::new();
+        let mut metrics: Vec<&MetricNames> = Vec::new();
+        for input in wired.iter().flat_map(|port| self.all(port)) {
+            let Some(names) = &input.known.metrics else { return Vec::new() };
+            // The instances of a matrix are mostly alike.
+            if metrics.last().is_none_or(|last| *last != names) {
+                metrics.push(names);
+            }
+            if sought == Sought::Any {
+                labels.extend(input.labels.keys().map(String::as_str));
+            }
+        }
+        let is_there =
+            |name: &str| labels.contains(name) || metrics.iter().any(|names| names.may_have(name, sought));
+        let what = match sought {
+            Sought::Number => "metric",
+            Sought::Any => "metric, fact or label",
+        };
+        let shown: Vec<String> = wired.iter().map(|port| format!("`{port}`")).collect();
+        let shown = shown.join(" or ");
+        let misfit = |(path, name): (String, &str)| {
+            let mut there = labels.clone();
+            for names in &metrics {
+                there.extend(names.numbers.iter().map(String::as_str));
+                if sought == Sought::Any {
+                    there.extend(names.facts.iter().map(String::as_str));
+                }
+            }
+            let there = there.into_iter().map(str::to_owned).collect();
+            let what = format!("nothing that flows into {shown} has a {what} `{name}`");
+            Misfit { path, port, what, name: Some((name.to_owned(), there)) }
+        };
+        wanted.into_iter().filter(|(_, name)| !is_there(name)).map(misfit).collect()
+    }
+}
+
+/// Both lists, each name once.
+fn union(mut a: Vec<String>, b: &[String]) -> Vec<String> {
+    for name in b {
+        if !a.contains(name) {
+            a.push(name.clone());
+        }
+    }
+    a
+}
+
+/// Whether a name is the pattern's, in which each `*` stands for any text.
+fn stands_for(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut open) = name.strip_prefix(first) else { return false };
+    let mut rest: Vec<&str> = rest.split('*').collect();
+    let last = rest.pop().unwrap_or_default();
+    for text in rest {
+        let Some(at) = open.find(text) else { return false };
+        open = &open[at + text.len()..];
+    }
+    open.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, name) in [("a.b", "a.b"), ("a.*", "a.b.c"), ("*.c", "a.b.c"), ("a.*.c.*", "a.b.c.d")] {
+            assert!(stands_for(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [("a.b", "a.c"), ("a.*", "b.a.c"), ("a*ab", "ab"), ("a.*.c.*", "a.b.d.c")] {
+            assert!(!stands_for(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    fn lacking(known: &[(&Labels, Known)], sought: Sought, name: &str) -> Vec<Misfit> {
+        let mut inputs = KnownInputs::default();
+        for (labels, known) in known {
+            inputs.push("metrics", KnownInput { labels, known: Cow::Borrowed(known) });
+        }
+        inputs.lacking(&["metrics", "choices"], sought, [("metric".to_owned(), name)])
+    }
+
+    #[test]
+    fn a_name_that_nothing_can_have_is_told_with_those_that_there_are() {
+        let labels: Labels = [("layer".to_owned(), 3.into())].into();
+        let probe = || Known::metrics(["accuracy.test"], ["solver"]);
+        let known = [(&labels, probe()), (&labels, Known::metrics(["loss.*"], [""; 0]))];
+        for name in ["accuracy.test", "loss.valid", "solver", "layer"] {
+            assert!(lacking(&known, Sought::Any, name).is_empty(), "{name}");
+        }
+        let told = lacking(&known, Sought::Any, "acuracy.test").remove(0);
+        assert_eq!(told.what, "nothing that flows into `metrics` has a metric, fact or label `acuracy.test`");
+        assert_eq!(told.name.unwrap().1, ["accuracy.test", "layer", "loss.*", "solver"]);
+        assert_eq!(lacking(&known, Sought::Number, "layer").len(), 1);
+        assert_eq!(lacking(&known, Sought::Number, "solver").len(), 1);
+        // Nothing is refused on a guess.
+        let known = [(&labels, probe()), (&labels, Known::default())];
+        assert!(lacking(&known, Sought::Any, "acuracy.test").is_empty());
+        assert!(lacking(&[], Sought::Any, "acuracy.test").is_empty());
+    }
+
+    #[test]
+    fn of_two_artifacts_what_either_may_have_is_known() {
+        let a = Known { n_layer: Some(3), ..Known::with_parts(["0".to_owned(), "1".to_owned()]) };
+        let b = Known { n_layer: Some(3), ..Known::with_parts(["1".to_owned(), "2".to_owned()]) };
+        let both = a.clone().or(&b);
+        assert_eq!(both.parts.unwrap(), ["0", "1", "2"]);
+        assert_eq!(both.n_layer, Some(3));
+        assert_eq!(a.or(&Known::network(Some(4))), Known::default());
+    }
+}
