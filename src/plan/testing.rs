@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use igpt_contract::{
-    Checkpoints, DynStage, FeatureLayer, FeatureLayers, ImageSet, In, Many, Metrics, Model, Opt, Out,
-    ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Table,
+    Checkpoints, DynStage, FeatureLayer, FeatureLayers, ImageSet, In, Known, KnownInputs, KnownOutputs, Many,
+    Metrics, Misfit, Model, Opt, Out, ParamError, Resources, Sought, Stage, StageContext, StageError,
+    StageIo, StageSpec, Table,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -164,6 +165,12 @@ impl Stage for Features {
             ..spec("features", "Pools features.")
         }
     }
+
+    fn foresee(&self, _: &NoParams, inputs: &KnownInputs<'_>) -> KnownOutputs {
+        let layers = inputs.one(FEATURES_MODEL.name).and_then(|model| model.n_layer);
+        let parts = |n: usize| Known::with_parts((0..=n).map(|layer| layer.to_string()));
+        layers.map(|n| (LAYERS.name, parts(n))).into_iter().collect()
+    }
 }
 
 /// A probe: `features` -> `metrics`.
@@ -213,6 +220,10 @@ impl Stage for Probe {
             ..spec("probe", "Fits a probe.")
         }
     }
+
+    fn foresee(&self, _: &ProbeParams, _: &KnownInputs<'_>) -> KnownOutputs {
+        [(METRICS.name, Known::metrics(["accuracy.test", "loss.test"], ["solver"]))].into()
+    }
 }
 
 /// A table: `metrics`* -> `table`.
@@ -233,6 +244,75 @@ impl Stage for Report {
     }
 }
 
+/// Trains a network of which all is known before: `images` -> `model`, `metrics`, `checkpoints`.
+struct Network;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NetworkParams {
+    /// Blocks.
+    layers: usize,
+    /// Steps whose models are kept.
+    #[serde(default)]
+    keep: Vec<u64>,
+}
+
+impl Stage for Network {
+    no_work!(NetworkParams);
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            inputs: vec![TRAIN_IMAGES.port()],
+            outputs: vec![MODEL.port(), METRICS.port(), CHECKPOINTS.port()],
+            ..spec("network", "Trains a network.")
+        }
+    }
+
+    fn foresee(&self, params: &NetworkParams, _: &KnownInputs<'_>) -> KnownOutputs {
+        let n_layer = Some(params.layers);
+        let kept = Known::with_parts(params.keep.iter().map(|step| format!("{step:08}")));
+        [
+            (MODEL.name, Known::network(n_layer)),
+            (METRICS.name, Known::metrics(["loss.train", "loss.valid"], ["dataset"])),
+            (CHECKPOINTS.name, Known { n_layer, ..kept }),
+        ]
+        .into()
+    }
+}
+
+/// Shows names: `metrics`* -> `table`.
+struct Summary;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SummaryParams {
+    /// What is shown.
+    #[serde(default = "loss")]
+    names: Vec<String>,
+}
+
+fn loss() -> Vec<String> {
+    vec!["loss.valid".to_owned()]
+}
+
+impl Stage for Summary {
+    no_work!(SummaryParams);
+
+    fn spec(&self) -> StageSpec {
+        StageSpec {
+            inputs: vec![REPORT_METRICS.port()],
+            outputs: vec![TABLE.port()],
+            ..spec("summary", "Shows names.")
+        }
+    }
+
+    fn misfits(&self, params: &SummaryParams, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
+        let names = params.names.iter().enumerate();
+        let names = names.map(|(i, name)| (format!("names.{i}"), name.as_str()));
+        inputs.lacking(&[REPORT_METRICS.name], Sought::Any, names)
+    }
+}
+
 /// The stages above.
 pub(crate) fn catalog() -> &'static Catalog {
     static CATALOG: OnceLock<Catalog> = OnceLock::new();
@@ -240,8 +320,15 @@ pub(crate) fn catalog() -> &'static Catalog {
 }
 
 fn make_catalog() -> Catalog {
-    let stages: [Arc<dyn DynStage>; 5] =
-        [Arc::new(Images), Arc::new(Train), Arc::new(Features), Arc::new(Probe), Arc::new(Report)];
+    let stages: [Arc<dyn DynStage>; 7] = [
+        Arc::new(Images),
+        Arc::new(Train),
+        Arc::new(Features),
+        Arc::new(Probe),
+        Arc::new(Report),
+        Arc::new(Network),
+        Arc::new(Summary),
+    ];
     Catalog::new(stages)
 }
 

@@ -83,6 +83,11 @@ export:
   finetune.metrics: out/finetune
   finetune.predictions: out/predictions
   losses.table: out/losses
+  palette.metrics: out/palette
+  pretrain.checkpoints: out/kept
+  features.layers: out/layers
+  loss.metrics: "out/loss-${matrix.checkpoint}"
+  probe.metrics: "out/probe-${matrix.layer}"
 "#;
 
 /// A project with a list of photos, one of which is not there.
@@ -123,6 +128,8 @@ fn the_papers_procedures_run_from_yaml() {
     let project = project();
     let (code, said) = run(&project);
     assert_eq!(code, 0, "{said}");
+
+    assert_eq!(super::foreseen::check(&project, 3), 16, "exports that were spoken of");
 
     // The search stops at the first worse rate; the chosen one is trained on all images.
     let choice = json(&project, "out/choice/choice.json");

@@ -1,6 +1,7 @@
 //! The binary with its stage crates, on drawn shapes and on the pipelines that are shipped.
 
 mod experiments;
+mod foreseen;
 mod released;
 mod resume;
 mod shipped;

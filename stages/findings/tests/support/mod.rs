@@ -1,9 +1,11 @@
 //! Small artifacts, and the stage run on them.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 use igpt_contract::{
-    DynStage, LabelledInput, Labels, MetricValues, Signal, StageContext, StageError, StageIo,
+    DynStage, Known, KnownInput, KnownInputs, LabelledInput, Labels, MetricValues, Signal, Sought,
+    StageContext, StageError, StageIo,
 };
 use igpt_dataset::{PredictionTable, RowKey, Split};
 use igpt_findings::Findings;
@@ -63,6 +65,23 @@ fn labels(value: &Value) -> Labels {
     serde_json::from_value(value.clone()).unwrap()
 }
 
+/// What the stage said before it ran is true: nothing was missing, and it wrote no other names.
+fn check_foreseen(artifacts: &[Artifact], params: &Value, written: &MetricValues) {
+    let all: Vec<Labels> = artifacts.iter().map(|artifact| labels(&artifact.labels)).collect();
+    let mut inputs = KnownInputs::default();
+    for (artifact, labels) in artifacts.iter().zip(&all) {
+        let known = Known::metrics(artifact.metrics.values.keys(), artifact.metrics.facts.keys());
+        inputs.push("metrics", KnownInput { labels, known: Cow::Owned(known) });
+    }
+    assert_eq!(DynStage::misfits(&Findings, params, &inputs), []);
+    let outputs = DynStage::foresee(&Findings, params, &inputs);
+    let names = outputs["metrics"].metrics.as_ref().unwrap();
+    for number in written.values.keys() {
+        assert!(names.may_have(number, Sought::Number), "{number}");
+    }
+    assert!(written.facts.keys().all(|fact| names.facts.contains(fact)));
+}
+
 pub(crate) fn findings(artifacts: &[Artifact], params: &Value) -> Result<Written, StageError> {
     let root = tempfile::tempdir().unwrap();
     let folder = |name: String| {
@@ -97,11 +116,13 @@ pub(crate) fn findings(artifacts: &[Artifact], params: &Value) -> Result<Written
     };
     DynStage::run(&Findings, &params, &io, &StageContext::new(0, 1, folder("checkpoints".into()), sink))?;
     let read = |path: &str| std::fs::read_to_string(root.path().join("out").join(path)).unwrap();
+    let metrics = MetricValues::read(&root.path().join("out/metrics")).unwrap();
+    check_foreseen(artifacts, &params, &metrics);
     Ok(Written {
         md: read("table/table.md"),
         tex: read("table/table.tex"),
         csv: read("table/table.csv"),
-        metrics: MetricValues::read(&root.path().join("out/metrics")).unwrap(),
+        metrics,
         notes: notes.lock().unwrap().clone(),
     })
 }
