@@ -5,7 +5,7 @@
 //! is asked by the engine.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -13,6 +13,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{glob, order};
+use crate::paths::{lies_in, order_key};
 use crate::pipeline::{Diagnostic, nearest};
 use crate::plan::{Export, Plan, Source};
 use crate::real_paths::{RealPaths, real};
@@ -30,23 +31,25 @@ pub fn preflight(
     let look = Look { plan, folder, store: real(store), home: real(folder), real_paths, faults };
     let wanted = order::wanted(plan, targets);
     let mut found = Vec::new();
-    let mut taken: BTreeMap<PathBuf, &Export> = BTreeMap::new();
-    for export in &plan.exports {
-        let (target, there) = look.real(&folder.join(&export.path));
+    let at = |export: &Export| look.real(&folder.join(&export.path));
+    let (places, there): (Vec<PathBuf>, Vec<Option<Metadata>>) = plan.exports.iter().map(at).unzip();
+    let apart = are_apart(&places);
+    for (n, export) in plan.exports.iter().enumerate() {
+        // Those before it that it may get into the way of.
+        let before = if apart { &[] } else { &places[..n] };
         if export.source.steps(&plan.searches).iter().any(|step| wanted[*step])
-            && let Some((what, hint)) = look.export(export, &target, there.as_ref(), &taken)
+            && let Some((what, hint)) = look.export(export, &places[n], there[n].as_ref(), before)
         {
             found.push(told(&export.place, what, hint));
         }
-        taken.insert(target, export);
     }
+    let taken: Taken = places.iter().map(PathBuf::as_path).zip(&plan.exports).collect();
     let mut seen: HashSet<&Source> = HashSet::new();
     for (step, _) in plan.steps.iter().zip(&wanted).filter(|(_, wanted)| **wanted) {
         for input in &step.inputs {
             let Some(place) = &input.place else { continue };
             if seen.insert(&input.source)
-                && let Some((what, hint)) =
-                    look.feedback(&step.base, &input.source, &taken).or_else(|| look.input(&input.source))
+                && let Some((what, hint)) = look.input(&step.base, &input.source, &taken)
             {
                 found.push(told(place, what, hint));
             }
@@ -56,6 +59,17 @@ pub fn preflight(
 }
 
 type Fault = (String, Option<String>);
+
+/// The real places of the exports.
+type Taken<'a> = HashMap<&'a Path, &'a Export>;
+
+/// Whether none of the paths is another or lies in it.
+fn are_apart(paths: &[PathBuf]) -> bool {
+    let mut sorted: Vec<&PathBuf> = paths.iter().collect();
+    sorted.sort_by_cached_key(|path| order_key(path));
+    // What lies in a folder follows it.
+    sorted.windows(2).all(|pair| !lies_in(pair[1], pair[0]))
+}
 
 fn told(place: &crate::plan::Place, what: String, hint: Option<String>) -> Diagnostic {
     let found = Diagnostic::new(place.clone(), what);
@@ -90,9 +104,12 @@ impl Look<'_> {
         }
     }
 
-    fn input(&self, source: &Source) -> Option<Fault> {
+    fn input(&self, reader: &str, source: &Source, taken: &Taken<'_>) -> Option<Fault> {
         match source {
-            Source::Path(path) => self.path(path),
+            Source::Path(path) => {
+                let (place, _) = self.real(&self.folder.join(path));
+                self.feedback(reader, path, &place, taken).or_else(|| self.path(path, &place))
+            }
             Source::Glob { files, ignore } => {
                 let exports = self.plan.exports.iter().map(|export| self.folder.join(&export.path));
                 let excluded: Vec<PathBuf> = exports.chain([self.store.clone()]).collect();
@@ -104,21 +121,19 @@ impl Look<'_> {
     }
 
     /// An input that is an export after all, by a link or a detour that its text does not show.
-    fn feedback(&self, reader: &str, source: &Source, taken: &BTreeMap<PathBuf, &Export>) -> Option<Fault> {
-        let Source::Path(path) = source else { return None };
+    fn feedback(&self, reader: &str, path: &Path, place: &Path, taken: &Taken<'_>) -> Option<Fault> {
         if taken.is_empty() {
             return None;
         }
-        let (place, _) = self.real(&self.folder.join(path));
         let (at, export) = place.ancestors().find_map(|above| taken.get_key_value(above))?;
         let told = self.plan.feedback(reader, path, place.strip_prefix(at).ok()?, export)?;
         Some((told.what, Some(told.hint)))
     }
 
-    fn path(&self, path: &Path) -> Option<Fault> {
+    fn path(&self, path: &Path, place: &Path) -> Option<Fault> {
         let full = self.folder.join(path);
         let shown = path.display();
-        if self.is_in_store(&self.real(&full).0) {
+        if self.is_in_store(place) {
             let hint = "name the step's output, as in `step.port`; the store's files are its own";
             return Some((format!("the input `{shown}` lies in the store"), Some(hint.into())));
         }
@@ -148,23 +163,21 @@ impl Look<'_> {
         export: &Export,
         target: &Path,
         there: Option<&Metadata>,
-        taken: &BTreeMap<PathBuf, &Export>,
+        before: &[PathBuf],
     ) -> Option<Fault> {
         let shown = export.path.display();
-        if self.is_in_store(target) || self.store.starts_with(target) {
+        if self.is_in_store(target) || lies_in(&self.store, target) {
             let hint = "name a place outside of it; `--store` and IGPT_FLOW_STORE say where the store is";
             return Some((
                 format!("the export to `{shown}` lies in the store, or holds it"),
                 Some(hint.into()),
             ));
         }
-        if self.home.starts_with(target) {
+        if lies_in(&self.home, target) {
             return Some((format!("the export to `{shown}` would replace the pipeline's own folder"), None));
         }
-        let above = target.ancestors().find_map(|above| taken.get(above));
-        // Sorted, what lies in a folder follows it.
-        let below = || taken.range(target.to_owned()..).next().filter(|(at, _)| at.starts_with(target));
-        if let Some(other) = above.or_else(|| below().map(|(_, other)| other)) {
+        let clashes = |other: &Path| lies_in(other, target) || lies_in(target, other);
+        if let Some((_, other)) = before.iter().zip(&self.plan.exports).find(|(place, _)| clashes(place)) {
             let what = format!(
                 "the exports to `{}` and `{shown}` lie in each other, or are one place",
                 other.path.display()
@@ -204,7 +217,10 @@ impl Look<'_> {
     /// Whether a path is the store's. A project may lie in the folder of its store: then only what
     /// looks like the store's own is.
     fn is_in_store(&self, path: &Path) -> bool {
-        let Ok(rest) = path.strip_prefix(&self.store) else { return false };
+        if !lies_in(path, &self.store) {
+            return false;
+        }
+        let rest = path.strip_prefix(&self.store).unwrap_or(path);
         if !self.home.starts_with(&self.store) {
             return true;
         }
