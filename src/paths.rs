@@ -13,8 +13,14 @@ pub fn order_key(path: &Path) -> Vec<u8> {
     path.as_os_str().as_bytes().iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect()
 }
 
-/// Whether a path is a folder or lies in it: [`Path::starts_with`] for absolute paths that have no `.`
-/// and no doubled separator, many times as fast.
+/// Whether a path is absolute and every part of it is a name.
+pub fn is_clean(path: &Path) -> bool {
+    let mut parts = path.as_os_str().as_bytes().split(|byte| *byte == b'/');
+    parts.next() == Some(b"") && parts.all(|part| !matches!(part, b"" | b"." | b".."))
+}
+
+/// Whether a path is a folder or lies in it: [`Path::starts_with`] for clean paths, many times as fast.
+/// The root counts as clean here.
 pub fn lies_in(path: &Path, folder: &Path) -> bool {
     let folder = folder.as_os_str().as_bytes();
     // The root alone ends with a separator.
@@ -152,6 +158,25 @@ mod tests {
         for (path, folder) in paths.iter().flat_map(|path| paths.iter().map(move |folder| (path, folder))) {
             assert_eq!(lies_in(path, folder), path.starts_with(folder), "{path:?} {folder:?}");
             assert_eq!(path.cmp(folder), order_key(path).cmp(&order_key(folder)), "{path:?} {folder:?}");
+        }
+    }
+
+    #[test]
+    fn a_clean_path_is_what_its_parts_make() {
+        for (path, clean) in [
+            ("/a/b.c", true),
+            ("/a/..b/...", true),
+            ("", false),
+            ("/", false),
+            ("a/b", false),
+            ("/a//b", false),
+            ("/a/", false),
+            ("/./a", false),
+            ("/a/.", false),
+            ("/a/../b", false),
+            ("/a/..", false),
+        ] {
+            assert_eq!(is_clean(Path::new(path)), clean, "{path}");
         }
     }
 

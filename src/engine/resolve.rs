@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::glob;
 use crate::execute::job::{self, DiskInput, InputFrom, JobInput, JobWork};
 use crate::key::{KEY_SCHEMA, KeyInput, KeyMaterial};
-use crate::paths::order_key;
+use crate::paths::{is_clean, order_key};
 use crate::plan::{Command, Plan, PlannedInput, PlannedStep, Run, Source, StepId, Work};
 use crate::real_paths::RealPaths;
 use crate::store::{Artifact, Files, InputSource, Outside, Place, Store, StoreError};
@@ -200,9 +200,13 @@ impl Resolver<'_> {
 
     /// A path of the pipeline, from the folder of its file.
     pub fn path(&self, path: &Path) -> PathBuf {
+        let path = self.folder.join(path);
+        if is_clean(&path) {
+            return path;
+        }
         // `pipelines/../results` is `results`, for people who read it.
         let mut clean = PathBuf::new();
-        for part in self.folder.join(path).components() {
+        for part in path.components() {
             match part {
                 Component::ParentDir if clean.file_name().is_some() => {
                     clean.pop();

@@ -44,10 +44,11 @@ impl Store {
             read => read.map_err(|e| StoreError::io("read", &path, e))?,
         };
         let (mut notes, mut damaged) = (Notes::new(), 0);
+        let project = self.project();
         for line in text.split_inclusive(|byte| *byte == b'\n').filter(|line| *line != b"\n") {
             let note = || {
                 let note: Note = serde_json::from_slice(line).ok()?;
-                let path = self.project().join(unescape(&note.path)?);
+                let path = project.join(unescape(&note.path)?);
                 Some((path, Noted { artifact: note.artifact, before: note.before }))
             };
             match sealed::is_whole(line).then(note) {
