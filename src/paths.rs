@@ -15,8 +15,9 @@ pub fn order_key(path: &Path) -> Vec<u8> {
 
 /// Whether a path is absolute and every part of it is a name.
 pub fn is_clean(path: &Path) -> bool {
-    let mut parts = path.as_os_str().as_bytes().split(|byte| *byte == b'/');
-    parts.next() == Some(b"") && parts.all(|part| !matches!(part, b"" | b"." | b".."))
+    let is_name = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
+    let rest = path.as_os_str().as_bytes().strip_prefix(b"/");
+    rest.is_some_and(|rest| rest.split(|byte| *byte == b'/').all(is_name))
 }
 
 /// Whether a path is a folder or lies in it: [`Path::starts_with`] for clean paths, many times as fast.

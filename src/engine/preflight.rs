@@ -6,8 +6,8 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::ffi::CString;
-use std::fs::{self, File, Metadata};
+use std::ffi::{CString, OsString};
+use std::fs::{self, File, FileType};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -26,19 +26,19 @@ pub fn preflight(
     store: &Path,
     targets: &std::collections::BTreeSet<String>,
 ) -> Vec<Diagnostic> {
-    let (real_paths, faults) = (RefCell::default(), RefCell::default());
+    let (real_paths, listings, faults) = (RefCell::default(), RefCell::default(), RefCell::default());
     let folder = &std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let look = Look { plan, folder, store: real(store), home: real(folder), real_paths, faults };
+    let look = Look { plan, folder, store: real(store), home: real(folder), real_paths, listings, faults };
     let wanted = order::wanted(plan, targets);
     let mut found = Vec::new();
     let at = |export: &Export| look.real(&folder.join(&export.path));
-    let (places, there): (Vec<PathBuf>, Vec<Option<Metadata>>) = plan.exports.iter().map(at).unzip();
+    let (places, there): (Vec<PathBuf>, Vec<Option<FileType>>) = plan.exports.iter().map(at).unzip();
     let apart = are_apart(&places);
     for (n, export) in plan.exports.iter().enumerate() {
         // Those before it that it may get into the way of.
         let before = if apart { &[] } else { &places[..n] };
         if export.source.steps(&plan.searches).iter().any(|step| wanted[*step])
-            && let Some((what, hint)) = look.export(export, &places[n], there[n].as_ref(), before)
+            && let Some((what, hint)) = look.export(export, &places[n], there[n], before)
         {
             found.push(told(&export.place, what, hint));
         }
@@ -79,6 +79,31 @@ fn told(place: &crate::plan::Place, what: String, hint: Option<String>) -> Diagn
     }
 }
 
+/// So many questions about what lies in a folder are worth a listing of it.
+const OFTEN: usize = 32;
+
+/// What is known of what lies in a folder.
+enum Listing {
+    /// Asked for so often.
+    Asked(usize),
+    Known(HashMap<OsString, FileType>),
+    /// It cannot be listed, or is too long.
+    Unknown,
+}
+
+/// What lies in a folder, where that is not more than `most`.
+fn list(folder: &Path, most: usize) -> Option<HashMap<OsString, FileType>> {
+    let mut kinds = HashMap::new();
+    for item in fs::read_dir(folder).ok()? {
+        let item = item.ok()?;
+        kinds.insert(item.file_name(), item.file_type().ok()?);
+        if kinds.len() > most {
+            return None;
+        }
+    }
+    Some(kinds)
+}
+
 struct Look<'a> {
     plan: &'a Plan,
     folder: &'a Path,
@@ -86,21 +111,42 @@ struct Look<'a> {
     store: PathBuf,
     home: PathBuf,
     real_paths: RefCell<RealPaths>,
+    listings: RefCell<HashMap<OsString, Listing>>,
     /// Folders that were looked at, and why nothing can be put there.
     faults: RefCell<HashMap<PathBuf, Option<Fault>>>,
 }
 
 impl Look<'_> {
     /// The real path of a file or folder, and what it is, where it is there.
-    fn real(&self, path: &Path) -> (PathBuf, Option<Metadata>) {
+    fn real(&self, path: &Path) -> (PathBuf, Option<FileType>) {
         let path = self.real_paths.borrow_mut().of(path);
-        match path.symlink_metadata() {
-            Ok(meta) if meta.is_symlink() => {
+        match self.kind(&path) {
+            Some(kind) if kind.is_symlink() => {
                 let path = real(&path);
-                let meta = path.metadata().ok();
-                (path, meta)
+                let kind = path.metadata().ok().map(|meta| meta.file_type());
+                (path, kind)
             }
-            meta => (path, meta.ok()),
+            kind => (path, kind),
+        }
+    }
+
+    /// What a path is, where it is there: by itself, or by a listing of the folder around it, once
+    /// that was asked for often.
+    fn kind(&self, path: &Path) -> Option<FileType> {
+        let by_itself = || path.symlink_metadata().ok().map(|meta| meta.file_type());
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return by_itself() };
+        let mut listings = self.listings.borrow_mut();
+        let listing = listings.entry(folder.into()).or_insert(Listing::Asked(0));
+        if let Listing::Asked(times) = listing {
+            *times += 1;
+            if *times == OFTEN {
+                // A folder of other things besides is not worth it.
+                *listing = list(folder, 2 * self.plan.exports.len()).map_or(Listing::Unknown, Listing::Known);
+            }
+        }
+        match listing {
+            Listing::Known(kinds) => kinds.get(name).copied(),
+            Listing::Asked(_) | Listing::Unknown => by_itself(),
         }
     }
 
@@ -162,7 +208,7 @@ impl Look<'_> {
         &self,
         export: &Export,
         target: &Path,
-        there: Option<&Metadata>,
+        there: Option<FileType>,
         before: &[PathBuf],
     ) -> Option<Fault> {
         let shown = export.path.display();
@@ -184,7 +230,7 @@ impl Look<'_> {
             );
             return Some((what, Some("give each a place of its own".into())));
         }
-        if there.is_some_and(|meta| !meta.is_file() && !meta.is_dir()) {
+        if there.is_some_and(|kind| !kind.is_file() && !kind.is_dir()) {
             let what = format!("the export goes to `{shown}`, which is neither a file nor a folder");
             return Some((what, None));
         }
@@ -337,6 +383,33 @@ mod tests {
             linked(folder);
         };
         assert_eq!(found(yaml, prepare), [told]);
+    }
+
+    #[test]
+    fn many_exports_in_one_folder_are_looked_at_no_less() {
+        let names = || 0..2 * OFTEN;
+        let steps = names().map(|n| format!("  s{n}: {{uses: command, with: {{run: x}}}}\n"));
+        let exports = names().map(|n| format!("  s{n}.out: res/{n}\n"));
+        let yaml = format!("stages:\n{}export:\n{}", steps.collect::<String>(), exports.collect::<String>());
+        let late = OFTEN + 5;
+        let prepare = |folder: &Path| {
+            fs::create_dir(folder.join("res")).unwrap();
+            fs::write(folder.join("res/9"), "x").unwrap();
+            for (n, to) in [(3, "/dev/null"), (late, "/dev/null"), (late + 1, "./9")] {
+                std::os::unix::fs::symlink(to, folder.join(format!("res/{n}"))).unwrap();
+            }
+        };
+        let line = |n: usize| 3 + 2 * OFTEN + n;
+        let device = "which is neither a file nor a folder | ";
+        let one_place = "lie in each other, or are one place | give each a place of its own";
+        assert_eq!(
+            found(&yaml, prepare),
+            [
+                format!("{} the export goes to `res/3`, {device}", line(3)),
+                format!("{} the exports to `res/3` and `res/{late}` {one_place}", line(late)),
+                format!("{} the exports to `res/9` and `res/{}` {one_place}", line(late + 1), late + 1),
+            ]
+        );
     }
 
     #[test]
