@@ -1,10 +1,34 @@
-//! Paths in JSON. A path is bytes, which need not be UTF-8; JSON knows text alone.
+//! Paths in JSON, and paths compared. A path is bytes, which need not be UTF-8; JSON knows text alone.
 
 use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A path's bytes with its separators as the lowest byte: sorted so, a folder stands before what is
+/// in it, and its key is a prefix of theirs. (Paths themselves compare, slowly, to the same order.)
+pub fn order_key(path: &Path) -> Vec<u8> {
+    path.as_os_str().as_bytes().iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect()
+}
+
+/// Whether a path is absolute and every part of it is a name.
+pub fn is_clean(path: &Path) -> bool {
+    let is_name = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
+    let rest = path.as_os_str().as_bytes().strip_prefix(b"/");
+    rest.is_some_and(|rest| rest.split(|byte| *byte == b'/').all(is_name))
+}
+
+/// Whether a path is a folder or lies in it: [`Path::starts_with`] for clean paths, many times as fast.
+/// The root counts as clean here.
+pub fn lies_in(path: &Path, folder: &Path) -> bool {
+    let folder = folder.as_os_str().as_bytes();
+    // The root alone ends with a separator.
+    let folder = folder.strip_suffix(b"/").unwrap_or(folder);
+    let rest = path.as_os_str().as_bytes().strip_prefix(folder);
+    rest.is_some_and(|rest| rest.first().is_none_or(|first| *first == b'/'))
+}
 
 /// For people and for programs that show it: what is not UTF-8 becomes a replacement character.
 pub mod shown {
@@ -82,7 +106,7 @@ pub mod exact_names {
 pub mod exact {
     use super::*;
     use std::ffi::OsString;
-    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+    use std::os::unix::ffi::OsStringExt as _;
 
     /// Writes a path so that it can be read back.
     ///
@@ -117,7 +141,6 @@ pub mod exact {
 mod tests {
     use super::*;
     use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt as _;
 
     #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
     struct Two {
@@ -125,6 +148,37 @@ mod tests {
         exact: PathBuf,
         #[serde(with = "shown")]
         shown: PathBuf,
+    }
+
+    #[test]
+    fn a_path_lies_in_the_folders_on_the_way_to_it() {
+        let paths = ["/", "/a", "/a/b", "/a/b/c", "/a/bc", "/a b", "/b"].map(Path::new);
+        let mut sorted = paths;
+        sorted.sort_by_key(|path| order_key(path));
+        assert_eq!(sorted, ["/", "/a", "/a/b", "/a/b/c", "/a/bc", "/a b", "/b"].map(Path::new));
+        for (path, folder) in paths.iter().flat_map(|path| paths.iter().map(move |folder| (path, folder))) {
+            assert_eq!(lies_in(path, folder), path.starts_with(folder), "{path:?} {folder:?}");
+            assert_eq!(path.cmp(folder), order_key(path).cmp(&order_key(folder)), "{path:?} {folder:?}");
+        }
+    }
+
+    #[test]
+    fn a_clean_path_is_what_its_parts_make() {
+        for (path, clean) in [
+            ("/a/b.c", true),
+            ("/a/..b/...", true),
+            ("", false),
+            ("/", false),
+            ("a/b", false),
+            ("/a//b", false),
+            ("/a/", false),
+            ("/./a", false),
+            ("/a/.", false),
+            ("/a/../b", false),
+            ("/a/..", false),
+        ] {
+            assert_eq!(is_clean(Path::new(path)), clean, "{path}");
+        }
     }
 
     #[test]

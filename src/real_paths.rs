@@ -1,12 +1,14 @@
 //! Real paths of many files in few folders: the system is asked once for each folder.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 /// What is known of folders so far.
 #[derive(Debug, Default)]
 pub(crate) struct RealPaths {
-    folders: HashMap<PathBuf, PathBuf>,
+    /// By their texts, which are hashed faster than paths.
+    folders: HashMap<OsString, PathBuf>,
 }
 
 impl RealPaths {
@@ -15,12 +17,12 @@ impl RealPaths {
     pub(crate) fn of(&mut self, path: &Path) -> PathBuf {
         let path = if path.is_absolute() { path.to_owned() } else { absolute(path) };
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return real(&path) };
-        if let Some(folder) = self.folders.get(folder) {
+        if let Some(folder) = self.folders.get(folder.as_os_str()) {
             return folder.join(name);
         }
         let there = real(folder);
         let path = there.join(name);
-        self.folders.insert(folder.to_owned(), there);
+        self.folders.insert(folder.into(), there);
         path
     }
 }

@@ -1,6 +1,7 @@
 //! From the arguments to a plan, or to all of the pipeline's errors: the one way for every verb.
 
 use std::collections::BTreeSet;
+use std::mem::ManuallyDrop;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -57,7 +58,8 @@ pub(super) fn load_whole<'a>(
     steps: impl IntoIterator<Item = &'a String>,
 ) -> Result<Loaded, CliError> {
     let overrides = Overrides { sets: args.sets.clone(), profiles: args.profiles.clone() };
-    let pipeline = Pipeline::read(&args.file).map_err(CliError::Pipeline)?;
+    // As long as the run, and freed with the process: it is of many small pieces.
+    let pipeline = ManuallyDrop::new(Pipeline::read(&args.file).map_err(CliError::Pipeline)?);
     let catalog = Catalog::new(registry::stages());
     let plan = plan(&pipeline, &catalog, &overrides).map_err(CliError::Pipeline)?;
     check_names(&plan, steps)?;

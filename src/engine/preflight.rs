@@ -5,14 +5,15 @@
 //! is asked by the engine.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ffi::CString;
-use std::fs::{self, File, Metadata};
+use std::collections::{HashMap, HashSet};
+use std::ffi::{CString, OsString};
+use std::fs::{self, File, FileType};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{glob, order};
+use crate::paths::{lies_in, order_key};
 use crate::pipeline::{Diagnostic, nearest};
 use crate::plan::{Export, Plan, Source};
 use crate::real_paths::{RealPaths, real};
@@ -25,28 +26,30 @@ pub fn preflight(
     store: &Path,
     targets: &std::collections::BTreeSet<String>,
 ) -> Vec<Diagnostic> {
-    let (real_paths, faults) = (RefCell::default(), RefCell::default());
+    let (real_paths, listings, faults) = (RefCell::default(), RefCell::default(), RefCell::default());
     let folder = &std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let look = Look { plan, folder, store: real(store), home: real(folder), real_paths, faults };
+    let look = Look { plan, folder, store: real(store), home: real(folder), real_paths, listings, faults };
     let wanted = order::wanted(plan, targets);
     let mut found = Vec::new();
-    let mut taken: BTreeMap<PathBuf, &Export> = BTreeMap::new();
-    for export in &plan.exports {
-        let (target, there) = look.real(&folder.join(&export.path));
+    let at = |export: &Export| look.real(&folder.join(&export.path));
+    let (places, there): (Vec<PathBuf>, Vec<Option<FileType>>) = plan.exports.iter().map(at).unzip();
+    let apart = are_apart(&places);
+    for (n, export) in plan.exports.iter().enumerate() {
+        // Those before it that it may get into the way of.
+        let before = if apart { &[] } else { &places[..n] };
         if export.source.steps(&plan.searches).iter().any(|step| wanted[*step])
-            && let Some((what, hint)) = look.export(export, &target, there.as_ref(), &taken)
+            && let Some((what, hint)) = look.export(export, &places[n], there[n], before)
         {
             found.push(told(&export.place, what, hint));
         }
-        taken.insert(target, export);
     }
+    let taken: Taken = places.iter().map(PathBuf::as_path).zip(&plan.exports).collect();
     let mut seen: HashSet<&Source> = HashSet::new();
     for (step, _) in plan.steps.iter().zip(&wanted).filter(|(_, wanted)| **wanted) {
         for input in &step.inputs {
             let Some(place) = &input.place else { continue };
             if seen.insert(&input.source)
-                && let Some((what, hint)) =
-                    look.feedback(&step.base, &input.source, &taken).or_else(|| look.input(&input.source))
+                && let Some((what, hint)) = look.input(&step.base, &input.source, &taken)
             {
                 found.push(told(place, what, hint));
             }
@@ -57,12 +60,48 @@ pub fn preflight(
 
 type Fault = (String, Option<String>);
 
+/// The real places of the exports.
+type Taken<'a> = HashMap<&'a Path, &'a Export>;
+
+/// Whether none of the paths is another or lies in it.
+fn are_apart(paths: &[PathBuf]) -> bool {
+    let mut sorted: Vec<&PathBuf> = paths.iter().collect();
+    sorted.sort_by_cached_key(|path| order_key(path));
+    // What lies in a folder follows it.
+    sorted.windows(2).all(|pair| !lies_in(pair[1], pair[0]))
+}
+
 fn told(place: &crate::plan::Place, what: String, hint: Option<String>) -> Diagnostic {
     let found = Diagnostic::new(place.clone(), what);
     match hint {
         Some(hint) => found.with_hint(hint),
         None => found,
     }
+}
+
+/// So many questions about what lies in a folder are worth a listing of it.
+const OFTEN: usize = 32;
+
+/// What is known of what lies in a folder.
+enum Listing {
+    /// Asked for so often.
+    Asked(usize),
+    Known(HashMap<OsString, FileType>),
+    /// It cannot be listed, or is too long.
+    Unknown,
+}
+
+/// What lies in a folder, where that is not more than `most`.
+fn list(folder: &Path, most: usize) -> Option<HashMap<OsString, FileType>> {
+    let mut kinds = HashMap::new();
+    for item in fs::read_dir(folder).ok()? {
+        let item = item.ok()?;
+        kinds.insert(item.file_name(), item.file_type().ok()?);
+        if kinds.len() > most {
+            return None;
+        }
+    }
+    Some(kinds)
 }
 
 struct Look<'a> {
@@ -72,27 +111,51 @@ struct Look<'a> {
     store: PathBuf,
     home: PathBuf,
     real_paths: RefCell<RealPaths>,
+    listings: RefCell<HashMap<OsString, Listing>>,
     /// Folders that were looked at, and why nothing can be put there.
     faults: RefCell<HashMap<PathBuf, Option<Fault>>>,
 }
 
 impl Look<'_> {
     /// The real path of a file or folder, and what it is, where it is there.
-    fn real(&self, path: &Path) -> (PathBuf, Option<Metadata>) {
+    fn real(&self, path: &Path) -> (PathBuf, Option<FileType>) {
         let path = self.real_paths.borrow_mut().of(path);
-        match path.symlink_metadata() {
-            Ok(meta) if meta.is_symlink() => {
+        match self.kind(&path) {
+            Some(kind) if kind.is_symlink() => {
                 let path = real(&path);
-                let meta = path.metadata().ok();
-                (path, meta)
+                let kind = path.metadata().ok().map(|meta| meta.file_type());
+                (path, kind)
             }
-            meta => (path, meta.ok()),
+            kind => (path, kind),
         }
     }
 
-    fn input(&self, source: &Source) -> Option<Fault> {
+    /// What a path is, where it is there: by itself, or by a listing of the folder around it, once
+    /// that was asked for often.
+    fn kind(&self, path: &Path) -> Option<FileType> {
+        let by_itself = || path.symlink_metadata().ok().map(|meta| meta.file_type());
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return by_itself() };
+        let mut listings = self.listings.borrow_mut();
+        let listing = listings.entry(folder.into()).or_insert(Listing::Asked(0));
+        if let Listing::Asked(times) = listing {
+            *times += 1;
+            if *times == OFTEN {
+                // A folder of other things besides is not worth it.
+                *listing = list(folder, 2 * self.plan.exports.len()).map_or(Listing::Unknown, Listing::Known);
+            }
+        }
+        match listing {
+            Listing::Known(kinds) => kinds.get(name).copied(),
+            Listing::Asked(_) | Listing::Unknown => by_itself(),
+        }
+    }
+
+    fn input(&self, reader: &str, source: &Source, taken: &Taken<'_>) -> Option<Fault> {
         match source {
-            Source::Path(path) => self.path(path),
+            Source::Path(path) => {
+                let (place, _) = self.real(&self.folder.join(path));
+                self.feedback(reader, path, &place, taken).or_else(|| self.path(path, &place))
+            }
             Source::Glob { files, ignore } => {
                 let exports = self.plan.exports.iter().map(|export| self.folder.join(&export.path));
                 let excluded: Vec<PathBuf> = exports.chain([self.store.clone()]).collect();
@@ -104,21 +167,19 @@ impl Look<'_> {
     }
 
     /// An input that is an export after all, by a link or a detour that its text does not show.
-    fn feedback(&self, reader: &str, source: &Source, taken: &BTreeMap<PathBuf, &Export>) -> Option<Fault> {
-        let Source::Path(path) = source else { return None };
+    fn feedback(&self, reader: &str, path: &Path, place: &Path, taken: &Taken<'_>) -> Option<Fault> {
         if taken.is_empty() {
             return None;
         }
-        let (place, _) = self.real(&self.folder.join(path));
         let (at, export) = place.ancestors().find_map(|above| taken.get_key_value(above))?;
         let told = self.plan.feedback(reader, path, place.strip_prefix(at).ok()?, export)?;
         Some((told.what, Some(told.hint)))
     }
 
-    fn path(&self, path: &Path) -> Option<Fault> {
+    fn path(&self, path: &Path, place: &Path) -> Option<Fault> {
         let full = self.folder.join(path);
         let shown = path.display();
-        if self.is_in_store(&self.real(&full).0) {
+        if self.is_in_store(place) {
             let hint = "name the step's output, as in `step.port`; the store's files are its own";
             return Some((format!("the input `{shown}` lies in the store"), Some(hint.into())));
         }
@@ -147,31 +208,29 @@ impl Look<'_> {
         &self,
         export: &Export,
         target: &Path,
-        there: Option<&Metadata>,
-        taken: &BTreeMap<PathBuf, &Export>,
+        there: Option<FileType>,
+        before: &[PathBuf],
     ) -> Option<Fault> {
         let shown = export.path.display();
-        if self.is_in_store(target) || self.store.starts_with(target) {
+        if self.is_in_store(target) || lies_in(&self.store, target) {
             let hint = "name a place outside of it; `--store` and IGPT_FLOW_STORE say where the store is";
             return Some((
                 format!("the export to `{shown}` lies in the store, or holds it"),
                 Some(hint.into()),
             ));
         }
-        if self.home.starts_with(target) {
+        if lies_in(&self.home, target) {
             return Some((format!("the export to `{shown}` would replace the pipeline's own folder"), None));
         }
-        let above = target.ancestors().find_map(|above| taken.get(above));
-        // Sorted, what lies in a folder follows it.
-        let below = || taken.range(target.to_owned()..).next().filter(|(at, _)| at.starts_with(target));
-        if let Some(other) = above.or_else(|| below().map(|(_, other)| other)) {
+        let clashes = |other: &Path| lies_in(other, target) || lies_in(target, other);
+        if let Some((_, other)) = before.iter().zip(&self.plan.exports).find(|(place, _)| clashes(place)) {
             let what = format!(
                 "the exports to `{}` and `{shown}` lie in each other, or are one place",
                 other.path.display()
             );
             return Some((what, Some("give each a place of its own".into())));
         }
-        if there.is_some_and(|meta| !meta.is_file() && !meta.is_dir()) {
+        if there.is_some_and(|kind| !kind.is_file() && !kind.is_dir()) {
             let what = format!("the export goes to `{shown}`, which is neither a file nor a folder");
             return Some((what, None));
         }
@@ -204,7 +263,10 @@ impl Look<'_> {
     /// Whether a path is the store's. A project may lie in the folder of its store: then only what
     /// looks like the store's own is.
     fn is_in_store(&self, path: &Path) -> bool {
-        let Ok(rest) = path.strip_prefix(&self.store) else { return false };
+        if !lies_in(path, &self.store) {
+            return false;
+        }
+        let rest = path.strip_prefix(&self.store).unwrap_or(path);
         if !self.home.starts_with(&self.store) {
             return true;
         }
@@ -321,6 +383,33 @@ mod tests {
             linked(folder);
         };
         assert_eq!(found(yaml, prepare), [told]);
+    }
+
+    #[test]
+    fn many_exports_in_one_folder_are_looked_at_no_less() {
+        let names = || 0..2 * OFTEN;
+        let steps = names().map(|n| format!("  s{n}: {{uses: command, with: {{run: x}}}}\n"));
+        let exports = names().map(|n| format!("  s{n}.out: res/{n}\n"));
+        let yaml = format!("stages:\n{}export:\n{}", steps.collect::<String>(), exports.collect::<String>());
+        let late = OFTEN + 5;
+        let prepare = |folder: &Path| {
+            fs::create_dir(folder.join("res")).unwrap();
+            fs::write(folder.join("res/9"), "x").unwrap();
+            for (n, to) in [(3, "/dev/null"), (late, "/dev/null"), (late + 1, "./9")] {
+                std::os::unix::fs::symlink(to, folder.join(format!("res/{n}"))).unwrap();
+            }
+        };
+        let line = |n: usize| 3 + 2 * OFTEN + n;
+        let device = "which is neither a file nor a folder | ";
+        let one_place = "lie in each other, or are one place | give each a place of its own";
+        assert_eq!(
+            found(&yaml, prepare),
+            [
+                format!("{} the export goes to `res/3`, {device}", line(3)),
+                format!("{} the exports to `res/3` and `res/{late}` {one_place}", line(late)),
+                format!("{} the exports to `res/9` and `res/{}` {one_place}", line(late + 1), late + 1),
+            ]
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::glob;
 use crate::execute::job::{self, DiskInput, InputFrom, JobInput, JobWork};
 use crate::key::{KEY_SCHEMA, KeyInput, KeyMaterial};
+use crate::paths::{is_clean, order_key};
 use crate::plan::{Command, Plan, PlannedInput, PlannedStep, Run, Source, StepId, Work};
 use crate::real_paths::RealPaths;
 use crate::store::{Artifact, Files, InputSource, Outside, Place, Store, StoreError};
@@ -78,7 +79,10 @@ impl<'a> Resolver<'a> {
         let mut paths = RealPaths::default();
         let find = || {
             let exports = self.plan.exports.iter().map(|export| paths.of(&self.path(&export.path)));
-            Arc::new(exports.chain([self.store.root().to_owned()]).collect())
+            let mut all: Vec<PathBuf> = exports.chain([self.store.root().to_owned()]).collect();
+            // Paths compare slowly, and a set is made with few comparisons of what is sorted.
+            all.sort_by_cached_key(|path| order_key(path));
+            Arc::new(all.into_iter().collect())
         };
         Arc::clone(self.without.get_or_init(find))
     }
@@ -196,9 +200,13 @@ impl Resolver<'_> {
 
     /// A path of the pipeline, from the folder of its file.
     pub fn path(&self, path: &Path) -> PathBuf {
+        let path = self.folder.join(path);
+        if is_clean(&path) {
+            return path;
+        }
         // `pipelines/../results` is `results`, for people who read it.
         let mut clean = PathBuf::new();
-        for part in self.folder.join(path).components() {
+        for part in path.components() {
             match part {
                 Component::ParentDir if clean.file_name().is_some() => {
                     clean.pop();

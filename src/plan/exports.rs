@@ -2,7 +2,6 @@
 //! `probe.metrics: results/layer-${matrix.layer}`.
 
 use std::collections::BTreeMap;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -11,6 +10,7 @@ use super::connect::written;
 use super::draft::{Base, Instance, Made, Planner};
 use super::paths::{self, normal};
 use super::{Export, Source};
+use crate::paths::order_key;
 use crate::pipeline::{
     Faults, Key, Mark, Node, OutputRef, Reference, Scope, before_axis, check_keys, describe, parse_reference,
 };
@@ -176,10 +176,4 @@ fn output(text: &str, mark: Mark, faults: &mut Faults) -> Option<OutputRef> {
             None
         }
     }
-}
-
-/// A path's bytes with its separators as the lowest byte: sorted so, a folder stands before what is
-/// in it, and its key is a prefix of theirs. (Paths themselves compare, slowly, to the same order.)
-fn order_key(path: &Path) -> Vec<u8> {
-    path.as_os_str().as_bytes().iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect()
 }

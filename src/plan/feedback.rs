@@ -3,7 +3,7 @@
 //! A step that reads what another one exports would read what the last run left there: the key would
 //! be that of old bytes, and a second run would do other work. The wire says what is meant.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::draft::{Base, Planner};
@@ -16,7 +16,7 @@ impl Planner<'_> {
         if self.plan.exports.is_empty() {
             return;
         }
-        let exports: BTreeMap<PathBuf, &Export> =
+        let exports: HashMap<PathBuf, &Export> =
             self.plan.exports.iter().map(|export| (paths::normal(&export.path), export)).collect();
         for base in self.bases.iter().zip(needed).filter(|(_, needed)| **needed).map(|(base, _)| base) {
             for wire in base.wires() {

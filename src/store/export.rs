@@ -77,6 +77,11 @@ impl Store {
         files: &mut Files,
     ) -> Result<Exported> {
         let entries = self.entries(artifact)?;
+        let to = &files.real_paths.of(to);
+        // Most often it is there already, and its place is no link.
+        if artifact.is_file() && !to.starts_with(self.root()) && in_place(artifact, &entries, to, files) {
+            return Ok(Exported::Unchanged);
+        }
         let to = &self.place_of_export(to, files)?;
         if in_place(artifact, &entries, to, files) {
             return Ok(Exported::Unchanged);

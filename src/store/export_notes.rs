@@ -3,7 +3,7 @@
 //! A path below the folder that the store lies in is noted relative to that folder, so that a project
 //! may be moved together with its store.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(super) struct Noted {
 }
 
 /// What was exported to where; of several exports to one path, the last.
-pub(super) type Notes = BTreeMap<PathBuf, Noted>;
+pub(super) type Notes = HashMap<PathBuf, Noted>;
 
 impl Store {
     /// Everything that was exported, and how many lines of the notes are damaged.
@@ -44,10 +44,11 @@ impl Store {
             read => read.map_err(|e| StoreError::io("read", &path, e))?,
         };
         let (mut notes, mut damaged) = (Notes::new(), 0);
+        let project = self.project();
         for line in text.split_inclusive(|byte| *byte == b'\n').filter(|line| *line != b"\n") {
             let note = || {
                 let note: Note = serde_json::from_slice(line).ok()?;
-                let path = self.project().join(unescape(&note.path)?);
+                let path = project.join(unescape(&note.path)?);
                 Some((path, Noted { artifact: note.artifact, before: note.before }))
             };
             match sealed::is_whole(line).then(note) {
@@ -71,6 +72,8 @@ impl Store {
         if notes.is_empty() {
             return Ok(());
         }
+        let mut notes: Vec<(PathBuf, Noted)> = notes.into_iter().collect();
+        notes.sort_by(|(a, _), (b, _)| a.cmp(b));
         let lines: Vec<u8> = notes.iter().flat_map(|(path, noted)| self.note_line(path, noted)).collect();
         durable::replace(&self.tmp_dir(), &self.notes_path(), &lines, Durability::BeforeName)
     }

@@ -15,10 +15,13 @@ const ASKED: usize = 4;
 /// Output port -> what came out.
 type Outputs = BTreeMap<String, Artifact>;
 
+/// Key -> what it led to; none where the run has asked already, and nobody need look any more.
+pub(super) type Found = Mutex<HashMap<Digest, Option<Outputs>>>;
+
 /// What was found so far. The store is in use, as by [`Store::live`], until it is dropped.
 #[derive(Debug, Default)]
 pub struct Foresight {
-    found: Arc<Mutex<HashMap<Digest, Outputs>>>,
+    found: Arc<Found>,
     _live: Option<Live>,
 }
 
@@ -40,15 +43,19 @@ impl Foresight {
 
     /// What a key led to, as [`Store::outputs`], where that was looked up already; once.
     pub fn take(&self, key: &Digest) -> Option<Outputs> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(*key, None).flatten()
     }
 }
 
-pub(super) fn look(store: &Store, file: &Path, into: &Mutex<HashMap<Digest, Outputs>>) {
+pub(super) fn look(store: &Store, file: &Path, into: &Found) {
+    let into = || into.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(past) = last_run(store, file) else { return };
     for key in past.steps.iter().filter_map(|step| step.key) {
+        if into().contains_key(&key) {
+            continue;
+        }
         if let Some(outputs) = store.outputs(&key) {
-            into.lock().unwrap_or_else(PoisonError::into_inner).insert(key, outputs);
+            into().entry(key).or_insert(Some(outputs));
         }
     }
 }

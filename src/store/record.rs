@@ -8,7 +8,6 @@ use std::path::Path;
 
 use igpt_contract::{Digest, MetricValues};
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -141,20 +140,37 @@ struct Head {
     outputs: BTreeMap<String, Artifact>,
 }
 
+impl Head {
+    /// Reads a whole record's first fields. They come first in what this program writes: then the rest,
+    /// which is longer, is not read.
+    fn parse(text: &[u8]) -> Option<Self> {
+        const NEXT: &[u8] = b",\"material\":";
+        let end = text.windows(NEXT.len()).position(|next| next == NEXT);
+        // An output of that name makes a torn text of it.
+        let head = end.and_then(|end| serde_json::from_slice(&[&text[..end], b"}"].concat()).ok());
+        head.or_else(|| serde_json::from_slice(text).ok())
+    }
+}
+
 impl Store {
     /// The outputs that a key led to: [`Self::record`] for those who look up a thousand keys and need
     /// nothing else. Their objects may be gone; whoever reads them finds out.
     pub fn outputs(&self, key: &Digest) -> Option<BTreeMap<String, Artifact>> {
-        Some(self.read_record(key, |head: &Head| head.key)?.outputs)
+        Some(self.read_record(key, Head::parse, |head| head.key)?.outputs)
     }
 
     /// What a key led to. A damaged record is set aside, and the step makes it again; one that a newer
     /// version wrote is left alone.
     pub fn record(&self, key: &Digest) -> Option<Record> {
-        self.read_record(key, |record: &Record| record.key)
+        self.read_record(key, |text| serde_json::from_slice(text).ok(), |record: &Record| record.key)
     }
 
-    fn read_record<T: DeserializeOwned>(&self, key: &Digest, key_of: impl Fn(&T) -> Digest) -> Option<T> {
+    fn read_record<T>(
+        &self,
+        key: &Digest,
+        parse: impl Fn(&[u8]) -> Option<T>,
+        key_of: impl Fn(&T) -> Digest,
+    ) -> Option<T> {
         let path = self.record_path(key);
         let mut page = [0; PAGE];
         let text = read_small(&path, &mut page).ok()?;
@@ -162,7 +178,7 @@ impl Store {
             let _ = self.quarantine(&path);
             return None;
         }
-        serde_json::from_slice::<T>(&text).ok().filter(|record| key_of(record) == *key)
+        parse(&text).filter(|record| key_of(record) == *key)
     }
 
     /// Sets a record aside that cannot be what its key led to.

@@ -197,6 +197,18 @@ fn a_record_is_committed_with_its_objects_and_stands_without_them() {
 }
 
 #[test]
+fn outputs_are_found_by_any_name() {
+    let (_dir, store) = fixture();
+    let ports = ["key", "material", "outputs", ",\"material\":"];
+    store.admit_bytes(b"out").unwrap();
+    let outputs = ports.map(|port| (port, file(b"out")));
+    lock(&store, &material(1).key()).commit(&record(1, &outputs)).unwrap();
+    let found = store.outputs(&material(1).key()).unwrap();
+    assert_eq!(found, store.record(&material(1).key()).unwrap().outputs);
+    assert_eq!(found.len(), ports.len());
+}
+
+#[test]
 fn sweeping_takes_the_work_of_recorded_steps_only() {
     let (_dir, store) = fixture();
     step(&store, 1).unwrap();

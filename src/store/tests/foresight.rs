@@ -42,8 +42,13 @@ fn the_last_run_of_the_pipeline_says_what_is_looked_up() {
     look(&store, Path::new("/a.yaml"), &found);
     let found = found.into_inner().unwrap();
     assert_eq!(found.len(), 2, "no record, no other pipeline's");
-    assert_eq!(found[&first], store.outputs(&first).unwrap());
-    assert_eq!(found[&second], store.outputs(&second).unwrap());
+    assert_eq!(found[&first], store.outputs(&first));
+    assert_eq!(found[&second], store.outputs(&second));
+
+    let asked = [(first, None)].into_iter().collect::<std::collections::HashMap<_, _>>().into();
+    look(&store, Path::new("/a.yaml"), &asked);
+    let found = asked.into_inner().unwrap();
+    assert_eq!((&found[&first], &found[&second]), (&None, &store.outputs(&second)), "not again");
 }
 
 #[test]
