@@ -184,14 +184,19 @@ impl Resolver<'_> {
 
     /// What a path or patterns of the pipeline name outside the store, and what it holds.
     fn outside(&self, source: &Source) -> Result<(Place, Outside), StoreError> {
-        let without = self.without();
         let place = match source {
             Source::Glob { files, ignore } => {
+                let without = self.without();
                 let names =
                     glob::expand(self.folder, files, ignore, &without.iter().cloned().collect::<Vec<_>>())?;
                 Place { path: self.folder.to_owned(), names: Some(names), without }
             }
-            Source::Path(path) => Place { path: self.path(path), names: None, without },
+            Source::Path(path) => {
+                let path = self.path(path);
+                // Of a file nothing can be left out.
+                let without = if path.is_dir() { self.without() } else { Arc::default() };
+                Place { path, names: None, without }
+            }
             Source::Step { .. } | Source::Winner { .. } => Place::default(),
         };
         let read = self.files.borrow_mut().input(&place)?;

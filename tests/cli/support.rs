@@ -1,6 +1,7 @@
 //! A project folder of its own for each test, and the binary run in it.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -57,6 +58,16 @@ impl Project {
             .env("LOG", self.path("log"))
             .env_remove("IGPT_FLOW_STORE")
             .stdin(Stdio::null());
+        // However the tests were started (`nohup`, in the background): a signal is a signal.
+        // SAFETY: setting a signal's default is safe between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGPIPE] {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
+                Ok(())
+            });
+        }
         command
     }
 

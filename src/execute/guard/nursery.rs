@@ -68,6 +68,9 @@ impl Nursery {
                 let _ = UnixStream::from(control).write_all(&Reply::NotStarted { errno }.encode());
             }
             0 => {
+                // Were it open here, what the orchestrator asks of a killed nursery would wait in it.
+                // SAFETY: nothing in this process uses it.
+                unsafe { libc::close(self.socket.as_raw_fd()) };
                 let urgent = &self.urgent;
                 let done = catch_unwind(AssertUnwindSafe(|| guardian::run(control.into(), urgent)));
                 // SAFETY: as for the nursery.

@@ -114,16 +114,23 @@ impl Watched {
     }
 }
 
-/// The worker processes of a run.
+/// The worker processes of a run: they are below its guardians.
 fn workers(run: &Child) -> Vec<libc::pid_t> {
-    let parent = |pid: libc::pid_t| {
+    let parent = |pid: libc::pid_t| -> Option<libc::pid_t> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name, in parentheses, may hold anything; after it come the state and the parent.
-        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok()
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    let is_below = |pid: libc::pid_t| {
+        let mut above = std::iter::successors(Some(pid), |pid| parent(*pid));
+        above.any(|pid| pid.cast_unsigned() == run.id())
+    };
+    let is_worker = |pid: libc::pid_t| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(b"\0worker\0"))
     };
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| parent(*pid) == Some(run.id())).collect()
+    pids.filter(|pid| is_worker(*pid) && is_below(*pid)).collect()
 }
 
 /// Who is killed, with no warning.
@@ -156,9 +163,13 @@ impl Watched {
         match victim {
             Victim::Run => run.kill().unwrap(),
             // SAFETY: a signal to a process of this test's own.
-            Victim::Worker => workers(&run).into_iter().for_each(|pid| unsafe {
-                libc::kill(pid, libc::SIGKILL);
-            }),
+            Victim::Worker => {
+                let workers = workers(&run);
+                assert!(!workers.is_empty(), "{step} has a worker");
+                workers.into_iter().for_each(|pid| unsafe {
+                    libc::kill(pid, libc::SIGKILL);
+                });
+            }
         }
         run.wait().unwrap();
         // A worker whose orchestrator was killed needs a moment for its checkpoint.

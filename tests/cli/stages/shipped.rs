@@ -72,6 +72,7 @@ fn what_the_paper_shows_has_a_smoke_a_cpu_and_a_paper_profile() {
 #[test]
 fn a_released_network_may_lie_in_a_folder() {
     let folder = format!("vars.folder={}", folder().display());
-    let sets = ["--set", "vars.repo=null", "--set", &folder, "--set", "vars.side=8", "--set", "vars.layers=3"];
+    let sets =
+        ["--set", "vars.repo=null", "--set", &folder, "--set", "vars.side=8", "--set", "vars.layers=3"];
     check("released-weights", &sets);
 }
