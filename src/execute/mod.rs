@@ -8,8 +8,8 @@
 //! - [`command`]: a shell command, without a worker
 //! - [`guard`]: guardians, which end everything that a step started
 //! - [`pool`]: the threads that hash
-//! - [`limits`]: what bounds an attempt in time, and what it leaves behind
-//! - [`shell`]: which interpreter runs a command's text, and how strictly
+//! - `limits`: what bounds an attempt in time, and what it leaves behind
+//! - `shell`: which interpreter runs a command's text, and how strictly
 //!
 //! It must not know the graph, the schedule or the pipeline.
 

@@ -61,7 +61,7 @@ fn outside_sets(text: &str) -> impl Iterator<Item = char> + '_ {
     })
 }
 
-/// The pattern of a text that [`fault`] finds right.
+/// The pattern of a text that `fault` finds right.
 ///
 /// # Errors
 /// Where it is none.
