@@ -1,8 +1,9 @@
-//! Paths in JSON, and paths compared. A path is bytes, which need not be UTF-8; JSON knows text alone.
+//! Paths in JSON, paths compared, paths made normal. A path is bytes, which need not be UTF-8; JSON knows
+//! text alone.
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -28,6 +29,24 @@ pub fn lies_in(path: &Path, folder: &Path) -> bool {
     let folder = folder.strip_suffix(b"/").unwrap_or(folder);
     let rest = path.as_os_str().as_bytes().strip_prefix(folder);
     rest.is_some_and(|rest| rest.first().is_none_or(|first| *first == b'/'))
+}
+
+/// The path without `.`, empty names and, as far as it can be told from the text, without `..`.
+pub fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => match normal.components().next_back() {
+                Some(Component::Normal(_)) => drop(normal.pop()),
+                // Above the root is the root.
+                Some(Component::RootDir) => {}
+                _ => normal.push(component),
+            },
+            other => normal.push(other),
+        }
+    }
+    normal
 }
 
 /// For people and for programs that show it: what is not UTF-8 becomes a replacement character.
@@ -160,6 +179,15 @@ mod tests {
             assert_eq!(lies_in(path, folder), path.starts_with(folder), "{path:?} {folder:?}");
             assert_eq!(path.cmp(folder), order_key(path).cmp(&order_key(folder)), "{path:?} {folder:?}");
         }
+    }
+
+    #[test]
+    fn one_place_has_one_normal_path() {
+        for path in ["a/b", "./a/b", "a//b/", "a/./b", "a/c/../b", "./x/.././a/b/."] {
+            assert_eq!(normal(Path::new(path)), Path::new("a/b"), "{path}");
+        }
+        assert_eq!(normal(Path::new("../a/..")), Path::new(".."));
+        assert_eq!(normal(Path::new("/../a")), Path::new("/a"));
     }
 
     #[test]

@@ -11,11 +11,10 @@ use serde_json::{Value, json};
 use super::error::CliError;
 use super::load::load_with;
 use super::options::SelectArgs;
-use super::run::{INTERRUPTED, stop_on_interrupt};
+use super::run::{INTERRUPTED, begin_guards, stop_on_interrupt};
 use crate::engine::audit::{Sample, Verdict, audit as audit_steps};
 use crate::engine::{self, Options};
 use crate::event::{Consumer, Dispatcher};
-use crate::execute::guard::Guards;
 use crate::execute::local::Local;
 use crate::report::Plain;
 use crate::schedule::OnFailure;
@@ -61,10 +60,7 @@ pub(super) fn audit(
     args: &AuditArgs,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
-    let no_room = |what| move |source| CliError::NoRoom { what, source };
-    // First of all, as long as this process is small and has one thread.
-    let guards = Guards::begin().map_err(no_room("a process that guards the steps"))?;
-    machine::raise_file_limit();
+    let guards = begin_guards()?;
     let select = &args.select;
     let plan = load_with(&select.pipeline, &select.steps)?;
     let file = &select.pipeline.file;
@@ -91,7 +87,7 @@ pub(super) fn audit(
     // Its table is the answer; how it goes is said beside it.
     let consumers: Vec<Box<dyn Consumer>> = vec![Box::new(Plain::new(std::io::stderr()))];
     let dispatcher = Dispatcher::start(consumers, plan.secrets_with(|name| std::env::var(name).ok()))
-        .map_err(no_room("a thread"))?;
+        .map_err(CliError::no_room("a thread"))?;
     let files = RefCell::new(Files::open(&store));
     let sample = Sample { share: args.sample, seed: args.sample_seed };
     let verdicts = audit_steps(

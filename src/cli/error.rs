@@ -62,6 +62,11 @@ impl CliError {
         move |source| Self::File { doing, path, source }
     }
 
+    /// For `map_err`: the system had no room to start this.
+    pub(super) fn no_room(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::NoRoom { what, source }
+    }
+
     /// The error, its causes, a blank line and a hint.
     pub fn render(&self, colour: bool) -> String {
         if let Self::Pipeline(errors) = self {

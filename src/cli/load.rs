@@ -11,6 +11,7 @@ use super::options::PipelineArgs;
 use crate::engine::folder_of;
 use crate::engine::forecast::wanted;
 use crate::engine::preflight::preflight;
+use crate::pipeline::secrets::Secrets;
 use crate::pipeline::{Diagnostic, Node, Overrides, Pipeline, nearest};
 use crate::plan::{Catalog, Plan, plan, plan_placed};
 use crate::registry;
@@ -50,6 +51,8 @@ pub(super) struct Loaded {
     pub(super) plan: Plan,
     /// The pipeline's files with their texts, its variables, and what the command line changed.
     pub(super) made_of: Value,
+    /// What is hidden in all that is shown of the run.
+    pub(super) secrets: Secrets,
 }
 
 /// As [`load_with`], with what the plan was made of. Secrets are hidden in that.
@@ -78,7 +81,7 @@ pub(super) fn load_whole<'a>(
         "format": 1, "pipeline": plan.name, "seed": plan.seed, "files": files, "profiles": args.profiles,
         "sets": sets, "vars": vars,
     });
-    Ok(Loaded { plan, made_of })
+    Ok(Loaded { plan, made_of, secrets })
 }
 
 /// Looks at the places of the exports, before anything is done: what is the user's stays so.

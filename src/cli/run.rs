@@ -31,6 +31,14 @@ use crate::{machine, registry};
 /// Set by Ctrl-C.
 pub(super) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
+/// Begins what guards the steps, and takes the files that they need. The first act of a verb that runs
+/// steps, as long as this process is small and has one thread.
+pub(super) fn begin_guards() -> Result<Guards, CliError> {
+    let guards = Guards::begin().map_err(CliError::no_room("a process that guards the steps"))?;
+    machine::raise_file_limit();
+    Ok(guards)
+}
+
 /// Runs the pipeline; answers 0, 100 or 130.
 pub(super) fn run(
     store: &Path,
@@ -38,16 +46,14 @@ pub(super) fn run(
     args: &RunArgs,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
-    let no_room = |what| move |source| CliError::NoRoom { what, source };
-    // First of all, as long as this process is small and has one thread.
-    let guards = Guards::begin().map_err(no_room("a process that guards the steps"))?;
-    machine::raise_file_limit();
+    let guards = begin_guards()?;
     let select = &args.select;
     let file = &select.pipeline.file;
     let file = std::path::absolute(file).map_err(CliError::file("find", file))?;
     let foresight = Foresight::begin(store, &file);
+    let Loaded { plan, made_of, secrets } =
+        load_whole(&select.pipeline, select.steps.iter().chain(&args.force))?;
     // The process ends with the run: freeing ten thousand steps one by one would be a twentieth of it.
-    let Loaded { plan, made_of } = load_whole(&select.pipeline, select.steps.iter().chain(&args.force))?;
     let plan = ManuallyDrop::new(plan);
     look_ahead(&select.pipeline, &plan, store, &select.targets())?;
     let memory_mib = match &args.memory {
@@ -98,9 +104,8 @@ pub(super) fn run(
         (false, true) => Box::new(Bars::default()),
         (false, false) => Box::new(Plain::new(stdout)),
     };
-    let secrets = plan.secrets_with(|name| std::env::var(name).ok());
-    let dispatcher =
-        Dispatcher::start(vec![Box::new(log), told], secrets.clone()).map_err(no_room("a thread"))?;
+    let dispatcher = Dispatcher::start(vec![Box::new(log), told], secrets.clone())
+        .map_err(CliError::no_room("a thread"))?;
     let local = Local::new(guards);
     let summary = engine::run(&plan, &store, &files, &options, &local, &dispatcher.events(), &INTERRUPTED);
     dispatcher.finish();

@@ -15,7 +15,7 @@ use crate::store::{Damage, Record, Store};
 /// Verifies the store; answers 0 where all is well, 101 where something was damaged.
 pub(super) fn verify(store: &Path, json: bool, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let store = Store::open_existing(store)?;
-    pool::prepare().map_err(|source| CliError::NoRoom { what: "a thread", source })?;
+    pool::prepare().map_err(CliError::no_room("a thread"))?;
     let found = store.verify(&mut |_, _| {})?;
     let well = found.damage.is_empty() && found.doubted.is_empty();
     let code = if well { ExitCode::SUCCESS } else { ExitCode::from(101) };

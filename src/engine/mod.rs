@@ -15,6 +15,8 @@ pub mod preflight;
 mod remake;
 pub mod resolve;
 pub mod search;
+#[cfg(test)]
+mod testing;
 mod why;
 
 use std::cell::RefCell;

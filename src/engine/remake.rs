@@ -104,31 +104,17 @@ impl Run<'_> {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
     use igpt_contract::MetricValues;
 
     use super::super::resolve::{Made, Resolver};
-    use super::super::{Options, run};
+    use super::super::run;
+    use super::super::testing::{self, AtOnce};
     use crate::event::Dispatcher;
-    use crate::execute::process::Watch;
-    use crate::execute::{Executor, Job, JobOutcome, JobResult, Outlet};
     use crate::pipeline::Overrides;
     use crate::plan::testing::planned;
-    use crate::schedule::OnFailure;
     use crate::store::{Cost, Files, Program, Record, Store};
-
-    /// Makes every output at once.
-    struct AtOnce;
-
-    impl Executor for AtOnce {
-        fn execute(&self, job: &Job, _: &Watch<'_>, _: Outlet<'_>) -> JobOutcome {
-            let store = Store::open(&job.store).unwrap();
-            let output = |port: &String| (port.clone(), store.admit_files(&[("x", b"made")]).unwrap());
-            let outputs = job.outputs.iter().map(output).collect();
-            JobOutcome::Committed(JobResult { outputs, cost: Cost::default(), adopted: false })
-        }
-    }
 
     #[test]
     fn a_record_of_other_ports_is_none() {
@@ -158,20 +144,7 @@ mod tests {
             run: "r".into(),
         };
         store.try_lock(&key).unwrap().unwrap().commit(&record).unwrap();
-        let options = Options {
-            run: "run".into(),
-            folder: dir.path().to_owned(),
-            logs: dir.path().to_owned(),
-            budget: crate::machine::budget(Some(1), Some(1 << 20)),
-            on_failure: OnFailure::StopAll,
-            force: BTreeSet::new(),
-            targets: BTreeSet::new(),
-            device: "auto".into(),
-            numerics: "none".into(),
-            offline: true,
-            overwrite: false,
-            keep_failed: false,
-        };
+        let options = testing::options(dir.path());
         let dispatcher = Dispatcher::start(Vec::new(), Default::default()).unwrap();
         let summary =
             run(&plan, &store, &files, &options, &AtOnce, &dispatcher.events(), &false.into()).unwrap();

@@ -204,18 +204,16 @@ impl Run<'_> {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::collections::BTreeSet;
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::engine::testing::{self, AtOnce};
     use crate::engine::{Options, Summary, run};
     use crate::event::{Consumer, Dispatcher, Numbered, RunStatus};
-    use crate::execute::process::Watch;
-    use crate::execute::{Executor, Job, JobOutcome, JobResult, Outlet};
     use crate::pipeline::Overrides;
     use crate::plan::testing::planned;
     use crate::schedule::OnFailure;
-    use crate::store::Files;
+    use crate::store::{Files, Store};
 
     fn search(stop_first_worse: bool) -> Search {
         Search {
@@ -251,22 +249,6 @@ mod tests {
         check(&[None, None, None], true, None, 3, true);
     }
 
-    /// Answers every output at once; a candidate's metrics hold `loss.valid` alone.
-    struct AtOnce;
-
-    impl Executor for AtOnce {
-        fn execute(&self, job: &Job, _: &Watch<'_>, _: Outlet<'_>) -> JobOutcome {
-            let store = Store::open(&job.store).unwrap();
-            let metrics = br#"{"values": {"loss.valid": 1.5}}"#;
-            let output = |port: &String| {
-                let name = if port == "metrics" { "metrics.json" } else { "x" };
-                (port.clone(), store.admit_files(&[(name, metrics)]).unwrap())
-            };
-            let outputs = job.outputs.iter().map(output).collect();
-            JobOutcome::Committed(JobResult { outputs, cost: Default::default(), adopted: false })
-        }
-    }
-
     struct Kept(Arc<Mutex<Vec<Event>>>);
 
     impl Consumer for Kept {
@@ -292,20 +274,7 @@ stages:
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let files = RefCell::new(Files::open(&store));
-        let options = Options {
-            run: "run".into(),
-            folder: dir.path().to_owned(),
-            logs: dir.path().to_owned(),
-            budget: crate::machine::budget(Some(1), Some(1 << 20)),
-            on_failure: OnFailure::StopDependents,
-            force: BTreeSet::new(),
-            targets: BTreeSet::new(),
-            device: "auto".into(),
-            numerics: "none".into(),
-            offline: true,
-            overwrite: false,
-            keep_failed: false,
-        };
+        let options = Options { on_failure: OnFailure::StopDependents, ..testing::options(dir.path()) };
         let events = Arc::new(Mutex::new(Vec::new()));
         let kept = Box::new(Kept(events.clone()));
         let dispatcher = Dispatcher::start(vec![kept], Default::default()).unwrap();

@@ -148,9 +148,9 @@ mod tests {
     #[test]
     fn paths_and_settings_that_are_passed_on_stay() {
         let mut secrets = Secrets::default();
-        for value in ["/root", "/a:/b", "0", "cuda", "https://x/y", "hf_abcdef"] {
+        for value in ["/data", "/a:/b", "0", "cuda", "https://x/y", "hf_abcdef"] {
             secrets.add_passed(value);
         }
-        assert_eq!(secrets.mask("/root/x cuda hf_abcdef"), "/root/x cuda ***");
+        assert_eq!(secrets.mask("/data/x cuda hf_abcdef"), "/data/x cuda ***");
     }
 }

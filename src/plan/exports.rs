@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::connect::written;
 use super::draft::{Base, Instance, Made, Planner};
-use super::paths::{self, normal};
+use super::paths;
 use super::{Export, Source};
-use crate::paths::order_key;
+use crate::paths::{normal, order_key};
 use crate::pipeline::{
     Faults, Key, Mark, Node, OutputRef, Reference, Scope, before_axis, check_keys, describe, parse_reference,
 };

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::draft::{Base, Planner};
-use super::{Export, Plan, Source, globs, paths};
+use super::{Export, Plan, Source, globs};
+use crate::paths::normal;
 use crate::pipeline::{Faults, Mark, Reference};
 
 impl Planner<'_> {
@@ -17,7 +18,7 @@ impl Planner<'_> {
             return;
         }
         let exports: HashMap<PathBuf, &Export> =
-            self.plan.exports.iter().map(|export| (paths::normal(&export.path), export)).collect();
+            self.plan.exports.iter().map(|export| (normal(&export.path), export)).collect();
         for base in self.bases.iter().zip(needed).filter(|(_, needed)| **needed).map(|(base, _)| base) {
             for wire in base.wires() {
                 let named: Vec<PathBuf> = match &wire.from {
@@ -28,7 +29,7 @@ impl Planner<'_> {
                     Reference::Output(_) => continue,
                 };
                 for path in named {
-                    let place = paths::normal(&path);
+                    let place = normal(&path);
                     let above = place.ancestors().filter(|above| !above.as_os_str().is_empty());
                     if let Some((at, export)) =
                         above.into_iter().find_map(|above| Some((above, *exports.get(above)?)))

@@ -28,7 +28,7 @@ mod order;
 mod params;
 #[cfg(test)]
 mod path_tests;
-pub mod paths;
+mod paths;
 pub(crate) mod schema;
 mod search;
 #[cfg(test)]
@@ -55,6 +55,7 @@ pub use catalog::Catalog;
 use igpt_contract::{DynStage, Labels, Resources};
 use serde_json::Value;
 
+use crate::paths::normal;
 use crate::pipeline::secrets::Secrets;
 
 /// The number of a step in [`Plan::steps`].
@@ -329,8 +330,8 @@ impl Plan {
     /// The exports that lie in a folder on disk or are that folder. The path is, as theirs are,
     /// relative to the folder of the pipeline file.
     pub fn exports_inside<'a>(&'a self, folder: &Path) -> impl Iterator<Item = &'a Export> + use<'a> {
-        let folder = paths::normal(folder);
-        self.exports.iter().filter(move |export| paths::normal(&export.path).starts_with(&folder))
+        let folder = normal(folder);
+        self.exports.iter().filter(move |export| normal(&export.path).starts_with(&folder))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Paths as text: what may stand in a pipeline, and which of them mean one place. The disk is not
 //! looked at.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
+
+use crate::paths::normal;
 
 /// The longest name of a file or folder, and the longest path, in bytes, that systems take.
 const MAX_NAME: usize = 255;
@@ -34,24 +36,6 @@ pub(super) fn fault(path: &str) -> Option<(String, String)> {
     None
 }
 
-/// The path without `.`, empty names and, as far as it can be told from the text, without `..`.
-pub fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => match normal.components().next_back() {
-                Some(Component::Normal(_)) => drop(normal.pop()),
-                // Above the root is the root.
-                Some(Component::RootDir) => {}
-                _ => normal.push(component),
-            },
-            other => normal.push(other),
-        }
-    }
-    normal
-}
-
 /// Whether a path stays in the folder in which its text places it: `before` is the text up to what
 /// an instance puts in.
 pub(super) fn stays_in(before: &str, path: &str) -> bool {
@@ -66,15 +50,6 @@ pub(super) fn stays_in(before: &str, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_place_has_one_normal_path() {
-        for path in ["a/b", "./a/b", "a//b/", "a/./b", "a/c/../b", "./x/.././a/b/."] {
-            assert_eq!(normal(Path::new(path)), Path::new("a/b"), "{path}");
-        }
-        assert_eq!(normal(Path::new("../a/..")), Path::new(".."));
-        assert_eq!(normal(Path::new("/../a")), Path::new("/a"));
-    }
 
     #[test]
     fn what_an_instance_puts_in_stays_where_it_is_put() {

@@ -77,9 +77,9 @@ fn errors_hide_secrets() {
 #[test]
 fn what_is_passed_on_is_hidden_unless_it_is_a_setting_or_a_path() {
     let plan = plan_of("stages:\n  c: {uses: command, with: {run: x, pass_env: [TOKEN, HOME, MODE]}}\n");
-    let environment = json!({"TOKEN": "hf_abcdef", "HOME": "/root", "MODE": "fast", "OTHER": "another"});
+    let environment = json!({"TOKEN": "hf_abcdef", "HOME": "/data", "MODE": "fast", "OTHER": "another"});
     let secrets = plan.secrets_with(|name| environment[name].as_str().map(str::to_owned));
-    assert_eq!(secrets.mask("hf_abcdef /root fast another"), "*** /root fast another");
+    assert_eq!(secrets.mask("hf_abcdef /data fast another"), "*** /data fast another");
     assert_eq!(plan.secrets.mask("hf_abcdef"), "hf_abcdef");
     assert_eq!(Value::Null, environment["NONE"]);
 }

@@ -115,12 +115,12 @@ impl Store {
                 (false, false) => return Err(StoreError::Edited { path }),
             }
         }
-        if let Some(kept) = kept {
-            self.put(artifact, &entries, to, noted, files)?;
-            return Ok(Exported::Overwritten(kept));
-        }
         self.put(artifact, &entries, to, noted, files)?;
-        Ok(if was_there { Exported::Restored } else { Exported::Written })
+        Ok(match kept {
+            Some(kept) => Exported::Overwritten(kept),
+            None if was_there => Exported::Restored,
+            None => Exported::Written,
+        })
     }
 
     /// Whether an export to this path would be refused as things are, by what lies there: for a look
@@ -182,7 +182,7 @@ impl Store {
         if fs::symlink_metadata(to).is_err() {
             return Ok(InTheWay::Nothing);
         }
-        let known = noted.map(|noted| self.noted_entries(&noted)).transpose()?.unwrap_or_default();
+        let known = self.noted_entries(noted)?;
         let is_folder = to.is_dir();
         let standing: BTreeSet<PathBuf> = match (artifact.is_file(), is_folder) {
             // All of the folder would go.
@@ -218,10 +218,10 @@ impl Store {
     }
 
     /// The entries of what an export wrote last and before, as far as their manifests are there.
-    fn noted_entries(&self, noted: &Noted) -> Result<Vec<Entry>> {
+    fn noted_entries(&self, noted: Option<Noted>) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        for artifact in [Some(noted.artifact), noted.before].iter().flatten() {
-            match self.entries(artifact) {
+        for artifact in noted.iter().flat_map(|noted| [Some(noted.artifact), noted.before]).flatten() {
+            match self.entries(&artifact) {
                 Ok(found) => entries.extend(found),
                 Err(StoreError::Missing { .. } | StoreError::NotTree { .. }) => {}
                 Err(error) => return Err(error),
@@ -300,7 +300,7 @@ impl Store {
             }
             return fs::rename(aside, to).map_err(failed);
         }
-        let known = noted.map(|noted| self.noted_entries(&noted)).transpose()?.unwrap_or_default();
+        let known = self.noted_entries(noted)?;
         let (mut old, mut others) = (Vec::new(), false);
         for (name, meta) in walk(to)? {
             if entries.iter().any(|entry| entry.name == name) {
