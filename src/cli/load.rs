@@ -10,9 +10,9 @@ use super::error::CliError;
 use super::options::PipelineArgs;
 use crate::engine::folder_of;
 use crate::engine::forecast::wanted;
-use crate::engine::preflight::preflight;
+use crate::engine::preflight::{preflight, told};
 use crate::pipeline::secrets::Secrets;
-use crate::pipeline::{Diagnostic, Node, Overrides, Pipeline, nearest};
+use crate::pipeline::{Node, Overrides, Pipeline, nearest};
 use crate::plan::{Catalog, Plan, plan, plan_placed};
 use crate::registry;
 use crate::store::{Files, Store, StoreError};
@@ -104,11 +104,7 @@ pub(super) fn look_at_exports(
             Ok(()) => {}
             Err(error @ StoreError::NotOurs { .. }) => {
                 let what = format!("the export to `{}` would replace a file of yours", export.path.display());
-                let one = Diagnostic::new(export.place.clone(), what);
-                found.push(match error.hint() {
-                    Some(hint) => one.with_hint(hint),
-                    None => one,
-                });
+                found.push(told(&export.place, what, error.hint()));
             }
             Err(error) => return Err(error.into()),
         }

@@ -71,7 +71,8 @@ fn are_apart(paths: &[PathBuf]) -> bool {
     sorted.windows(2).all(|pair| !lies_in(pair[1], pair[0]))
 }
 
-fn told(place: &crate::plan::Place, what: String, hint: Option<String>) -> Diagnostic {
+/// What was found, at its place in the pipeline.
+pub(crate) fn told(place: &crate::plan::Place, what: String, hint: Option<String>) -> Diagnostic {
     let found = Diagnostic::new(place.clone(), what);
     match hint {
         Some(hint) => found.with_hint(hint),
