@@ -37,6 +37,18 @@ pub fn raise_file_limit() {
     }
 }
 
+/// Whether so many bytes of address space are free in one piece. Most allocations end the process
+/// where there is none (`ulimit -v`), and a thread that just started panics: so whoever is about to
+/// need much, and can do without, asks first. Costs microseconds.
+pub fn has_address_space(bytes: usize) -> bool {
+    // SAFETY: a new mapping that nobody can read or write, taken back at once.
+    unsafe {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let place = libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0);
+        place != libc::MAP_FAILED && libc::munmap(place, bytes) == 0
+    }
+}
+
 /// The memory that we may use in MiB: the machine's, or what a container or a batch system leaves us
 /// of it; 4 GiB where it cannot be learnt.
 fn total_memory_mib() -> u64 {
@@ -100,6 +112,12 @@ mod tests {
         assert_eq!(limit_mib("max\n"), None);
         assert_eq!(limit_mib("9223372036854771712\n"), Some((1 << 43) - 1), "version 1 without a limit");
         assert_eq!(limit_mib(""), None);
+    }
+
+    #[test]
+    fn address_space_is_asked_for_and_given_back() {
+        (0..1000).for_each(|_| assert!(has_address_space(64 << 20)));
+        assert!(!has_address_space(usize::MAX >> 1), "more than a processor can address");
     }
 
     #[test]

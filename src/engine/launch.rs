@@ -1,9 +1,11 @@
 //! One attempt at a step, on a thread of its own: its signals become events. And the steps that wait
 //! for their next attempt.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::thread::{Builder, Scope};
 use std::time::{Duration, Instant};
 
 use igpt_contract::Signal;
@@ -11,6 +13,7 @@ use igpt_contract::Signal;
 use crate::event::{Event, Events};
 use crate::execute::process::Watch;
 use crate::execute::{Executor, Failure, Job, JobOutcome};
+use crate::machine::has_address_space;
 use crate::plan::StepId;
 
 /// One attempt, ready for a thread of its own.
@@ -113,8 +116,25 @@ impl Launch {
     }
 }
 
+/// Starts the thread of an attempt.
+///
+/// # Errors
+/// Where the system has no room for one, or not enough for what it does at its start, where a thread
+/// panics instead.
+pub(super) fn start<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    attempt: impl FnOnce() + Send + 'scope,
+) -> io::Result<()> {
+    /// Its stack, the stack for its signals, and what it allocates first.
+    const THREAD: usize = 16 << 20;
+    if !has_address_space(THREAD) {
+        return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+    }
+    Builder::new().spawn_scoped(scope, attempt).map(drop)
+}
+
 /// The failure of an attempt that got no thread.
-pub(super) fn no_thread(error: &std::io::Error) -> Failure {
+pub(super) fn no_thread(error: &io::Error) -> Failure {
     Failure {
         error: format!("cannot start a thread: {error}"),
         hint: Some("raise `ulimit -u` and `ulimit -v`, or run fewer steps at once (`--jobs`)".to_owned()),

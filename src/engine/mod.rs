@@ -232,7 +232,7 @@ impl<'a> Run<'a> {
                         // The loop below outlives every attempt.
                         let _ = sender.send(Ended { step, outcome });
                     };
-                    if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, attempt) {
+                    if let Err(error) = launch::start(scope, attempt) {
                         self.ended(step, JobOutcome::NoRoom(launch::no_thread(&error)))?;
                     }
                 }

@@ -25,6 +25,7 @@ use igpt_contract::Digest;
 
 use super::durable::{self, Durability};
 use super::{Result, Store, StoreError};
+use crate::machine::has_address_space;
 
 const TAG: &[u8; 16] = b"igpt-flow index2";
 const HEADER: usize = TAG.len() + 32;
@@ -35,6 +36,10 @@ const ROW: usize = ID + VALUE;
 /// Writing takes tens of milliseconds: whoever has the database will be done with it soon.
 const PATIENCE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(10);
+
+/// What sled's cache and its threads (stacks, and an arena of 64 MiB each) may take of the address
+/// space. Its threads end the process where it runs out, in the middle of everything.
+const DATABASE: usize = 256 << 20;
 
 pub(super) type Id = [u8; ID];
 
@@ -213,6 +218,9 @@ fn open_database(path: &Path) -> io::Result<sled::Db> {
             // One flush a run: no thread that writes on its own.
             .flush_every_ms(None)
     };
+    if !has_address_space(DATABASE) {
+        return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+    }
     let since = Instant::now();
     loop {
         match config().open() {
