@@ -37,6 +37,20 @@ pub fn raise_file_limit() {
     }
 }
 
+/// Keeps the allocator's reserves small where the address space is limited (`ulimit -v`): 64 MiB for
+/// each thread would soon leave none to start another with.
+pub fn spare_address_space() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: `getrlimit` fills the struct, all-zero bytes of which are a valid one.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        if libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) == 0 && limit.rlim_cur != libc::RLIM_INFINITY {
+            let one_a_gib = (limit.rlim_cur >> 30).clamp(1, 64);
+            libc::mallopt(libc::M_ARENA_MAX, one_a_gib as i32);
+        }
+    }
+}
+
 /// Whether so many bytes of address space are free in one piece. Most allocations end the process
 /// where there is none (`ulimit -v`), and a thread that just started panics: so whoever is about to
 /// need much, and can do without, asks first. Costs microseconds.

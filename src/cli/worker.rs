@@ -12,5 +12,6 @@ pub(super) fn worker() -> Result<(), CliError> {
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
     machine::raise_file_limit();
+    machine::spare_address_space();
     Ok(execute::process::worker(registry::find, std::io::stdout())?)
 }

@@ -45,6 +45,10 @@ fn little_address_space_is_no_panic() {
         let output = limited(&project, &format!("ulimit -v {kib}"));
         assert!(!said(&output).contains("panicked"), "{kib}: {}", said(&output));
     }
+    // Enough for one step after another, and for many threads' reserves it is not.
+    let project = Project::new(MANY);
+    let output = limited(&project, "ulimit -v 250000");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
 
 #[test]
