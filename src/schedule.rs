@@ -234,6 +234,11 @@ impl Schedule {
         self.state[step] = State::Offered;
     }
 
+    /// Whether a step is ready to start.
+    pub fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Whether nothing more is started.
     pub fn is_stopped(&self) -> bool {
         self.stopped

@@ -54,8 +54,9 @@ impl Resting {
         self.most = Some(self.most.map_or(others, |most| most.min(others)).max(1));
         let again = self.alone <= ALONE;
         if again {
-            self.put(step, MOMENT);
-            self.from = Some(Instant::now() + MOMENT);
+            let from = Instant::now() + MOMENT;
+            self.until.push((from, step));
+            self.from = Some(from);
         }
         again
     }
@@ -84,8 +85,9 @@ impl Resting {
     /// How long to wait for the next, `limit` at most.
     pub(super) fn next(&self, limit: Duration) -> Duration {
         let now = Instant::now();
-        let waits = self.until.iter().map(|(until, _)| until.saturating_duration_since(now));
-        waits.fold(limit, Duration::min)
+        let untils = self.until.iter().map(|(until, _)| *until);
+        let waits = untils.chain(self.from.filter(|from| *from > now));
+        waits.map(|until| until.saturating_duration_since(now)).fold(limit, Duration::min)
     }
 }
 
@@ -143,7 +145,18 @@ pub(super) fn no_thread(error: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::engine::run;
+    use crate::engine::testing::{self, AtOnce};
+    use crate::event::{Dispatcher, RunStatus};
+    use crate::execute::Outlet;
+    use crate::pipeline::Overrides;
+    use crate::plan::testing::planned;
+    use crate::store::{Files, Store};
 
     #[test]
     fn want_of_room_slows_a_run_and_ends_it_only_at_last() {
@@ -160,5 +173,41 @@ mod tests {
         assert!(room(&mut resting, 0) && !resting.has_room(1));
         assert!((1..ALONE).all(|_| resting.no_room(7, 0)));
         assert!(!resting.no_room(7, 0), "it never has room");
+    }
+
+    #[test]
+    fn a_step_that_has_rested_may_start() {
+        let mut resting = Resting::default();
+        assert!(resting.no_room(7, 0));
+        while resting.rested().is_empty() {}
+        assert!(resting.has_room(0));
+    }
+
+    /// Has no room for a step the first time.
+    #[derive(Default)]
+    struct Crowded(Mutex<BTreeSet<String>>);
+
+    impl Executor for Crowded {
+        fn execute(&self, job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
+            if self.0.lock().unwrap().insert(job.step.clone()) {
+                return JobOutcome::NoRoom(no_thread(&io::Error::from_raw_os_error(libc::EAGAIN)));
+            }
+            AtOnce.execute(job, watch, outlet)
+        }
+    }
+
+    #[test]
+    fn a_run_on_a_crowded_machine_leaves_no_step_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let yaml = "stages:\n  a: {uses: command, with: {run: x}}\n  b: {uses: command, in: {x: a.out}, with: {run: x}}\n  c: {uses: command, with: {run: y}}\n";
+        let plan = planned(yaml, &Overrides::default()).unwrap();
+        let store = Store::open(&dir.path().join("artifacts")).unwrap();
+        let files = RefCell::new(Files::open(&store));
+        let dispatcher = Dispatcher::start(Vec::new(), Default::default()).unwrap();
+        let (options, crowded) = (testing::options(dir.path()), Crowded::default());
+        let cancelled = AtomicBool::new(false);
+        let done = run(&plan, &store, &files, &options, &crowded, &dispatcher.events(), &cancelled).unwrap();
+        dispatcher.finish();
+        assert_eq!((done.executed, done.status), (3, RunStatus::Succeeded));
     }
 }

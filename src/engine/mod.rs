@@ -109,6 +109,8 @@ struct Run<'a> {
     /// Candidate -> its search.
     searches: BTreeMap<StepId, usize>,
     counts: Counts,
+    /// Whether steps were left out because the run was stopped.
+    stopped_early: bool,
     /// What is audited, where this run is an audit.
     audit: Option<Audit>,
 }
@@ -158,7 +160,8 @@ pub fn run(
     run.say_what_was_set_aside();
     let status = match (cancelled.load(Ordering::Relaxed), run.counts.failed) {
         (true, _) => RunStatus::Interrupted,
-        (false, 0) => RunStatus::Succeeded,
+        // Whatever stopped it: a run that left steps out has not succeeded.
+        (false, 0) if !run.stopped_early => RunStatus::Succeeded,
         (false, _) => RunStatus::Failed,
     };
     let (executed, reused) = run.counts.done();
@@ -196,6 +199,7 @@ fn prepare<'a>(
         resting: Resting::default(),
         searches: order::candidates(plan),
         counts: Counts::default(),
+        stopped_early: false,
         audit: None,
     };
     events.send(Event::RunStarted {
@@ -236,7 +240,9 @@ impl<'a> Run<'a> {
                         self.ended(step, JobOutcome::NoRoom(launch::no_thread(&error)))?;
                     }
                 }
-                if self.schedule.running() == 0 && (self.resting.is_empty() || self.schedule.is_stopped()) {
+                // Whether a queued step may start is a matter of time: that it has not does not end the run.
+                let is_done = self.resting.is_empty() && !self.schedule.has_queued();
+                if self.schedule.running() == 0 && (is_done || self.schedule.is_stopped()) {
                     break;
                 }
                 // Woken now and then, so that an interrupt is seen while steps run.
@@ -246,8 +252,11 @@ impl<'a> Run<'a> {
                 }
                 self.say_what_was_set_aside();
             }
-            for step in self.schedule.skip_rest() {
+            let rest = self.schedule.skip_rest();
+            debug_assert!(rest.is_empty() || self.schedule.is_stopped(), "steps were forgotten: {rest:?}");
+            for step in rest {
                 self.say_skipped(step, "the run was stopped");
+                self.stopped_early = true;
             }
             Ok(())
         })
