@@ -15,22 +15,16 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use igpt_contract::Digest;
 use serde::Serialize;
 
-use super::admit::is_executable;
 use super::artifact::{Artifact, Content, Entry};
+use super::export_exchange::{ASIDE, exchange, keep_beside, sweep, take_turn};
 use super::export_notes::{Noted, Notes};
+use super::export_place::{digest_with_unix_line_ends, has_content, in_place, is_equal, is_marked, mark};
 use super::layout::at;
 use super::remove::remove_tree;
 use super::scan::walk;
 use super::{Files, Result, Store, StoreError, durable};
-
-/// How the names of files on their way into place begin; they lie beside their place.
-const ASIDE: &str = ".igpt-flow-";
-
-/// The extended attribute that says which bytes an export wrote.
-const MARK: &str = "user.igpt-flow.digest";
 
 /// As many links as the system itself follows.
 const MAX_LINKS: usize = 40;
@@ -381,130 +375,4 @@ impl Store {
             });
         }
     }
-}
-
-/// Whether an export is where it belongs, as it was written.
-fn in_place(artifact: &Artifact, entries: &[Entry], to: &Path, files: &mut Files) -> bool {
-    let shape = artifact.is_file() || to.is_dir();
-    shape && entries.iter().all(|entry| is_equal(&at(to, &entry.name), entry, files))
-}
-
-/// Whether an entry is at its place, as it was written.
-fn is_equal(path: &Path, entry: &Entry, files: &mut Files) -> bool {
-    let Ok(meta) = fs::symlink_metadata(path) else { return false };
-    let bit = match entry.content {
-        Content::File { executable, .. } => executable == is_executable(&meta),
-        Content::Link { .. } | Content::EmptyFolder => true,
-    };
-    bit && holds(path, &meta, entry, files)
-}
-
-/// The same but for the executable bit, which a checkout may take away.
-fn has_content(path: &Path, entry: &Entry, files: &mut Files) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|meta| holds(path, &meta, entry, files))
-}
-
-fn holds(path: &Path, meta: &fs::Metadata, entry: &Entry, files: &mut Files) -> bool {
-    match &entry.content {
-        Content::EmptyFolder => meta.is_dir(),
-        Content::Link { target } => fs::read_link(path).is_ok_and(|found| found == *target),
-        Content::File { digest, size, .. } => {
-            meta.is_file()
-                && meta.len() == *size
-                && files.file(path, meta).is_ok_and(|(found, _)| found == *digest)
-        }
-    }
-}
-
-/// The right to export into a folder, until it is dropped. What a killed export left is removed.
-fn take_turn(folder: &Path) -> Result<File> {
-    let turn = File::open(folder).map_err(|e| StoreError::io("open", folder, e))?;
-    // Some network file systems have no locks on folders: there exports do not wait for each other.
-    if turn.lock().is_ok() {
-        let _ = sweep(folder);
-    }
-    Ok(turn)
-}
-
-fn sweep(folder: &Path) -> io::Result<()> {
-    for item in fs::read_dir(folder)?.flatten() {
-        if item.file_name().to_str().is_some_and(|name| name.starts_with(ASIDE)) {
-            remove_tree(&item.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Moves what is the user's to a free name beside its place, and answers that.
-fn keep_beside(to: &Path) -> Result<PathBuf> {
-    let name = to.file_name().unwrap_or_default();
-    for n in 1.. {
-        let suffix = if n == 1 { ".bak".to_owned() } else { format!(".bak{n}") };
-        let mut kept = name.to_owned();
-        kept.push(&suffix);
-        if kept.len() > 255 {
-            kept = format!("igpt-flow-{}{suffix}", Digest::of(name.as_encoded_bytes()).short()).into();
-        }
-        let kept = to.with_file_name(kept);
-        if fs::symlink_metadata(&kept).is_err() {
-            fs::rename(to, &kept).map_err(|e| StoreError::io("move", to, e))?;
-            return Ok(kept);
-        }
-    }
-    Ok(to.to_owned())
-}
-
-/// Says in a file's own attributes what was written there under which name, for an export to `to`;
-/// where a file system has no such attributes the notes say it.
-fn mark(path: &Path, entry: &Entry, to: &Path) {
-    if let Some((digest, _)) = entry.file() {
-        let _ = xattr::set(path, MARK, mark_of(&at(to, &entry.name), to, &digest).as_bytes());
-    }
-}
-
-/// Whether a file in an export to `to` is marked as holding these bytes under its name: a copy that the
-/// user made of it has another one.
-fn is_marked(path: &Path, to: &Path, digest: &Digest) -> bool {
-    let mark = xattr::get(path, MARK).ok().flatten();
-    mark.is_some_and(|mark| mark == mark_of(path, to, digest).as_bytes())
-}
-
-fn mark_of(path: &Path, to: &Path, digest: &Digest) -> String {
-    let name = path.strip_prefix(to.parent().unwrap_or(to)).unwrap_or(path);
-    format!("{digest} {}", Digest::of(name.as_os_str().as_encoded_bytes()).short())
-}
-
-/// The digest of a small text as it was before its line ends were converted.
-fn digest_with_unix_line_ends(path: &Path, size: u64) -> Option<Digest> {
-    const LARGEST: u64 = 16 << 20;
-    let bytes = (size <= LARGEST).then(|| fs::read(path).ok())??;
-    let mut plain = Vec::with_capacity(bytes.len());
-    for (i, byte) in bytes.iter().enumerate() {
-        if *byte != b'\r' || bytes.get(i + 1) != Some(&b'\n') {
-            plain.push(*byte);
-        }
-    }
-    (plain.len() < bytes.len()).then(|| Digest::of(&plain))
-}
-
-/// Exchanges two paths in one step; afterwards the new one is in place, and the old one aside.
-#[cfg(target_os = "linux")]
-fn exchange(aside: &Path, to: &Path) -> io::Result<()> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let path = |path: &Path| std::ffi::CString::new(path.as_os_str().as_bytes());
-    let (from, to) = (path(aside)?, path(to)?);
-    // SAFETY: both are texts that end with a null character; the call only reads them.
-    let done = unsafe {
-        libc::renameat2(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::RENAME_EXCHANGE)
-    };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Exchanges two paths where the system cannot do it in one step.
-#[cfg(not(target_os = "linux"))]
-fn exchange(aside: &Path, to: &Path) -> io::Result<()> {
-    let old = durable::fresh_with(to.parent().unwrap_or(Path::new("/")), ASIDE);
-    fs::rename(to, &old)?;
-    fs::rename(aside, to).or_else(|e| fs::rename(&old, to).and(Err(e)))?;
-    remove_tree(&old)
 }
