@@ -180,6 +180,7 @@ mod tests {
                 vocab: 100,
                 palette: None,
                 classes: vec!["even".to_owned(), "odd".to_owned()],
+                sets: Vec::new(),
             },
             ids: keys.iter().map(|key| key.id).collect(),
             splits: keys.iter().map(|key| key.split).collect(),

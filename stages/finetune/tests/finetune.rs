@@ -50,6 +50,7 @@ impl Bench {
             vocab: VOCAB,
             palette: Some(palette()),
             classes: (0..CLASSES).map(|class| format!("class {class}")).collect(),
+            sets: Vec::new(),
         };
         let mut random = stream(1, "tokens");
         let mut writer = TokensWriter::create(&tokens, &info).unwrap();

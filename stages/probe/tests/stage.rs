@@ -21,6 +21,7 @@ fn table() -> FeatureTable {
     let info = LayerInfo {
         name: "clusters".into(),
         classes: ["a", "b", "c"].map(String::from).into(),
+        sets: Vec::new(),
         dim,
         layer: 2,
         n_layer: 4,

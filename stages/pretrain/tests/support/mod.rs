@@ -172,6 +172,7 @@ fn write_tokens(folder: &Path, vocab: u16, salt: u64) {
         vocab: vocab.into(),
         palette: Some(Digest::of(b"a palette")),
         classes: Vec::new(),
+        sets: Vec::new(),
     };
     let mut writer = TokensWriter::create(folder, &info).unwrap();
     for id in 0..320 {
