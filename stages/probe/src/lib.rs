@@ -46,7 +46,9 @@ impl Stage for Probe {
             summary: "fits a linear classifier to the features of one layer",
             // 2: another draw of `train_rows`; a test image counts by its first view.
             // 3: matrix products of another width end in other last digits.
-            version: 3,
+            // 4: two classes have scikit-learn's objective; a search without held-out images and a test
+            //    without labels are errors; a draw of few labels has each class held out; metrics.
+            version: 4,
             inputs: vec![FEATURES.port()],
             outputs: vec![METRICS.port(), PREDICTIONS.port()],
             // What is drawn at random has seeds among the parameters.

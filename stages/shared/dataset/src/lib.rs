@@ -32,7 +32,7 @@ pub use grid::pad_crop_flip;
 pub use image_row::{BadImage, Encoding, ImageRow, RAW_SIDE, decode, decode_file};
 pub use image_set::{ImageRows, ImageSetInfo, ImageSetReader, ImageSetWriter};
 pub use joined::{ID_STEP, JoinedClasses, JoinedSet, image_in, join_classes};
-pub use labels::{TooFewLabels, select_labels};
+pub use labels::{TooFewLabels, Untrained, select_labels, share_out, untrained};
 pub use morton::{morton, morton_colour};
 pub use nearest::{BadPalette, NearestColour};
 pub use npy::{Npy, read_npy};
