@@ -237,6 +237,7 @@ fn fit_palette(
     colours: &Colours,
     cx: &StageContext,
 ) -> Result<(PaletteTable, Fit), StageError> {
+    let all = colours.len();
     let sampled;
     let colours = if params.sample == 0 {
         colours
@@ -247,6 +248,13 @@ fn fit_palette(
     let k = params.colours;
     if colours.len() < k {
         let found = colours.len();
+        if all >= k {
+            let what = format!(
+                "`sample` {} drew {found} distinct colours, fewer than `colours` {k}; the training images have {all}",
+                params.sample
+            );
+            return Err(StageError::new(what).hint("raise `sample`, or set it to 0 to take all pixels"));
+        }
         let what = format!("expected training images of at least {k} distinct colours, found {found}");
         return Err(StageError::new(what).hint(if found < 2 {
             "look at the image set: has it a training split?".to_owned()
