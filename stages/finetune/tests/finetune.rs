@@ -99,7 +99,7 @@ impl Bench {
         let mut inputs = BTreeMap::from([("tokens".to_owned(), input(&self.tokens))]);
         inputs.extend(attempt.model.map(|model| ("model".to_owned(), input(model))));
         let out = self.folder(name);
-        let outputs = ["model", "metrics", "predictions"]
+        let outputs = ["model", "metrics", "predictions", "folds"]
             .map(|port| (port.to_owned(), self.folder(&format!("{name}/{port}"))));
         let io = StageIo { inputs, outputs: outputs.into() };
         let cancelled = Arc::new(AtomicBool::new(false));

@@ -1,7 +1,7 @@
 //! One layer measured: rows split, candidates searched, scores and predictions made.
 
 use igpt_contract::{Known, MetricValues, StageContext, StageError, stream};
-use igpt_dataset::{FeatureTable, LayerInfo, PredictionTable, RowKey, Split, untrained};
+use igpt_dataset::{FeatureTable, FoldTable, LayerInfo, PredictionTable, RowKey, Split, untrained};
 
 use crate::examples::Examples;
 use crate::params::{Params, Solver};
@@ -43,8 +43,8 @@ pub(crate) fn names(params: &Params) -> Known {
     Known::metrics(always.into_iter().chain(valid).chain(of_solver.iter().copied()), facts)
 }
 
-/// Searches, fits and scores: the metrics, and the predictions of all test rows. Scores are those of
-/// each test image's first view.
+/// Searches, fits and scores: the metrics, the predictions of all test rows, and what each image was
+/// used for. Scores are those of each test image's first view.
 ///
 /// # Errors
 /// See [`split`] and [`search`].
@@ -52,8 +52,11 @@ pub(crate) fn measure(
     params: &Params,
     table: &FeatureTable,
     cx: &StageContext,
-) -> Result<(MetricValues, PredictionTable), StageError> {
+) -> Result<(MetricValues, PredictionTable, FoldTable), StageError> {
     let parts = split(params, table)?;
+    let mut folds = FoldTable::default();
+    let images = parts.folds.iter().map(|(row, fold)| (table.key(*row), *fold));
+    folds.extend(&table.info.name, &table.info.sets, images);
     let unseen = look_at(params, table, &parts, cx)?;
     let n_class = table.info.classes.len();
     let examples = |rows: Vec<u32>| {
@@ -118,11 +121,12 @@ pub(crate) fn measure(
     let keys: Vec<RowKey> = rows.iter().map(|&row| table.key(row)).collect();
     let log_probs = found.probe.model.log_probabilities(&examples(rows.iter().map(|&r| r as u32).collect()));
     let log_probs = log_probs.iter().map(|&x| x as f32).collect();
-    let predictions = PredictionTable::new(keys, n_class, log_probs);
+    let LayerInfo { name, classes, sets, .. } = &table.info;
+    let predictions = PredictionTable::new(keys, n_class, log_probs).of(name, classes, sets);
     if table.info.objective == "bert" && predictions.views() > 1 {
         vote(&mut metrics, &predictions, params);
     }
-    Ok((metrics, predictions))
+    Ok((metrics, predictions, folds))
 }
 
 /// Looks at what the rows can tell before anything is fitted. Answers how many test images are of

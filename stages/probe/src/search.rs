@@ -58,6 +58,10 @@ pub(crate) fn search(
     let mut converged = true;
     for &candidate in &candidates {
         let probe = fit(params, candidate, train, n_class, cx)?;
+        if !probe.objective.is_finite() {
+            cx.note(format!("{} {candidate}: diverged after {} iterations", name(params), probe.iterations));
+            continue;
+        }
         converged &= probe.converged;
         // Without validation images the training loss decides between learning rates.
         let scored = if valid.is_empty() { train } else { valid };
@@ -74,9 +78,6 @@ pub(crate) fn search(
             probe.iterations,
             if probe.converged || params.solver == Solver::Sgd { "" } else { ", not converged" }
         ));
-        if !probe.objective.is_finite() {
-            continue;
-        }
         // The primary measure, and what decides between equals. Of learning rates the one of the
         // lowest loss wins: all seek one minimum, and accuracy on a few images is mostly noise.
         let by_loss = valid.is_empty() || params.solver == Solver::Sgd;

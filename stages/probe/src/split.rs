@@ -1,7 +1,7 @@
 //! Which rows of a feature table train, which choose and which are tested on.
 
 use igpt_contract::{StageError, stream, validation_split};
-use igpt_dataset::{FeatureTable, Split, draw_images, images_of, select_labels, share_out};
+use igpt_dataset::{FeatureTable, Fold, Split, draw_images, images_of, select_labels, share_out};
 
 use crate::params::Params;
 
@@ -18,6 +18,8 @@ pub(crate) struct Parts {
     pub(crate) test: Vec<u32>,
     /// Test images, those without a label among them.
     pub(crate) test_images: usize,
+    /// The first row of each image, and what the image is used for.
+    pub(crate) folds: Vec<(usize, Fold)>,
 }
 
 /// Splits the rows. The validation images are drawn from all official training images, so that
@@ -41,9 +43,11 @@ pub(crate) fn split(params: &Params, table: &FeatureTable) -> Result<Parts, Stag
         held_out: Vec::new(),
         test: Vec::new(),
         test_images: 0,
+        folds: images.iter().map(|rows| (rows.start, Fold::Unused)).collect(),
     };
     for image in chosen {
         let rows = images[image].start as u32..images[image].end as u32;
+        parts.folds[image].1 = if held_out[image] { Fold::Valid } else { Fold::Train };
         if held_out[image] {
             parts.valid.push(rows.start);
             parts.held_out.extend(rows);
@@ -53,6 +57,8 @@ pub(crate) fn split(params: &Params, table: &FeatureTable) -> Result<Parts, Stag
     }
     let tested = images_of(&table.ids, &table.splits, Split::Test);
     parts.test_images = tested.len();
+    let used = |row: usize| if table.labels[row] >= 0 { Fold::Test } else { Fold::Unused };
+    parts.folds.extend(tested.iter().map(|views| (views.start, used(views.start))));
     let tested = tested.into_iter().map(|views| views.start);
     parts.test = tested.filter(|row| table.labels[*row] >= 0).map(|row| row as u32).collect();
     Ok(parts)

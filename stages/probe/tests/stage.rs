@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use igpt_contract::{DynStage, LabelledInput, MetricValues, Signal, StageContext, StageError, StageIo};
-use igpt_dataset::{FeatureTable, LayerInfo, PredictionTable, Split};
+use igpt_dataset::{FeatureTable, Fold, FoldTable, LayerInfo, PredictionTable, Split};
 use igpt_probe::Probe;
 use serde_json::{Value, json};
 
-const OUTPUTS: [&str; 2] = ["metrics", "predictions"];
+const OUTPUTS: [&str; 3] = ["metrics", "predictions", "folds"];
 
 /// Three classes, 240 training and 60 test images of 5 features: clusters that overlap a little.
 fn table() -> FeatureTable {
@@ -298,6 +298,26 @@ fn test_classes_without_training_images_are_named_before_the_fit() {
     assert_eq!(metrics.values["rows.test.untrained"], untrained as f64);
     let (metrics, said) = told(&shortened(240), &json!({})).unwrap();
     assert!(!said.contains("warning") && !metrics.values.contains_key("rows.test.untrained"), "{said}");
+}
+
+#[test]
+fn the_folds_are_among_the_artifacts() {
+    let out = tempfile::tempdir().unwrap();
+    let mut table = table();
+    table.labels[7] = -1;
+    run_on(&table, &json!({}), 1, out.path()).unwrap();
+    let folds = FoldTable::read(&out.path().join("folds")).unwrap().rows;
+    let count = |fold| folds.iter().filter(|row| row.fold == fold).count() as f64;
+    let metrics = MetricValues::read(&out.path().join("metrics")).unwrap().values;
+    // Refitted: the held-out images are among those that it was fitted to.
+    assert_eq!(count(Fold::Train) + count(Fold::Valid), metrics["rows.train"]);
+    assert_eq!((count(Fold::Valid), count(Fold::Test)), (metrics["rows.valid"], 60.0));
+    assert_eq!((folds.len(), folds[7].fold, folds[7].id), (300, Fold::Unused, 7));
+    assert!(folds.iter().all(|row| &*row.set == "clusters" && row.image == row.id));
+    // The classes that predictions name are in their file.
+    let predictions = PredictionTable::read(&out.path().join("predictions")).unwrap();
+    assert_eq!(predictions.about["igpt.classes"], r#"["a","b","c"]"#);
+    assert_eq!(predictions.about["igpt.dataset"], "clusters");
 }
 
 #[test]

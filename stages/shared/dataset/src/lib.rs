@@ -7,6 +7,7 @@
 
 mod error;
 mod features;
+mod folds;
 mod grid;
 mod image_row;
 mod image_set;
@@ -28,6 +29,7 @@ mod vote;
 
 pub use error::DatasetError;
 pub use features::{FeatureReader, FeatureTable, FeatureWriter, LayerInfo};
+pub use folds::{Fold, FoldRow, FoldTable};
 pub use grid::pad_crop_flip;
 pub use image_row::{BadImage, Encoding, ImageRow, RAW_SIDE, decode, decode_file};
 pub use image_set::{ImageRows, ImageSetInfo, ImageSetReader, ImageSetWriter};
