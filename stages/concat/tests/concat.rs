@@ -16,6 +16,7 @@ fn layer(l: usize) -> FeatureTable {
         info: LayerInfo {
             name: "numbers".into(),
             classes: vec!["a".into()],
+            sets: Vec::new(),
             dim: DIM,
             layer: l,
             n_layer: 6,

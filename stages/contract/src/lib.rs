@@ -26,6 +26,7 @@ mod metrics;
 mod port;
 mod rng;
 mod stage;
+mod unlabelled;
 mod validation;
 
 pub use best::{BestLayer, best_layer};
@@ -46,4 +47,5 @@ pub use metrics::{Curve, MetricValues};
 pub use port::{Arity, In, InputPort, Many, Opt, Out, OutputPort};
 pub use rng::{Stream, stream};
 pub use stage::{DynStage, ParamError, Resources, Stage, StageSpec};
+pub use unlabelled::UnlabelledTest;
 pub use validation::{Validation, validation_split};

@@ -83,6 +83,7 @@ impl Stage for Features {
         let info = LayerInfo {
             name: tokens.name.clone(),
             classes: tokens.classes.clone(),
+            sets: tokens.sets.clone(),
             dim: card.config.n_embd,
             layer: 0,
             n_layer: card.config.n_layer,

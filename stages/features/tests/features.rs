@@ -63,6 +63,7 @@ impl Bench {
             vocab: VOCAB,
             palette,
             classes: (0..10).map(|class| format!("class {class}")).collect(),
+            sets: Vec::new(),
         };
         let mut writer = TokensWriter::create(&folder, &info).unwrap();
         for (key, tokens) in rows {

@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use igpt_contract::{StageError, Stream, stream, validation_split};
-use igpt_dataset::{RowKey, Split, TokenTable, TokensInfo, images_of, pad_crop_flip, select_labels, spaced};
+use igpt_dataset::{
+    Fold, FoldTable, RowKey, Split, TokenTable, TokensInfo, images_of, pad_crop_flip, select_labels,
+    share_out, spaced, untrained,
+};
 use igpt_optim::Draw;
 use rand::Rng as _;
 
@@ -18,6 +21,8 @@ pub(crate) struct Images {
     /// The rows of validation and of test images.
     valid: Vec<usize>,
     test: Vec<usize>,
+    /// What the user should know of them before anything is trained.
+    notes: Vec<String>,
 }
 
 /// A training batch on the host.
@@ -34,11 +39,15 @@ impl Images {
     ///
     /// The validation images are drawn from all training images, so that every stage holds out the
     /// same ones; `labels_per_class` are drawn from the labelled ones and divided by that same
-    /// split. Held-out and test images are seen in their first view alone.
+    /// split, but for classes that would have none to choose by or none to train on, see
+    /// [`share_out`]. Held-out and test images are seen in their first view alone.
+    ///
+    /// # Errors
+    /// If there are fewer labels than were asked for, or a role has no image that must have some.
     pub(crate) fn new(table: TokenTable, params: &Params) -> Result<Self, StageError> {
         let images = |split| images_of(&table.ids, &table.splits, split);
         let official = images(Split::Train);
-        let held_out = validation_split(official.len(), params.validation);
+        let mut held_out = validation_split(official.len(), params.validation);
         let labels: Vec<i32> = official.iter().map(|views| table.labels[views.start]).collect();
         let chosen = if params.labels_per_class > 0 {
             let random = stream(params.label_seed, "labels");
@@ -47,17 +56,23 @@ impl Images {
         } else {
             (0..labels.len()).filter(|image| labels[*image] >= 0).collect()
         };
+        if params.labels_per_class > 0 {
+            share_out(&labels, &chosen, &mut held_out);
+        }
         let (mut train, mut valid) = (Vec::new(), Vec::new());
         for image in chosen {
             let views = official[image].clone();
             if held_out[image] { valid.push(views.start) } else { train.push(views) }
         }
-        let test = images(Split::Test).into_iter().map(|views| views.start);
-        let test = test.filter(|row| table.labels[*row] >= 0).collect();
+        let tested = images(Split::Test);
+        let test = tested.iter().map(|views| views.start).filter(|row| table.labels[*row] >= 0);
+        let test: Vec<usize> = test.collect();
+        let notes = Vec::from_iter(params.unlabelled_test.allow(test.len(), tested.len())?);
         let valid = spaced(valid, params.validation_rows);
         let test = spaced(test, params.test_rows);
-        let images = Self { table, train, valid, test };
+        let mut images = Self { table, train, valid, test, notes };
         images.check(params)?;
+        images.look();
         Ok(images)
     }
 
@@ -81,6 +96,26 @@ impl Images {
         &self.test
     }
 
+    /// What each image of the table is used for.
+    pub(crate) fn folds(&self) -> FoldTable {
+        let table = &self.table;
+        let mut fold = vec![Fold::Unused; table.len()];
+        self.train.iter().for_each(|views| fold[views.start] = Fold::Train);
+        self.valid.iter().for_each(|row| fold[*row] = Fold::Valid);
+        self.test.iter().for_each(|row| fold[*row] = Fold::Test);
+        let images = [Split::Train, Split::Test].into_iter().flat_map(|split| {
+            images_of(&table.ids, &table.splits, split).into_iter().map(|views| views.start)
+        });
+        let mut folds = FoldTable::default();
+        folds.extend(&table.info.name, &table.info.sets, images.map(|row| (table.key(row), fold[row])));
+        folds
+    }
+
+    /// What the user should know of the images before anything is trained.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     pub(crate) fn tokens(&self, row: usize) -> &[u16] {
         self.table.row(row)
     }
@@ -99,10 +134,42 @@ impl Images {
         &self.table.info
     }
 
+    /// Notes classes that are tested, or choose, without training images, and the other way round.
+    fn look(&mut self) {
+        let classes = &self.table.info.classes;
+        let labels = |rows: &[usize]| rows.iter().map(|row| self.table.labels[*row]).collect::<Vec<i32>>();
+        let first: Vec<usize> = self.train.iter().map(|views| views.start).collect();
+        let (train, valid, test) = (labels(&first), labels(&self.valid), labels(&self.test));
+        let mut notes = Vec::new();
+        if !valid.is_empty()
+            && let Some(lacking) =
+                untrained("training", train.iter().copied(), valid.iter().copied(), classes)
+        {
+            notes.push(format!(
+                "warning: {} held-out images choose, and {} of the {} training images are of classes that none \
+                 of them has: raise `validation.fraction` or the number of labels",
+                valid.len(),
+                lacking.images,
+                train.len()
+            ));
+        }
+        for (what, images) in [("held-out", valid), ("test", test)] {
+            let found = untrained(what, images, train.iter().copied(), classes);
+            notes.extend(found.map(|found| format!("warning: {}", found.note)));
+        }
+        self.notes.extend(notes);
+    }
+
     fn check(&self, params: &Params) -> Result<(), StageError> {
         let TokensInfo { height, width, .. } = self.table.info;
         if self.train.is_empty() {
             return Err(StageError::new("the tokens hold no labelled training image"));
+        }
+        let class = |views: &Range<usize>| self.table.labels[views.start];
+        if self.train.iter().all(|views| class(views) == class(&self.train[0])) {
+            let n = self.train.len();
+            let what = format!("expected training images of at least 2 classes, found {n} of one");
+            return Err(StageError::new(what).hint("of one class every image is right, whatever is learnt"));
         }
         if params.validation.fraction > 0.0 && self.valid.is_empty() {
             let what = format!(
@@ -158,7 +225,7 @@ impl Images {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use igpt_contract::Validation;
+    use igpt_contract::{UnlabelledTest, Validation};
 
     const SIDE: usize = 8;
 
@@ -180,6 +247,7 @@ mod tests {
                 vocab: 100,
                 palette: None,
                 classes: vec!["even".to_owned(), "odd".to_owned()],
+                sets: Vec::new(),
             },
             ids: keys.iter().map(|key| key.id).collect(),
             splits: keys.iter().map(|key| key.split).collect(),
@@ -210,6 +278,38 @@ mod tests {
         }
         assert!(images.valid().iter().all(|row| images.key(*row).view == 0));
         assert_eq!(images.test(), [80, 81, 82, 83]);
+    }
+
+    #[test]
+    fn every_image_has_a_fold() {
+        let some = Params { validation_rows: 4, test_rows: 2, ..params(0.25, 0) };
+        let images = images(&some).unwrap();
+        let folds = images.folds().rows;
+        let of = |fold| folds.iter().filter(|row| row.fold == fold).count();
+        assert_eq!(
+            (folds.len(), of(Fold::Train), of(Fold::Valid), of(Fold::Test)),
+            (44, images.train().len(), 4, 2)
+        );
+        assert_eq!(folds[7].fold, Fold::Unused, "image 7 has no class");
+    }
+
+    #[test]
+    fn one_class_or_a_test_without_labels_is_refused_and_untrained_classes_are_noted() {
+        let mut one = table();
+        one.labels.fill(1);
+        let error = Images::new(one, &params(0.25, 0)).unwrap_err().to_string();
+        assert!(error.contains("at least 2 classes"), "{error}");
+        let mut none = table();
+        none.labels[80..].fill(-1);
+        let error = Images::new(none.clone(), &params(0.25, 0)).unwrap_err().to_string();
+        assert!(error.contains("none of the 4 test images has a class"), "{error}");
+        let keep = Params { unlabelled_test: UnlabelledTest::Keep, ..params(0.25, 0) };
+        assert_eq!(Images::new(none, &keep).unwrap().test(), [0_usize; 0]);
+        let mut other = table();
+        other.info.classes.push("neither".to_owned());
+        other.labels[80] = 2;
+        let images = Images::new(other, &params(0.25, 0)).unwrap();
+        assert!(images.notes()[0].contains("1 of 4 test images (25 %)"), "{:?}", images.notes());
     }
 
     #[test]

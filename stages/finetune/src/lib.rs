@@ -14,8 +14,9 @@ use std::path::Path;
 
 use burn::module::Module as _;
 use igpt_contract::{
-    Choice, ChosenValue, In, Known, KnownInputs, KnownOutputs, Many, Metrics, Misfit, Model, Opt, Out,
-    ParamError, Predictions, Resources, Sought, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
+    AnyFile, Choice, ChosenValue, In, Known, KnownInputs, KnownOutputs, Many, Metrics, Misfit, Model, Opt,
+    Out, ParamError, Predictions, Resources, Sought, Stage, StageContext, StageError, StageIo, StageSpec,
+    Tokens,
 };
 use igpt_dataset::TokenTable;
 use igpt_model::{ModelCard, ModelParams, Objective, prepare, save_model};
@@ -40,6 +41,8 @@ const MODEL: Out<Model> =
 const METRICS: Out<Metrics> = Out::new("metrics", "accuracies, losses and their curves");
 const PREDICTIONS: Out<Predictions> =
     Out::new("predictions", "what it says of each test image, under each mask");
+const FOLDS: Out<AnyFile> =
+    Out::new("folds", "which images it was trained on, chosen by and tested on: `folds.parquet`");
 
 /// The stage.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,9 +57,11 @@ impl Stage for Finetune {
             summary: "trains a network and a class head on labelled tokens",
             // 2: the metrics tell one mask from several, and the head's layer.
             // 3: probabilities below e^-50 are zero.
-            version: 3,
+            // 4: a draw of few labels has each class held out; a test without labels and one class are
+            //    errors; BERT leaves out images without a mask; images of one token train.
+            version: 4,
             inputs: vec![TOKENS.port(), START.port(), PROBES.port(), CHOICE.port()],
-            outputs: vec![MODEL.port(), METRICS.port(), PREDICTIONS.port()],
+            outputs: vec![MODEL.port(), METRICS.port(), PREDICTIONS.port(), FOLDS.port()],
             seeded: true,
             device_dependent: true,
             isolated: true,
@@ -91,6 +96,7 @@ impl Stage for Finetune {
         let picked = prepare(cx)?;
         let images = Images::new(TokenTable::read(io.input(&TOKENS))?, params)?;
         let device = picked.device.clone().autodiff();
+        images.notes().iter().for_each(|note| cx.note(note));
         let start = start::start(params, io.optional(&START), head, images.info(), &device, cx)?;
         let objective = start.card.objective;
         let showing = Showing::new(objective, params.mask_probability, cx, picked.device);
@@ -121,6 +127,7 @@ impl Stage for Finetune {
         let mut metrics = outcome::metrics(params, &images, &start, &search, winner);
         outcome::test(&mut metrics, &tests, &predictions, cx);
         predictions.write(io.output(&PREDICTIONS))?;
+        images.folds().write(io.output(&FOLDS))?;
         metrics.write(io.output(&METRICS))?;
         let step = start.card.step + winner.best.map_or(0, |best| best.step);
         save_model(io.output(&MODEL), &gpt, &ModelCard { step, ..start.card })

@@ -1,7 +1,7 @@
 //! The numbers that a fine-tuning reports.
 
 use igpt_contract::{Known, MetricValues, StageContext};
-use igpt_dataset::{PredictionTable, RowKey};
+use igpt_dataset::{PredictionTable, RowKey, TokensInfo};
 use igpt_model::ModelCard;
 
 use crate::evaluate::Verdicts;
@@ -126,7 +126,8 @@ pub(crate) fn predictions(images: &Images, tests: &[Verdicts]) -> PredictionTabl
             log_probs.extend(test.log_probs[i * classes..][..classes].iter().map(|p| *p as f32));
         }
     }
-    PredictionTable::new(keys, classes, log_probs)
+    let TokensInfo { name, classes: names, sets, .. } = images.info();
+    PredictionTable::new(keys, classes, log_probs).of(name, names, sets)
 }
 
 /// Adds the scores of the test images: under the first mask, and what several masks say together

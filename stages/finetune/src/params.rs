@@ -1,6 +1,6 @@
 //! The parameters of `finetune`, with their defaults and where the paper has them from.
 
-use igpt_contract::{Candidates, ParamError, Validation};
+use igpt_contract::{Candidates, ParamError, UnlabelledTest, Validation};
 use igpt_model::loss::BertReduction;
 use igpt_model::{ModelParams, Objective, Precision};
 use igpt_optim::{Decay, MOST_IMAGES};
@@ -99,10 +99,13 @@ pub struct Params {
     pub patience: u64,
     /// How many labelled training images of each class are used, validation included, drawn with
     /// `label_seed`; 0 for all (section 4.6 takes 4, 25 and 400 on CIFAR-10). The same images as in
-    /// a probe with the same two parameters.
+    /// a probe with the same two parameters. A class with two of the drawn images has one held out and
+    /// one to train on, whatever the split says (unless it holds out nothing).
     pub labels_per_class: usize,
     /// The seed of the draw of labels, apart from the pipeline's.
     pub label_seed: u64,
+    /// Where no test image has a label: `error`, or `keep` to go on without test scores.
+    pub unlabelled_test: UnlabelledTest,
     /// The network to start from when no `model` is wired.
     pub model: Option<ModelParams>,
     /// The generative objective of that network; `autoregressive` unless given.
@@ -140,6 +143,7 @@ impl Default for Params {
             patience: 0,
             labels_per_class: 0,
             label_seed: 0,
+            unlabelled_test: UnlabelledTest::Error,
             model: None,
             objective: None,
             checkpoint_every: 200,

@@ -31,6 +31,7 @@ fn images(params: &Params) -> Images {
         vocab: 16,
         palette: Some(Digest::of(b"palette")),
         classes: (0..CLASSES).map(|class| class.to_string()).collect(),
+        sets: Vec::new(),
     };
     let split = |i| if i < n_train { Split::Train } else { Split::Test };
     let table = TokenTable {

@@ -50,6 +50,7 @@ impl Bench {
             vocab: VOCAB,
             palette: Some(palette()),
             classes: (0..CLASSES).map(|class| format!("class {class}")).collect(),
+            sets: Vec::new(),
         };
         let mut random = stream(1, "tokens");
         let mut writer = TokensWriter::create(&tokens, &info).unwrap();
@@ -98,7 +99,7 @@ impl Bench {
         let mut inputs = BTreeMap::from([("tokens".to_owned(), input(&self.tokens))]);
         inputs.extend(attempt.model.map(|model| ("model".to_owned(), input(model))));
         let out = self.folder(name);
-        let outputs = ["model", "metrics", "predictions"]
+        let outputs = ["model", "metrics", "predictions", "folds"]
             .map(|port| (port.to_owned(), self.folder(&format!("{name}/{port}"))));
         let io = StageIo { inputs, outputs: outputs.into() };
         let cancelled = Arc::new(AtomicBool::new(false));

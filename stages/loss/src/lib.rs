@@ -31,7 +31,8 @@ impl Stage for Loss {
             name: "loss",
             summary: "measures the generative loss of a network, of any training step",
             // 2: probabilities below e^-50 are zero.
-            version: 2,
+            // 3: a BERT network under masks that hide nothing has no loss.
+            version: 3,
             inputs: vec![MODEL.port(), TOKENS.port()],
             outputs: vec![METRICS.port()],
             // The masks under which a BERT network is evaluated are those of its pre-training.

@@ -25,6 +25,7 @@ fn tokens(folder: &Path, palette: &[u8]) -> PathBuf {
         vocab: VOCAB,
         palette: Some(Digest::of(palette)),
         classes: Vec::new(),
+        sets: Vec::new(),
     };
     let mut writer = TokensWriter::create(&path, &info).unwrap();
     for id in 0..50u64 {

@@ -65,7 +65,8 @@ impl Stage for PaletteFit {
             name: "palette",
             summary: "clusters the colours of the training images by k-means, or takes a palette from a file",
             // 2: `sample` draws in another way.
-            version: 2,
+            // 3: an exact palette has no `psnr_db` among its metrics.
+            version: 3,
             inputs: vec![IMAGES.port(), FROM.port()],
             outputs: vec![PALETTE.port(), METRICS.port()],
             seeded: true,
@@ -137,6 +138,12 @@ fn run(params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageErro
             .with("iterations", f64::from(fit.iterations))
             .with("converged", f64::from(u8::from(fit.converged)))
             .with("relocated", f64::from(fit.relocated));
+        if !fit.converged {
+            cx.note(format!(
+                "warning: the palette has not converged after {} rounds: raise `max_iterations` or `tolerance`",
+                fit.iterations
+            ));
+        }
     }
     let out = io.output(&PALETTE);
     if !colours.is_empty() {
@@ -159,9 +166,11 @@ fn run(params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageErro
         metrics = metrics
             .with("inertia", info.inertia)
             .with("inertia.levels", levels)
-            .with("psnr_db", info.psnr_db)
             .with("pixels", pixels as f64)
             .with("distinct_colours", colours.len() as f64);
+        if levels > 0.0 {
+            metrics = metrics.with("psnr_db", info.psnr_db);
+        }
     }
     palette.write(out)?;
     swatches(&palette.rgb())
@@ -237,6 +246,7 @@ fn fit_palette(
     colours: &Colours,
     cx: &StageContext,
 ) -> Result<(PaletteTable, Fit), StageError> {
+    let all = colours.len();
     let sampled;
     let colours = if params.sample == 0 {
         colours
@@ -247,6 +257,13 @@ fn fit_palette(
     let k = params.colours;
     if colours.len() < k {
         let found = colours.len();
+        if all >= k {
+            let what = format!(
+                "`sample` {} drew {found} distinct colours, fewer than `colours` {k}; the training images have {all}",
+                params.sample
+            );
+            return Err(StageError::new(what).hint("raise `sample`, or set it to 0 to take all pixels"));
+        }
         let what = format!("expected training images of at least {k} distinct colours, found {found}");
         return Err(StageError::new(what).hint(if found < 2 {
             "look at the image set: has it a training split?".to_owned()

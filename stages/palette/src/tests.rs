@@ -110,6 +110,17 @@ fn more_colours_than_the_images_have_is_refused_with_a_hint() {
 }
 
 #[test]
+fn a_sample_of_fewer_colours_than_are_wanted_is_named_as_the_cause() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("images")).unwrap();
+    images(&dir.path().join("images"));
+    let error = run_in(dir.path(), None, json!({"colours": 8, "sample": 5}), 1).unwrap_err();
+    let StageError::Failed { what, hint: Some(hint), .. } = error else { panic!("{error}") };
+    assert!(what.starts_with("`sample` 5 drew ") && what.contains("fewer than `colours` 8"), "{what}");
+    assert!(hint.contains("raise `sample`"), "{hint}");
+}
+
+#[test]
 fn without_images_and_without_a_palette_there_is_nothing_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let error = run_in(dir.path(), None, json!({}), 1).unwrap_err();

@@ -59,6 +59,7 @@ fn info(reader: &ImageSetReader, (width, height): (u32, u32)) -> LayerInfo {
     LayerInfo {
         name: reader.info().name.clone(),
         classes: reader.info().classes.clone(),
+        sets: Vec::new(),
         dim: 3 * height as usize * width as usize,
         layer: 0,
         n_layer: 0,

@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use igpt_contract::{
-    Checkpoints, Choice, ChosenValue, Known, KnownInputs, KnownOutputs, Many, Metrics, Model, Opt, Out,
-    ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
+    AnyFile, Checkpoints, Choice, ChosenValue, Known, KnownInputs, KnownOutputs, Many, Metrics, Model, Opt,
+    Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_corpus::Corpus;
 use igpt_model::{Gpt, ModelCard, Ops, param_count, prepare, save_model};
@@ -29,6 +29,8 @@ const MODEL: Out<Model> = Out::new("model", "the network after the last step");
 const CHECKPOINTS: Out<Checkpoints> =
     Out::new("checkpoints", "networks by step: those in `keep`, powers of two, and the last");
 const METRICS: Out<Metrics> = Out::new("metrics", "losses in nats a token, with their curves");
+const FOLDS: Out<AnyFile> =
+    Out::new("folds", "which images it was trained, validated and tested on: `folds.parquet`");
 
 /// The numerics class of a device (`flex-f32`), which device-dependent stages have in their keys.
 ///
@@ -51,9 +53,11 @@ impl Stage for Pretrain {
             summary: "trains an iGPT on tokens, autoregressively or as BERT",
             // 2: the learning rate is among the metrics.
             // 3: probabilities below e^-50 are zero.
-            version: 3,
+            // 4: an image in which BERT masks nothing is left out of the mean, a step without any is an
+            //    error; images of one token train.
+            version: 4,
             inputs: vec![TOKENS.port(), CHOICE.port()],
-            outputs: vec![MODEL.port(), CHECKPOINTS.port(), METRICS.port()],
+            outputs: vec![MODEL.port(), CHECKPOINTS.port(), METRICS.port(), FOLDS.port()],
             seeded: true,
             device_dependent: true,
             isolated: true,
@@ -106,6 +110,7 @@ impl Stage for Pretrain {
         }
         save_model(io.output(&MODEL), &model, &card).map_err(failed("the model cannot be written"))?;
         kept.copy_to(io.output(&CHECKPOINTS), &log.kept)?;
+        corpus.folds.write(io.output(&FOLDS))?;
         metrics.write(io.output(&METRICS))?;
         Ok(())
     }

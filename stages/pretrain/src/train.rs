@@ -232,7 +232,7 @@ impl<'a> Training<'a> {
                 return Ok(());
             }
             let step = self.step + 1;
-            let update = self.update(step);
+            let update = self.update(step)?;
             self.step = step;
             self.log.watch.observe(step, update.loss).map_err(diverged)?;
             self.log.record(recipe, step, &update);
@@ -243,21 +243,22 @@ impl<'a> Training<'a> {
     }
 
     /// The update that makes `step` steps of what has been done.
-    fn update(&mut self, step: u64) -> Update {
+    fn update(&mut self, step: u64) -> Result<Update, StageError> {
         let recipe = self.recipe;
         let draws = self.order.batch(step, recipe.batch);
         let positions = self.corpus.positions();
-        let mask = recipe.task.mask(&self.masks, step, draws.len() * positions);
+        let mask = recipe.task.mask(&self.masks, step, draws.len(), positions)?;
+        let counted = recipe.task.images(draws.len(), positions, mask.as_deref());
         let mut dropout = self.dropout.clone();
         dropout.set_stream(step);
         let mut dropout = Dropout::new(recipe.dropout, dropout);
         let mut gradients = GradientsAccumulator::new();
         let (mut pending, mut first) = (Vec::new(), 0);
         for micro in micro_batches(&draws, recipe.accumulation) {
-            let share = micro.len() as f64 / draws.len() as f64;
             let rows: Vec<&[u16]> =
                 micro.iter().map(|Draw { epoch, row }| self.corpus.train.view(*row, *epoch)).collect();
             let mask = mask.as_ref().map(|mask| &mask[first * positions..][..rows.len() * positions]);
+            let share = recipe.task.images(rows.len(), positions, mask) as f64 / counted as f64;
             let (found, told) = recipe.task.gradients(
                 &self.model,
                 &rows,
@@ -278,7 +279,8 @@ impl<'a> Training<'a> {
         // Only now, with all of the step on its way to the device, wait for it.
         let mut told = Told::default();
         pending.into_iter().for_each(|pending| told.add(pending.read()));
-        Update { loss: told.mean(), learning_rate, gradient_norm }
+        let loss = told.mean().ok_or_else(|| StageError::new(format!("step {step} predicted no token")))?;
+        Ok(Update { loss, learning_rate, gradient_norm })
     }
 
     /// Records the validation loss of this step, unless a checkpoint brought it along.

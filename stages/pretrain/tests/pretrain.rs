@@ -6,6 +6,7 @@ mod support;
 use std::fs;
 
 use igpt_contract::{DynStage as _, StageError};
+use igpt_dataset::{Fold, Split};
 use igpt_pretrain::Pretrain;
 use serde_json::json;
 use support::{Attempt, Bench};
@@ -32,6 +33,60 @@ fn bert_learns_under_both_normalisations() {
         }));
         let metrics = bench.metrics(Attempt::of(&params));
         assert!(metrics.values["loss.valid"] < 0.75 * 16f64.ln(), "{reduction}: {:?}", metrics.values);
+    }
+}
+
+/// The only token is predicted from nothing: what can be learnt is how often each colour is.
+#[test]
+fn images_of_one_pixel_train() {
+    let bench = Bench::of_side(1);
+    for params in
+        [json!({"steps": 60}), json!({"steps": 4, "batch": 1}), json!({"steps": 4, "recompute": true})]
+    {
+        let metrics = bench.metrics(Attempt::of(&bench.params(params)));
+        assert!((metrics.values["loss.valid"] - 16f64.ln()).abs() < 0.2, "{:?}", metrics.values);
+    }
+}
+
+#[test]
+fn bert_leaves_out_images_without_a_mask_and_refuses_steps_without_any() {
+    // One token an image: an image is masked whole, or not at all.
+    let bench = Bench::of_side(1);
+    let of = |changed: serde_json::Value| {
+        let mut params = json!({"steps": 1, "objective": "bert", "mask_probability": 0.5, "batch": 64});
+        params.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
+        bench.run(Attempt::of(&bench.params(params)))
+    };
+    // A zero head guesses: every masked token costs ln 16, and the images without one nothing at all.
+    let loss = |changed| of(changed).unwrap().metrics().curves["loss.train"][0].1;
+    assert!((loss(json!({})) - 16f64.ln()).abs() < 1e-4);
+    let error = of(json!({"mask_probability": 1e-6})).unwrap_err().to_string();
+    assert!(error.contains("step 1: none of the 1 tokens of each of 64 images is masked"), "{error}");
+    let error = of(json!({"steps": 0, "mask_probability": 1e-6})).unwrap_err().to_string();
+    assert!(error.contains("evaluation: none of the 1 tokens"), "{error}");
+    // The gradient is that of the masked images alone, in however many parts it is computed.
+    let model = |parts: u64| of(json!({"accumulation": parts, "steps": 3})).unwrap().metrics();
+    let (whole, parts) = (model(1), model(16));
+    for (a, b) in whole.curves["loss.train"].iter().zip(&parts.curves["loss.train"]) {
+        assert!((a.1 - b.1).abs() < 1e-5, "{a:?} {b:?}");
+    }
+}
+
+#[test]
+fn every_image_of_every_set_has_a_fold() {
+    let bench = Bench::new();
+    let params = bench.params(json!({"steps": 0, "train_rows": 100, "validation_rows": 20, "test_rows": 10}));
+    let attempt = Attempt { more_tokens: vec![bench.another_set(16, 2)], ..Attempt::of(&params) };
+    let outputs = bench.run(attempt).unwrap();
+    let (folds, metrics) = (outputs.folds(), outputs.metrics());
+    let count = |fold| folds.iter().filter(|row| row.fold == fold).count();
+    assert_eq!((folds.len(), count(Fold::Train), count(Fold::Valid), count(Fold::Test)), (640, 100, 20, 10));
+    assert_eq!(metrics.values["images.valid"], 20.0);
+    let set = |row: usize| (&*folds[row].set, folds[row].image);
+    assert_eq!((set(0), set(320), set(639)), (("diagonals 1", 0), ("diagonals 2", 0), ("diagonals 2", 319)));
+    for row in &folds {
+        let official = if row.fold == Fold::Test { Split::Test } else { Split::Train };
+        assert!(row.fold == Fold::Unused || row.split == official);
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Minimum {
     pub(crate) value: f64,
     /// Iterations done.
     pub(crate) iterations: usize,
+    /// The largest entry of the gradient there.
+    pub(crate) gradient: f64,
     /// Whether the gradient came below its limit. Without, the iterations ran out or rounding
     /// left no direction of descent.
     pub(crate) converged: bool,
@@ -68,7 +70,7 @@ pub(crate) fn minimise<E>(
         watch(iterations, value, size)?;
         let converged = size <= limits.gradient;
         if converged || iterations >= limits.iterations || !value.is_finite() {
-            return Ok(Minimum { x, value, iterations, converged });
+            return Ok(Minimum { x, value, iterations, gradient: size, converged });
         }
         let mut direction = newton_like(problem, &pairs, &gradient);
         let mut slope = dot(&direction, &gradient);
@@ -80,7 +82,7 @@ pub(crate) fn minimise<E>(
         let start = Start { x: &x, value, slope, direction: &direction };
         let Some(found) = line_search(problem, &start) else {
             if pairs.is_empty() {
-                return Ok(Minimum { x, value, iterations, converged: false });
+                return Ok(Minimum { x, value, iterations, gradient: size, converged: false });
             }
             pairs.clear();
             continue;
@@ -88,7 +90,8 @@ pub(crate) fn minimise<E>(
         let step: Vec<f64> = direction.iter().map(|d| d * found.at).collect();
         let change: Vec<f64> = found.gradient.iter().zip(&gradient).map(|(new, old)| new - old).collect();
         let curvature = dot(&step, &change);
-        if curvature > f64::EPSILON * dot(&change, &change) {
+        // Of any scale: at C = 1e30 the gradients are 1e30 times the steps.
+        if curvature > f64::EPSILON * (dot(&step, &step).sqrt() * dot(&change, &change).sqrt()) {
             if pairs.len() == limits.history {
                 pairs.pop_front();
             }

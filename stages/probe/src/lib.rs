@@ -18,8 +18,8 @@ mod softmax;
 mod split;
 
 use igpt_contract::{
-    FeatureLayer, In, KnownInputs, KnownOutputs, Metrics, Out, ParamError, Predictions, Resources, Stage,
-    StageContext, StageError, StageIo, StageSpec,
+    AnyFile, FeatureLayer, In, KnownInputs, KnownOutputs, Metrics, Out, ParamError, Predictions, Resources,
+    Stage, StageContext, StageError, StageIo, StageSpec,
 };
 use igpt_dataset::FeatureTable;
 
@@ -32,6 +32,8 @@ const FEATURES: In<FeatureLayer> = In::new("features", "the pooled features of o
 const METRICS: Out<Metrics> = Out::new("metrics", "accuracies, losses and what makes the fit reproducible");
 const PREDICTIONS: Out<Predictions> =
     Out::new("predictions", "the classes' log-probabilities of the test images, in each of their views");
+const FOLDS: Out<AnyFile> =
+    Out::new("folds", "which images it was fitted to, chosen by and tested on: `folds.parquet`");
 
 /// Linear probes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,9 +48,11 @@ impl Stage for Probe {
             summary: "fits a linear classifier to the features of one layer",
             // 2: another draw of `train_rows`; a test image counts by its first view.
             // 3: matrix products of another width end in other last digits.
-            version: 3,
+            // 4: two classes have scikit-learn's objective; a search without held-out images and a test
+            //    without labels are errors; a draw of few labels has each class held out; metrics.
+            version: 4,
             inputs: vec![FEATURES.port()],
-            outputs: vec![METRICS.port(), PREDICTIONS.port()],
+            outputs: vec![METRICS.port(), PREDICTIONS.port(), FOLDS.port()],
             // What is drawn at random has seeds among the parameters.
             seeded: false,
             device_dependent: false,
@@ -74,9 +78,10 @@ impl Stage for Probe {
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(cx.threads()).build();
         let pool = pool.map_err(|e| StageError::caused("the threads could not be started", e))?;
-        let (metrics, predictions) = pool.install(|| measure::measure(params, &table, cx))?;
+        let (metrics, predictions, folds) = pool.install(|| measure::measure(params, &table, cx))?;
         metrics.write(io.output(&METRICS))?;
         predictions.write(io.output(&PREDICTIONS))?;
+        folds.write(io.output(&FOLDS))?;
         Ok(())
     }
 }

@@ -1,22 +1,24 @@
 //! One layer measured: rows split, candidates searched, scores and predictions made.
 
 use igpt_contract::{Known, MetricValues, StageContext, StageError, stream};
-use igpt_dataset::{FeatureTable, LayerInfo, PredictionTable, RowKey, Split};
+use igpt_dataset::{FeatureTable, FoldTable, LayerInfo, PredictionTable, RowKey, Split, untrained};
 
 use crate::examples::Examples;
 use crate::params::{Params, Solver};
-use crate::search::search;
-use crate::split::split;
+use crate::search::{candidates, search};
+use crate::split::{Parts, split};
 
 /// The names that the metrics may have.
 pub(crate) fn names(params: &Params) -> Known {
     let always = [
         "c",
-        "converged",
         "features",
+        "gradient",
         "iterations",
         "objective",
+        "refit",
         "rows.test",
+        "rows.test.untrained",
         "rows.train",
         "rows.valid",
         "standardise",
@@ -30,14 +32,19 @@ pub(crate) fn names(params: &Params) -> Known {
         "layer",
         "n_layer",
     ];
-    let valid = ["accuracy.valid", "loss.valid"].into_iter().filter(|_| params.validation.fraction > 0.0);
-    let rate = (params.solver == Solver::Sgd).then_some("learning_rate");
+    let held_out = params.validation.fraction > 0.0;
+    let valid = [("accuracy.valid", held_out), ("loss.valid", held_out && !params.refit)];
+    let valid = valid.into_iter().filter_map(|(name, there)| there.then_some(name));
+    let of_solver: &[&str] = match params.solver {
+        Solver::Lbfgs => &["converged", "converged.search"],
+        Solver::Sgd => &["learning_rate"],
+    };
     let facts = ["dataset", "norm", "pooling", "pretraining", "solver"];
-    Known::metrics(always.into_iter().chain(valid).chain(rate), facts)
+    Known::metrics(always.into_iter().chain(valid).chain(of_solver.iter().copied()), facts)
 }
 
-/// Searches, fits and scores: the metrics, and the predictions of all test rows. Scores are those of
-/// each test image's first view.
+/// Searches, fits and scores: the metrics, the predictions of all test rows, and what each image was
+/// used for. Scores are those of each test image's first view.
 ///
 /// # Errors
 /// See [`split`] and [`search`].
@@ -45,8 +52,12 @@ pub(crate) fn measure(
     params: &Params,
     table: &FeatureTable,
     cx: &StageContext,
-) -> Result<(MetricValues, PredictionTable), StageError> {
+) -> Result<(MetricValues, PredictionTable, FoldTable), StageError> {
     let parts = split(params, table)?;
+    let mut folds = FoldTable::default();
+    let images = parts.folds.iter().map(|(row, fold)| (table.key(*row), *fold));
+    folds.extend(&table.info.name, &table.info.sets, images);
+    let unseen = look_at(params, table, &parts, cx)?;
     let n_class = table.info.classes.len();
     let examples = |rows: Vec<u32>| {
         let classes = rows.iter().map(|&row| table.labels[row as usize].max(0) as u32).collect();
@@ -62,32 +73,43 @@ pub(crate) fn measure(
     let fitted_on = all.as_ref().unwrap_or(&train);
     let test = examples(parts.test);
 
+    let flag = |yes: bool| f64::from(u8::from(yes));
     let mut metrics = MetricValues::default()
         .with("c", if params.solver == Solver::Sgd { params.c.0[0] } else { found.choice })
-        .with("converged", f64::from(u8::from(found.probe.converged)))
         .with("features", table.dim as f64)
+        .with("gradient", found.probe.gradient)
         .with("iterations", found.probe.iterations as f64)
         .with("objective", found.probe.objective)
+        .with("refit", flag(all.is_some()))
         .with("rows.test", test.len() as f64)
         .with("rows.train", fitted_on.len() as f64)
         .with("rows.valid", valid.len() as f64)
-        .with("standardise", f64::from(u8::from(params.standardise)));
-    if params.solver == Solver::Sgd {
-        metrics = metrics.with("learning_rate", found.choice);
+        .with("standardise", flag(params.standardise));
+    if unseen > 0 {
+        metrics = metrics.with("rows.test.untrained", unseen as f64);
     }
-    let train_score = found.probe.model.score(fitted_on);
+    match params.solver {
+        // A descent ends after its steps; whether it could have gone on, its gradient tells.
+        Solver::Sgd => metrics = metrics.with("learning_rate", found.choice),
+        Solver::Lbfgs => {
+            metrics = metrics.with("converged", flag(found.probe.converged));
+            if all.is_some() || found.curve.len() > 1 {
+                metrics = metrics.with("converged.search", flag(found.converged));
+            }
+        }
+    }
     let test_score = found.probe.model.score(&test);
-    if test_score.accuracy <= 1.2 / n_class as f64 {
-        cx.note(format!("the test accuracy of {:.4} is that of guessing", test_score.accuracy));
+    if let Some(score) = test_score.filter(|score| score.accuracy <= 1.2 / n_class as f64) {
+        cx.note(format!("the test accuracy of {:.4} is that of guessing", score.accuracy));
     }
-    let scores = [
-        ("train", fitted_on.len(), train_score),
-        ("valid", valid.len(), found.valid),
-        ("test", test.len(), test_score),
-    ];
-    for (name, _, score) in scores.into_iter().filter(|(_, n, _)| *n > 0) {
+    let scores =
+        [("train", found.probe.model.score(fitted_on)), ("valid", found.valid), ("test", test_score)];
+    for (name, score) in scores.into_iter().filter_map(|(name, score)| Some((name, score?))) {
         metrics = metrics.with(format!("accuracy.{name}"), score.accuracy);
-        metrics = metrics.with(format!("loss.{name}"), score.loss);
+        // The probe that is reported was fitted to the held-out images: it has no validation loss.
+        if name != "valid" || all.is_none() {
+            metrics = metrics.with(format!("loss.{name}"), score.loss);
+        }
     }
     if found.curve.len() > 1 {
         let by = if params.solver == Solver::Sgd { "learning_rate" } else { "c" };
@@ -99,11 +121,67 @@ pub(crate) fn measure(
     let keys: Vec<RowKey> = rows.iter().map(|&row| table.key(row)).collect();
     let log_probs = found.probe.model.log_probabilities(&examples(rows.iter().map(|&r| r as u32).collect()));
     let log_probs = log_probs.iter().map(|&x| x as f32).collect();
-    let predictions = PredictionTable::new(keys, n_class, log_probs);
+    let LayerInfo { name, classes, sets, .. } = &table.info;
+    let predictions = PredictionTable::new(keys, n_class, log_probs).of(name, classes, sets);
     if table.info.objective == "bert" && predictions.views() > 1 {
         vote(&mut metrics, &predictions, params);
     }
-    Ok((metrics, predictions))
+    Ok((metrics, predictions, folds))
+}
+
+/// Looks at what the rows can tell before anything is fitted. Answers how many test images are of
+/// classes without training images.
+///
+/// # Errors
+/// If no test image has a label and the parameters do not allow that, or there is a choice to be made
+/// and no held-out image to make it by.
+fn look_at(
+    params: &Params,
+    table: &FeatureTable,
+    parts: &Parts,
+    cx: &StageContext,
+) -> Result<usize, StageError> {
+    if let Some(note) = params.unlabelled_test.allow(parts.test.len(), parts.test_images)? {
+        cx.note(note);
+    }
+    let classes = &table.info.classes;
+    let labels = |rows: &[u32]| rows.iter().map(|row| table.labels[*row as usize]).collect::<Vec<i32>>();
+    let (train, valid) = (labels(&parts.train), labels(&parts.valid));
+    let wanted = params.validation.fraction;
+    let choosing = candidates(params).len() > 1;
+    if valid.is_empty() && wanted > 0.0 {
+        let images = train.len();
+        let found = format!("none of the {images} labelled training rows is held out by a share of {wanted}");
+        if choosing {
+            let by = if params.solver == Solver::Sgd { "`learning_rates`" } else { "`c`" };
+            return Err(StageError::new(format!("{by} is a list to choose from, and {found}"))
+                .hint("raise `validation.fraction`, or give one number"));
+        }
+        cx.note(format!("{found}: there is no validation score"));
+    }
+    if choosing && !valid.is_empty() {
+        let lacking = untrained("training", train.iter().copied(), valid.iter().copied(), classes);
+        if let Some(lacking) = lacking {
+            cx.note(format!(
+                "warning: {} held-out images choose, and {} of the {} training rows are of classes that none \
+                 of them has: raise `validation.fraction` or the number of labels",
+                valid.len(),
+                lacking.images,
+                train.len()
+            ));
+        }
+    }
+    if let Some(found) = untrained("held-out", valid.iter().copied(), train.iter().copied(), classes) {
+        cx.note(format!("warning: {}", found.note));
+    }
+    let mut fitted = train;
+    if params.refit {
+        fitted.extend(valid);
+    }
+    let tested = labels(&parts.test);
+    let Some(found) = untrained("test", tested, fitted, classes) else { return Ok(0) };
+    cx.note(format!("warning: {}", found.note));
+    Ok(found.images)
 }
 
 /// Adds what the masks of each test image say together (section 4.6).

@@ -1,6 +1,6 @@
 //! What a pipeline may ask of a probe.
 
-use igpt_contract::{Candidates, ParamError, Validation};
+use igpt_contract::{Candidates, ParamError, UnlabelledTest, Validation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,40 +28,46 @@ impl Solver {
 /// Parameters of `probe`: multinomial logistic regression on the features of one layer.
 ///
 /// The objective is that of scikit-learn's `LogisticRegression`: J = C * (cross entropy in nats,
-/// summed over the training rows) + 0.5 * ||W||^2, the intercept not penalised.
+/// summed over the training rows) + 0.5 * ||W||^2, the intercept not penalised. Two classes are fitted
+/// by one weight vector, as there: at equal C the probabilities are scikit-learn's.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
     /// How the minimum is sought: `lbfgs` or `sgd`.
     pub solver: Solver,
-    /// C, the weight of the data against the penalty, above 0: a number, or (`lbfgs`) a list of
-    /// which the one with the best validation accuracy is taken; of equals the one of lower
-    /// validation loss, then the smaller. The paper names none; scikit-learn's default is 1.
+    /// C, the weight of the data against the penalty, from 1e-30 to 1e30: a number, or (`lbfgs`) a
+    /// list of which the one with the best validation accuracy is taken; of equals the one of lower
+    /// validation loss, then the smaller. A list needs held-out images. The paper names none; scikit-learn's default is 1.
     pub c: Candidates,
     /// Whether each feature is brought to mean 0 and standard deviation 1 of the training rows.
     pub standardise: bool,
     /// The fit counts as converged when no entry of the gradient of J / (C n) is larger:
     /// scikit-learn's `tol`. Its default of 1e-4 leaves J up to 1 % above the minimum at C = 100;
-    /// 1e-6 leaves it below 1e-7 above.
+    /// 1e-6 leaves it below 1e-7 above. The metrics tell whether the fit `converged` and its largest
+    /// `gradient`; of `sgd`, which ends after its `steps`, the gradient alone.
     pub tolerance: f64,
-    /// L-BFGS iterations at most.
+    /// L-BFGS iterations at most. A fit that needs more is said in a note, in the metric `converged`
+    /// and below the tables of `report`.
     pub max_iterations: usize,
     /// The part of the official training images that is held out to choose by.
     pub validation: Validation,
     /// Whether, once C or the learning rate is chosen, the probe is fitted again with the held-out
-    /// images folded back. Then `accuracy.valid` is that of the first fit, all else of the second.
+    /// images folded back. Then `accuracy.valid` is that of the chosen candidate's first fit, which
+    /// had not seen them; all else is of the second fit, of which there is no `loss.valid`.
     pub refit: bool,
     /// How many labelled training images are used, validation included, drawn with `label_seed`;
-    /// 0 for all.
+    /// 0 for all. A class with two of the drawn images has one held out and one to train on, whatever
+    /// the split says (unless it holds out nothing).
     pub train_rows: usize,
     /// How many labelled training images of each class are used, validation included, drawn with
-    /// `label_seed`; 0 for all. Not together with `train_rows`.
+    /// `label_seed`; 0 for all. Held out as those of `train_rows`; not together with it.
     pub labels_per_class: usize,
     /// The seed of the draw of labels, apart from the pipeline's.
     pub label_seed: u64,
     /// SGD: learning rates, tried from the largest to the smallest until one has a higher validation
     /// loss than the best before (paper, section 3.4: 30, 10, 3, ... in this order); the one of the
-    /// lowest is taken.
+    /// lowest is taken. With a `validation.fraction` of 0 the training loss decides: all of them seek
+    /// the same minimum.
     pub learning_rates: Candidates,
     /// SGD: momentum (paper, section 3.4: 0.9).
     pub momentum: f64,
@@ -74,6 +80,8 @@ pub struct Params {
     /// Where the features hold each test image under several masks: the seed of the draw between
     /// classes that as many masks name (section 4.6: ties are broken at random).
     pub tie_seed: u64,
+    /// Where no test image has a label: `error`, or `keep` to go on without test scores.
+    pub unlabelled_test: UnlabelledTest,
 }
 
 impl Default for Params {
@@ -95,6 +103,7 @@ impl Default for Params {
             steps: 10_000,
             shuffle_seed: 0,
             tie_seed: 0,
+            unlabelled_test: UnlabelledTest::Error,
         }
     }
 }
@@ -107,6 +116,10 @@ pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
         None => Ok(()),
     };
     positive("c", &params.c.0)?;
+    // Beyond, products of C leave the range of float64.
+    if let Some(c) = params.c.0.iter().find(|c| !(1e-30..=1e30).contains(*c)) {
+        return Err(ParamError::at("c", format!("expected numbers from 1e-30 to 1e30, found {c:e}")));
+    }
     positive("tolerance", &[params.tolerance])?;
     positive("learning_rates", &params.learning_rates.0)?;
     for (name, value) in
@@ -152,6 +165,7 @@ mod tests {
             check(&params).unwrap_err().path
         };
         assert_eq!(path(|p| p.c.0 = vec![1.0, 0.0]), "c");
+        assert_eq!(path(|p| p.c.0 = vec![1e31]), "c");
         assert_eq!(path(|p| p.tolerance = f64::NAN), "tolerance");
         assert_eq!(path(|p| p.learning_rates.0.clear()), "learning_rates");
         assert_eq!(path(|p| p.momentum = 1.0), "momentum");

@@ -15,10 +15,27 @@ pub(crate) struct Found {
     pub(crate) probe: FittedProbe,
     /// The chosen candidate: C, or the learning rate.
     pub(crate) choice: f64,
-    /// The chosen candidate's score on the validation images; NaN without any.
-    pub(crate) valid: Score,
+    /// The chosen candidate's score on the validation images, before these were folded back; none
+    /// without any.
+    pub(crate) valid: Option<Score>,
+    /// Whether every fit that was compared reached the tolerance.
+    pub(crate) converged: bool,
     /// Validation accuracy by candidate, in the order of candidates.
     pub(crate) curve: Curve,
+}
+
+/// The candidates of a search, each once, in the order in which they are tried.
+pub(crate) fn candidates(params: &Params) -> Vec<f64> {
+    let mut candidates = match params.solver {
+        Solver::Lbfgs => params.c.0.clone(),
+        Solver::Sgd => params.learning_rates.0.clone(),
+    };
+    candidates.sort_by(f64::total_cmp);
+    candidates.dedup();
+    if params.solver == Solver::Sgd {
+        candidates.reverse();
+    }
+    candidates
 }
 
 /// Fits every candidate on `train`, takes the best on `valid`, and fits it once more on `all` where
@@ -35,35 +52,32 @@ pub(crate) fn search(
     n_class: usize,
     cx: &StageContext,
 ) -> Result<Found, StageError> {
-    let mut candidates = match params.solver {
-        Solver::Lbfgs => params.c.0.clone(),
-        Solver::Sgd => params.learning_rates.0.clone(),
-    };
-    candidates.sort_by(f64::total_cmp);
-    candidates.dedup();
-    if params.solver == Solver::Sgd {
-        candidates.reverse();
-    }
+    let candidates = candidates(params);
     let mut best: Option<(f64, FittedProbe, Score)> = None;
     let mut curve = Vec::new();
+    let mut converged = true;
     for &candidate in &candidates {
         let probe = fit(params, candidate, train, n_class, cx)?;
+        if !probe.objective.is_finite() {
+            cx.note(format!("{} {candidate}: diverged after {} iterations", name(params), probe.iterations));
+            continue;
+        }
+        converged &= probe.converged;
         // Without validation images the training loss decides between learning rates.
-        let score = probe.model.score(if valid.is_empty() { train } else { valid });
+        let scored = if valid.is_empty() { train } else { valid };
+        let Some(score) = probe.model.score(scored) else { continue };
         if !valid.is_empty() {
             curve.push((candidate, score.accuracy));
         }
         cx.note(format!(
-            "{} {candidate}: accuracy {:.4}, loss {:.4} nats, {} iterations{}",
-            if params.solver == Solver::Lbfgs { "C" } else { "learning rate" },
+            "{} {candidate}: {} accuracy {:.4}, loss {:.4} nats, {} iterations{}",
+            name(params),
+            if valid.is_empty() { "training" } else { "validation" },
             score.accuracy,
             score.loss,
             probe.iterations,
-            if probe.converged { "" } else { ", not converged" }
+            if probe.converged || params.solver == Solver::Sgd { "" } else { ", not converged" }
         ));
-        if !probe.objective.is_finite() {
-            continue;
-        }
         // The primary measure, and what decides between equals. Of learning rates the one of the
         // lowest loss wins: all seek one minimum, and accuracy on a few images is mostly noise.
         let by_loss = valid.is_empty() || params.solver == Solver::Sgd;
@@ -76,15 +90,44 @@ pub(crate) fn search(
             break;
         }
     }
-    let Some((choice, mut probe, valid_score)) = best else {
+    let Some((choice, mut probe, score)) = best else {
         return Err(StageError::new(format!("every fit diverged (tried {candidates:?})"))
             .hint("try smaller `learning_rates`, or `standardise: true`"));
     };
     if let Some(all) = all {
         probe = fit(params, choice, all, n_class, cx)?;
+        if !probe.objective.is_finite() {
+            let what = format!("the fit of {} {choice} on all training images diverged", name(params));
+            return Err(StageError::new(what).hint("try smaller `learning_rates`, or `refit: false`"));
+        }
     }
-    let valid = if valid.is_empty() { Score { accuracy: f64::NAN, loss: f64::NAN } } else { valid_score };
-    Ok(Found { probe, choice, valid, curve })
+    warn_of_the_last(params, choice, &probe, cx);
+    Ok(Found { probe, choice, valid: (!valid.is_empty()).then_some(score), converged, curve })
+}
+
+/// What a candidate is of.
+fn name(params: &Params) -> &'static str {
+    match params.solver {
+        Solver::Lbfgs => "C",
+        Solver::Sgd => "learning rate",
+    }
+}
+
+/// Says where the fit that the metrics are of has not reached its minimum, and what to do.
+fn warn_of_the_last(params: &Params, choice: f64, probe: &FittedProbe, cx: &StageContext) {
+    if probe.converged || params.solver == Solver::Sgd {
+        return;
+    }
+    let remedy = if probe.iterations >= params.max_iterations {
+        "raise `max_iterations`, or `tolerance` where that is close enough"
+    } else {
+        "rounding leaves no way further down: raise `tolerance`, or take a smaller `c`"
+    };
+    cx.note(format!(
+        "warning: the last fit, of C {choice}, has not converged: after {} iterations the largest entry of \
+         its gradient is {:.1e}, `tolerance` is {:.1e}; {remedy}",
+        probe.iterations, probe.gradient, params.tolerance
+    ));
 }
 
 /// Fits one candidate, on the classes that there are examples of.

@@ -78,6 +78,7 @@ impl Descent {
             objective: value,
             iterations,
             converged: value.is_finite() && largest <= self.tolerance * self.c * examples.len() as f64,
+            gradient: largest / (self.c * examples.len() as f64),
         })
     }
 }

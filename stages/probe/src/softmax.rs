@@ -22,9 +22,9 @@ pub struct Softmax {
 /// Scores of a classifier on some examples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {
-    /// The share of examples whose class has the largest logit; NaN without examples.
+    /// The share of examples whose class has the largest logit.
     pub accuracy: f64,
-    /// Mean cross entropy in nats; NaN without examples.
+    /// Mean cross entropy in nats; infinite where an example's class has a probability of zero.
     pub loss: f64,
 }
 
@@ -52,9 +52,12 @@ impl Softmax {
         all
     }
 
-    /// Accuracy and loss. An example of a class that the classifier does not know (its number is
-    /// past the last) counts as an error of infinite loss.
-    pub fn score(&self, examples: &Examples<'_>) -> Score {
+    /// Accuracy and loss; none without examples. An example of a class that the classifier does not
+    /// know (its number is past the last) counts as an error of infinite loss.
+    pub fn score(&self, examples: &Examples<'_>) -> Option<Score> {
+        if examples.is_empty() {
+            return None;
+        }
         let rows = self.log_probabilities(examples);
         let (mut right, mut loss) = (0_usize, 0.0);
         for (row, &class) in rows.chunks(self.n_class()).zip(examples.classes()) {
@@ -62,7 +65,7 @@ impl Softmax {
             loss -= row.get(class as usize).copied().unwrap_or(f64::NEG_INFINITY);
         }
         let n = examples.len() as f64;
-        Score { accuracy: right as f64 / n, loss: loss / n }
+        Some(Score { accuracy: right as f64 / n, loss: loss / n })
     }
 
     /// Logits (rows of `n_class`) of a chunk of widened features.
@@ -115,8 +118,10 @@ struct Scratch {
     residual: Vec<f64>,
 }
 
-/// `J = C * sum of CE + 0.5 * ||W||^2` over scaled features, as a function of the parameters
-/// `theta`: for each class its weights, then its intercept. The intercept is not penalised.
+/// `J = C * sum of CE + 0.5 * penalty * ||W||^2` over scaled features, as a function of the parameters
+/// `theta`: for each class its weights, then its intercept. The intercept is not penalised. The
+/// penalty is 1, and 2 for two classes: scikit-learn fits these by one vector w, which is our
+/// W_1 - W_0; at the minimum W_1 = -W_0 = w / 2, so that ||w||^2 = 2 ||W||^2.
 ///
 /// The features are scaled in parameter space: the data are only ever read as they lie.
 pub(crate) struct Objective<'a> {
@@ -128,6 +133,11 @@ pub(crate) struct Objective<'a> {
 }
 
 impl Objective<'_> {
+    /// What the squares of the weights count, see above.
+    pub(crate) fn penalty(&self) -> f64 {
+        if self.n_class == 2 { 2.0 } else { 1.0 }
+    }
+
     /// How many parameters there are.
     pub(crate) fn size(&self) -> usize {
         self.n_class * (self.examples.width() + 1)
@@ -175,7 +185,7 @@ impl Objective<'_> {
             sum.weights.iter_mut().zip(&part.weights).for_each(|(sum, part)| *sum += part);
             sum.bias.iter_mut().zip(&part.bias).for_each(|(sum, part)| *sum += part);
         }
-        self.finish(loss, &sum, theta, self.c, 1.0, gradient)
+        self.finish(loss, &sum, theta, self.c, self.penalty(), gradient)
     }
 
     /// An unbiased estimate of `J / (C n)` and of its gradient from a batch of examples.
@@ -187,7 +197,7 @@ impl Objective<'_> {
             .chunks(CHUNK)
             .map(|chunk| model.accumulate(self.examples, chunk.iter().copied(), &mut sum, &mut scratch))
             .sum();
-        let penalty = 1.0 / (self.c * self.examples.len() as f64);
+        let penalty = self.penalty() / (self.c * self.examples.len() as f64);
         self.finish(loss, &sum, theta, 1.0 / batch.len() as f64, penalty, gradient)
     }
 
@@ -279,6 +289,7 @@ mod tests {
     fn an_unknown_class_is_an_error_of_infinite_loss() {
         let model = Softmax { weights: vec![0.0, 0.0], bias: vec![0.0, 1.0] };
         let examples = Examples::new(&[1.0, 1.0], 1, vec![0, 1], vec![1, 2]);
-        assert_eq!(model.score(&examples), Score { accuracy: 0.5, loss: f64::INFINITY });
+        assert_eq!(model.score(&examples), Some(Score { accuracy: 0.5, loss: f64::INFINITY }));
+        assert_eq!(model.score(&examples.pick([])), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Which rows of a feature table train, which choose and which are tested on.
 
 use igpt_contract::{StageError, stream, validation_split};
-use igpt_dataset::{FeatureTable, Split, draw_images, images_of, select_labels};
+use igpt_dataset::{FeatureTable, Fold, Split, draw_images, images_of, select_labels, share_out};
 
 use crate::params::Params;
 
@@ -16,21 +16,38 @@ pub(crate) struct Parts {
     pub(crate) held_out: Vec<u32>,
     /// Test rows, the first view of each image.
     pub(crate) test: Vec<u32>,
+    /// Test images, those without a label among them.
+    pub(crate) test_images: usize,
+    /// The first row of each image, and what the image is used for.
+    pub(crate) folds: Vec<(usize, Fold)>,
 }
 
 /// Splits the rows. The validation images are drawn from all official training images, so that
 /// every stage holds out the same ones; a subset of labels is drawn from the labelled ones and
-/// divided by that same split.
+/// divided by that same split, but for classes that would have none to choose by or none to train
+/// on, see [`share_out`].
 ///
 /// # Errors
 /// If there are fewer labels than were asked for.
 pub(crate) fn split(params: &Params, table: &FeatureTable) -> Result<Parts, StageError> {
     let images = images_of(&table.ids, &table.splits, Split::Train);
-    let held_out = validation_split(images.len(), params.validation);
+    let mut held_out = validation_split(images.len(), params.validation);
     let labels: Vec<i32> = images.iter().map(|rows| table.labels[rows.start]).collect();
-    let mut parts = Parts { train: Vec::new(), valid: Vec::new(), held_out: Vec::new(), test: Vec::new() };
-    for image in chosen(params, &labels, table.info.classes.len())? {
+    let chosen = chosen(params, &labels, table.info.classes.len())?;
+    if params.labels_per_class > 0 || params.train_rows > 0 {
+        share_out(&labels, &chosen, &mut held_out);
+    }
+    let mut parts = Parts {
+        train: Vec::new(),
+        valid: Vec::new(),
+        held_out: Vec::new(),
+        test: Vec::new(),
+        test_images: 0,
+        folds: images.iter().map(|rows| (rows.start, Fold::Unused)).collect(),
+    };
+    for image in chosen {
         let rows = images[image].start as u32..images[image].end as u32;
+        parts.folds[image].1 = if held_out[image] { Fold::Valid } else { Fold::Train };
         if held_out[image] {
             parts.valid.push(rows.start);
             parts.held_out.extend(rows);
@@ -38,7 +55,11 @@ pub(crate) fn split(params: &Params, table: &FeatureTable) -> Result<Parts, Stag
             parts.train.extend(rows);
         }
     }
-    let tested = images_of(&table.ids, &table.splits, Split::Test).into_iter().map(|views| views.start);
+    let tested = images_of(&table.ids, &table.splits, Split::Test);
+    parts.test_images = tested.len();
+    let used = |row: usize| if table.labels[row] >= 0 { Fold::Test } else { Fold::Unused };
+    parts.folds.extend(tested.iter().map(|views| (views.start, used(views.start))));
+    let tested = tested.into_iter().map(|views| views.start);
     parts.test = tested.filter(|row| table.labels[*row] >= 0).map(|row| row as u32).collect();
     Ok(parts)
 }

@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
-use igpt_contract::{DynStage, LabelledInput, MetricValues, StageContext, StageError, StageIo};
-use igpt_dataset::{FeatureTable, LayerInfo, PredictionTable, Split};
+use std::sync::{Arc, Mutex};
+
+use igpt_contract::{DynStage, LabelledInput, MetricValues, Signal, StageContext, StageError, StageIo};
+use igpt_dataset::{FeatureTable, Fold, FoldTable, LayerInfo, PredictionTable, Split};
 use igpt_probe::Probe;
 use serde_json::{Value, json};
+
+const OUTPUTS: [&str; 3] = ["metrics", "predictions", "folds"];
 
 /// Three classes, 240 training and 60 test images of 5 features: clusters that overlap a little.
 fn table() -> FeatureTable {
@@ -21,6 +25,7 @@ fn table() -> FeatureTable {
     let info = LayerInfo {
         name: "clusters".into(),
         classes: ["a", "b", "c"].map(String::from).into(),
+        sets: Vec::new(),
         dim,
         layer: 2,
         n_layer: 4,
@@ -54,7 +59,7 @@ fn run_on(
     };
     table.write(&folder("features")).unwrap();
     let input = LabelledInput { path: out.join("features"), labels: Default::default() };
-    let outputs = ["metrics", "predictions"].map(|name| (name.to_owned(), folder(name)));
+    let outputs = OUTPUTS.map(|name| (name.to_owned(), folder(name)));
     let io = StageIo { inputs: [("features".to_owned(), vec![input])].into(), outputs: outputs.into() };
     let params =
         DynStage::complete(&Probe, params).map_err(|e| StageError::new(format!("{}: {e}", e.path)))?;
@@ -185,6 +190,213 @@ fn a_class_without_training_examples_is_never_predicted() {
     assert!(predictions.predicted.iter().all(|class| *class != 1));
     assert_eq!(predictions.log_probs[1], f32::NEG_INFINITY);
     assert_eq!(MetricValues::read(&out.path().join("metrics")).unwrap().values["loss.test"], f64::INFINITY);
+}
+
+/// Runs the stage on a table; its metrics, and what it said.
+fn told(table: &FeatureTable, params: &Value) -> Result<(MetricValues, String), StageError> {
+    let out = tempfile::tempdir().unwrap();
+    let folder = |name: &str| {
+        let path = out.path().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    };
+    table.write(&folder("features")).unwrap();
+    let input = LabelledInput { path: folder("features"), labels: Default::default() };
+    let outputs = OUTPUTS.map(|name| (name.to_owned(), folder(name)));
+    let io = StageIo { inputs: [("features".to_owned(), vec![input])].into(), outputs: outputs.into() };
+    let params =
+        DynStage::complete(&Probe, params).map_err(|e| StageError::new(format!("{}: {e}", e.path)))?;
+    let notes = Arc::new(Mutex::new(String::new()));
+    let heard = Arc::clone(&notes);
+    let sink = move |signal| {
+        if let Signal::Note(text) = signal {
+            heard.lock().unwrap().push_str(&format!("{text}\n"));
+        }
+    };
+    DynStage::run(&Probe, &params, &io, &StageContext::new(0, 1, folder("checkpoints"), sink))?;
+    let said = notes.lock().unwrap().clone();
+    Ok((MetricValues::read(&out.path().join("metrics")).unwrap(), said))
+}
+
+fn refused(table: &FeatureTable, params: Value) -> String {
+    told(table, &params).unwrap_err().to_string()
+}
+
+/// The first `train` training images of the table, and its test images.
+fn shortened(train: usize) -> FeatureTable {
+    let whole = table();
+    let rows: Vec<usize> = (0..train).chain(240..300).collect();
+    FeatureTable {
+        ids: rows.iter().map(|row| whole.ids[*row]).collect(),
+        splits: rows.iter().map(|row| whole.splits[*row]).collect(),
+        labels: rows.iter().map(|row| whole.labels[*row]).collect(),
+        views: vec![0; rows.len()],
+        values: rows.iter().flat_map(|row| whole.row(*row).to_vec()).collect(),
+        ..whole
+    }
+}
+
+#[test]
+fn a_choice_without_held_out_images_is_refused() {
+    // A tenth of 4 images rounds to none.
+    let table = shortened(4);
+    let error = refused(&table, json!({"c": [0.001, 1, 1000]}));
+    assert!(error.contains("`c` is a list to choose from, and none of the 4 labelled"), "{error}");
+    let error = refused(&table, json!({"solver": "sgd", "steps": 10}));
+    assert!(error.contains("`learning_rates` is a list"), "{error}");
+    assert!(refused(&table, json!({"c": [1, 2], "validation": {"fraction": 0}})).starts_with("c: "));
+    // Nothing is chosen: nothing is refused, and there is no validation score.
+    let (metrics, said) = told(&table, &json!({})).unwrap();
+    assert!(said.contains("there is no validation score"), "{said}");
+    assert!(!metrics.values.contains_key("accuracy.valid"));
+    // A list of one value twice is no choice.
+    assert!(told(&table, &json!({"c": [1, 1]})).is_ok());
+}
+
+#[test]
+fn a_draw_of_few_labels_has_every_class_held_out_and_trained_on() {
+    for seed in 0..5 {
+        let params = json!({"labels_per_class": 2, "label_seed": seed, "c": [0.1, 1], "refit": false});
+        let (metrics, said) = told(&table(), &params).unwrap();
+        assert_eq!((metrics.values["rows.train"], metrics.values["rows.valid"]), (3.0, 3.0));
+        assert!(!said.contains("warning"), "{said}");
+    }
+    // One label a class trains: nothing is left to choose by.
+    let error = refused(&table(), json!({"labels_per_class": 1, "c": [0.1, 1]}));
+    assert!(error.contains("`c` is a list to choose from"), "{error}");
+    // Where the held-out images lack a class it is said.
+    let (_, said) = told(&shortened(12), &json!({"c": [0.1, 1]})).unwrap();
+    assert!(said.contains("warning: 1 held-out images choose"), "{said}");
+}
+
+#[test]
+fn test_images_without_labels_are_an_error_unless_that_is_meant() {
+    let mut table = table();
+    table.labels[240..].fill(-1);
+    let error = refused(&table, json!({}));
+    assert!(error.contains("none of the 60 test images has a class"), "{error}");
+    let (metrics, said) = told(&table, &json!({"unlabelled_test": "keep"})).unwrap();
+    assert!(said.contains("there are no test scores"), "{said}");
+    assert!(metrics.values.keys().all(|name| name != "accuracy.test" && name != "loss.test"));
+    assert_eq!(metrics.values["rows.test"], 0.0);
+    table.labels[240] = 1;
+    let (metrics, said) = told(&table, &json!({})).unwrap();
+    assert!(said.contains("59 of 60 test images have no class"), "{said}");
+    assert_eq!(metrics.values["rows.test"], 1.0);
+}
+
+#[test]
+fn test_classes_without_training_images_are_named_before_the_fit() {
+    let mut table = table();
+    table.labels[..240].iter_mut().filter(|label| **label == 1).for_each(|label| *label = -1);
+    let (metrics, said) = told(&table, &json!({})).unwrap();
+    let untrained = table.labels[240..].iter().filter(|label| **label == 1).count();
+    let note =
+        format!("warning: {untrained} of 60 test images (33 %) are of 1 class without training images: b;");
+    let (before, after) = (said.find(&note), said.find("C 1:"));
+    assert!(before.is_some_and(|before| after.is_some_and(|after| before < after)), "{said}");
+    assert_eq!(metrics.values["rows.test.untrained"], untrained as f64);
+    let (metrics, said) = told(&shortened(240), &json!({})).unwrap();
+    assert!(!said.contains("warning") && !metrics.values.contains_key("rows.test.untrained"), "{said}");
+}
+
+#[test]
+fn the_folds_are_among_the_artifacts() {
+    let out = tempfile::tempdir().unwrap();
+    let mut table = table();
+    table.labels[7] = -1;
+    run_on(&table, &json!({}), 1, out.path()).unwrap();
+    let folds = FoldTable::read(&out.path().join("folds")).unwrap().rows;
+    let count = |fold| folds.iter().filter(|row| row.fold == fold).count() as f64;
+    let metrics = MetricValues::read(&out.path().join("metrics")).unwrap().values;
+    // Refitted: the held-out images are among those that it was fitted to.
+    assert_eq!(count(Fold::Train) + count(Fold::Valid), metrics["rows.train"]);
+    assert_eq!((count(Fold::Valid), count(Fold::Test)), (metrics["rows.valid"], 60.0));
+    assert_eq!((folds.len(), folds[7].fold, folds[7].id), (300, Fold::Unused, 7));
+    assert!(folds.iter().all(|row| &*row.set == "clusters" && row.image == row.id));
+    // The classes that predictions name are in their file.
+    let predictions = PredictionTable::read(&out.path().join("predictions")).unwrap();
+    assert_eq!(predictions.about["igpt.classes"], r#"["a","b","c"]"#);
+    assert_eq!(predictions.about["igpt.dataset"], "clusters");
+}
+
+#[test]
+fn validation_scores_are_those_of_a_fit_that_has_not_seen_the_images() {
+    let (refitted, _) = told(&table(), &json!({"c": [0.01, 1]})).unwrap();
+    let (first, _) = told(&table(), &json!({"c": [0.01, 1], "refit": false})).unwrap();
+    assert_eq!((refitted.values["refit"], first.values["refit"]), (1.0, 0.0));
+    assert_eq!(refitted.values["accuracy.valid"], first.values["accuracy.valid"]);
+    assert!(!refitted.values.contains_key("loss.valid") && first.values.contains_key("loss.valid"));
+    assert_ne!(refitted.values["loss.train"], first.values["loss.train"]);
+}
+
+#[test]
+fn a_fit_that_has_not_converged_is_told_and_measured() {
+    let (metrics, said) = told(&table(), &json!({"max_iterations": 2})).unwrap();
+    assert!(said.contains("the last fit, of C 1, has not converged: after 2 iterations"), "{said}");
+    assert!(said.contains("raise `max_iterations`"), "{said}");
+    assert_eq!((metrics.values["converged"], metrics.values["converged.search"]), (0.0, 0.0));
+    assert!(metrics.values["gradient"] > 1e-6);
+    let (metrics, said) = told(&table(), &json!({})).unwrap();
+    assert!(metrics.values["gradient"] <= 1e-6 && !said.contains("not converged"), "{said}");
+    assert_eq!((metrics.values["converged"], metrics.values["converged.search"]), (1.0, 1.0));
+    // A descent ends after its steps: it has a gradient, and no `converged` that would always be 0.
+    let (metrics, said) = told(&table(), &json!({"solver": "sgd", "steps": 20})).unwrap();
+    assert!(!metrics.values.contains_key("converged") && metrics.values["gradient"] > 0.0);
+    assert!(!said.contains("converged"), "{said}");
+}
+
+/// Two classes: the descent seeks the same minimum as L-BFGS, whose numbers are scikit-learn's.
+#[test]
+fn both_solvers_have_one_objective_for_two_classes() {
+    let mut table = table();
+    table.labels.iter_mut().for_each(|label| *label = i32::from(*label == 2));
+    let common = json!({"validation": {"fraction": 0}, "c": 0.01});
+    let with = |more: Value| {
+        let mut params = common.clone();
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        told(&table, &params).unwrap().0.values
+    };
+    let exact = with(json!({}));
+    let descent = with(json!({"solver": "sgd", "steps": 4000, "learning_rates": [0.3, 0.1]}));
+    for name in ["objective", "loss.train", "loss.test"] {
+        let off = (descent[name] / exact[name] - 1.0).abs();
+        assert!(off < 1e-4, "{name}: {} and {}", descent[name], exact[name]);
+    }
+}
+
+#[test]
+fn odd_features_and_extreme_penalties_give_numbers_or_named_errors() {
+    let finite = |table: &FeatureTable, params: Value| {
+        let (metrics, said) = told(table, &params).unwrap();
+        let bad: Vec<_> = metrics.values.iter().filter(|(_, value)| !value.is_finite()).collect();
+        assert!(bad.is_empty(), "{bad:?} {said}");
+        metrics.values
+    };
+    // Next to nothing is learnt at one end, everything that there is at the other.
+    let guess = finite(&table(), json!({"c": 1e-30}));
+    assert!((guess["loss.train"] - 3f64.ln()).abs() < 1e-3, "{guess:?}");
+    let (last, most) = (finite(&table(), json!({"c": 1e30})), finite(&table(), json!({"c": 1e6})));
+    assert!((last["loss.train"] - most["loss.train"]).abs() < 1e-3, "{last:?} {most:?}");
+    assert_eq!(last["accuracy.train"], most["accuracy.train"]);
+    // A constant feature says nothing, scaled or not; only constant ones leave guessing.
+    let mut constant = table();
+    constant.values.chunks_mut(5).for_each(|row| row[2] = 7.25);
+    finite(&constant, json!({}));
+    finite(&constant, json!({"standardise": false}));
+    constant.values.fill(0.1);
+    let guess = finite(&constant, json!({}));
+    assert!((guess["loss.train"] - 3f64.ln()).abs() < 1e-2, "{guess:?}");
+    // Huge and tiny features are brought to scale.
+    let mut huge = table();
+    huge.values.iter_mut().for_each(|x| *x *= 1e30);
+    let (huge, plain) = (finite(&huge, json!({})), finite(&table(), json!({})));
+    assert_eq!(huge["accuracy.test"], plain["accuracy.test"]);
+    let mut all = table();
+    all.labels[..240].fill(1);
+    assert!(refused(&all, json!({})).contains("at least 2 classes, found 1"));
+    all.labels[..240].fill(-1);
+    assert!(refused(&all, json!({})).contains("found 0"));
 }
 
 #[test]

@@ -51,7 +51,8 @@ impl Stage for Report {
         StageSpec {
             name: "report",
             summary: "gathers metrics into a table (Markdown, LaTeX, CSV) and a figure (SVG, PNG)",
-            version: 4,
+            // 5: fits that have not converged are named below the table.
+            version: 5,
             inputs: vec![METRICS.port(), CHOICES.port()],
             outputs: vec![TABLE.port(), FIGURE.port()],
             seeded: false,

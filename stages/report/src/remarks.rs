@@ -4,7 +4,7 @@ use crate::grid::number;
 use crate::params::{Column, Error, Params};
 use crate::summary::{Cell, Summary};
 
-/// What a reader must know: who won by what, and what a mean is a mean of.
+/// What a reader must know: who won by what, what a mean is a mean of, what has not converged.
 pub(crate) fn remarks(params: &Params, summary: &Summary) -> Vec<String> {
     let mut remarks = Vec::new();
     if let Some(pick) = &params.pick {
@@ -49,6 +49,17 @@ pub(crate) fn remarks(params: &Params, summary: &Summary) -> Vec<String> {
     if of_columns(Error::Se, false) {
         let images = "of a single run √(p(1 − p)/N), N the number of images";
         remarks.push(format!("± standard error {images}."));
+    }
+    if !summary.unconverged.is_empty() {
+        let of = |(row, not, all): &(String, usize, usize)| match all {
+            1 => row.clone(),
+            _ => format!("{row} ({not} of {all})"),
+        };
+        let rows: Vec<String> = summary.unconverged.iter().map(of).collect();
+        remarks.push(format!(
+            "Not converged: {}. With more iterations their numbers may be others.",
+            rows.join("; ")
+        ));
     }
     remarks
 }

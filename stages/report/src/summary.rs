@@ -75,6 +75,8 @@ pub(crate) struct Summary {
     pub(crate) winners: Vec<(usize, f64)>,
     /// How many artifacts have none of the rows' names, and so are in no row.
     pub(crate) outside: usize,
+    /// The rows with fits that have not converged: the name, how many, and of how many.
+    pub(crate) unconverged: Vec<(String, usize, usize)>,
 }
 
 /// Groups the observations into rows and fills the cells.
@@ -131,7 +133,8 @@ pub(crate) fn summarise(params: &Params, observations: &[Observation]) -> Result
         params.best.as_ref().map_or_else(Vec::new, |best| mark(best, &params.rows, &mut rows, &groups));
     let averaged = averaged(&groups, &rows, params);
     let outside = observations.len() - groups.values().map(Vec::len).sum::<usize>();
-    Ok(Summary { rows, sources, averaged, winners, outside })
+    let unconverged = unconverged(&rows, &groups);
+    Ok(Summary { rows, sources, averaged, winners, outside, unconverged })
 }
 
 type Groups<'a> = BTreeMap<Vec<Value>, Vec<&'a Observation>>;
@@ -216,6 +219,24 @@ fn mark(best: &Best, names: &[String], rows: &mut [Row], groups: &Groups<'_>) ->
         rows[*i].best = true;
     }
     winners
+}
+
+/// The rows with artifacts that say of a fit that it has not converged: `converged`, or that of the
+/// fits a choice was made between, is 0.
+fn unconverged(rows: &[Row], groups: &Groups<'_>) -> Vec<(String, usize, usize)> {
+    let says = |o: &Observation, yes: bool| {
+        ["converged", "converged.search"].iter().any(|name| match o.get(name) {
+            Some(Value::Number(x)) => (*x == 0.0) == yes,
+            _ => false,
+        })
+    };
+    let of_row = |row: &Row| {
+        let members = groups.get(&row.key).map_or(&[][..], Vec::as_slice);
+        let not = members.iter().filter(|o| says(o, true)).count();
+        let all = members.iter().filter(|o| says(o, true) || says(o, false)).count();
+        (not > 0).then(|| (row.name(), not, all))
+    };
+    rows.iter().filter_map(of_row).collect()
 }
 
 /// The axes on which artifacts of one step differ that share a mean.

@@ -49,13 +49,14 @@ impl Work {
             vocab: card.config.vocab,
             palette: Some(palette.digest()),
             classes: Vec::new(),
+            sets: Vec::new(),
         };
         match tokens {
             None => Ok(Self::from_nothing(params, info, cx)),
             Some(folder) => {
                 let (theirs, originals) = test_images(params, card, palette, folder)?;
                 let name = format!("completions of {}", theirs.name);
-                let info = TokensInfo { name, classes: theirs.classes, ..info };
+                let info = TokensInfo { name, classes: theirs.classes, sets: theirs.sets, ..info };
                 Self::completions(params, info, originals, cx)
             }
         }

@@ -56,6 +56,7 @@ impl Bench {
             vocab: VOCAB,
             palette: Some(palette().digest()),
             classes: vec!["a".to_owned(), "b".to_owned()],
+            sets: Vec::new(),
         };
         let mut random = stream(1, "tokens");
         let mut writer = TokensWriter::create(&folder, &info).unwrap();

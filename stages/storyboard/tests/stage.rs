@@ -58,7 +58,8 @@ fn project(side: u32) -> tempfile::TempDir {
     let side = SIDE as usize;
     let ImageSetInfo { name, classes } = info();
     let digest = Some(palette.digest());
-    let info = TokensInfo { name, height: side, width: side, vocab: 4, palette: digest, classes };
+    let info =
+        TokensInfo { name, height: side, width: side, vocab: 4, palette: digest, classes, sets: Vec::new() };
     let mut writer = TokensWriter::create(&folder("tokens"), &info).unwrap();
     for id in 0..TRAIN + TEST {
         let tokens: Vec<u16> = (0..SIDE * SIDE).map(|i| token(id, i)).collect();

@@ -18,7 +18,8 @@ use quantize::quantize;
 
 const IMAGES: Many<ImageSet> = Many::new(
     "images",
-    "the images, all of one size; several sets are read as one, in the order of their names",
+    "the images, all of one size; several sets are read as one, in the order of their names, with their \
+     classes matched by name",
 );
 const PALETTE: In<Palette> = In::new("palette", "the colours");
 const TOKENS: Out<Tokens> = Out::new("tokens", "a row of colour indices for each image, and a contact sheet");
@@ -43,7 +44,8 @@ impl Stage for Tokenize {
             name: "tokenize",
             summary: "turns images into rows of palette indices, the nearest colour of each pixel",
             // 2: several sets are ordered by name; footers name resolution and palette.
-            version: 2,
+            // 3: the classes of several sets are matched by name; `tokens.json` names the sets.
+            version: 3,
             inputs: vec![IMAGES.port(), PALETTE.port()],
             outputs: vec![TOKENS.port()],
             seeded: false,
@@ -65,6 +67,7 @@ impl Stage for Tokenize {
 
 fn run(io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
     let mixture = Mixture::open(io.many(&IMAGES).iter().map(|input| input.path.as_path()))?;
+    mixture.notes.iter().for_each(|note| cx.note(note));
     let palette = PaletteTable::read(io.input(&PALETTE))?;
     let nearest = NearestColour::new(&palette.colours)
         .map_err(|error| StageError::caused("the palette cannot be used", error))?;
@@ -84,6 +87,7 @@ fn run(io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         vocab: palette.colours.len(),
         palette: Some(palette.digest()),
         classes: mixture.classes.clone(),
+        sets: mixture.sets.clone(),
     };
     let out = io.output(&TOKENS);
     let mut writer = TokensWriter::create(out, &info)?;

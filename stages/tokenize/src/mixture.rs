@@ -7,45 +7,71 @@
 use std::iter::Peekable;
 use std::path::Path;
 
-use igpt_dataset::{DatasetError, ImageRow, ImageRows, ImageSetReader, Split};
-
-/// By how much the ids of each further set are raised, so that they neither meet nor change places.
-const ID_STEP: u64 = 1 << 40;
+use igpt_contract::StageError;
+use igpt_dataset::{
+    DatasetError, ID_STEP, ImageRow, ImageRows, ImageSetReader, JoinedClasses, JoinedSet, Split,
+    join_classes, shown,
+};
 
 /// Image sets that are read as one.
 ///
-/// Sets are taken in the order of their names, see above. Sets with the same classes share them; otherwise each brings its own, behind those of the sets
-/// before it. The ids of the second set are raised by 2^40, those of the third by twice that, and so on.
+/// Sets are taken in the order of their names, see above. Their classes are matched by name: those of
+/// the first set, then what each further one adds. The ids of the second set are raised by 2^40, those
+/// of the third by twice that, and so on.
+#[derive(Debug)]
 pub(crate) struct Mixture {
     readers: Vec<ImageSetReader>,
-    /// What is added to the labels of each set.
-    first_class: Vec<i32>,
+    /// For each set the label of each of its classes in the whole.
+    labels: Vec<Vec<i32>>,
     /// The sets' names, joined.
     pub(crate) name: String,
     /// The classes of all sets.
     pub(crate) classes: Vec<String>,
+    /// The sets, where there are several.
+    pub(crate) sets: Vec<JoinedSet>,
+    /// What the user should know of how the sets go together.
+    pub(crate) notes: Vec<String>,
     /// Images in all.
     pub(crate) total: u64,
 }
 
 impl Mixture {
     /// Opens the sets of these folders, which come in the order of their digests.
-    pub(crate) fn open<'p>(folders: impl Iterator<Item = &'p Path>) -> Result<Self, DatasetError> {
+    ///
+    /// # Errors
+    /// If a set cannot be read, or the sets' classes cannot be matched by name.
+    pub(crate) fn open<'p>(folders: impl Iterator<Item = &'p Path>) -> Result<Self, StageError> {
         let mut readers: Vec<ImageSetReader> = folders.map(ImageSetReader::open).collect::<Result<_, _>>()?;
         // Stable: equal names stay in the order of their digests.
         readers.sort_by(|a, b| a.info().name.cmp(&b.info().name));
         let names: Vec<&str> = readers.iter().map(|reader| reader.info().name.as_str()).collect();
-        let shared = readers.windows(2).all(|pair| pair[0].info().classes == pair[1].info().classes);
-        let mut classes = Vec::new();
-        let mut first_class = Vec::new();
-        for (i, reader) in readers.iter().enumerate() {
-            first_class.push(if shared { 0 } else { classes.len() as i32 });
-            if i == 0 || !shared {
-                classes.extend_from_slice(&reader.info().classes);
-            }
+        let of_sets: Vec<(&str, &[String])> =
+            readers.iter().map(|reader| (reader.info().name.as_str(), &reader.info().classes[..])).collect();
+        let JoinedClasses { classes, labels, differences } = join_classes(&of_sets).map_err(|what| {
+            StageError::new(what).hint("give each class a name of its own, or tokenize the sets apart")
+        })?;
+        let mut notes = Vec::new();
+        if !differences.is_empty() {
+            notes.push(format!("the sets' classes are matched by name: {}", differences.join("; ")));
         }
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            notes.push(format!(
+                "two of the image sets are called `{}`: give them names of their own, so that an image's \
+                 set can be told",
+                shown(pair[0])
+            ));
+        }
+        let joined = |(i, reader): (usize, &ImageSetReader)| JoinedSet {
+            name: reader.info().name.clone(),
+            first_id: i as u64 * ID_STEP,
+            rows: reader.counts(),
+        };
+        let sets = match readers.len() {
+            0 | 1 => Vec::new(),
+            _ => readers.iter().enumerate().map(joined).collect(),
+        };
         let total = readers.iter().map(|reader| reader.counts().total()).sum();
-        Ok(Self { name: names.join("+"), first_class, classes, total, readers })
+        Ok(Self { name: names.join("+"), labels, classes, sets, notes, total, readers })
     }
 
     /// All rows, read once and in order.
@@ -61,7 +87,7 @@ impl Mixture {
                 // Within a set the training rows come first; an error belongs to whose turn it is.
                 let row = sets[set].next_if(|row| row.as_ref().map_or(true, |row| row.split == split));
                 match row {
-                    Some(row) => return Some(row.map(|row| self.renumber(row, set))),
+                    Some(row) => return Some(row.and_then(|row| self.renumber(row, set))),
                     None => turns.next(),
                 };
             }
@@ -69,11 +95,18 @@ impl Mixture {
         })
     }
 
-    fn renumber(&self, mut row: ImageRow, set: usize) -> ImageRow {
-        row.id += set as u64 * ID_STEP;
-        if row.label >= 0 {
-            row.label += self.first_class[set];
+    fn renumber(&self, mut row: ImageRow, set: usize) -> Result<ImageRow, DatasetError> {
+        if self.readers.len() > 1 {
+            if row.id >= ID_STEP {
+                let what = format!("expected ids below 2^40 where sets are joined, found {}", row.id);
+                return Err(DatasetError::new(Path::new(&self.readers[set].info().name), what));
+            }
+            row.id += set as u64 * ID_STEP;
         }
-        row
+        // The reader has checked that a label has a class.
+        if let Ok(label) = usize::try_from(row.label) {
+            row.label = self.labels[set][label];
+        }
+        Ok(row)
     }
 }

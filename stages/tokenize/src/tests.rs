@@ -88,8 +88,59 @@ fn equal_inputs_make_equal_bytes_for_any_number_of_threads() {
     assert_eq!(bytes(3), first);
 }
 
+/// Writes a set of `classes`, one training image of each, and a test image of the last.
+fn labelled(dir: &Path, name: &str, classes: &[&str]) {
+    let dir = dir.join(name);
+    std::fs::create_dir(&dir).unwrap();
+    let info = ImageSetInfo { name: name.into(), classes: classes.iter().map(|c| (*c).into()).collect() };
+    let mut writer = ImageSetWriter::create(&dir, &info).unwrap();
+    let n = classes.len().max(1);
+    for id in 0..=n as u64 {
+        let split = if id < n as u64 { Split::Train } else { Split::Test };
+        let label = if classes.is_empty() { -1 } else { id.min(n as u64 - 1) as i32 };
+        let key = RowKey { id, split, label, view: 0 };
+        writer.append(ImageRow::new(key, &image(id, 4, 4)).unwrap()).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
 #[test]
-fn several_sets_are_read_as_one_with_their_classes_side_by_side() {
+fn classes_of_several_sets_are_matched_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    labelled(dir.path(), "one", &["a", "b", "c"]);
+    labelled(dir.path(), "two", &["a", "c", "d"]);
+    labelled(dir.path(), "web", &[]);
+    let table = run_in(dir.path(), &["two", "web", "one"], 2).unwrap();
+    assert_eq!(table.info.name, "one+two+web");
+    assert_eq!(table.info.classes, ["a", "b", "c", "d"]);
+    assert_eq!(table.labels, [0, 1, 2, 0, 2, 3, -1, 2, 3, -1]);
+    // The way back from an id to its image.
+    let sets: Vec<(&str, u64, u64, u64)> = table
+        .info
+        .sets
+        .iter()
+        .map(|set| (set.name.as_str(), set.first_id, set.rows.train, set.rows.test))
+        .collect();
+    assert_eq!(sets, [("one", 0, 3, 1), ("two", 1 << 40, 3, 1), ("web", 1 << 41, 1, 1)]);
+    let of = |row: usize| igpt_dataset::image_in(table.ids[row], &table.info.name, &table.info.sets);
+    assert_eq!((of(1), of(4), of(9)), (("one", 1), ("two", 1), ("web", 1)));
+}
+
+#[test]
+fn one_set_is_what_it_was_and_classes_that_cannot_be_matched_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    labelled(dir.path(), "birds", &["crane", "crane", "wren"]);
+    labelled(dir.path(), "more", &["crane"]);
+    let table = run_in(dir.path(), &["birds"], 1).unwrap();
+    assert_eq!((table.labels, table.info.sets), (vec![0, 1, 2, 2], vec![]));
+    let text = std::fs::read_to_string(dir.path().join("tokens/tokens.json")).unwrap();
+    assert!(!text.contains("sets"), "{text}");
+    let error = run_in(dir.path(), &["birds", "more"], 1).unwrap_err().to_string();
+    assert!(error.contains("`birds` has two that are called `crane`"), "{error}");
+}
+
+#[test]
+fn several_sets_are_read_as_one_in_the_order_of_their_names() {
     let dir = tempfile::tempdir().unwrap();
     images(&dir.path().join("a"), "a", &[(4, 4); 3]);
     images(&dir.path().join("b"), "b", &[(4, 4); 2]);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use igpt_contract::{
     Digest, DynStage as _, LabelledInput, MetricValues, Signal, StageContext, StageError, StageIo,
 };
-use igpt_dataset::{RowKey, Split, TokensInfo, TokensWriter};
+use igpt_dataset::{FoldRow, FoldTable, RowKey, Split, TokensInfo, TokensWriter};
 use igpt_pretrain::Pretrain;
 use rand_chacha::rand_core::Rng as _;
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ use tempfile::TempDir;
 /// Token sets to train on.
 pub(crate) struct Bench {
     folder: TempDir,
+    side: usize,
 }
 
 /// How the stage is run.
@@ -52,16 +53,21 @@ pub(crate) struct Outputs {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let bench = Self { folder: tempfile::tempdir().unwrap() };
+        Self::of_side(8)
+    }
+
+    /// Images of `side` pixels a side.
+    pub(crate) fn of_side(side: usize) -> Self {
+        let bench = Self { folder: tempfile::tempdir().unwrap(), side };
         bench.another_set(16, 1);
         bench
     }
 
-    /// 320 images of 8x8 with diagonal gradients, 32 of them for test.
+    /// 320 images with diagonal gradients, 32 of them for test.
     pub(crate) fn another_set(&self, vocab: u16, salt: u64) -> PathBuf {
         let folder = self.folder.path().join(format!("tokens-{vocab}-{salt}"));
         fs::create_dir(&folder).unwrap();
-        write_tokens(&folder, vocab, salt);
+        write_tokens(&folder, self.side, vocab, salt);
         folder
     }
 
@@ -82,7 +88,7 @@ impl Bench {
     pub(crate) fn run(&self, attempt: Attempt) -> Result<Outputs, StageError> {
         let folder = tempfile::tempdir().unwrap();
         let scratch = tempfile::tempdir().unwrap();
-        let outputs: BTreeMap<String, PathBuf> = ["model", "checkpoints", "metrics"]
+        let outputs: BTreeMap<String, PathBuf> = ["model", "checkpoints", "metrics", "folds"]
             .into_iter()
             .map(|port| (port.to_owned(), folder.path().join(port)))
             .collect();
@@ -123,6 +129,10 @@ impl Outputs {
         MetricValues::read(&self.folder.path().join("metrics")).unwrap()
     }
 
+    pub(crate) fn folds(&self) -> Vec<FoldRow> {
+        FoldTable::read(&self.folder.path().join("folds")).unwrap().rows
+    }
+
     pub(crate) fn file(&self, name: &str) -> Vec<u8> {
         fs::read(self.folder.path().join(name)).unwrap()
     }
@@ -154,7 +164,7 @@ impl Outputs {
         let models = parts.iter().map(|part| format!("checkpoints/{part}")).chain(["model".to_owned()]);
         let mut names: Vec<String> = models
             .flat_map(|model| [format!("{model}/config.json"), format!("{model}/model.safetensors")])
-            .chain(["metrics/metrics.json".to_owned()])
+            .chain(["folds/folds.parquet".to_owned(), "metrics/metrics.json".to_owned()])
             .collect();
         names.sort();
         names
@@ -163,20 +173,22 @@ impl Outputs {
 
 /// Each row starts at a colour of its own and climbs by one or two colours a pixel, along rows and
 /// columns.
-fn write_tokens(folder: &Path, vocab: u16, salt: u64) {
+fn write_tokens(folder: &Path, side: usize, vocab: u16, salt: u64) {
     let mut random = igpt_contract::stream(salt, "test tokens");
     let info = TokensInfo {
         name: format!("diagonals {salt}"),
-        height: 8,
-        width: 8,
+        height: side,
+        width: side,
         vocab: vocab.into(),
         palette: Some(Digest::of(b"a palette")),
         classes: Vec::new(),
+        sets: Vec::new(),
     };
     let mut writer = TokensWriter::create(folder, &info).unwrap();
     for id in 0..320 {
         let (start, slope) = (random.next_u32() as u16 % vocab, 1 + random.next_u32() as u16 % 2);
-        let tokens: Vec<u16> = (0..64).map(|t: u16| (start + slope * (t / 8 + t % 8)) % vocab).collect();
+        let tokens: Vec<u16> =
+            (0..side * side).map(|t| (start + slope * (t / side + t % side) as u16) % vocab).collect();
         let split = if id < 288 { Split::Train } else { Split::Test };
         writer.append(RowKey { id, split, label: -1, view: 0 }, &tokens).unwrap();
     }

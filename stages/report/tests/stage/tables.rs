@@ -7,6 +7,29 @@ use serde_json::{Value, json};
 use crate::support::{Artifact, artifact, columns, layers, report, says};
 
 #[test]
+fn fits_that_have_not_converged_are_named_below_the_table() {
+    let artifact = |layer: usize, seed: u64, last: f64, search: f64| {
+        let labels = json!({"layer": layer, "seed": seed});
+        let metrics = MetricValues::default()
+            .with("accuracy.test", 0.5)
+            .with("converged", last)
+            .with("converged.search", search);
+        (labels, metrics)
+    };
+    let params = json!({"rows": ["layer"], "columns": [{"title": "Test", "metric": "accuracy.test"}]});
+    let all = [
+        artifact(0, 0, 1.0, 1.0),
+        artifact(1, 0, 0.0, 1.0),
+        artifact(1, 1, 1.0, 1.0),
+        artifact(2, 0, 1.0, 0.0),
+    ];
+    let written = report(&all, &params).unwrap();
+    assert!(written.md.contains("Not converged: 1 (1 of 2); 2."), "{}", written.md);
+    let written = report(&all[..1], &params).unwrap();
+    assert!(!written.md.contains("onverged"), "{}", written.md);
+}
+
+#[test]
 fn the_table_is_the_golden_one_in_all_three_forms() {
     let written = report(&layers(), &columns()).unwrap();
     assert_eq!(

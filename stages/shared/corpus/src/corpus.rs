@@ -1,7 +1,7 @@
 //! The token rows of one or several image sets, split into training, held-out and test rows.
 
 use igpt_contract::{Digest, LabelledInput, StageContext, StageError, Validation, validation_split};
-use igpt_dataset::{Split, TokenTable, TokensReader, images_of};
+use igpt_dataset::{Fold, FoldTable, Split, TokenTable, TokensReader, images_of, spaced};
 use igpt_optim::EpochOrder;
 
 use crate::rows::Rows;
@@ -40,6 +40,10 @@ pub struct Corpus {
     pub valid: Rows,
     /// Images of the official test splits.
     pub test: Rows,
+    /// What each image of the sets is used for.
+    pub folds: FoldTable,
+    /// The places in `folds` of the images to train on, held out and to test on.
+    places: [Vec<usize>; 3],
 }
 
 impl Corpus {
@@ -82,12 +86,26 @@ impl Corpus {
             .ok_or_else(|| StageError::new("the port `tokens` has no artifact, expected at least one"))?;
         corpus.valid = corpus.valid.spaced(selection.validation_rows);
         corpus.test = corpus.test.spaced(selection.test_rows);
+        let [mut train, valid, test] = std::mem::take(&mut corpus.places);
+        let (valid, test) = (spaced(valid, selection.validation_rows), spaced(test, selection.test_rows));
         if selection.train_rows > 0 && selection.train_rows < corpus.train.len() {
             let draws =
                 EpochOrder::new(corpus.train.len(), cx.stream("train rows")).batch(1, selection.train_rows);
             let mut images: Vec<usize> = draws.into_iter().map(|draw| draw.row).collect();
             images.sort_unstable();
+            train = images.iter().map(|image| train[*image]).collect();
             corpus.train = corpus.train.select(images);
+        }
+        for (places, fold) in [(train, Fold::Train), (valid, Fold::Valid), (test, Fold::Test)] {
+            places.into_iter().for_each(|place| corpus.folds.rows[place].fold = fold);
+        }
+        if corpus.valid.is_empty() && selection.validation.fraction > 0.0 {
+            cx.note(format!(
+                "no image is held out: a share of {} of {} training images rounds to none; there is no \
+                 validation loss",
+                selection.validation.fraction,
+                corpus.train.len()
+            ));
         }
         if corpus.train.is_empty() {
             return Err(StageError::new("there are no training images left")
@@ -107,6 +125,8 @@ impl Corpus {
             train: rows.clone(),
             valid: rows.clone(),
             test: rows,
+            folds: FoldTable::default(),
+            places: Default::default(),
         };
         corpus.append(set, selection)?;
         Ok(corpus)
@@ -133,15 +153,27 @@ impl Corpus {
         }
         self.name.push_str(&set.info.name);
         let train = images_of(&set.ids, &set.splits, Split::Train);
+        let test = images_of(&set.ids, &set.splits, Split::Test);
         let held_out = validation_split(train.len(), selection.validation);
-        for (rows, held_out) in train.into_iter().zip(held_out) {
+        // Which of them are used is known when all sets are read.
+        let first = self.folds.rows.len();
+        let images = train.iter().chain(&test).map(|rows| (set.key(rows.start), Fold::Unused));
+        self.folds.extend(&set.info.name, &set.info.sets, images);
+        let [of_train, of_valid, of_test] = &mut self.places;
+        of_test.extend((first + train.len()..).take(test.len()));
+        for ((rows, held_out), place) in train.into_iter().zip(held_out).zip(first..) {
+            if held_out {
+                of_valid.push(place)
+            } else {
+                of_train.push(place)
+            }
             if held_out {
                 self.valid.push(rows.take(1).map(|row| set.row(row)));
             } else {
                 self.train.push(rows.map(|row| set.row(row)));
             }
         }
-        for rows in images_of(&set.ids, &set.splits, Split::Test) {
+        for rows in test {
             self.test.push(rows.take(1).map(|row| set.row(row)));
         }
         Ok(())

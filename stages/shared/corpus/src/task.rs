@@ -37,23 +37,35 @@ struct Losses {
 struct Shown {
     /// `[B,T]`
     tokens: Tensor<2, Int>,
-    /// The mask `[B,T]`, and how many it masks.
-    mask: Option<(Tensor<2>, f64)>,
+    mask: Option<Mask>,
+}
+
+/// What is masked of a batch.
+#[derive(Clone)]
+struct Mask {
+    /// `[B,T]`
+    tensor: Tensor<2>,
+    /// How many tokens it masks.
+    masked: f64,
+    /// How many images the loss is a mean over.
+    images: usize,
 }
 
 impl Shown {
-    fn new(rows: &[&[u16]], mask: Option<&[f32]>, device: &Device) -> Self {
+    fn new(task: &Task, rows: &[&[u16]], mask: Option<&[f32]>, device: &Device) -> Self {
         let tokens = tokens(rows, device); // [B,T]
-        let mask = mask.map(|mask| {
-            let masked = mask.iter().map(|masked| f64::from(*masked)).sum();
-            (Tensor::from_data(TensorData::new(mask.to_vec(), tokens.dims()), device), masked)
+        let [_, positions] = tokens.dims();
+        let mask = mask.map(|mask| Mask {
+            tensor: Tensor::from_data(TensorData::new(mask.to_vec(), tokens.dims()), device),
+            masked: mask.iter().map(|masked| f64::from(*masked)).sum(),
+            images: task.images(rows.len(), positions, Some(mask)),
         });
         Self { tokens, mask }
     }
 
     fn input(&self) -> Input {
         match &self.mask {
-            Some((mask, _)) => Input::Bert(mask.clone()),
+            Some(mask) => Input::Bert(mask.tensor.clone()),
             None => Input::Autoregressive,
         }
     }
@@ -91,9 +103,9 @@ impl Told {
         self.tokens += other.tokens;
     }
 
-    /// Nats a predicted token; 0 where none was.
-    pub fn mean(self) -> f64 {
-        self.nats / self.tokens.max(1.0)
+    /// Nats a predicted token; none where none was predicted.
+    pub fn mean(self) -> Option<f64> {
+        (self.tokens > 0.0).then(|| self.nats / self.tokens)
     }
 }
 
@@ -109,11 +121,30 @@ impl Task {
         }
     }
 
-    /// The mask of a whole step, before it is split into micro-batches; `None` where there is none.
-    pub fn mask(&self, masks: &Stream, step: u64, tokens: usize) -> Option<Vec<f32>> {
-        match self {
-            Self::Autoregressive => None,
-            Self::Bert { probability, .. } => Some(bert_mask(masks, step, tokens, *probability)),
+    /// The mask of a whole step of images of `positions` tokens, before it is split into
+    /// micro-batches; `None` where there is none.
+    ///
+    /// # Errors
+    /// If nothing at all is masked: the step would have no loss.
+    pub fn mask(
+        &self,
+        masks: &Stream,
+        step: u64,
+        images: usize,
+        positions: usize,
+    ) -> Result<Option<Vec<f32>>, StageError> {
+        let Self::Bert { probability, .. } = self else { return Ok(None) };
+        let mask = bert_mask(masks, step, images * positions, *probability);
+        loss::check_mask(&mask, positions, &format!("step {step}"))?;
+        Ok(Some(mask))
+    }
+
+    /// How many of the `rows` images of `positions` tokens under `mask` the loss is a mean over: an
+    /// image in which nothing is masked has no say in BERT's.
+    pub fn images(&self, rows: usize, positions: usize, mask: Option<&[f32]>) -> usize {
+        match (self, mask) {
+            (Self::Bert { reduction, .. }, Some(mask)) => reduction.images(mask, positions),
+            _ => rows,
         }
     }
 
@@ -130,7 +161,7 @@ impl Task {
         recompute: bool,
         device: &Device,
     ) -> (GradientsParams, Pending) {
-        let shown = Shown::new(rows, mask, device);
+        let shown = Shown::new(self, rows, mask, device);
         let scaled = |loss: Tensor<1>| if share == 1.0 { loss } else { loss * share };
         if recompute {
             let mut pending = None;
@@ -151,10 +182,10 @@ impl Task {
     fn judge(&self, logits: Tensor<3>, shown: Shown) -> Losses {
         let nll = loss::token_nll(logits, shown.tokens); // [B,T]
         match (self, shown.mask) {
-            (Self::Bert { reduction, .. }, Some((mask, masked))) => {
-                let nats = (nll.clone().detach() * mask.clone()).sum();
+            (Self::Bert { reduction, .. }, Some(Mask { tensor, masked, images })) => {
+                let nats = (nll.clone().detach() * tensor.clone()).sum();
                 let pending = Pending { nats, times: 1.0, tokens: masked };
-                Losses { loss: loss::bert(nll, mask, *reduction), pending }
+                Losses { loss: loss::bert(nll, tensor, *reduction, images), pending }
             }
             _ => {
                 let tokens = nll.shape().num_elements() as f64;
@@ -169,7 +200,7 @@ impl Task {
     /// fixed mask for each row. `model` should be off the tape.
     ///
     /// # Errors
-    /// [`StageError::Cancelled`] between batches.
+    /// [`StageError::Cancelled`] between batches; if no token was predicted, as no mask hides any.
     pub fn mean_loss(
         &self,
         model: &Gpt,
@@ -191,11 +222,18 @@ impl Task {
                 ),
             };
             let batch: Vec<&[u16]> = (first..last).map(|row| rows.view(row, 0)).collect();
-            let shown = Shown::new(&batch, mask.as_deref(), device);
+            let shown = Shown::new(self, &batch, mask.as_deref(), device);
             let logits = model.logits(shown.tokens.clone(), &shown.input(), None); // [B,T,V]
             sum.add(self.judge(logits, shown).pending.read());
         }
-        Ok(sum.mean())
+        sum.mean().ok_or_else(|| {
+            let what = format!(
+                "evaluation: none of the {} tokens of each of {} images is masked",
+                rows.positions(),
+                rows.len()
+            );
+            StageError::new(what).hint("raise `mask_probability`, or look at more images")
+        })
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! `features.parquet` holds the columns id (u64), split (`train`, `test`), label (i32, -1 for
 //! none), view (u16) and feature (a list of fixed size of f32); `layer.json` says of which layer of
-//! which network. A layer needs no other file beside it.
+//! which network, and of which image sets: (split, id) is that of the tokens' row. A layer needs no
+//! other file beside it.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
+use crate::joined::JoinedSet;
 use crate::row::{RowKey, Split, rows_of};
 use crate::table::{self, RowGroup, ShardWriter};
 
@@ -30,6 +32,9 @@ pub struct LayerInfo {
     pub name: String,
     /// The class names, by label.
     pub classes: Vec<String>,
+    /// The image sets that were read as one, see [`crate::TokensInfo`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<JoinedSet>,
     /// Numbers of a row.
     pub dim: usize,
     /// The layer l of f^l, from 0 to `n_layer`; the first of them where several are joined.

@@ -1,7 +1,11 @@
-//! Seeded subsets of labelled images: so many of each class.
+//! Seeded subsets of labelled images: so many of each class, and what of them chooses and trains.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use igpt_contract::Stream;
 use rand_chacha::rand_core::Rng as _;
+
+use crate::shown::shown;
 
 /// A class that has fewer images than are asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +58,75 @@ pub fn select_labels(
     Ok(selected)
 }
 
+/// Gives each class of a draw of few labels an image to choose by and one to train on, where it has
+/// two: of a class none of whose images in `drawn` is held out the first one is, and of a class all
+/// of whose images are held out the first one is not. A class with a single image trains. `drawn` are
+/// positions in `labels` and in `held_out`, in ascending order; a split that holds out nothing stays.
+pub fn share_out(labels: &[i32], drawn: &[usize], held_out: &mut [bool]) {
+    if !held_out.contains(&true) {
+        return;
+    }
+    let mut by_class: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+    for &image in drawn {
+        by_class.entry(labels[image]).or_default().push(image);
+    }
+    for images in by_class.values() {
+        let held = images.iter().filter(|image| held_out[**image]).count();
+        match images.len() {
+            1 => held_out[images[0]] = false,
+            _ if held == 0 => held_out[images[0]] = true,
+            all if held == all => held_out[images[0]] = false,
+            _ => {}
+        }
+    }
+}
+
+/// What to tell the user of labelled images that are of classes without training images: whoever
+/// fits a classifier can but get them wrong. `None` where there are none. `what` names the images
+/// (`test`), `images` and `trained` are the labels of those and of the training images.
+pub fn untrained(
+    what: &str,
+    images: impl IntoIterator<Item = i32>,
+    trained: impl IntoIterator<Item = i32>,
+    classes: &[String],
+) -> Option<Untrained> {
+    let trained: BTreeSet<i32> = trained.into_iter().collect();
+    let (mut all, mut missed, mut names) = (0_usize, 0_usize, BTreeSet::new());
+    for label in images {
+        all += 1;
+        if !trained.contains(&label) {
+            missed += 1;
+            names.insert(label);
+        }
+    }
+    let name = |label: &i32| {
+        let name = usize::try_from(*label).ok().and_then(|label| classes.get(label));
+        name.map_or_else(|| label.to_string(), |name| shown(name))
+    };
+    let named: Vec<String> = names.iter().take(10).map(name).collect();
+    (missed > 0).then(|| Untrained {
+        images: missed,
+        note: format!(
+            "{missed} of {all} {what} images ({:.0} %) are of {} class{} without training images: {}{}; each \
+             counts as an error, of infinite loss where probabilities are exact",
+            100.0 * missed as f64 / all as f64,
+            names.len(),
+            if names.len() == 1 { "" } else { "es" },
+            named.join(", "),
+            if names.len() > named.len() { ", ..." } else { "" }
+        ),
+    })
+}
+
+/// See [`untrained`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untrained {
+    /// How many images they are.
+    pub images: usize,
+    /// What to tell the user.
+    pub note: String,
+}
+
 #[cfg(test)]
 mod tests {
     use igpt_contract::stream;
@@ -81,6 +154,33 @@ mod tests {
         let both = select_labels(&labels, 2, 7, &stream).unwrap();
         let one = select_labels(&labels, 1, 7, &stream).unwrap();
         assert_eq!(both.into_iter().filter(|position| labels[*position] == 0).collect::<Vec<_>>(), one);
+    }
+
+    #[test]
+    fn each_class_of_a_draw_has_one_image_to_choose_by_and_one_to_train_on() {
+        // Classes 0 to 3: none held out, some, all, and a single image, which is held out.
+        let labels = [0, 0, 0, 1, 1, 2, 2, 3, 0];
+        let mut held_out = [false, false, false, true, false, true, true, true, true];
+        let drawn = [0, 1, 2, 3, 4, 5, 6, 7];
+        share_out(&labels, &drawn, &mut held_out);
+        assert_eq!(held_out, [true, false, false, true, false, false, true, false, true]);
+        let mut none = [false; 9];
+        share_out(&labels, &drawn, &mut none);
+        assert_eq!(none, [false; 9]);
+    }
+
+    #[test]
+    fn images_of_classes_without_training_images_are_counted_and_named() {
+        let classes = ["a", "b", "z"].map(String::from);
+        let found = untrained("test", [0, 2, 2, 1], [0, 1, 1], &classes).unwrap();
+        assert_eq!(found.images, 2);
+        assert!(
+            found.note.starts_with("2 of 4 test images (50 %) are of 1 class without training images: z;"),
+            "{}",
+            found.note
+        );
+        assert_eq!(untrained("test", [0, 1], [0, 1], &classes), None);
+        assert_eq!(untrained("test", [], [0, 1], &classes), None);
     }
 
     #[test]

@@ -7,9 +7,11 @@
 
 mod error;
 mod features;
+mod folds;
 mod grid;
 mod image_row;
 mod image_set;
+mod joined;
 mod jpeg;
 mod labels;
 mod morton;
@@ -27,10 +29,12 @@ mod vote;
 
 pub use error::DatasetError;
 pub use features::{FeatureReader, FeatureTable, FeatureWriter, LayerInfo};
+pub use folds::{Fold, FoldRow, FoldTable};
 pub use grid::pad_crop_flip;
 pub use image_row::{BadImage, Encoding, ImageRow, RAW_SIDE, decode, decode_file};
 pub use image_set::{ImageRows, ImageSetInfo, ImageSetReader, ImageSetWriter};
-pub use labels::{TooFewLabels, select_labels};
+pub use joined::{ID_STEP, JoinedClasses, JoinedSet, image_in, join_classes};
+pub use labels::{TooFewLabels, Untrained, select_labels, share_out, untrained};
 pub use morton::{morton, morton_colour};
 pub use nearest::{BadPalette, NearestColour};
 pub use npy::{Npy, read_npy};

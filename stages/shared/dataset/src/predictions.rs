@@ -1,8 +1,11 @@
 //! Per-example predictions, for ensembles and for looking at mistakes.
 //!
 //! `predictions.parquet` holds the columns id (u64), split (`train`, `test`), label (i32, -1 for
-//! none), view (u16), predicted (i32) and log_probs (a list of fixed size of f32, in nats).
+//! none), view (u16), predicted (i32) and log_probs (a list of fixed size of f32, in nats). Its
+//! footer says whose they are: `igpt.dataset` is the image set's name, `igpt.classes` a JSON list of
+//! class names by label, and `igpt.sets`, where sets were joined, that of `tokens.json`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +13,10 @@ use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, Int32Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Field};
 
+use parquet::file::metadata::KeyValue;
+
 use crate::error::DatasetError;
+use crate::joined::JoinedSet;
 use crate::row::RowKey;
 use crate::table::{self, ShardWriter};
 
@@ -25,6 +31,8 @@ pub struct PredictionTable {
     pub n_classes: usize,
     /// The log-probabilities of the classes in nats, one row after another.
     pub log_probs: Vec<f32>,
+    /// What the footer says of the images, by name; see [`Self::of`].
+    pub about: BTreeMap<String, String>,
 }
 
 fn path_in(dir: &Path) -> PathBuf {
@@ -39,7 +47,20 @@ impl PredictionTable {
     pub fn new(keys: Vec<RowKey>, n_classes: usize, log_probs: Vec<f32>) -> Self {
         assert_eq!(keys.len() * n_classes, log_probs.len(), "one number for each row and class");
         let predicted = log_probs.chunks_exact(n_classes.max(1)).map(most_likely).collect();
-        Self { keys, predicted, n_classes, log_probs }
+        Self { keys, predicted, n_classes, log_probs, about: BTreeMap::new() }
+    }
+
+    /// The same, with the image set's name, its classes and the sets that it was joined from.
+    #[must_use]
+    pub fn of(mut self, name: &str, classes: &[String], sets: &[JoinedSet]) -> Self {
+        // Lists of texts and numbers cannot fail to be JSON.
+        let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+        self.about.insert("igpt.dataset".to_owned(), name.to_owned());
+        self.about.insert("igpt.classes".to_owned(), json(serde_json::to_string(classes)));
+        if !sets.is_empty() {
+            self.about.insert("igpt.sets".to_owned(), json(serde_json::to_string(sets)));
+        }
+        self
     }
 
     /// The share of labelled rows whose most likely class is their label; none without any.
@@ -77,6 +98,9 @@ impl PredictionTable {
         fields.push(Field::new("log_probs", DataType::FixedSizeList(item.clone(), size), false));
         let properties = table::properties(3)
             .map_err(|error| DatasetError::caused(&path, "cannot set up the writer", error))?
+            .set_key_value_metadata((!self.about.is_empty()).then(|| {
+                self.about.iter().map(|(name, text)| KeyValue::new(name.clone(), text.clone())).collect()
+            }))
             .build();
         let values: ArrayRef = Arc::new(Float32Array::new(ScalarBuffer::from(self.log_probs.clone()), None));
         let list = FixedSizeListArray::try_new(item, size, values, None)
@@ -95,8 +119,9 @@ impl PredictionTable {
     /// If the file is missing or is not what it should be.
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
         let path = path_in(dir);
-        let mut table = Self { keys: Vec::new(), predicted: Vec::new(), n_classes: 0, log_probs: Vec::new() };
+        let mut table = Self::new(Vec::new(), 0, Vec::new());
         for group in table::row_groups(std::slice::from_ref(&path))? {
+            table.about = group.footer();
             for batch in group.read(group.rows)? {
                 let (size, values) = table::fixed_size_list::<Float32Array>(&path, &batch, "log_probs")?;
                 table.n_classes = size;

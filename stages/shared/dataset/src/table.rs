@@ -3,6 +3,7 @@
 //! A row group is written at once from columns in memory; the caller decides where it ends, from
 //! the rows alone, so that bytes never depend on timing or threads.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -256,6 +257,13 @@ impl RowGroup {
     /// The file it is in.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What our writers say in the file's footer: names that begin with `igpt.`.
+    pub(crate) fn footer(&self) -> BTreeMap<String, String> {
+        let pairs = self.metadata.metadata().file_metadata().key_value_metadata();
+        let ours = pairs.into_iter().flatten().filter(|pair| pair.key.starts_with("igpt."));
+        ours.filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?))).collect()
     }
 
     /// Reads it, as batches of at most `batch` rows.

@@ -1,8 +1,10 @@
 //! Token sets: images as rows of colour indices, in Parquet shards that any reader understands.
 //!
 //! `tokens-00000.parquet`, ... hold the columns id (u64), split (`train`, `test`), label (i32, -1
-//! for none), view (u16) and tokens (a list of fixed size of u16, raster order). `tokens.json`
-//! holds the resolution, the palette's size and digest, class names and the rows by split. Each
+//! for none), view (u16) and tokens (a list of fixed size of u16, raster order). (split, id) is that
+//! of the image in its set; where several sets were read as one, `sets` says what the ids of each
+//! were raised by. `tokens.json` holds the resolution, the palette's size and digest, class names,
+//! the rows by split and those sets. Each
 //! shard says the resolution and the palette in its footer too (`igpt.height`, `igpt.width`,
 //! `igpt.vocab`, `igpt.palette`), for readers of a shard alone.
 
@@ -18,6 +20,7 @@ use parquet::file::metadata::KeyValue;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
+use crate::joined::JoinedSet;
 use crate::row::{RowKey, Split, SplitCounts, rows_of};
 use crate::table::{self, RowGroup, ShardWriter};
 
@@ -42,6 +45,9 @@ pub struct TokensInfo {
     pub palette: Option<Digest>,
     /// The class names, by label.
     pub classes: Vec<String>,
+    /// The image sets that were read as one, in the order of their ids; empty where it is one set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<JoinedSet>,
 }
 
 impl TokensInfo {
@@ -62,6 +68,8 @@ struct Document {
     palette: Option<Digest>,
     classes: Vec<String>,
     rows: SplitCounts,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sets: Vec<JoinedSet>,
 }
 
 fn document_path(dir: &Path) -> PathBuf {
@@ -170,8 +178,8 @@ impl TokensWriter {
             self.flush()?;
         }
         self.shards.finish()?;
-        let TokensInfo { name, height, width, vocab, palette, classes } = self.info;
-        let document = Document { name, height, width, vocab, palette, classes, rows: self.counts };
+        let TokensInfo { name, height, width, vocab, palette, classes, sets } = self.info;
+        let document = Document { name, height, width, vocab, palette, classes, rows: self.counts, sets };
         table::write_json(&document_path(&self.dir), &document)?;
         Ok(self.counts)
     }
@@ -282,8 +290,8 @@ impl TokensReader {
     /// If a file is missing or is not what it should be.
     pub fn open(dir: &Path) -> Result<Self, DatasetError> {
         let path = document_path(dir);
-        let Document { name, height, width, vocab, palette, classes, rows } = table::read_json(&path)?;
-        let info = TokensInfo { name, height, width, vocab, palette, classes };
+        let Document { name, height, width, vocab, palette, classes, rows, sets } = table::read_json(&path)?;
+        let info = TokensInfo { name, height, width, vocab, palette, classes, sets };
         check_info(&info).map_err(|what| DatasetError::new(&path, what))?;
         let groups = table::row_groups(&table::shards(dir, "tokens")?)?;
         let found: usize = groups.iter().map(|group| group.rows).sum();

@@ -79,6 +79,7 @@ impl PredictionTable {
             predicted: Vec::new(),
             n_classes: self.n_classes,
             log_probs: Vec::new(),
+            about: self.about.clone(),
         };
         let mut first = 0;
         for keys in self.images() {

@@ -44,6 +44,7 @@ fn tokens_info() -> TokensInfo {
         vocab: 512,
         palette: Some(Digest::of(b"palette")),
         classes: classes(),
+        sets: Vec::new(),
     }
 }
 
@@ -60,6 +61,7 @@ fn layer_info() -> LayerInfo {
     LayerInfo {
         name: "test".to_owned(),
         classes: classes(),
+        sets: Vec::new(),
         dim: 5,
         layer: 2,
         n_layer: 4,

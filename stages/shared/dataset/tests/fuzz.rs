@@ -81,7 +81,7 @@ fn damaged_image_sets_are_errors() {
 fn damaged_token_sets_are_errors() {
     let dir = tempfile::tempdir().unwrap();
     let (name, classes) = ("test".to_owned(), Vec::new());
-    let info = TokensInfo { name, height: 4, width: 4, vocab: 16, palette: None, classes };
+    let info = TokensInfo { name, height: 4, width: 4, vocab: 16, palette: None, classes, sets: Vec::new() };
     let mut writer = TokensWriter::create(dir.path(), &info).unwrap();
     for id in 0..100 {
         writer.append(key(id), &[(id % 16) as u16; 16]).unwrap();

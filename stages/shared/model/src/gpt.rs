@@ -323,9 +323,14 @@ impl Gpt {
         let content = match input {
             Input::Autoregressive => {
                 let sos = self.sos.val().reshape([1, 1, c]).expand([b, 1, c]); // [B,1,C]
-                let seen = tokens.narrow(1, 0, t - 1); // [B,T-1]
-                let seen = self.lookup(seen); // [B,T-1,C]
-                Tensor::cat(vec![sos, seen], 1)
+                if t == 1 {
+                    // The only token is predicted from nothing.
+                    sos
+                } else {
+                    let seen = tokens.narrow(1, 0, t - 1); // [B,T-1]
+                    let seen = self.lookup(seen); // [B,T-1,C]
+                    Tensor::cat(vec![sos, seen], 1)
+                }
             }
             Input::Bert(masked) => {
                 let kept = masked.clone().neg() + 1.0; // [B,T]

@@ -235,7 +235,10 @@ fn gradients(device: &Device, ops: Ops, variant: Variant, bert: bool) -> (f32, V
     let both = gpt.joint(tokens.clone(), &input, dropout.as_mut());
     let nll = loss::token_nll(both.logits, tokens);
     let generative = match input {
-        Input::Bert(masked) => loss::bert(nll, masked, loss::BertReduction::Mean),
+        Input::Bert(masked) => {
+            let images = masked.dims()[0];
+            loss::bert(nll, masked, loss::BertReduction::Mean, images)
+        }
         Input::Autoregressive => loss::autoregressive(nll),
     };
     let loss = generative + loss::classification(both.class_logits, labels);

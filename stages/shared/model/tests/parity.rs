@@ -123,6 +123,7 @@ fn losses_and_all_gradients_agree_with_the_reference() {
             let nll = loss::token_nll_with(ops, both.logits, f.tokens.clone());
             (nll, loss::classification(both.class_logits, f.labels.clone()))
         };
+        let images = f.masked.dims()[0]; // each has a masked position
         // A graph is consumed by its backward pass: each loss gets one of its own.
         let (nll, _) = both(&Input::Autoregressive);
         check_loss(&f, &gpt, "ar.loss", loss::autoregressive(nll), Some("grads_ar_f64"));
@@ -131,13 +132,13 @@ fn losses_and_all_gradients_agree_with_the_reference() {
         check_loss(&f, &gpt, "ar.joint_loss", joint, Some("grads_ar_joint_f64"));
 
         let (nll, _) = both(&bert);
-        let sum = loss::bert(nll.clone(), f.masked.clone(), BertReduction::Sum);
+        let sum = loss::bert(nll.clone(), f.masked.clone(), BertReduction::Sum, images);
         check_loss(&f, &gpt, "bert.loss_sum_per_example_mean_batch", sum, None);
-        let mean = loss::bert(nll, f.masked.clone(), BertReduction::Mean);
+        let mean = loss::bert(nll, f.masked.clone(), BertReduction::Mean, images);
         let name = "bert.loss_openai_mean_per_example_mean_batch";
         check_loss(&f, &gpt, name, mean, Some("grads_bert_f64"));
         let (nll, clf) = both(&bert);
-        let joint = loss::bert(nll, f.masked.clone(), BertReduction::Mean) + clf;
+        let joint = loss::bert(nll, f.masked.clone(), BertReduction::Mean, images) + clf;
         check_loss(&f, &gpt, "bert.joint_loss_openai", joint, Some("grads_bert_joint_f64"));
     }
 }
