@@ -18,7 +18,7 @@ use igpt_contract::{
     ParamError, Predictions, Resources, Sought, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_dataset::TokenTable;
-use igpt_model::{ModelCard, ModelParams, Objective, prepare, save_model};
+use igpt_model::{ClassHeadCard, ModelCard, ModelParams, Objective, prepare, save_model};
 use igpt_optim::Diverged;
 
 pub use params::{Augment, Loss, Params};
@@ -54,7 +54,8 @@ impl Stage for Finetune {
             summary: "trains a network and a class head on labelled tokens",
             // 2: the metrics tell one mask from several, and the head's layer.
             // 3: probabilities below e^-50 are zero.
-            version: 3,
+            // 4: the model's card names the classes.
+            version: 4,
             inputs: vec![TOKENS.port(), START.port(), PROBES.port(), CHOICE.port()],
             outputs: vec![MODEL.port(), METRICS.port(), PREDICTIONS.port()],
             seeded: true,
@@ -123,7 +124,9 @@ impl Stage for Finetune {
         predictions.write(io.output(&PREDICTIONS))?;
         metrics.write(io.output(&METRICS))?;
         let step = start.card.step + winner.best.map_or(0, |best| best.step);
-        save_model(io.output(&MODEL), &gpt, &ModelCard { step, ..start.card })
+        let names = images.info().classes.clone();
+        let class_head = Some(ClassHeadCard { classes: names.len(), layer: start.layer, names });
+        save_model(io.output(&MODEL), &gpt, &ModelCard { step, class_head, ..start.card })
             .map_err(|error| StageError::caused("the model cannot be written", error))
     }
 }
