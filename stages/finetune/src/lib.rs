@@ -19,7 +19,7 @@ use igpt_contract::{
     Tokens,
 };
 use igpt_dataset::TokenTable;
-use igpt_model::{ModelCard, ModelParams, Objective, prepare, save_model};
+use igpt_model::{ClassHeadCard, ModelCard, ModelParams, Objective, prepare, save_model};
 use igpt_optim::Diverged;
 
 pub use params::{Augment, Loss, Params};
@@ -58,7 +58,8 @@ impl Stage for Finetune {
             // 2: the metrics tell one mask from several, and the head's layer.
             // 3: probabilities below e^-50 are zero.
             // 4: a draw of few labels has each class held out; a test without labels and one class are
-            //    errors; BERT leaves out images without a mask; images of one token train.
+            //    errors; BERT leaves out images without a mask; images of one token train. The model's card
+            //    names the classes.
             version: 4,
             inputs: vec![TOKENS.port(), START.port(), PROBES.port(), CHOICE.port()],
             outputs: vec![MODEL.port(), METRICS.port(), PREDICTIONS.port(), FOLDS.port()],
@@ -130,7 +131,9 @@ impl Stage for Finetune {
         images.folds().write(io.output(&FOLDS))?;
         metrics.write(io.output(&METRICS))?;
         let step = start.card.step + winner.best.map_or(0, |best| best.step);
-        save_model(io.output(&MODEL), &gpt, &ModelCard { step, ..start.card })
+        let names = images.info().classes.clone();
+        let class_head = Some(ClassHeadCard { classes: names.len(), layer: start.layer, names });
+        save_model(io.output(&MODEL), &gpt, &ModelCard { step, class_head, ..start.card })
             .map_err(|error| StageError::caused("the model cannot be written", error))
     }
 }

@@ -28,7 +28,8 @@ const FROM: Opt<AnyFile> = Opt::new(
 );
 const COLOURS: Opt<AnyFile> = Opt::new(
     "palette",
-    "the colours, where the network's folder has none: `.npy`, `clusters.json`, a palette",
+    "the colours, where the network's folder has none: `.npy`, `clusters.json` or \
+     `preprocessor_config.json`, or a folder that holds one",
 );
 const MODEL: Out<Model> = Out::new("model", "the network");
 const PALETTE: Out<Palette> = Out::new("palette", "the colours that its tokens are");
@@ -44,7 +45,9 @@ impl Stage for Import {
         StageSpec {
             name: "import",
             summary: "takes a network of others with its palette: Hugging Face's ImageGPT, OpenAI's names",
-            version: 1,
+            // 2: networks without a head over the colours come in; a class head of others is left out; a
+            // palette in 0..1 is no longer taken for one in -1..1.
+            version: 2,
             inputs: vec![FROM.port(), COLOURS.port()],
             outputs: vec![MODEL.port(), PALETTE.port()],
             seeded: false,
@@ -62,8 +65,11 @@ impl Stage for Import {
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let endpoint = std::env::var(ENDPOINT).ok().filter(|endpoint| !endpoint.is_empty());
         let folder = folder(params, io.optional(&FROM), endpoint.as_deref(), cx)?;
-        let options = Options { palette: io.optional(&COLOURS), heads: params.heads };
-        let Released { gpt, card, palette } = igpt_released::read(&folder, options)?;
+        let options = Options { palette: io.optional(&COLOURS), range: params.range, heads: params.heads };
+        let Released { gpt, card, palette, notes } = igpt_released::read(&folder, options)?;
+        for note in notes {
+            cx.note(note);
+        }
         cx.check()?;
         save_model(io.output(&MODEL), &gpt, &card)
             .map_err(|error| StageError::caused("the model cannot be written", error))?;

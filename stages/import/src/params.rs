@@ -1,6 +1,7 @@
 //! The parameters of `import`.
 
 use igpt_contract::ParamError;
+use igpt_dataset::PaletteRange;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,11 +17,15 @@ pub struct Params {
     /// Attention heads, for weights by OpenAI's names whose shapes do not tell: 8 for iGPT-S and M,
     /// 16 for iGPT-L.
     pub heads: Option<usize>,
+    /// Between which numbers the palette has its colours, from black to white: `-1..1`, `0..1` or
+    /// `0..255`. Left out, the numbers must tell: one below 0 means `-1..1`, one above 1 means
+    /// `0..255`, transformers' `preprocessor_config.json` is `-1..1`; anything else is an error.
+    pub range: Option<PaletteRange>,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { repo: None, revision: "main".to_owned(), heads: None }
+        Self { repo: None, revision: "main".to_owned(), heads: None, range: None }
     }
 }
 
@@ -59,7 +64,12 @@ mod tests {
     #[test]
     fn names_that_are_none_of_the_hubs_are_refused() {
         let check = |repo: &str, revision: &str| {
-            let params = Params { repo: Some(repo.to_owned()), revision: revision.to_owned(), heads: None };
+            let params = Params {
+                repo: Some(repo.to_owned()),
+                revision: revision.to_owned(),
+                heads: None,
+                range: None,
+            };
             params.check().map_err(|error| error.path)
         };
         assert_eq!(check("openai/imagegpt-small", "refs/pr/2"), Ok(()));

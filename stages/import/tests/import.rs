@@ -156,7 +156,7 @@ fn one_place_is_named_and_no_more() {
 }
 
 fn params(repo: &str, revision: &str) -> Params {
-    Params { repo: Some(repo.to_owned()), revision: revision.to_owned(), heads: None }
+    Params { repo: Some(repo.to_owned()), revision: revision.to_owned(), heads: None, range: None }
 }
 
 #[test]

@@ -14,7 +14,8 @@ use igpt_contract::{
     Out, Palette, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec,
 };
 use igpt_dataset::{
-    Encoding, ImageSetReader, PaletteInfo, PaletteTable, Split, decode, shown_path, swatches,
+    Encoding, ImageSetReader, PaletteInfo, PaletteRange, PaletteTable, Split, TakenPalette, decode,
+    shown_path, swatches, take_palette,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,13 +26,14 @@ pub use kmeans::{Fit, Stop, fit, inertia};
 const IMAGES: Many<ImageSet> = Many::new("images", "the images whose official training split is clustered");
 const FROM: Opt<AnyFile> = Opt::new(
     "from",
-    "a palette to take instead of fitting one: `.npy`, `clusters.json`, `preprocessor_config.json`",
+    "a palette to take instead of fitting one: `.npy`, `clusters.json` or `preprocessor_config.json`, or a \
+     folder that holds one",
 );
 const PALETTE: Out<Palette> = Out::new("palette", "the colours");
 const METRICS: Out<Metrics> = Out::new("metrics", "how well the colours fit the training images");
 
 /// Parameters of the stage. With a palette wired to `from` nothing is fitted: `colours` may say how
-/// many the palette must have, the others are refused.
+/// many the palette must have and `range` how it is written, the others are refused.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
@@ -45,11 +47,16 @@ pub struct Params {
     /// The fit ends once the centres' squared moves in a round add up to at most this times the mean
     /// variance of a channel (scikit-learn's rule and default). 0: once nothing moves.
     pub tolerance: f64,
+    /// Between which numbers a palette in `from` has its colours, from black to white: `-1..1` (the
+    /// released palette), `0..1` or `0..255`. Left out, the numbers must tell: one below 0 means
+    /// `-1..1`, one above 1 means `0..255`, transformers' `preprocessor_config.json` is `-1..1`;
+    /// anything else is an error that asks.
+    pub range: Option<PaletteRange>,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { colours: 512, sample: 0, max_iterations: 300, tolerance: 1e-4 }
+        Self { colours: 512, sample: 0, max_iterations: 300, tolerance: 1e-4, range: None }
     }
 }
 
@@ -65,7 +72,8 @@ impl Stage for PaletteFit {
             name: "palette",
             summary: "clusters the colours of the training images by k-means, or takes a palette from a file",
             // 2: `sample` draws in another way.
-            // 3: an exact palette has no `psnr_db` among its metrics.
+            // 3: an exact palette has no `psnr_db` among its metrics; one in `from` in 0..1 is no longer
+            //    taken for one in -1..1.
             version: 3,
             inputs: vec![IMAGES.port(), FROM.port()],
             outputs: vec![PALETTE.port(), METRICS.port()],
@@ -121,7 +129,11 @@ fn run(params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageErro
         return Err(StageError::new("neither `images` nor `from` is wired")
             .hint("wire an image set to `images` to fit a palette, or a palette file to `from` to take it"));
     }
-    let taken = io.optional(&FROM).map(|path| take_palette(params, path)).transpose()?;
+    let taken = io.optional(&FROM).map(|path| taken(params, path, cx)).transpose()?;
+    if let (None, Some(range)) = (&taken, params.range) {
+        let what = format!("`range` is {}, and no palette is wired to `from`", range.as_str());
+        return Err(StageError::new(what).hint("leave `range` out: a fit reads bytes of pixels"));
+    }
     let colours = training_colours(images, cx)?;
     let (palette, fitted) = match taken {
         Some(palette) => (palette, None),
@@ -216,7 +228,7 @@ fn training_colours(images: &[LabelledInput], cx: &StageContext) -> Result<Colou
 
 /// Reads the palette of `from`. Parameters that steer a fit are refused beside it: they would change
 /// nothing but the step's key.
-fn take_palette(params: &Params, path: &Path) -> Result<PaletteTable, StageError> {
+fn taken(params: &Params, path: &Path, cx: &StageContext) -> Result<PaletteTable, StageError> {
     let default = Params::default();
     let given = [
         ("`sample`", params.sample != default.sample),
@@ -229,7 +241,8 @@ fn take_palette(params: &Params, path: &Path) -> Result<PaletteTable, StageError
             format!("expected no parameters of a fit beside a palette in `from`, found {}", given.join(", "));
         return Err(StageError::new(what).hint("leave them out, or fit a palette without `from`"));
     }
-    let palette = PaletteTable::read(path)?;
+    let TakenPalette { palette, range, file } = take_palette(path, params.range)?;
+    cx.note(format!("`{}`: {} colours in {}", shown_path(&file), palette.colours.len(), range.as_str()));
     let (expected, found) = (params.colours, palette.colours.len());
     // The default cannot be told from no word at all.
     if expected != default.colours && expected != found {

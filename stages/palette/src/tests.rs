@@ -98,6 +98,34 @@ fn parameters_that_mean_nothing_beside_a_palette_are_refused() {
     assert!(error.contains("the 4 colours of `colours`, found 3"), "{error}");
 }
 
+/// Black as 0, white as 1, the file under a name without extension as the engine gives it.
+#[test]
+fn a_palette_of_others_is_taken_in_its_range_or_asked_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = dir.path().join("0");
+    std::fs::write(&from, "{\"clusters\": [[0, 0, 0], [0.5, 0.5, 0.5], [1, 1, 1]]}").unwrap();
+    let StageError::Failed { what, hint: Some(hint), .. } =
+        run_in(dir.path(), Some(&from), json!({}), 1).unwrap_err()
+    else {
+        panic!("no hint")
+    };
+    assert!(what.contains("none above 1") && hint.contains("`range`"), "{what} {hint}");
+    run_in(dir.path(), Some(&from), json!({"range": "0..1"}), 1).unwrap();
+    let palette = PaletteTable::read(&dir.path().join("palette")).unwrap();
+    assert_eq!(palette.rgb(), [[0; 3], [128; 3], [255; 3]]);
+    let folder = dir.path().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(&from, folder.join("clusters.json")).unwrap();
+    run_in(dir.path(), Some(&folder), json!({"range": "0..1"}), 1).unwrap();
+    assert_eq!(PaletteTable::read(&dir.path().join("palette")).unwrap(), palette);
+    assert_eq!(PaletteFit.complete(&json!({"range": "0..2"})).unwrap_err().path, "range");
+
+    std::fs::create_dir(dir.path().join("images")).unwrap();
+    images(&dir.path().join("images"));
+    let error = run_in(dir.path(), None, json!({"colours": 4, "range": "0..1"}), 1).unwrap_err();
+    assert!(error.to_string().contains("no palette is wired to `from`"), "{error}");
+}
+
 #[test]
 fn more_colours_than_the_images_have_is_refused_with_a_hint() {
     let dir = tempfile::tempdir().unwrap();

@@ -15,7 +15,9 @@ const MODEL: In<Model> = In::new("model", "the network: autoregressive, of the v
 const PALETTE: In<Palette> = In::new("palette", "the colours that its tokens are");
 const FOLDER: Out<AnyFile> = Out::new(
     "folder",
-    "`model.safetensors`, `config.json` and `preprocessor_config.json` as transformers' ImageGPT has them",
+    "`model.safetensors`, `config.json` and `preprocessor_config.json` as transformers' ImageGPT has them; \
+     with a class head also `modeling_igpt_flow.py`, by which `AutoModelForImageClassification` with \
+     `trust_remote_code=True` reads tokens as this network does, and a `README.md` on loading",
 );
 
 /// The stage has no parameters: the network and the palette decide all.
@@ -34,7 +36,8 @@ impl Stage for Publish {
         StageSpec {
             name: "publish",
             summary: "writes a network and its palette as a folder that transformers loads as ImageGPT",
-            version: 1,
+            // 2: a classifier's folder names the classes and holds the code that puts the start token first.
+            version: 2,
             inputs: vec![MODEL.port(), PALETTE.port()],
             outputs: vec![FOLDER.port()],
             seeded: false,

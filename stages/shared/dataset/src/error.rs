@@ -15,6 +15,8 @@ pub struct DatasetError {
     pub path: PathBuf,
     /// What was expected and what was found.
     pub what: String,
+    /// What the user can do about it.
+    pub hint: Option<String>,
     /// The cause, where there is one.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
@@ -23,7 +25,7 @@ pub struct DatasetError {
 impl DatasetError {
     /// An error at a file that explains itself.
     pub fn new(path: &Path, what: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), what: what.into(), source: None }
+        Self { path: path.to_owned(), what: what.into(), hint: None, source: None }
     }
 
     /// An error at a file with its cause.
@@ -32,13 +34,19 @@ impl DatasetError {
         what: impl Into<String>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { path: path.to_owned(), what: what.into(), source: Some(source.into()) }
+        Self { source: Some(source.into()), ..Self::new(path, what) }
+    }
+
+    /// The same error with a hint.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
     }
 }
 
 impl From<DatasetError> for StageError {
     fn from(error: DatasetError) -> Self {
         let what = format!("`{}`: {}", shown_path(&error.path), error.what);
-        Self::Failed { what, hint: None, source: error.source }
+        Self::Failed { what, hint: error.hint, source: error.source }
     }
 }

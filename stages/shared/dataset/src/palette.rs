@@ -10,6 +10,7 @@ use igpt_contract::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
+use crate::palette_file::{PaletteRange, take_palette};
 use crate::{npy, table};
 
 /// How well a palette fits the training images: `palette.json`.
@@ -58,14 +59,14 @@ pub struct PaletteTable {
     pub colours: Vec<[f32; 3]>,
 }
 
-/// `clusters.json`, and what is read of a `preprocessor_config.json`.
-#[derive(Serialize, Deserialize)]
+/// `clusters.json`.
+#[derive(Serialize)]
 struct Clusters {
     clusters: Vec<[f32; 3]>,
 }
 
-/// The files that a folder may hold a palette in, the best first.
-const FILES: [&str; 3] = ["palette.npy", "clusters.json", "preprocessor_config.json"];
+/// The files of an artifact that hold the colours.
+const FILES: [&str; 2] = ["palette.npy", "clusters.json"];
 
 impl PaletteTable {
     /// A palette from levels in [0, 255].
@@ -84,35 +85,15 @@ impl PaletteTable {
         self.colours.iter().map(|colour| colour.map(level)).collect()
     }
 
-    /// Reads a palette: from an artifact's folder, from a folder that holds `clusters.json` or a
-    /// Hugging Face `preprocessor_config.json`, or from such a file (`.npy` or `.json`) itself.
+    /// Reads a palette: from an artifact's folder, or from what [`take_palette`] takes without being
+    /// told the range.
     ///
     /// # Errors
     /// If there is no such file, or it does not hold 1 to 65,535 colours in [-1, 1].
     pub fn read(path: &Path) -> Result<Self, DatasetError> {
-        if path.is_dir() {
-            let file =
-                FILES.iter().map(|name| path.join(name)).find(|file| file.exists()).ok_or_else(|| {
-                    let what = format!("expected one of the files `{}`, found none", FILES.join("`, `"));
-                    DatasetError::new(path, what)
-                })?;
-            return Self::read(&file);
-        }
-        let colours = if path.extension().is_some_and(|extension| extension == "json") {
-            table::read_json::<Clusters>(path)?.clusters
-        } else {
-            let bytes = std::fs::read(path)
-                .map_err(|error| DatasetError::caused(path, "cannot read the file", error))?;
-            let array = npy::read_npy(&bytes).map_err(|what| DatasetError::new(path, what))?;
-            if !matches!(array.shape[..], [_, 3]) {
-                let what = format!("expected an array of the shape [k, 3], found {:?}", array.shape);
-                return Err(DatasetError::new(path, what));
-            }
-            array.values.as_chunks::<3>().0.to_vec()
-        };
-        let palette = Self { colours };
-        palette.check().map_err(|what| DatasetError::new(path, what))?;
-        Ok(palette)
+        // What [`Self::write`] wrote is in [-1, 1] by definition, be all its colours bright.
+        let own = FILES.iter().all(|name| path.join(name).is_file());
+        Ok(take_palette(path, own.then_some(PaletteRange::Signed))?.palette)
     }
 
     /// Writes `palette.npy` and `clusters.json` into an artifact's folder.
@@ -133,7 +114,7 @@ impl PaletteTable {
         Digest::of(&npy::write_npy(&self.colours))
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let k = self.colours.len();
         if !(1..=65_535).contains(&k) {
             return Err(format!("expected 1 to 65535 colours, found {k}"));

@@ -38,6 +38,9 @@ pub struct ClassHeadCard {
     pub classes: usize,
     /// The layer whose pooled features it reads, 0..=L.
     pub layer: usize,
+    /// The classes' names, in the order of the logits; empty where nobody wrote them down.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 /// What a network is, beside its weights: the contents of `config.json`.
@@ -194,7 +197,8 @@ fn shapes<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
 }
 
 /// Writes the network into an existing folder: `model.safetensors` and `config.json`. Equal
-/// networks make equal bytes. The card's `config`, `class_head` and `structure` are the network's.
+/// networks make equal bytes. The card's `config`, `class_head` (but for the classes' names) and
+/// `structure` are the network's.
 ///
 /// # Errors
 /// [`ModelError::Io`] where a file cannot be written.
@@ -202,9 +206,11 @@ pub fn save_model(dir: &Path, gpt: &Gpt, card: &ModelCard) -> Result<(), ModelEr
     write_tensors(&dir.join(WEIGHTS), &named_parameters(gpt), None)?;
     let card = ModelCard {
         config: gpt.config().clone(),
-        class_head: gpt
-            .class_head()
-            .map(|head| ClassHeadCard { classes: head.classes(), layer: head.layer() }),
+        class_head: gpt.class_head().map(|head| ClassHeadCard {
+            classes: head.classes(),
+            layer: head.layer(),
+            names: card.class_head.as_ref().map(|own| own.names.clone()).unwrap_or_default(),
+        }),
         structure: gpt.config().structure(),
         ..card.clone()
     };
@@ -277,7 +283,10 @@ pub fn load_model(dir: &Path, device: &Device) -> Result<(Gpt, ModelCard), Model
     }
     let mut gpt = Gpt::zeroed(&card.config, device);
     if let Some(head) = &card.class_head {
-        if head.layer > card.config.n_layer || head.classes == 0 {
+        if head.layer > card.config.n_layer
+            || head.classes == 0
+            || !(head.names.is_empty() || head.names.len() == head.classes)
+        {
             let what = format!("`class_head` {head:?} does not fit the network");
             return Err(ModelError::format(&path, what));
         }

@@ -174,12 +174,14 @@ pub(crate) fn config_json(card: &ModelCard) -> Value {
         CARD: card,
     });
     if let Some(head) = &card.class_head {
+        let name = |class: usize| head.names.get(class).cloned().unwrap_or_else(|| format!("LABEL_{class}"));
         let names: serde_json::Map<String, Value> =
-            (0..head.classes).map(|class| (class.to_string(), format!("LABEL_{class}").into())).collect();
+            (0..head.classes).map(|class| (class.to_string(), name(class).into())).collect();
         let numbers: serde_json::Map<String, Value> =
-            (0..head.classes).map(|class| (format!("LABEL_{class}"), class.into())).collect();
+            (0..head.classes).map(|class| (name(class), class.into())).collect();
         json["id2label"] = names.into();
         json["label2id"] = numbers.into();
+        json["auto_map"] = json!({ "AutoModelForImageClassification": crate::write::CLASS });
     }
     json
 }
@@ -205,20 +207,20 @@ struct Size {
     width: usize,
 }
 
-/// Rows and columns of pixels of images of so many positions: a square, or what the folder's
-/// `preprocessor_config.json` says.
+/// Rows and columns of pixels of images of so many positions: what the folder's
+/// `preprocessor_config.json` says, or a square.
 pub(crate) fn resolution(folder: &Path, positions: usize) -> Result<(usize, usize), ReleasedError> {
-    let side = positions.isqrt();
-    if side * side == positions {
-        return Ok((side, side));
-    }
     let path = folder.join("preprocessor_config.json");
     let size: Option<Size> = match path.is_file() {
         true => serde_json::from_value(read_json(&path)?["size"].take()).ok(),
         false => None,
     };
+    // A strip of four squares is no square: what the folder says goes before what is likely.
+    let side = positions.isqrt();
+    let square = (side * side == positions).then_some((side, side));
     size.filter(|size| size.height.checked_mul(size.width) == Some(positions))
         .map(|size| (size.height, size.width))
+        .or(square)
         .ok_or_else(|| {
             let what = format!(
                 "the network has {positions} positions, which is no square, and no `size` in \

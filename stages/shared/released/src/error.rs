@@ -41,15 +41,26 @@ impl ReleasedError {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// Every difference between the tensors that were expected and those that were found.
-    pub(crate) fn differences(path: &Path, differences: &[String]) -> Self {
-        /// More lines than this say nothing new.
-        const SHOWN: usize = 16;
-        let mut lines = differences[..differences.len().min(SHOWN)].to_vec();
-        if differences.len() > SHOWN {
-            lines.push(format!("  and {} more", differences.len() - SHOWN));
-        }
-        Self::new(path, format!("the tensors are not those of the network:\n{}", lines.join("\n")))
+    /// How the tensors that were found differ from the `expected` ones, in two lines.
+    pub(crate) fn differences(
+        path: &Path,
+        expected: usize,
+        found: usize,
+        kinds: [(&str, &[String]); 3],
+    ) -> Self {
+        /// More names than these say nothing new.
+        const SHOWN: usize = 3;
+        let told = kinds.iter().filter(|(_, which)| !which.is_empty()).map(|(kind, which)| {
+            let first = which[..which.len().min(SHOWN)].join(", ");
+            let more = if which.len() > SHOWN { ", ..." } else { "" };
+            format!("{} {kind} ({first}{more})", which.len())
+        });
+        let told: Vec<String> = told.collect();
+        let what = format!(
+            "expected the {expected} tensors of the network, found {found} that are not those:\n  {}",
+            told.join(", ")
+        );
+        Self::new(path, what)
     }
 }
 

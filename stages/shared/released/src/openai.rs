@@ -51,7 +51,7 @@ pub(crate) fn from_theirs(
     tensors: Tensors,
     heads: Option<usize>,
 ) -> Result<Network, ReleasedError> {
-    let mut taker = Taker { tensors: weights(tensors), differences: Vec::new() };
+    let mut taker = Taker::new(weights(tensors));
     let matrix = |taker: &Taker, name: &str| match taker.tensors.get(name).map(|array| &array.shape[..]) {
         Some(&[rows, columns]) => Ok((rows, columns)),
         found => {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use igpt_dataset::PaletteTable;
+use igpt_dataset::{DatasetError, PaletteRange, PaletteTable, TakenPalette, named_palette, take_palette};
 use igpt_model::{ClassHeadCard, Gpt, GptConfig, ModelCard, NamedTensor, Objective, assign_parameters};
 
 use crate::config::{Config, resolution};
@@ -17,6 +17,8 @@ pub struct Options<'a> {
     /// The palette, instead of the one in the folder (`preprocessor_config.json`,
     /// `kmeans_centers.npy`).
     pub palette: Option<&'a Path>,
+    /// The range of the palette's numbers, where they do not tell it.
+    pub range: Option<PaletteRange>,
     /// The attention heads, for weights by OpenAI's names whose shapes do not tell.
     pub heads: Option<usize>,
 }
@@ -30,6 +32,8 @@ pub struct Released {
     pub card: ModelCard,
     /// The colours that its tokens are.
     pub palette: PaletteTable,
+    /// What of the folder has no place in the network, and what it lacks.
+    pub notes: Vec<String>,
 }
 
 /// Reads a folder in the layout of Hugging Face's ImageGPT (`config.json`, `model.safetensors` or
@@ -48,15 +52,15 @@ pub fn read(folder: &Path, options: Options) -> Result<Released, ReleasedError> 
         true => transformers_network(folder, &path)?,
         false => openai_network(folder, options.heads)?,
     };
-    let Named { config, objective, classes, tensors, card } = named;
-    let palette = palette(folder, options.palette, config.vocab)?;
+    let Named { config, objective, classes, tensors, card, notes } = named;
+    let palette = palette(folder, options, config.vocab)?;
     let (height, width) = match &card {
         Some(card) => (card.height, card.width),
         None => resolution(folder, config.n_positions)?,
     };
     let class_head = match &card {
         Some(card) => card.class_head.clone(),
-        None => classes.map(|classes| ClassHeadCard { classes, layer: config.n_layer }),
+        None => classes.map(|classes| ClassHeadCard { classes, layer: config.n_layer, names: Vec::new() }),
     };
     let digest = palette.digest();
     if let Some(own) = card.as_ref().and_then(|card| card.palette)
@@ -77,7 +81,7 @@ pub fn read(folder: &Path, options: Options) -> Result<Released, ReleasedError> 
     }
     let gpt = assign_parameters(gpt, tensors)
         .map_err(|error| ReleasedError::caused(folder, "the tensors are not those of the network", error))?;
-    Ok(Released { gpt, card, palette })
+    Ok(Released { gpt, card, palette, notes })
 }
 
 /// A network by our names.
@@ -88,6 +92,7 @@ struct Named {
     tensors: Vec<NamedTensor>,
     /// Our own card, where we wrote the folder.
     card: Option<ModelCard>,
+    notes: Vec<String>,
 }
 
 fn transformers_network(folder: &Path, path: &Path) -> Result<Named, ReleasedError> {
@@ -105,7 +110,26 @@ fn transformers_network(folder: &Path, path: &Path) -> Result<Named, ReleasedErr
             return Err(ReleasedError::new(path, what).hint("remove it, or undo the edit of the other keys"));
         }
     }
-    let (mut tensors, classes) = transformers::from_theirs(folder, read_tensors(folder)?, &mut config)?;
+    let transformers::Theirs { mut tensors, mut classes, headless } =
+        transformers::from_theirs(folder, read_tensors(folder)?, &mut config)?;
+    let mut notes = Vec::new();
+    if headless {
+        if card.is_some() {
+            let what = "expected `lm_head.weight`, which the network had when it was written, found none";
+            return Err(ReleasedError::new(folder, what));
+        }
+        let what = "no head over the colours (`lm_head.weight`): features and fine-tuning need none, and a loss or \
+                    samples of this network mean nothing before it is trained";
+        notes.push(what.to_owned());
+    }
+    if let (None, Some(count)) = (&card, classes) {
+        // Its features are of all tokens without a start token: another function than ours.
+        tensors.retain(|tensor| tensor.name != "clf.weight");
+        classes = None;
+        notes.push(format!(
+            "the class head of {count} classes (`score.weight`) is left out: fine-tuning makes its own"
+        ));
+    }
     let own = card.as_ref().map(|card| card.class_head.as_ref().map(|head| head.classes));
     if own.is_some_and(|own| own != classes) {
         let what = format!("expected the class head of the card ({own:?} classes), found {classes:?}");
@@ -114,7 +138,7 @@ fn transformers_network(folder: &Path, path: &Path) -> Result<Named, ReleasedErr
     if config.tied {
         untied_head(folder, &mut tensors)?;
     }
-    Ok(Named { config, objective: Objective::Autoregressive, classes, tensors, card })
+    Ok(Named { config, objective: Objective::Autoregressive, classes, tensors, card, notes })
 }
 
 /// Removes the head of a tied network, which must be its embeddings.
@@ -138,25 +162,32 @@ fn openai_network(folder: &Path, heads: Option<usize>) -> Result<Named, Released
     }
     let openai::Network { config, objective, classes, tensors } =
         openai::from_theirs(folder, tensors, heads)?;
-    Ok(Named { config, objective, classes, tensors, card: None })
+    Ok(Named { config, objective, classes, tensors, card: None, notes: Vec::new() })
 }
 
 /// The palette, which must have the network's colours.
-fn palette(folder: &Path, given: Option<&Path>, vocab: usize) -> Result<PaletteTable, ReleasedError> {
-    let own = ["preprocessor_config.json", "kmeans_centers.npy", "palette.npy", "clusters.json"];
-    let own = || own.into_iter().map(|name| folder.join(name)).find(|path| path.is_file());
-    let path = given.map(Path::to_owned).or_else(own).ok_or_else(|| {
+fn palette(folder: &Path, options: Options, vocab: usize) -> Result<PaletteTable, ReleasedError> {
+    let Options { palette, range, .. } = options;
+    let taken = match palette {
+        Some(path) => Some(take_palette(path, range)),
+        None => named_palette(folder, range).transpose(),
+    };
+    let taken = taken.transpose().map_err(|DatasetError { path, what, hint, source }| ReleasedError {
+        what: format!("the palette cannot be used: {what}"),
+        path,
+        hint,
+        source,
+    })?;
+    let TakenPalette { palette, file, .. } = taken.ok_or_else(|| {
         let what =
             "expected the palette in `preprocessor_config.json` or `kmeans_centers.npy`, found neither";
         ReleasedError::new(folder, what).hint("wire the palette that the network was trained on to `palette`")
     })?;
-    let palette = PaletteTable::read(&path)
-        .map_err(|error| ReleasedError::caused(&path, "the palette cannot be used", error))?;
     match palette.colours.len() == vocab {
         true => Ok(palette),
         false => {
             let what = format!("expected the network's {vocab} colours, found {}", palette.colours.len());
-            Err(ReleasedError::new(&path, what))
+            Err(ReleasedError::new(&file, what))
         }
     }
 }

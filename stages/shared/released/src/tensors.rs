@@ -211,8 +211,9 @@ fn read_npz(path: &Path, tensors: &mut Tensors) -> Result<(), ReleasedError> {
             .read_to_end(&mut bytes)
             .map_err(|error| ReleasedError::caused(path, format!("member `{}`", shown(name)), error))?;
         match read_npy(&bytes) {
-            Ok(array) => add(tensors, path, name.to_owned(), array.into())?,
             // Counters of steps and the like are integers; what is missing is found out later.
+            Ok(array) if array.integers => {}
+            Ok(array) => add(tensors, path, name.to_owned(), array.into())?,
             Err(what) if what.contains("expected the type") => {}
             Err(what) => {
                 return Err(ReleasedError::new(path, format!("member `{}`: {what}", shown(name))));

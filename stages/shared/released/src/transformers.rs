@@ -20,6 +20,8 @@ struct Pair {
 
 /// The start vector and the colours' embeddings in one.
 const EMBEDDINGS: &str = "transformer.wte.weight";
+/// The head over the colours.
+const LM_HEAD: &str = "lm_head.weight";
 /// The class head.
 const SCORE: &str = "score.weight";
 
@@ -30,7 +32,7 @@ fn pairs(config: &GptConfig) -> (Vec<Pair>, Vec<Pair>) {
     let mut weights = vec![
         pair("transformer.wpe.weight".into(), "wpe".into(), &[config.n_positions, c]),
         pair("transformer.ln_f.weight".into(), "ln_f.weight".into(), &[c]),
-        pair("lm_head.weight".into(), "head.weight".into(), &[config.vocab, c]),
+        pair(LM_HEAD.into(), "head.weight".into(), &[config.vocab, c]),
     ];
     let mut biases = Vec::new();
     for l in 0..config.n_layer {
@@ -57,6 +59,15 @@ pub(crate) fn is_buffer(name: &str) -> bool {
     name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")
 }
 
+/// What their tensors make.
+pub(crate) struct Theirs {
+    pub(crate) tensors: Vec<NamedTensor>,
+    /// The classes of the class head, where there is one.
+    pub(crate) classes: Option<usize>,
+    /// Whether there is no head over the colours; ours is zero then.
+    pub(crate) headless: bool,
+}
+
 /// Our tensors from theirs. A network whose every bias is zero has none (`config.biases` says it
 /// otherwise); with a class head that is its classes.
 ///
@@ -66,9 +77,24 @@ pub(crate) fn from_theirs(
     path: &Path,
     mut theirs: Tensors,
     config: &mut GptConfig,
-) -> Result<(Vec<NamedTensor>, Option<usize>), ReleasedError> {
+) -> Result<Theirs, ReleasedError> {
     theirs.retain(|name, _| !is_buffer(name));
-    let mut taker = Taker { tensors: theirs, differences: Vec::new() };
+    // A bare `ImageGPTModel` is what the others call `transformer`.
+    if !theirs.keys().any(|name| name.starts_with("transformer.")) {
+        theirs = theirs.into_iter().map(|(name, array)| (format!("transformer.{name}"), array)).collect();
+    }
+    // Features and fine-tuning need no head over the colours.
+    let headless = !theirs.contains_key(LM_HEAD);
+    if headless {
+        theirs.insert(
+            LM_HEAD.to_owned(),
+            Array {
+                shape: vec![config.vocab, config.n_embd],
+                values: vec![0.0; config.vocab * config.n_embd],
+            },
+        );
+    }
+    let mut taker = Taker::new(theirs);
     let c = config.n_embd;
     let (weights, biases) = pairs(config);
     let mut ours = Vec::new();
@@ -100,7 +126,7 @@ pub(crate) fn from_theirs(
     if config.linear_biases() {
         ours.extend(bias_tensors);
     }
-    Ok((ours, classes))
+    Ok(Theirs { tensors: ours, classes, headless })
 }
 
 /// Their tensors from ours; the biases that ours has not are zero, a tied head is written out.
@@ -135,30 +161,44 @@ pub(crate) fn to_theirs(config: &GptConfig, ours: Vec<NamedTensor>) -> Vec<Named
 /// Takes tensors by name and shape, and remembers what did not fit.
 pub(crate) struct Taker {
     pub(crate) tensors: Tensors,
-    pub(crate) differences: Vec<String>,
+    found: usize,
+    expected: usize,
+    missing: Vec<String>,
+    shapes: Vec<String>,
 }
 
 impl Taker {
+    pub(crate) fn new(tensors: Tensors) -> Self {
+        let found = tensors.len();
+        Self { tensors, found, expected: 0, missing: Vec::new(), shapes: Vec::new() }
+    }
+
     /// The elements of a tensor, if it is there and of that shape.
     pub(crate) fn take(&mut self, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
+        self.expected += 1;
         match self.tensors.remove(name) {
-            None => self.differences.push(format!("  missing    `{name}` {shape:?}")),
-            Some(array) if array.shape != shape => self
-                .differences
-                .push(format!("  shape      `{name}`: expected {shape:?}, found {:?}", array.shape)),
+            None => self.missing.push(format!("`{name}` {shape:?}")),
+            Some(array) if array.shape != shape => {
+                self.shapes.push(format!("`{name}`: expected {shape:?}, found {:?}", array.shape));
+            }
             Some(array) => return Some(array.values),
         }
         None
     }
 
     /// Refuses the tensors if one did not fit or is left over.
-    pub(crate) fn finish(mut self, path: &Path) -> Result<(), ReleasedError> {
-        for (name, array) in &self.tensors {
-            self.differences.push(format!("  unexpected `{}` {:?}", igpt_dataset::shown(name), array.shape));
+    pub(crate) fn finish(self, path: &Path) -> Result<(), ReleasedError> {
+        let left =
+            |(name, array): (&String, &Array)| format!("`{}` {:?}", igpt_dataset::shown(name), array.shape);
+        let left: Vec<String> = self.tensors.iter().map(left).collect();
+        if self.missing.is_empty() && self.shapes.is_empty() && left.is_empty() {
+            return Ok(());
         }
-        match self.differences.is_empty() {
-            true => Ok(()),
-            false => Err(ReleasedError::differences(path, &self.differences)),
-        }
+        let kinds = [
+            ("missing", self.missing.as_slice()),
+            ("of another shape", self.shapes.as_slice()),
+            ("unexpected", left.as_slice()),
+        ];
+        Err(ReleasedError::differences(path, self.expected, self.found, kinds))
     }
 }

@@ -14,7 +14,8 @@ use crate::transformers::to_theirs;
 
 /// Writes a network into an existing, empty folder, as `ImageGPTForCausalImageModeling` reads it
 /// (`ImageGPTForImageClassification`, if it has a class head): `model.safetensors`, `config.json`
-/// and `preprocessor_config.json` with the palette. The card lies in `config.json` under
+/// and `preprocessor_config.json` with the palette; beside a class head also the code by which
+/// transformers puts the start token before an image's tokens, as our networks read them. The card lies in `config.json` under
 /// `igpt_flow`, so that [`crate::read`] gives back the same network to the byte.
 ///
 /// # Errors
@@ -37,8 +38,19 @@ pub fn write(folder: &Path, gpt: &Gpt, card: &ModelCard, palette: &PaletteTable)
         .map_err(|error| StageError::caused("the weights cannot be written", error))?;
     write_json(&folder.join("config.json"), &config_json(card))?;
     write_json(&folder.join("preprocessor_config.json"), &preprocessor_json(card, palette))?;
+    if card.class_head.is_some() {
+        write_text(&folder.join("modeling_igpt_flow.py"), CODE)?;
+        write_text(&folder.join("README.md"), README)?;
+    }
     Ok(())
 }
+
+/// The class in the folder's own code, as `auto_map` names it.
+pub(crate) const CLASS: &str = "modeling_igpt_flow.ImageGPTWithStartToken";
+/// The code that a classifier's folder holds for transformers.
+const CODE: &str = include_str!("modeling_igpt_flow.py");
+/// How a classifier's folder is loaded.
+const README: &str = include_str!("published.md");
 
 /// Refuses networks that ImageGPT would compute otherwise.
 fn expressible(card: &ModelCard) -> Result<(), StageError> {
@@ -71,5 +83,9 @@ fn write_json(path: &Path, value: &Value) -> Result<(), ReleasedError> {
     let mut text = serde_json::to_string_pretty(value)
         .map_err(|error| ReleasedError::caused(path, "cannot be formed", error))?;
     text.push('\n');
+    write_text(path, &text)
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), ReleasedError> {
     std::fs::write(path, text).map_err(|error| ReleasedError::caused(path, "cannot be written", error))
 }

@@ -106,7 +106,7 @@ fn heads_that_no_shape_tells_are_asked_for() {
     let dir = folder(&tensors);
     let error = refusal(dir.path());
     assert!(error.contains("set `heads`: 8 for iGPT-S"), "{error}");
-    let released = read(dir.path(), Options { palette: None, heads: Some(HEADS) }).unwrap();
+    let released = read(dir.path(), Options { heads: Some(HEADS), ..Options::default() }).unwrap();
     assert_eq!(released.gpt.config().n_head, HEADS);
 }
 
@@ -124,7 +124,7 @@ fn tensors_that_do_not_fit_are_named() {
     let fc = tensors.iter_mut().find(|tensor| tensor.name == "model/h0/mlp/c_fc/w").unwrap();
     fc.shape.reverse();
     let error = refusal(folder(&tensors).path());
-    assert!(error.contains("missing    `h1/attn/k_proj` [24, 24]"), "{error}");
+    assert!(error.contains("1 missing (`h1/attn/k_proj` [24, 24])"), "{error}");
     assert!(error.contains("`h0/mlp/c_fc/w`: expected [24, 96], found [96, 24]"), "{error}");
     let other = NamedTensor { name: "x".to_owned(), shape: vec![1], values: vec![0.0] };
     assert!(refusal(folder(&[other]).path()).contains("OpenAI's names"));

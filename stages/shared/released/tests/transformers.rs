@@ -9,7 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_fixtures::fixture;
 use igpt_model::{
     Activation, ClassHeadCard, Gpt, Input, ModelCard, ModelParams, NamedTensor, Objective, Variant,
-    write_tensors,
+    named_parameters, write_tensors,
 };
 use igpt_released::{Options, read, write};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -51,7 +51,7 @@ fn the_reference_networks_have_the_reference_logits_and_hidden_states() {
         let Some(folder) = fixture(name) else { return };
         let dir = tempfile::tempdir().unwrap();
         let colours = write_palette(dir.path(), 16);
-        let released = read(&folder, Options { palette: Some(&colours), heads: None }).unwrap();
+        let released = read(&folder, Options { palette: Some(&colours), ..Options::default() }).unwrap();
         assert_eq!(released.gpt.config().biases, biases, "{name}");
         assert_eq!((released.card.height, released.card.width, released.card.config.vocab), (8, 8, 16));
         assert_eq!(released.card.palette, Some(palette(16).digest()));
@@ -81,7 +81,7 @@ fn what_was_published_comes_back_to_the_byte() {
         ModelParams { tied: true, zero_head: false, ..params() },
     ];
     for params in networks {
-        for head in [None, Some(ClassHeadCard { classes: 5, layer: 2 })] {
+        for head in [None, Some(ClassHeadCard { classes: 5, layer: 2, names: Vec::new() })] {
             let (mut gpt, mut card) = network(&params);
             if let Some(head) = &head {
                 gpt = support::noisy(gpt.with_class_head(head.classes, head.layer));
@@ -126,7 +126,9 @@ fn what_imagegpt_has_no_word_for_is_not_published() {
     let paper = ModelParams { variant: Variant::Paper, ..params() };
     assert!(refused(&paper, &|_| ()).contains("subtracts no mean"));
     assert!(refused(&params(), &|card| card.objective = Objective::Bert).contains("BERT"));
-    let head = |card: &mut ModelCard| card.class_head = Some(ClassHeadCard { classes: 2, layer: 1 });
+    let head = |card: &mut ModelCard| {
+        card.class_head = Some(ClassHeadCard { classes: 2, layer: 1, names: Vec::new() })
+    };
     assert!(refused(&params(), &head).contains("class head on layer 1: its own reads the last, 2"));
     let other = |card: &mut ModelCard| card.palette = Some(palette(9).digest());
     assert!(refused(&params(), &other).contains("the palette is not the network's"));
@@ -228,12 +230,72 @@ fn every_tensor_that_does_not_fit_is_named() {
     write_tensors(&dir.path().join("model.safetensors"), &all, None).unwrap();
     let error = refusal(dir.path());
     for part in [
-        "missing    `transformer.h.1.mlp.c_fc.weight` [24, 96]",
+        "1 missing (`transformer.h.1.mlp.c_fc.weight` [24, 96])",
         "`transformer.wte.weight`: expected [7, 24], found [6, 24]",
-        "unexpected `transformer.extra` [1]",
+        "1 unexpected (`transformer.extra` [1])",
     ] {
         assert!(error.contains(part), "{part}: {error}");
     }
+    assert_eq!(error.trim_end().lines().count(), 2, "{error}");
+}
+
+/// What transformers' `ImageGPTModel` and `ImageGPTForImageClassification` write: no head over the
+/// colours, the one without a prefix, the other with a class head.
+#[test]
+fn networks_without_a_head_over_the_colours_come_in() {
+    let (whole, _) = network(&params());
+    let bare = |all: &mut Vec<NamedTensor>| {
+        for tensor in all {
+            tensor.name = tensor.name.strip_prefix("transformer.").unwrap().to_owned();
+        }
+    };
+    let classifier = |all: &mut Vec<NamedTensor>| {
+        all.push(NamedTensor { name: "score.weight".to_owned(), shape: vec![3, 24], values: vec![0.5; 72] });
+    };
+    let cases: [(&dyn Fn(&mut Vec<NamedTensor>), usize); 2] = [(&bare, 1), (&classifier, 2)];
+    for (change, notes) in cases {
+        let dir = published();
+        let mut all = tensors(dir.path());
+        all.retain(|tensor| tensor.name != "lm_head.weight");
+        change(&mut all);
+        write_tensors(&dir.path().join("model.safetensors"), &all, None).unwrap();
+        assert!(refusal(dir.path()).contains("which the network had when it was written"));
+        edit(&dir.path().join("config.json"), |config| {
+            config.as_object_mut().unwrap().remove("igpt_flow");
+        });
+        let back = read_folder(dir.path()).unwrap();
+        assert_eq!(back.notes.len(), notes, "{:?}", back.notes);
+        assert!(back.notes[0].contains("no head over the colours"), "{:?}", back.notes);
+        assert_eq!(back.card.class_head, None);
+        assert!(logits(&back.gpt).iter().all(|logit| *logit == 0.0));
+        let mut expected = named_parameters(&whole);
+        expected.retain(|tensor| tensor.name != "head.weight");
+        let mut found = named_parameters(&back.gpt);
+        found.retain(|tensor| tensor.name != "head.weight");
+        assert_eq!(expected, found);
+    }
+}
+
+#[test]
+fn a_published_classifier_names_its_classes_and_puts_the_start_token_first() {
+    let (gpt, mut card) = network(&params());
+    let gpt = support::noisy(gpt.with_class_head(2, 2));
+    let names = vec!["cat".to_owned(), "dog".to_owned()];
+    card.class_head = Some(ClassHeadCard { classes: 2, layer: 2, names });
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &gpt, &card, &palette(VOCAB)).unwrap();
+    let config = std::fs::read(dir.path().join("config.json")).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    assert_eq!(config["id2label"], json!({"0": "cat", "1": "dog"}));
+    assert_eq!(config["label2id"], json!({"cat": 0, "dog": 1}));
+    let code = std::fs::read_to_string(dir.path().join("modeling_igpt_flow.py")).unwrap();
+    let class = config["auto_map"]["AutoModelForImageClassification"].as_str().unwrap();
+    let class = class.strip_prefix("modeling_igpt_flow.").unwrap();
+    assert!(code.contains(&format!("class {class}(ImageGPTForImageClassification)")), "{code}");
+    let readme = std::fs::read_to_string(dir.path().join("README.md")).unwrap();
+    assert!(readme.contains("trust_remote_code=True"), "{readme}");
+    let back = read_folder(dir.path()).unwrap();
+    assert_eq!(artifact(&gpt, &card), artifact(&back.gpt, &back.card));
 }
 
 #[test]
@@ -248,7 +310,7 @@ fn configurations_that_we_cannot_compute_are_refused_by_their_key() {
         ("vocab_size", json!(1), "`vocab_size` is 1"),
         ("n_head", json!(5), "not a multiple of `n_head` 5"),
         ("n_layer", json!("two"), "is no configuration of ImageGPT"),
-        ("n_layer", json!(3), "missing    `transformer.h.2."),
+        ("n_layer", json!(3), "missing (`transformer.h.2."),
     ] {
         let dir = published();
         edit(&dir.path().join("config.json"), |config| config[key] = value);
