@@ -58,7 +58,7 @@ impl LabelFile {
         let parquet = bytes.starts_with(b"PAR1");
         let unit = if parquet { "row" } else { "line" };
         let refuse = |what: String| StageError::new(format!("`{}`: {what}", shown_path(&path)));
-        let found = if parquet { of_parquet(&path) } else { of_csv(&bytes) };
+        let found = if parquet { guarded(|| of_parquet(&path)) } else { of_csv(&bytes) };
         let rows = found.map_err(|what| {
             refuse(what).hint(
                 "a file of labels is CSV or Parquet with the columns `file`, `label` and, if wanted, `split`",
@@ -157,6 +157,12 @@ fn of_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
         Ok(Row { line, file, label, split: take(split) })
     };
     records.map(row).collect()
+}
+
+/// Calls into the Parquet crate, which answers some damaged files with a panic instead of an error.
+fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err("expected a Parquet file, found a damaged one".to_owned()))
 }
 
 fn of_parquet(path: &Path) -> Result<Vec<Row>, String> {

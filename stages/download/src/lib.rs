@@ -12,6 +12,7 @@ mod gunzip;
 mod hidden;
 mod label_file;
 mod layout;
+mod layout_checks;
 mod left_out;
 mod listing;
 mod locate;
