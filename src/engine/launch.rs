@@ -103,8 +103,8 @@ impl Launch {
                     Event::MetricLogged { step: step.clone(), name, x, value }
                 }
                 Signal::Note(text) => Event::StepNoted { step: step.clone(), text },
-                // Facts are for the record.
-                Signal::Fact { .. } => return,
+                // Facts are for the record, and the log is written where the work is done.
+                Signal::Fact { .. } | Signal::Log(_) => return,
             });
         };
         let watch = Watch { log: &self.log, timeout: self.timeout, grace: self.grace, cancelled };

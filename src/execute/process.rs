@@ -307,7 +307,11 @@ pub fn worker(
                     }
                     Message::Metric { name, x, value }
                 }
-                Signal::Note(text) => Message::Note(text),
+                Signal::Note(text) => {
+                    log(&text);
+                    Message::Note(text)
+                }
+                Signal::Log(text) => return log(&text),
                 // Facts are for the record, which is written here.
                 Signal::Fact { .. } => return,
             };
@@ -318,6 +322,12 @@ pub fn worker(
     let began = || drop(say(&Message::Began));
     let outcome = attempt_stage(&job, find, cancelled, began, sink);
     say(&Message::Outcome(Box::new(outcome)))
+}
+
+/// Writes a line into the step's log, a worker's standard error. That there is no room for it is no
+/// reason to stop.
+fn log(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Sets the flag when the parent closes the pipe, or is gone.

@@ -28,8 +28,10 @@ pub enum Signal {
         /// The value; may be not-a-number.
         value: f64,
     },
-    /// A line for the log.
+    /// A line for people and for the step's log.
     Note(String),
+    /// A line for the step's log alone: one of many, of which a note tells the sum.
+    Log(String),
     /// What the step read from outside, for its record: an archive's address and digest, say.
     Fact {
         /// The fact's name.
@@ -133,9 +135,14 @@ impl StageContext {
         (self.sink)(Signal::Metric { name: name.to_owned(), x, value });
     }
 
-    /// Says a line for the log.
+    /// Says a line to people; the step's log has it too.
     pub fn note(&self, text: impl Into<String>) {
         (self.sink)(Signal::Note(text.into()));
+    }
+
+    /// Writes a line into the step's log alone.
+    pub fn log(&self, text: impl Into<String>) {
+        (self.sink)(Signal::Log(text.into()));
     }
 
     /// Says what the step read from outside. It is kept in the step's record, beside the key and the

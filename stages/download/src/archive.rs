@@ -36,6 +36,14 @@ pub(crate) struct Member {
     pub(crate) position: u64,
 }
 
+/// What an archive holds under a name.
+pub(crate) enum Found<'a> {
+    /// A folder, by its path.
+    Folder(String),
+    /// A file and its bytes.
+    File(Member, &'a mut dyn Read),
+}
+
 /// Calls `visit` with every regular file of the archive at `path`, in its order. Whatever `visit`
 /// leaves unread is skipped. Errors name the archive `own`: what the user knows it as, where `path`
 /// is an expanded copy.
@@ -48,6 +56,23 @@ pub(crate) fn members(
     bounds: Bounds,
     cx: &StageContext,
     mut visit: impl FnMut(&Member, &mut dyn Read) -> Result<(), StageError>,
+) -> Result<(), StageError> {
+    contents(path, own, bounds, cx, |found| match found {
+        Found::Folder(_) => Ok(()),
+        Found::File(member, input) => visit(&member, input),
+    })
+}
+
+/// Calls `visit` with every regular file and folder of the archive, as [`members`] does.
+///
+/// # Errors
+/// As those of [`members`].
+pub(crate) fn contents(
+    path: &Path,
+    own: &Path,
+    bounds: Bounds,
+    cx: &StageContext,
+    mut visit: impl FnMut(Found<'_>) -> Result<(), StageError>,
 ) -> Result<(), StageError> {
     let refuse = |what: String| StageError::new(format!("`{}`: {what}", shown_path(own)));
     let broken = |error: io::Error| {
@@ -89,11 +114,18 @@ pub(crate) fn members(
                 }
             }
             EntryType::XGlobalHeader => {}
-            EntryType::Directory => drop(own_name(&mut long_name)),
+            EntryType::Directory => {
+                if let Some(name) = folder_name(&own_name(&mut long_name)).map_err(refuse)? {
+                    visit(Found::Folder(name))?;
+                }
+            }
             EntryType::Regular | EntryType::Continuous => {
                 let name = own_name(&mut long_name);
                 // Archives from before POSIX have no other sign of a folder.
                 if size == 0 && name.ends_with(b"/") {
+                    if let Some(name) = folder_name(&name).map_err(refuse)? {
+                        visit(Found::Folder(name))?;
+                    }
                     continue;
                 }
                 let name = safe_name(&name).map_err(refuse)?;
@@ -104,7 +136,7 @@ pub(crate) fn members(
                     )));
                 }
                 let member = Member { name, size, position: entry.raw_file_position() };
-                visit(&member, &mut entry)?;
+                visit(Found::File(member, &mut entry))?;
             }
             _ => {
                 let name = own_name(&mut long_name);
@@ -197,6 +229,16 @@ fn safe_name(name: &[u8]) -> Result<String, String> {
         return Ok(parts.join("/"));
     }
     Err(format!("the member `{}` reaches outside the archive", shown_name(name)))
+}
+
+/// The name of a folder, as [`safe_name`]'s; none for the archive's own root.
+fn folder_name(name: &[u8]) -> Result<Option<String>, String> {
+    let end = name.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    let name = &name[..end];
+    if name.split(|byte| *byte == b'/').all(|part| matches!(part, b"" | b".")) {
+        return Ok(None);
+    }
+    safe_name(name).map(Some)
 }
 
 /// A reader that knows how far it is, and fails where a bound is passed.

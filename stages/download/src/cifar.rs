@@ -85,7 +85,8 @@ pub(crate) fn hundred(
 ) -> Result<(), StageError> {
     let (file, n, label, name) = match params.labels.unwrap_or_default() {
         Labels::Coarse => ("coarse_label_names.txt", 20, 0, "cifar100-coarse"),
-        Labels::Fine => ("fine_label_names.txt", 100, 1, "cifar100"),
+        // `drop` is of the source `folder` alone: checking the parameters refuses it here.
+        Labels::Fine | Labels::Drop => ("fine_label_names.txt", 100, 1, "cifar100"),
     };
     let classes = members.names(file, n)?;
     let train = members.records("train.bin", RECORD100)?;

@@ -6,16 +6,27 @@
 
 mod archive;
 mod cifar;
+mod csv;
 mod folder;
 mod gunzip;
+mod hidden;
+mod label_file;
+mod layout;
+mod layout_checks;
+mod left_out;
+mod listing;
 mod locate;
 mod members;
 mod official;
+mod own_labels;
+mod own_split;
 mod params;
 mod picture;
 mod shapes;
+mod splits;
 mod stl10;
 mod web;
+mod write;
 
 use std::path::Path;
 
@@ -24,7 +35,9 @@ use igpt_contract::{
 };
 
 pub use official::{Archive, ArchiveParams, Dataset, keep};
-pub use params::{Labels, Params, Source};
+pub use own_split::OwnSplit;
+pub use params::{EmptyClasses, Labels, Params, Source};
+pub use splits::{Names, NoSplits, SplitNames, Splits};
 
 /// The environment variable that names another place for the official archives: a URL prefix
 /// (`http://`, `https://`) or a local folder. It never enters a key: the content is checked.
@@ -33,6 +46,10 @@ pub const MIRROR: &str = "IGPT_FLOW_MIRROR";
 const ARCHIVE: Opt<AnyFile> = Opt::new(
     "archive",
     "a local archive instead of a download; for `folder` and `web` the images themselves",
+);
+const LABELS: Opt<AnyFile> = Opt::new(
+    "labels",
+    "for `folder`: a CSV or Parquet file of labels, with the columns `file`, `label` and, if wanted, `split`",
 );
 const IMAGES: Out<ImageSet> = Out::new("images", "the images with their labels and official splits");
 
@@ -48,8 +65,9 @@ impl Stage for Download {
             name: "download",
             summary: "gets images with their labels and official splits: CIFAR, STL-10, files, web images, shapes",
             // 2: a JPEG that is cut off is no image any more.
-            version: 2,
-            inputs: vec![ARCHIVE.port()],
+            // 3: layouts that can be read in two ways, classes without images and hidden folders.
+            version: 3,
+            inputs: vec![ARCHIVE.port(), LABELS.port()],
             outputs: vec![IMAGES.port()],
             // Shapes have a seed of their own: the experiment's changes no data set.
             seeded: false,
@@ -65,7 +83,8 @@ impl Stage for Download {
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        ingest(params, io.optional(&ARCHIVE), mirror().as_deref(), io.output(&IMAGES), cx)
+        let given = Given { archive: io.optional(&ARCHIVE), labels: io.optional(&LABELS) };
+        ingest(params, given, mirror().as_deref(), io.output(&IMAGES), cx)
     }
 }
 
@@ -74,19 +93,32 @@ fn mirror() -> Option<String> {
     std::env::var(MIRROR).ok().filter(|mirror| !mirror.is_empty())
 }
 
-/// The stage's work: fills the empty folder `out` with the image set.
-///
-/// `archive` is a local archive (for `folder` the images); `mirror` what [`MIRROR`] would say.
+/// The stage's inputs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// A local archive; for `folder` and `web` the images.
+    pub archive: Option<&'a Path>,
+    /// A file of labels.
+    pub labels: Option<&'a Path>,
+}
+
+/// The stage's work: fills the empty folder `out` with the image set. `mirror` is what [`MIRROR`]
+/// would say.
 ///
 /// # Errors
 /// If the archive cannot be had, or is not what it should be.
 pub fn ingest(
     params: &Params,
-    archive: Option<&Path>,
+    given: Given<'_>,
     mirror: Option<&str>,
     out: &Path,
     cx: &StageContext,
 ) -> Result<(), StageError> {
+    let Given { archive, labels } = given;
+    if labels.is_some() && params.source != Source::Folder {
+        let what = format!("the source `{}` takes no input `labels`, found one", params.source.as_str());
+        return Err(StageError::new(what));
+    }
     let official = |spec| locate::archive(spec, archive, mirror, cx);
     match params.source {
         Source::Cifar10 => official(&cifar::CIFAR10)?.ingest(|members| cifar::ten(members, params, out, cx)),
@@ -100,8 +132,10 @@ pub fn ingest(
                 StageError::new(format!("the source `{source}` needs the input `archive`, found none"))
                     .hint("wire a folder or a tar of images: `in: {archive: path/to/images}`")
             })?;
-            let ingest = if params.source == Source::Web { web::ingest } else { folder::ingest };
-            ingest(images, params, out, cx)
+            match params.source {
+                Source::Web => web::ingest(images, params, out, cx),
+                _ => folder::ingest(images, labels, params, out, cx),
+            }
         }
         Source::Shapes if archive.is_some() => {
             Err(StageError::new("the source `shapes` takes no input `archive`, found one"))

@@ -7,6 +7,8 @@ use igpt_dataset::shown_path;
 use igpt_fetch::{Wanted, fetch, say_what_was_read};
 
 use crate::MIRROR;
+use crate::hidden::is_hidden;
+use crate::listing::is_archive;
 use crate::members::{Local, Official};
 
 /// The archive as a file on this machine: the user's own, the mirror's, or a downloaded one.
@@ -85,8 +87,8 @@ pub(crate) fn archives_of(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
     let mut archives = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        if path.is_file() && [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end)) {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.is_file() && is_archive(&name) && !is_hidden(&name) {
             archives.push(path);
         }
     }

@@ -4,6 +4,9 @@ use igpt_contract::ParamError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::own_split::OwnSplit;
+use crate::splits::Splits;
+
 /// Where images come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -15,8 +18,10 @@ pub enum Source {
     /// STL-10: 5,000 + 8,000 labelled images of 96x96 in 10 classes; its unlabelled part is left
     /// out, as in the paper.
     Stl10,
-    /// JPEG and PNG files of the input `archive`, a folder or a tar (gzip or not), laid out as
-    /// `train|val|test/CLASS/FILE`, `CLASS/FILE` (all for training) or `FILE` (without labels).
+    /// Image files of the input `archive`, a folder or a tar (gzip or not), laid out as
+    /// `SPLIT/CLASS/FILE`, `CLASS/FILE` (all for training) or `FILE` (without labels); or with a
+    /// file of labels as the input `labels`. A split is `train`, or `val`, `valid`, `validation` or
+    /// `test`, in any case, for testing. Hidden and system folders are passed over.
     Folder,
     /// Unlabelled images for pre-training (the paper trains iGPT-XL on web images too): the input
     /// `archive` is a tar (gzip or not), a folder of tars or of image files, or a list, a text file
@@ -41,15 +46,28 @@ impl Source {
     }
 }
 
-/// Which of CIFAR-100's two labels to keep.
+/// Which labels to keep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Labels {
-    /// The 100 classes.
+    /// CIFAR-100's 100 classes.
     #[default]
     Fine,
-    /// The 20 superclasses.
+    /// CIFAR-100's 20 superclasses.
     Coarse,
+    /// None: the images are taken without labels, at any depth below their split's folder.
+    Drop,
+}
+
+/// What is done about classes without an image that can be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EmptyClasses {
+    /// The step fails and names them.
+    #[default]
+    Error,
+    /// They keep their names and labels, without an image.
+    Keep,
 }
 
 /// Parameters of `download`. Where an archive comes from (a mirror, a local copy) is no parameter:
@@ -68,9 +86,25 @@ pub struct Params {
     /// Test images, as for `train` (`shapes`: default 1000).
     #[serde(default)]
     pub test: Option<u64>,
-    /// `cifar100` only: `fine` (100 classes, the default) or `coarse` (20).
+    /// `cifar100`: `fine` (100 classes, the default) or `coarse` (20). `folder`: `drop` takes
+    /// the images without labels, for pre-training (default: as laid out).
     #[serde(default)]
     pub labels: Option<Labels>,
+    /// `folder` only: which folders at the top, or values of a label file's `split`, are which
+    /// split: `{train: [NAME, ...], test: [NAME, ...]}`, in any case; what is in none of them is
+    /// left out. `none`: no folder is a split. Default: `train` for training; `val`, `valid`,
+    /// `validation` or `test`, one of them, for testing; only where every image lies in such a
+    /// folder.
+    #[serde(default)]
+    pub splits: Option<Splits>,
+    /// `folder` only: draws test images from each class: `{test: 0.1, seed: 0}`. For sets without a
+    /// test split.
+    #[serde(default)]
+    pub split: Option<OwnSplit>,
+    /// `folder` only: `error` (the default) or `keep` where a class has no image that can be read:
+    /// an empty folder, or one whose files are all left out.
+    #[serde(default)]
+    pub empty_classes: Option<EmptyClasses>,
     /// `folder` only: leave out files that cannot be decoded, instead of failing (default false).
     #[serde(default)]
     pub skip_broken: Option<bool>,
@@ -106,6 +140,9 @@ impl Params {
             train: None,
             test: None,
             labels: None,
+            splits: None,
+            split: None,
+            empty_classes: None,
             skip_broken: None,
             broken: None,
             name: None,
@@ -120,8 +157,11 @@ impl Params {
     /// # Errors
     /// The first parameter that does not belong.
     pub fn check(&self) -> Result<(), ParamError> {
-        let owned: [(&str, bool, &[Source]); 7] = [
-            ("labels", self.labels.is_some(), &[Source::Cifar100]),
+        let owned: [(&str, bool, &[Source]); 10] = [
+            ("labels", self.labels.is_some(), &[Source::Cifar100, Source::Folder]),
+            ("splits", self.splits.is_some(), &[Source::Folder]),
+            ("split", self.split.is_some(), &[Source::Folder]),
+            ("empty_classes", self.empty_classes.is_some(), &[Source::Folder]),
             ("skip_broken", self.skip_broken.is_some(), &[Source::Folder]),
             ("broken", self.broken.is_some(), &[Source::Web]),
             ("name", self.name.is_some(), &[Source::Folder, Source::Web]),
@@ -136,6 +176,25 @@ impl Params {
                 let what = format!("`{name}` belongs to the source `{owners}`, found the source `{source}`");
                 return Err(ParamError::at(name, what));
             }
+        }
+        if let Some(labels) = self.labels {
+            let dropped = labels == Labels::Drop;
+            if dropped != (self.source == Source::Folder) {
+                let (expected, source) =
+                    (if dropped { "`fine` or `coarse`" } else { "`drop`" }, self.source.as_str());
+                let what = format!("expected {expected} for the source `{source}`");
+                return Err(ParamError::at("labels", what));
+            }
+            if dropped && self.empty_classes.is_some() {
+                let what = "there are no classes with `labels: drop`";
+                return Err(ParamError::at("empty_classes", what));
+            }
+        }
+        if let Some(splits) = &self.splits {
+            splits.check()?;
+        }
+        if let Some(split) = &self.split {
+            split.check()?;
         }
         if self.test.is_some() && self.source == Source::Web {
             return Err(ParamError::at("test", "the images of the source `web` are all for training"));
@@ -172,7 +231,16 @@ mod tests {
     fn a_parameter_of_another_source_is_refused() {
         assert_eq!(check(r#"{"source": "cifar100", "labels": "coarse"}"#), Ok(()));
         let error = check(r#"{"source": "cifar10", "labels": "coarse"}"#).unwrap_err();
-        assert_eq!(error, "`labels` belongs to the source `cifar100`, found the source `cifar10`");
+        assert_eq!(
+            error,
+            "`labels` belongs to the source `cifar100` or `folder`, found the source `cifar10`"
+        );
+        assert!(
+            check(r#"{"source": "folder", "labels": "coarse"}"#).unwrap_err().contains("expected `drop`")
+        );
+        assert!(check(r#"{"source": "cifar100", "labels": "drop"}"#).unwrap_err().contains("`fine`"));
+        let both = r#"{"source": "folder", "labels": "drop", "empty_classes": "keep"}"#;
+        assert!(check(both).unwrap_err().contains("no classes"));
         assert!(check(r#"{"source": "stl10", "size": 32}"#).unwrap_err().contains("`shapes`"));
         assert_eq!(check(r#"{"source": "web", "name": "photos", "broken": 0.5}"#), Ok(()));
         assert!(check(r#"{"source": "cifar10", "name": "x"}"#).unwrap_err().contains("`folder` or `web`"));
@@ -190,6 +258,17 @@ mod tests {
         assert!(check(r#"{"source": "cifar11"}"#).unwrap_err().contains("cifar11"));
         assert!(check(r#"{"source": "cifar10", "limit": 3}"#).unwrap_err().contains("limit"));
         assert!(check(r#"{"source": "shapes", "size": 65}"#).unwrap_err().contains("8 to 64"));
+        assert_eq!(check(r#"{"source": "folder", "splits": "none"}"#), Ok(()));
+        assert_eq!(check(r#"{"source": "folder", "splits": {"train": "a", "test": ["b", "c"]}}"#), Ok(()));
+        let splits =
+            |splits: &str| check(&format!(r#"{{"source": "folder", "splits": {splits}}}"#)).unwrap_err();
+        assert!(splits(r#"{"train": ["a", "A"]}"#).contains("named twice"));
+        assert!(splits(r#"{"train": ["a"], "test": "a"}"#).contains("named twice"));
+        assert!(splits("{}").contains("found no name"));
+        assert!(splits(r#"{"test": "a/b"}"#).contains("folders at the top"));
+        let split = |test: &str| check(&format!(r#"{{"source": "folder", "split": {{"test": {test}}}}}"#));
+        assert_eq!(split("0.1"), Ok(()));
+        assert!([split("0"), split("1"), split("-1")].iter().all(Result::is_err));
         assert!(check(r#"{"source": "shapes", "classes": 1}"#).unwrap_err().contains("2 to 10"));
         assert!(check(r#"{"source": "shapes", "train": 0}"#).unwrap_err().contains("at least 1"));
     }

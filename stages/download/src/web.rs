@@ -4,7 +4,6 @@
 //! neither the file system nor the network shows. Files that cannot be read are left out, as web
 //! images are never all well; too many of them are an error.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -14,16 +13,17 @@ use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown,
 use rayon::prelude::*;
 
 use crate::archive::{Seekable, members};
-use crate::folder::{BOUNDS, CHUNK, Place, walk};
 use crate::gunzip::{expand, is_gzip};
+use crate::hidden::hidden_part;
+use crate::left_out::LeftOut;
+use crate::listing::{BOUNDS, Listing, Place, is_archive};
 use crate::params::{Params, at_most};
 use crate::picture::{self, MOST_BYTES, is_image, read_file};
+use crate::write::CHUNK;
 use igpt_fetch::{Wanted, fetch};
 
 /// The most bytes of a list: some ten million lines.
 const MOST_LIST: u64 = 1 << 30;
-/// Unreadable files that the log names one by one.
-const NAMED: u64 = 20;
 /// The share of unreadable files that is let through unless told otherwise.
 const BROKEN: f64 = 0.1;
 
@@ -60,7 +60,8 @@ pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext
         cx,
         limit: at_most(params.train) as u64,
         seen: 0,
-        broken: 0,
+        broken: LeftOut::new("image files that cannot be read are", cx),
+        others: LeftOut::new("files that are no images by their names are", cx),
     };
     let (mut images, mut tars) = (Vec::new(), 0);
     for entry in entries {
@@ -89,8 +90,8 @@ fn entries(path: &Path, cx: &StageContext) -> Result<Vec<Entry>, StageError> {
         let tar = is_tar(&path.to_string_lossy()) || begins_as_tar(path)?;
         return if tar { Ok(vec![Entry::Tar(At::Disk(path.to_owned()))]) } else { list(path) };
     }
-    let mut files = BTreeMap::new();
-    walk(path, "", 0, &mut files, cx)?;
+    let Listing { files, .. } = Listing::of_folder(path, cx)?;
+    let mut left = LeftOut::new("files that are neither images nor tars by their names are", cx);
     let on_disk = |(name, place): (&String, &Place)| match place {
         Place::OnDisk(path) if is_tar(name) => Some(Entry::Tar(At::Disk(path.clone()))),
         Place::OnDisk(path) if is_image(name) => Some(Entry::Image(At::Disk(path.clone()))),
@@ -104,14 +105,18 @@ fn entries(path: &Path, cx: &StageContext) -> Result<Vec<Entry>, StageError> {
             let what = format!("expected images, tars or one list in `{}`, found none", shown_path(path));
             Err(StageError::new(what))
         }
-        _ => Ok(found),
+        _ => {
+            let others = files.keys().filter(|name| !is_tar(name) && !is_image(name));
+            others.for_each(|name| left.add(name, "neither an image's name nor a tar's"));
+            left.note();
+            Ok(found)
+        }
     }
 }
 
 /// Whether a path or an address is a tar's, by its name.
 fn is_tar(name: &str) -> bool {
-    let name = name.split(['?', '#']).next().unwrap_or_default().to_lowercase();
-    [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end))
+    is_archive(name.split(['?', '#']).next().unwrap_or_default())
 }
 
 /// Whether a file begins as a tar does, gzipped or not: what the store holds has no name.
@@ -181,7 +186,9 @@ struct Set<'a> {
     /// Image files so far; the number of each is its id.
     seen: u64,
     /// Those of them that could not be read.
-    broken: u64,
+    broken: LeftOut<'a>,
+    /// Members of tars that are no images.
+    others: LeftOut<'a>,
 }
 
 impl Set<'_> {
@@ -210,8 +217,10 @@ impl Set<'_> {
         let tar = if gzip { &expanded } else { &path };
         let mut found = Vec::new();
         members(tar, Path::new(&at.name()), BOUNDS, self.cx, |member, _| {
-            if is_image(&member.name) {
+            if is_image(&member.name) && hidden_part(&member.name).is_none() {
                 found.push(member.clone());
+            } else {
+                self.others.add(&format!("{}/{}", at.name(), member.name), "hidden, or not an image's name");
             }
             Ok(())
         })?;
@@ -243,12 +252,7 @@ impl Set<'_> {
             match row {
                 Ok(row) => self.writer.append(row)?,
                 Err(StageError::Cancelled) => return Err(StageError::Cancelled),
-                Err(error) => {
-                    self.broken += 1;
-                    if self.broken <= NAMED {
-                        self.cx.note(format!("left out: {error}"));
-                    }
-                }
+                Err(error) => self.broken.add_error(&error),
             }
         }
         self.seen += items.len() as u64;
@@ -258,25 +262,25 @@ impl Set<'_> {
 
     /// Ends the set, unless too many files could not be read.
     fn finish(self, path: &Path, most_broken: f64) -> Result<(), StageError> {
-        let Self { writer, cx, seen, broken, .. } = self;
-        let path = shown_path(path);
+        let Self { writer, seen, broken: left, others, .. } = self;
+        let (path, broken) = (shown_path(path), left.count());
+        others.note();
         if seen == 0 {
             return Err(StageError::new(format!("`{path}`: found no image files (JPEG or PNG)")));
         }
         if broken == seen {
-            let what = format!("`{path}`: none of the {seen} image files can be read");
-            return Err(StageError::new(what).hint("the log names the first of them, and why"));
+            let what = format!("`{path}`: none of the {seen} image files can be read: {}", left.first());
+            return Err(StageError::new(what).hint("the step's log names each of them, and why"));
         }
         if broken as f64 > most_broken * seen as f64 {
             let what = format!(
                 "`{path}`: {broken} of the {seen} image files cannot be read, more than the share of \
-                 {most_broken} that `broken` allows"
+                 {most_broken} that `broken` allows: {}",
+                left.first()
             );
-            return Err(StageError::new(what).hint("the log names the first of them, and why"));
+            return Err(StageError::new(what).hint("the step's log names each of them, and why"));
         }
-        if broken > 0 {
-            cx.note(format!("{broken} of {seen} image files could not be read and are left out"));
-        }
+        left.note_of(seen);
         writer.finish()?;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod experiments;
 mod foreseen;
+mod left_out;
 mod released;
 mod resume;
 mod shipped;

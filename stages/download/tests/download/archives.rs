@@ -286,6 +286,7 @@ fn a_cancelled_run_stops() {
     let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let params = igpt_download::Params::of(igpt_download::Source::Cifar10);
     let cx = bench.context().cancelled_by(flag);
-    let error = igpt_download::ingest(&params, Some(&archive), None, &bench.out(), &cx).unwrap_err();
+    let given = igpt_download::Given { archive: Some(&archive), labels: None };
+    let error = igpt_download::ingest(&params, given, None, &bench.out(), &cx).unwrap_err();
     assert_eq!(words(&error), "cancelled");
 }

@@ -167,7 +167,7 @@ fn layouts_that_are_none_are_refused() {
     let deep = [("train/cat/young/a.png", png(8, 0)), ("train/dog/b.png", png(8, 0))];
     assert!(refusal("deep", &deep).contains("`train/cat/young/a.png` lies deeper"));
     let both = [("val/cat/a.png", png(8, 0)), ("test/cat/b.png", png(8, 0))];
-    assert!(refusal("both", &both).contains("both `val` and `test`"));
+    assert!(refusal("both", &both).contains("the test splits `test`, `val`"));
     let none = bench.refusal(json!({"source": "folder"}), None, None);
     assert!(none.contains("input `archive`"), "{none}");
     // Cut off between two members: nothing but the missing end mark tells.

@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use igpt_contract::{Signal, StageContext, StageError};
 use igpt_dataset::{ImageRow, ImageSetReader};
-use igpt_download::{Params, ingest};
+use igpt_download::{Given, Params, ingest};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,12 +18,19 @@ use tempfile::TempDir;
 pub(crate) struct Bench {
     folder: TempDir,
     pub(crate) notes: Arc<Mutex<Vec<String>>>,
+    /// What only the step's log has.
+    pub(crate) log: Arc<Mutex<Vec<String>>>,
     pub(crate) offline: bool,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let bench = Self { folder: tempfile::tempdir().unwrap(), notes: Arc::default(), offline: false };
+        let bench = Self {
+            folder: tempfile::tempdir().unwrap(),
+            notes: Arc::default(),
+            log: Arc::default(),
+            offline: false,
+        };
         for name in ["files", "checkpoints"] {
             fs::create_dir(bench.folder.path().join(name)).unwrap();
         }
@@ -44,11 +51,11 @@ impl Bench {
     }
 
     pub(crate) fn context(&self) -> StageContext {
-        let notes = self.notes.clone();
-        StageContext::new(0, 2, self.checkpoints(), move |signal| {
-            if let Signal::Note(text) = signal {
-                notes.lock().unwrap().push(text);
-            }
+        let (notes, log) = (self.notes.clone(), self.log.clone());
+        StageContext::new(0, 2, self.checkpoints(), move |signal| match signal {
+            Signal::Note(text) => notes.lock().unwrap().push(text),
+            Signal::Log(text) => log.lock().unwrap().push(text),
+            _ => {}
         })
         .offline(self.offline)
     }
@@ -60,6 +67,15 @@ impl Bench {
         archive: Option<&Path>,
         mirror: Option<&str>,
     ) -> Result<(), StageError> {
+        self.run_on(params, Given { archive, labels: None }, mirror)
+    }
+
+    /// Runs the stage on images and a file of labels.
+    pub(crate) fn run_labelled(&self, params: Value, images: &Path, labels: &Path) -> Result<(), StageError> {
+        self.run_on(params, Given { archive: Some(images), labels: Some(labels) }, None)
+    }
+
+    fn run_on(&self, params: Value, given: Given<'_>, mirror: Option<&str>) -> Result<(), StageError> {
         let out = self.out();
         if out.exists() {
             fs::remove_dir_all(&out).unwrap();
@@ -67,7 +83,9 @@ impl Bench {
         fs::create_dir(&out).unwrap();
         let params: Params = serde_json::from_value(params).unwrap();
         params.check().unwrap();
-        ingest(&params, archive, mirror, &out, &self.context())
+        self.notes.lock().unwrap().clear();
+        self.log.lock().unwrap().clear();
+        ingest(&params, given, mirror, &out, &self.context())
     }
 
     /// Runs the stage, which must refuse; its words, with hint and causes.

@@ -108,7 +108,7 @@ impl Bench {
                     cancelled.fetch_or(attempt.stop_at == Some(done), Ordering::Relaxed);
                 }
                 Signal::Note(text) => notes.lock().unwrap().push(text),
-                Signal::Metric { .. } | Signal::Fact { .. } => {}
+                Signal::Metric { .. } | Signal::Fact { .. } | Signal::Log(_) => {}
             }
         };
         let checkpoints = attempt.checkpoints.unwrap_or_else(|| scratch.path().to_owned());

@@ -1,0 +1,213 @@
+//! The rows of a file of labels: CSV, or Parquet with the same columns.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array as _, ArrayRef, AsArray as _};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use igpt_contract::StageError;
+use igpt_dataset::{shown, shown_path};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::csv::{Record, records};
+use crate::left_out::named;
+
+/// The most bytes of a file of labels: some ten million lines.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// What one row says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// The line in a CSV file, from 1; the row in a Parquet file, from 1.
+    pub(crate) line: usize,
+    pub(crate) file: String,
+    pub(crate) label: String,
+    pub(crate) split: Option<String>,
+}
+
+/// A file of labels.
+#[derive(Debug)]
+pub(crate) struct LabelFile {
+    path: PathBuf,
+    /// What a row's number is called.
+    unit: &'static str,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl LabelFile {
+    /// Reads a file; of a folder, the only file in it (what a `command` step made).
+    ///
+    /// # Errors
+    /// If it is neither CSV nor Parquet, lacks a column, or has a row without a file or a label.
+    pub(crate) fn read(path: &Path) -> Result<Self, StageError> {
+        let path = only_file(path)?;
+        let failed = |error: std::io::Error| {
+            StageError::caused(format!("cannot read the file of labels `{}`", shown_path(&path)), error)
+        };
+        let size = std::fs::metadata(&path).map_err(failed)?.len();
+        if size > MOST_BYTES {
+            let what = format!(
+                "`{}`: expected at most {MOST_BYTES} bytes of labels, found {size}",
+                shown_path(&path)
+            );
+            return Err(StageError::new(what));
+        }
+        let bytes = std::fs::read(&path).map_err(failed)?;
+        let parquet = bytes.starts_with(b"PAR1");
+        let unit = if parquet { "row" } else { "line" };
+        let refuse = |what: String| StageError::new(format!("`{}`: {what}", shown_path(&path)));
+        let found = if parquet { guarded(|| of_parquet(&path)) } else { of_csv(&bytes) };
+        let rows = found.map_err(|what| {
+            refuse(what).hint(
+                "a file of labels is CSV or Parquet with the columns `file`, `label` and, if wanted, `split`",
+            )
+        })?;
+        let file = Self { path, unit, rows };
+        if file.rows.is_empty() {
+            return Err(file.refuse("expected a row for each image, found none"));
+        }
+        let empty =
+            |row: &&Row| row.file.is_empty() || row.label.is_empty() || row.split.as_deref() == Some("");
+        if let Some(row) = file.rows.iter().find(empty) {
+            let column = if row.file.is_empty() {
+                "file"
+            } else if row.label.is_empty() {
+                "label"
+            } else {
+                "split"
+            };
+            return Err(file.refuse_at(row, &format!("the column `{column}` is empty")));
+        }
+        Ok(file)
+    }
+
+    /// An error that names the file.
+    pub(crate) fn refuse(&self, what: &str) -> StageError {
+        StageError::new(format!("`{}`: {what}", shown_path(&self.path)))
+    }
+
+    /// An error that names the file and the row.
+    pub(crate) fn refuse_at(&self, row: &Row, what: &str) -> StageError {
+        self.refuse(&format!("{} {}: {what}", self.unit, row.line))
+    }
+
+    /// What a row is called: `line 7`.
+    pub(crate) fn at(&self, row: &Row) -> String {
+        format!("{} {}", self.unit, row.line)
+    }
+}
+
+fn only_file(path: &Path) -> Result<PathBuf, StageError> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        files.push(entry?.path());
+    }
+    match files.as_slice() {
+        [only] if only.is_file() => Ok(only.clone()),
+        _ => {
+            let n = files.len();
+            let what =
+                format!("expected one file of labels in the folder `{}`, found {n} files", shown_path(path));
+            Err(StageError::new(what))
+        }
+    }
+}
+
+/// The places of `file`, `label` and `split` among columns of these names.
+fn columns<'n>(names: impl Iterator<Item = &'n str>) -> Result<[Option<usize>; 3], String> {
+    let names: Vec<String> = names.map(|name| name.trim().to_lowercase()).collect();
+    let mut found = [None; 3];
+    for (place, wanted) in found.iter_mut().zip(["file", "label", "split"]) {
+        let mut places = names.iter().enumerate().filter(|(_, name)| *name == wanted).map(|(i, _)| i);
+        *place = places.next();
+        if places.next().is_some() {
+            return Err(format!("the column `{wanted}` is there twice"));
+        }
+    }
+    if found[0].is_none() || found[1].is_none() {
+        let found = named(names.iter().map(String::as_str));
+        return Err(format!("expected the columns `file` and `label`, found {found}"));
+    }
+    Ok(found)
+}
+
+fn of_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line}: expected text in UTF-8, found other bytes")
+    })?;
+    let mut records = records(text)?.into_iter();
+    let header = records.next().ok_or("expected a line that names the columns, found nothing")?;
+    let [file, label, split] = columns(header.fields.iter().map(String::as_str))?;
+    let width = header.fields.len();
+    let row = |Record { line, mut fields }: Record| {
+        if fields.len() != width {
+            return Err(format!(
+                "line {line}: expected {width} fields as in the first line, found {}",
+                fields.len()
+            ));
+        }
+        let mut take = |place: Option<usize>| place.map(|place| std::mem::take(&mut fields[place]));
+        let (file, label) = (take(file).unwrap_or_default(), take(label).unwrap_or_default());
+        Ok(Row { line, file, label, split: take(split) })
+    };
+    records.map(row).collect()
+}
+
+/// Calls into the Parquet crate, which answers some damaged files with a panic instead of an error.
+fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err("expected a Parquet file, found a damaged one".to_owned()))
+}
+
+fn of_parquet(path: &Path) -> Result<Vec<Row>, String> {
+    let failed =
+        |error: &dyn std::fmt::Display| format!("not a whole Parquet file: {}", shown(&error.to_string()));
+    let file = File::open(path).map_err(|error| failed(&error))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
+    let names: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let wanted = columns(names.iter().map(String::as_str))?;
+    let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.iter().flatten().copied());
+    let reader = builder.with_projection(mask).build().map_err(|error| failed(&error))?;
+    let mut rows = Vec::new();
+    for batch in reader {
+        let batch = batch.map_err(|error| failed(&error))?;
+        let text = |place: Option<usize>| -> Result<Option<ArrayRef>, String> {
+            let Some(place) = place else { return Ok(None) };
+            let column = batch.column_by_name(&names[place]).ok_or("a column is gone")?;
+            texts(column, &names[place]).map(Some)
+        };
+        let [file, label, split] = [text(wanted[0])?, text(wanted[1])?, text(wanted[2])?];
+        for i in 0..batch.num_rows() {
+            let line = rows.len() + 1;
+            let at = |column: &Option<ArrayRef>| {
+                column.as_ref().map(|column| {
+                    let column = column.as_string::<i32>();
+                    if column.is_null(i) { String::new() } else { column.value(i).trim().to_owned() }
+                })
+            };
+            let (file, label) = (at(&file).unwrap_or_default(), at(&label).unwrap_or_default());
+            rows.push(Row { line, file, label, split: at(&split) });
+        }
+    }
+    Ok(rows)
+}
+
+/// A column of texts or whole numbers as texts.
+fn texts(column: &ArrayRef, name: &str) -> Result<ArrayRef, String> {
+    let kind = match column.data_type() {
+        DataType::Dictionary(_, values) => values.as_ref(),
+        kind => kind,
+    };
+    let text = matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    if !text && !kind.is_integer() {
+        return Err(format!("the column `{name}`: expected texts or whole numbers, found {kind}"));
+    }
+    cast(column, &DataType::Utf8)
+        .map_err(|error| format!("the column `{name}`: {}", shown(&error.to_string())))
+}

@@ -1,0 +1,241 @@
+//! What paths say: the split and the class of each image.
+//!
+//! A layout is read one way or refused: as `SPLIT/CLASS/FILE` (or `SPLIT/FILE`) only where every
+//! image lies so, as `CLASS/FILE` or `FILE` where none lies in a split folder. Where both could be
+//! meant, the error names both and the parameter that settles it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use igpt_contract::{StageContext, StageError};
+use igpt_dataset::{Split, shown, shown_path};
+
+use crate::left_out::{LeftOut, named};
+use crate::splits::Known;
+
+/// An image with its split and class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// The path below the root.
+    pub(crate) name: String,
+    pub(crate) split: Split,
+    /// None in a set without labels.
+    pub(crate) class: Option<String>,
+}
+
+/// Images with their classes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Arranged {
+    pub(crate) images: Vec<Placed>,
+    /// All class names, by label; also those of classes without an image.
+    pub(crate) classes: Vec<String>,
+}
+
+/// What is to be read off the paths.
+pub(crate) struct Layout<'a> {
+    /// What errors call the whole.
+    pub(crate) root: &'a Path,
+    /// The images' paths, sorted.
+    pub(crate) images: Vec<&'a str>,
+    pub(crate) folders: &'a BTreeSet<String>,
+    pub(crate) splits: &'a Known,
+    /// Whether folders of classes mean nothing.
+    pub(crate) drop_labels: bool,
+}
+
+/// The ways to say it.
+const SETTLE: &str = "`splits: none` says that no folder is a split, and `splits: {train: [NAME], test: [NAME]}` \
+                      which ones are";
+
+/// A path taken apart below its split folder.
+pub(crate) struct Parts<'a> {
+    pub(crate) name: &'a str,
+    /// The split folder.
+    pub(crate) top: Option<&'a str>,
+    pub(crate) split: Split,
+    /// What follows.
+    pub(crate) rest: Vec<&'a str>,
+}
+
+/// The components of a path below the folders around all of it.
+fn parts_below<'n>(around: &str, name: &'n str) -> Vec<&'n str> {
+    name[around.len()..].split('/').collect()
+}
+
+impl Layout<'_> {
+    /// Reads splits and classes off the paths.
+    ///
+    /// # Errors
+    /// If the images do not all lie in one and the same way, or two ways fit.
+    pub(crate) fn arrange(&self, cx: &StageContext) -> Result<Arranged, StageError> {
+        if self.images.is_empty() {
+            return Err(self.refuse("found no image files").hint(LAYOUTS));
+        }
+        let around = self.around();
+        let images: Vec<(&str, Vec<&str>)> =
+            self.images.iter().map(|name| (*name, parts_below(&around, name))).collect();
+        let folders: Vec<Vec<&str>> = self
+            .folders
+            .iter()
+            .filter(|name| name.starts_with(&around))
+            .map(|name| parts_below(&around, name))
+            .collect();
+        let by_split = self.has_splits(&images, &folders, cx)?;
+        let parts = if by_split { self.by_split(images, cx)? } else { Self::without_split(images) };
+        if by_split {
+            self.check_splits(&parts, &folders)?;
+        }
+        if self.drop_labels {
+            let placed =
+                |part: Parts<'_>| Placed { name: part.name.to_owned(), split: part.split, class: None };
+            return Ok(Arranged { images: parts.into_iter().map(placed).collect(), classes: Vec::new() });
+        }
+        self.check_depth(&parts)?;
+        // Folders where classes are looked for.
+        let class_folders: BTreeSet<&str> = folders
+            .iter()
+            .filter_map(|folder| match (folder.as_slice(), by_split) {
+                ([class], false) => Some(*class),
+                ([top, class], true) => self.splits.split(top).map(|_| *class),
+                _ => None,
+            })
+            .collect();
+        let labelled = parts.iter().any(|part| part.rest.len() == 2);
+        if let (false, Some(folder)) = (labelled, class_folders.first()) {
+            let what = format!(
+                "the {} images lie in no class folder, and the folder `{}` beside them has none",
+                parts.len(),
+                shown(folder)
+            );
+            return Err(self.refuse(&what).hint("`labels: drop` takes the images without labels"));
+        }
+        self.check_spelling(&parts)?;
+        let classes =
+            if labelled { class_folders.into_iter().map(str::to_owned).collect() } else { Vec::new() };
+        let placed = |part: Parts<'_>| Placed {
+            name: part.name.to_owned(),
+            split: part.split,
+            class: labelled.then(|| part.rest[0].to_owned()),
+        };
+        Ok(Arranged { images: parts.into_iter().map(placed).collect(), classes })
+    }
+
+    /// An error that names the whole.
+    pub(crate) fn refuse(&self, what: &str) -> StageError {
+        StageError::new(format!("`{}`: {what}", shown_path(self.root)))
+    }
+
+    /// The folders around all of it, as many archives have, with `/` at the end. They are passed
+    /// over while each is the only one at its place and folders remain below.
+    fn around(&self) -> String {
+        let mut around = String::new();
+        loop {
+            let below = |name: &str| -> Option<(String, bool)> {
+                let (folder, rest) = name.strip_prefix(around.as_str())?.split_once('/')?;
+                Some((folder.to_owned(), rest.contains('/')))
+            };
+            let Some((folder, _)) = self.images.first().and_then(|name| below(name)) else { return around };
+            let all = self.images.iter().all(|name| below(name) == Some((folder.clone(), true)));
+            let first = format!("{around}{folder}");
+            let alone = self.folders.iter().filter_map(|name| name.strip_prefix(around.as_str()));
+            let alone = alone.filter(|name| !name.contains('/')).all(|name| name == folder);
+            if !all || !alone || self.splits.split(&folder).is_some() {
+                return around;
+            }
+            around = format!("{first}/");
+        }
+    }
+
+    /// Whether the folders at the top are splits.
+    fn has_splits(
+        &self,
+        images: &[(&str, Vec<&str>)],
+        folders: &[Vec<&str>],
+        cx: &StageContext,
+    ) -> Result<bool, StageError> {
+        let tops: BTreeSet<&str> = folders.iter().map(|folder| folder[0]).collect();
+        if self.splits.given {
+            let missing = self.splits.missing(tops.iter().copied());
+            if missing.is_empty() {
+                return Ok(!self.splits.is_empty());
+            }
+            let what = format!(
+                "`splits` names {}, and no such folder lies at the top; found {}",
+                named(missing.iter().copied()),
+                if tops.is_empty() { "no folder".to_owned() } else { named(tops.iter().copied()) }
+            );
+            return Err(self.refuse(&what));
+        }
+        let named_split = |parts: &[&str]| if parts.len() > 1 { self.splits.split(parts[0]) } else { None };
+        let within = images.iter().filter(|(_, parts)| named_split(parts).is_some());
+        let (mut n, mut kinds, mut split_folders) = (0, BTreeSet::new(), BTreeSet::new());
+        for (_, parts) in within {
+            n += 1;
+            kinds.extend(named_split(parts));
+            split_folders.insert(parts[0]);
+        }
+        let outside = images.iter().find(|(_, parts)| named_split(parts).is_none());
+        let shallow = images.iter().all(|(_, parts)| parts.len() == 2);
+        let split_folders = named(split_folders);
+        match outside {
+            // `train/FILE`: a split without labels, or a class of that name?
+            None if shallow && !self.drop_labels => {
+                let what = format!(
+                    "the layout is ambiguous: {split_folders} may be splits of images without classes \
+                     (`SPLIT/FILE`) or classes (`CLASS/FILE`)"
+                );
+                Err(self.refuse(&what).hint(SETTLE))
+            }
+            None => Ok(true),
+            Some(_) if n == 0 => Ok(false),
+            // A class that happens to be called `train`; two such names are no chance.
+            Some(_) if shallow && kinds.len() == 1 => {
+                cx.note(format!("{split_folders} is a class here: not every image lies in a split's folder"));
+                Ok(false)
+            }
+            Some((name, _)) => {
+                let deep = images.iter().find(|(_, parts)| parts.len() > 2);
+                let against = deep.map_or_else(
+                    || format!("{split_folders} would be classes"),
+                    |(deep, _)| format!("`{}` lies deeper than a class folder", shown(deep)),
+                );
+                let what = format!(
+                    "the layout is ambiguous: as `SPLIT/CLASS/FILE`, `{}` lies in no split's folder ({}); as \
+                     `CLASS/FILE`, {against}",
+                    shown(name),
+                    self.splits.listed()
+                );
+                Err(self.refuse(&what).hint(SETTLE))
+            }
+        }
+    }
+
+    /// The images below their split folders; those of other folders are left out.
+    fn by_split<'i>(
+        &self,
+        images: Vec<(&'i str, Vec<&'i str>)>,
+        cx: &StageContext,
+    ) -> Result<Vec<Parts<'i>>, StageError> {
+        let mut left = LeftOut::new("images that lie in no folder that `splits` names are", cx);
+        let mut parts = Vec::with_capacity(images.len());
+        for (name, all) in images {
+            match self.splits.split(all[0]) {
+                Some(split) if all.len() > 1 => {
+                    parts.push(Parts { name, top: Some(all[0]), split, rest: all[1..].to_vec() });
+                }
+                _ => left.add(name, "in no folder that `splits` names"),
+            }
+        }
+        left.note();
+        Ok(parts)
+    }
+
+    fn without_split<'i>(images: Vec<(&'i str, Vec<&'i str>)>) -> Vec<Parts<'i>> {
+        let parts = |(name, rest)| Parts { name, top: None, split: Split::Train, rest };
+        images.into_iter().map(parts).collect()
+    }
+}
+
+/// The layouts there are.
+pub(crate) const LAYOUTS: &str =
+    "expected `SPLIT/CLASS/FILE`, `CLASS/FILE` or `FILE`, with files that are images by their names";

@@ -1,0 +1,196 @@
+//! What there is to read: the files and folders of a folder on disk or of a tar, by their paths.
+//!
+//! Links within a folder are followed, to files and to folders; within an archive they are refused.
+//! Hidden and system files and folders are passed over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use igpt_contract::{StageContext, StageError};
+use igpt_dataset::{shown, shown_path};
+
+use crate::archive::{Bounds, Found, Member, Seekable, contents};
+use crate::gunzip::{expand, is_gzip};
+use crate::hidden::{hidden_part, is_hidden};
+use crate::left_out::LeftOut;
+use crate::picture::{MOST_BYTES, is_image, read_file};
+
+/// ImageNet's training images take 150 GB.
+pub(crate) const BOUNDS: Bounds = Bounds { member: MOST_BYTES, total: 1 << 40 };
+
+/// Where a file's bytes are.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// A file of its own.
+    OnDisk(PathBuf),
+    /// A member of the listing's tar.
+    InTar(Member),
+}
+
+/// Files and folders by their paths below a root, joined by `/` and sorted.
+pub(crate) struct Listing {
+    /// What errors call the whole.
+    pub(crate) root: PathBuf,
+    /// Files, images or not.
+    pub(crate) files: BTreeMap<String, Place>,
+    /// Folders, also those without a file.
+    pub(crate) folders: BTreeSet<String>,
+    /// Where members are read from.
+    tar: Option<Seekable>,
+}
+
+impl Listing {
+    /// Lists a folder, a tar, or a folder with one tar and no image. A gzipped tar is put at
+    /// `expanded` on the way.
+    ///
+    /// # Errors
+    /// If something cannot be listed, or an archive holds what is refused.
+    pub(crate) fn open(path: &Path, expanded: &Path, cx: &StageContext) -> Result<Self, StageError> {
+        if !path.is_dir() {
+            return Self::of_tar(path, expanded, cx);
+        }
+        let listing = Self::of_folder(path, cx)?;
+        let archives: Vec<&String> = listing.files.keys().filter(|name| is_archive(name)).collect();
+        match archives.as_slice() {
+            [only] if !only.contains('/') && !listing.files.keys().any(|name| is_image(name)) => {
+                Self::of_tar(&path.join(only), expanded, cx)
+            }
+            _ => Ok(listing),
+        }
+    }
+
+    /// Lists a folder and all below it.
+    ///
+    /// # Errors
+    /// If a folder cannot be listed, has a name that is no text, or a link leads back to a folder
+    /// that it lies in.
+    pub(crate) fn of_folder(path: &Path, cx: &StageContext) -> Result<Self, StageError> {
+        let (files, folders) = (BTreeMap::new(), BTreeSet::new());
+        let left = LeftOut::new("hidden or special files and folders are", cx);
+        let mut walk = Walk { cx, files, folders, left, above: Vec::new() };
+        walk.folder(path, "")?;
+        walk.left.note();
+        Ok(Self { root: path.to_owned(), files: walk.files, folders: walk.folders, tar: None })
+    }
+
+    /// Lists a tar; a gzipped one is expanded first.
+    fn of_tar(path: &Path, expanded: &Path, cx: &StageContext) -> Result<Self, StageError> {
+        let gzip = is_gzip(path)
+            .map_err(|error| StageError::caused(format!("cannot open `{}`", shown_path(path)), error))?;
+        if gzip {
+            std::fs::create_dir_all(cx.checkpoint_dir())?;
+            expand(path, expanded, BOUNDS.total, cx)?;
+        }
+        let tar = if gzip { expanded } else { path };
+        let (mut files, mut folders, mut hidden) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        contents(tar, path, BOUNDS, cx, |found| {
+            let (Found::Folder(name) | Found::File(Member { name, .. }, _)) = &found;
+            if let Some(part) = hidden_part(name) {
+                // On disk the folder that it lies in is there, too.
+                with_parents(&mut folders, part.rsplit_once('/').map(|(folder, _)| folder));
+                hidden.insert(part.to_owned());
+                return Ok(());
+            }
+            let folder = name.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+            match found {
+                Found::Folder(name) => with_parents(&mut folders, Some(&name)),
+                Found::File(member, _) => {
+                    with_parents(&mut folders, folder.as_deref());
+                    let name = member.name.clone();
+                    if files.insert(name.clone(), Place::InTar(member)).is_some() {
+                        let what = format!("`{}` holds the file `{}` twice", shown_path(path), shown(&name));
+                        return Err(StageError::new(what).hint(
+                            "`tar` keeps each version of a file that was added again; make the archive anew",
+                        ));
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        let mut left = LeftOut::new("hidden or special files and folders are", cx);
+        hidden.iter().for_each(|name| left.add(name, "hidden, or a system's"));
+        left.note();
+        Ok(Self { root: path.to_owned(), files, folders, tar: Some(Seekable::new(tar)) })
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is larger than an image may be.
+    pub(crate) fn read(&self, place: &Place) -> std::io::Result<Vec<u8>> {
+        match (place, &self.tar) {
+            (Place::InTar(member), Some(tar)) => tar.read(member),
+            (Place::InTar(_), None) => Err(std::io::Error::other("the archive is gone")),
+            (Place::OnDisk(path), _) => read_file(path),
+        }
+    }
+}
+
+/// Adds a folder and those that it lies in.
+fn with_parents(folders: &mut BTreeSet<String>, folder: Option<&str>) {
+    let mut folder = folder;
+    while let Some(name) = folder {
+        if !folders.insert(name.to_owned()) {
+            return;
+        }
+        folder = name.rsplit_once('/').map(|(above, _)| above);
+    }
+}
+
+/// Whether a path is a tar's, by its name.
+pub(crate) fn is_archive(name: &str) -> bool {
+    let name = name.to_lowercase();
+    [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end))
+}
+
+/// A walk through folders.
+struct Walk<'a> {
+    cx: &'a StageContext,
+    files: BTreeMap<String, Place>,
+    folders: BTreeSet<String>,
+    left: LeftOut<'a>,
+    /// The folders that the walk is in, as the file system knows them.
+    above: Vec<PathBuf>,
+}
+
+impl Walk<'_> {
+    /// Collects what lies in a folder; `prefix` is its own path with `/` at its end.
+    fn folder(&mut self, folder: &Path, prefix: &str) -> Result<(), StageError> {
+        self.cx.check()?;
+        let failed =
+            |error| StageError::caused(format!("cannot list the folder `{}`", shown_path(folder)), error);
+        let real = std::fs::canonicalize(folder).map_err(failed)?;
+        if self.above.contains(&real) {
+            let what = format!("`{}` is a link to a folder that it lies in", shown_path(folder));
+            return Err(
+                StageError::new(what).hint("links are followed, and this one leads round in a circle")
+            );
+        }
+        self.above.push(real);
+        for entry in std::fs::read_dir(folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                let what = format!("expected names in UTF-8, found `{}`", shown_path(&path));
+                return Err(StageError::new(what));
+            };
+            let hidden = is_hidden(name);
+            let name = format!("{prefix}{name}");
+            if hidden {
+                self.left.add(&name, "hidden, or a system's");
+                continue;
+            }
+            match std::fs::metadata(&path) {
+                Ok(found) if found.is_dir() => {
+                    self.folder(&path, &format!("{name}/"))?;
+                    self.folders.insert(name);
+                }
+                // Reading a pipe or a device may never end.
+                Ok(found) if !found.is_file() => self.left.add(&name, "neither a file nor a folder"),
+                // What cannot be looked at, such as a link to nothing, is told when it is read.
+                Ok(_) | Err(_) => drop(self.files.insert(name, Place::OnDisk(path))),
+            }
+        }
+        self.above.pop();
+        Ok(())
+    }
+}

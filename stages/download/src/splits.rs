@@ -1,0 +1,145 @@
+//! The names of split folders, and which split each stands for.
+
+use std::collections::BTreeMap;
+
+use igpt_contract::ParamError;
+use igpt_dataset::{Split, shown};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which folders at the top (or values of a label file's `split`) are splits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Splits {
+    /// `none`: no folder is a split; `train`, `val` and `test` are classes like any other.
+    No(NoSplits),
+    /// The names of each split.
+    By(SplitNames),
+}
+
+/// The word `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NoSplits {
+    /// No splits.
+    None,
+}
+
+/// The names of the folders of each split, in any case. Folders at the top that are not among them
+/// are left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SplitNames {
+    /// Those of the training images.
+    #[serde(default)]
+    pub train: Names,
+    /// Those of the test images.
+    #[serde(default)]
+    pub test: Names,
+}
+
+/// One name or several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Names {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl Names {
+    fn all(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Many(names) => names,
+        }
+    }
+}
+
+/// Names without `splits`, in lower case. Those of the first line are for training.
+const USUAL: [(&str, Split); 5] = [
+    ("train", Split::Train),
+    ("val", Split::Test),
+    ("valid", Split::Test),
+    ("validation", Split::Test),
+    ("test", Split::Test),
+];
+
+/// The names in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    names: BTreeMap<String, Split>,
+    /// Whether the user named them.
+    pub(crate) given: bool,
+}
+
+impl Known {
+    /// Those of a parameter, or the usual ones.
+    pub(crate) fn of(splits: Option<&Splits>) -> Self {
+        let names = match splits {
+            None => USUAL.map(|(name, split)| (name.to_owned(), split)).into(),
+            Some(Splits::No(_)) => BTreeMap::new(),
+            Some(Splits::By(SplitNames { train, test })) => {
+                let of = |names: &Names, split| -> Vec<_> {
+                    names.all().iter().map(|name| (name.to_lowercase(), split)).collect()
+                };
+                of(train, Split::Train).into_iter().chain(of(test, Split::Test)).collect()
+            }
+        };
+        Self { names, given: splits.is_some() }
+    }
+
+    /// The split that a name stands for, in any case.
+    pub(crate) fn split(&self, name: &str) -> Option<Split> {
+        self.names.get(&name.to_lowercase()).copied()
+    }
+
+    /// Whether no name stands for a split.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// All names, for an error: `train`, `val`.
+    pub(crate) fn listed(&self) -> String {
+        let names: Vec<String> = self.names.keys().map(|name| format!("`{}`", shown(name))).collect();
+        names.join(", ")
+    }
+
+    /// The names that none of `found` is.
+    pub(crate) fn missing<'n>(&self, found: impl IntoIterator<Item = &'n str>) -> Vec<&str> {
+        let found: Vec<String> = found.into_iter().map(str::to_lowercase).collect();
+        self.names.keys().filter(|name| !found.contains(name)).map(String::as_str).collect()
+    }
+}
+
+impl Splits {
+    /// Refuses names that are none, or that stand for two splits.
+    pub(crate) fn check(&self) -> Result<(), ParamError> {
+        let Self::By(SplitNames { train, test }) = self else { return Ok(()) };
+        let mut seen: Vec<String> = Vec::new();
+        for name in train.all().iter().chain(test.all()) {
+            let lower = name.to_lowercase();
+            if lower.trim().is_empty() || lower.contains('/') {
+                let what = format!("expected names of folders at the top, found `{}`", shown(name));
+                return Err(ParamError::at("splits", what));
+            }
+            if seen.contains(&lower) {
+                let what = format!("`{}` is named twice (names hold in any case)", shown(name));
+                return Err(ParamError::at("splits", what));
+            }
+            seen.push(lower);
+        }
+        if seen.is_empty() {
+            let what = "expected names of folders, or the word `none`, found no name";
+            return Err(ParamError::at("splits", what));
+        }
+        Ok(())
+    }
+}
