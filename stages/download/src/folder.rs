@@ -17,11 +17,10 @@ use crate::gunzip::{expand, is_gzip};
 use crate::locate::archives_of;
 use crate::params::{Params, at_most};
 use crate::picture::{self, MOST_BYTES, is_image, read_file};
+use crate::walk::walk;
 
 /// ImageNet's training images take 150 GB.
 pub(crate) const BOUNDS: Bounds = Bounds { member: MOST_BYTES, total: 1 << 40 };
-/// Folders within folders are followed so far.
-const MAX_DEPTH: usize = 8;
 /// Files that are decoded at a time, whatever the number of threads.
 pub(crate) const CHUNK: usize = 64;
 
@@ -62,8 +61,8 @@ fn ingest_through(
     cx: &StageContext,
 ) -> Result<(), StageError> {
     let (root, files, tar) = if path.is_dir() {
-        let mut files = BTreeMap::new();
-        walk(path, "", 0, &mut files, cx)?;
+        let files: BTreeMap<String, Place> =
+            walk(path, cx)?.into_iter().map(|(name, path)| (name, Place::OnDisk(path))).collect();
         match archives_of(path)?.as_slice() {
             [only] if !files.keys().any(|name| is_image(name)) => open_tar(only, expanded, cx)?,
             _ => (path.to_owned(), files, None),
@@ -102,35 +101,6 @@ fn open_tar(path: &Path, expanded: &Path, cx: &StageContext) -> Result<Opened, S
         }
     })?;
     Ok((path.to_owned(), files, Some(Seekable::new(tar))))
-}
-
-/// Collects the files below a folder.
-pub(crate) fn walk(
-    folder: &Path,
-    prefix: &str,
-    depth: usize,
-    files: &mut BTreeMap<String, Place>,
-    cx: &StageContext,
-) -> Result<(), StageError> {
-    cx.check()?;
-    let failed =
-        |error| StageError::caused(format!("cannot list the folder `{}`", shown_path(folder)), error);
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            let what = format!("expected names in UTF-8, found `{}`", shown_path(&path));
-            return Err(StageError::new(what));
-        };
-        let name = format!("{prefix}{name}");
-        if path.is_dir() {
-            if depth < MAX_DEPTH {
-                walk(&path, &format!("{name}/"), depth + 1, files, cx)?;
-            }
-        } else {
-            files.insert(name, Place::OnDisk(path));
-        }
-    }
-    Ok(())
 }
 
 fn split_of(folder: &str) -> Option<Split> {

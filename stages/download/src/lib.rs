@@ -6,15 +6,21 @@
 
 mod archive;
 mod cifar;
+mod devkit;
 mod folder;
 mod gunzip;
+mod imagenet;
+mod imagenet_rows;
 mod locate;
+mod matlab;
 mod members;
 mod official;
 mod params;
 mod picture;
 mod shapes;
 mod stl10;
+mod tape;
+mod walk;
 mod web;
 
 use std::path::Path;
@@ -32,7 +38,7 @@ pub const MIRROR: &str = "IGPT_FLOW_MIRROR";
 
 const ARCHIVE: Opt<AnyFile> = Opt::new(
     "archive",
-    "a local archive instead of a download; for `folder` and `web` the images themselves",
+    "a local archive instead of a download; for `imagenet`, `folder` and `web` the images themselves",
 );
 const IMAGES: Out<ImageSet> = Out::new("images", "the images with their labels and official splits");
 
@@ -46,9 +52,10 @@ impl Stage for Download {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "download",
-            summary: "gets images with their labels and official splits: CIFAR, STL-10, files, web images, shapes",
+            summary: "gets images with their labels and official splits: CIFAR, STL-10, ImageNet, files, web images, shapes",
             // 2: a JPEG that is cut off is no image any more.
-            version: 2,
+            // 3: joined archives are read to their end, names in archives are cleaned, lists too.
+            version: 3,
             inputs: vec![ARCHIVE.port()],
             outputs: vec![IMAGES.port()],
             // Shapes have a seed of their own: the experiment's changes no data set.
@@ -94,13 +101,17 @@ pub fn ingest(
             official(&cifar::CIFAR100)?.ingest(|members| cifar::hundred(members, params, out, cx))
         }
         Source::Stl10 => official(&stl10::STL10)?.ingest(|members| stl10::ingest(members, params, out, cx)),
-        Source::Folder | Source::Web => {
+        Source::Imagenet | Source::Folder | Source::Web => {
             let images = archive.ok_or_else(|| {
                 let source = params.source.as_str();
                 StageError::new(format!("the source `{source}` needs the input `archive`, found none"))
                     .hint("wire a folder or a tar of images: `in: {archive: path/to/images}`")
             })?;
-            let ingest = if params.source == Source::Web { web::ingest } else { folder::ingest };
+            let ingest = match params.source {
+                Source::Imagenet => imagenet::ingest,
+                Source::Web => web::ingest,
+                _ => folder::ingest,
+            };
             ingest(images, params, out, cx)
         }
         Source::Shapes if archive.is_some() => {

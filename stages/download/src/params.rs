@@ -4,6 +4,8 @@ use igpt_contract::ParamError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::stl10::N_FOLDS;
+
 /// Where images come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -15,6 +17,11 @@ pub enum Source {
     /// STL-10: 5,000 + 8,000 labelled images of 96x96 in 10 classes; its unlabelled part is left
     /// out, as in the paper.
     Stl10,
+    /// ImageNet (ILSVRC 2012): the input `archive` is a folder of the official archives
+    /// (`ILSVRC2012_img_train.tar`, `ILSVRC2012_img_val.tar`, `ILSVRC2012_devkit_t12.tar.gz`), of the
+    /// same unpacked (`train/WNID/FILE`; `val/FILE` with the kit, or `val/WNID/FILE`), or of Kaggle's
+    /// archive. The classes are the wnids of `train`, in sorted order; `val` is the test split.
+    Imagenet,
     /// JPEG and PNG files of the input `archive`, a folder or a tar (gzip or not), laid out as
     /// `train|val|test/CLASS/FILE`, `CLASS/FILE` (all for training) or `FILE` (without labels).
     Folder,
@@ -34,6 +41,7 @@ impl Source {
             Self::Cifar10 => "cifar10",
             Self::Cifar100 => "cifar100",
             Self::Stl10 => "stl10",
+            Self::Imagenet => "imagenet",
             Self::Folder => "folder",
             Self::Web => "web",
             Self::Shapes => "shapes",
@@ -61,8 +69,8 @@ pub struct Params {
     /// Where the images come from.
     pub source: Source,
     /// Training images. Of `shapes` so many are drawn (default 5000). Of the others only so many
-    /// are kept (default all): the first in the official order; of a `folder` the first of each
-    /// class in turn.
+    /// are kept (default all): the first in the official order; of a `folder` and of `imagenet` the
+    /// first of each class in turn.
     #[serde(default)]
     pub train: Option<u64>,
     /// Test images, as for `train` (`shapes`: default 1000).
@@ -71,14 +79,19 @@ pub struct Params {
     /// `cifar100` only: `fine` (100 classes, the default) or `coarse` (20).
     #[serde(default)]
     pub labels: Option<Labels>,
-    /// `folder` only: leave out files that cannot be decoded, instead of failing (default false).
+    /// `stl10` only: keep the training images of one of the ten folds that its authors evaluate by, 0
+    /// to 9: the line of the archive's `fold_indices.txt`, 1,000 images (default all 5,000). Their
+    /// protocol is the mean over the ten folds of the accuracy on all test images.
+    #[serde(default)]
+    pub fold: Option<usize>,
+    /// `folder` and `imagenet`: leave out files that cannot be decoded, instead of failing (default false).
     #[serde(default)]
     pub skip_broken: Option<bool>,
     /// `web` only: the share of image files that may be unreadable, from 0 to below 1 (default 0.1).
     /// They are left out, counted and named; more of them are an error.
     #[serde(default)]
     pub broken: Option<f64>,
-    /// `folder` and `web`: the set's name in tables (default `folder`, `web`).
+    /// `folder`, `imagenet` and `web`: the set's name in tables (default the source's).
     #[serde(default)]
     pub name: Option<String>,
     /// `shapes` only: pixels a side, from 8 to 64 (default 32).
@@ -106,6 +119,7 @@ impl Params {
             train: None,
             test: None,
             labels: None,
+            fold: None,
             skip_broken: None,
             broken: None,
             name: None,
@@ -120,11 +134,12 @@ impl Params {
     /// # Errors
     /// The first parameter that does not belong.
     pub fn check(&self) -> Result<(), ParamError> {
-        let owned: [(&str, bool, &[Source]); 7] = [
+        let owned: [(&str, bool, &[Source]); 8] = [
             ("labels", self.labels.is_some(), &[Source::Cifar100]),
-            ("skip_broken", self.skip_broken.is_some(), &[Source::Folder]),
+            ("fold", self.fold.is_some(), &[Source::Stl10]),
+            ("skip_broken", self.skip_broken.is_some(), &[Source::Folder, Source::Imagenet]),
             ("broken", self.broken.is_some(), &[Source::Web]),
-            ("name", self.name.is_some(), &[Source::Folder, Source::Web]),
+            ("name", self.name.is_some(), &[Source::Folder, Source::Imagenet, Source::Web]),
             ("size", self.size.is_some(), &[Source::Shapes]),
             ("classes", self.classes.is_some(), &[Source::Shapes]),
             ("seed", self.seed.is_some(), &[Source::Shapes]),
@@ -145,6 +160,9 @@ impl Params {
                 "broken",
                 format!("expected a share from 0 to below 1, found {broken}"),
             ));
+        }
+        if let Some(fold) = self.fold.filter(|fold| *fold >= N_FOLDS) {
+            return Err(ParamError::at("fold", format!("expected a fold from 0 to 9, found {fold}")));
         }
         if let Some(size) = self.size.filter(|size| !(8..=64).contains(size)) {
             return Err(ParamError::at("size", format!("expected 8 to 64 pixels a side, found {size}")));
@@ -175,7 +193,7 @@ mod tests {
         assert_eq!(error, "`labels` belongs to the source `cifar100`, found the source `cifar10`");
         assert!(check(r#"{"source": "stl10", "size": 32}"#).unwrap_err().contains("`shapes`"));
         assert_eq!(check(r#"{"source": "web", "name": "photos", "broken": 0.5}"#), Ok(()));
-        assert!(check(r#"{"source": "cifar10", "name": "x"}"#).unwrap_err().contains("`folder` or `web`"));
+        assert!(check(r#"{"source": "cifar10", "name": "x"}"#).unwrap_err().contains("`imagenet` or `web`"));
         assert!(check(r#"{"source": "web", "test": 1}"#).unwrap_err().contains("all for training"));
         assert!(check(r#"{"source": "web", "broken": 1}"#).unwrap_err().contains("below 1"));
     }
@@ -191,6 +209,8 @@ mod tests {
         assert!(check(r#"{"source": "cifar10", "limit": 3}"#).unwrap_err().contains("limit"));
         assert!(check(r#"{"source": "shapes", "size": 65}"#).unwrap_err().contains("8 to 64"));
         assert!(check(r#"{"source": "shapes", "classes": 1}"#).unwrap_err().contains("2 to 10"));
+        assert!(check(r#"{"source": "stl10", "fold": 10}"#).unwrap_err().contains("0 to 9, found 10"));
+        assert!(check(r#"{"source": "cifar10", "fold": 1}"#).unwrap_err().contains("`stl10`"));
         assert!(check(r#"{"source": "shapes", "train": 0}"#).unwrap_err().contains("at least 1"));
     }
 }

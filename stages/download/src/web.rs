@@ -4,7 +4,6 @@
 //! neither the file system nor the network shows. Files that cannot be read are left out, as web
 //! images are never all well; too many of them are an error.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -14,10 +13,11 @@ use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown,
 use rayon::prelude::*;
 
 use crate::archive::{Seekable, members};
-use crate::folder::{BOUNDS, CHUNK, Place, walk};
+use crate::folder::{BOUNDS, CHUNK};
 use crate::gunzip::{expand, is_gzip};
 use crate::params::{Params, at_most};
 use crate::picture::{self, MOST_BYTES, is_image, read_file};
+use crate::walk::walk;
 use igpt_fetch::{Wanted, fetch};
 
 /// The most bytes of a list: some ten million lines.
@@ -89,17 +89,16 @@ fn entries(path: &Path, cx: &StageContext) -> Result<Vec<Entry>, StageError> {
         let tar = is_tar(&path.to_string_lossy()) || begins_as_tar(path)?;
         return if tar { Ok(vec![Entry::Tar(At::Disk(path.to_owned()))]) } else { list(path) };
     }
-    let mut files = BTreeMap::new();
-    walk(path, "", 0, &mut files, cx)?;
-    let on_disk = |(name, place): (&String, &Place)| match place {
-        Place::OnDisk(path) if is_tar(name) => Some(Entry::Tar(At::Disk(path.clone()))),
-        Place::OnDisk(path) if is_image(name) => Some(Entry::Image(At::Disk(path.clone()))),
+    let files = walk(path, cx)?;
+    let on_disk = |(name, path): (&String, &PathBuf)| match path {
+        path if is_tar(name) => Some(Entry::Tar(At::Disk(path.clone()))),
+        path if is_image(name) => Some(Entry::Image(At::Disk(path.clone()))),
         _ => None,
     };
     let found: Vec<Entry> = files.iter().filter_map(on_disk).collect();
     // What a `command` step wrote is a folder, also where it is one list.
     match (found.is_empty(), files.values().next()) {
-        (true, Some(Place::OnDisk(only))) if files.len() == 1 => list(only),
+        (true, Some(only)) if files.len() == 1 => list(only),
         (true, _) => {
             let what = format!("expected images, tars or one list in `{}`, found none", shown_path(path));
             Err(StageError::new(what))
@@ -121,8 +120,8 @@ fn begins_as_tar(path: &Path) -> Result<bool, StageError> {
     Ok(head.starts_with(&[0x1f, 0x8b]) || head.get(257..262) == Some(b"ustar"))
 }
 
-/// The lines of a list, without empty ones and those that start with `#`. Paths are relative to the
-/// list's folder.
+/// The lines of a list, without empty ones and those that start with `#`; a byte order mark is passed
+/// over. Paths are relative to the list's folder.
 fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
     let failed = |what: &str| format!("`{}`: {what}", shown_path(path));
     let read = || {
@@ -133,7 +132,11 @@ fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
         }
         std::fs::read_to_string(path)
     };
-    let text = read().map_err(|error| StageError::caused(failed("cannot read the list of images"), error))?;
+    let text = read().map_err(|error| {
+        StageError::caused(failed("cannot read the list of images"), error)
+            .hint("a list is a text in UTF-8 with a path or an address a line; images and tars are known by their names")
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let folder = path.parent().unwrap_or(Path::new("."));
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let entries: Vec<Entry> = lines

@@ -4,6 +4,7 @@
 mod archives;
 mod fuzz;
 mod http;
+mod imagenet;
 mod images;
 mod odd;
 mod support;
