@@ -7,5 +7,6 @@ mod http;
 mod imagenet;
 mod images;
 mod odd;
+mod storm;
 mod support;
 mod web;
