@@ -11,8 +11,7 @@ use igpt_dataset::{shown, shown_path};
 /// Every file below `folder` by its path from there, joined by `/`.
 ///
 /// # Errors
-/// For a circle of links, a link to nothing, a name that is no text, and a folder that cannot be
-/// listed.
+/// For a circle of links, a name that is no text, and a folder that cannot be listed.
 pub(crate) fn walk(folder: &Path, cx: &StageContext) -> Result<BTreeMap<String, PathBuf>, StageError> {
     let mut files = BTreeMap::new();
     let mut above = Vec::new();

@@ -2,6 +2,7 @@
 
 mod experiments;
 mod foreseen;
+mod imagenet;
 mod released;
 mod resume;
 mod shipped;

@@ -37,7 +37,8 @@ fn append(tar: &mut Builder<Vec<u8>>, random: &mut Stream, name: &str, bytes: &[
     let mut header = Header::new_gnu();
     header.set_size(bytes.len() as u64);
     if random.random_range(0..60) == 0 {
-        let kinds = [EntryType::Symlink, EntryType::Link, EntryType::Fifo, EntryType::Char, EntryType::Directory];
+        let kinds =
+            [EntryType::Symlink, EntryType::Link, EntryType::Fifo, EntryType::Char, EntryType::Directory];
         header.set_entry_type(kinds[random.random_range(0..kinds.len())]);
     }
     if name.len() > 100 || random.random_range(0..10) == 0 {
@@ -76,7 +77,8 @@ fn damage(random: &mut Stream, bytes: &mut Vec<u8>) {
             let at = random.random_range(0..bytes.len().div_ceil(512)) * 512;
             if let Some(block) = bytes.get_mut(at..at + 512) {
                 let mut header = Header::from_byte_slice(block).clone();
-                header.set_size(random.random_range(0..1 << random.random_range(1..33)));
+                let bits = random.random_range(1..33);
+                header.set_size(random.random_range(0..1u64 << bits));
                 header.set_cksum();
                 block.copy_from_slice(header.as_bytes());
             }
@@ -113,9 +115,11 @@ fn random_trees_in_archives_have_the_right_labels_or_are_errors() {
                 let class = pick(&mut random, &["cat", "dog", "a b", "é", "train"]);
                 let slash = pick(&mut random, &["/", "/", "/", "/", "//", "/./", "/../"]);
                 let start = pick(&mut random, &["", "", "", "", "./", "/", "../"]);
-                let long = "l".repeat(if random.random_range(0..8) == 0 { random.random_range(80..180) } else { 1 });
+                let long =
+                    "l".repeat(if random.random_range(0..8) == 0 { random.random_range(80..180) } else { 1 });
                 let end = pick(&mut random, &[".png", ".png", ".PNG", ".jpeg", ".txt"]);
-                let name = format!("{start}{split}{slash}{class}/{part}{long}{}{end}", random.random_range(0..40));
+                let name =
+                    format!("{start}{split}{slash}{class}/{part}{long}{}{end}", random.random_range(0..40));
                 number += 1;
                 let split = if split == "train" { Split::Train } else { Split::Test };
                 places.insert(number, (split, class.to_owned()));
