@@ -1,8 +1,11 @@
 //! Reads tar archives, gzipped or not, that nobody vouches for.
 //!
-//! Names that reach outside the archive, links and devices are refused; sizes are bounded before
-//! anything is read; an archive that ends early is an error, also where it ends between members.
+//! Names that reach outside the archive, links and devices are refused, and so are two members of
+//! one name; sizes are bounded before anything is read; an archive that ends early is an error, also
+//! where it ends between members. Archives that were joined (`cat a.tar b.tar`) are read to the end
+//! of the file; what follows an end mark and is no archive is an error.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -11,7 +14,7 @@ use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{shown, shown_path};
 use tar::{EntryType, PaxExtensions};
 
-use crate::gunzip::open;
+use crate::tape::Tape;
 
 /// The longest name of a member, in bytes.
 const MAX_NAME: u64 = 1 << 14;
@@ -32,7 +35,8 @@ pub(crate) struct Member {
     pub(crate) name: String,
     /// Bytes.
     pub(crate) size: u64,
-    /// Where its bytes start in the (not compressed) archive.
+    /// Where its bytes start in the (not compressed) file; of an archive in an archive in the outer
+    /// one's.
     pub(crate) position: u64,
 }
 
@@ -63,12 +67,51 @@ pub(crate) fn members(
     })
 }
 
+/// As [`members`], of a tar that is itself the member `inner` of the not compressed tar at `path`.
+/// The positions are those in the outer file, so that [`Seekable`] reads these members too.
+///
+/// # Errors
+/// As [`members`].
+pub(crate) fn members_within(
+    path: &Path,
+    inner: &Member,
+    bounds: Bounds,
+    cx: &StageContext,
+    mut visit: impl FnMut(&Member) -> Result<(), StageError>,
+) -> Result<(), StageError> {
+    let own = path.join(&inner.name);
+    let failed = |what: &str| format!("`{}`: {what}", shown_path(&own));
+    let tape = Tape::within(path, inner.position, inner.size, bounds.total)
+        .map_err(|error| StageError::caused(failed("cannot open the archive"), error))?;
+    if tape.is_gzip() {
+        let what = failed("expected a tar that is not compressed, found gzip");
+        return Err(StageError::new(what).hint("the official archive holds plain tars, one a class"));
+    }
+    read(tape, &own, bounds, cx, |found| match found {
+        Found::Folder(_) => Ok(()),
+        Found::File(member, _) => visit(&Member { position: inner.position + member.position, ..member }),
+    })
+}
+
 /// Calls `visit` with every regular file and folder of the archive, as [`members`] does.
 ///
 /// # Errors
 /// As those of [`members`].
 pub(crate) fn contents(
     path: &Path,
+    own: &Path,
+    bounds: Bounds,
+    cx: &StageContext,
+    visit: impl FnMut(Found<'_>) -> Result<(), StageError>,
+) -> Result<(), StageError> {
+    let tape = Tape::open(path, bounds.total).map_err(|error| {
+        StageError::caused(format!("cannot open the archive `{}`", shown_path(own)), error)
+    })?;
+    read(tape, own, bounds, cx, visit)
+}
+
+fn read(
+    tape: Tape,
     own: &Path,
     bounds: Bounds,
     cx: &StageContext,
@@ -84,14 +127,14 @@ pub(crate) fn contents(
         let cause = io::Error::new(error.kind(), shown(&error.to_string()));
         StageError::caused(what, cause).hint("get the file again, or check which one it is")
     };
-    let input = open(path).map_err(|error| {
-        StageError::caused(format!("cannot open the archive `{}`", shown_path(own)), error)
-    })?;
-    let mut archive = tar::Archive::new(Counted { inner: input, left: bounds.total, read: 0 });
+    let mut archive = tar::Archive::new(tape);
+    // What follows an end mark is read on: a joined archive, or more zeros.
+    archive.set_ignore_zeros(true);
+    let mut names: HashSet<Box<str>> = HashSet::new();
     // The extended name that the next member has.
     let mut long_name: Option<Vec<u8>> = None;
     let mut end = 0;
-    for entry in archive.entries().map_err(broken)?.raw(true) {
+    for entry in archive.entries_with_seek().map_err(broken)?.raw(true) {
         cx.check()?;
         let mut entry = entry.map_err(broken)?;
         let size = entry.size();
@@ -135,6 +178,12 @@ pub(crate) fn contents(
                         "the member `{name}` has {size} bytes, expected at most {most}"
                     )));
                 }
+                if !names.insert(name.as_str().into()) {
+                    let what = format!("expected each file once, found the member `{}` twice", shown(&name));
+                    let hint =
+                        "`tar` keeps each version of a file that was added again; make the archive anew";
+                    return Err(refuse(what).hint(hint));
+                }
                 let member = Member { name, size, position: entry.raw_file_position() };
                 visit(Found::File(member, &mut entry))?;
             }
@@ -147,11 +196,13 @@ pub(crate) fn contents(
             }
         }
     }
-    let mut rest = archive.into_inner();
-    io::copy(&mut rest, &mut io::sink()).map_err(broken)?;
+    if long_name.is_some() {
+        return Err(broken(io::Error::new(io::ErrorKind::UnexpectedEof, "a name without a member")));
+    }
+    let found = archive.into_inner().position();
     // A tar ends with blocks of zeros; without them it was cut off, if between two members.
-    if rest.read < end.saturating_add(512) {
-        let what = format!("expected {} bytes and an end mark, found {} bytes", end, rest.read);
+    if found < end.saturating_add(512) {
+        let what = format!("expected {end} bytes and an end mark, found {found} bytes");
         return Err(broken(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
     }
     Ok(())
@@ -216,16 +267,17 @@ fn shown_name(name: &[u8]) -> String {
     std::str::from_utf8(name).map_or_else(|_| name.escape_ascii().to_string(), shown)
 }
 
-/// The name with `.` components left out, if it is text and stays within the archive; else what is
+/// The name with `.` and empty components left out (`./a//b` is `a/b`), if it is text and stays within the archive; else what is
 /// wrong with it.
 fn safe_name(name: &[u8]) -> Result<String, String> {
     let Ok(text) = std::str::from_utf8(name) else {
         let name = shown_name(name);
         return Err(format!("expected names in UTF-8, found the member `{name}`"));
     };
-    let parts: Vec<&str> = text.split('/').filter(|part| *part != ".").collect();
-    let safe = |part: &&str| !part.is_empty() && *part != ".." && !part.contains(['\\', '\0']);
-    if !parts.is_empty() && parts.iter().all(safe) {
+    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let safe = |part: &&str| *part != ".." && !part.contains(['\\', '\0']);
+    let is_file = !text.starts_with('/') && !text.ends_with('/');
+    if is_file && !parts.is_empty() && parts.iter().all(safe) {
         return Ok(parts.join("/"));
     }
     Err(format!("the member `{}` reaches outside the archive", shown_name(name)))
@@ -239,22 +291,4 @@ fn folder_name(name: &[u8]) -> Result<Option<String>, String> {
         return Ok(None);
     }
     safe_name(name).map(Some)
-}
-
-/// A reader that knows how far it is, and fails where a bound is passed.
-struct Counted<R> {
-    inner: R,
-    left: u64,
-    read: u64,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.read += n as u64;
-        self.left = self.left.checked_sub(n as u64).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::FileTooLarge, "the archive is larger than any of its kind")
-        })?;
-        Ok(n)
-    }
 }

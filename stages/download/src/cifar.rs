@@ -22,11 +22,11 @@ const RECORD100: usize = 2 + 3 * PLANE;
 const URL: &str = "https://www.cs.toronto.edu/~kriz/";
 
 const fn batch(name: &'static str, md5: &'static str) -> OfficialFile {
-    OfficialFile { name, size: 30_730_000, md5 }
+    OfficialFile { name, size: 30_730_000, md5, optional: false }
 }
 
 const fn names(name: &'static str) -> OfficialFile {
-    OfficialFile { name, size: 0, md5: "" }
+    OfficialFile { name, size: 0, md5: "", optional: false }
 }
 
 pub(crate) static CIFAR10: Official = Official {
@@ -52,8 +52,18 @@ pub(crate) static CIFAR100: Official = Official {
     files: &[
         names("coarse_label_names.txt"),
         names("fine_label_names.txt"),
-        OfficialFile { name: "train.bin", size: 153_700_000, md5: "6172c7755cfe09b2fe270c85cebc1b15" },
-        OfficialFile { name: "test.bin", size: 30_740_000, md5: "4499cfba6c016c1be1438163640a0898" },
+        OfficialFile {
+            name: "train.bin",
+            size: 153_700_000,
+            md5: "6172c7755cfe09b2fe270c85cebc1b15",
+            optional: false,
+        },
+        OfficialFile {
+            name: "test.bin",
+            size: 30_740_000,
+            md5: "4499cfba6c016c1be1438163640a0898",
+            optional: false,
+        },
     ],
     total: 1 << 28,
 };

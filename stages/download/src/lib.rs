@@ -7,15 +7,19 @@
 mod archive;
 mod cifar;
 mod csv;
+mod devkit;
 mod folder;
 mod gunzip;
 mod hidden;
+mod imagenet;
+mod imagenet_val;
 mod label_file;
 mod layout;
 mod layout_checks;
 mod left_out;
 mod listing;
 mod locate;
+mod matlab;
 mod members;
 mod official;
 mod own_labels;
@@ -25,6 +29,7 @@ mod picture;
 mod shapes;
 mod splits;
 mod stl10;
+mod tape;
 mod web;
 mod write;
 
@@ -45,7 +50,7 @@ pub const MIRROR: &str = "IGPT_FLOW_MIRROR";
 
 const ARCHIVE: Opt<AnyFile> = Opt::new(
     "archive",
-    "a local archive instead of a download; for `folder` and `web` the images themselves",
+    "a local archive instead of a download; for `imagenet`, `folder` and `web` the images themselves",
 );
 const LABELS: Opt<AnyFile> = Opt::new(
     "labels",
@@ -63,9 +68,10 @@ impl Stage for Download {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "download",
-            summary: "gets images with their labels and official splits: CIFAR, STL-10, files, web images, shapes",
+            summary: "gets images with their labels and official splits: CIFAR, STL-10, ImageNet, files, web images, shapes",
             // 2: a JPEG that is cut off is no image any more.
-            // 3: layouts that can be read in two ways, classes without images and hidden folders.
+            // 3: layouts that can be read in two ways, classes without images and hidden folders; joined
+            //    archives are read to their end, names in archives and lists are cleaned.
             version: 3,
             inputs: vec![ARCHIVE.port(), LABELS.port()],
             outputs: vec![IMAGES.port()],
@@ -126,13 +132,14 @@ pub fn ingest(
             official(&cifar::CIFAR100)?.ingest(|members| cifar::hundred(members, params, out, cx))
         }
         Source::Stl10 => official(&stl10::STL10)?.ingest(|members| stl10::ingest(members, params, out, cx)),
-        Source::Folder | Source::Web => {
+        Source::Imagenet | Source::Folder | Source::Web => {
             let images = archive.ok_or_else(|| {
                 let source = params.source.as_str();
                 StageError::new(format!("the source `{source}` needs the input `archive`, found none"))
                     .hint("wire a folder or a tar of images: `in: {archive: path/to/images}`")
             })?;
             match params.source {
+                Source::Imagenet => imagenet::ingest(images, params, out, cx),
                 Source::Web => web::ingest(images, params, out, cx),
                 _ => folder::ingest(images, labels, params, out, cx),
             }

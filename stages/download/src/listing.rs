@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use igpt_contract::{StageContext, StageError};
-use igpt_dataset::{shown, shown_path};
+use igpt_dataset::shown_path;
 
 use crate::archive::{Bounds, Found, Member, Seekable, contents};
 use crate::gunzip::{expand, is_gzip};
@@ -23,8 +23,15 @@ pub(crate) const BOUNDS: Bounds = Bounds { member: MOST_BYTES, total: 1 << 40 };
 pub(crate) enum Place {
     /// A file of its own.
     OnDisk(PathBuf),
-    /// A member of the listing's tar.
-    InTar(Member),
+    /// A part of one of the listing's tars, by its number.
+    InTar {
+        /// Which tar.
+        tar: usize,
+        /// Where its bytes start.
+        position: u64,
+        /// Bytes.
+        size: u64,
+    },
 }
 
 /// Files and folders by their paths below a root, joined by `/` and sorted.
@@ -35,8 +42,8 @@ pub(crate) struct Listing {
     pub(crate) files: BTreeMap<String, Place>,
     /// Folders, also those without a file.
     pub(crate) folders: BTreeSet<String>,
-    /// Where members are read from.
-    tar: Option<Seekable>,
+    /// What members are read from.
+    pub(crate) tars: Vec<Seekable>,
 }
 
 impl Listing {
@@ -70,7 +77,7 @@ impl Listing {
         let mut walk = Walk { cx, files, folders, left, above: Vec::new() };
         walk.folder(path, "")?;
         walk.left.note();
-        Ok(Self { root: path.to_owned(), files: walk.files, folders: walk.folders, tar: None })
+        Ok(Self { root: path.to_owned(), files: walk.files, folders: walk.folders, tars: Vec::new() })
     }
 
     /// Lists a tar; a gzipped one is expanded first.
@@ -96,13 +103,8 @@ impl Listing {
                 Found::Folder(name) => with_parents(&mut folders, Some(&name)),
                 Found::File(member, _) => {
                     with_parents(&mut folders, folder.as_deref());
-                    let name = member.name.clone();
-                    if files.insert(name.clone(), Place::InTar(member)).is_some() {
-                        let what = format!("`{}` holds the file `{}` twice", shown_path(path), shown(&name));
-                        return Err(StageError::new(what).hint(
-                            "`tar` keeps each version of a file that was added again; make the archive anew",
-                        ));
-                    }
+                    let Member { name, size, position } = member;
+                    files.insert(name, Place::InTar { tar: 0, position, size });
                 }
             }
             Ok(())
@@ -110,18 +112,21 @@ impl Listing {
         let mut left = LeftOut::new("hidden or special files and folders are", cx);
         hidden.iter().for_each(|name| left.add(name, "hidden, or a system's"));
         left.note();
-        Ok(Self { root: path.to_owned(), files, folders, tar: Some(Seekable::new(tar)) })
+        Ok(Self { root: path.to_owned(), files, folders, tars: vec![Seekable::new(tar)] })
     }
 
-    /// Reads a file.
+    /// Reads a file by its path.
     ///
     /// # Errors
     /// If it cannot be read, or is larger than an image may be.
-    pub(crate) fn read(&self, place: &Place) -> std::io::Result<Vec<u8>> {
-        match (place, &self.tar) {
-            (Place::InTar(member), Some(tar)) => tar.read(member),
-            (Place::InTar(_), None) => Err(std::io::Error::other("the archive is gone")),
-            (Place::OnDisk(path), _) => read_file(path),
+    pub(crate) fn read(&self, name: &str) -> std::io::Result<Vec<u8>> {
+        match self.files.get(name) {
+            Some(Place::OnDisk(path)) => read_file(path),
+            Some(&Place::InTar { tar, position, size }) => match self.tars.get(tar) {
+                Some(tar) => tar.read(&Member { name: name.to_owned(), size, position }),
+                None => Err(std::io::Error::other("the archive is gone")),
+            },
+            None => Err(std::io::ErrorKind::NotFound.into()),
         }
     }
 }

@@ -31,14 +31,16 @@ pub(crate) struct Official {
 pub(crate) struct OfficialFile {
     /// The name without its folders.
     pub(crate) name: &'static str,
-    /// Bytes; 0 where only the bound below holds (lists of names).
+    /// Bytes; 0 where only the bound below holds (lists).
     pub(crate) size: u64,
     /// The MD5 of the bytes; empty where none is published.
     pub(crate) md5: &'static str,
+    /// Whether a part of the archive may come without it; who needs it says so.
+    pub(crate) optional: bool,
 }
 
-/// The most bytes of a list of class names.
-const MAX_NAMES: u64 = 1 << 16;
+/// The most bytes of a list: of class names, or of STL-10's folds, ten lines of 1,000 numbers.
+const MAX_LIST: u64 = 1 << 16;
 
 /// An archive that lies on this machine.
 pub(crate) struct Local<'a> {
@@ -109,8 +111,13 @@ impl Local<'_> {
             files.insert(file.name, bytes);
             Ok(())
         })?;
-        let missing: Vec<&str> =
-            official.files.iter().map(|file| file.name).filter(|name| !files.contains_key(name)).collect();
+        let missing: Vec<&str> = official
+            .files
+            .iter()
+            .filter(|file| !file.optional)
+            .map(|file| file.name)
+            .filter(|name| !files.contains_key(name))
+            .collect();
         if missing.is_empty() {
             return Ok(Members { path: path.clone(), files, refused: false });
         }
@@ -145,8 +152,8 @@ impl OfficialFile {
     fn check_size(&self, found: u64, subset: bool) -> Result<(), String> {
         let (name, expected) = (self.name, self.size);
         match expected {
-            0 if found > MAX_NAMES => {
-                Err(format!("`{name}` has {found} bytes, expected a list of at most {MAX_NAMES}"))
+            0 if found > MAX_LIST => {
+                Err(format!("`{name}` has {found} bytes, expected a list of at most {MAX_LIST}"))
             }
             1.. if found != expected && !subset => {
                 Err(format!("`{name}` has {found} bytes, expected {expected}"))
@@ -199,6 +206,11 @@ impl Members {
         }
         let what = format!("expected {n} class names in `{name}`, found {}", names.len());
         Err(self.refuse(what))
+    }
+
+    /// Takes a text, where the archive has it.
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        self.files.remove(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The error of something in the archive that is not as it should be. All such errors are made

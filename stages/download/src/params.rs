@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::own_split::OwnSplit;
 use crate::splits::Splits;
+use crate::stl10::N_FOLDS;
 
 /// Where images come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +24,11 @@ pub enum Source {
     /// file of labels as the input `labels`. A split is `train`, or `val`, `valid`, `validation` or
     /// `test`, in any case, for testing. Hidden and system folders are passed over.
     Folder,
+    /// ImageNet (ILSVRC 2012): the input `archive` is a folder of the official archives
+    /// (`ILSVRC2012_img_train.tar`, `ILSVRC2012_img_val.tar`, `ILSVRC2012_devkit_t12.tar.gz`), of the
+    /// same unpacked (`train/WNID/FILE`; `val/FILE` with the kit, or `val/WNID/FILE`), or of Kaggle's
+    /// archive. The classes are the wnids of `train`, in sorted order; `val` is the test split.
+    Imagenet,
     /// Unlabelled images for pre-training (the paper trains iGPT-XL on web images too): the input
     /// `archive` is a tar (gzip or not), a folder of tars or of image files, or a list, a text file
     /// that names one image or one tar a line, by its path (from the list's folder) or `http(s)`
@@ -39,6 +45,7 @@ impl Source {
             Self::Cifar10 => "cifar10",
             Self::Cifar100 => "cifar100",
             Self::Stl10 => "stl10",
+            Self::Imagenet => "imagenet",
             Self::Folder => "folder",
             Self::Web => "web",
             Self::Shapes => "shapes",
@@ -79,8 +86,8 @@ pub struct Params {
     /// Where the images come from.
     pub source: Source,
     /// Training images. Of `shapes` so many are drawn (default 5000). Of the others only so many
-    /// are kept (default all): the first in the official order; of a `folder` the first of each
-    /// class in turn.
+    /// are kept (default all): the first in the official order; of a `folder` and of `imagenet` the
+    /// first of each class in turn.
     #[serde(default)]
     pub train: Option<u64>,
     /// Test images, as for `train` (`shapes`: default 1000).
@@ -105,14 +112,19 @@ pub struct Params {
     /// an empty folder, or one whose files are all left out.
     #[serde(default)]
     pub empty_classes: Option<EmptyClasses>,
-    /// `folder` only: leave out files that cannot be decoded, instead of failing (default false).
+    /// `stl10` only: keep the training images of one of the ten folds that its authors evaluate by, 0
+    /// to 9: the line of the archive's `fold_indices.txt`, 1,000 images (default all 5,000). Their
+    /// protocol is the mean over the ten folds of the accuracy on all test images.
+    #[serde(default)]
+    pub fold: Option<usize>,
+    /// `folder` and `imagenet`: leave out files that cannot be decoded, instead of failing (default false).
     #[serde(default)]
     pub skip_broken: Option<bool>,
     /// `web` only: the share of image files that may be unreadable, from 0 to below 1 (default 0.1).
     /// They are left out, counted and named; more of them are an error.
     #[serde(default)]
     pub broken: Option<f64>,
-    /// `folder` and `web`: the set's name in tables (default `folder`, `web`).
+    /// `folder`, `imagenet` and `web`: the set's name in tables (default the source's).
     #[serde(default)]
     pub name: Option<String>,
     /// `shapes` only: pixels a side, from 8 to 64 (default 32).
@@ -143,6 +155,7 @@ impl Params {
             splits: None,
             split: None,
             empty_classes: None,
+            fold: None,
             skip_broken: None,
             broken: None,
             name: None,
@@ -157,14 +170,15 @@ impl Params {
     /// # Errors
     /// The first parameter that does not belong.
     pub fn check(&self) -> Result<(), ParamError> {
-        let owned: [(&str, bool, &[Source]); 10] = [
+        let owned: [(&str, bool, &[Source]); 11] = [
             ("labels", self.labels.is_some(), &[Source::Cifar100, Source::Folder]),
             ("splits", self.splits.is_some(), &[Source::Folder]),
             ("split", self.split.is_some(), &[Source::Folder]),
             ("empty_classes", self.empty_classes.is_some(), &[Source::Folder]),
-            ("skip_broken", self.skip_broken.is_some(), &[Source::Folder]),
+            ("fold", self.fold.is_some(), &[Source::Stl10]),
+            ("skip_broken", self.skip_broken.is_some(), &[Source::Folder, Source::Imagenet]),
             ("broken", self.broken.is_some(), &[Source::Web]),
-            ("name", self.name.is_some(), &[Source::Folder, Source::Web]),
+            ("name", self.name.is_some(), &[Source::Folder, Source::Imagenet, Source::Web]),
             ("size", self.size.is_some(), &[Source::Shapes]),
             ("classes", self.classes.is_some(), &[Source::Shapes]),
             ("seed", self.seed.is_some(), &[Source::Shapes]),
@@ -205,6 +219,9 @@ impl Params {
                 format!("expected a share from 0 to below 1, found {broken}"),
             ));
         }
+        if let Some(fold) = self.fold.filter(|fold| *fold >= N_FOLDS) {
+            return Err(ParamError::at("fold", format!("expected a fold from 0 to 9, found {fold}")));
+        }
         if let Some(size) = self.size.filter(|size| !(8..=64).contains(size)) {
             return Err(ParamError::at("size", format!("expected 8 to 64 pixels a side, found {size}")));
         }
@@ -243,7 +260,7 @@ mod tests {
         assert!(check(both).unwrap_err().contains("no classes"));
         assert!(check(r#"{"source": "stl10", "size": 32}"#).unwrap_err().contains("`shapes`"));
         assert_eq!(check(r#"{"source": "web", "name": "photos", "broken": 0.5}"#), Ok(()));
-        assert!(check(r#"{"source": "cifar10", "name": "x"}"#).unwrap_err().contains("`folder` or `web`"));
+        assert!(check(r#"{"source": "cifar10", "name": "x"}"#).unwrap_err().contains("`imagenet` or `web`"));
         assert!(check(r#"{"source": "web", "test": 1}"#).unwrap_err().contains("all for training"));
         assert!(check(r#"{"source": "web", "broken": 1}"#).unwrap_err().contains("below 1"));
     }
@@ -270,6 +287,8 @@ mod tests {
         assert_eq!(split("0.1"), Ok(()));
         assert!([split("0"), split("1"), split("-1")].iter().all(Result::is_err));
         assert!(check(r#"{"source": "shapes", "classes": 1}"#).unwrap_err().contains("2 to 10"));
+        assert!(check(r#"{"source": "stl10", "fold": 10}"#).unwrap_err().contains("0 to 9, found 10"));
+        assert!(check(r#"{"source": "cifar10", "fold": 1}"#).unwrap_err().contains("`stl10`"));
         assert!(check(r#"{"source": "shapes", "train": 0}"#).unwrap_err().contains("at least 1"));
     }
 }

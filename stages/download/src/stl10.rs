@@ -4,15 +4,19 @@
 //! Format and archive: <https://cs.stanford.edu/~acoates/stl10/>; the checksums are those of the
 //! official archive's files, as torchvision has them (`torchvision/datasets/stl10.py`).
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use igpt_contract::{StageContext, StageError};
-use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split};
+use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown};
 use image::{Rgb, RgbImage};
 
 use crate::members::{Members, Official, OfficialFile};
 use crate::params::{Params, at_most};
 
+/// The training images of each of the ten folds by which the authors evaluate.
+const FOLDS: &str = "fold_indices.txt";
+pub(crate) const N_FOLDS: usize = 10;
 const SIDE: usize = 96;
 const PLANE: usize = SIDE * SIDE;
 
@@ -21,18 +25,39 @@ pub(crate) static STL10: Official = Official {
     url: "http://ai.stanford.edu/~acoates/stl10/",
     file: "stl10_binary.tar.gz",
     files: &[
-        OfficialFile { name: "class_names.txt", size: 0, md5: "" },
-        OfficialFile { name: "train_X.bin", size: 138_240_000, md5: "918c2871b30a85fa023e0c44e0bee87f" },
-        OfficialFile { name: "train_y.bin", size: 5_000, md5: "5a34089d4802c674881badbb80307741" },
-        OfficialFile { name: "test_X.bin", size: 221_184_000, md5: "7f263ba9f9e0b06b93213547f721ac82" },
-        OfficialFile { name: "test_y.bin", size: 8_000, md5: "36f9794fa4beb8a2c72628de14fa638e" },
+        OfficialFile { name: "class_names.txt", size: 0, md5: "", optional: false },
+        OfficialFile { name: FOLDS, size: 0, md5: "", optional: true },
+        OfficialFile {
+            name: "train_X.bin",
+            size: 138_240_000,
+            md5: "918c2871b30a85fa023e0c44e0bee87f",
+            optional: false,
+        },
+        OfficialFile {
+            name: "train_y.bin",
+            size: 5_000,
+            md5: "5a34089d4802c674881badbb80307741",
+            optional: false,
+        },
+        OfficialFile {
+            name: "test_X.bin",
+            size: 221_184_000,
+            md5: "7f263ba9f9e0b06b93213547f721ac82",
+            optional: false,
+        },
+        OfficialFile {
+            name: "test_y.bin",
+            size: 8_000,
+            md5: "36f9794fa4beb8a2c72628de14fa638e",
+            optional: false,
+        },
     ],
     // The 100,000 unlabelled images, which are passed over, take 2.8 GB of it.
     total: 1 << 32,
 };
 
 /// Writes the labelled images. An image's id is its place in the official order, the test images
-/// after the training images.
+/// after the training images, also where only a fold of the training images is kept.
 pub(crate) fn ingest(
     members: &mut Members,
     params: &Params,
@@ -40,6 +65,10 @@ pub(crate) fn ingest(
     cx: &StageContext,
 ) -> Result<(), StageError> {
     let classes = members.names("class_names.txt", 10)?;
+    let fold = match params.fold {
+        Some(fold) => Some(indices(members, fold)?),
+        None => None,
+    };
     let mut writer = ImageSetWriter::create(out, &ImageSetInfo { name: "stl10".to_owned(), classes })?;
     let mut done = 0;
     let mut first_id = 0;
@@ -59,8 +88,15 @@ pub(crate) fn ingest(
         if split == Split::Train && n == 0 {
             return Err(members.refuse("expected at least one training image, found none".to_owned()));
         }
-        let kept = n.min(at_most(limit));
-        for (i, (planes, label)) in images.chunks_exact(3 * PLANE).zip(&labels).take(kept).enumerate() {
+        if let (Split::Train, Some(last)) = (split, fold.as_ref().and_then(BTreeSet::last))
+            && *last >= n
+        {
+            let what = format!("`{FOLDS}` names the training image {last}, expected 0 to {}", n - 1);
+            return Err(members.refuse(what));
+        }
+        let of_fold = |i: usize| split == Split::Test || fold.as_ref().is_none_or(|fold| fold.contains(&i));
+        let images = images.chunks_exact(3 * PLANE).zip(&labels).enumerate();
+        for (i, (planes, label)) in images.filter(|(i, _)| of_fold(*i)).take(at_most(limit)) {
             cx.check()?;
             if !(1..=10).contains(label) {
                 let what = format!("{split} image {i} has the label {label}, expected 1 to 10");
@@ -81,6 +117,33 @@ pub(crate) fn ingest(
     writer.finish()?;
     cx.progress(done, done, "images");
     Ok(())
+}
+
+/// The training images of a fold: the places that a line of `fold_indices.txt` names, from 0.
+fn indices(members: &mut Members, fold: usize) -> Result<BTreeSet<usize>, StageError> {
+    let Some(text) = members.text(FOLDS) else {
+        return Err(members.refuse(format!("`fold` needs the file `{FOLDS}`, found none")));
+    };
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.len() != N_FOLDS {
+        return Err(members.refuse(format!("expected {N_FOLDS} lines in `{FOLDS}`, found {}", lines.len())));
+    }
+    let mut found = BTreeSet::new();
+    for word in lines[fold].split_whitespace() {
+        let new = word.parse().ok().filter(|_| word.bytes().all(|byte| byte.is_ascii_digit()));
+        if !new.is_some_and(|index| found.insert(index)) {
+            let what = format!(
+                "`{FOLDS}`: line {}: expected the number of a training image, each once, found `{}`",
+                fold + 1,
+                shown(word)
+            );
+            return Err(members.refuse(what));
+        }
+    }
+    if found.is_empty() {
+        return Err(members.refuse(format!("`{FOLDS}`: line {} names no image", fold + 1)));
+    }
+    Ok(found)
 }
 
 /// The image of three column-major planes.

@@ -126,8 +126,8 @@ fn begins_as_tar(path: &Path) -> Result<bool, StageError> {
     Ok(head.starts_with(&[0x1f, 0x8b]) || head.get(257..262) == Some(b"ustar"))
 }
 
-/// The lines of a list, without empty ones and those that start with `#`. Paths are relative to the
-/// list's folder.
+/// The lines of a list, without empty ones and those that start with `#`; a byte order mark is passed
+/// over. Paths are relative to the list's folder.
 fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
     let failed = |what: &str| format!("`{}`: {what}", shown_path(path));
     let read = || {
@@ -138,7 +138,11 @@ fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
         }
         std::fs::read_to_string(path)
     };
-    let text = read().map_err(|error| StageError::caused(failed("cannot read the list of images"), error))?;
+    let text = read().map_err(|error| {
+        StageError::caused(failed("cannot read the list of images"), error)
+            .hint("a list is a text in UTF-8 with a path or an address a line; images and tars are known by their names")
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let folder = path.parent().unwrap_or(Path::new("."));
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let entries: Vec<Entry> = lines

@@ -1,6 +1,6 @@
 //! Writes an image set from files that have their splits and classes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use igpt_contract::{StageContext, StageError};
@@ -73,7 +73,7 @@ pub(crate) fn set(
         for row in rows {
             match row {
                 Ok(row) => {
-                    written.push(row.label);
+                    written.push((row.split, row.label));
                     writer.append(row)?;
                 }
                 Err(error) if params.skip_broken == Some(true) => broken.add_error(&error),
@@ -88,14 +88,26 @@ pub(crate) fn set(
         return Err(StageError::new(what));
     }
     broken.note_of(done);
-    // Those that were not to be kept anyway are not missed.
-    let kept = wanted.iter().map(|i| items[*i].label);
-    let lost = without_images(&classes, kept).into_iter().collect::<Vec<_>>();
-    let lost_now = without_images(&classes, written.into_iter());
-    let lost_now: Vec<&str> = lost_now.into_iter().filter(|class| !lost.contains(class)).collect();
-    refuse_empty(&root, &lost_now, params, cx)?;
+    // A class must not lose all of its images, nor all that it is trained on.
+    let kept: Vec<(Split, i32)> = wanted.iter().map(|i| (items[*i].split, items[*i].label)).collect();
+    let mut lost = lost_classes(&classes, &kept, &written);
+    let is_train = |(split, _): &&(Split, i32)| *split == Split::Train;
+    let train = |rows: &[(Split, i32)]| rows.iter().filter(is_train).copied().collect::<Vec<_>>();
+    lost.extend(lost_classes(&classes, &train(&kept), &train(&written)));
+    refuse_empty(&root, &lost.into_iter().collect::<Vec<_>>(), params, cx)?;
     writer.finish()?;
     Ok(())
+}
+
+/// The classes that had images among those to be kept, and have none among those written.
+fn lost_classes<'c>(
+    classes: &'c [String],
+    kept: &[(Split, i32)],
+    written: &[(Split, i32)],
+) -> BTreeSet<&'c str> {
+    let without = |rows: &[(Split, i32)]| without_images(classes, rows.iter().map(|(_, label)| *label));
+    let never = without(kept);
+    without(written).into_iter().filter(|class| !never.contains(class)).collect()
 }
 
 /// Refuses classes without an image, or names them.
@@ -157,9 +169,6 @@ fn first_of_each(items: &[Item], limit: Option<u64>) -> Vec<usize> {
 
 /// Reads and decodes a file.
 fn row(item: &Item, id: u64, listing: &Listing) -> Result<ImageRow, StageError> {
-    let bytes = match listing.files.get(&item.name) {
-        Some(place) => listing.read(place),
-        None => Err(std::io::ErrorKind::NotFound.into()),
-    };
-    picture::row(&item.name, bytes, RowKey { id, split: item.split, label: item.label, view: 0 })
+    let key = RowKey { id, split: item.split, label: item.label, view: 0 };
+    picture::row(&item.name, listing.read(&item.name), key)
 }

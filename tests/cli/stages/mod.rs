@@ -2,6 +2,7 @@
 
 mod experiments;
 mod foreseen;
+mod imagenet;
 mod left_out;
 mod released;
 mod resume;

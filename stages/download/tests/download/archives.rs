@@ -127,7 +127,7 @@ fn members_that_reach_outside_are_refused() {
         tar.append(&header, &b"x"[..]).unwrap();
         tar.into_inner().unwrap()
     };
-    for name in ["../evil.png", "/etc/evil.png", "a/../../evil.png", "c:\\evil.png", "a//evil.png"] {
+    for name in ["../evil.png", "/etc/evil.png", "a/../../evil.png", "c:\\evil.png", "//evil.png", "a/.."] {
         let error = refusal(&named(name));
         assert!(error.contains("reaches outside the archive") && error.contains(name), "{error}");
     }
@@ -195,6 +195,50 @@ fn stl10_is_column_major_and_its_labels_start_at_one() {
     let fewer = file(&bench, "fewer.tar.gz", &archive(&[10, 9]));
     let error = bench.refusal(json!({"source": "stl10"}), Some(&fewer), None);
     assert!(error.contains("6 train images and 2 labels"), "{error}");
+}
+
+#[test]
+fn a_fold_of_stl10_is_the_images_that_its_line_names() {
+    let bench = Bench::new();
+    let images = |n: u8| (0..n).flat_map(|i| vec![i; 3 * 96 * 96]).collect::<Vec<u8>>();
+    let names: String = (0..10).map(|class| format!("class{class}\n")).collect();
+    let (train, test) = (images(6), images(2));
+    let archive = |folds: Option<&str>| {
+        let mut files = vec![
+            ("b/train_X.bin", train.as_slice()),
+            ("b/train_y.bin", &[10, 9, 8, 7, 6, 5]),
+            ("b/test_X.bin", &test),
+            ("b/test_y.bin", &[1, 2]),
+            ("b/class_names.txt", names.as_bytes()),
+        ];
+        files.extend(folds.map(|folds| ("b/fold_indices.txt", folds.as_bytes())));
+        file(&bench, "stl10.tar", &tar_of(files))
+    };
+    let folds = |third: &str| format!("0 1\n1 2 \n{third}\n{}", "3 4\n".repeat(7));
+    let params = json!({"source": "stl10", "fold": 2});
+    bench.run(params.clone(), Some(&archive(Some(&folds("5 0 3")))), None).unwrap();
+    let (set, rows) = bench.images();
+    assert_eq!(set.counts(), SplitCounts { train: 3, test: 2 });
+    let kept: Vec<(u64, i32)> = rows.iter().map(|row| (row.id, row.label)).collect();
+    assert_eq!(kept, [(0, 9), (3, 6), (5, 4), (6, 0), (7, 1)], "ids are those of the whole set");
+    let two = json!({"source": "stl10", "fold": 2, "train": 2});
+    bench.run(two, Some(&archive(Some(&folds("5 0 3")))), None).unwrap();
+    assert_eq!(bench.images().1.iter().map(|row| row.id).collect::<Vec<_>>(), [0, 3, 6, 7]);
+    for (line, what) in [
+        ("5 6", "names the training image 6, expected 0 to 5"),
+        ("1 1", "line 3: expected the number of a training image, each once, found `1`"),
+        ("1 -1", "found `-1`"),
+        ("1 +1", "found `+1`"),
+        ("1 99999999999999999999", "found `99999999999999999999`"),
+    ] {
+        let error = bench.refusal(params.clone(), Some(&archive(Some(&folds(line)))), None);
+        assert!(error.contains(what), "{error}");
+    }
+    let error = bench.refusal(params.clone(), Some(&archive(Some("0 1\n"))), None);
+    assert!(error.contains("expected 10 lines in `fold_indices.txt`, found 1"), "{error}");
+    let error = bench.refusal(params, Some(&archive(None)), None);
+    assert!(error.contains("`fold` needs the file `fold_indices.txt`"), "{error}");
+    bench.run(json!({"source": "stl10"}), Some(&archive(None)), None).unwrap();
 }
 
 #[test]

@@ -4,10 +4,12 @@
 mod archives;
 mod fuzz;
 mod http;
+mod imagenet;
 mod images;
 mod labels;
 mod layout_fuzz;
 mod layouts;
 mod odd;
+mod storm;
 mod support;
 mod web;

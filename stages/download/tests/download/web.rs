@@ -114,3 +114,84 @@ fn what_holds_no_images_is_refused() {
     let none = bench.refusal(json!({"source": "web"}), None, None);
     assert!(none.contains("needs the input `archive`"), "{none}");
 }
+
+#[test]
+fn lists_of_any_editor_are_read() {
+    let bench = Bench::new();
+    let folder = bench.files().join("deep");
+    write(&folder, &[("a b/1.png", png(8, 1)), ("2.png", png(8, 2)), ("3.png", png(8, 3))]);
+    let absolute = folder.join("3.png");
+    let text = format!("\u{feff}# mine\r\n  a b/1.png \r\n\r\n\t\r\n./2.png\r\n{}", absolute.display());
+    fs::write(folder.join("list.txt"), text).unwrap();
+    bench.run(json!({"source": "web"}), Some(&folder.join("list.txt")), None).unwrap();
+    assert_eq!(reds(&bench), [1, 2, 3]);
+    fs::write(folder.join("first.txt"), "\u{feff}a b/1.png\n").unwrap();
+    bench.run(json!({"source": "web"}), Some(&folder.join("first.txt")), None).unwrap();
+    assert_eq!(reds(&bench), [1]);
+    let wide: Vec<u8> = "\u{feff}2.png\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(folder.join("wide.txt"), wide).unwrap();
+    let error = bench.refusal(json!({"source": "web"}), Some(&folder.join("wide.txt")), None);
+    assert!(error.contains("UTF-8"), "{error}");
+}
+
+#[test]
+fn folders_are_read_as_deep_as_they_go_and_circles_refused() {
+    let bench = Bench::new();
+    let root = bench.files().join("root");
+    let deep = root.join("d/".repeat(300));
+    write(&deep, &[("x.png", png(8, 7))]);
+    bench.run(json!({"source": "web"}), Some(&root), None).unwrap();
+    assert_eq!(reds(&bench), [7]);
+    // The source `folder` has one folder a class: deeper files are named, not passed over.
+    let error = bench.refusal(json!({"source": "folder"}), Some(&root), None);
+    assert!(error.contains("lies deeper than a class folder"), "{error}");
+    std::os::unix::fs::symlink("..", root.join("d/back")).unwrap();
+    for source in ["web", "folder"] {
+        let error = bench.refusal(json!({"source": source}), Some(&root), None);
+        assert!(error.contains("d/back` is a link to a folder that it lies in"), "{error}");
+    }
+}
+
+#[test]
+fn joined_tars_are_read_to_their_end_and_names_are_cleaned() {
+    let bench = Bench::new();
+    let one = tar_of([("a.png", png(8, 1).as_slice()), ("b.png", &png(8, 2))]);
+    let two = tar_of([("c.png", png(8, 3).as_slice())]);
+    let web = json!({"source": "web"});
+    for (name, bytes) in [
+        ("plain.tar", [&one[..], &two].concat()),
+        ("inside.tar.gz", gzip(&[&one[..], &two].concat())),
+        ("outside.tar.gz", [gzip(&one), gzip(&two)].concat()),
+        // As `tar --concatenate` and tapes do: without the first end mark, or with many zeros.
+        ("unmarked.tar", [&one[..one.len() - 1024], &two].concat()),
+        ("spaced.tar", [&one[..], &[0; 10_240], &two, &[0; 5120]].concat()),
+    ] {
+        let path = file(&bench, name, &bytes);
+        bench.run(web.clone(), Some(&path), None).unwrap();
+        assert_eq!(reds(&bench), [1, 2, 3], "{name}");
+        bench.run(json!({"source": "folder"}), Some(&path), None).unwrap();
+        assert_eq!(bench.images().1.len(), 3, "{name}");
+    }
+    // What is no archive is not passed over, nor is half of one, nor a file that is there twice.
+    let text = [&one[..], &[b'x'; 600]].concat();
+    let half = [&one[..], &two[..700]].concat();
+    let twice = [&one[..], &one].concat();
+    let dotted = tar_of([("./x//y.png", png(8, 1).as_slice()), ("x/y.png", &png(8, 2))]);
+    for (bytes, what) in [
+        (&text, "whole tar archive"),
+        (&half, "whole tar archive"),
+        (&twice, "found the member `a.png` twice"),
+        (&dotted, "found the member `x/y.png` twice"),
+    ] {
+        for (name, bytes) in [("bad.tar", bytes.clone()), ("bad.tar.gz", gzip(bytes))] {
+            let path = file(&bench, name, &bytes);
+            for source in ["web", "folder"] {
+                let error = bench.refusal(json!({"source": source}), Some(&path), None);
+                assert!(error.contains(what), "{name}: {error}");
+            }
+        }
+    }
+    let clean = file(&bench, "clean.tar", &tar_of([(".//cat//./a.png", png(8, 1).as_slice())]));
+    bench.run(json!({"source": "folder"}), Some(&clean), None).unwrap();
+    assert_eq!(bench.images().0.info().classes, ["cat"]);
+}

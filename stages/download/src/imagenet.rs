@@ -1,0 +1,296 @@
+//! ImageNet (ILSVRC 2012) as its site gives it, not unpacked or unpacked, and as Kaggle does.
+//!
+//! Classes are wnids (`n01440764`), in sorted order as everywhere else; `synsets.csv` beside the
+//! images has their words. The tar of class tars is read in place: a file in an inner tar has a
+//! position in the outer one, and nothing is unpacked.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use igpt_contract::{StageContext, StageError};
+use igpt_dataset::{Split, shown, shown_path};
+
+use crate::archive::{Bounds, Member, Seekable, members, members_within};
+use crate::devkit::{self, Truth, is_wnid};
+use crate::gunzip::is_gzip;
+use crate::hidden::is_hidden;
+use crate::layout::{Arranged, Placed};
+use crate::left_out::LeftOut;
+use crate::listing::{Listing, Place};
+use crate::params::Params;
+use crate::picture::{MOST_BYTES, is_image};
+use crate::write;
+
+const TRAIN_TAR: &str = "ILSVRC2012_img_train.tar";
+/// Where Kaggle's archive has the images.
+const KAGGLE: &str = "ILSVRC/Data/CLS-LOC";
+/// The training archive takes 138 GB, a class of it up to 0.3 GB.
+const OUTER: Bounds = Bounds { member: 1 << 34, total: 1 << 40 };
+const INNER: Bounds = Bounds { member: MOST_BYTES, total: 1 << 34 };
+
+/// Why a file is left out.
+pub(crate) const NO_IMAGE: &str = "no image by its name";
+
+/// The images of each class by their file names.
+pub(crate) type Classes = BTreeMap<String, BTreeMap<String, Place>>;
+
+/// What lies in the folder, as far as it is read.
+pub(crate) struct Found<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) cx: &'a StageContext,
+    /// The archives that images lie in.
+    tars: Vec<Seekable>,
+    /// Files that are no images.
+    pub(crate) others: LeftOut<'a>,
+}
+
+/// Writes the images of a folder that holds ImageNet.
+pub(crate) fn ingest(root: &Path, params: &Params, out: &Path, cx: &StageContext) -> Result<(), StageError> {
+    let others = LeftOut::new("files that are no images by their names are", cx);
+    let mut found = Found { root, cx, tars: Vec::new(), others };
+    if !root.is_dir() {
+        return Err(found.refuse("expected a folder, found a file".to_owned()));
+    }
+    let truth = devkit::find(root, cx)?;
+    let train = found.train(&truth)?;
+    let val = found.val(&truth, &train)?;
+    found.others.note();
+    if val.is_empty() {
+        cx.note(
+            "there are no validation images (`val` or its archive): the set has no test split".to_owned(),
+        );
+    }
+    let without = train.keys().filter(|wnid| val.get(*wnid).is_none_or(BTreeMap::is_empty)).count();
+    if without > 0 && !val.is_empty() {
+        cx.note(format!("{without} of {} classes have no validation image", train.len()));
+    }
+    let tests =
+        ["test", "ILSVRC/Data/CLS-LOC/test", "ILSVRC2012_img_test_v10102019.tar", "ILSVRC2012_img_test.tar"];
+    if let Some(name) = tests.into_iter().find(|name| root.join(name).exists()) {
+        cx.note(format!("`{name}` is left out: nobody publishes the labels of ImageNet's test images"));
+    }
+    let classes: Vec<String> = train.keys().cloned().collect();
+    let (mut files, mut images) = (BTreeMap::new(), Vec::new());
+    for (split, folder, by_class) in [(Split::Train, "train", train), (Split::Test, "val", val)] {
+        for (wnid, places) in by_class {
+            for (file, place) in places {
+                let name = format!("{folder}/{wnid}/{file}");
+                images.push(Placed { split, class: Some(wnid.clone()), name: name.clone() });
+                files.insert(name, place);
+            }
+        }
+    }
+    write_words(out, &classes, &truth)?;
+    let listing = Listing { root: root.to_owned(), files, folders: Default::default(), tars: found.tars };
+    let name = params.name.as_deref().unwrap_or("imagenet");
+    write::set(name, &listing, Arranged { images, classes }, params, out, cx)
+}
+
+/// Writes `synsets.csv`: the words of each class. Nothing where they are not known.
+fn write_words(out: &Path, classes: &[String], truth: &Truth) -> Result<(), StageError> {
+    if truth.words.is_empty() {
+        return Ok(());
+    }
+    let mut text = "wnid,words\n".to_owned();
+    for wnid in classes {
+        let words = truth.words.get(wnid).map_or("", String::as_str);
+        text.push_str(&format!("{wnid},\"{}\"\n", words.replace('"', "\"\"")));
+    }
+    std::fs::write(out.join("synsets.csv"), text)?;
+    Ok(())
+}
+
+impl Found<'_> {
+    pub(crate) fn refuse(&self, what: String) -> StageError {
+        StageError::new(format!("`{}`: {what}", shown_path(self.root))).hint(
+            "expected ImageNet's archives (`ILSVRC2012_img_train.tar`, `ILSVRC2012_img_val.tar`, \
+             `ILSVRC2012_devkit_t12.tar.gz`) or `train/WNID/FILE` with `val/`; other sets are of the source `folder`",
+        )
+    }
+
+    /// The archive or the folder of a split, whichever there is.
+    pub(crate) fn place_of(&self, archive: &str, folder: &str) -> Result<Option<PathBuf>, StageError> {
+        let kaggle = self.root.join(KAGGLE).join(folder);
+        let places: Vec<PathBuf> = [self.root.join(archive), self.root.join(folder), kaggle]
+            .into_iter()
+            .enumerate()
+            .filter(|(i, path)| if *i == 0 { path.is_file() } else { path.is_dir() })
+            .map(|(_, path)| path)
+            .collect();
+        match places.as_slice() {
+            [] => Ok(None),
+            [only] => Ok(Some(only.clone())),
+            [one, other, ..] => {
+                let (one, other) = (shown_path(one), shown_path(other));
+                Err(self.refuse(format!("found both `{one}` and `{other}`, expected one of them")))
+            }
+        }
+    }
+
+    /// The training images.
+    fn train(&mut self, truth: &Truth) -> Result<Classes, StageError> {
+        let Some(path) = self.place_of(TRAIN_TAR, "train")? else {
+            return Err(self.refuse(format!("expected `{TRAIN_TAR}` or `train/`, found neither")));
+        };
+        let classes = if path.is_dir() { self.class_folders(&path)? } else { self.class_tars(&path)? };
+        if classes.is_empty() {
+            return Err(self.refuse(format!("`{}` has no class", shown_path(&path))));
+        }
+        for (wnid, files) in &classes {
+            if files.is_empty() {
+                return Err(self.refuse(format!("the class `{wnid}` has no training image")));
+            }
+            if !truth.words.is_empty() && !truth.words.contains_key(wnid) {
+                let what = format!(
+                    "the training class `{wnid}` is none of the {} that are listed",
+                    truth.words.len()
+                );
+                return Err(self.refuse(what));
+            }
+        }
+        Ok(classes)
+    }
+
+    /// The class tars of the training archive.
+    fn class_tars(&mut self, path: &Path) -> Result<Classes, StageError> {
+        if is_gzip(path)? {
+            let what = format!("`{}`: expected a tar that is not compressed, found gzip", shown_path(path));
+            return Err(StageError::new(what).hint("undo it: `gunzip`"));
+        }
+        let mut inner = Vec::new();
+        members(path, path, OUTER, self.cx, |member, _| {
+            inner.push(member.clone());
+            Ok(())
+        })?;
+        let tar = self.tar(path);
+        let mut classes = Classes::new();
+        for (i, member) in inner.iter().enumerate() {
+            let base = member.name.rsplit('/').next().unwrap_or_default();
+            let Some(wnid) = base.strip_suffix(".tar").filter(|wnid| is_wnid(wnid)) else {
+                let (path, name) = (shown_path(path), shown(&member.name));
+                return Err(
+                    self.refuse(format!("`{path}`: expected tars of classes (`WNID.tar`), found `{name}`"))
+                );
+            };
+            let (mut files, cx) = (BTreeMap::new(), self.cx);
+            members_within(path, member, INNER, cx, |image| self.add(&mut files, wnid, image, tar))?;
+            self.new_class(&mut classes, wnid, files)?;
+            self.cx.progress(i as u64 + 1, inner.len() as u64, "classes");
+        }
+        Ok(classes)
+    }
+
+    /// Class folders, or class tars that lie in a folder.
+    pub(crate) fn class_folders(&mut self, folder: &Path) -> Result<Classes, StageError> {
+        let mut classes = Classes::new();
+        for (name, path) in entries(folder)? {
+            self.cx.check()?;
+            if path.is_dir() {
+                if !is_wnid(&name) {
+                    let name = shown_path(&path);
+                    return Err(self.refuse(format!("`{name}`: expected class folders named by their wnid")));
+                }
+                let files = self.images(&path, &name)?;
+                self.new_class(&mut classes, &name, files)?;
+            } else if let Some(wnid) = name.strip_suffix(".tar").filter(|wnid| is_wnid(wnid)) {
+                let tar = self.tar(&path);
+                let mut files = BTreeMap::new();
+                let whole = Member { name: String::new(), size: path.metadata()?.len(), position: 0 };
+                let cx = self.cx;
+                members_within(&path, &whole, INNER, cx, |image| self.add(&mut files, wnid, image, tar))?;
+                self.new_class(&mut classes, wnid, files)?;
+            } else if is_image(&name) {
+                let name = shown_path(&path);
+                return Err(self.refuse(format!("the training image `{name}` lies in no class folder")));
+            } else {
+                self.others.add(&name, NO_IMAGE);
+            }
+        }
+        Ok(classes)
+    }
+
+    /// The image files of a class folder.
+    fn images(&mut self, folder: &Path, wnid: &str) -> Result<BTreeMap<String, Place>, StageError> {
+        let mut files = BTreeMap::new();
+        for (name, path) in entries(folder)? {
+            if path.is_dir() {
+                return Err(self.refuse(format!(
+                    "`{}`: expected files in a class folder, found a folder",
+                    shown_path(&path)
+                )));
+            }
+            if is_image(&name) {
+                self.check_name(wnid, &name)?;
+                files.insert(name, Place::OnDisk(path));
+            } else {
+                self.others.add(&format!("{wnid}/{name}"), NO_IMAGE);
+            }
+        }
+        Ok(files)
+    }
+
+    /// Adds a file of a class tar.
+    fn add(
+        &mut self,
+        files: &mut BTreeMap<String, Place>,
+        wnid: &str,
+        image: &Member,
+        tar: usize,
+    ) -> Result<(), StageError> {
+        let name = image.name.rsplit('/').next().unwrap_or_default();
+        if is_hidden(name) || !is_image(name) {
+            self.others.add(&format!("{wnid}/{name}"), NO_IMAGE);
+            return Ok(());
+        }
+        self.check_name(wnid, name)?;
+        match files.insert(name.to_owned(), Place::InTar { tar, position: image.position, size: image.size })
+        {
+            None => Ok(()),
+            Some(_) => Err(self
+                .refuse(format!("expected each file once, found `{}` twice in `{wnid}.tar`", shown(name)))),
+        }
+    }
+
+    /// A file is called after its class: another class's is no image of this one.
+    fn check_name(&self, wnid: &str, name: &str) -> Result<(), StageError> {
+        match name.split_once('_') {
+            Some((other, _)) if is_wnid(other) && other != wnid => Err(self
+                .refuse(format!("the class `{wnid}` holds `{}`, by its name of another class", shown(name)))),
+            _ => Ok(()),
+        }
+    }
+
+    fn new_class(
+        &self,
+        classes: &mut Classes,
+        wnid: &str,
+        files: BTreeMap<String, Place>,
+    ) -> Result<(), StageError> {
+        match classes.insert(wnid.to_owned(), files) {
+            None => Ok(()),
+            Some(_) => Err(self.refuse(format!("expected each class once, found `{wnid}` twice"))),
+        }
+    }
+
+    pub(crate) fn tar(&mut self, path: &Path) -> usize {
+        self.tars.push(Seekable::new(path));
+        self.tars.len() - 1
+    }
+}
+
+/// What lies in a folder, without hidden things and those that systems leave, sorted by name.
+pub(crate) fn entries(folder: &Path) -> Result<BTreeMap<String, PathBuf>, StageError> {
+    let failed =
+        |error| StageError::caused(format!("cannot list the folder `{}`", shown_path(folder)), error);
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            return Err(StageError::new(format!("expected names in UTF-8, found `{}`", shown_path(&path))));
+        };
+        if !is_hidden(name) {
+            found.insert(name.to_owned(), path);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,122 @@
+//! The bytes of an archive from one end to the other: of a file, of a part of one, or of what gzip
+//! undoes.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use crate::gunzip::{is_gzip, open};
+
+/// Bytes that are thrown away at a time where a compressed archive is wound forward.
+const CHUNK: u64 = 1 << 18;
+
+/// A reader that goes forward only, knows how far it is, and fails where a bound is passed. What is
+/// not compressed is passed over without reading it.
+pub(crate) struct Tape {
+    source: Source,
+    position: u64,
+    /// The most bytes, from the beginning.
+    most: u64,
+    gzip: bool,
+}
+
+enum Source {
+    /// So many bytes are left of the file, from where it stands.
+    Plain(File, u64),
+    Gzip(Box<dyn Read>),
+}
+
+impl Tape {
+    /// A file as a whole; gzip is undone.
+    pub(crate) fn open(path: &Path, most: u64) -> io::Result<Self> {
+        if is_gzip(path)? {
+            return Ok(Self { source: Source::Gzip(open(path)?), position: 0, most, gzip: true });
+        }
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { source: Source::Plain(file, size), position: 0, most, gzip: false })
+    }
+
+    /// `size` bytes of a file from `start` on, as they are.
+    pub(crate) fn within(path: &Path, start: u64, size: u64, most: u64) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let mut magic = Vec::new();
+        file.seek(SeekFrom::Start(start))?;
+        Read::by_ref(&mut file).take(size.min(2)).read_to_end(&mut magic)?;
+        file.seek(SeekFrom::Start(start))?;
+        let gzip = magic == [0x1f, 0x8b];
+        Ok(Self { source: Source::Plain(file, size), position: 0, most, gzip })
+    }
+
+    /// Whether the bytes are gzip's, undone or not.
+    pub(crate) fn is_gzip(&self) -> bool {
+        self.gzip
+    }
+
+    /// How far it is.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    fn advance(&mut self, n: u64) -> io::Result<()> {
+        self.position =
+            self.position.checked_add(n).filter(|position| *position <= self.most).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::FileTooLarge, "the archive is larger than any of its kind")
+            })?;
+        Ok(())
+    }
+}
+
+impl Read for Tape {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = match &mut self.source {
+            Source::Plain(file, left) => {
+                let most = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
+                let n = file.read(&mut buffer[..most])?;
+                *left -= n as u64;
+                n
+            }
+            Source::Gzip(input) => input.read(buffer)?,
+        };
+        self.advance(n as u64)?;
+        Ok(n)
+    }
+}
+
+impl Seek for Tape {
+    /// Forward from where it is, by bytes that there are.
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let SeekFrom::Current(delta) = to else {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "an archive is read forward only"));
+        };
+        let by = u64::try_from(delta)
+            .map_err(|_| io::Error::new(io::ErrorKind::Unsupported, "an archive is read forward only"))?;
+        let short = |found: u64| {
+            let what = format!("expected {by} more bytes, found {found}");
+            io::Error::new(io::ErrorKind::UnexpectedEof, what)
+        };
+        if self.position.checked_add(by).is_none_or(|position| position > self.most) {
+            self.advance(by)?;
+        }
+        match &mut self.source {
+            Source::Plain(file, left) => {
+                if by > *left {
+                    return Err(short(*left));
+                }
+                file.seek(SeekFrom::Current(delta))?;
+                *left -= by;
+            }
+            Source::Gzip(input) => {
+                let mut done = 0;
+                while done < by {
+                    match io::copy(&mut input.take(CHUNK.min(by - done)), &mut io::sink())? {
+                        0 => return Err(short(done)),
+                        n => done += n,
+                    }
+                }
+            }
+        }
+        self.advance(by)?;
+        Ok(self.position)
+    }
+}
