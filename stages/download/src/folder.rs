@@ -16,7 +16,7 @@ use crate::archive::{Bounds, Member, Seekable, members};
 use crate::gunzip::{expand, is_gzip};
 use crate::locate::archives_of;
 use crate::params::{Params, at_most};
-use crate::picture::{self, MOST_BYTES, is_image, read_file};
+use crate::picture::{self, MOST_BYTES, Orientations, is_image, read_file};
 
 /// ImageNet's training images take 150 GB.
 pub(crate) const BOUNDS: Bounds = Bounds { member: MOST_BYTES, total: 1 << 40 };
@@ -73,7 +73,7 @@ fn ingest_through(
     };
     let skipped = files.keys().filter(|name| !is_image(name)).count();
     if skipped > 0 {
-        cx.note(format!("{skipped} files are neither `.jpg`, `.jpeg` nor `.png` and left out"));
+        cx.note(format!("{skipped} files are no images by their names and left out"));
     }
     let images: Vec<(String, Place)> = files.into_iter().filter(|(name, _)| is_image(name)).collect();
     let items = arrange(&root, images)?;
@@ -145,7 +145,7 @@ fn split_of(folder: &str) -> Option<Split> {
 fn arrange(root: &Path, files: Vec<(String, Place)>) -> Result<Vec<Item>, StageError> {
     let refuse = |what: String| {
         StageError::new(format!("`{}`: {what}", shown_path(root)))
-            .hint("expected `train|val|test/CLASS/FILE`, `CLASS/FILE` or `FILE` (JPEG or PNG)")
+            .hint("expected `train|val|test/CLASS/FILE`, `CLASS/FILE` or `FILE` (JPEG, PNG, WebP, GIF, BMP or TIFF)")
     };
     let Some((first, _)) = files.first() else {
         return Err(refuse("found no image files".to_owned()));
@@ -226,12 +226,14 @@ fn write(
         .num_threads(cx.threads())
         .build()
         .map_err(|error| StageError::caused("cannot start the decoding threads", error))?;
+    let orientations = Orientations::new(params);
     let mut broken = 0u64;
     let mut done = 0;
     for chunk in wanted.chunks(CHUNK) {
         cx.check()?;
-        let rows: Vec<Result<ImageRow, StageError>> =
-            pool.install(|| chunk.par_iter().map(|&i| row(&items[i], i as u64, &classes, tar)).collect());
+        let rows: Vec<Result<ImageRow, StageError>> = pool.install(|| {
+            chunk.par_iter().map(|&i| row(&items[i], i as u64, &classes, tar, &orientations)).collect()
+        });
         for row in rows {
             match row {
                 Ok(row) => writer.append(row)?,
@@ -249,11 +251,18 @@ fn write(
         return Err(StageError::new(format!("none of the {done} image files can be decoded")));
     }
     writer.finish()?;
+    orientations.note(cx);
     Ok(())
 }
 
 /// Reads and decodes a file.
-fn row(item: &Item, id: u64, classes: &[String], tar: Option<&Seekable>) -> Result<ImageRow, StageError> {
+fn row(
+    item: &Item,
+    id: u64,
+    classes: &[String],
+    tar: Option<&Seekable>,
+    orientations: &Orientations,
+) -> Result<ImageRow, StageError> {
     let bytes = match (&item.place, tar) {
         (Place::InTar(member), Some(tar)) => tar.read(member),
         (Place::InTar(_), None) => Err(std::io::Error::other("the archive is gone")),
@@ -263,5 +272,5 @@ fn row(item: &Item, id: u64, classes: &[String], tar: Option<&Seekable>) -> Resu
         Some(class) => classes.binary_search(class).map_or(-1, |label| label as i32),
         None => -1,
     };
-    picture::row(&item.name, bytes, RowKey { id, split: item.split, label, view: 0 })
+    picture::row(&item.name, bytes, RowKey { id, split: item.split, label, view: 0 }, orientations)
 }

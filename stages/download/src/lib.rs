@@ -24,7 +24,7 @@ use igpt_contract::{
 };
 
 pub use official::{Archive, ArchiveParams, Dataset, keep};
-pub use params::{Labels, Params, Source};
+pub use params::{Exif, Labels, Params, Source};
 
 /// The environment variable that names another place for the official archives: a URL prefix
 /// (`http://`, `https://`) or a local folder. It never enters a key: the content is checked.
@@ -47,8 +47,9 @@ impl Stage for Download {
         StageSpec {
             name: "download",
             summary: "gets images with their labels and official splits: CIFAR, STL-10, files, web images, shapes",
-            // 2: a JPEG that is cut off is no image any more.
-            version: 2,
+            // 2: a JPEG that is cut off is no image any more. 3: rows have names and orientations; the
+            // JPEGs that were decoded wrongly are right; WebP, GIF, BMP and TIFF are images.
+            version: 3,
             inputs: vec![ARCHIVE.port()],
             outputs: vec![IMAGES.port()],
             // Shapes have a seed of their own: the experiment's changes no data set.

@@ -15,7 +15,7 @@ pub enum Source {
     /// STL-10: 5,000 + 8,000 labelled images of 96x96 in 10 classes; its unlabelled part is left
     /// out, as in the paper.
     Stl10,
-    /// JPEG and PNG files of the input `archive`, a folder or a tar (gzip or not), laid out as
+    /// JPEG, PNG, WebP, GIF, BMP and TIFF files of the input `archive`, a folder or a tar (gzip or not), laid out as
     /// `train|val|test/CLASS/FILE`, `CLASS/FILE` (all for training) or `FILE` (without labels).
     Folder,
     /// Unlabelled images for pre-training (the paper trains iGPT-XL on web images too): the input
@@ -52,6 +52,17 @@ pub enum Labels {
     Coarse,
 }
 
+/// What becomes of a photograph that lies on its side, or mirrored, by its Exif orientation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Exif {
+    /// It is turned upright.
+    Apply,
+    /// It is taken as it lies, as torchvision and PIL's `open` do.
+    #[default]
+    Ignore,
+}
+
 /// Parameters of `download`. Where an archive comes from (a mirror, a local copy) is no parameter:
 /// it is the input `archive`, or the environment's `IGPT_FLOW_MIRROR`, a URL prefix or a folder
 /// that holds the archive under its official file name.
@@ -78,6 +89,11 @@ pub struct Params {
     /// They are left out, counted and named; more of them are an error.
     #[serde(default)]
     pub broken: Option<f64>,
+    /// `folder` and `web` only: `ignore` (the default) takes photographs as they lie in their files
+    /// and says how many ask to be turned; `apply` turns them as their Exif orientation asks. Read
+    /// from JPEG, PNG, WebP and TIFF.
+    #[serde(default)]
+    pub exif: Option<Exif>,
     /// `folder` and `web`: the set's name in tables (default `folder`, `web`).
     #[serde(default)]
     pub name: Option<String>,
@@ -108,6 +124,7 @@ impl Params {
             labels: None,
             skip_broken: None,
             broken: None,
+            exif: None,
             name: None,
             size: None,
             classes: None,
@@ -120,10 +137,11 @@ impl Params {
     /// # Errors
     /// The first parameter that does not belong.
     pub fn check(&self) -> Result<(), ParamError> {
-        let owned: [(&str, bool, &[Source]); 7] = [
+        let owned: [(&str, bool, &[Source]); 8] = [
             ("labels", self.labels.is_some(), &[Source::Cifar100]),
             ("skip_broken", self.skip_broken.is_some(), &[Source::Folder]),
             ("broken", self.broken.is_some(), &[Source::Web]),
+            ("exif", self.exif.is_some(), &[Source::Folder, Source::Web]),
             ("name", self.name.is_some(), &[Source::Folder, Source::Web]),
             ("size", self.size.is_some(), &[Source::Shapes]),
             ("classes", self.classes.is_some(), &[Source::Shapes]),
@@ -176,6 +194,8 @@ mod tests {
         assert!(check(r#"{"source": "stl10", "size": 32}"#).unwrap_err().contains("`shapes`"));
         assert_eq!(check(r#"{"source": "web", "name": "photos", "broken": 0.5}"#), Ok(()));
         assert!(check(r#"{"source": "cifar10", "name": "x"}"#).unwrap_err().contains("`folder` or `web`"));
+        assert_eq!(check(r#"{"source": "folder", "exif": "apply"}"#), Ok(()));
+        assert!(check(r#"{"source": "stl10", "exif": "apply"}"#).unwrap_err().contains("`folder` or `web`"));
         assert!(check(r#"{"source": "web", "test": 1}"#).unwrap_err().contains("all for training"));
         assert!(check(r#"{"source": "web", "broken": 1}"#).unwrap_err().contains("below 1"));
     }

@@ -17,7 +17,7 @@ use crate::archive::{Seekable, members};
 use crate::folder::{BOUNDS, CHUNK, Place, walk};
 use crate::gunzip::{expand, is_gzip};
 use crate::params::{Params, at_most};
-use crate::picture::{self, MOST_BYTES, is_image, read_file};
+use crate::picture::{self, MOST_BYTES, Orientations, is_image, read_file};
 use igpt_fetch::{Wanted, fetch};
 
 /// The most bytes of a list: some ten million lines.
@@ -30,7 +30,8 @@ const BROKEN: f64 = 0.1;
 /// Where something is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum At {
-    Disk(PathBuf),
+    /// A file, and what the folder or list calls it: nothing for the only one.
+    Disk(PathBuf, String),
     Web(String),
 }
 
@@ -61,6 +62,7 @@ pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext
         limit: at_most(params.train) as u64,
         seen: 0,
         broken: 0,
+        orientations: Orientations::new(params),
     };
     let (mut images, mut tars) = (Vec::new(), 0);
     for entry in entries {
@@ -87,13 +89,13 @@ fn entries(path: &Path, cx: &StageContext) -> Result<Vec<Entry>, StageError> {
         .map_err(|error| StageError::caused(format!("cannot open `{}`", shown_path(path)), error))?;
     if !path.is_dir() {
         let tar = is_tar(&path.to_string_lossy()) || begins_as_tar(path)?;
-        return if tar { Ok(vec![Entry::Tar(At::Disk(path.to_owned()))]) } else { list(path) };
+        return if tar { Ok(vec![Entry::Tar(At::Disk(path.to_owned(), String::new()))]) } else { list(path) };
     }
     let mut files = BTreeMap::new();
     walk(path, "", 0, &mut files, cx)?;
     let on_disk = |(name, place): (&String, &Place)| match place {
-        Place::OnDisk(path) if is_tar(name) => Some(Entry::Tar(At::Disk(path.clone()))),
-        Place::OnDisk(path) if is_image(name) => Some(Entry::Image(At::Disk(path.clone()))),
+        Place::OnDisk(path) if is_tar(name) => Some(Entry::Tar(At::Disk(path.clone(), name.clone()))),
+        Place::OnDisk(path) if is_image(name) => Some(Entry::Image(At::Disk(path.clone(), name.clone()))),
         _ => None,
     };
     let found: Vec<Entry> = files.iter().filter_map(on_disk).collect();
@@ -139,7 +141,8 @@ fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
     let entries: Vec<Entry> = lines
         .map(|line| {
             let web = line.starts_with("http://") || line.starts_with("https://");
-            let at = if web { At::Web(line.to_owned()) } else { At::Disk(folder.join(line)) };
+            let at =
+                if web { At::Web(line.to_owned()) } else { At::Disk(folder.join(line), line.to_owned()) };
             if is_tar(line) { Entry::Tar(at) } else { Entry::Image(at) }
         })
         .collect();
@@ -152,8 +155,16 @@ fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
 impl At {
     fn name(&self) -> String {
         match self {
-            Self::Disk(path) => path.to_string_lossy().into_owned(),
+            Self::Disk(path, _) => path.to_string_lossy().into_owned(),
             Self::Web(url) => url.clone(),
+        }
+    }
+
+    /// What rows call it, the same on every machine.
+    fn called(&self) -> &str {
+        match self {
+            Self::Disk(_, name) => name,
+            Self::Web(url) => url,
         }
     }
 
@@ -161,7 +172,7 @@ impl At {
     /// that a run that was stopped goes on from there.
     fn file(&self, name: &str, limit: u64, cx: &StageContext) -> Result<PathBuf, StageError> {
         match self {
-            Self::Disk(path) => Ok(path.clone()),
+            Self::Disk(path, _) => Ok(path.clone()),
             Self::Web(url) => {
                 let folder = cx.checkpoint_dir().join("web");
                 let elsewhere = "name a copy on this machine in the list";
@@ -182,15 +193,17 @@ struct Set<'a> {
     seen: u64,
     /// Those of them that could not be read.
     broken: u64,
+    orientations: Orientations,
 }
 
 impl Set<'_> {
     /// Adds image files by their places.
     fn images(&mut self, images: &[At]) -> Result<(), StageError> {
         let cx = self.cx;
-        self.add(images, |at, key| {
+        self.add(images, |at, key, orientations| {
             let path = at.file(&format!("image-{}", key.id), MOST_BYTES, cx)?;
-            picture::row(&at.name(), read_file(&path), key)
+            let row = picture::row(&at.name(), read_file(&path), key, orientations)?;
+            Ok(row.named(at.called()))
         })
     }
 
@@ -217,8 +230,13 @@ impl Set<'_> {
         })?;
         let tar = Seekable::new(tar);
         for chunk in found.chunks(CHUNK) {
-            self.add(chunk, |member, key| {
-                picture::row(&format!("{}/{}", at.name(), member.name), tar.read(member), key)
+            self.add(chunk, |member, key, orientations| {
+                let name = format!("{}/{}", at.name(), member.name);
+                let row = picture::row(&name, tar.read(member), key, orientations)?;
+                Ok(row.named(match at.called() {
+                    "" => member.name.clone(),
+                    tar => format!("{tar}/{}", member.name),
+                }))
             })?;
         }
         if gzip {
@@ -231,14 +249,16 @@ impl Set<'_> {
     fn add<T: Sync>(
         &mut self,
         items: &[T],
-        read: impl Fn(&T, RowKey) -> Result<ImageRow, StageError> + Sync,
+        read: impl Fn(&T, RowKey, &Orientations) -> Result<ImageRow, StageError> + Sync,
     ) -> Result<(), StageError> {
         self.cx.check()?;
         let items = &items[..items.len().min((self.limit - self.seen.min(self.limit)) as usize)];
         let first = self.seen;
         let key = |i: usize| RowKey { id: first + i as u64, split: Split::Train, label: -1, view: 0 };
+        let orientations = &self.orientations;
+        let read = |(i, item)| read(item, key(i), orientations);
         let rows: Vec<Result<ImageRow, StageError>> =
-            self.pool.install(|| items.par_iter().enumerate().map(|(i, item)| read(item, key(i))).collect());
+            self.pool.install(|| items.par_iter().enumerate().map(read).collect());
         for row in rows {
             match row {
                 Ok(row) => self.writer.append(row)?,
@@ -258,10 +278,12 @@ impl Set<'_> {
 
     /// Ends the set, unless too many files could not be read.
     fn finish(self, path: &Path, most_broken: f64) -> Result<(), StageError> {
-        let Self { writer, cx, seen, broken, .. } = self;
+        let Self { writer, cx, seen, broken, orientations, .. } = self;
         let path = shown_path(path);
         if seen == 0 {
-            return Err(StageError::new(format!("`{path}`: found no image files (JPEG or PNG)")));
+            return Err(StageError::new(format!(
+                "`{path}`: found no image files (JPEG, PNG, WebP, GIF, BMP or TIFF)"
+            )));
         }
         if broken == seen {
             let what = format!("`{path}`: none of the {seen} image files can be read");
@@ -278,6 +300,7 @@ impl Set<'_> {
             cx.note(format!("{broken} of {seen} image files could not be read and are left out"));
         }
         writer.finish()?;
+        orientations.note(cx);
         Ok(())
     }
 }

@@ -6,5 +6,6 @@ mod fuzz;
 mod http;
 mod images;
 mod odd;
+mod pictures;
 mod support;
 mod web;

@@ -5,12 +5,17 @@
 //! rows make equal bytes; a file that is not what it should be is an error that says what was
 //! expected and what was found. No stage is known here.
 
+mod decode;
+mod encoding;
 mod error;
+mod exif;
 mod features;
+mod gif;
 mod grid;
 mod image_row;
 mod image_set;
 mod jpeg;
+mod jpeg_scans;
 mod labels;
 mod morton;
 mod nearest;
@@ -25,10 +30,13 @@ mod table;
 mod tokens;
 mod vote;
 
+pub use decode::{BadImage, decode, decode_file, turned};
+pub use encoding::Encoding;
 pub use error::DatasetError;
+pub use exif::orientation;
 pub use features::{FeatureReader, FeatureTable, FeatureWriter, LayerInfo};
 pub use grid::pad_crop_flip;
-pub use image_row::{BadImage, Encoding, ImageRow, RAW_SIDE, decode, decode_file};
+pub use image_row::{ImageRow, RAW_SIDE, UPRIGHT};
 pub use image_set::{ImageRows, ImageSetInfo, ImageSetReader, ImageSetWriter};
 pub use labels::{TooFewLabels, select_labels};
 pub use morton::{morton, morton_colour};
