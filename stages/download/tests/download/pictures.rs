@@ -118,7 +118,13 @@ fn other_kinds_are_read_and_what_is_not_read_is_named() {
     assert_eq!(rows.iter().map(|row| row.encoding).collect::<Vec<_>>(), kinds.map(|(.., encoding)| encoding));
     for row in &rows {
         let pixel = decode(row).unwrap().get_pixel(20, 10).0;
-        assert!([40, 20, 50].iter().zip(pixel).all(|(a, b)| b.abs_diff(*a) <= 4), "{}: {pixel:?}", row.name);
+        // The encoder of GIF here picks a palette.
+        let most = if row.encoding == Encoding::Gif { 12 } else { 4 };
+        assert!(
+            [40, 20, 50].iter().zip(pixel).all(|(a, b)| b.abs_diff(*a) <= most),
+            "{}: {pixel:?}",
+            row.name
+        );
     }
     let heads: [(&str, &[u8], &str); 4] = [
         ("c/a.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC is not read"),
