@@ -9,8 +9,8 @@ progressive; all components in one scan, one scan each, or two and one; restarts
 Huffman codes; grey, RGB, CMYK and YCCK. All are read as one `folder`. Arithmetic coding, 12 bits and files that are cut
 off must be refused, and by name. Prints how many of each kind there are and the largest difference of a channel; the exit
 code is 1 where one is above `--most` levels or a file is missing, read or refused that should not be. Needs Pillow,
-pyarrow, and `cjpeg` and `jpegtran` (Debian's libjpeg-turbo-progs). `--keep` keeps the files in a new folder; `--samples` writes the
-few that a test of the crate `igpt-dataset` reads, with Pillow's pixels as PPM, and ends.
+pyarrow, and `cjpeg` and `jpegtran` (Debian's libjpeg-turbo-progs). `--keep` keeps the files in a new folder;
+`--samples` writes the few that a test of the crate `igpt-dataset` reads, with Pillow's pixels as PPM, and ends.
 """
 import argparse, collections, io, itertools, json, pathlib, random, shutil, subprocess, sys, tempfile
 
