@@ -92,8 +92,9 @@ impl Stage for Augment {
         StageSpec {
             name: "augment",
             summary: "resizes and crops images to the input resolution, in several random views if asked",
-            // 2: the resampler computes as Pillow does, to the last bit.
-            version: 2,
+            // 2: the resampler computes as Pillow does, to the last bit. 3: rows keep their names and are
+            // turned upright; JPEGs with halved chroma are right at their edges.
+            version: 3,
             inputs: vec![SOURCE.port()],
             outputs: vec![IMAGES.port()],
             seeded: true,

@@ -23,7 +23,8 @@ fn images(dir: &Path, sizes: [(u32, u32); 3]) {
     for (id, (width, height)) in (0..).zip(sizes) {
         let split = if id < 2 { Split::Train } else { Split::Test };
         let key = RowKey { id, split, label: 0, view: 0 };
-        writer.append(ImageRow::new(key, &picture(id, width, height)).unwrap()).unwrap();
+        let row = ImageRow::new(key, &picture(id, width, height)).unwrap();
+        writer.append(row.named(format!("photo {id}"))).unwrap();
     }
     writer.finish().unwrap();
 }
@@ -58,6 +59,7 @@ fn square_images_shrink_to_means_and_keep_all_else() {
     assert_eq!(rows.len(), 3);
     for (id, row) in (0..).zip(&rows) {
         assert_eq!((row.id, row.label, row.height, row.width, row.encoding), (id, 0, 16, 16, Encoding::Rgb));
+        assert_eq!((row.name.as_str(), row.orientation), (format!("photo {id}").as_str(), 1));
         let source = picture(id, 32, 32);
         for (i, value) in row.pixels.iter().enumerate() {
             let (x, y, c) = ((i / 3 % 16) as u32, (i / 48) as u32, i % 3);

@@ -78,6 +78,7 @@ fn views_of(recipe: &Recipe<'_>, row: &ImageRow) -> Result<Vec<ImageRow>, StageE
                 .view(&image, key)
                 .map_err(|error| StageError::caused(format!("{name} cannot be resized"), error))?;
             ImageRow::new(key, &image)
+                .map(|view| view.named(row.name.as_str()))
                 .map_err(|error| StageError::caused(format!("{name} cannot be stored"), error))
         })
         .collect()

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use igpt_contract::{StageContext, StageError};
-use igpt_dataset::{Encoding, ImageRow, ImageSetInfo, ImageSetWriter, Split};
+use igpt_dataset::{Encoding, ImageRow, ImageSetInfo, ImageSetWriter, Split, UPRIGHT};
 
 use crate::members::{Members, Official, OfficialFile};
 use crate::params::{Labels, Params, at_most};
@@ -78,9 +78,9 @@ pub(crate) fn ten(
     let classes = members.names("batches.meta.txt", 10)?;
     let mut train = Vec::new();
     for file in CIFAR10.files.iter().filter(|file| file.name.starts_with("data_batch")) {
-        train.push(members.records(file.name, RECORD10)?);
+        train.push((file.name, members.records(file.name, RECORD10)?));
     }
-    let test = members.records("test_batch.bin", RECORD10)?;
+    let test = ("test_batch.bin", members.records("test_batch.bin", RECORD10)?);
     let info = ImageSetInfo { name: "cifar10".to_owned(), classes };
     let format = Format { record: RECORD10, label: 0 };
     write(&info, format, [&train, &[test]], members, params, out, cx)
@@ -99,8 +99,8 @@ pub(crate) fn hundred(
         Labels::Fine | Labels::Drop => ("fine_label_names.txt", 100, 1, "cifar100"),
     };
     let classes = members.names(file, n)?;
-    let train = members.records("train.bin", RECORD100)?;
-    let test = members.records("test.bin", RECORD100)?;
+    let train = ("train.bin", members.records("train.bin", RECORD100)?);
+    let test = ("test.bin", members.records("test.bin", RECORD100)?);
     let info = ImageSetInfo { name: name.to_owned(), classes };
     write(&info, Format { record: RECORD100, label }, [&[train], &[test]], members, params, out, cx)
 }
@@ -114,18 +114,22 @@ struct Format {
     label: usize,
 }
 
+/// A member's name and its records.
+type File = (&'static str, Vec<u8>);
+
 /// Writes the records of both splits. An image's id is its place in the official order, the test
 /// images after the training images, also where only the first of each are kept.
 fn write(
     info: &ImageSetInfo,
     format: Format,
-    splits: [&[Vec<u8>]; 2],
+    splits: [&[File]; 2],
     members: &mut Members,
     params: &Params,
     out: &Path,
     cx: &StageContext,
 ) -> Result<(), StageError> {
-    let counts = splits.map(|files| files.iter().map(|file| file.len() / format.record).sum::<usize>());
+    let counts =
+        splits.map(|files| files.iter().map(|(_, bytes)| bytes.len() / format.record).sum::<usize>());
     if counts[0] == 0 {
         return Err(members.refuse("expected at least one training image, found none".to_owned()));
     }
@@ -133,8 +137,10 @@ fn write(
     let mut writer = ImageSetWriter::create(out, info)?;
     let mut done = 0;
     for (s, split) in [Split::Train, Split::Test].into_iter().enumerate() {
-        let records = splits[s].iter().flat_map(|file| file.chunks_exact(format.record));
-        for (i, record) in records.take(limits[s]).enumerate() {
+        let records = splits[s].iter().flat_map(|(file, bytes)| {
+            bytes.chunks_exact(format.record).enumerate().map(move |(n, record)| (file, n, record))
+        });
+        for (i, (file, n, record)) in records.take(limits[s]).enumerate() {
             let id = (s * counts[0] + i) as u64;
             let label = record[format.label];
             if usize::from(label) >= info.classes.len() {
@@ -152,6 +158,8 @@ fn write(
                 height: SIDE,
                 width: SIDE,
                 encoding,
+                orientation: UPRIGHT,
+                name: format!("{file}:{n}"),
                 pixels,
             })?;
             done += 1;

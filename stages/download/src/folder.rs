@@ -51,7 +51,7 @@ fn ingest_listed(
     } else {
         let mut left = LeftOut::new("files that are no images by their names are", cx);
         let others = listing.files.keys().filter(|name| !is_image(name));
-        others.for_each(|name| left.add(name, "neither `.jpg`, `.jpeg` nor `.png`"));
+        others.for_each(|name| left.add(name, "no image by its name"));
         left.note();
         let images = listing.files.keys().map(String::as_str).filter(|name| is_image(name)).collect();
         let folders = &listing.folders;

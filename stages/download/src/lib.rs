@@ -41,7 +41,7 @@ use igpt_contract::{
 
 pub use official::{Archive, ArchiveParams, Dataset, keep};
 pub use own_split::OwnSplit;
-pub use params::{EmptyClasses, Labels, Params, Source};
+pub use params::{EmptyClasses, Exif, Labels, Params, Source};
 pub use splits::{Names, NoSplits, SplitNames, Splits};
 
 /// The environment variable that names another place for the official archives: a URL prefix
@@ -71,7 +71,9 @@ impl Stage for Download {
             summary: "gets images with their labels and official splits: CIFAR, STL-10, ImageNet, files, web images, shapes",
             // 2: a JPEG that is cut off is no image any more.
             // 3: layouts that can be read in two ways, classes without images and hidden folders; joined
-            //    archives are read to their end, names in archives and lists are cleaned.
+            //    archives are read to their end, names in archives and lists are cleaned; rows have
+            //    names and orientations; JPEGs that were decoded wrongly are right; WebP, GIF, BMP and
+            //    TIFF are images.
             version: 3,
             inputs: vec![ARCHIVE.port(), LABELS.port()],
             outputs: vec![IMAGES.port()],

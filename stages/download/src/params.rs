@@ -19,7 +19,7 @@ pub enum Source {
     /// STL-10: 5,000 + 8,000 labelled images of 96x96 in 10 classes; its unlabelled part is left
     /// out, as in the paper.
     Stl10,
-    /// Image files of the input `archive`, a folder or a tar (gzip or not), laid out as
+    /// JPEG, PNG, WebP, GIF, BMP and TIFF files of the input `archive`, a folder or a tar (gzip or not), laid out as
     /// `SPLIT/CLASS/FILE`, `CLASS/FILE` (all for training) or `FILE` (without labels); or with a
     /// file of labels as the input `labels`. A split is `train`, or `val`, `valid`, `validation` or
     /// `test`, in any case, for testing. Hidden and system folders are passed over.
@@ -77,6 +77,17 @@ pub enum EmptyClasses {
     Keep,
 }
 
+/// What becomes of a photograph that lies on its side, or mirrored, by its Exif orientation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Exif {
+    /// It is turned upright.
+    Apply,
+    /// It is taken as it lies, as torchvision and PIL's `open` do.
+    #[default]
+    Ignore,
+}
+
 /// Parameters of `download`. Where an archive comes from (a mirror, a local copy) is no parameter:
 /// it is the input `archive`, or the environment's `IGPT_FLOW_MIRROR`, a URL prefix or a folder
 /// that holds the archive under its official file name.
@@ -124,6 +135,11 @@ pub struct Params {
     /// They are left out, counted and named; more of them are an error.
     #[serde(default)]
     pub broken: Option<f64>,
+    /// `folder`, `imagenet` and `web`: `ignore` (the default) takes photographs as they lie in their files
+    /// and says how many ask to be turned; `apply` turns them as their Exif orientation asks. Read
+    /// from JPEG, PNG, WebP and TIFF.
+    #[serde(default)]
+    pub exif: Option<Exif>,
     /// `folder`, `imagenet` and `web`: the set's name in tables (default the source's).
     #[serde(default)]
     pub name: Option<String>,
@@ -158,6 +174,7 @@ impl Params {
             fold: None,
             skip_broken: None,
             broken: None,
+            exif: None,
             name: None,
             size: None,
             classes: None,
@@ -170,7 +187,7 @@ impl Params {
     /// # Errors
     /// The first parameter that does not belong.
     pub fn check(&self) -> Result<(), ParamError> {
-        let owned: [(&str, bool, &[Source]); 11] = [
+        let owned: [(&str, bool, &[Source]); 12] = [
             ("labels", self.labels.is_some(), &[Source::Cifar100, Source::Folder]),
             ("splits", self.splits.is_some(), &[Source::Folder]),
             ("split", self.split.is_some(), &[Source::Folder]),
@@ -178,6 +195,7 @@ impl Params {
             ("fold", self.fold.is_some(), &[Source::Stl10]),
             ("skip_broken", self.skip_broken.is_some(), &[Source::Folder, Source::Imagenet]),
             ("broken", self.broken.is_some(), &[Source::Web]),
+            ("exif", self.exif.is_some(), &[Source::Folder, Source::Imagenet, Source::Web]),
             ("name", self.name.is_some(), &[Source::Folder, Source::Imagenet, Source::Web]),
             ("size", self.size.is_some(), &[Source::Shapes]),
             ("classes", self.classes.is_some(), &[Source::Shapes]),
@@ -261,6 +279,10 @@ mod tests {
         assert!(check(r#"{"source": "stl10", "size": 32}"#).unwrap_err().contains("`shapes`"));
         assert_eq!(check(r#"{"source": "web", "name": "photos", "broken": 0.5}"#), Ok(()));
         assert!(check(r#"{"source": "cifar10", "name": "x"}"#).unwrap_err().contains("`imagenet` or `web`"));
+        assert_eq!(check(r#"{"source": "folder", "exif": "apply"}"#), Ok(()));
+        assert!(
+            check(r#"{"source": "stl10", "exif": "apply"}"#).unwrap_err().contains("`imagenet` or `web`")
+        );
         assert!(check(r#"{"source": "web", "test": 1}"#).unwrap_err().contains("all for training"));
         assert!(check(r#"{"source": "web", "broken": 1}"#).unwrap_err().contains("below 1"));
     }

@@ -1,21 +1,54 @@
 //! An image file's bytes as a row of an image set.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use igpt_contract::StageError;
-use igpt_dataset::{Encoding, ImageRow, RAW_SIDE, RowKey, decode_file, shown};
+use crate::params::{Exif, Params};
+use igpt_contract::{StageContext, StageError};
+use igpt_dataset::{Encoding, ImageRow, RAW_SIDE, RowKey, UPRIGHT, decode_file, orientation, shown, turned};
 
 /// The most bytes of an image file: a photograph of 64 MiB is none.
 pub(crate) const MOST_BYTES: u64 = 1 << 26;
+
+/// The extensions of the images that are read.
+const READ: [&str; 12] =
+    ["jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff"];
+/// Kinds of photographs that are not read, with their extensions. They count as images, so that each
+/// is named rather than passed over.
+const UNREAD: [(&str, &[&str]); 4] = [
+    ("AVIF", &["avif", "avifs"]),
+    ("HEIC", &["heic", "heif", "hif"]),
+    ("JPEG XL", &["jxl"]),
+    ("JPEG 2000", &["jp2", "j2k", "jpx", "jpf", "j2c", "jpc"]),
+];
+
+fn is_unread(extension: &str) -> bool {
+    UNREAD.iter().any(|(_, extensions)| extensions.contains(&extension))
+}
+
+/// What a file is, by its first bytes, if it is of one of the kinds that are not read.
+fn unread(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => match brand {
+            [b'a', b'v', b'i', b'f' | b's', ..] => Some("AVIF"),
+            _ => Some("HEIC"),
+        },
+        [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => Some("JPEG XL"),
+        [0, 0, 0, 12, b'j', b'P', ..] | [0xff, 0x4f, 0xff, 0x51, ..] => Some("JPEG 2000"),
+        _ => None,
+    }
+}
 
 /// Whether a path is an image's, by its extension. Hidden files are none: macOS leaves `._x.jpg`
 /// in archives.
 pub(crate) fn is_image(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or_default();
     let extension = base.rsplit_once('.').map(|(_, extension)| extension.to_lowercase());
-    !base.starts_with('.') && matches!(extension.as_deref(), Some("jpg" | "jpeg" | "png"))
+    !base.starts_with('.')
+        && extension.is_some_and(|extension| READ.contains(&extension.as_str()) || is_unread(&extension))
 }
 
 /// Reads a file that is no larger than an image may be.
@@ -29,28 +62,89 @@ pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Decodes a file's bytes; `name` is what an error calls it. Small images are kept as pixels, others
-/// as the bytes of the file.
+/// Photographs that a note about orientations names.
+const FEW: usize = 3;
+
+/// What is done with Exif orientations, and the photographs that one was ignored of.
+#[derive(Debug)]
+pub(crate) struct Orientations {
+    apply: bool,
+    /// How many were ignored, and the first of them by number.
+    ignored: Mutex<(u64, BTreeMap<u64, String>)>,
+}
+
+impl Orientations {
+    /// As the parameter `exif` asks for.
+    pub(crate) fn new(params: &Params) -> Self {
+        Self { apply: params.exif == Some(Exif::Apply), ignored: Mutex::default() }
+    }
+
+    /// The turn to apply to a photograph.
+    fn of(&self, name: &str, id: u64, bytes: &[u8], encoding: Encoding) -> u8 {
+        let found = orientation(bytes, encoding);
+        if self.apply || found == UPRIGHT {
+            return found;
+        }
+        let mut ignored = self.ignored.lock().unwrap_or_else(PoisonError::into_inner);
+        ignored.0 += 1;
+        ignored.1.insert(id, name.to_owned());
+        if ignored.1.len() > FEW {
+            ignored.1.pop_last();
+        }
+        UPRIGHT
+    }
+
+    /// Says which photographs asked to be turned and were not.
+    pub(crate) fn note(&self, cx: &StageContext) {
+        let ignored = self.ignored.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, first) = &*ignored;
+        if *count > 0 {
+            let names: Vec<String> = first.values().map(|name| format!("`{}`", shown(name))).collect();
+            let names = names.join(", ");
+            let more = if *count > FEW as u64 { ", ..." } else { "" };
+            cx.note(format!(
+                "{count} images have an Exif orientation, which is ignored ({names}{more}); `exif: apply` \
+                 turns them upright"
+            ));
+        }
+    }
+}
+
+/// Decodes a file's bytes; `name` is what an error calls it, and the row. Small images are kept as
+/// pixels, others as the bytes of the file. An Exif orientation that is applied is applied to
+/// pixels at once, to others whenever they are decoded.
 ///
 /// # Errors
-/// If the file could not be read, is no JPEG or PNG, or not a whole one.
-pub(crate) fn row(name: &str, bytes: std::io::Result<Vec<u8>>, key: RowKey) -> Result<ImageRow, StageError> {
+/// If the file could not be read, is of no kind that is read, or not whole.
+pub(crate) fn row(
+    name: &str,
+    bytes: std::io::Result<Vec<u8>>,
+    key: RowKey,
+    orientations: &Orientations,
+) -> Result<ImageRow, StageError> {
     let failed = |what: &str| format!("`{}`: {what}", shown(name));
     let bytes = bytes.map_err(|error| StageError::caused(failed("cannot read the file"), error))?;
     // By content, not by name: some of ImageNet's `.JPEG` files are PNG.
-    let encoding = match bytes.as_slice() {
-        [0xff, 0xd8, ..] => Encoding::Jpeg,
-        [0x89, b'P', b'N', b'G', ..] => Encoding::Png,
-        _ => return Err(StageError::new(failed("expected a JPEG or PNG image, found something else"))),
+    let Some(encoding) = Encoding::of_file(&bytes) else {
+        return Err(StageError::new(failed(&match unread(&bytes) {
+            Some(kind) => format!("{kind} is not read; expected JPEG, PNG, WebP, GIF, BMP or TIFF"),
+            None => "expected a JPEG, PNG, WebP, GIF, BMP or TIFF image, found something else".to_owned(),
+        })));
     };
     let image = decode_file(&bytes, encoding)
         .map_err(|error| StageError::caused(failed("expected a whole image, cannot decode it"), error))?;
+    let orientation = orientations.of(name, key.id, &bytes, encoding);
     if image.width().max(image.height()) <= u32::from(RAW_SIDE) {
-        return ImageRow::new(key, &image)
+        return ImageRow::new(key, &turned(image, orientation))
+            .map(|row| row.named(name))
             .map_err(|error| StageError::caused(failed("cannot keep the image"), error));
     }
     // Decoding has bounded both sides far below 65,536.
-    let (height, width) = (image.height() as u16, image.width() as u16);
+    let (mut height, mut width) = (image.height() as u16, image.width() as u16);
+    if orientation > 4 {
+        std::mem::swap(&mut height, &mut width);
+    }
     let RowKey { id, split, label, view } = key;
-    Ok(ImageRow { id, split, label, view, height, width, encoding, pixels: bytes })
+    let name = name.to_owned();
+    Ok(ImageRow { id, split, label, view, height, width, encoding, orientation, name, pixels: bytes })
 }

@@ -59,7 +59,7 @@ pub(crate) fn ingest(params: &Params, out: &Path, cx: &StageContext) -> Result<(
             let key = RowKey { id, split, label: label as i32, view: 0 };
             let row = ImageRow::new(key, &image)
                 .map_err(|error| StageError::caused("cannot keep a drawn image", error))?;
-            writer.append(row)?;
+            writer.append(row.named(format!("{}:{id}", CLASSES[label])))?;
             id += 1;
             if id % 256 == 0 {
                 cx.check()?;

@@ -77,6 +77,7 @@ pub(crate) fn ingest(
         (Split::Test, "test_X.bin", "test_y.bin", params.test),
     ];
     for (split, images, labels, limit) in splits {
+        let file = images;
         let images = members.records(images, 3 * PLANE)?;
         let labels = members.records(labels, 1)?;
         let n = labels.len();
@@ -106,7 +107,7 @@ pub(crate) fn ingest(
             let key = RowKey { id, split, label: i32::from(*label) - 1, view: 0 };
             let row = ImageRow::new(key, &image(planes))
                 .map_err(|error| StageError::caused(format!("{split} image {i}"), error))?;
-            writer.append(row)?;
+            writer.append(row.named(format!("{file}:{i}")))?;
             done += 1;
             if done % 256 == 0 {
                 cx.progress(done, 0, "images");

@@ -18,7 +18,7 @@ use crate::hidden::hidden_part;
 use crate::left_out::LeftOut;
 use crate::listing::{BOUNDS, Listing, Place, is_archive};
 use crate::params::{Params, at_most};
-use crate::picture::{self, MOST_BYTES, is_image, read_file};
+use crate::picture::{self, MOST_BYTES, Orientations, is_image, read_file};
 use crate::write::CHUNK;
 use igpt_fetch::{Wanted, fetch};
 
@@ -30,7 +30,8 @@ const BROKEN: f64 = 0.1;
 /// Where something is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum At {
-    Disk(PathBuf),
+    /// A file, and what the folder or list calls it: nothing for the only one.
+    Disk(PathBuf, String),
     Web(String),
 }
 
@@ -62,6 +63,7 @@ pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext
         seen: 0,
         broken: LeftOut::new("image files that cannot be read are", cx),
         others: LeftOut::new("files that are no images by their names are", cx),
+        orientations: Orientations::new(params),
     };
     let (mut images, mut tars) = (Vec::new(), 0);
     for entry in entries {
@@ -88,13 +90,13 @@ fn entries(path: &Path, cx: &StageContext) -> Result<Vec<Entry>, StageError> {
         .map_err(|error| StageError::caused(format!("cannot open `{}`", shown_path(path)), error))?;
     if !path.is_dir() {
         let tar = is_tar(&path.to_string_lossy()) || begins_as_tar(path)?;
-        return if tar { Ok(vec![Entry::Tar(At::Disk(path.to_owned()))]) } else { list(path) };
+        return if tar { Ok(vec![Entry::Tar(At::Disk(path.to_owned(), String::new()))]) } else { list(path) };
     }
     let Listing { files, .. } = Listing::of_folder(path, cx)?;
     let mut left = LeftOut::new("files that are neither images nor tars by their names are", cx);
     let on_disk = |(name, place): (&String, &Place)| match place {
-        Place::OnDisk(path) if is_tar(name) => Some(Entry::Tar(At::Disk(path.clone()))),
-        Place::OnDisk(path) if is_image(name) => Some(Entry::Image(At::Disk(path.clone()))),
+        Place::OnDisk(path) if is_tar(name) => Some(Entry::Tar(At::Disk(path.clone(), name.clone()))),
+        Place::OnDisk(path) if is_image(name) => Some(Entry::Image(At::Disk(path.clone(), name.clone()))),
         _ => None,
     };
     let found: Vec<Entry> = files.iter().filter_map(on_disk).collect();
@@ -148,7 +150,8 @@ fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
     let entries: Vec<Entry> = lines
         .map(|line| {
             let web = line.starts_with("http://") || line.starts_with("https://");
-            let at = if web { At::Web(line.to_owned()) } else { At::Disk(folder.join(line)) };
+            let at =
+                if web { At::Web(line.to_owned()) } else { At::Disk(folder.join(line), line.to_owned()) };
             if is_tar(line) { Entry::Tar(at) } else { Entry::Image(at) }
         })
         .collect();
@@ -161,8 +164,16 @@ fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
 impl At {
     fn name(&self) -> String {
         match self {
-            Self::Disk(path) => path.to_string_lossy().into_owned(),
+            Self::Disk(path, _) => path.to_string_lossy().into_owned(),
             Self::Web(url) => url.clone(),
+        }
+    }
+
+    /// What rows call it, the same on every machine.
+    fn called(&self) -> &str {
+        match self {
+            Self::Disk(_, name) => name,
+            Self::Web(url) => url,
         }
     }
 
@@ -170,7 +181,7 @@ impl At {
     /// that a run that was stopped goes on from there.
     fn file(&self, name: &str, limit: u64, cx: &StageContext) -> Result<PathBuf, StageError> {
         match self {
-            Self::Disk(path) => Ok(path.clone()),
+            Self::Disk(path, _) => Ok(path.clone()),
             Self::Web(url) => {
                 let folder = cx.checkpoint_dir().join("web");
                 let elsewhere = "name a copy on this machine in the list";
@@ -193,15 +204,17 @@ struct Set<'a> {
     broken: LeftOut<'a>,
     /// Members of tars that are no images.
     others: LeftOut<'a>,
+    orientations: Orientations,
 }
 
 impl Set<'_> {
     /// Adds image files by their places.
     fn images(&mut self, images: &[At]) -> Result<(), StageError> {
         let cx = self.cx;
-        self.add(images, |at, key| {
+        self.add(images, |at, key, orientations| {
             let path = at.file(&format!("image-{}", key.id), MOST_BYTES, cx)?;
-            picture::row(&at.name(), read_file(&path), key)
+            let row = picture::row(&at.name(), read_file(&path), key, orientations)?;
+            Ok(row.named(at.called()))
         })
     }
 
@@ -230,8 +243,13 @@ impl Set<'_> {
         })?;
         let tar = Seekable::new(tar);
         for chunk in found.chunks(CHUNK) {
-            self.add(chunk, |member, key| {
-                picture::row(&format!("{}/{}", at.name(), member.name), tar.read(member), key)
+            self.add(chunk, |member, key, orientations| {
+                let name = format!("{}/{}", at.name(), member.name);
+                let row = picture::row(&name, tar.read(member), key, orientations)?;
+                Ok(row.named(match at.called() {
+                    "" => member.name.clone(),
+                    tar => format!("{tar}/{}", member.name),
+                }))
             })?;
         }
         if gzip {
@@ -244,14 +262,16 @@ impl Set<'_> {
     fn add<T: Sync>(
         &mut self,
         items: &[T],
-        read: impl Fn(&T, RowKey) -> Result<ImageRow, StageError> + Sync,
+        read: impl Fn(&T, RowKey, &Orientations) -> Result<ImageRow, StageError> + Sync,
     ) -> Result<(), StageError> {
         self.cx.check()?;
         let items = &items[..items.len().min((self.limit - self.seen.min(self.limit)) as usize)];
         let first = self.seen;
         let key = |i: usize| RowKey { id: first + i as u64, split: Split::Train, label: -1, view: 0 };
+        let orientations = &self.orientations;
+        let read = |(i, item)| read(item, key(i), orientations);
         let rows: Vec<Result<ImageRow, StageError>> =
-            self.pool.install(|| items.par_iter().enumerate().map(|(i, item)| read(item, key(i))).collect());
+            self.pool.install(|| items.par_iter().enumerate().map(read).collect());
         for row in rows {
             match row {
                 Ok(row) => self.writer.append(row)?,
@@ -266,11 +286,13 @@ impl Set<'_> {
 
     /// Ends the set, unless too many files could not be read.
     fn finish(self, path: &Path, most_broken: f64) -> Result<(), StageError> {
-        let Self { writer, seen, broken: left, others, .. } = self;
+        let Self { writer, cx, seen, broken: left, others, orientations, .. } = self;
         let (path, broken) = (shown_path(path), left.count());
         others.note();
         if seen == 0 {
-            return Err(StageError::new(format!("`{path}`: found no image files (JPEG or PNG)")));
+            return Err(StageError::new(format!(
+                "`{path}`: found no image files (JPEG, PNG, WebP, GIF, BMP or TIFF)"
+            )));
         }
         if broken == seen {
             let what = format!("`{path}`: none of the {seen} image files can be read: {}", left.first());
@@ -286,6 +308,7 @@ impl Set<'_> {
         }
         left.note_of(seen);
         writer.finish()?;
+        orientations.note(cx);
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::layout::Arranged;
 use crate::left_out::{LeftOut, named};
 use crate::listing::Listing;
 use crate::params::{EmptyClasses, Params, at_most};
-use crate::picture;
+use crate::picture::{self, Orientations};
 
 /// Files that are decoded at a time, whatever the number of threads.
 pub(crate) const CHUNK: usize = 64;
@@ -63,13 +63,15 @@ pub(crate) fn set(
         .num_threads(cx.threads())
         .build()
         .map_err(|error| StageError::caused("cannot start the decoding threads", error))?;
+    let orientations = Orientations::new(params);
     let mut broken = LeftOut::new("image files that cannot be read are", cx);
     let mut written = Vec::with_capacity(wanted.len());
     let mut done = 0;
     for chunk in wanted.chunks(CHUNK) {
         cx.check()?;
-        let rows: Vec<Result<ImageRow, StageError>> =
-            pool.install(|| chunk.par_iter().map(|&i| row(&items[i], i as u64, listing)).collect());
+        let rows: Vec<Result<ImageRow, StageError>> = pool.install(|| {
+            chunk.par_iter().map(|&i| row(&items[i], i as u64, listing, &orientations)).collect()
+        });
         for row in rows {
             match row {
                 Ok(row) => {
@@ -96,6 +98,7 @@ pub(crate) fn set(
     lost.extend(lost_classes(&classes, &train(&kept), &train(&written)));
     refuse_empty(&root, &lost.into_iter().collect::<Vec<_>>(), params, cx)?;
     writer.finish()?;
+    orientations.note(cx);
     Ok(())
 }
 
@@ -168,7 +171,7 @@ fn first_of_each(items: &[Item], limit: Option<u64>) -> Vec<usize> {
 }
 
 /// Reads and decodes a file.
-fn row(item: &Item, id: u64, listing: &Listing) -> Result<ImageRow, StageError> {
+fn row(item: &Item, id: u64, listing: &Listing, orientations: &Orientations) -> Result<ImageRow, StageError> {
     let key = RowKey { id, split: item.split, label: item.label, view: 0 };
-    picture::row(&item.name, listing.read(&item.name), key)
+    picture::row(&item.name, listing.read(&item.name), key, orientations)
 }

@@ -39,8 +39,9 @@ impl Stage for Pixels {
         StageSpec {
             name: "pixels",
             summary: "takes raw pixels as features, the baseline of a linear probe",
-            // 2: a number of images is drawn, no longer the first.
-            version: 2,
+            // 2: a number of images is drawn, no longer the first. 3: JPEGs that were decoded wrongly are
+            // right.
+            version: 3,
             inputs: vec![IMAGES.port()],
             outputs: vec![LAYER.port()],
             seeded: false,

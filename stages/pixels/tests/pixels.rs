@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use igpt_contract::{DynStage, LabelledInput, StageContext, StageError, StageIo};
-use igpt_dataset::{Encoding, FeatureTable, ImageRow, ImageSetInfo, ImageSetWriter, Split};
+use igpt_dataset::{Encoding, FeatureTable, ImageRow, ImageSetInfo, ImageSetWriter, Split, UPRIGHT};
 use igpt_pixels::Pixels;
 use serde_json::{Value, json};
 
@@ -22,6 +22,8 @@ fn images(folder: &Path, sizes: &[(u16, u16)]) {
             height,
             width,
             encoding: Encoding::Rgb,
+            orientation: UPRIGHT,
+            name: format!("ramp {i}"),
             pixels: (0..n).map(|j| (i * 50 + j * 5) as u8).collect(),
         };
         writer.append(row).unwrap();

@@ -10,6 +10,7 @@ mod labels;
 mod layout_fuzz;
 mod layouts;
 mod odd;
+mod pictures;
 mod storm;
 mod support;
 mod web;

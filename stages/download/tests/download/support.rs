@@ -101,6 +101,12 @@ impl Bench {
         (reader, rows)
     }
 
+    /// The images of the last run without the names that their source gives them, and their set's file.
+    pub(crate) fn nameless(&self) -> (Vec<ImageRow>, Vec<u8>) {
+        let rows = self.images().1.into_iter().map(|row| row.named("")).collect();
+        (rows, fs::read(self.out().join("classes.json")).unwrap())
+    }
+
     /// Every output file with its content.
     pub(crate) fn bytes(&self) -> BTreeMap<String, Vec<u8>> {
         let entry =

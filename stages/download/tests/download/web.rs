@@ -27,18 +27,18 @@ fn a_folder_of_tars_is_one_unlabelled_set() {
     assert_eq!((set.info().name.as_str(), set.info().classes.len()), ("web", 0));
     assert!(rows.iter().all(|row| row.label == -1 && row.split == Split::Train));
     assert_eq!(reds(&bench), [1, 2, 3, 4]);
-    let whole = bench.bytes();
+    let whole = bench.nameless();
     // The list of the same tars, or one that names the images, is the same set.
     let list = file(&bench, "shards.txt", b"# two shards\nshards/0000.tar\n\nshards/0001.tar.gz\n");
     bench.run(json!({"source": "web"}), Some(&list), None).unwrap();
-    assert_eq!(bench.bytes(), whole);
+    assert_eq!(bench.nameless(), whole);
     let images = [("1.png", png(8, 1)), ("2.png", png(80, 2)), ("3.png", png(8, 3)), ("4.png", png(8, 4))];
     write(&bench.files().join("images"), &images);
     let list = file(&bench, "images.txt", b"images/1.png\nimages/2.png\nimages/3.png\r\nimages/4.png");
     bench.run(json!({"source": "web"}), Some(&list), None).unwrap();
-    assert_eq!(bench.bytes(), whole);
+    assert_eq!(bench.nameless(), whole);
     bench.run(json!({"source": "web"}), Some(&bench.files().join("images")), None).unwrap();
-    assert_eq!(bench.bytes(), whole);
+    assert_eq!(bench.nameless(), whole);
     // A step sees its inputs by links that have other names.
     let link = bench.checkpoints().join("archive");
     for target in ["images.txt", "shards/0000.tar", "shards/0001.tar.gz"] {

@@ -1,21 +1,24 @@
 //! Image sets: labelled images in Parquet shards, with their official splits and class names.
 //!
 //! `images-00000.parquet`, ... hold the columns id (u64), split (`train`, `test`), label (i32, -1
-//! for none), view (u16), height and width (u16), encoding (`rgb`, `jpeg`, `png`) and pixels
-//! (binary). `classes.json` holds the set's name, its class names and its rows by split.
+//! for none), view (u16), height and width (u16), encoding (`rgb`, `jpeg`, `png`), orientation (u8, 1
+//! to 8 as in Exif: the turn that is made when `pixels` are decoded; 1 is none), name (what the
+//! source calls the image) and pixels (binary). Sets of other programs may lack `orientation`, which
+//! is then 1, and `name`, which is then empty. `classes.json` holds the set's name, its class names and its rows by split.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, StringArray, UInt16Array};
+use arrow::array::{ArrayRef, BinaryArray, StringArray, UInt8Array, UInt16Array};
 use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 
+use crate::encoding::Encoding;
 use crate::error::DatasetError;
-use crate::image_row::{Encoding, ImageRow};
+use crate::image_row::{ImageRow, UPRIGHT};
 use crate::row::{RowKey, Split, SplitCounts};
 use crate::table::{self, RowGroup, ShardWriter};
 
@@ -69,11 +72,14 @@ impl ImageSetWriter {
         fields.push(Field::new("height", DataType::UInt16, false));
         fields.push(Field::new("width", DataType::UInt16, false));
         fields.push(Field::new("encoding", DataType::Utf8, false));
+        fields.push(Field::new("orientation", DataType::UInt8, false));
+        fields.push(Field::new("name", DataType::Utf8, false));
         fields.push(Field::new("pixels", DataType::Binary, false));
         // Photographs hardly shrink: the fastest level costs a percent and saves half the time.
         let properties = table::properties(1)
             .map_err(|error| DatasetError::caused(dir, "cannot set up the writer", error))?
             .set_column_dictionary_enabled(ColumnPath::from("pixels"), false)
+            .set_column_dictionary_enabled(ColumnPath::from("name"), false)
             .build();
         Ok(Self {
             dir: dir.to_owned(),
@@ -96,7 +102,7 @@ impl ImageSetWriter {
             .map_err(|what| DatasetError::new(&self.dir, what))?;
         self.last = Some(row.key());
         self.counts.add(row.split);
-        self.bytes += row.pixels.len();
+        self.bytes += row.pixels.len() + row.name.len();
         self.rows.push(row);
         if self.rows.len() >= GROUP_ROWS || self.bytes >= GROUP_BYTES { self.flush() } else { Ok(()) }
     }
@@ -119,10 +125,12 @@ impl ImageSetWriter {
         let rows = std::mem::take(&mut self.rows);
         let keys: Vec<RowKey> = rows.iter().map(ImageRow::key).collect();
         let mut columns = table::key_columns(&keys);
-        let more: [ArrayRef; 4] = [
+        let more: [ArrayRef; 6] = [
             Arc::new(UInt16Array::from_iter_values(rows.iter().map(|row| row.height))),
             Arc::new(UInt16Array::from_iter_values(rows.iter().map(|row| row.width))),
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.encoding.as_str()))),
+            Arc::new(UInt8Array::from_iter_values(rows.iter().map(|row| row.orientation))),
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.name))),
             Arc::new(BinaryArray::from_iter_values(rows.iter().map(|row| &row.pixels))),
         ];
         columns.extend(more);
@@ -136,6 +144,13 @@ fn check(row: &ImageRow, last: Option<&RowKey>, n_classes: usize) -> Result<(), 
     let expected = 3 * usize::from(row.height) * usize::from(row.width);
     if row.height == 0 || row.width == 0 {
         return Err(format!("image {} is {}x{}, expected at least 1x1", row.id, row.height, row.width));
+    }
+    let turned = row.orientation != UPRIGHT;
+    if !(1..=8).contains(&row.orientation) || (turned && row.encoding == Encoding::Rgb) {
+        let (id, found) = (row.id, row.orientation);
+        return Err(format!(
+            "image {id} has the orientation {found}, expected 1 to 8, and 1 where `encoding` is `rgb`"
+        ));
     }
     if row.encoding == Encoding::Rgb && row.pixels.len() != expected {
         return Err(format!(
@@ -269,18 +284,25 @@ fn rows(path: &Path, batch: &RecordBatch) -> Result<Vec<ImageRow>, DatasetError>
     let heights = table::column::<UInt16Array>(path, batch, "height")?;
     let widths = table::column::<UInt16Array>(path, batch, "width")?;
     let encodings = table::column::<StringArray>(path, batch, "encoding")?;
+    // Sets that other programs wrote, or this one before it kept them.
+    let has = |name: &str| batch.column_by_name(name).is_some();
+    let orientations =
+        has("orientation").then(|| table::column::<UInt8Array>(path, batch, "orientation")).transpose()?;
+    let names = has("name").then(|| table::column::<StringArray>(path, batch, "name")).transpose()?;
     let pixels = table::column::<BinaryArray>(path, batch, "pixels")?;
     keys.into_iter()
         .enumerate()
         .map(|(i, RowKey { id, split, label, view })| {
             let encoding = Encoding::parse(encodings.value(i)).ok_or_else(|| {
                 let found = encodings.value(i);
-                let what = format!("expected the encoding `rgb`, `jpeg` or `png`, found `{found}`");
+                let what = format!("expected the encoding `{}`, found `{found}`", Encoding::names());
                 DatasetError::new(path, what)
             })?;
             let (height, width) = (heights.value(i), widths.value(i));
             let pixels = pixels.value(i).to_vec();
-            Ok(ImageRow { id, split, label, view, height, width, encoding, pixels })
+            let orientation = orientations.map_or(UPRIGHT, |column| column.value(i));
+            let name = names.map_or("", |column| column.value(i)).to_owned();
+            Ok(ImageRow { id, split, label, view, height, width, encoding, orientation, name, pixels })
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! Whether a JPEG file is there as a whole.
+//! What a JPEG file's segments say: whether it is there as a whole, and how it is coded.
 //!
 //! The decoder forgives a file that ends within its scans and answers grey for what is missing, as
 //! a viewer should. In a data set that is a broken image, so the file's structure is walked here:
@@ -32,6 +32,118 @@ pub(crate) fn is_whole(bytes: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// The segments before the first scan, and the header of that: markers with their contents.
+fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = Some(bytes);
+    std::iter::from_fn(move || {
+        loop {
+            let bytes = rest.take()?;
+            let at = bytes.iter().position(|byte| *byte == 0xff)?;
+            match *bytes.get(at + 1..)? {
+                [0xff, ..] => rest = bytes.get(at + 1..),
+                [marker, ..] if marker == 0 || stands_alone(marker) => rest = bytes.get(at + 2..),
+                [marker, high, low, ..] => {
+                    let length = usize::from(u16::from_be_bytes([high, low])).max(2);
+                    let content = bytes.get(at + 4..at + 2 + length)?;
+                    rest = (marker != START_OF_SCAN).then_some(bytes.get(at + 2 + length..)).flatten();
+                    return Some((marker, content));
+                }
+                _ => return None,
+            }
+        }
+    })
+}
+
+const START_OF_SCAN: u8 = 0xda;
+
+/// The content of the first Exif segment.
+pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    segments(bytes).find_map(|(marker, content)| match marker {
+        0xe1 => content.strip_prefix(b"Exif\0\0"),
+        _ => None,
+    })
+}
+
+/// How a JPEG's image is coded, from the segments before its first scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// The second byte of the frame's marker: the kind of coding.
+    kind: u8,
+    /// Bits of a sample.
+    precision: u8,
+    pub(crate) height: u16,
+    pub(crate) width: u16,
+    /// How often each component is sampled, across and down.
+    sampling: Vec<(u8, u8)>,
+    /// After how many units of a scan the coding starts anew; 0 for never.
+    restart: u16,
+    /// The components of the first scan.
+    scanned: usize,
+}
+
+/// The frame of a JPEG; none where its segments are damaged, which the decoder has words for.
+pub(crate) fn frame(bytes: &[u8]) -> Option<Frame> {
+    let mut frame = None;
+    let mut restart = 0;
+    for (marker, content) in segments(bytes) {
+        match (marker, content) {
+            (0xdd, [high, low, ..]) => restart = u16::from_be_bytes([*high, *low]),
+            // C4, C8 and CC are tables and an extension.
+            (0xc0..=0xcf, [precision, h0, h1, w0, w1, n, components @ ..])
+                if !matches!(marker, 0xc4 | 0xc8 | 0xcc) && frame.is_none() =>
+            {
+                let each = components.chunks_exact(3).take(usize::from(*n));
+                let sampling: Vec<(u8, u8)> = each.map(|c| (c[1] >> 4, c[1] & 15)).collect();
+                if sampling.is_empty() || sampling.iter().any(|(across, down)| *across == 0 || *down == 0) {
+                    return None;
+                }
+                let (height, width) = (u16::from_be_bytes([*h0, *h1]), u16::from_be_bytes([*w0, *w1]));
+                let precision = *precision;
+                frame =
+                    Some(Frame { kind: marker, precision, height, width, sampling, restart: 0, scanned: 0 });
+            }
+            (START_OF_SCAN, [n, ..]) => {
+                return frame.map(|frame| Frame { restart, scanned: usize::from(*n), ..frame });
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+impl Frame {
+    /// What it is, if it is of a kind that no decoder here reads.
+    pub(crate) fn unread(&self) -> Option<&'static str> {
+        match (self.kind, self.precision) {
+            (0xc3 | 0xc7 | 0xcb | 0xcf, _) => Some("a lossless JPEG"),
+            (0xc5 | 0xc6 | 0xcd | 0xce, _) => Some("a hierarchical JPEG"),
+            (0xc9 | 0xca, _) => Some("a JPEG with arithmetic coding"),
+            (_, 12) => Some("a JPEG of 12 bits a sample"),
+            _ => None,
+        }
+    }
+
+    /// Whether the fast decoder gets it wrong:
+    /// - scans of some components each take their units from other places than it looks;
+    /// - restarts within a row of units, likewise;
+    /// - at the right and lower edge it mixes halved chroma with what lies outside the image, unless
+    ///   the edge falls on the middle of a sample (an odd side) or on that of a unit.
+    pub(crate) fn is_odd(&self) -> bool {
+        let most = |of: fn(&(u8, u8)) -> u8| self.sampling.iter().map(of).max().unwrap_or(1);
+        let (across, down) = (most(|s| s.0), most(|s| s.1));
+        let progressive = self.kind == 0xc2;
+        let row = self.width.div_ceil(8 * u16::from(across)).max(1);
+        let mixes = |side: u16, most: u8, of: fn(&(u8, u8)) -> u8| {
+            let halved = self.sampling.iter().any(|s| 2 * of(s) == most);
+            halved && side.is_multiple_of(2) && !side.is_multiple_of(8 * u16::from(most))
+        };
+        (!progressive && self.scanned < self.sampling.len())
+            || !self.restart.is_multiple_of(row)
+            || mixes(self.width, across, |s| s.0)
+            || mixes(self.height, down, |s| s.1)
+    }
 }
 
 #[cfg(test)]

@@ -5,14 +5,19 @@
 //! rows make equal bytes; a file that is not what it should be is an error that says what was
 //! expected and what was found. No stage is known here.
 
+mod decode;
+mod encoding;
 mod error;
+mod exif;
 mod features;
 mod folds;
+mod gif;
 mod grid;
 mod image_row;
 mod image_set;
 mod joined;
 mod jpeg;
+mod jpeg_scans;
 mod labels;
 mod morton;
 mod nearest;
@@ -28,11 +33,14 @@ mod table;
 mod tokens;
 mod vote;
 
+pub use decode::{BadImage, decode, decode_file, turned};
+pub use encoding::Encoding;
 pub use error::DatasetError;
+pub use exif::orientation;
 pub use features::{FeatureReader, FeatureTable, FeatureWriter, LayerInfo};
 pub use folds::{Fold, FoldRow, FoldTable};
 pub use grid::pad_crop_flip;
-pub use image_row::{BadImage, Encoding, ImageRow, RAW_SIDE, decode, decode_file};
+pub use image_row::{ImageRow, RAW_SIDE, UPRIGHT};
 pub use image_set::{ImageRows, ImageSetInfo, ImageSetReader, ImageSetWriter};
 pub use joined::{ID_STEP, JoinedClasses, JoinedSet, image_in, join_classes};
 pub use labels::{TooFewLabels, Untrained, select_labels, share_out, untrained};

@@ -31,7 +31,7 @@ fn write_images(dir: &Path, n: u64) -> Result<SplitCounts, DatasetError> {
         // Some above 64 pixels a side, which are kept as PNG.
         let side = if i % 50 == 7 { 65 } else { 8 };
         let image = RgbImage::from_fn(side, 9, |x, y| Rgb([i as u8, x as u8, y as u8]));
-        writer.append(ImageRow::new(key(i, n - n / 4), &image).unwrap())?;
+        writer.append(ImageRow::new(key(i, n - n / 4), &image).unwrap().named(format!("{i}.png")))?;
     }
     writer.finish()
 }
@@ -100,6 +100,7 @@ fn images_survive_their_files() {
     assert_eq!(rows.len(), 5000);
     for (i, row) in rows.iter().enumerate() {
         assert_eq!(row.key(), key(i as u64, 3750));
+        assert_eq!((row.name.as_str(), row.orientation), (format!("{i}.png").as_str(), 1));
         assert_eq!(row.encoding, if row.width == 65 { Encoding::Png } else { Encoding::Rgb });
         let image = decode(row).unwrap();
         assert_eq!(image.dimensions(), (u32::from(row.width), 9));
@@ -275,4 +276,26 @@ fn a_set_without_rows_is_a_set() {
     write_tokens(dir.path(), 0).unwrap();
     assert_eq!(ImageSetReader::open(dir.path()).unwrap().rows().count(), 0);
     assert!(TokenTable::read(dir.path()).unwrap().is_empty());
+}
+
+#[test]
+fn images_without_names_and_orientations_are_upright_and_unnamed() {
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    let dir = tempfile::tempdir().unwrap();
+    write_images(dir.path(), 8).unwrap();
+    let path = dir.path().join("images-00000.parquet");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&path).unwrap()).unwrap();
+    let batch = reader.build().unwrap().next().unwrap().unwrap();
+    let schema = batch.schema();
+    let others = |field: &str| !["name", "orientation"].contains(&field);
+    let kept: Vec<usize> = (0..schema.fields().len()).filter(|i| others(schema.field(*i).name())).collect();
+    let batch = batch.project(&kept).unwrap();
+    let mut writer = ArrowWriter::try_new(fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let reader = ImageSetReader::open(dir.path()).unwrap();
+    let rows: Vec<ImageRow> = reader.rows().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 8);
+    assert!(rows.iter().all(|row| row.name.is_empty() && row.orientation == 1));
 }

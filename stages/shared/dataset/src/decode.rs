@@ -1,0 +1,123 @@
+//! Image files and rows to RGB pixels.
+
+use std::io::Cursor;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage};
+
+use crate::encoding::Encoding;
+use crate::image_row::ImageRow;
+use crate::{gif, jpeg, jpeg_scans};
+
+/// Images with a longer side are refused rather than decoded.
+const MAX_SIDE: u32 = 16_384;
+/// Images that take more bytes when decoded are refused: each thread holds one, and its conversion
+/// to RGB. It is a photograph of 89 million pixels.
+const MAX_DECODED: u64 = 1 << 28;
+
+/// Why bytes are not the image that they should be.
+#[derive(Debug, thiserror::Error)]
+pub enum BadImage {
+    /// Raw pixels of the wrong length, an image that is too large or of another size.
+    #[error("{0}")]
+    Size(String),
+    /// A JPEG that the decoder would fill up with grey.
+    #[error("the jpeg image is cut off: expected its end mark (FF D9), found the end of its {0} bytes")]
+    CutOff(usize),
+    /// An image of a kind that no decoder here reads.
+    #[error("{0} is not read")]
+    Unread(&'static str),
+    /// The decoder's answer.
+    #[error("cannot decode the {0} image")]
+    Decode(&'static str, #[source] image::ImageError),
+    /// The answer of the decoder for the odd ones.
+    #[error("cannot decode the jpeg image")]
+    Jpeg(#[source] jpeg_decoder::Error),
+    /// The encoder's answer.
+    #[error("cannot encode the image as PNG")]
+    Encode(#[source] image::ImageError),
+}
+
+/// Decodes an image file to RGB, as it lies: [`crate::orientation`] is not applied. Grey images get
+/// three equal channels, CMYK is converted, 16 bits become 8 by rounding, transparency is dropped
+/// (the colours below it are kept, as by PIL's `convert("RGB")`); of several frames or pages the
+/// first counts.
+///
+/// # Errors
+/// If the bytes are no such image, end before it does, or its sides or memory exceed the bounds of
+/// this module.
+pub fn decode_file(bytes: &[u8], encoding: Encoding) -> Result<RgbImage, BadImage> {
+    let Some(format) = encoding.format() else {
+        return Err(BadImage::Size("raw pixels have no size of their own".to_owned()));
+    };
+    let frame = if encoding == Encoding::Jpeg { jpeg::frame(bytes) } else { None };
+    if let Some(what) = frame.as_ref().and_then(jpeg::Frame::unread) {
+        return Err(BadImage::Unread(what));
+    }
+    if encoding == Encoding::Gif && !gif::first_frame_covers(bytes) {
+        return Err(BadImage::Unread("a GIF whose first frame is not its whole picture"));
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_DECODED);
+    reader.limits(limits);
+    let failed = |error| BadImage::Decode(encoding.as_str(), error);
+    let decoder = reader.into_decoder().map_err(failed)?;
+    let (width, height) = decoder.dimensions();
+    let size = decoder.total_bytes().max(3 * u64::from(width) * u64::from(height));
+    if size > MAX_DECODED {
+        return Err(BadImage::Size(format!(
+            "expected an image of at most {} MiB when decoded, found {} MiB ({height}x{width} pixels); \
+             scale it down first",
+            MAX_DECODED >> 20,
+            size.div_ceil(1 << 20)
+        )));
+    }
+    let image = match frame.filter(jpeg::Frame::is_odd) {
+        Some(frame) => jpeg_scans::decode(bytes, &frame)?,
+        None => DynamicImage::from_decoder(decoder).map_err(failed)?.into_rgb8(),
+    };
+    // After the decoder, which knows better what is wrong with other damage.
+    if encoding == Encoding::Jpeg && !jpeg::is_whole(bytes) {
+        return Err(BadImage::CutOff(bytes.len()));
+    }
+    Ok(image)
+}
+
+/// The image turned and mirrored as an Exif orientation asks for; those outside 1 to 8 ask for
+/// nothing.
+#[must_use]
+pub fn turned(image: RgbImage, orientation: u8) -> RgbImage {
+    let mut image = DynamicImage::from(image);
+    image.apply_orientation(Orientation::from_exif(orientation).unwrap_or(Orientation::NoTransforms));
+    image.into_rgb8()
+}
+
+/// The image of a row, upright.
+///
+/// # Errors
+/// If the bytes are not an image of the row's size.
+pub fn decode(row: &ImageRow) -> Result<RgbImage, BadImage> {
+    let (height, width) = (u32::from(row.height), u32::from(row.width));
+    if row.encoding == Encoding::Rgb {
+        let found = row.pixels.len();
+        return RgbImage::from_raw(width, height, row.pixels.clone())
+            .filter(|_| found as u64 == 3 * u64::from(height) * u64::from(width))
+            .ok_or_else(|| {
+                BadImage::Size(format!(
+                    "image {}: expected {} bytes for {height}x{width} RGB pixels, found {found}",
+                    row.id,
+                    3 * u64::from(height) * u64::from(width)
+                ))
+            });
+    }
+    let image = turned(decode_file(&row.pixels, row.encoding)?, row.orientation);
+    if image.dimensions() == (width, height) {
+        Ok(image)
+    } else {
+        let (w, h) = image.dimensions();
+        Err(BadImage::Size(format!("image {}: expected {height}x{width} pixels, found {h}x{w}", row.id)))
+    }
+}
