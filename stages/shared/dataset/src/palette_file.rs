@@ -317,9 +317,11 @@ fn range_of(colours: &[[f64; 3]]) -> Result<PaletteRange, (String, &'static str)
     let values = || colours.as_flattened().iter().copied();
     let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
     let (negative, above) = (low < -ROUNDING, high > 1.0 + ROUNDING);
+    // As short as the file has them.
+    let (least, most) = (low as f32, high as f32);
     if low < -1.0 - ROUNDING || high > 255.0 * (1.0 + ROUNDING) || (negative && above) {
         let what = format!(
-            "expected colours in one of the ranges -1..1, 0..1 and 0..255, found values from {low} to {high}"
+            "expected colours in one of the ranges -1..1, 0..1 and 0..255, found values from {least} to {most}"
         );
         return Err((what, ""));
     }
@@ -330,7 +332,7 @@ fn range_of(colours: &[[f64; 3]]) -> Result<PaletteRange, (String, &'static str)
         _ if colours.is_empty() => Ok(PaletteRange::Signed),
         _ => {
             let what = format!(
-                "no colour is below 0 and none above 1 (from {low} to {high}): is the palette in 0..1, \
+                "no colour is below 0 and none above 1 (from {least} to {most}): is the palette in 0..1, \
                  -1..1 or 0..255?"
             );
             Err((what, "say it with the parameter `range`, as in `with: {range: 0..1}`"))
