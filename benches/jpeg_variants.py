@@ -16,7 +16,7 @@ import argparse, collections, io, itertools, json, pathlib, random, shutil, subp
 
 from PIL import Image
 
-SIZES = [(1, 1), (2, 3), (7, 9), (8, 8), (9, 8), (15, 17), (16, 16), (18, 14), (17, 31), (33, 32), (48, 40), (64, 33), (67, 33)]
+SIZES = [(1, 1), (5, 3), (7, 9), (8, 8), (9, 8), (15, 17), (16, 16), (18, 14), (17, 31), (33, 32), (48, 40), (64, 33), (67, 33)]
 SAMPLINGS = {"4:4:4": "1x1", "4:2:2": "2x1", "4:2:0": "2x2", "4:4:0": "1x2", "4:1:1": "4x1", "4:1:0": "4x2",
              "cb 2x1": "2x1,2x1,1x1", "cr 1x2": "2x2,2x1,1x1"}
 SCANS = {"interleaved": None, "scan each": "0;\n1;\n2;\n", "scans 2+1": "0 1;\n2;\n", "scans 1+2": "0;\n1 2;\n"}
@@ -102,6 +102,9 @@ def bad():
     each = run(["cjpeg", "-restart", "3B"], ppm.getvalue())
     yield "arithmetic coding", run(["cjpeg", "-arithmetic"], ppm.getvalue()), ("arithmetic",)
     yield "arithmetic coding, progressive", run(["cjpeg", "-arithmetic", "-progressive"], ppm.getvalue()), ("arithmetic",)
+    thin = io.BytesIO()
+    picture((3, 9), 7).save(thin, "PPM")
+    yield "thin chroma", run(["cjpeg", "-sample", "2x2"], thin.getvalue()), ("4 pixels across",)
     frame = plain.index(b"\xff\xc0")
     yield "12 bits", plain[:frame + 1] + b"\xc1" + plain[frame + 2:frame + 4] + b"\x0c" + plain[frame + 5:], ("12 bits",)
     yield "lossless", plain[:frame + 1] + b"\xc3" + plain[frame + 2:], ("lossless",)

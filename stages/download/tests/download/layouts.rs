@@ -162,14 +162,14 @@ fn hidden_and_system_folders_are_passed_over() {
 fn a_class_without_images_is_an_error_or_keeps_its_label() {
     let bench = Bench::new();
     let images = folder(&bench, "images", &["train/bee/0.png", "test/cat/1.png"]);
-    write(&images, &[("train/ant/0.gif", b"GIF89a".to_vec())]);
+    write(&images, &[("train/ant/0.txt", b"GIF89a".to_vec())]);
     let error = bench.refusal(plain(), Some(&images), None);
     assert!(error.contains("1 classes have no image that can be read: `ant`"), "{error}");
     let keep = json!({"source": "folder", "empty_classes": "keep"});
     bench.run(keep.clone(), Some(&images), None).unwrap();
     assert_eq!(rows(&bench), ("ant bee cat".to_owned(), vec![(Train, 1, 1), (Test, 2, 2)]));
     let log = bench.log.lock().unwrap().join("\n");
-    assert!(log.contains("left out: `train/ant/0.gif` (neither"), "{log}");
+    assert!(log.contains("left out: `train/ant/0.txt` (no image by its name)"), "{log}");
     // An empty folder, and a class that loses its only image when it is decoded.
     let empty = folder(&bench, "empty", &["bee/0.png"]);
     fs::create_dir(empty.join("ant")).unwrap();
@@ -182,7 +182,7 @@ fn a_class_without_images_is_an_error_or_keeps_its_label() {
     assert_eq!(rows(&bench), ("ant bee".to_owned(), vec![(Train, 1, 1)]));
     // No set without labels is made of one whose classes are all empty.
     let bare = folder(&bench, "bare", &["0.png"]);
-    write(&bare, &[("ant/0.gif", b"GIF89a".to_vec())]);
+    write(&bare, &[("ant/0.txt", b"GIF89a".to_vec())]);
     assert!(bench.refusal(plain(), Some(&bare), None).contains("no class folder"));
     // Nor is a split passed over that has no image.
     let split = folder(&bench, "split", &["train/bee/0.png"]);

@@ -121,8 +121,26 @@ impl Frame {
             (0xc5 | 0xc6 | 0xcd | 0xce, _) => Some("a hierarchical JPEG"),
             (0xc9 | 0xca, _) => Some("a JPEG with arithmetic coding"),
             (_, 12) => Some("a JPEG of 12 bits a sample"),
+            _ if self.has_thin_chroma() => Some("a JPEG of at most 4 pixels across with halved chroma"),
             _ => None,
         }
+    }
+
+    /// Whether the chroma is one or two samples across: libjpeg repeats those, and smooths others, and
+    /// no decoder here does both. A single sample in all is the same either way.
+    fn has_thin_chroma(&self) -> bool {
+        let (across, down) = (self.most(|s| s.0), self.most(|s| s.1));
+        self.sampling.iter().any(|s| {
+            let wide = (u32::from(self.width) * u32::from(s.0)).div_ceil(u32::from(across));
+            let high = (u32::from(self.height) * u32::from(s.1)).div_ceil(u32::from(down));
+            let (halved, also_down) = (2 * s.0 == across, 2 * s.1 == down);
+            halved && (wide == 2 || (wide == 1 && also_down && high > 1))
+        })
+    }
+
+    /// The most samples of a component, across or down.
+    fn most(&self, of: fn(&(u8, u8)) -> u8) -> u8 {
+        self.sampling.iter().map(of).max().unwrap_or(1)
     }
 
     /// Whether the fast decoder gets it wrong:
@@ -131,8 +149,7 @@ impl Frame {
     /// - at the right and lower edge it mixes halved chroma with what lies outside the image, unless
     ///   the edge falls on the middle of a sample (an odd side) or on that of a unit.
     pub(crate) fn is_odd(&self) -> bool {
-        let most = |of: fn(&(u8, u8)) -> u8| self.sampling.iter().map(of).max().unwrap_or(1);
-        let (across, down) = (most(|s| s.0), most(|s| s.1));
+        let (across, down) = (self.most(|s| s.0), self.most(|s| s.1));
         let progressive = self.kind == 0xc2;
         let row = self.width.div_ceil(8 * u16::from(across)).max(1);
         let mixes = |side: u16, most: u8, of: fn(&(u8, u8)) -> u8| {

@@ -51,6 +51,13 @@ fn jpegs_that_no_decoder_reads_are_refused_by_their_kind() {
             path.display()
         );
     }
+    // Chroma of two samples across, by the header.
+    let plain = jpegs(false).into_iter().find(|path| path.ends_with("4-2-0-interleaved.jpg")).unwrap();
+    let mut thin = fs::read(plain).unwrap();
+    let frame = thin.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    thin[frame + 7..frame + 9].copy_from_slice(&4u16.to_be_bytes());
+    let error = decode_file(&thin, Encoding::Jpeg).unwrap_err();
+    assert!(matches!(error, BadImage::Unread(what) if what.contains("4 pixels across")), "{error}");
 }
 
 #[test]
