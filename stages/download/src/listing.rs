@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use igpt_contract::{StageContext, StageError};
-use igpt_dataset::shown_path;
+use igpt_dataset::{shown, shown_path};
 
 use crate::archive::{Bounds, Found, Member, Seekable, contents};
 use crate::gunzip::{expand, is_gzip};
@@ -166,10 +166,11 @@ impl Walk<'_> {
             |error| StageError::caused(format!("cannot list the folder `{}`", shown_path(folder)), error);
         let real = std::fs::canonicalize(folder).map_err(failed)?;
         if self.above.contains(&real) {
-            let what = format!("`{}` is a link to a folder that it lies in", shown_path(folder));
-            return Err(
-                StageError::new(what).hint("links are followed, and this one leads round in a circle")
-            );
+            // The link itself is named, not what it leads to.
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            let lies_in = shown_path(folder.parent().unwrap_or(Path::new("")));
+            let what = format!("`{lies_in}/{}` is a link to a folder that it lies in", shown(&name));
+            return Err(StageError::new(what).hint("take the link away: its files would be read without end"));
         }
         self.above.push(real);
         for entry in std::fs::read_dir(folder).map_err(failed)? {
