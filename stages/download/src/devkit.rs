@@ -129,7 +129,7 @@ fn kit(meta_path: &Path, meta: &[u8], truth_path: &Path, truth: &[u8]) -> Result
         if *children != 0.0 {
             continue;
         }
-        if !(id.fract() == 0.0 && (1.0..=1e6).contains(id)) || !is_wnid(wnid) {
+        if !(id.fract() == 0.0 && (1.0..=1e6).contains(id) && is_wnid(wnid)) {
             let what = format!(
                 "expected an id from 1 and a wnid in synset {}, found {id} and `{}`",
                 row + 1,

@@ -354,7 +354,7 @@ fn inner_archives_are_as_safe_as_outer_ones() {
         put(&root, &vec![("ILSVRC2012_img_train.tar".to_owned(), tar_of_owned(&inner))]);
         bench.refusal(source(), Some(&root), None)
     };
-    let good = tar_of_owned(&vec![(format!("{}_1.JPEG", wnid(1)), picture(1, 1))]);
+    let good = tar_of_owned(&[(format!("{}_1.JPEG", wnid(1)), picture(1, 1))]);
     let mut link = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Symlink);

@@ -116,7 +116,8 @@ fn a_gif_is_its_first_frame_and_one_that_is_a_part_of_the_picture_is_refused() {
 
 /// An Exif block with an orientation, in either order of bytes, behind another tag.
 fn exif(turn: u8, little: bool) -> Vec<u8> {
-    let (u16s, u32s): (fn(u16) -> [u8; 2], fn(u32) -> [u8; 4]) =
+    type Bytes<T, const N: usize> = fn(T) -> [u8; N];
+    let (u16s, u32s): (Bytes<u16, 2>, Bytes<u32, 4>) =
         if little { (u16::to_le_bytes, u32::to_le_bytes) } else { (u16::to_be_bytes, u32::to_be_bytes) };
     let entry = |tag: u16, value: u16| [&u16s(tag)[..], &u16s(3), &u32s(1), &u16s(value), &[0; 2]].concat();
     let head = [if little { b"II" } else { b"MM" }, &u16s(42)[..], &u32s(8), &u16s(2)].concat();

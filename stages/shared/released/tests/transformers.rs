@@ -252,7 +252,8 @@ fn networks_without_a_head_over_the_colours_come_in() {
     let classifier = |all: &mut Vec<NamedTensor>| {
         all.push(NamedTensor { name: "score.weight".to_owned(), shape: vec![3, 24], values: vec![0.5; 72] });
     };
-    let cases: [(&dyn Fn(&mut Vec<NamedTensor>), usize); 2] = [(&bare, 1), (&classifier, 2)];
+    type Change<'a> = &'a dyn Fn(&mut Vec<NamedTensor>);
+    let cases: [(Change<'_>, usize); 2] = [(&bare, 1), (&classifier, 2)];
     for (change, notes) in cases {
         let dir = published();
         let mut all = tensors(dir.path());
