@@ -186,7 +186,7 @@ fn a_class_without_images_is_an_error_or_keeps_its_label() {
     assert!(bench.refusal(plain(), Some(&bare), None).contains("no class folder"));
     // Nor is a split passed over that has no image.
     let split = folder(&bench, "split", &["train/bee/0.png"]);
-    write(&split, &[("test/bee/0.gif", b"GIF89a".to_vec())]);
+    write(&split, &[("test/bee/0.txt", b"GIF89a".to_vec())]);
     assert!(bench.refusal(plain(), Some(&split), None).contains("`test` holds no image"));
 }
 
