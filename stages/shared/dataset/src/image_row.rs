@@ -31,7 +31,7 @@ pub struct ImageRow {
     /// What `pixels` holds.
     pub encoding: Encoding,
     /// How the image lies in `pixels`, in Exif's numbers from 1 (upright) to 8: the turn that
-    /// [`decode`] makes. `height` and `width` are those after it. Raw pixels are upright.
+    /// [`crate::decode`] makes. `height` and `width` are those after it. Raw pixels are upright.
     pub orientation: u8,
     /// What the image is called where it comes from: a file's path in its folder or archive, or a
     /// record's number in its file (`data_batch_1.bin:17`). Empty where nobody has named it.
