@@ -23,9 +23,16 @@ pub fn hear_of_children() {
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
 
+/// Makes the best of the limits that we are given. A process that runs steps, and each of its workers,
+/// does so at its start.
+pub fn meet_limits() {
+    raise_file_limit();
+    spare_address_space();
+}
+
 /// Raises the soft limit of open files to the hard one: a step needs a handful, and machines have
 /// many processors. Where it cannot be raised, fewer steps run at once.
-pub fn raise_file_limit() {
+fn raise_file_limit() {
     // SAFETY: `getrlimit` fills the struct, all-zero bytes of which are a valid one.
     unsafe {
         let mut limit: libc::rlimit = std::mem::zeroed();
@@ -39,7 +46,7 @@ pub fn raise_file_limit() {
 
 /// Keeps the allocator's reserves small where the address space is limited (`ulimit -v`): 64 MiB for
 /// each thread would soon leave none to start another with.
-pub fn spare_address_space() {
+fn spare_address_space() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: `getrlimit` fills the struct, all-zero bytes of which are a valid one.
     unsafe {

@@ -35,8 +35,7 @@ pub(super) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// steps, as long as this process is small and has one thread.
 pub(super) fn begin_guards() -> Result<Guards, CliError> {
     let guards = Guards::begin().map_err(CliError::no_room("a process that guards the steps"))?;
-    machine::raise_file_limit();
-    machine::spare_address_space();
+    machine::meet_limits();
     Ok(guards)
 }
 

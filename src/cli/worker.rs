@@ -11,7 +11,6 @@ pub(super) fn worker() -> Result<(), CliError> {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
-    machine::raise_file_limit();
-    machine::spare_address_space();
+    machine::meet_limits();
     Ok(execute::process::worker(registry::find, std::io::stdout())?)
 }

@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod compare;
+mod ended;
 pub mod export;
 pub mod forecast;
 pub mod glob;
@@ -31,7 +32,7 @@ use igpt_contract::Digest;
 
 use crate::event::{Event, Events, RunStatus};
 use crate::execute::{Executor, Failure, Job, JobOutcome};
-use crate::plan::{Plan, PlannedStep, StepId, Work};
+use crate::plan::{Plan, PlannedStep, StepId};
 use crate::rebuild::{Reason, Rebuild, decide};
 use crate::schedule::{Budget, OnFailure, Outcome, Schedule};
 use crate::store::{Artifact, Files, Store, StoreError};
@@ -372,93 +373,6 @@ impl<'a> Run<'a> {
         Some(Launch { job, log: self.log(id), timeout: step.timeout, grace: step.grace })
     }
 
-    fn ended(&mut self, id: StepId, outcome: JobOutcome) -> Result<(), StoreError> {
-        let step = self.step(id);
-        if !matches!(outcome, JobOutcome::NoRoom(_)) {
-            self.resting.had_room();
-        }
-        match outcome {
-            JobOutcome::Committed(result) => {
-                let counted =
-                    if result.adopted { &mut self.counts.reused } else { &mut self.counts.executed };
-                counted.insert(id);
-                self.events.send(Event::StepSucceeded {
-                    step: step.name.clone(),
-                    key: self.made.keys[&id],
-                    outputs: result.outputs.clone(),
-                    cost: result.cost,
-                    adopted: result.adopted,
-                });
-                if self.audit.is_some() {
-                    self.judge(id, Ok(result.outputs));
-                    return self.settle(id, Outcome::Done);
-                }
-                self.remember(id, self.made.keys[&id]);
-                self.done(id, result.outputs)
-            }
-            JobOutcome::Unready(failure) => {
-                let gone = self.gone_inputs(id).unwrap_or_default();
-                if gone.is_empty() {
-                    return self.fail(id, &failure);
-                }
-                // What was missing is no fault of the step's: this was no attempt of it.
-                self.attempts.entry(id).and_modify(|attempt| *attempt -= 1);
-                self.schedule.put_back(id);
-                if self.need_all(&gone) { Ok(()) } else { self.fail(id, &failure) }
-            }
-            JobOutcome::Cancelled => {
-                let checkpoints = matches!(step.work, Work::Stage { .. });
-                let kept = if checkpoints { "; its checkpoints are kept" } else { "" };
-                self.say_skipped(id, &format!("interrupted{kept}"));
-                self.schedule.stop();
-                self.settle(id, Outcome::Skipped)
-            }
-            JobOutcome::Failed(failure) if self.attempts[&id] <= step.retry.times => {
-                self.say_failed(id, &failure, true);
-                self.schedule.rest(id);
-                self.resting.put(id, step.retry.pause(self.attempts[&id]));
-                Ok(())
-            }
-            // What runs gives some room back when it ends.
-            JobOutcome::NoRoom(failure) if self.resting.no_room(id, self.schedule.running() - 1) => {
-                let text = format!("waits for room: {}", failure.error);
-                self.events.send(Event::StepNoted { step: step.name.clone(), text });
-                self.attempts.entry(id).and_modify(|attempt| *attempt -= 1);
-                self.schedule.rest(id);
-                Ok(())
-            }
-            JobOutcome::NoRoom(failure) => self.fail(id, &failure),
-            JobOutcome::Failed(failure) => self.fail(id, &failure),
-        }
-    }
-
-    fn fail(&mut self, id: StepId, failure: &Failure) -> Result<(), StoreError> {
-        self.say_failed(id, failure, false);
-        if self.audit.is_some() {
-            self.judge(id, Err(failure.clone()));
-            return self.settle(id, Outcome::Done);
-        }
-        // A search goes on without a candidate that failed (a diverged learning rate, say).
-        if self.searches.contains_key(&id) {
-            self.counts.skipped += 1;
-            return self.settle(id, Outcome::LeftOut);
-        }
-        self.counts.failed += 1;
-        self.settle(id, Outcome::Failed)
-    }
-
-    /// Tells the schedule, and decides the step's search where it has one.
-    fn settle(&mut self, id: StepId, outcome: Outcome) -> Result<(), StoreError> {
-        let outcome = match self.searches.get(&id) {
-            Some(&search) => self.advance(search, id, outcome)?,
-            None => outcome,
-        };
-        for skipped in self.schedule.settle(id, outcome) {
-            self.say_skipped(skipped, &format!("`{}` did not end well", self.step(id).name));
-        }
-        Ok(())
-    }
-
     /// Says which steps ask for more than there is: they run all the same.
     fn say_what_lacks(&self, wanted: &[bool]) {
         for (step, _) in self.plan().steps.iter().zip(wanted).filter(|(_, wanted)| **wanted) {
@@ -480,23 +394,6 @@ impl<'a> Run<'a> {
         let attempt = self.attempts.get(&id).copied().unwrap_or(1);
         let name = logs::of_attempt(&logs::file_name(&self.step(id).name), attempt);
         self.options.logs.join(format!("{name}.log"))
-    }
-
-    fn say_failed(&self, id: StepId, failure: &Failure, retried: bool) {
-        self.events.send(Event::StepFailed {
-            step: self.step(id).name.clone(),
-            error: failure.error.clone(),
-            hint: failure.hint.clone(),
-            tail: logs::last_lines(&self.log(id)),
-            log: self.log(id),
-            attempt: self.attempts.get(&id).copied().unwrap_or(1),
-            retried,
-        });
-    }
-
-    fn say_skipped(&mut self, id: StepId, reason: &str) {
-        self.counts.skipped += 1;
-        self.events.send(Event::StepSkipped { step: self.step(id).name.clone(), reason: reason.to_owned() });
     }
 }
 
