@@ -167,7 +167,7 @@ fn params<'s>(step: &'s PlannedStep) -> Vec<(&'s str, Option<Value>, &'s str)> {
             "pass_env": command.pass_env,
         }),
     };
-    step.hide(&mut values);
+    step.redact(&mut values);
     let param = |(path, origin): &'s (String, String)| {
         (path.as_str(), value_at(&values, path).cloned(), origin.as_str())
     };

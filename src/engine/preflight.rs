@@ -72,7 +72,7 @@ fn are_apart(paths: &[PathBuf]) -> bool {
 }
 
 /// What was found, at its place in the pipeline.
-pub(crate) fn told(place: &crate::plan::Place, what: String, hint: Option<String>) -> Diagnostic {
+pub(crate) fn told(place: &crate::pipeline::Location, what: String, hint: Option<String>) -> Diagnostic {
     let found = Diagnostic::new(place.clone(), what);
     match hint {
         Some(hint) => found.with_hint(hint),

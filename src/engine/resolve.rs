@@ -13,7 +13,7 @@ use super::glob;
 use crate::execute::job::{self, DiskInput, InputFrom, JobInput, JobWork};
 use crate::key::{KEY_SCHEMA, KeyInput, KeyMaterial};
 use crate::paths::{is_clean, order_key};
-use crate::plan::{Command, Plan, PlannedInput, PlannedStep, Run, Source, StepId, Work};
+use crate::plan::{Command, Invocation, Plan, PlannedInput, PlannedStep, Source, StepId, Work};
 use crate::real_paths::RealPaths;
 use crate::store::{Artifact, Files, InputSource, Outside, Place, Store, StoreError};
 
@@ -277,7 +277,7 @@ impl Resolver<'_> {
             }
             Work::Command(command) => {
                 let mut params = Value::Object(command_params(command).into_iter().collect());
-                step.hide(&mut params);
+                step.redact(&mut params);
                 let params = params.as_object().into_iter().flatten();
                 let params = params.map(|(name, value)| (name.clone(), value.clone())).collect();
                 ("command", 2, params, None, None)
@@ -294,8 +294,8 @@ fn command_params(command: &Command) -> BTreeMap<String, Value> {
         pairs.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect()
     };
     let run = match &command.run {
-        Run::Text(text) => Value::from(text.clone()),
-        Run::Program(argv) => Value::from(argv.clone()),
+        Invocation::Script(text) => Value::from(text.clone()),
+        Invocation::Argv(argv) => Value::from(argv.clone()),
     };
     let mut params = BTreeMap::from([("run".to_owned(), run)]);
     if !(command.outputs.len() == 1 && command.outputs[0] == ("out".to_owned(), "out".to_owned())) {
@@ -320,8 +320,8 @@ pub fn job_work(work: &Work) -> JobWork {
         }
         Work::Command(command) => JobWork::Command {
             run: match &command.run {
-                Run::Text(text) => job::Run::Text(text.clone()),
-                Run::Program(argv) => job::Run::Program(argv.clone()),
+                Invocation::Script(text) => job::Invocation::Script(text.clone()),
+                Invocation::Argv(argv) => job::Invocation::Argv(argv.clone()),
             },
             shell: command.shell.clone(),
             link: command.link.clone(),

@@ -18,7 +18,7 @@ use super::attempt::{Site, Stopped, Usage, Worked, attempt};
 use super::fan_in;
 use super::guard::{Ended, Guarded, Guards, NotStarted, Order, Stop};
 use super::inputs::{Inputs, Layout};
-use super::job::{Failure, Job, JobOutcome, JobWork, Outlet, Run};
+use super::job::{Failure, Invocation, Job, JobOutcome, JobWork, Outlet};
 use super::limits::Bounds;
 use super::pool;
 use super::process::{GPUS, Watch, describe, no_room, visible_gpus};
@@ -81,8 +81,8 @@ fn order(job: &Job, watch: &Watch<'_>, scratch: &Path) -> Result<Order, Stopped>
         return Err(Stopped::Failed(Failure::new("not a command")));
     };
     let argv = match run {
-        Run::Program(argv) => argv.clone(),
-        Run::Text(text) => shell::argv(shell, text).map_err(no_shell)?,
+        Invocation::Argv(argv) => argv.clone(),
+        Invocation::Script(text) => shell::argv(shell, text).map_err(no_shell)?,
     };
     let passed = AMBIENT.iter().copied().chain(pass_env.iter().map(String::as_str));
     // A step that leases no GPU sees none, unless it says itself which.

@@ -64,7 +64,7 @@ pub enum JobWork {
     /// A command.
     Command {
         /// What is run.
-        run: Run,
+        run: Invocation,
         /// The interpreter of a text and its arguments; the strict POSIX shell where it is empty.
         shell: Vec<String>,
         /// Input ports that are linked, not copied.
@@ -81,11 +81,11 @@ pub enum JobWork {
 /// What a command runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Run {
+pub enum Invocation {
     /// A text for an interpreter.
-    Text(String),
+    Script(String),
     /// A program and its arguments.
-    Program(Vec<String>),
+    Argv(Vec<String>),
 }
 
 /// One artifact that flows in.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::diagnostic::{Fault, Faults};
 use super::node::{Data, Mark, Node, describe};
-use super::pieces::{Piece, split};
+use super::segments::{Segment, split};
 use super::spelling::{Spelled, Spellings};
 use super::vars::{Vars, size, variable_name};
 
@@ -21,14 +21,14 @@ pub(crate) struct Scope<'a> {
     /// `vars.*`
     pub(crate) vars: &'a Vars,
     /// `matrix.*`, inside a step with a matrix.
-    pub(crate) matrix: Option<Axes<'a>>,
+    pub(crate) matrix: Option<AxisValues<'a>>,
     /// `seed`, once it is known.
     pub(crate) seed: Option<u64>,
 }
 
 /// The axis values of an instance.
 #[derive(Clone, Copy)]
-pub(crate) struct Axes<'a> {
+pub(crate) struct AxisValues<'a> {
     /// The values by axis.
     pub(crate) labels: &'a Labels,
     /// How values are spelled, by axis and printed value.
@@ -126,7 +126,7 @@ impl Scope<'_> {
     }
 
     fn axis(&self, name: &str) -> Option<(&Value, Spellings)> {
-        let Axes { labels, spellings } = self.matrix?;
+        let AxisValues { labels, spellings } = self.matrix?;
         let value = labels.get(name)?;
         Some((value, spellings.below(&[name, &value.to_string()])))
     }
@@ -212,8 +212,8 @@ fn node_size(node: &Node) -> usize {
 pub(super) fn names_in(node: &Node, tell: &mut dyn FnMut(&str, Mark)) {
     match &node.data {
         Data::Text(text) if text.contains("${") => {
-            for piece in split(text).into_iter().flatten() {
-                if let Piece::Name(name) = piece {
+            for segment in split(text).into_iter().flatten() {
+                if let Segment::Name(name) = segment {
                     tell(name, node.mark);
                 }
             }
@@ -267,8 +267,8 @@ fn interpolate(text: &str, mark: Mark, faults: &mut Faults, lookup: &mut Lookup<
     if !text.contains("${") {
         return Some(Value::String(text.to_owned()).into());
     }
-    let pieces = match split(text) {
-        Ok(pieces) => pieces,
+    let segments = match split(text) {
+        Ok(segments) => segments,
         Err(what) => {
             faults
                 .push(mark, what)
@@ -276,14 +276,14 @@ fn interpolate(text: &str, mark: Mark, faults: &mut Faults, lookup: &mut Lookup<
             return None;
         }
     };
-    if let [Piece::Name(name)] = pieces[..] {
+    if let [Segment::Name(name)] = segments[..] {
         return lookup(name, mark, faults);
     }
     let mut whole = Some(String::new());
-    for piece in pieces {
-        let part = match piece {
-            Piece::Text(text) => Some(text.to_owned()),
-            Piece::Name(name) => lookup(name, mark, faults).and_then(|value| {
+    for segment in segments {
+        let part = match segment {
+            Segment::Text(text) => Some(text.to_owned()),
+            Segment::Name(name) => lookup(name, mark, faults).and_then(|value| {
                 value.text().or_else(|| {
                     let found = describe(&value.value);
                     faults
@@ -313,7 +313,7 @@ mod tests {
         let labels = Labels::from([("layer".to_owned(), json!(3))]);
         let mut faults = Faults::default();
         let spellings = Spellings::default();
-        let axes = Axes { labels: &labels, spellings: &spellings };
+        let axes = AxisValues { labels: &labels, spellings: &spellings };
         let scope = Scope { vars: &vars, matrix: Some(axes), seed: Some(7) };
         let value = scope.resolve(&node(text), &mut faults);
         value.ok_or_else(|| faults.into_list().into_iter().map(|f| f.message).collect())
@@ -333,7 +333,7 @@ mod tests {
         let vars = Vars::new(values.as_object().unwrap().clone(), Default::default());
         let labels = Labels::from([("layer".to_owned(), json!(3)), ("size".to_owned(), json!("s"))]);
         let spellings = Spellings::default();
-        let axes = Axes { labels: &labels, spellings: &spellings };
+        let axes = AxisValues { labels: &labels, spellings: &spellings };
         let scope = Scope { vars: &vars, matrix: Some(axes), seed: None };
         let mut faults = Faults::default();
         for (text, value) in [

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use igpt_contract::Labels;
 use serde_json::{Map, Value};
 
-use super::axes::{Reader, note_axis, note_combinations};
+use super::axes::{AxisReader, note_axis, note_combinations};
 use super::diagnostic::Faults;
 use super::interpolate::{Scope, names_in};
 use super::node::{Data, Mark, Node, describe};
@@ -72,7 +72,7 @@ impl Matrix {
                 .hint("for example `matrix: {seed: [0, 1, 2]}`");
             return None;
         };
-        let mut reader = Reader { node, faults };
+        let mut reader = AxisReader { node, faults };
         let mut axes: Vec<(String, Vec<Value>)> = Vec::new();
         for (name, values) in
             members.iter().filter(|(name, _)| !matches!(name.as_str(), "include" | "exclude"))

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Number, Value};
 
-use super::spelling::Written;
+use super::spelling::Spelling;
 
 /// Where a value is written; the file itself is known from the context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,9 +53,9 @@ pub(crate) enum Data {
     /// `null`, `~` or nothing.
     Null,
     /// `true` or `false`.
-    Bool(bool, Written),
+    Bool(bool, Spelling),
     /// A finite number.
-    Number(Number, Written),
+    Number(Number, Spelling),
     /// A text.
     Text(String),
     /// A list.

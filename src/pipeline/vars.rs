@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::diagnostic::Faults;
 use super::interpolate::{Scope, names_in, report_unknown, resolve};
 use super::node::{Key, Mark, Node};
-use super::secrets::{HIDDEN, Secrets};
+use super::secrets::{REDACTED, Secrets};
 use super::spelling::Spellings;
 use super::yaml::MAX_NODES;
 
@@ -56,7 +56,7 @@ impl Vars {
     }
 
     /// The variables with every secret hidden in the values; `None` where there is no secret.
-    pub(crate) fn hidden(members: &[(Key, Node)], secrets: &[&str]) -> Option<Self> {
+    pub(crate) fn redacted(members: &[(Key, Node)], secrets: &[&str]) -> Option<Self> {
         // What is wrong was told by the first evaluation.
         (!secrets.is_empty()).then(|| Self::evaluated(members, secrets, true, &mut Faults::default()))
     }
@@ -103,7 +103,7 @@ impl Vars {
                     let mut named_secret = secrets.contains(&key.text.as_str());
                     let mut value = spelled.value;
                     if named_secret && hide {
-                        hide_texts(&mut value);
+                        redact_scalars(&mut value);
                     } else {
                         vars.spellings.adopt(&key.text, spelled.spellings);
                     }
@@ -188,12 +188,12 @@ pub(super) fn variable_name(name: &str) -> Option<&str> {
 }
 
 /// Hides the scalars of a value.
-fn hide_texts(value: &mut Value) {
+fn redact_scalars(value: &mut Value) {
     match value {
         Value::Null => {}
-        Value::Array(items) => items.iter_mut().for_each(hide_texts),
-        Value::Object(members) => members.values_mut().for_each(hide_texts),
-        _ => *value = Value::String(HIDDEN.to_owned()),
+        Value::Array(items) => items.iter_mut().for_each(redact_scalars),
+        Value::Object(members) => members.values_mut().for_each(redact_scalars),
+        _ => *value = Value::String(REDACTED.to_owned()),
     }
 }
 
@@ -221,7 +221,7 @@ fn order(
     faults: &mut Faults,
 ) -> Vec<usize> {
     #[derive(Clone, Copy, PartialEq)]
-    enum State {
+    enum Visit {
         Waiting,
         Underway,
         Done,
@@ -233,28 +233,28 @@ fn order(
         });
         named.into_iter()
     };
-    let mut states = vec![State::Waiting; members.len()];
+    let mut states = vec![Visit::Waiting; members.len()];
     let mut order = Vec::with_capacity(members.len());
     let mut way = Vec::new();
     for first in 0..members.len() {
-        if states[first] == State::Waiting {
-            states[first] = State::Underway;
+        if states[first] == Visit::Waiting {
+            states[first] = Visit::Underway;
             way.push((first, named(first)));
         }
         while let Some((i, names)) = way.last_mut() {
             match names.next() {
                 None => {
-                    states[*i] = State::Done;
+                    states[*i] = Visit::Done;
                     order.push(*i);
                     way.pop();
                 }
                 Some((next, mark)) => match states[next] {
-                    State::Done => {}
-                    State::Waiting => {
-                        states[next] = State::Underway;
+                    Visit::Done => {}
+                    Visit::Waiting => {
+                        states[next] = Visit::Underway;
                         way.push((next, named(next)));
                     }
-                    State::Underway => {
+                    Visit::Underway => {
                         let name = &members[next].0.text;
                         faults
                             .push(mark, format!("the variable `{name}` is defined by itself"))
@@ -282,12 +282,12 @@ fn report(name: &str, mark: Mark, members: &[(Key, Node)], faults: &mut Faults) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::yaml::{Places, parse};
+    use crate::pipeline::yaml::{Marks, parse};
     use serde_json::json;
 
     fn evaluated(text: &str) -> (Vars, Vec<String>) {
         let mut faults = Faults::default();
-        let root = parse(text, Places::OfAll, &mut faults).unwrap();
+        let root = parse(text, Marks::OfAll, &mut faults).unwrap();
         let vars = Vars::evaluate(root.as_map().unwrap(), &[], &mut faults);
         let told = faults.into_list().into_iter();
         (vars, told.map(|f| format!("{} | {}", f.message, f.hint.unwrap_or_default())).collect())

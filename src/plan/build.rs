@@ -1,6 +1,6 @@
 //! Pipeline + catalog -> plan, or all of its errors. No input, no output, no clock.
 //!
-//! The phases: overrides and declarations; the kind, matrix and wires of each step; the order of
+//! The phases: overrides and declarations; the kind, matrix and edges of each step; the order of
 //! the steps; then, in that order, parameters, limits and inputs of each instance; exports. A step
 //! with an error is marked as broken, and what reads it says nothing more about that.
 
@@ -11,12 +11,12 @@ use igpt_contract::{KnownOutputs, Resources};
 use serde_json::{Map, Value};
 
 use super::catalog::Catalog;
-use super::draft::{Base, Instance, Made, Planner, StepKind, instance_name};
-use super::params::{self, Searched, Written};
+use super::params::{self, Searched, WrittenParams};
+use super::planner::{DeclaredStep, Instance, Planned, Planner, StepKind, instance_name};
 use super::search::{self, SearchDecl};
 use super::{
-    Hidden, Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, hidden, known, limits,
-    schema,
+    Plan, PlannedInput, PlannedStep, Redaction, Search, Work, command, connect, exports, known_outputs,
+    limits, redaction, schema,
 };
 use crate::pipeline::secrets::Secrets;
 use crate::pipeline::{
@@ -66,7 +66,7 @@ fn plan_tree(
     let applied = apply(root, overrides, &mut faults);
     let decl = declare(&applied.root, &mut faults);
     let vars = Vars::evaluate(decl.vars, &decl.secrets, &mut faults);
-    let hidden = Vars::hidden(decl.vars, &decl.secrets);
+    let redacted = Vars::redacted(decl.vars, &decl.secrets);
     let global = Scope { vars: &vars, matrix: None, seed: None };
     let seed =
         decl.seed.and_then(|node| limits::whole(node, "seed", u64::MAX, &global, &mut faults)).unwrap_or(0);
@@ -90,23 +90,23 @@ fn plan_tree(
     };
     let index = decl.steps.iter().enumerate().map(|(i, step)| (step.name, i)).collect();
     let mut planner = Planner {
-        bases: Vec::with_capacity(decl.steps.len()),
+        declared_steps: Vec::with_capacity(decl.steps.len()),
         index,
         vars: &vars,
-        hidden: hidden.as_ref(),
+        redacted: redacted.as_ref(),
         applied: &applied,
         pipeline,
         plan,
         names: HashSet::new(),
-        outlook: known::Outlook::default(),
+        known_outputs: known_outputs::KnownByStep::default(),
         inputs: 0,
     };
     let mut instances = 0;
     for step in decl.steps {
         let mark = step.mark;
-        let base = planner.base(step, catalog, seed, &mut faults);
-        instances += base.instances.as_ref().map_or(0, Vec::len);
-        planner.bases.push(base);
+        let declared = planner.declare_step(step, catalog, seed, &mut faults);
+        instances += declared.instances.as_ref().map_or(0, Vec::len);
+        planner.declared_steps.push(declared);
         if instances > MAX_STEPS {
             too_many("instances of steps", MAX_STEPS, mark, &mut faults);
             return Err(faults);
@@ -128,18 +128,18 @@ fn plan_tree(
 impl Planner<'_> {
     /// Puts every instance of a step into the plan.
     fn build(&mut self, b: usize, faults: &mut Faults) {
-        let count = self.bases[b].instances.as_ref().map_or(0, Vec::len);
+        let count = self.declared_steps[b].instances.as_ref().map_or(0, Vec::len);
         let mut joins = connect::Joins::default();
         for i in 0..count {
             let before = faults.len();
-            let draft = self.draft(b, i, &mut joins, faults);
-            if let Some(draft) = draft.filter(|_| faults.len() == before) {
-                let made = self.admit(b, i, draft, faults);
-                if let Some(instances) = &mut self.bases[b].instances {
-                    instances[i].made = made;
+            let resolved = self.resolve_instance(b, i, &mut joins, faults);
+            if let Some(resolved) = resolved.filter(|_| faults.len() == before) {
+                let planned = self.admit(b, i, resolved, faults);
+                if let Some(instances) = &mut self.declared_steps[b].instances {
+                    instances[i].planned = planned;
                 }
             }
-            let mark = self.bases[b].decl.mark;
+            let mark = self.declared_steps[b].decl.mark;
             if self.plan.steps.len() > MAX_STEPS {
                 return too_many("steps", MAX_STEPS, mark, faults);
             }
@@ -150,17 +150,23 @@ impl Planner<'_> {
     }
 
     /// Works out one instance.
-    fn draft(&self, b: usize, i: usize, joins: &mut connect::Joins, faults: &mut Faults) -> Option<Draft> {
-        let base = &self.bases[b];
-        let decl = &base.decl;
-        let instance = &base.instances.as_ref()?[i];
-        let scope = Scope { vars: self.vars, matrix: base.axes_of(instance), seed: Some(instance.seed) };
-        let resources = match base.kind {
+    fn resolve_instance(
+        &self,
+        b: usize,
+        i: usize,
+        joins: &mut connect::Joins,
+        faults: &mut Faults,
+    ) -> Option<ResolvedInstance> {
+        let declared = &self.declared_steps[b];
+        let decl = &declared.decl;
+        let instance = &declared.instances.as_ref()?[i];
+        let scope = Scope { vars: self.vars, matrix: declared.axes_of(instance), seed: Some(instance.seed) };
+        let resources = match declared.kind {
             Some(StepKind::Stage(entry)) => entry.spec.resources,
             _ => Resources { cpus: 1, memory_mib: 0, gpus: 0 },
         };
         let limits = limits::read(decl, resources, &scope, faults);
-        let (inputs, is_whole) = self.inputs(base, instance, b, joins, faults);
+        let (inputs, is_whole) = self.inputs(declared, instance, b, joins, faults);
         let search = decl.search.map(|node| search::read(node, decl.with, &scope, faults));
         let with = match decl.with {
             None => Some(Spelled::from(Value::Object(Map::new()))),
@@ -173,23 +179,23 @@ impl Planner<'_> {
                 value.is_object()
             }),
         };
-        let (kind, Spelled { value: mut with, spellings }) = (base.kind?, with?);
+        let (kind, Spelled { value: mut with, spellings }) = (declared.kind?, with?);
         match kind {
-            StepKind::Stage(entry) => schema::take_texts(entry.schema(), &mut with, &spellings),
+            StepKind::Stage(entry) => schema::coerce_strings(entry.schema(), &mut with, &spellings),
             StepKind::Command => {
-                schema::take_texts(command::params_schema(), &mut with, &spellings);
-                schema::take_members("env", &mut with, &spellings);
+                schema::coerce_strings(command::params_schema(), &mut with, &spellings);
+                schema::coerce_members("env", &mut with, &spellings);
             }
         }
-        let hidden = self.hidden_in(decl, kind, &scope, &with, faults);
-        let known_inputs = self.outlook.inputs(&inputs);
+        let redactions = self.redactions_in(decl, kind, &scope, &with, faults);
+        let known_inputs = self.known_outputs.inputs(&inputs);
         let mut works = Vec::new();
         let mut work = |with: &Value, searched, faults: &mut Faults| {
             let Some((work, origins)) = self.work(decl, kind, instance, with, searched, faults) else {
                 return;
             };
             let known = match is_whole {
-                true => self.foresee(base, &work, &known_inputs, searched, faults),
+                true => self.foresee(declared, &work, &known_inputs, searched, faults),
                 false => KnownOutputs::new(),
             };
             works.push(Candidate { work, origins, known });
@@ -209,35 +215,35 @@ impl Planner<'_> {
                     work(&with, searched, faults);
                 }
                 search::check_metric(search, kind, works.first().map(|first| &first.work), faults);
-                known::check_deciding(search, works.iter().map(|one| &one.known), faults);
+                known_outputs::check_deciding(search, works.iter().map(|one| &one.known), faults);
             }
         }
-        Some(Draft { inputs, limits, works, search: search.flatten(), hidden })
+        Some(ResolvedInstance { inputs, limits, works, search: search.flatten(), redactions })
     }
 
     /// The inputs of an instance, in the order of the file, and whether they are all there.
     fn inputs(
         &self,
-        base: &Base<'_>,
+        declared: &DeclaredStep<'_>,
         instance: &Instance,
         b: usize,
         joins: &mut connect::Joins,
         faults: &mut Faults,
     ) -> (Vec<PlannedInput>, bool) {
-        let mut inputs = Vec::with_capacity(instance.wires.len());
+        let mut inputs = Vec::with_capacity(instance.edges.len());
         let mut is_whole = !instance.broken;
-        for wire in &instance.wires {
-            let port = match base.kind {
-                Some(StepKind::Stage(entry)) => entry.spec.inputs.iter().find(|port| port.name == wire.port),
+        for edge in &instance.edges {
+            let port = match declared.kind {
+                Some(StepKind::Stage(entry)) => entry.spec.inputs.iter().find(|port| port.name == edge.port),
                 _ => None,
             };
             // A port that does not exist, or belongs to a kind that does not, is told already.
-            if port.is_some() || matches!(base.kind, Some(StepKind::Command)) {
-                is_whole &= self.connect(b, instance, wire, port, joins, &mut inputs, faults);
+            if port.is_some() || matches!(declared.kind, Some(StepKind::Command)) {
+                is_whole &= self.connect(b, instance, edge, port, joins, &mut inputs, faults);
             }
         }
-        if matches!(base.kind, Some(StepKind::Command)) {
-            self.check_entries(base, &inputs, faults);
+        if matches!(declared.kind, Some(StepKind::Command)) {
+            self.check_fan_in(declared, &inputs, faults);
         }
         (inputs, is_whole)
     }
@@ -252,7 +258,7 @@ impl Planner<'_> {
         searched: Option<Searched<'_>>,
         faults: &mut Faults,
     ) -> Option<(Work, Vec<(String, String)>)> {
-        let written = Written { with: decl.with, step: decl.mark, searched };
+        let written = WrittenParams { with: decl.with, step: decl.mark, searched };
         let done = match kind {
             StepKind::Stage(entry) => params::complete(entry, with).map(|completed| {
                 let origins = written.origins(&completed.params, self.applied);
@@ -269,12 +275,14 @@ impl Planner<'_> {
     }
 
     /// Puts an instance that is right into the plan.
-    fn admit(&mut self, b: usize, i: usize, draft: Draft, faults: &mut Faults) -> Made {
-        let Draft { inputs, limits, works, search, hidden } = draft;
-        let base = &self.bases[b];
-        let Some(instance) = base.instances.as_ref().and_then(|all| all.get(i)) else { return Made::Nothing };
-        let decl = &base.decl;
-        let place = self.place(decl.mark);
+    fn admit(&mut self, b: usize, i: usize, resolved: ResolvedInstance, faults: &mut Faults) -> Planned {
+        let ResolvedInstance { inputs, limits, works, search, redactions } = resolved;
+        let declared = &self.declared_steps[b];
+        let Some(instance) = declared.instances.as_ref().and_then(|all| all.get(i)) else {
+            return Planned::Nothing;
+        };
+        let decl = &declared.decl;
+        let place = self.location(decl.mark);
         let mut candidates = Vec::with_capacity(works.len());
         for (n, Candidate { work, origins, known }) in works.into_iter().enumerate() {
             let mut labels = instance.labels.clone();
@@ -284,7 +292,7 @@ impl Planner<'_> {
                 let what = format!("`{}` is both an axis and the searched parameter", search.param);
                 faults.push(decl.mark, what).hint("give the axis another name");
             }
-            let name = instance_name(decl.name, &labels, &base.spellings);
+            let name = instance_name(decl.name, &labels, &declared.spellings);
             if !self.names.insert(name.clone()) {
                 faults
                     .push(decl.mark, format!("two instances have the name `{name}`"))
@@ -294,9 +302,9 @@ impl Planner<'_> {
             candidates.push(self.plan.steps.len());
             let mut work = work;
             if let Work::Stage { keyed, .. } = &mut work {
-                hidden::hide(&hidden, keyed);
+                redaction::redact(&redactions, keyed);
             }
-            self.outlook.push_step(known);
+            self.known_outputs.push_step(known);
             self.plan.steps.push(PlannedStep {
                 name,
                 base: decl.name.to_owned(),
@@ -309,15 +317,15 @@ impl Planner<'_> {
                 grace: limits.grace,
                 place: place.clone(),
                 origins,
-                hidden: hidden.clone(),
+                redactions: redactions.clone(),
             });
         }
         let Some(search) = search else {
-            return candidates.first().map_or(Made::Nothing, |step| Made::Step(*step));
+            return candidates.first().map_or(Planned::Nothing, |step| Planned::Step(*step));
         };
-        self.outlook.push_search(&candidates, &search);
+        self.known_outputs.push_search(&candidates, &search);
         self.plan.searches.push(Search {
-            name: instance_name(decl.name, &instance.labels, &base.spellings),
+            name: instance_name(decl.name, &instance.labels, &declared.spellings),
             param: search.param,
             candidates,
             values: search.values.into_iter().map(|(value, _)| value).collect(),
@@ -325,18 +333,18 @@ impl Planner<'_> {
             maximise: search.maximise,
             stop_first_worse: search.stop_first_worse,
         });
-        Made::Search(self.plan.searches.len() - 1)
+        Planned::Search(self.plan.searches.len() - 1)
     }
 }
 
 /// An instance worked out, not yet in the plan.
-struct Draft {
+struct ResolvedInstance {
     inputs: Vec<PlannedInput>,
     limits: limits::Limits,
     /// One, or one for each candidate of the search.
     works: Vec<Candidate>,
     search: Option<SearchDecl>,
-    hidden: Vec<Hidden>,
+    redactions: Vec<Redaction>,
 }
 
 /// What an instance, or one candidate of its search, does.

@@ -1,47 +1,47 @@
-//! The plan: a pipeline with every variable, matrix and wire resolved, ready to be scheduled.
+//! The plan: a pipeline with every variable, matrix and edge resolved, ready to be scheduled.
 //!
 //! It is a printable value, apart from its execution. It must not know the store, the file system
 //! or the clock.
 
-mod base;
 #[cfg(test)]
 mod bomb_tests;
 mod build;
 pub mod catalog;
 pub mod command;
 mod connect;
-mod draft;
-mod entries;
+mod edges;
 #[cfg(test)]
 mod error_tests;
 mod exports;
+mod fan_in;
 mod feedback;
 #[cfg(test)]
 mod fuzz_tests;
 pub mod globs;
-mod hidden;
-mod known;
+mod known_outputs;
 #[cfg(test)]
 mod known_tests;
 mod limits;
-mod order;
 mod params;
 #[cfg(test)]
 mod path_tests;
 mod paths;
+mod planner;
+mod redaction;
 pub(crate) mod schema;
 mod search;
 #[cfg(test)]
 mod secret_tests;
+mod steps;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod text_tests;
+mod topo_sort;
 #[cfg(test)]
 mod value_error_tests;
-mod wires;
 #[cfg(test)]
 mod yaml_error_tests;
 
@@ -56,6 +56,7 @@ use igpt_contract::{DynStage, Labels, Resources};
 use serde_json::Value;
 
 use crate::paths::normal;
+use crate::pipeline::Location;
 use crate::pipeline::secrets::Secrets;
 
 /// The number of a step in [`Plan::steps`].
@@ -82,7 +83,7 @@ pub struct Plan {
     pub secrets: Secrets,
 }
 
-/// One step: a stage's use with concrete parameters and wires.
+/// One step: a stage's use with concrete parameters and edges.
 #[derive(Clone)]
 pub struct PlannedStep {
     /// The name shown to users: `probe`, or `probe[layer=3,seed=0]` in a matrix.
@@ -104,17 +105,17 @@ pub struct PlannedStep {
     /// How long it may take to end once it was told to; as its kind does unless given.
     pub grace: Option<Duration>,
     /// Where the step is written.
-    pub place: Place,
+    pub place: Location,
     /// Where parameter values came from, by dotted path, for `plan`: `default`, `pipeline`,
     /// `vars.x`, `profile smoke`, `--set`, `matrix`.
     pub origins: Vec<(String, String)>,
     /// The values in the parameters that nobody is to see.
-    pub hidden: Vec<Hidden>,
+    pub redactions: Vec<Redaction>,
 }
 
 /// A value that is used but neither shown nor stored, and does not enter the key.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Hidden {
+pub struct Redaction {
     /// Where it stands in the parameters: names of members and numbers of items.
     pub path: Vec<String>,
     /// What is shown, stored and keyed in its place.
@@ -168,7 +169,7 @@ pub enum Work {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Command {
     /// What is run.
-    pub run: Run,
+    pub run: Invocation,
     /// The interpreter of a text and its arguments; the strict POSIX shell where it is empty.
     pub shell: Vec<String>,
     /// Input ports that are linked, not copied; sorted.
@@ -184,21 +185,21 @@ pub struct Command {
 /// What a command runs.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(untagged)]
-pub enum Run {
+pub enum Invocation {
     /// A text for an interpreter.
-    Text(String),
+    Script(String),
     /// A program and its arguments.
-    Program(Vec<String>),
+    Argv(Vec<String>),
 }
 
-/// One wire into a step.
+/// One edge into a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedInput {
     /// The port's name.
     pub port: String,
     /// Where the artifact comes from.
     pub source: Source,
-    /// For fan-in ports: the axis values of the instance, and the label `step` where the wire is
+    /// For fan-in ports: the axis values of the instance, and the label `step` where the edge is
     /// named. They enter the key. Empty elsewhere.
     pub labels: Labels,
     /// Whether the port gathers several artifacts (then the key holds their sorted set).
@@ -206,7 +207,7 @@ pub struct PlannedInput {
     /// Whether a failed or skipped source is a hole and not a reason to skip (`step.*?`).
     pub may_miss: bool,
     /// Where it is written, for what comes from the disk.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
 }
 
 /// Where an input comes from.
@@ -272,18 +273,7 @@ pub struct Export {
     /// Whether it replaces what is the user's there, keeping it beside.
     pub overwrite: bool,
     /// Where it is written.
-    pub place: Place,
-}
-
-/// A place in a file, for messages; lines and columns count from 1. Line 0 is the file as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Place {
-    /// The file as the user named it.
-    pub file: PathBuf,
-    /// The line.
-    pub line: usize,
-    /// The column, in characters.
-    pub column: usize,
+    pub place: Location,
 }
 
 impl Work {
@@ -337,8 +327,8 @@ impl Plan {
 
 impl PlannedStep {
     /// Hides in parameters of this step what nobody is to see.
-    pub fn hide(&self, params: &mut Value) {
-        hidden::hide(&self.hidden, params);
+    pub fn redact(&self, params: &mut Value) {
+        redaction::redact(&self.redactions, params);
     }
 
     /// The steps that this one reads directly; for a search's winner, all of its candidates.

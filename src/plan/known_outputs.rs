@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use igpt_contract::{Known, KnownInput, KnownInputs, KnownOutputs, Sought};
 
-use super::draft::{Base, Made, Planner};
-use super::params::{Searched, Written};
+use super::params::{Searched, WrittenParams};
+use super::planner::{DeclaredStep, Planned, Planner};
 use super::schema::ParamFault;
 use super::search::SearchDecl;
 use super::{PlannedInput, Source, StepId, Work};
@@ -18,12 +18,12 @@ const MAX_LISTED: usize = 20;
 
 /// What is known of the outputs of the steps and searches in the plan, by their numbers.
 #[derive(Default)]
-pub(super) struct Outlook {
+pub(super) struct KnownByStep {
     steps: Vec<Arc<KnownOutputs>>,
     winners: Vec<KnownOutputs>,
 }
 
-impl Outlook {
+impl KnownByStep {
     /// Adds the next step of the plan.
     pub(super) fn push_step(&mut self, known: KnownOutputs) {
         // The instances of a matrix are mostly alike.
@@ -47,11 +47,11 @@ impl Outlook {
     }
 
     /// What is known of an output.
-    fn output(&self, made: Made, port: &str) -> Option<&Known> {
-        match made {
-            Made::Step(step) => self.steps.get(step)?.get(port),
-            Made::Search(search) => self.winners.get(search)?.get(port),
-            Made::Nothing => None,
+    fn output(&self, planned: Planned, port: &str) -> Option<&Known> {
+        match planned {
+            Planned::Step(step) => self.steps.get(step)?.get(port),
+            Planned::Search(search) => self.winners.get(search)?.get(port),
+            Planned::Nothing => None,
         }
     }
 
@@ -59,12 +59,12 @@ impl Outlook {
     pub(super) fn inputs<'a>(&'a self, inputs: &'a [PlannedInput]) -> KnownInputs<'a> {
         let mut all = KnownInputs::default();
         for input in inputs {
-            let (made, port, part) = match &input.source {
-                Source::Step { step, port, part } => (Made::Step(*step), port.as_str(), part),
-                Source::Winner { search, port, part } => (Made::Search(*search), port.as_str(), part),
-                Source::Path(_) | Source::Glob { .. } => (Made::Nothing, "", &None),
+            let (planned, port, part) = match &input.source {
+                Source::Step { step, port, part } => (Planned::Step(*step), port.as_str(), part),
+                Source::Winner { search, port, part } => (Planned::Search(*search), port.as_str(), part),
+                Source::Path(_) | Source::Glob { .. } => (Planned::Nothing, "", &None),
             };
-            let known = match (self.output(made, port), part) {
+            let known = match (self.output(planned, port), part) {
                 (None, _) => Cow::Owned(Known::default()),
                 (Some(known), None) => Cow::Borrowed(known),
                 (Some(known), Some(_)) => Cow::Owned(known.part()),
@@ -79,7 +79,7 @@ impl Planner<'_> {
     /// Whether an output may have that part; tells where it cannot.
     pub(super) fn check_part(
         &self,
-        made: Made,
+        planned: Planned,
         port: &str,
         part: Option<&str>,
         whole: impl Fn() -> String,
@@ -87,7 +87,7 @@ impl Planner<'_> {
         faults: &mut Faults,
     ) -> bool {
         let Some(part) = part else { return true };
-        let parts = self.outlook.output(made, port).and_then(|known| known.parts.as_ref());
+        let parts = self.known_outputs.output(planned, port).and_then(|known| known.parts.as_ref());
         let Some(parts) = parts.filter(|parts| !parts.iter().any(|name| is_same(name, part))) else {
             return true;
         };
@@ -99,7 +99,7 @@ impl Planner<'_> {
     /// What is known of what a step will make; tells which of its parameters cannot fit its inputs.
     pub(super) fn foresee(
         &self,
-        base: &Base<'_>,
+        declared: &DeclaredStep<'_>,
         work: &Work,
         inputs: &KnownInputs<'_>,
         searched: Option<Searched<'_>>,
@@ -108,13 +108,13 @@ impl Planner<'_> {
         let Work::Stage { stage, params, .. } = work else { return KnownOutputs::new() };
         for misfit in stage.misfits(params, inputs) {
             // A parameter that is not written out is told where its input is.
-            let input = base.decl.inputs.iter().find(|(key, _)| key.text == misfit.port);
-            let step = input.map_or(base.decl.mark, |(_, node)| node.mark);
-            let written = Written { with: base.decl.with, step, searched };
+            let input = declared.decl.inputs.iter().find(|(key, _)| key.text == misfit.port);
+            let step = input.map_or(declared.decl.mark, |(_, node)| node.mark);
+            let written = WrittenParams { with: declared.decl.with, step, searched };
             let path = misfit.path.split('.').filter(|word| !word.is_empty()).map(str::to_owned).collect();
             let fault =
                 ParamFault { path, at_key: false, message: misfit.what, hint: None, names: misfit.name };
-            written.report(&format!("step `{}`", base.decl.name), vec![fault], faults);
+            written.report(&format!("step `{}`", declared.decl.name), vec![fault], faults);
         }
         stage.foresee(params, inputs)
     }

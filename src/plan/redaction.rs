@@ -6,27 +6,27 @@
 
 use serde_json::Value;
 
-use super::Hidden;
-use super::draft::{Planner, StepKind};
+use super::Redaction;
+use super::planner::{Planner, StepKind};
 use crate::pipeline::secrets::mask_urls;
 use crate::pipeline::{Faults, SECRET_PLACES, Scope, StepDecl};
 
 impl Planner<'_> {
     /// What is to be hidden in the parameters of an instance; tells secrets in other places.
-    pub(super) fn hidden_in(
+    pub(super) fn redactions_in(
         &self,
         decl: &StepDecl<'_>,
         kind: StepKind<'_>,
         scope: &Scope<'_>,
         with: &Value,
         faults: &mut Faults,
-    ) -> Vec<Hidden> {
+    ) -> Vec<Redaction> {
         let mut found = Vec::new();
-        if self.hidden.is_none() && !has_url(with) {
+        if self.redacted.is_none() && !has_url(with) {
             return Vec::new();
         }
         let shown = self
-            .hidden
+            .redacted
             .zip(decl.with)
             .and_then(|(vars, node)| Scope { vars, ..*scope }.with_secrets(node, &mut Faults::default()));
         differences(with, shown.as_ref().map(|shown| &shown.value), &mut Vec::new(), &mut found);
@@ -43,7 +43,7 @@ impl Planner<'_> {
                     .hint(SECRET_PLACES);
             }
         }
-        found.into_iter().map(|found| Hidden { path: found.path, shown: found.shown }).collect()
+        found.into_iter().map(|found| Redaction { path: found.path, shown: found.shown }).collect()
     }
 }
 
@@ -102,8 +102,8 @@ fn differences(value: &Value, shown: Option<&Value>, path: &mut Vec<String>, fou
 }
 
 /// Puts what is shown in the place of what is hidden.
-pub(super) fn hide(hidden: &[Hidden], params: &mut Value) {
-    for Hidden { path, shown } in hidden {
+pub(super) fn redact(redactions: &[Redaction], params: &mut Value) {
+    for Redaction { path, shown } in redactions {
         let leaf = path.iter().try_fold(&mut *params, |value, name| match value {
             Value::Object(members) => members.get_mut(name),
             Value::Array(items) => items.get_mut(name.parse::<usize>().ok()?),

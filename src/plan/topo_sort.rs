@@ -11,7 +11,7 @@ use petgraph::visit::{DfsPostOrder, EdgeRef as _};
 /// # Errors
 /// Every group of steps that read each other in a circle, as one of its shortest circles: each step
 /// reads the next one, the last one reads the first.
-pub(super) fn order(count: usize, reads: &[(usize, usize)]) -> Result<Vec<usize>, Vec<Vec<usize>>> {
+pub(super) fn topo_sort(count: usize, reads: &[(usize, usize)]) -> Result<Vec<usize>, Vec<Vec<usize>>> {
     let mut graph = DiGraph::<(), ()>::with_capacity(count, reads.len());
     let nodes: Vec<NodeIndex> = (0..count).map(|_| graph.add_node(())).collect();
     for &(reader, read) in reads {
@@ -68,17 +68,20 @@ fn cycle(graph: &DiGraph<(), ()>, group: &[NodeIndex]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::order;
+    use super::topo_sort;
 
     #[test]
     fn each_step_comes_after_what_it_reads_and_else_as_written() {
-        assert_eq!(order(4, &[(0, 2), (1, 0)]), Ok(vec![2, 0, 1, 3]));
-        assert_eq!(order(3, &[]), Ok(vec![0, 1, 2]));
+        assert_eq!(topo_sort(4, &[(0, 2), (1, 0)]), Ok(vec![2, 0, 1, 3]));
+        assert_eq!(topo_sort(3, &[]), Ok(vec![0, 1, 2]));
     }
 
     #[test]
     fn circles_are_named_in_full() {
-        assert_eq!(order(5, &[(0, 1), (1, 2), (2, 0), (3, 3), (4, 0)]), Err(vec![vec![0, 1, 2], vec![3]]));
-        assert_eq!(order(3, &[(0, 1), (1, 2), (2, 0), (1, 0)]), Err(vec![vec![0, 1]]));
+        assert_eq!(
+            topo_sort(5, &[(0, 1), (1, 2), (2, 0), (3, 3), (4, 0)]),
+            Err(vec![vec![0, 1, 2], vec![3]])
+        );
+        assert_eq!(topo_sort(3, &[(0, 1), (1, 2), (2, 0), (1, 0)]), Err(vec![vec![0, 1]]));
     }
 }

@@ -2,7 +2,7 @@
 
 /// One part of a text.
 #[derive(Debug, PartialEq)]
-pub(super) enum Piece<'a> {
+pub(super) enum Segment<'a> {
     /// What stands for itself.
     Text(&'a str),
     /// What stands between `${` and `}`.
@@ -14,9 +14,9 @@ pub(crate) fn first_name(text: &str) -> Option<&str> {
     if !text.contains("${") {
         return None;
     }
-    split(text).ok()?.into_iter().find_map(|piece| match piece {
-        Piece::Name(name) => Some(name),
-        Piece::Text(_) => None,
+    split(text).ok()?.into_iter().find_map(|segment| match segment {
+        Segment::Name(name) => Some(name),
+        Segment::Text(_) => None,
     })
 }
 
@@ -34,18 +34,18 @@ pub(crate) fn before_axis(text: &str) -> Option<&str> {
 }
 
 /// Takes a text apart; an error says what is wrong with it.
-pub(super) fn split(text: &str) -> Result<Vec<Piece<'_>>, String> {
-    let mut pieces = Vec::new();
+pub(super) fn split(text: &str) -> Result<Vec<Segment<'_>>, String> {
+    let mut segments = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find("${") {
         if rest[..at].ends_with('$') {
-            pieces.push(Piece::Text(&rest[..at - 1]));
-            pieces.push(Piece::Text("${"));
+            segments.push(Segment::Text(&rest[..at - 1]));
+            segments.push(Segment::Text("${"));
             rest = &rest[at + 2..];
             continue;
         }
         if at > 0 {
-            pieces.push(Piece::Text(&rest[..at]));
+            segments.push(Segment::Text(&rest[..at]));
         }
         let inside = &rest[at + 2..];
         let end = inside.find('}').ok_or_else(|| format!("`{}` has no closing `}}`", &rest[at..]))?;
@@ -53,13 +53,13 @@ pub(super) fn split(text: &str) -> Result<Vec<Piece<'_>>, String> {
         if !is_well_formed(name) {
             return Err(format!("`${{{}}}` is not an interpolation", &inside[..end]));
         }
-        pieces.push(Piece::Name(name));
+        segments.push(Segment::Name(name));
         rest = &inside[end + 1..];
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Text(rest));
+        segments.push(Segment::Text(rest));
     }
-    Ok(pieces)
+    Ok(segments)
 }
 
 /// Whether a text is words with dots between them, each of which may have an axis in brackets.

@@ -1,22 +1,22 @@
-//! Steps as declared: the kind, the instances and the wires of each, which of them are planned, and in
+//! Steps as declared: the kind, the instances and the edges of each, which of them are planned, and in
 //! which order.
 
 use igpt_contract::{Arity, InputPort};
 
 use super::catalog::{COMMAND, Catalog};
-use super::draft::{Base, Instance, Made, Planner, StepKind};
-use super::{command, limits, order, wires};
-use crate::pipeline::{Axes, Faults, Key, Matrix, Node, Scope, Spellings, StepDecl};
+use super::planner::{DeclaredStep, Instance, Planned, Planner, StepKind};
+use super::{command, edges, limits, topo_sort};
+use crate::pipeline::{AxisValues, Faults, Key, Matrix, Node, Scope, Spellings, StepDecl};
 
 impl<'a> Planner<'a> {
-    /// The kind, the instances and the wires of a step.
-    pub(super) fn base(
+    /// The kind, the instances and the edges of a step.
+    pub(super) fn declare_step(
         &self,
         decl: StepDecl<'a>,
         catalog: &'a Catalog,
         seed: u64,
         faults: &mut Faults,
-    ) -> Base<'a> {
+    ) -> DeclaredStep<'a> {
         let kind = decl.uses.and_then(|(uses, mark)| {
             let kind = match uses {
                 COMMAND => Some(StepKind::Command),
@@ -38,35 +38,41 @@ impl<'a> Planner<'a> {
             None => Some(Matrix::none()),
         };
         let Some(matrix) = matrix else {
-            return Base { decl, kind, axes: Vec::new(), spellings: Spellings::default(), instances: None };
+            return DeclaredStep {
+                decl,
+                kind,
+                axes: Vec::new(),
+                spellings: Spellings::default(),
+                instances: None,
+            };
         };
         let has_axes = !matrix.axes.is_empty();
         let spellings = matrix.spellings;
         let instances = matrix.instances.into_iter().map(|labels| {
-            let axes = Axes { labels: &labels, spellings: &spellings };
+            let axes = AxisValues { labels: &labels, spellings: &spellings };
             let mut scope = Scope { matrix: has_axes.then_some(axes), ..global };
             let step_seed = decl.seed.and_then(|node| limits::whole(node, "seed", u64::MAX, &scope, faults));
             let seed = step_seed.unwrap_or(seed);
             scope.seed = Some(seed);
             let before = faults.len();
-            let mut wires = Vec::with_capacity(decl.inputs.len());
+            let mut edges = Vec::with_capacity(decl.inputs.len());
             for (key, node) in decl.inputs {
                 let optional = kind.is_some_and(|kind| is_optional(kind, &key.text));
-                wires::read(&key.text, node, optional, &scope, &self.index, &mut wires, faults);
+                edges::read(&key.text, node, optional, &scope, &self.index, &mut edges, faults);
             }
-            Instance { labels, seed, wires, made: Made::Nothing, broken: faults.len() > before }
+            Instance { labels, seed, edges, planned: Planned::Nothing, broken: faults.len() > before }
         });
         let instances = Some(instances.collect());
-        Base { decl, kind, axes: matrix.axes, spellings, instances }
+        DeclaredStep { decl, kind, axes: matrix.axes, spellings, instances }
     }
 
     /// Tells references to steps that do not exist.
     pub(super) fn check_references(&self, faults: &mut Faults) {
-        for wire in self.bases.iter().flat_map(Base::wires) {
-            if let Some(output) = wire.output()
-                && wire.producer.is_none()
+        for edge in self.declared_steps.iter().flat_map(DeclaredStep::edges) {
+            if let Some(output) = edge.output()
+                && edge.producer.is_none()
             {
-                self.unknown_step(&output.step, wire.mark, faults);
+                self.unknown_step(&output.step, edge.mark, faults);
             }
         }
     }
@@ -77,11 +83,12 @@ impl<'a> Planner<'a> {
         let exported = |name: &str| {
             exports.iter().any(|(key, _)| key.text.split_once('.').is_some_and(|(step, _)| step == name))
         };
-        let is_root = |base: &Base<'_>| base.decl.mark.is_own() || exported(base.decl.name);
-        let mut needed: Vec<bool> = self.bases.iter().map(is_root).collect();
-        let mut open: Vec<usize> = (0..self.bases.len()).filter(|b| needed[*b]).collect();
+        let is_root =
+            |declared: &DeclaredStep<'_>| declared.decl.mark.is_own() || exported(declared.decl.name);
+        let mut needed: Vec<bool> = self.declared_steps.iter().map(is_root).collect();
+        let mut open: Vec<usize> = (0..self.declared_steps.len()).filter(|b| needed[*b]).collect();
         while let Some(b) = open.pop() {
-            for r in self.bases[b].wires().filter_map(|wire| wire.producer) {
+            for r in self.declared_steps[b].edges().filter_map(|edge| edge.producer) {
                 if !std::mem::replace(&mut needed[r], true) {
                     open.push(r);
                 }
@@ -93,25 +100,26 @@ impl<'a> Planner<'a> {
     /// The steps in order; where they form circles, which is told, in the order of the file.
     pub(super) fn order(&self, faults: &mut Faults) -> Vec<usize> {
         let mut reads = Vec::new();
-        for (b, base) in self.bases.iter().enumerate() {
+        for (b, declared) in self.declared_steps.iter().enumerate() {
             let before = reads.len();
-            reads.extend(base.wires().filter_map(|wire| Some((b, wire.producer?))));
+            reads.extend(declared.edges().filter_map(|edge| Some((b, edge.producer?))));
             reads[before..].sort_unstable();
         }
         reads.dedup();
-        order::order(self.bases.len(), &reads).unwrap_or_else(|cycles| {
+        topo_sort::topo_sort(self.declared_steps.len(), &reads).unwrap_or_else(|cycles| {
             for cycle in cycles {
                 self.report_cycle(&cycle, faults);
             }
-            (0..self.bases.len()).collect()
+            (0..self.declared_steps.len()).collect()
         })
     }
 
     fn report_cycle(&self, cycle: &[usize], faults: &mut Faults) {
-        let names: Vec<&str> = cycle.iter().chain(cycle.first()).map(|b| self.bases[*b].decl.name).collect();
-        let reader = &self.bases[cycle[0]];
-        let wire = reader.wires().find(|wire| wire.output().is_some_and(|output| output.step == names[1]));
-        let mark = wire.map_or(reader.decl.mark, |wire| wire.mark);
+        let names: Vec<&str> =
+            cycle.iter().chain(cycle.first()).map(|b| self.declared_steps[*b].decl.name).collect();
+        let reader = &self.declared_steps[cycle[0]];
+        let edge = reader.edges().find(|edge| edge.output().is_some_and(|output| output.step == names[1]));
+        let mark = edge.map_or(reader.decl.mark, |edge| edge.mark);
         if cycle.len() == 1 {
             faults
                 .push(mark, format!("the step `{}` reads its own output", names[0]))

@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use super::{globs, paths};
 use crate::pipeline::{FORMS, Faults, Mark, Node, OutputRef, Reference, Scope, describe, parse_reference};
 
-/// One wire, not yet matched with the step that it names.
+/// One edge, not yet matched with the step that it names.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Wire {
+pub(super) struct EdgeDecl {
     /// The port that it flows into.
     pub(super) port: String,
     /// The name given to it (`{trained: finetune.metrics}`).
@@ -25,7 +25,7 @@ pub(super) struct Wire {
     pub(super) mark: Mark,
 }
 
-/// Reads the wires of one port: a reference, a path, or a list or mapping of them. `steps` are those
+/// Reads the edges of one port: a reference, a path, or a list or mapping of them. `steps` are those
 /// of the pipeline, by name. Where the port is `optional`, a variable that is null leaves it open, so
 /// that a profile or `--set` may fill it; a null that is written at the port itself is more likely a
 /// slip.
@@ -35,25 +35,25 @@ pub(super) fn read(
     optional: bool,
     scope: &Scope<'_>,
     steps: &HashMap<&str, usize>,
-    wires: &mut Vec<Wire>,
+    edges: &mut Vec<EdgeDecl>,
     faults: &mut Faults,
 ) {
     let Some(value) = scope.resolve(node, faults) else { return };
     if optional && value.is_null() && node.as_text().is_some() {
         return;
     }
-    let mut reader = Reader { port, steps, wires, faults };
+    let mut reader = EdgeReader { port, steps, edges, faults };
     reader.value(&value, node, None, false);
 }
 
-struct Reader<'a> {
+struct EdgeReader<'a> {
     port: &'a str,
     steps: &'a HashMap<&'a str, usize>,
-    wires: &'a mut Vec<Wire>,
+    edges: &'a mut Vec<EdgeDecl>,
     faults: &'a mut Faults,
 }
 
-impl Reader<'_> {
+impl EdgeReader<'_> {
     fn value(&mut self, value: &Value, node: &Node, name: Option<&str>, listed: bool) {
         match value {
             Value::String(text) => match parse_reference(text) {
@@ -79,7 +79,7 @@ impl Reader<'_> {
                     Value::String(path) if self.names_step(path) => {
                         let what = format!("`path` is a path on disk, but `{path}` is the output of a step");
                         self.faults.push(node.mark, what).hint(format!(
-                            "write `{path}` without `path`, or `./{path}` for the file; a wire's name must be another one"
+                            "write `{path}` without `path`, or `./{path}` for the file; give the input another name"
                         ));
                     }
                     Value::String(path) if !path.is_empty() => {
@@ -156,7 +156,7 @@ impl Reader<'_> {
                         mark,
                         format!("`files` takes patterns of files on disk, but `{text}` names an output"),
                     )
-                    .hint(format!("write `./{text}` for the files; a wire's name must be another one"));
+                    .hint(format!("write `./{text}` for the files; give the input another name"));
             } else if let Some((what, hint)) = globs::fault(text) {
                 self.faults.push(mark, what).hint(hint);
             } else {
@@ -183,16 +183,16 @@ impl Reader<'_> {
             Reference::Path(_) | Reference::Glob { .. } => None,
         };
         let (port, name) = (self.port.to_owned(), name.map(str::to_owned));
-        self.wires.push(Wire { port, name, from, producer, listed, mark });
+        self.edges.push(EdgeDecl { port, name, from, producer, listed, mark });
     }
 }
 
-/// Whether a mapping holds patterns and no names of wires.
+/// Whether a mapping holds patterns and no names of edges.
 fn is_glob(members: &Map<String, Value>) -> bool {
     members.keys().all(|key| key == "files" || key == "ignore")
 }
 
-impl Wire {
+impl EdgeDecl {
     /// The output that flows, if it is one.
     pub(super) fn output(&self) -> Option<&OutputRef> {
         match &self.from {

@@ -3,21 +3,26 @@
 use std::collections::HashSet;
 
 use super::PlannedInput;
-use super::draft::{Base, Planner};
+use super::planner::{DeclaredStep, Planner};
 use crate::pipeline::Faults;
 
 impl Planner<'_> {
     /// Tells artifacts of a command's gathering port that nothing tells apart.
-    pub(super) fn check_entries(&self, base: &Base<'_>, inputs: &[PlannedInput], faults: &mut Faults) {
+    pub(super) fn check_fan_in(
+        &self,
+        declared: &DeclaredStep<'_>,
+        inputs: &[PlannedInput],
+        faults: &mut Faults,
+    ) {
         let mut seen: HashSet<(&str, String)> = HashSet::new();
         for input in inputs.iter().filter(|input| input.gathered) {
             let port = input.port.as_str();
-            let mark = base
+            let mark = declared
                 .decl
                 .inputs
                 .iter()
                 .find(|(key, _)| key.text == port)
-                .map_or(base.decl.mark, |(_, n)| n.mark);
+                .map_or(declared.decl.mark, |(_, n)| n.mark);
             let labels = serde_json::to_string(&input.labels).unwrap_or_default();
             if input.labels.is_empty() {
                 faults

@@ -7,9 +7,9 @@ use crate::pipeline::Spellings;
 
 /// Turns every scalar that stands where only a text may stand into its text. `version: 3.10` of a
 /// text parameter is `3.10`; what takes a number gets the number.
-pub(crate) fn take_texts(schema: &Value, value: &mut Value, spellings: &Spellings) {
+pub(crate) fn coerce_strings(schema: &Value, value: &mut Value, spellings: &Spellings) {
     if has_scalars(value) {
-        Texts { root: schema, spellings, path: Vec::new() }.value(schema, value);
+        Coercion { root: schema, spellings, path: Vec::new() }.value(schema, value);
     }
 }
 
@@ -24,7 +24,7 @@ fn has_scalars(value: &Value) -> bool {
 }
 
 /// Turns the scalar members of a member into texts: the values of variables, which have no types.
-pub(crate) fn take_members(name: &str, value: &mut Value, spellings: &Spellings) {
+pub(crate) fn coerce_members(name: &str, value: &mut Value, spellings: &Spellings) {
     let Some(Value::Object(members)) = value.get_mut(name) else { return };
     for (key, member) in members {
         let text = spellings.text(&[name.to_owned(), key.clone()], member);
@@ -32,13 +32,13 @@ pub(crate) fn take_members(name: &str, value: &mut Value, spellings: &Spellings)
     }
 }
 
-struct Texts<'a> {
+struct Coercion<'a> {
     root: &'a Value,
     spellings: &'a Spellings,
     path: Vec<String>,
 }
 
-impl<'a> Texts<'a> {
+impl<'a> Coercion<'a> {
     fn value(&mut self, written: &'a Value, value: &mut Value) {
         let schema = dereference(self.root, written);
         for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
