@@ -202,7 +202,7 @@ impl Schedule {
 
     /// Gives back what a running step held and queues it once more.
     pub fn retry(&mut self, step: StepId) {
-        self.rest(step);
+        self.suspend(step);
         self.queue(step);
     }
 
@@ -222,14 +222,14 @@ impl Schedule {
     }
 
     /// Lets a running step wait again, for steps that were reopened; with none, it is offered.
-    pub fn put_back(&mut self, step: StepId) {
+    pub fn wait_again(&mut self, step: StepId) {
         self.release(step);
         self.state[step] = State::Waiting;
         self.offer_if_free(step);
     }
 
     /// Gives back what a running step held. It does not run until it is [`Self::queue`]d again.
-    pub fn rest(&mut self, step: StepId) {
+    pub fn suspend(&mut self, step: StepId) {
         self.release(step);
         self.state[step] = State::Offered;
     }
@@ -267,7 +267,7 @@ impl Schedule {
 
     /// Offers what waited for a settled step alone; what the step spoils is skipped, and returned.
     fn pass_on(&mut self, step: StepId, outcome: Outcome) -> Vec<StepId> {
-        let mut spoilt = Vec::new();
+        let mut skipped = Vec::new();
         for later in self.dependents[step].clone() {
             self.blocked_by[later] -= 1;
             if self.state[later] != State::Waiting {
@@ -277,12 +277,12 @@ impl Schedule {
                 && self.edges_in[later].iter().any(|edge| edge.from == step && !edge.tolerant);
             if spoils {
                 self.state[later] = State::Settled(Outcome::Skipped);
-                spoilt.push(later);
+                skipped.push(later);
             } else {
                 self.offer_if_free(later);
             }
         }
-        spoilt
+        skipped
     }
 
     /// The steps that read a step's outputs.
@@ -490,18 +490,18 @@ mod tests {
         s.queue(2);
         assert_eq!(s.next_start(), Some(2));
         // While it runs, what it reads is lost once more.
-        s.put_back(2);
+        s.wait_again(2);
         s.reopen(0);
         assert_eq!(s.next_offer(), Some(0));
         assert_eq!(s.next_offer(), None);
     }
 
     #[test]
-    fn a_step_that_rests_holds_nothing() {
+    fn a_suspended_step_holds_nothing() {
         let mut s = schedule(&[&[], &[]], vec![need(2, 0, 0); 2], OnFailure::StopAll);
         queue_all(&mut s);
         assert_eq!(s.next_start(), Some(0));
-        s.rest(0);
+        s.suspend(0);
         assert_eq!((s.running(), s.next_start()), (0, Some(1)));
         s.settle(1, Outcome::Done);
         assert_eq!((s.next_offer(), s.next_start()), (None, None));

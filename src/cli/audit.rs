@@ -67,7 +67,7 @@ pub(super) fn audit(
     let file = std::path::absolute(file).map_err(CliError::file("find", file))?;
     let numerics = registry::numerics(&select.device).map_err(CliError::usage)?;
     let store = Store::open_existing(store)?;
-    let _live = store.live()?;
+    let _live = store.hold()?;
     let scratch = Scratch::new(&store)?;
     let options = Options {
         run: "audit".to_owned(),

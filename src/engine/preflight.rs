@@ -12,7 +12,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{glob, order};
+use super::{glob, scheduling};
 use crate::paths::{lies_in, order_key};
 use crate::pipeline::{Diagnostic, nearest};
 use crate::plan::{Export, Plan, Source};
@@ -28,19 +28,20 @@ pub fn preflight(
 ) -> Vec<Diagnostic> {
     let (real_paths, listings, faults) = (RefCell::default(), RefCell::default(), RefCell::default());
     let folder = &std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let look = Look { plan, folder, store: real(store), home: real(folder), real_paths, listings, faults };
-    let wanted = order::wanted(plan, targets);
+    let checks =
+        Preflight { plan, folder, store: real(store), home: real(folder), real_paths, listings, faults };
+    let wanted = scheduling::wanted(plan, targets);
     let mut found = Vec::new();
-    let at = |export: &Export| look.real(&folder.join(&export.path));
+    let at = |export: &Export| checks.real(&folder.join(&export.path));
     let (places, there): (Vec<PathBuf>, Vec<Option<FileType>>) = plan.exports.iter().map(at).unzip();
     let apart = are_apart(&places);
     for (n, export) in plan.exports.iter().enumerate() {
         // Those before it that it may get into the way of.
         let before = if apart { &[] } else { &places[..n] };
         if export.source.steps(&plan.searches).iter().any(|step| wanted[*step])
-            && let Some((what, hint)) = look.export(export, &places[n], there[n], before)
+            && let Some((what, hint)) = checks.export(export, &places[n], there[n], before)
         {
-            found.push(told(&export.place, what, hint));
+            found.push(diagnostic(&export.place, what, hint));
         }
     }
     let taken: Taken = places.iter().map(PathBuf::as_path).zip(&plan.exports).collect();
@@ -49,16 +50,16 @@ pub fn preflight(
         for input in &step.inputs {
             let Some(place) = &input.place else { continue };
             if seen.insert(&input.source)
-                && let Some((what, hint)) = look.input(&step.base, &input.source, &taken)
+                && let Some((what, hint)) = checks.input(&step.base, &input.source, &taken)
             {
-                found.push(told(place, what, hint));
+                found.push(diagnostic(place, what, hint));
             }
         }
     }
     found
 }
 
-type Fault = (String, Option<String>);
+type Finding = (String, Option<String>);
 
 /// The real places of the exports.
 type Taken<'a> = HashMap<&'a Path, &'a Export>;
@@ -72,7 +73,11 @@ fn are_apart(paths: &[PathBuf]) -> bool {
 }
 
 /// What was found, at its place in the pipeline.
-pub(crate) fn told(place: &crate::pipeline::Location, what: String, hint: Option<String>) -> Diagnostic {
+pub(crate) fn diagnostic(
+    place: &crate::pipeline::Location,
+    what: String,
+    hint: Option<String>,
+) -> Diagnostic {
     let found = Diagnostic::new(place.clone(), what);
     match hint {
         Some(hint) => found.with_hint(hint),
@@ -105,7 +110,7 @@ fn list(folder: &Path, most: usize) -> Option<HashMap<OsString, FileType>> {
     Some(kinds)
 }
 
-struct Look<'a> {
+struct Preflight<'a> {
     plan: &'a Plan,
     folder: &'a Path,
     /// The store's folder and the pipeline's, without links on the way.
@@ -114,10 +119,10 @@ struct Look<'a> {
     real_paths: RefCell<RealPaths>,
     listings: RefCell<HashMap<OsString, Listing>>,
     /// Folders that were looked at, and why nothing can be put there.
-    faults: RefCell<HashMap<PathBuf, Option<Fault>>>,
+    faults: RefCell<HashMap<PathBuf, Option<Finding>>>,
 }
 
-impl Look<'_> {
+impl Preflight<'_> {
     /// The real path of a file or folder, and what it is, where it is there.
     fn real(&self, path: &Path) -> (PathBuf, Option<FileType>) {
         let path = self.real_paths.borrow_mut().of(path);
@@ -151,7 +156,7 @@ impl Look<'_> {
         }
     }
 
-    fn input(&self, reader: &str, source: &Source, taken: &Taken<'_>) -> Option<Fault> {
+    fn input(&self, reader: &str, source: &Source, taken: &Taken<'_>) -> Option<Finding> {
         match source {
             Source::Path(path) => {
                 let (place, _) = self.real(&self.folder.join(path));
@@ -168,7 +173,7 @@ impl Look<'_> {
     }
 
     /// An input that is an export after all, by a link or a detour that its text does not show.
-    fn feedback(&self, reader: &str, path: &Path, place: &Path, taken: &Taken<'_>) -> Option<Fault> {
+    fn feedback(&self, reader: &str, path: &Path, place: &Path, taken: &Taken<'_>) -> Option<Finding> {
         if taken.is_empty() {
             return None;
         }
@@ -177,7 +182,7 @@ impl Look<'_> {
         Some((told.what, Some(told.hint)))
     }
 
-    fn path(&self, path: &Path, place: &Path) -> Option<Fault> {
+    fn path(&self, path: &Path, place: &Path) -> Option<Finding> {
         let full = self.folder.join(path);
         let shown = path.display();
         if self.is_in_store(place) {
@@ -196,7 +201,7 @@ impl Look<'_> {
         match opened {
             Ok(fault) => fault,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let near = neighbour(&full)
+                let near = similar_name(&full)
                     .map(|name| format!("did you mean `{}`?", path.with_file_name(name).display()));
                 let hint = near.unwrap_or_else(|| "paths are relative to the pipeline's file".into());
                 Some((format!("the input `{shown}` does not exist"), Some(hint)))
@@ -211,7 +216,7 @@ impl Look<'_> {
         target: &Path,
         there: Option<FileType>,
         before: &[PathBuf],
-    ) -> Option<Fault> {
+    ) -> Option<Finding> {
         let shown = export.path.display();
         if self.is_in_store(target) || lies_in(&self.store, target) {
             let hint = "name a place outside of it; `--store` and IGPT_FLOW_STORE say where the store is";
@@ -244,7 +249,7 @@ impl Look<'_> {
     }
 
     /// Why nothing can be put into a folder, which need not be there yet.
-    fn folder_fault(&self, folder: &Path) -> Option<Fault> {
+    fn folder_fault(&self, folder: &Path) -> Option<Finding> {
         if let Some(known) = self.faults.borrow().get(folder) {
             return known.clone();
         }
@@ -280,7 +285,7 @@ impl Look<'_> {
 }
 
 /// The name in a folder that a missing one most likely meant.
-fn neighbour(path: &Path) -> Option<String> {
+fn similar_name(path: &Path) -> Option<String> {
     let written = path.file_name()?.to_str()?;
     let items = fs::read_dir(path.parent()?).ok()?.take(1000).flatten();
     let names: Vec<String> = items.filter_map(|item| item.file_name().into_string().ok()).collect();

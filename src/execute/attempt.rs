@@ -17,9 +17,9 @@ use igpt_contract::{
 };
 use serde_json::Value;
 
-use super::inputs::{Inputs, Layout};
-use super::job::{Failure, Job, JobOutcome, JobResult, JobWork, Outlet};
-use super::limits::{Bounds, failed, is_scarcity, leave};
+use super::bounds::{Bounds, discard, failed_or_exhausted, is_scarcity};
+use super::inputs::{InputMode, Inputs};
+use super::job::{Failure, Job, JobOutcome, JobResult, JobWork, SignalSink};
 use crate::store::{Cost, InputSource, KeyLock, Program, Record, Store, StoreError, host};
 
 /// How long to wait before another look at a lock that somebody else holds.
@@ -29,7 +29,7 @@ const LOCK_POLL: Duration = Duration::from_millis(20);
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why an attempt did not end well.
-pub(super) enum Stopped {
+pub(super) enum AttemptError {
     Cancelled,
     /// An input is not in the store any more.
     Unready(Failure),
@@ -38,35 +38,35 @@ pub(super) enum Stopped {
     Failed(Failure),
 }
 
-impl From<StoreError> for Stopped {
+impl From<StoreError> for AttemptError {
     fn from(error: StoreError) -> Self {
         if matches!(error, StoreError::Missing { .. }) {
             return Self::Unready(error.into());
         }
         let scarce = is_scarcity(&error);
-        failed(error.into(), scarce)
+        failed_or_exhausted(error.into(), scarce)
     }
 }
 
-impl From<std::io::Error> for Stopped {
+impl From<std::io::Error> for AttemptError {
     fn from(error: std::io::Error) -> Self {
-        failed(Failure::new(format!("the step's scratch folder: {error}")), is_scarcity(&error))
+        failed_or_exhausted(Failure::new(format!("the step's scratch folder: {error}")), is_scarcity(&error))
     }
 }
 
-impl From<Stopped> for JobOutcome {
-    fn from(stopped: Stopped) -> Self {
+impl From<AttemptError> for JobOutcome {
+    fn from(stopped: AttemptError) -> Self {
         match stopped {
-            Stopped::Cancelled => Self::Cancelled,
-            Stopped::Unready(failure) => Self::Unready(failure),
-            Stopped::NoRoom(failure) => Self::NoRoom(failure),
-            Stopped::Failed(failure) => Self::Failed(failure),
+            AttemptError::Cancelled => Self::Cancelled,
+            AttemptError::Unready(failure) => Self::Unready(failure),
+            AttemptError::NoRoom(failure) => Self::NoRoom(failure),
+            AttemptError::Failed(failure) => Self::Failed(failure),
         }
     }
 }
 
 /// What an attempt's work is given: the store, the step's lock, its inputs, the empty scratch folder.
-pub(super) struct Site<'a> {
+pub(super) struct Workspace<'a> {
     pub(super) store: &'a Store,
     pub(super) lock: &'a KeyLock,
     pub(super) inputs: &'a Inputs<'a>,
@@ -74,7 +74,7 @@ pub(super) struct Site<'a> {
 }
 
 /// What the work leaves behind.
-pub(super) struct Worked {
+pub(super) struct WorkOutput {
     /// Output port -> where it is in the scratch folder.
     pub(super) places: BTreeMap<String, PathBuf>,
     /// What it says of what it read from outside.
@@ -86,13 +86,13 @@ pub(super) fn attempt(
     job: &Job,
     cancelled: &AtomicBool,
     timeout: Option<Duration>,
-    outlet: Outlet<'_>,
+    outlet: SignalSink<'_>,
     usage: impl Fn() -> Usage,
-    work: impl FnOnce(Site<'_>) -> Result<Worked, Stopped>,
+    work: impl FnOnce(Workspace<'_>) -> Result<WorkOutput, AttemptError>,
 ) -> JobOutcome {
-    let result = Store::open(&job.store).map_err(Stopped::from).and_then(|store| {
+    let result = Store::open(&job.store).map_err(AttemptError::from).and_then(|store| {
         let result = attempt_in(&store, job, cancelled, timeout, outlet, usage, work);
-        for path in store.take_set_aside() {
+        for path in store.take_quarantined() {
             outlet(Signal::Note(format!("found damaged and set aside: {}", path.display())));
         }
         result
@@ -105,10 +105,10 @@ fn attempt_in(
     job: &Job,
     cancelled: &AtomicBool,
     timeout: Option<Duration>,
-    outlet: Outlet<'_>,
+    outlet: SignalSink<'_>,
     usage: impl Fn() -> Usage,
-    work: impl FnOnce(Site<'_>) -> Result<Worked, Stopped>,
-) -> Result<JobResult, Stopped> {
+    work: impl FnOnce(Workspace<'_>) -> Result<WorkOutput, AttemptError>,
+) -> Result<JobResult, AttemptError> {
     let lock = wait_for_lock(store, job, cancelled, outlet)?;
     if !job.force
         && let Some(record) = store.record(&job.key)
@@ -119,21 +119,21 @@ fn attempt_in(
     let scratch = store.fresh_scratch(&job.key)?;
     let (before, started) = (usage(), Instant::now());
     let bounds = Bounds { cancelled, timeout, started };
-    let discard = |stopped: &Stopped| leave(store, job, stopped, outlet);
+    let discarded = |stopped: &AttemptError| discard(store, job, stopped, outlet);
     let from = job.inputs_in.as_deref().map(Store::open_existing).transpose()?;
     let inputs = Inputs::new(from.as_ref().unwrap_or(store));
-    let site = Site { store, lock: &lock, inputs: &inputs, scratch: &scratch };
-    let Worked { places, facts } = work(site).inspect_err(discard)?;
+    let site = Workspace { store, lock: &lock, inputs: &inputs, scratch: &scratch };
+    let WorkOutput { places, facts } = work(site).inspect_err(discarded)?;
     let after = usage();
-    bounds.check().inspect_err(discard)?;
+    bounds.check().inspect_err(discarded)?;
     let cost = Cost {
         wall_s: started.elapsed().as_secs_f64(),
         cpu_s: (after.cpu_s - before.cpu_s).max(0.0),
         peak_memory_mib: after.peak_memory_mib,
     };
     let metrics = metrics(&places);
-    let outputs = admit(store, job, &places, &bounds).inspect_err(discard)?;
-    inputs.check(job).inspect_err(discard)?;
+    let outputs = admit(store, job, &places, &bounds).inspect_err(discarded)?;
+    inputs.check(job).inspect_err(discarded)?;
     lock.commit(&Record {
         key: job.key,
         outputs: outputs.clone(),
@@ -166,8 +166,8 @@ fn wait_for_lock(
     store: &Store,
     job: &Job,
     cancelled: &AtomicBool,
-    outlet: Outlet<'_>,
-) -> Result<KeyLock, Stopped> {
+    outlet: SignalSink<'_>,
+) -> Result<KeyLock, AttemptError> {
     let since = Instant::now();
     let mut said = false;
     loop {
@@ -175,7 +175,7 @@ fn wait_for_lock(
             return Ok(lock);
         }
         if cancelled.load(Ordering::Relaxed) {
-            return Err(Stopped::Cancelled);
+            return Err(AttemptError::Cancelled);
         }
         if !said && since.elapsed() > LOCK_PATIENCE {
             said = true;
@@ -191,16 +191,16 @@ fn admit(
     job: &Job,
     places: &BTreeMap<String, PathBuf>,
     bounds: &Bounds<'_>,
-) -> Result<BTreeMap<String, crate::store::Artifact>, Stopped> {
+) -> Result<BTreeMap<String, crate::store::Artifact>, AttemptError> {
     let mut outputs = BTreeMap::new();
     for port in &job.outputs {
         let place = places.get(port).filter(|place| is_present(place)).ok_or_else(|| {
-            Stopped::Failed(Failure {
+            AttemptError::Failed(Failure {
                 error: format!("the step ended well but left its output `{port}` empty"),
                 hint: Some("every declared output must be written".to_owned()),
             })
         })?;
-        outputs.insert(port.clone(), store.admit(place)?);
+        outputs.insert(port.clone(), store.insert(place)?);
         bounds.check()?;
     }
     Ok(outputs)
@@ -240,13 +240,13 @@ pub fn attempt_stage(
         None,
         &*outlet,
         || usage(libc::RUSAGE_SELF),
-        move |Site { store, inputs, scratch, .. }| {
+        move |Workspace { store, inputs, scratch, .. }| {
             began();
             let JobWork::Stage { kind, params, seed } = &job.work else {
-                return Err(Stopped::Failed(Failure::new("a worker runs stages, not commands")));
+                return Err(AttemptError::Failed(Failure::new("a worker runs stages, not commands")));
             };
             let stage = find(kind).ok_or_else(|| {
-                Stopped::Failed(Failure::new(format!("this binary has no stage kind `{kind}`")))
+                AttemptError::Failed(Failure::new(format!("this binary has no stage kind `{kind}`")))
             })?;
             let io = stage_io(inputs, scratch, job)?;
             let checkpoints = store.checkpoints(&job.key)?;
@@ -265,10 +265,10 @@ pub fn attempt_stage(
             match catch_unwind(AssertUnwindSafe(|| stage.run(params, &io, &cx))) {
                 Ok(Ok(())) => {
                     let facts = std::mem::take(&mut *facts.lock().unwrap_or_else(PoisonError::into_inner));
-                    Ok(Worked { places: io.outputs, facts })
+                    Ok(WorkOutput { places: io.outputs, facts })
                 }
                 Ok(Err(error)) => Err(stopped(error)),
-                Err(panic) => Err(Stopped::Failed(Failure {
+                Err(panic) => Err(AttemptError::Failed(Failure {
                     error: format!("the stage panicked: {}", panic_text(&*panic)),
                     hint: Some("this is a bug of the stage; its log has the place".to_owned()),
                 })),
@@ -277,14 +277,14 @@ pub fn attempt_stage(
     )
 }
 
-fn stage_io(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<StageIo, Stopped> {
+fn stage_io(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<StageIo, AttemptError> {
     let mut io = StageIo::default();
     for input in &job.inputs {
         let artifacts = io.inputs.entry(input.port.clone()).or_default();
         let port = scratch.join("in").join(&input.port);
         std::fs::create_dir_all(&port)?;
         let path = port.join(artifacts.len().to_string());
-        inputs.place(&input.from, Layout::Linked, &path)?;
+        inputs.place(&input.from, InputMode::Linked, &path)?;
         artifacts.push(LabelledInput { path, labels: input.labels.clone() });
     }
     for port in &job.outputs {
@@ -295,11 +295,11 @@ fn stage_io(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<StageIo, S
     Ok(io)
 }
 
-fn stopped(error: StageError) -> Stopped {
+fn stopped(error: StageError) -> AttemptError {
     match error {
-        StageError::Cancelled => Stopped::Cancelled,
+        StageError::Cancelled => AttemptError::Cancelled,
         StageError::Failed { ref hint, .. } => {
-            Stopped::Failed(Failure { hint: hint.clone(), ..Failure::from_error(&error) })
+            AttemptError::Failed(Failure { hint: hint.clone(), ..Failure::from_error(&error) })
         }
     }
 }

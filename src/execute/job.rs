@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::key::KeyMaterial;
-use crate::store::{Artifact, Cost, InputSource, Outside, Place, StoreError};
+use crate::store::{Artifact, Cost, ExternalContent, ExternalPath, InputSource, StoreError};
 
 /// Everything that an executor needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,9 +115,9 @@ pub enum InputFrom {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiskInput {
     /// Where it is.
-    pub place: Place,
+    pub place: ExternalPath,
     /// What was there when the key was made.
-    pub read: Outside,
+    pub read: ExternalContent,
 }
 
 /// What comes of an attempt.
@@ -181,4 +181,4 @@ impl From<StoreError> for Failure {
 }
 
 /// Where an attempt's signals go.
-pub type Outlet<'a> = &'a (dyn Fn(Signal) + Send + Sync);
+pub type SignalSink<'a> = &'a (dyn Fn(Signal) + Send + Sync);

@@ -14,22 +14,22 @@
 //! It must not know the graph, the schedule or the pipeline.
 
 pub mod attempt;
+mod bounds;
 pub mod command;
 pub mod fan_in;
 pub mod guard;
 mod inputs;
 pub mod job;
-mod limits;
 pub mod local;
 pub mod pool;
 pub mod process;
 mod shell;
 
-pub use job::{Failure, Job, JobInput, JobOutcome, JobResult, JobWork, Outlet};
-use process::Watch;
+pub use job::{Failure, Job, JobInput, JobOutcome, JobResult, JobWork, SignalSink};
+use process::Supervision;
 
 /// Runs one job somewhere.
 pub trait Executor: Sync {
-    /// Runs the job to its end; signals go to `outlet` on the way.
-    fn execute(&self, job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome;
+    /// Runs the job to its end; signals go to `sink` on the way.
+    fn execute(&self, job: &Job, watch: &Supervision<'_>, sink: SignalSink<'_>) -> JobOutcome;
 }

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 use igpt_contract::{DynStage, Signal};
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{Stopped, attempt_stage};
-use super::guard::{Ended, Guarded, Guards, NotStarted, Order, Stop, is_want_of_room};
-use super::job::{Failure, Job, JobOutcome, Outlet};
-use super::limits;
+use super::attempt::{AttemptError, attempt_stage};
+use super::bounds;
+use super::guard::{Guarded, Guards, LaunchRequest, NotStarted, ProcessEnd, Stop, is_want_of_room};
+use super::job::{Failure, Job, JobOutcome, SignalSink};
 use super::pool;
 
 /// How long a worker that was told to stop may take to end its training step and write its
@@ -58,7 +58,7 @@ enum Message {
 }
 
 /// The rules under which an attempt is watched.
-pub struct Watch<'a> {
+pub struct Supervision<'a> {
     /// Where the log goes.
     pub log: &'a Path,
     /// How long the attempt may take.
@@ -70,9 +70,14 @@ pub struct Watch<'a> {
 }
 
 /// Runs a job in a worker process and waits for it.
-pub fn run_in_process(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>, guards: &Guards) -> JobOutcome {
+pub fn run_in_process(
+    job: &Job,
+    watch: &Supervision<'_>,
+    sink: SignalSink<'_>,
+    guards: &Guards,
+) -> JobOutcome {
     match start(job, watch, guards) {
-        Ok(worker) => follow(worker, watch, outlet),
+        Ok(worker) => follow(worker, watch, sink),
         Err(error) if is_want_of_room(&error) => no_room("start a worker process", &error).into(),
         Err(error) => JobOutcome::Failed(Failure::new(format!("cannot start a worker process: {error}"))),
     }
@@ -85,9 +90,9 @@ struct Worker<'g> {
     output: PipeReader,
 }
 
-fn start<'g>(job: &Job, watch: &Watch<'_>, guards: &'g Guards) -> io::Result<Worker<'g>> {
+fn start<'g>(job: &Job, watch: &Supervision<'_>, guards: &'g Guards) -> io::Result<Worker<'g>> {
     let text = serde_json::to_vec(job)?;
-    let order = Order {
+    let request = LaunchRequest {
         argv: vec![this_binary()?.into(), "worker".into()],
         folder: PathBuf::new(),
         inherits: true,
@@ -98,18 +103,19 @@ fn start<'g>(job: &Job, watch: &Watch<'_>, guards: &'g Guards) -> io::Result<Wor
     let (theirs, mut input) = io::pipe()?;
     let (output, said) = io::pipe()?;
     let log = File::options().create(true).append(true).open(watch.log)?;
-    let guarded =
-        guards.start(&order, [theirs.into(), said.into(), log.into()]).map_err(|NotStarted(error)| error)?;
+    let guarded = guards
+        .start(&request, [theirs.into(), said.into(), log.into()])
+        .map_err(|NotStarted(error)| error)?;
     // One that ended before it read this is judged by its end.
     let _ = input.write_all(&(text.len() as u64).to_le_bytes()).and_then(|()| input.write_all(&text));
     Ok(Worker { guarded, input, output })
 }
 
 /// The machine has no room for what somebody wanted to do.
-pub(super) fn no_room(doing: &str, error: &io::Error) -> Stopped {
-    Stopped::NoRoom(Failure {
+pub(super) fn no_room(doing: &str, error: &io::Error) -> AttemptError {
+    AttemptError::NoRoom(Failure {
         error: format!("cannot {doing}: {error}"),
-        hint: Some(limits::RAISE.to_owned()),
+        hint: Some(bounds::RAISE.to_owned()),
     })
 }
 
@@ -132,7 +138,7 @@ pub(super) fn visible_gpus(gpus: &[u32]) -> Option<(&'static str, String)> {
 }
 
 /// Forwards the worker's messages until it ends, and judges the end.
-fn follow(worker: Worker<'_>, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
+fn follow(worker: Worker<'_>, watch: &Supervision<'_>, sink: SignalSink<'_>) -> JobOutcome {
     let Worker { guarded, input, output } = worker;
     let outcome = Mutex::new(None);
     let began = AtomicBool::new(false);
@@ -141,10 +147,10 @@ fn follow(worker: Worker<'_>, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutco
             match serde_json::from_str(&line) {
                 Ok(Message::Began) => began.store(true, Ordering::Relaxed),
                 Ok(Message::Progress { done, total, unit }) => {
-                    outlet(Signal::Progress { done, total, unit: intern(&unit) });
+                    sink(Signal::Progress { done, total, unit: intern(&unit) });
                 }
-                Ok(Message::Metric { name, x, value }) => outlet(Signal::Metric { name, x, value }),
-                Ok(Message::Note(text)) => outlet(Signal::Note(text)),
+                Ok(Message::Metric { name, x, value }) => sink(Signal::Metric { name, x, value }),
+                Ok(Message::Note(text)) => sink(Signal::Note(text)),
                 Ok(Message::Outcome(told)) => {
                     *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(*told);
                 }
@@ -161,7 +167,7 @@ fn follow(worker: Worker<'_>, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutco
     match waited {
         Ok((ended, timed_out)) => {
             let told = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
-            judge(ended, timed_out, told, watch)
+            outcome_of(ended, timed_out, told, watch)
         }
         Err(error) => no_room("start a thread", &error).into(),
     }
@@ -172,9 +178,9 @@ fn follow(worker: Worker<'_>, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutco
 fn wait(
     mut guarded: Guarded<'_>,
     input: PipeWriter,
-    watch: &Watch<'_>,
+    watch: &Supervision<'_>,
     began: &AtomicBool,
-) -> (io::Result<Ended>, bool) {
+) -> (io::Result<ProcessEnd>, bool) {
     let mut working: Option<Instant> = None;
     let mut input = Some(input);
     let mut timed_out = false;
@@ -198,15 +204,15 @@ fn wait(
     }
 }
 
-fn judge(
-    ended: io::Result<Ended>,
+fn outcome_of(
+    ended: io::Result<ProcessEnd>,
     timed_out: bool,
     told: Option<JobOutcome>,
-    watch: &Watch<'_>,
+    watch: &Supervision<'_>,
 ) -> JobOutcome {
     match (told, ended) {
         (Some(committed @ JobOutcome::Committed(_)), _) => committed,
-        _ if timed_out => JobOutcome::Failed(limits::timed_out(
+        _ if timed_out => JobOutcome::Failed(bounds::timed_out(
             watch.timeout.unwrap_or_default(),
             "raise `timeout` of the step; its checkpoints are kept",
         )),

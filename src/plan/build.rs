@@ -134,7 +134,7 @@ impl Planner<'_> {
             let before = faults.len();
             let resolved = self.resolve_instance(b, i, &mut joins, faults);
             if let Some(resolved) = resolved.filter(|_| faults.len() == before) {
-                let planned = self.admit(b, i, resolved, faults);
+                let planned = self.add_to_plan(b, i, resolved, faults);
                 if let Some(instances) = &mut self.declared_steps[b].instances {
                     instances[i].planned = planned;
                 }
@@ -275,7 +275,13 @@ impl Planner<'_> {
     }
 
     /// Puts an instance that is right into the plan.
-    fn admit(&mut self, b: usize, i: usize, resolved: ResolvedInstance, faults: &mut Faults) -> Planned {
+    fn add_to_plan(
+        &mut self,
+        b: usize,
+        i: usize,
+        resolved: ResolvedInstance,
+        faults: &mut Faults,
+    ) -> Planned {
         let ResolvedInstance { inputs, limits, works, search, redactions } = resolved;
         let declared = &self.declared_steps[b];
         let Some(instance) = declared.instances.as_ref().and_then(|all| all.get(i)) else {

@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::artifact::{Artifact, Content, Entry};
+use super::artifact::{Artifact, Content, TreeEntry};
+use super::checkout::at;
 use super::export_exchange::{ASIDE, exchange, keep_beside, sweep, take_turn};
 use super::export_notes::{Noted, Notes};
-use super::export_place::{digest_with_unix_line_ends, has_content, in_place, is_equal, is_marked, mark};
-use super::layout::at;
+use super::export_target::{digest_with_unix_line_ends, has_content, in_place, is_equal, is_marked, mark};
 use super::remove::remove_tree;
 use super::scan::walk;
 use super::{Files, Result, Store, StoreError, durable};
@@ -46,7 +46,7 @@ pub enum Exported {
 }
 
 /// What stands in the way of an export.
-enum InTheWay {
+enum Conflict {
     /// Nothing: it is missing, or an earlier export's and untouched.
     Nothing,
     /// A file that an export wrote and the user changed.
@@ -91,10 +91,10 @@ impl Store {
         let same = noted.is_some_and(|noted| noted.artifact == *artifact);
         let mut kept = None;
         loop {
-            let (path, foreign) = match self.in_the_way(artifact, &entries, to, noted, files)? {
-                InTheWay::Nothing => break,
-                InTheWay::Changed(path) => (path, false),
-                InTheWay::Foreign(path) => (path, true),
+            let (path, foreign) = match self.conflict(artifact, &entries, to, noted, files)? {
+                Conflict::Nothing => break,
+                Conflict::Changed(path) => (path, false),
+                Conflict::Foreign(path) => (path, true),
             };
             match (overwrite, foreign) {
                 // A folder that gives way to a file is kept as a whole.
@@ -165,16 +165,16 @@ impl Store {
     }
 
     /// What of the user's an export would replace or remove.
-    fn in_the_way(
+    fn conflict(
         &self,
         artifact: &Artifact,
-        entries: &[Entry],
+        entries: &[TreeEntry],
         to: &Path,
         noted: Option<Noted>,
         files: &mut Files,
-    ) -> Result<InTheWay> {
+    ) -> Result<Conflict> {
         if fs::symlink_metadata(to).is_err() {
-            return Ok(InTheWay::Nothing);
+            return Ok(Conflict::Nothing);
         }
         let known = self.noted_entries(noted)?;
         let is_folder = to.is_dir();
@@ -198,7 +198,7 @@ impl Store {
                 continue;
             }
             let name = path.strip_prefix(to).unwrap_or(Path::new(""));
-            let of_name: Vec<&Entry> = known.iter().filter(|entry| entry.name == name).collect();
+            let of_name: Vec<&TreeEntry> = known.iter().filter(|entry| entry.name == name).collect();
             if of_name.iter().any(|entry| has_content(path, entry, files))
                 || self.is_untouched(path, to, Some(&of_name), files)
             {
@@ -206,13 +206,13 @@ impl Store {
             }
             let path = path.to_owned();
             let is_noted = !of_name.is_empty();
-            return Ok(if is_noted { InTheWay::Changed(path) } else { InTheWay::Foreign(path) });
+            return Ok(if is_noted { Conflict::Changed(path) } else { Conflict::Foreign(path) });
         }
-        Ok(InTheWay::Nothing)
+        Ok(Conflict::Nothing)
     }
 
     /// The entries of what an export wrote last and before, as far as their manifests are there.
-    fn noted_entries(&self, noted: Option<Noted>) -> Result<Vec<Entry>> {
+    fn noted_entries(&self, noted: Option<Noted>) -> Result<Vec<TreeEntry>> {
         let mut entries = Vec::new();
         for artifact in noted.iter().flat_map(|noted| [Some(noted.artifact), noted.before]).flatten() {
             match self.entries(&artifact) {
@@ -226,14 +226,14 @@ impl Store {
 
     /// Whether replacing a file loses nothing: its bytes are what its mark says that an export wrote, or
     /// they are in the store, or they are those of a noted entry but for the line ends.
-    fn is_untouched(&self, path: &Path, to: &Path, noted: Option<&[&Entry]>, files: &mut Files) -> bool {
+    fn is_untouched(&self, path: &Path, to: &Path, noted: Option<&[&TreeEntry]>, files: &mut Files) -> bool {
         let Ok(meta) = fs::symlink_metadata(path) else { return false };
         if meta.is_symlink() {
             return false;
         }
         let Ok((digest, size)) = files.file(path, &meta) else { return false };
         is_marked(path, to, &digest)
-            || self.is_sound(&digest, size)
+            || self.is_intact(&digest, size)
             || noted.is_some_and(|entries| {
                 let plain = digest_with_unix_line_ends(path, size);
                 entries.iter().filter_map(|entry| entry.file()).any(|(digest, _)| Some(digest) == plain)
@@ -244,7 +244,7 @@ impl Store {
     fn put(
         &self,
         artifact: &Artifact,
-        entries: &[Entry],
+        entries: &[TreeEntry],
         to: &Path,
         noted: Option<Noted>,
         files: &mut Files,
@@ -281,7 +281,7 @@ impl Store {
     fn replace(
         &self,
         artifact: &Artifact,
-        entries: &[Entry],
+        entries: &[TreeEntry],
         aside: &Path,
         to: &Path,
         noted: Option<Noted>,
@@ -338,7 +338,7 @@ impl Store {
     }
 
     /// Puts back what of an export is missing, and touches nothing that is there.
-    fn put_missing(&self, entries: &[Entry], to: &Path, files: &mut Files) -> Result<()> {
+    fn put_missing(&self, entries: &[TreeEntry], to: &Path, files: &mut Files) -> Result<()> {
         for entry in entries {
             let path = at(to, &entry.name);
             if fs::symlink_metadata(&path).is_ok() {
@@ -355,7 +355,7 @@ impl Store {
     }
 
     /// Puts one entry at its place, whose folder is there.
-    fn put_entry(&self, entry: &Entry, to: &Path, root: &Path) -> Result<()> {
+    fn put_entry(&self, entry: &TreeEntry, to: &Path, root: &Path) -> Result<()> {
         let aside = durable::fresh_with(to.parent().unwrap_or(Path::new("/")), ASIDE);
         let placed = self.copy_entry(entry, &aside).and_then(|()| {
             mark(&aside, entry, root);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artifact::{escape, unescape};
 use super::durable::{self, Durability};
-use super::{Artifact, Result, Store, StoreError, sealed};
+use super::{Artifact, Result, Store, StoreError, checksum};
 
 /// The note of an export.
 #[derive(Serialize, Deserialize)]
@@ -51,7 +51,7 @@ impl Store {
                 let path = project.join(unescape(&note.path)?);
                 Some((path, Noted { artifact: note.artifact, before: note.before }))
             };
-            match sealed::is_whole(line).then(note) {
+            match checksum::is_valid(line).then(note) {
                 Some(Some((path, noted))) => drop(notes.insert(path, noted)),
                 // Whole, so a newer version's.
                 Some(None) => {}
@@ -91,7 +91,7 @@ impl Store {
         let path = escape(path.strip_prefix(self.project()).unwrap_or(path));
         let note = Note { path, artifact: noted.artifact, before: noted.before };
         // A note is text and numbers: it has a JSON.
-        sealed::seal(&note).unwrap_or_default()
+        checksum::seal(&note).unwrap_or_default()
     }
 
     /// The folder that the store lies in.

@@ -20,13 +20,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use igpt_contract::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::admit::is_executable;
-use super::artifact::{Artifact, Content, Entry, Form, list};
+use super::artifact::{Artifact, Content, Form, TreeEntry, list};
 use super::export_notes::Notes;
-use super::foresight::Foresight;
 use super::index::{Id, Index, Row, id};
+use super::insert::is_executable;
 use super::objects::hash_file;
-use super::scan::{Found, Leaving, Scan, What, changed, modified, scan, scan_named};
+use super::prefetch::Prefetch;
+use super::scan::{EntryKind, OutwardLinks, Scan, ScannedEntry, changed, modified, scan, scan_named};
 use super::{Result, Store, StoreError};
 use crate::real_paths::RealPaths;
 
@@ -43,7 +43,7 @@ pub struct Files {
     index: Index,
     /// What was exported before; read when it is first needed.
     pub(super) notes: Option<Notes>,
-    foresight: Foresight,
+    prefetch: Prefetch,
     /// Where the folders of exports really are.
     pub(super) real_paths: RealPaths,
     /// What was first read at each place in this process.
@@ -52,7 +52,7 @@ pub struct Files {
 
 /// A place outside the store that a step reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct ExternalPath {
     /// The file or folder.
     #[serde(with = "crate::paths::exact")]
     pub path: PathBuf,
@@ -64,10 +64,10 @@ pub struct Place {
     pub without: Arc<BTreeSet<PathBuf>>,
 }
 
-impl Place {
+impl ExternalPath {
     pub(super) fn scan(&self) -> Result<Scan> {
         match &self.names {
-            None => scan(&self.path, Leaving::Followed, &self.without),
+            None => scan(&self.path, OutwardLinks::Followed, &self.without),
             Some(names) => scan_named(&self.path, names),
         }
     }
@@ -75,7 +75,7 @@ impl Place {
 
 /// What was read at a path outside the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outside {
+pub struct ExternalContent {
     /// The content.
     pub artifact: Artifact,
     /// What identifies the files and folders that hold it, and all on the way to them.
@@ -90,7 +90,7 @@ impl Files {
         Self {
             index: Index::open(store),
             notes: None,
-            foresight: Foresight::default(),
+            prefetch: Prefetch::default(),
             real_paths: RealPaths::default(),
             inputs: HashMap::new(),
         }
@@ -98,13 +98,13 @@ impl Files {
 
     /// The same with look-ups that were begun before.
     #[must_use]
-    pub fn with(self, foresight: Foresight) -> Self {
-        Self { foresight, ..self }
+    pub fn with(self, prefetch: Prefetch) -> Self {
+        Self { prefetch, ..self }
     }
 
     /// What a key led to, as [`Store::outputs`]: looked up ahead or now.
     pub fn outputs(&self, store: &Store, key: &Digest) -> Option<BTreeMap<String, Artifact>> {
-        self.foresight.take(key).or_else(|| store.outputs(key))
+        self.prefetch.take(key).or_else(|| store.outputs(key))
     }
 
     /// What lies at a place, as an artifact that is not copied into the store. Links are read by the
@@ -114,9 +114,9 @@ impl Files {
     /// # Errors
     /// [`StoreError::Changed`] where it holds something else now; [`StoreError::NotContent`] for pipes,
     /// devices and circles of links; else what the system said.
-    pub fn input(&mut self, place: &Place) -> Result<Outside> {
+    pub fn input(&mut self, place: &ExternalPath) -> Result<ExternalContent> {
         let outside = self.read(place)?;
-        let Place { path, names, .. } = place;
+        let ExternalPath { path, names, .. } = place;
         let first = *self.inputs.entry((path.clone(), names.clone())).or_insert(outside.artifact);
         if first == outside.artifact {
             return Ok(outside);
@@ -125,23 +125,23 @@ impl Files {
         Err(StoreError::Changed { path: path.clone(), since })
     }
 
-    fn read(&mut self, place: &Place) -> Result<Outside> {
+    fn read(&mut self, place: &ExternalPath) -> Result<ExternalContent> {
         let hashed = now();
         let Scan { found, identity, .. } = place.scan()?;
         let mut entries = Vec::with_capacity(found.len());
-        for Found { name, path, meta, what } in found {
+        for ScannedEntry { name, path, meta, what } in found {
             let content = match what {
-                What::File => {
+                EntryKind::File => {
                     let (digest, size) = self.file(&path, &meta)?;
                     Content::File { digest, size, executable: is_executable(&meta) }
                 }
-                What::Link { target, .. } => Content::Link { target },
-                What::EmptyFolder => Content::EmptyFolder,
+                EntryKind::Link { target, .. } => Content::Link { target },
+                EntryKind::EmptyFolder => Content::EmptyFolder,
             };
-            entries.push(Entry { name, content });
+            entries.push(TreeEntry { name, content });
         }
         let artifact = list(&mut entries).artifact;
-        Ok(Outside { artifact, identity, hashed })
+        Ok(ExternalContent { artifact, identity, hashed })
     }
 
     /// The artifact that a part is, as [`Store::peek_part`]. One that was looked up before is known,
@@ -167,7 +167,7 @@ impl Files {
     ///
     /// # Errors
     /// What the system said.
-    pub fn still_holds(store: &Store, place: &Place, then: &Outside) -> Result<bool> {
+    pub fn still_holds(store: &Store, place: &ExternalPath, then: &ExternalContent) -> Result<bool> {
         let Scan { identity, newest, coarse, .. } = place.scan()?;
         if identity != then.identity {
             return Ok(false);
@@ -303,8 +303,8 @@ mod tests {
         (dir, store)
     }
 
-    fn at(path: &Path) -> Place {
-        Place { path: path.to_owned(), ..Place::default() }
+    fn at(path: &Path) -> ExternalPath {
+        ExternalPath { path: path.to_owned(), ..ExternalPath::default() }
     }
 
     fn read(files: &mut Files, path: &Path) -> Artifact {

@@ -112,7 +112,8 @@ impl Index {
             return Ok(true);
         }
         // sled asserts where a disk refuses, when it is dropped at the latest. The index is a help.
-        let written = hushed(|| open_database(&self.database).ok().map(|database| self.write(&database)));
+        let written =
+            catching_panics(|| open_database(&self.database).ok().map(|database| self.write(&database)));
         let Some(written) = written.flatten() else { return Ok(false) };
         match written {
             Ok(rows) => {
@@ -186,22 +187,22 @@ impl Index {
 
 thread_local! {
     /// Whether a panic of this thread is expected, and nothing is to be said of it.
-    static HUSHED: Cell<bool> = const { Cell::new(false) };
+    static SILENT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Does what may panic in sled; none where it did.
-fn hushed<T>(work: impl FnOnce() -> T) -> Option<T> {
-    HUSHED.set(true);
+fn catching_panics<T>(work: impl FnOnce() -> T) -> Option<T> {
+    SILENT.set(true);
     let done = catch_unwind(AssertUnwindSafe(work));
-    HUSHED.set(false);
+    SILENT.set(false);
     done.ok()
 }
 
 /// Keeps the panics quiet that the index expects of sled; to be called once, at the start.
-pub fn hush_expected_panics() {
+pub fn silence_expected_panics() {
     let told = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !HUSHED.get() {
+        if !SILENT.get() {
             told(panic);
         }
     }));

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::wire::{Reply, receive_fds};
+use super::protocol::{Reply, receive_fds};
 use super::{descendants, guardian};
 
 /// Lives until the orchestrator is gone and the last guardian is too. Nobody reads `_living`: that
@@ -49,7 +49,7 @@ impl Nursery {
                 self.closing = true;
             } else if asked != 0 {
                 match receive_fds(&self.socket) {
-                    Ok(Some(fds)) => self.raise(fds),
+                    Ok(Some(fds)) => self.fork_guardian(fds),
                     Ok(None) => self.closing = true,
                     // Whoever asked sees that his socket was closed.
                     Err(_) => {}
@@ -59,7 +59,7 @@ impl Nursery {
     }
 
     /// Forks a guardian.
-    fn raise(&mut self, [control]: [OwnedFd; 1]) {
+    fn fork_guardian(&mut self, [control]: [OwnedFd; 1]) {
         // SAFETY: this process has one thread, so that the child may do what it likes.
         match unsafe { libc::fork() } {
             -1 => {
@@ -160,12 +160,12 @@ pub(super) mod quiet {
             }
         }
         close_all_but(keep);
-        call_me(c"igpt-nursery");
+        set_name(c"igpt-nursery");
         adopt_orphans();
     }
 
     /// What `ps` and `top` call us: 15 bytes at most.
-    pub(in super::super) fn call_me(name: &std::ffi::CStr) {
+    pub(in super::super) fn set_name(name: &std::ffi::CStr) {
         #[cfg(target_os = "linux")]
         // SAFETY: a text that ends in a null byte.
         unsafe {

@@ -14,9 +14,9 @@ use std::time::{Duration, SystemTime};
 use igpt_contract::Digest;
 use rayon::prelude::*;
 
-use super::artifact::{Artifact, Content, Entry, Listed, list};
+use super::artifact::{Artifact, BuiltArtifact, Content, TreeEntry, list};
 use super::objects::hash_file;
-use super::scan::{Found, Leaving, What, scan};
+use super::scan::{EntryKind, OutwardLinks, ScannedEntry, scan};
 use super::{Result, Store, StoreError, durable};
 
 /// Trees with more files than this are admitted by several threads, so that syncs overlap.
@@ -41,21 +41,21 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotContent`] for links that leave the folder, pipes and devices; else what the
     /// system said.
-    pub fn admit(&self, path: &Path) -> Result<Artifact> {
+    pub fn insert(&self, path: &Path) -> Result<Artifact> {
         let meta = fs::symlink_metadata(path).map_err(|e| StoreError::io("read", path, e))?;
         if meta.is_symlink() {
             let content = self.own_object(path)?;
-            return self.admit_entries(&mut [Entry { name: PathBuf::new(), content }]);
+            return self.insert_entries(&mut [TreeEntry { name: PathBuf::new(), content }]);
         }
-        let found = scan(path, Leaving::Kept, &BTreeSet::new())?.found;
-        let admit = |found: &Found| -> Result<Entry> {
+        let found = scan(path, OutwardLinks::Kept, &BTreeSet::new())?.found;
+        let admit = |found: &ScannedEntry| -> Result<TreeEntry> {
             let content = match &found.what {
-                What::File => self.admit_file(&found.path, &found.meta)?,
-                What::Link { target, stays: true } => Content::Link { target: target.clone() },
-                What::Link { stays: false, .. } => self.own_object(&found.path)?,
-                What::EmptyFolder => Content::EmptyFolder,
+                EntryKind::File => self.insert_file(&found.path, &found.meta)?,
+                EntryKind::Link { target, stays: true } => Content::Link { target: target.clone() },
+                EntryKind::Link { stays: false, .. } => self.own_object(&found.path)?,
+                EntryKind::EmptyFolder => Content::EmptyFolder,
             };
-            Ok(Entry { name: found.name.clone(), content })
+            Ok(TreeEntry { name: found.name.clone(), content })
         };
         let mut entries = if found.len() > FEW {
             found.par_iter().map(admit).collect::<Result<Vec<_>>>()?
@@ -65,21 +65,21 @@ impl Store {
         if meta.is_dir() {
             let _ = fs::remove_dir_all(path);
         }
-        self.admit_entries(&mut entries)
+        self.insert_entries(&mut entries)
     }
 
     /// Keeps a tree of small files that are in memory: name and bytes of each.
     ///
     /// # Errors
     /// What the system said.
-    pub fn admit_files(&self, files: &[(&str, &[u8])]) -> Result<Artifact> {
+    pub fn insert_files(&self, files: &[(&str, &[u8])]) -> Result<Artifact> {
         for (_, bytes) in files {
-            self.admit_bytes(bytes)?;
+            self.insert_bytes(bytes)?;
         }
-        self.admit_entries(&mut entries_of(files))
+        self.insert_entries(&mut entries_of(files))
     }
 
-    /// The artifact that [`Self::admit_files`] would make, without writing anything: for plans.
+    /// The artifact that [`Self::insert_files`] would make, without writing anything: for plans.
     pub fn peek_files(&self, files: &[(&str, &[u8])]) -> Artifact {
         list(&mut entries_of(files)).artifact
     }
@@ -88,7 +88,7 @@ impl Store {
     ///
     /// # Errors
     /// What the system said.
-    pub fn admit_bytes(&self, bytes: &[u8]) -> Result<Digest> {
+    pub fn insert_bytes(&self, bytes: &[u8]) -> Result<Digest> {
         let digest = Digest::of(bytes);
         let path = self.object_path(&digest);
         if fs::read(&path).is_ok_and(|there| there == bytes) {
@@ -102,16 +102,16 @@ impl Store {
     }
 
     /// Keeps the manifest of entries whose files are in the store.
-    pub(super) fn admit_entries(&self, entries: &mut [Entry]) -> Result<Artifact> {
-        let Listed { artifact, manifest } = list(entries);
+    pub(super) fn insert_entries(&self, entries: &mut [TreeEntry]) -> Result<Artifact> {
+        let BuiltArtifact { artifact, manifest } = list(entries);
         if let Some(text) = manifest {
-            self.admit_bytes(text.as_bytes())?;
+            self.insert_bytes(text.as_bytes())?;
         }
         Ok(artifact)
     }
 
     /// One file into its place.
-    fn admit_file(&self, path: &Path, meta: &Metadata) -> Result<Content> {
+    fn insert_file(&self, path: &Path, meta: &Metadata) -> Result<Content> {
         let executable = is_executable(meta);
         // A second name for the same bytes could write into the object later: take a copy.
         if meta.nlink() == 1 {
@@ -138,7 +138,7 @@ impl Store {
         let file = File::open(path).map_err(|e| StoreError::io("open", own, e))?;
         self.seal(own, &file)?;
         let (digest, size) = hash_file(path)?;
-        if self.is_whole(&digest, size) {
+        if self.hash_matches(&digest, size) {
             fs::remove_file(path).map_err(|e| StoreError::io("remove", own, e))?;
         } else {
             durable::rename(path, &self.object_path(&digest))?;
@@ -167,15 +167,15 @@ impl Store {
         let hex: String = name.components().map(|part| part.as_os_str().to_string_lossy()).collect();
         let digest = hex.parse().map_err(|_| refused())?;
         let size = fs::metadata(&target).map_err(|e| StoreError::io("read", &target, e))?.len();
-        let sound = self.is_sound(&digest, size);
+        let sound = self.is_intact(&digest, size);
         let _ = fs::remove_file(link);
         let content = Content::File { digest, size, executable: false };
         if sound { Ok(content) } else { Err(StoreError::Missing { digest }) }
     }
 }
 
-fn entries_of(files: &[(&str, &[u8])]) -> Vec<Entry> {
-    let entry = |(name, bytes): &(&str, &[u8])| Entry {
+fn entries_of(files: &[(&str, &[u8])]) -> Vec<TreeEntry> {
+    let entry = |(name, bytes): &(&str, &[u8])| TreeEntry {
         name: PathBuf::from(name),
         content: Content::File { digest: Digest::of(bytes), size: bytes.len() as u64, executable: false },
     };

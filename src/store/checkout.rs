@@ -13,18 +13,18 @@ use std::path::{Path, PathBuf};
 use igpt_contract::Digest;
 use rayon::prelude::*;
 
-use super::admit::{FEW, is_executable};
-use super::artifact::{Artifact, Content, Entry, list};
+use super::artifact::{Artifact, Content, TreeEntry, list};
+use super::insert::{FEW, is_executable};
 use super::objects::{hash_file, unreadable};
-use super::scan::{self, Found, What};
-use super::{Place, Result, Store, StoreError};
+use super::scan::{self, EntryKind, ScannedEntry};
+use super::{ExternalPath, Result, Store, StoreError};
 
 /// Files up to this size are read in one piece.
 const SMALL: u64 = 256 << 10;
 
 /// The objects that a step was given links to, as they were then.
 #[derive(Debug, Default)]
-pub struct Linked(Vec<(Digest, [u64; 4])>);
+pub struct LinkedObjects(Vec<(Digest, [u64; 4])>);
 
 impl Store {
     /// Lays an artifact out as files of its own. `to` must not exist, its parent must.
@@ -38,13 +38,13 @@ impl Store {
     }
 
     /// One entry at its place, whose folder is there. What stands there is replaced in place.
-    pub(super) fn copy_entry(&self, entry: &Entry, to: &Path) -> Result<()> {
+    pub(super) fn copy_entry(&self, entry: &TreeEntry, to: &Path) -> Result<()> {
         match &entry.content {
             Content::File { digest, size, executable } => {
                 let from = self.object_path(digest);
                 let found = match copy_file(&from, to, *size, *executable) {
-                    Err(Copying::Read(e)) => return Err(unreadable(*digest, &from, e)),
-                    Err(Copying::Write(e)) => return Err(StoreError::io("write", to, e)),
+                    Err(CopyError::Read(e)) => return Err(unreadable(*digest, &from, e)),
+                    Err(CopyError::Write(e)) => return Err(StoreError::io("write", to, e)),
                     Ok(found) => found,
                 };
                 if found == *digest {
@@ -52,7 +52,7 @@ impl Store {
                 }
                 // Whatever became of the copy, the object itself decides.
                 let _ = fs::remove_file(to);
-                match self.is_whole(digest, *size) {
+                match self.hash_matches(digest, *size) {
                     true => Err(StoreError::io("copy", to, io::Error::other("the copy differs"))),
                     false => Err(StoreError::Missing { digest: *digest }),
                 }
@@ -67,10 +67,10 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::copy_out`].
-    pub fn link_out(&self, artifact: &Artifact, to: &Path, linked: &mut Linked) -> Result<()> {
+    pub fn link_out(&self, artifact: &Artifact, to: &Path, linked: &mut LinkedObjects) -> Result<()> {
         let entries = self.entries(artifact)?;
         make_folders(artifact, &entries, to)?;
-        let link = |entry: &Entry| -> Result<Option<(Digest, [u64; 4])>> {
+        let link = |entry: &TreeEntry| -> Result<Option<(Digest, [u64; 4])>> {
             let to = at(to, &entry.name);
             let Content::File { digest, size, executable: false } = entry.content else {
                 return self.copy_entry(entry, &to).map(|()| None);
@@ -78,7 +78,7 @@ impl Store {
             // Its identity first: whoever writes after the hash moves it.
             let missing = StoreError::Missing { digest };
             let Some(identity) = self.identity(&digest) else { return Err(missing) };
-            if !self.is_whole(&digest, size) {
+            if !self.hash_matches(&digest, size) {
                 return Err(missing);
             }
             symlink(self.object_path(&digest), &to).map_err(|e| StoreError::io("link", &to, e))?;
@@ -94,13 +94,13 @@ impl Store {
     }
 
     /// The first of the linked objects that is not what it was; a damaged one is set aside.
-    pub fn first_touched(&self, linked: &Linked) -> Option<Digest> {
+    pub fn first_touched(&self, linked: &LinkedObjects) -> Option<Digest> {
         let is_touched =
             |(digest, identity): &&(Digest, [u64; 4])| self.identity(digest).as_ref() != Some(identity);
         let touched: Vec<&Digest> = linked.0.iter().filter(is_touched).map(|(digest, _)| digest).collect();
         for digest in &touched {
             let size = fs::metadata(self.object_path(digest)).map_or(0, |meta| meta.len());
-            self.is_whole(digest, size);
+            self.hash_matches(digest, size);
         }
         touched.first().map(|digest| **digest)
     }
@@ -117,35 +117,35 @@ impl Store {
 ///
 /// # Errors
 /// [`StoreError::Changed`] where it is something else; else what the system said.
-pub fn copy_outside(place: &Place, expected: &Artifact, to: &Path) -> Result<()> {
+pub fn copy_external(place: &ExternalPath, expected: &Artifact, to: &Path) -> Result<()> {
     let found = place.scan()?.found;
     if !is_single(&found) {
         fs::create_dir(to).map_err(|e| StoreError::io("create", to, e))?;
         make_parents(found.iter().map(|found| found.name.as_path()), to)?;
     }
-    let copy = |found: &Found| -> Result<Entry> {
+    let copy = |found: &ScannedEntry| -> Result<TreeEntry> {
         let to = at(to, &found.name);
         let content = match &found.what {
-            What::File => {
+            EntryKind::File => {
                 let (size, executable) = (found.meta.size(), is_executable(&found.meta));
                 let digest = copy_file(&found.path, &to, size, executable).map_err(|e| match e {
-                    Copying::Read(e) => StoreError::io("read", &found.path, e),
-                    Copying::Write(e) => StoreError::io("write", &to, e),
+                    CopyError::Read(e) => StoreError::io("read", &found.path, e),
+                    CopyError::Write(e) => StoreError::io("write", &to, e),
                 })?;
                 Content::File { digest, size, executable }
             }
-            What::Link { target, .. } => {
+            EntryKind::Link { target, .. } => {
                 symlink(target, &to).map_err(|e| StoreError::io("link", &to, e))?;
                 Content::Link { target: target.clone() }
             }
-            What::EmptyFolder => {
+            EntryKind::EmptyFolder => {
                 fs::create_dir_all(&to).map_err(|e| StoreError::io("create", &to, e))?;
                 Content::EmptyFolder
             }
         };
-        Ok(Entry { name: found.name.clone(), content })
+        Ok(TreeEntry { name: found.name.clone(), content })
     };
-    let mut entries: Vec<Entry> = if found.len() > FEW {
+    let mut entries: Vec<TreeEntry> = if found.len() > FEW {
         found.par_iter().map(copy).collect::<Result<_>>()?
     } else {
         found.iter().map(copy).collect::<Result<_>>()?
@@ -162,7 +162,7 @@ pub fn copy_outside(place: &Place, expected: &Artifact, to: &Path) -> Result<()>
 ///
 /// # Errors
 /// What the system said.
-pub fn link_outside(place: &Place, to: &Path) -> Result<()> {
+pub fn link_external(place: &ExternalPath, to: &Path) -> Result<()> {
     let Some(names) = &place.names else {
         return symlink(&place.path, to).map_err(|e| StoreError::io("link", to, e));
     };
@@ -176,38 +176,38 @@ pub fn link_outside(place: &Place, to: &Path) -> Result<()> {
 }
 
 /// Whether what was found is one file and no folder.
-fn is_single(found: &[Found]) -> bool {
-    matches!(found, [Found { name, .. }] if name.as_os_str().is_empty())
+fn is_single(found: &[ScannedEntry]) -> bool {
+    matches!(found, [ScannedEntry { name, .. }] if name.as_os_str().is_empty())
 }
 
 /// What kept a file from being copied.
-enum Copying {
+enum CopyError {
     Read(io::Error),
     Write(io::Error),
 }
 
 /// Copies a file and answers the digest of what was written.
-fn copy_file(from: &Path, to: &Path, size: u64, executable: bool) -> Result<Digest, Copying> {
-    let mut source = File::open(from).map_err(Copying::Read)?;
+fn copy_file(from: &Path, to: &Path, size: u64, executable: bool) -> Result<Digest, CopyError> {
+    let mut source = File::open(from).map_err(CopyError::Read)?;
     let mode = if executable { 0o777 } else { 0o666 };
     let open = || OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(to);
     if size <= SMALL {
         let mut bytes = Vec::with_capacity(size as usize + 1);
-        source.read_to_end(&mut bytes).map_err(Copying::Read)?;
-        open().and_then(|mut copy| copy.write_all(&bytes)).map_err(Copying::Write)?;
+        source.read_to_end(&mut bytes).map_err(CopyError::Read)?;
+        open().and_then(|mut copy| copy.write_all(&bytes)).map_err(CopyError::Write)?;
         return Ok(Digest::of(&bytes));
     }
-    let mut copy = open().map_err(Copying::Write)?;
+    let mut copy = open().map_err(CopyError::Write)?;
     // In the system, which shares the blocks where it can; its errors do not say which side failed.
     io::copy(&mut source, &mut copy).map_err(|e| match e.raw_os_error() {
-        Some(libc::EIO) => Copying::Read(e),
-        _ => Copying::Write(e),
+        Some(libc::EIO) => CopyError::Read(e),
+        _ => CopyError::Write(e),
     })?;
-    hash_file(to).map(|(digest, _)| digest).map_err(|e| Copying::Write(io::Error::other(e)))
+    hash_file(to).map(|(digest, _)| digest).map_err(|e| CopyError::Write(io::Error::other(e)))
 }
 
 /// Does something for each entry, by several threads where there are many.
-fn each(entries: &[Entry], work: impl Fn(&Entry) -> Result<()> + Sync + Send) -> Result<()> {
+fn each(entries: &[TreeEntry], work: impl Fn(&TreeEntry) -> Result<()> + Sync + Send) -> Result<()> {
     if entries.len() > FEW {
         entries.par_iter().try_for_each(work)
     } else {
@@ -215,7 +215,7 @@ fn each(entries: &[Entry], work: impl Fn(&Entry) -> Result<()> + Sync + Send) ->
     }
 }
 
-fn make_folders(artifact: &Artifact, entries: &[Entry], to: &Path) -> Result<()> {
+fn make_folders(artifact: &Artifact, entries: &[TreeEntry], to: &Path) -> Result<()> {
     if artifact.is_file() {
         return Ok(());
     }

@@ -9,10 +9,10 @@ use crate::schedule::Outcome;
 use crate::store::StoreError;
 
 impl Run<'_> {
-    pub(super) fn ended(&mut self, id: StepId, outcome: JobOutcome) -> Result<(), StoreError> {
+    pub(super) fn on_attempt_end(&mut self, id: StepId, outcome: JobOutcome) -> Result<(), StoreError> {
         let step = self.step(id);
         if !matches!(outcome, JobOutcome::NoRoom(_)) {
-            self.resting.had_room();
+            self.retries.had_room();
         }
         match outcome {
             JobOutcome::Committed(result) => {
@@ -21,47 +21,47 @@ impl Run<'_> {
                 counted.insert(id);
                 self.events.send(Event::StepSucceeded {
                     step: step.name.clone(),
-                    key: self.made.keys[&id],
+                    key: self.results.keys[&id],
                     outputs: result.outputs.clone(),
                     cost: result.cost,
                     adopted: result.adopted,
                 });
                 if self.audit.is_some() {
-                    self.judge(id, Ok(result.outputs));
+                    self.compare_with_record(id, Ok(result.outputs));
                     return self.settle(id, Outcome::Done);
                 }
-                self.remember(id, self.made.keys[&id]);
-                self.done(id, result.outputs)
+                self.remember(id, self.results.keys[&id]);
+                self.finish_step(id, result.outputs)
             }
             JobOutcome::Unready(failure) => {
-                let gone = self.gone_inputs(id).unwrap_or_default();
+                let gone = self.missing_inputs(id).unwrap_or_default();
                 if gone.is_empty() {
                     return self.fail(id, &failure);
                 }
                 // What was missing is no fault of the step's: this was no attempt of it.
                 self.attempts.entry(id).and_modify(|attempt| *attempt -= 1);
-                self.schedule.put_back(id);
-                if self.need_all(&gone) { Ok(()) } else { self.fail(id, &failure) }
+                self.schedule.wait_again(id);
+                if self.restore_all(&gone) { Ok(()) } else { self.fail(id, &failure) }
             }
             JobOutcome::Cancelled => {
                 let checkpoints = matches!(step.work, Work::Stage { .. });
                 let kept = if checkpoints { "; its checkpoints are kept" } else { "" };
-                self.say_skipped(id, &format!("interrupted{kept}"));
+                self.send_skipped(id, &format!("interrupted{kept}"));
                 self.schedule.stop();
                 self.settle(id, Outcome::Skipped)
             }
             JobOutcome::Failed(failure) if self.attempts[&id] <= step.retry.times => {
-                self.say_failed(id, &failure, true);
-                self.schedule.rest(id);
-                self.resting.put(id, step.retry.pause(self.attempts[&id]));
+                self.send_failed(id, &failure, true);
+                self.schedule.suspend(id);
+                self.retries.put(id, step.retry.pause(self.attempts[&id]));
                 Ok(())
             }
             // What runs gives some room back when it ends.
-            JobOutcome::NoRoom(failure) if self.resting.no_room(id, self.schedule.running() - 1) => {
+            JobOutcome::NoRoom(failure) if self.retries.no_room(id, self.schedule.running() - 1) => {
                 let text = format!("waits for room: {}", failure.error);
                 self.events.send(Event::StepNoted { step: step.name.clone(), text });
                 self.attempts.entry(id).and_modify(|attempt| *attempt -= 1);
-                self.schedule.rest(id);
+                self.schedule.suspend(id);
                 Ok(())
             }
             JobOutcome::NoRoom(failure) => self.fail(id, &failure),
@@ -70,9 +70,9 @@ impl Run<'_> {
     }
 
     pub(super) fn fail(&mut self, id: StepId, failure: &Failure) -> Result<(), StoreError> {
-        self.say_failed(id, failure, false);
+        self.send_failed(id, failure, false);
         if self.audit.is_some() {
-            self.judge(id, Err(failure.clone()));
+            self.compare_with_record(id, Err(failure.clone()));
             return self.settle(id, Outcome::Done);
         }
         // A search goes on without a candidate that failed (a diverged learning rate, say).
@@ -91,12 +91,12 @@ impl Run<'_> {
             None => outcome,
         };
         for skipped in self.schedule.settle(id, outcome) {
-            self.say_skipped(skipped, &format!("`{}` did not end well", self.step(id).name));
+            self.send_skipped(skipped, &format!("`{}` did not end well", self.step(id).name));
         }
         Ok(())
     }
 
-    pub(super) fn say_failed(&self, id: StepId, failure: &Failure, retried: bool) {
+    pub(super) fn send_failed(&self, id: StepId, failure: &Failure, retried: bool) {
         self.events.send(Event::StepFailed {
             step: self.step(id).name.clone(),
             error: failure.error.clone(),
@@ -108,7 +108,7 @@ impl Run<'_> {
         });
     }
 
-    pub(super) fn say_skipped(&mut self, id: StepId, reason: &str) {
+    pub(super) fn send_skipped(&mut self, id: StepId, reason: &str) {
         self.counts.skipped += 1;
         self.events.send(Event::StepSkipped { step: self.step(id).name.clone(), reason: reason.to_owned() });
     }

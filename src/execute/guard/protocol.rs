@@ -1,4 +1,4 @@
-//! What passes between the orchestrator, the nursery and the guardians: descriptors, an order, and
+//! What passes between the orchestrator, the nursery and the guardians: descriptors, an request, and
 //! replies of a fixed size.
 
 use std::ffi::{OsStr, OsString};
@@ -20,7 +20,7 @@ pub(in crate::execute) enum Stop {
 
 /// What is to be started, and how it is to be ended.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::execute) struct Order {
+pub(in crate::execute) struct LaunchRequest {
     /// The program (found by the `PATH` that it is given) and its arguments.
     pub(in crate::execute) argv: Vec<OsString>,
     /// Its working directory; ours where it is empty.
@@ -35,7 +35,7 @@ pub(in crate::execute) struct Order {
     pub(in crate::execute) grace: Duration,
 }
 
-impl Order {
+impl LaunchRequest {
     /// A byte for the descriptors to come with, the length of what follows, then each text with its
     /// length.
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -147,9 +147,9 @@ impl Reply {
 /// The most descriptors that a message carries.
 const FDS: usize = 3;
 
-/// Room for the descriptors of a message, aligned as its head must be.
+/// ControlBuffer for the descriptors of a message, aligned as its head must be.
 #[repr(C)]
-union Room {
+union ControlBuffer {
     _head: libc::cmsghdr,
     bytes: [u8; 64],
 }
@@ -160,7 +160,7 @@ union Room {
 /// What the system said.
 pub(super) fn send_fds(mut socket: &UnixStream, fds: &[RawFd], bytes: &[u8]) -> io::Result<()> {
     debug_assert!(fds.len() <= FDS && !bytes.is_empty());
-    let mut room = Room { bytes: [0; 64] };
+    let mut room = ControlBuffer { bytes: [0; 64] };
     let mut data = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: all-zero bytes are a valid `msghdr`. The room is aligned for its head and larger than
     // the space that the descriptors take; everything lives until the call returns.
@@ -189,7 +189,7 @@ pub(super) fn send_fds(mut socket: &UnixStream, fds: &[RawFd], bytes: &[u8]) -> 
 /// What the system said, or that there was no room for the descriptors.
 pub(super) fn receive_fds<const N: usize>(socket: &UnixStream) -> io::Result<Option<[OwnedFd; N]>> {
     let mut byte = 0u8;
-    let mut room = Room { bytes: [0; 64] };
+    let mut room = ControlBuffer { bytes: [0; 64] };
     let mut data = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
     #[cfg(target_os = "linux")]
     let flags = libc::MSG_CMSG_CLOEXEC;
@@ -202,7 +202,7 @@ pub(super) fn receive_fds<const N: usize>(socket: &UnixStream) -> io::Result<Opt
         message.msg_iov = &raw mut data;
         message.msg_iovlen = 1;
         message.msg_control = (&raw mut room).cast();
-        message.msg_controllen = size_of::<Room>() as _;
+        message.msg_controllen = size_of::<ControlBuffer>() as _;
         match libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) {
             0 => return Ok(None),
             n if n < 0 => return Err(io::Error::last_os_error()),
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn an_order_arrives_as_it_was_given() {
-        let order = Order {
+        let request = LaunchRequest {
             argv: vec!["sh".into(), "-c".into(), OsString::from_vec(b"caf\xe9".to_vec())],
             folder: "/some/where".into(),
             inherits: false,
@@ -233,9 +233,9 @@ mod tests {
             stop: Stop::Term,
             grace: Duration::from_millis(1500),
         };
-        let bytes = order.encode();
-        assert_eq!(Order::read(&bytes[1..]).unwrap(), order);
-        assert!(Order::read(&bytes[1..bytes.len() - 1]).is_err());
+        let bytes = request.encode();
+        assert_eq!(LaunchRequest::read(&bytes[1..]).unwrap(), request);
+        assert!(LaunchRequest::read(&bytes[1..bytes.len() - 1]).is_err());
     }
 
     #[test]

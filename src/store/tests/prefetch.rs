@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::store::foresight::look;
+use crate::store::prefetch::look;
 
 fn ended(store: &Store, file: &str, keys: &[Digest]) {
     let steps = keys.iter().map(|key| StepRecord {
@@ -55,7 +55,7 @@ fn the_last_run_of_the_pipeline_says_what_is_looked_up() {
 fn without_a_store_nothing_is_foreseen_and_nothing_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("artifacts");
-    let foresight = Foresight::begin(&root, Path::new("/pipeline.yaml"));
-    assert!(foresight.take(&Digest::of(b"key")).is_none());
+    let prefetch = Prefetch::begin(&root, Path::new("/pipeline.yaml"));
+    assert!(prefetch.take(&Digest::of(b"key")).is_none());
     assert!(!root.exists());
 }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::store::Linked;
+use crate::store::LinkedObjects;
 
 /// A folder with all that a tree may hold.
 fn folder(dir: &Path) -> PathBuf {
@@ -20,7 +20,7 @@ fn folder(dir: &Path) -> PathBuf {
 #[test]
 fn a_copy_is_the_tree_that_went_in_and_the_copiers_own() {
     let (dir, store) = fixture();
-    let artifact = store.admit(&folder(dir.path())).unwrap();
+    let artifact = store.insert(&folder(dir.path())).unwrap();
     assert!(!dir.path().join("folder").exists(), "it was moved");
     let to = dir.path().join("to");
     store.copy_out(&artifact, &to).unwrap();
@@ -31,35 +31,35 @@ fn a_copy_is_the_tree_that_went_in_and_the_copiers_own() {
     fs::write(to.join("sub/x"), b"changed").unwrap();
     assert!(store.contains(&artifact));
     fs::write(to.join("sub/x"), b"1").unwrap();
-    assert_eq!(store.admit(&to).unwrap(), artifact, "the same tree is the same artifact");
+    assert_eq!(store.insert(&to).unwrap(), artifact, "the same tree is the same artifact");
 }
 
 #[test]
 fn an_executable_file_is_an_artifact_of_its_own() {
     let (dir, store) = fixture();
-    let tree = store.admit(&folder(dir.path())).unwrap();
+    let tree = store.insert(&folder(dir.path())).unwrap();
     let run = store.part(&tree, "run").unwrap();
     assert_eq!(run.form, Form::Executable);
     let to = dir.path().join("tool");
     store.copy_out(&run, &to).unwrap();
     assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o100, 0o100);
-    assert_eq!(store.admit(&to).unwrap(), run);
+    assert_eq!(store.insert(&to).unwrap(), run);
     let linked = dir.path().join("linked");
-    store.link_out(&run, &linked, &mut Linked::default()).unwrap();
+    store.link_out(&run, &linked, &mut LinkedObjects::default()).unwrap();
     assert!(linked.symlink_metadata().unwrap().is_file(), "an object cannot be executed");
 }
 
 #[test]
 fn links_lead_to_objects_and_are_taken_for_them() {
     let (dir, store) = fixture();
-    let artifact = store.admit(&folder(dir.path())).unwrap();
-    let (to, mut linked) = (dir.path().join("to"), Linked::default());
+    let artifact = store.insert(&folder(dir.path())).unwrap();
+    let (to, mut linked) = (dir.path().join("to"), LinkedObjects::default());
     store.link_out(&artifact, &to, &mut linked).unwrap();
     assert!(to.join("sub/x").is_symlink() && fs::read(to.join("sub/x")).unwrap() == b"1");
     assert!(store.first_touched(&linked).is_none());
     let object = to.join("sub/x").canonicalize().unwrap();
     // What `cp -r` makes of a linked input.
-    assert_eq!(store.admit(&to).unwrap(), artifact);
+    assert_eq!(store.insert(&to).unwrap(), artifact);
 
     fs::set_permissions(&object, fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(&object, b"1").unwrap();
@@ -76,7 +76,7 @@ fn an_output_may_not_lead_out_of_itself() {
     fs::create_dir(&out).unwrap();
     symlink("/etc/passwd", out.join("link")).unwrap();
     for path in [&out, &out.join("link")] {
-        let error = store.admit(path).unwrap_err().to_string();
+        let error = store.insert(path).unwrap_err().to_string();
         assert!(error.contains("out/link` is a symbolic link that leaves it"), "{error}");
     }
 }
@@ -84,7 +84,7 @@ fn an_output_may_not_lead_out_of_itself() {
 #[test]
 fn rot_is_found_on_the_way_out() {
     let (dir, store) = fixture();
-    let artifact = store.admit_files(&[("x", b"right"), ("y", b"other")]).unwrap();
+    let artifact = store.insert_files(&[("x", b"right"), ("y", b"other")]).unwrap();
     let path = store.path_of_file(&Digest::of(b"right"));
     rot(&path);
     assert!(store.contains(&artifact), "a look at its date does not tell");
@@ -93,12 +93,12 @@ fn rot_is_found_on_the_way_out() {
         assert!(matches!(error, StoreError::Missing { digest } if digest == Digest::of(b"right")));
     };
     lost("one");
-    assert!(!path.exists() && store.take_set_aside().len() == 1);
+    assert!(!path.exists() && store.take_quarantined().len() == 1);
     lost("two");
     // What makes it again puts it back, also where the damaged one was not noticed yet.
-    store.admit_files(&[("x", b"right")]).unwrap();
+    store.insert_files(&[("x", b"right")]).unwrap();
     rot(&path);
-    store.admit_files(&[("x", b"right")]).unwrap();
+    store.insert_files(&[("x", b"right")]).unwrap();
     store.copy_out(&artifact, &dir.path().join("three")).unwrap();
 }
 
@@ -106,10 +106,10 @@ fn rot_is_found_on_the_way_out() {
 fn a_damaged_manifest_is_set_aside_and_put_back() {
     let (_dir, store) = fixture();
     let files: [(&str, &[u8]); 1] = [("x", b"1")];
-    let artifact = store.admit_files(&files).unwrap();
+    let artifact = store.insert_files(&files).unwrap();
     rot(&store.path_of_file(&artifact.digest));
     assert!(matches!(store.entries(&artifact), Err(StoreError::Missing { .. })));
-    assert_eq!(store.admit_files(&files).unwrap(), artifact);
+    assert_eq!(store.insert_files(&files).unwrap(), artifact);
     assert!(store.entries(&artifact).is_ok());
 }
 
@@ -119,7 +119,7 @@ fn an_output_that_is_written_after_it_was_hashed_is_noticed() {
     let out = dir.path().join("out");
     fs::write(&out, b"1").unwrap();
     let mut late = fs::File::options().append(true).open(&out).unwrap();
-    let artifact = store.admit(&out).unwrap();
+    let artifact = store.insert(&out).unwrap();
     std::io::Write::write_all(&mut late, b"2").unwrap();
     let lock = lock(&store, &material(1).key());
     let error = lock.commit(&record(1, &[("out", artifact)])).unwrap_err();
@@ -130,20 +130,20 @@ fn an_output_that_is_written_after_it_was_hashed_is_noticed() {
 fn a_copy_from_outside_is_what_the_key_says_or_an_error() {
     let (dir, store) = fixture();
     let input = folder(dir.path());
-    let place = |path: &Path| Place { path: path.to_owned(), ..Place::default() };
+    let place = |path: &Path| ExternalPath { path: path.to_owned(), ..ExternalPath::default() };
     let read = Files::open(&store).input(&place(&input)).unwrap();
     let to = dir.path().join("to");
-    copy_outside(&place(&input), &read.artifact, &to).unwrap();
+    copy_external(&place(&input), &read.artifact, &to).unwrap();
     assert_eq!(Files::open(&store).input(&place(&to)).unwrap().artifact, read.artifact);
     // Files that patterns chose are a tree of themselves alone.
-    let some = Place { names: Some(vec!["sub/x".into(), "run".into()]), ..place(&input) };
+    let some = ExternalPath { names: Some(vec!["sub/x".into(), "run".into()]), ..place(&input) };
     let chosen = Files::open(&store).input(&some).unwrap();
     let to = dir.path().join("some");
-    copy_outside(&some, &chosen.artifact, &to).unwrap();
+    copy_external(&some, &chosen.artifact, &to).unwrap();
     assert!(to.join("sub/x").is_file() && to.join("run").is_file() && !to.join("link").exists());
     fs::write(input.join("sub/x"), b"2").unwrap();
     for (place, read, to) in [(place(&input), read, "late"), (some, chosen, "later")] {
-        let error = copy_outside(&place, &read.artifact, &dir.path().join(to)).unwrap_err();
+        let error = copy_external(&place, &read.artifact, &dir.path().join(to)).unwrap_err();
         assert!(matches!(error, StoreError::Changed { .. }));
     }
 }
@@ -151,7 +151,7 @@ fn a_copy_from_outside_is_what_the_key_says_or_an_error() {
 #[test]
 fn objects_respect_the_umask() {
     let (_dir, store) = fixture();
-    let digest = store.admit_bytes(b"1").unwrap();
+    let digest = store.insert_bytes(b"1").unwrap();
     let mode = fs::metadata(store.path_of_file(&digest)).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o444 & !crate::store::admit::umask());
+    assert_eq!(mode & 0o777, 0o444 & !crate::store::insert::umask());
 }

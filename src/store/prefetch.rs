@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use igpt_contract::Digest;
 
-use super::{Artifact, Live, RunRecord, Store};
+use super::{Artifact, Hold, RunRecord, Store};
 
 /// Of the newest runs, how many are asked whether they were of the pipeline.
 const ASKED: usize = 4;
@@ -18,21 +18,21 @@ type Outputs = BTreeMap<String, Artifact>;
 /// Key -> what it led to; none where the run has asked already, and nobody need look any more.
 pub(super) type Found = Mutex<HashMap<Digest, Option<Outputs>>>;
 
-/// What was found so far. The store is in use, as by [`Store::live`], until it is dropped.
+/// What was found so far. The store is in use, as by [`Store::hold`], until it is dropped.
 #[derive(Debug, Default)]
-pub struct Foresight {
+pub struct Prefetch {
     found: Arc<Found>,
-    _live: Option<Live>,
+    _live: Option<Hold>,
 }
 
-impl Foresight {
+impl Prefetch {
     /// Begins to look up what the steps of the pipeline `file` (absolute) led to in its last run.
     /// Finds nothing where there is no store yet, or no such run. What killed runs left in the store is
     /// removed before, where nobody else uses it.
     pub fn begin(root: &Path, file: &Path) -> Self {
         let Ok(store) = Store::open_existing(root) else { return Self::default() };
         store.sweep_if_alone();
-        let Ok(live) = store.live() else { return Self::default() };
+        let Ok(live) = store.hold() else { return Self::default() };
         let found = Arc::default();
         let (into, file) = (Arc::clone(&found), file.to_owned());
         // It ends by itself, and nobody waits for it: what it has not found, or had no thread to

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use igpt_contract::Signal;
 
-use super::attempt::Stopped;
+use super::attempt::AttemptError;
 use super::guard::is_want_of_room;
-use super::job::{Failure, Job, Outlet};
+use super::job::{Failure, Job, SignalSink};
 use crate::store::Store;
 
 /// How long an attempt may go on: all of it, the hashing and keeping of its outputs too.
@@ -22,13 +22,13 @@ pub(super) struct Bounds<'a> {
 
 impl Bounds<'_> {
     /// Whether the attempt may go on.
-    pub(super) fn check(&self) -> Result<(), Stopped> {
+    pub(super) fn check(&self) -> Result<(), AttemptError> {
         if self.cancelled.load(Ordering::Relaxed) {
-            return Err(Stopped::Cancelled);
+            return Err(AttemptError::Cancelled);
         }
         match self.timeout {
             Some(limit) if self.started.elapsed() > limit => {
-                Err(Stopped::Failed(timed_out(limit, "raise `timeout` of the step")))
+                Err(AttemptError::Failed(timed_out(limit, "raise `timeout` of the step")))
             }
             _ => Ok(()),
         }
@@ -47,11 +47,11 @@ pub(super) fn is_scarcity(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// A failure, which is no more than a wait where the system had nothing left.
-pub(super) fn failed(failure: Failure, scarce: bool) -> Stopped {
+pub(super) fn failed_or_exhausted(failure: Failure, scarce: bool) -> AttemptError {
     if scarce {
-        Stopped::NoRoom(Failure { hint: Some(RAISE.to_owned()), ..failure })
+        AttemptError::NoRoom(Failure { hint: Some(RAISE.to_owned()), ..failure })
     } else {
-        Stopped::Failed(failure)
+        AttemptError::Failed(failure)
     }
 }
 
@@ -60,9 +60,9 @@ pub(super) const RAISE: &str = "raise `ulimit -u` and `ulimit -n`, or run fewer 
 
 /// Clears the scratch folder of an attempt that did not end well (a full disk must not stay full),
 /// or keeps it for the user to look at.
-pub(super) fn leave(store: &Store, job: &Job, stopped: &Stopped, outlet: Outlet<'_>) {
-    if job.keep_failed && matches!(stopped, Stopped::Failed(_)) {
-        outlet(Signal::Note(match store.keep_scratch(&job.key) {
+pub(super) fn discard(store: &Store, job: &Job, stopped: &AttemptError, sink: SignalSink<'_>) {
+    if job.keep_failed && matches!(stopped, AttemptError::Failed(_)) {
+        sink(Signal::Note(match store.keep_scratch(&job.key) {
             Ok(path) => format!("its scratch folder is kept: {}", path.display()),
             Err(error) => format!("its scratch folder could not be kept: {}", Failure::from(error).error),
         }));

@@ -26,11 +26,15 @@ impl Run<'_> {
         None
     }
 
-    /// Notes what a step made. Where it made something else before in this run, what read that is
+    /// Notes what a step results. Where it made something else before in this run, what read that is
     /// looked at again.
-    pub(super) fn done(&mut self, id: StepId, outputs: BTreeMap<String, Artifact>) -> Result<(), StoreError> {
-        let before = self.made.steps.insert(id, outputs);
-        let differs = before.is_some_and(|before| before != self.made.steps[&id]);
+    pub(super) fn finish_step(
+        &mut self,
+        id: StepId,
+        outputs: BTreeMap<String, Artifact>,
+    ) -> Result<(), StoreError> {
+        let before = self.results.steps.insert(id, outputs);
+        let differs = before.is_some_and(|before| before != self.results.steps[&id]);
         self.settle(id, Outcome::Done)?;
         if differs {
             for later in self.schedule.dependents(id).to_vec() {
@@ -52,49 +56,49 @@ impl Run<'_> {
     ///
     /// # Errors
     /// If there is no such part, or the store cannot be written.
-    pub(super) fn gone_inputs(&self, id: StepId) -> Result<BTreeSet<StepId>, StoreError> {
+    pub(super) fn missing_inputs(&self, id: StepId) -> Result<BTreeSet<StepId>, StoreError> {
         let mut gone = BTreeSet::new();
         for input in &self.step(id).inputs {
-            gone.extend(self.resolver.gone(&input.source, &self.made)?);
+            gone.extend(self.resolver.missing(&input.source, &self.results)?);
         }
         if gone.is_empty() {
             for input in &self.step(id).inputs {
-                self.resolver.keep_part(&input.source, &self.made)?;
+                self.resolver.store_part(&input.source, &self.results)?;
             }
         }
         Ok(gone)
     }
 
     /// Has steps made again that a waiting step reads. Answers whether they may be.
-    pub(super) fn need_all(&mut self, steps: &BTreeSet<StepId>) -> bool {
+    pub(super) fn restore_all(&mut self, steps: &BTreeSet<StepId>) -> bool {
         // One that is not settled is being made again already.
-        let is_open = |step: &StepId| self.schedule.outcome(*step).is_none() || self.may_remake(*step);
+        let is_open = |step: &StepId| self.schedule.outcome(*step).is_none() || self.may_restore(*step);
         if steps.is_empty() || !steps.iter().all(is_open) {
             return false;
         }
         for step in steps {
             if self.schedule.outcome(*step).is_some() {
-                self.need(*step);
+                self.restore(*step);
             }
         }
         true
     }
 
     /// Whether a step that is done may be made again once more.
-    pub(super) fn may_remake(&self, id: StepId) -> bool {
-        self.needed.get(&id).is_none_or(|times| *times < MOST)
+    pub(super) fn may_restore(&self, id: StepId) -> bool {
+        self.restored.get(&id).is_none_or(|times| *times < MOST)
             && self.schedule.outcome(id) == Some(Outcome::Done)
     }
 
     /// Has a step made again, because its outputs are needed.
-    pub(super) fn need(&mut self, id: StepId) {
-        *self.needed.entry(id).or_default() += 1;
+    pub(super) fn restore(&mut self, id: StepId) {
+        *self.restored.entry(id).or_default() += 1;
         self.schedule.reopen(id);
     }
 
     /// Says what was found damaged since the last call.
-    pub(super) fn say_what_was_set_aside(&self) {
-        for path in self.resolver.store.take_set_aside() {
+    pub(super) fn note_quarantined(&self) {
+        for path in self.resolver.store.take_quarantined() {
             let text = format!("found damaged and set aside: {}", path.display());
             self.events.send(Event::RunNoted { text });
         }
@@ -108,7 +112,7 @@ mod tests {
 
     use igpt_contract::MetricValues;
 
-    use super::super::resolve::{Made, Resolver};
+    use super::super::resolve::{Resolver, Results};
     use super::super::run;
     use super::super::testing::{self, AtOnce};
     use crate::event::Dispatcher;
@@ -124,9 +128,9 @@ mod tests {
         let store = Store::open(dir.path()).unwrap();
         let files = RefCell::new(Files::open(&store));
         let resolver = Resolver::new(&plan, &store, &files, dir.path(), "none");
-        let (material, _) = resolver.resolve(&plan.steps[0], &Made::default()).unwrap();
+        let (material, _) = resolver.resolve(&plan.steps[0], &Results::default()).unwrap();
         let key = material.key();
-        let wrong = store.admit_files(&[("x", b"of another port")]).unwrap();
+        let wrong = store.insert_files(&[("x", b"of another port")]).unwrap();
         let record = Record {
             key,
             outputs: BTreeMap::from([("pictures".to_owned(), wrong)]),
@@ -150,7 +154,7 @@ mod tests {
             run(&plan, &store, &files, &options, &AtOnce, &dispatcher.events(), &false.into()).unwrap();
         dispatcher.finish();
         assert_eq!((summary.executed, summary.reused), (1, 0));
-        assert!(summary.made[&0].contains_key("images"));
+        assert!(summary.outputs[&0].contains_key("images"));
         assert_eq!(store.outputs(&key), None, "what is no record of the step is set aside");
     }
 }

@@ -57,23 +57,23 @@ pub(super) fn schedule(plan: &Plan, wanted: &[bool], options: &Options) -> Sched
 }
 
 /// What a step asks for and this run has not, and what comes of it, in words.
-pub(super) fn lacks(asked: Resources, there: Budget) -> Vec<String> {
+pub(super) fn shortages(asked: Resources, there: Budget) -> Vec<String> {
     let gib = |mib: u64| format!("{:.1} GiB", mib as f64 / 1024.0);
-    let mut lacks = Vec::new();
+    let mut shortages = Vec::new();
     if asked.gpus > there.gpus {
-        lacks.push(format!("asks for {} GPUs, this run has {}: it goes without", asked.gpus, there.gpus));
+        shortages.push(format!("asks for {} GPUs, this run has {}: it goes without", asked.gpus, there.gpus));
     }
     if asked.memory_mib > there.memory_mib {
         let (asked, there) = (gib(asked.memory_mib), gib(there.memory_mib));
-        lacks.push(format!("asks for {asked} of memory, this run has {there}: it may run out of it"));
+        shortages.push(format!("asks for {asked} of memory, this run has {there}: it may run out of it"));
     }
     if asked.cpus > there.cpus {
-        lacks.push(format!(
+        shortages.push(format!(
             "asks for {} processor slots, this run has {}: it gets those",
             asked.cpus, there.cpus
         ));
     }
-    lacks
+    shortages
 }
 
 /// The search of each step that is a candidate of one.
@@ -90,10 +90,10 @@ mod tests {
     fn what_the_machine_lacks_is_told() {
         let there = Budget { cpus: 2, memory_mib: 4096, gpus: 0 };
         let fits = Resources { cpus: 2, memory_mib: 4096, gpus: 0 };
-        assert!(lacks(fits, there).is_empty());
-        let lacks = lacks(Resources { cpus: 512, memory_mib: 921_600, gpus: 1 }, there);
-        assert_eq!(lacks.len(), 3);
-        assert!(lacks[1].contains("900.0 GiB") && lacks[1].contains("4.0 GiB"), "{lacks:?}");
-        assert!(lacks[2].contains("512"), "{lacks:?}");
+        assert!(shortages(fits, there).is_empty());
+        let shortages = shortages(Resources { cpus: 512, memory_mib: 921_600, gpus: 1 }, there);
+        assert_eq!(shortages.len(), 3);
+        assert!(shortages[1].contains("900.0 GiB") && shortages[1].contains("4.0 GiB"), "{shortages:?}");
+        assert!(shortages[2].contains("512"), "{shortages:?}");
     }
 }

@@ -6,21 +6,21 @@ use std::path::Path;
 use igpt_contract::Digest;
 
 use super::Files;
-use super::admit::is_executable;
-use super::artifact::{Artifact, Content, Entry};
-use super::layout::at;
+use super::artifact::{Artifact, Content, TreeEntry};
+use super::checkout::at;
+use super::insert::is_executable;
 
 /// The extended attribute that says which bytes an export wrote.
 const MARK: &str = "user.igpt-flow.digest";
 
 /// Whether an export is where it belongs, as it was written.
-pub(super) fn in_place(artifact: &Artifact, entries: &[Entry], to: &Path, files: &mut Files) -> bool {
+pub(super) fn in_place(artifact: &Artifact, entries: &[TreeEntry], to: &Path, files: &mut Files) -> bool {
     let shape = artifact.is_file() || to.is_dir();
     shape && entries.iter().all(|entry| is_equal(&at(to, &entry.name), entry, files))
 }
 
 /// Whether an entry is at its place, as it was written.
-pub(super) fn is_equal(path: &Path, entry: &Entry, files: &mut Files) -> bool {
+pub(super) fn is_equal(path: &Path, entry: &TreeEntry, files: &mut Files) -> bool {
     let Ok(meta) = fs::symlink_metadata(path) else { return false };
     let bit = match entry.content {
         Content::File { executable, .. } => executable == is_executable(&meta),
@@ -30,11 +30,11 @@ pub(super) fn is_equal(path: &Path, entry: &Entry, files: &mut Files) -> bool {
 }
 
 /// The same but for the executable bit, which a checkout may take away.
-pub(super) fn has_content(path: &Path, entry: &Entry, files: &mut Files) -> bool {
+pub(super) fn has_content(path: &Path, entry: &TreeEntry, files: &mut Files) -> bool {
     fs::symlink_metadata(path).is_ok_and(|meta| holds(path, &meta, entry, files))
 }
 
-fn holds(path: &Path, meta: &fs::Metadata, entry: &Entry, files: &mut Files) -> bool {
+fn holds(path: &Path, meta: &fs::Metadata, entry: &TreeEntry, files: &mut Files) -> bool {
     match &entry.content {
         Content::EmptyFolder => meta.is_dir(),
         Content::Link { target } => fs::read_link(path).is_ok_and(|found| found == *target),
@@ -48,7 +48,7 @@ fn holds(path: &Path, meta: &fs::Metadata, entry: &Entry, files: &mut Files) -> 
 
 /// Says in a file's own attributes what was written there under which name, for an export to `to`;
 /// where a file system has no such attributes the notes say it.
-pub(super) fn mark(path: &Path, entry: &Entry, to: &Path) {
+pub(super) fn mark(path: &Path, entry: &TreeEntry, to: &Path) {
     if let Some((digest, _)) = entry.file() {
         let _ = xattr::set(path, MARK, mark_of(&at(to, &entry.name), to, &digest).as_bytes());
     }

@@ -24,7 +24,7 @@ pub(super) fn seal(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
 }
 
 /// Whether a text is as it was sealed.
-pub(super) fn is_whole(text: &[u8]) -> bool {
+pub(super) fn is_valid(text: &[u8]) -> bool {
     let body = || {
         let (body, tail) =
             text.split_at_checked(text.len().checked_sub(BEFORE.len() + HEX + AFTER.len())?)?;
@@ -41,16 +41,16 @@ mod tests {
     #[test]
     fn every_flipped_bit_is_noticed_and_the_text_is_json() {
         let text = seal(&serde_json::json!({"key": "ab", "outputs": {"out": 1}})).unwrap();
-        assert!(is_whole(&text));
+        assert!(is_valid(&text));
         let read: serde_json::Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(read["outputs"]["out"], 1);
         for bit in 0..text.len() * 8 {
             let mut flipped = text.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(!is_whole(&flipped), "bit {bit}");
+            assert!(!is_valid(&flipped), "bit {bit}");
         }
         for length in 0..text.len() {
-            assert!(!is_whole(&text[..length]));
+            assert!(!is_valid(&text[..length]));
         }
     }
 }

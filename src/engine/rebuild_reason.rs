@@ -6,7 +6,7 @@ use crate::plan::PlannedStep;
 use crate::store::Record;
 
 /// How many changes are told, and how many characters of each; `explain` tells all.
-const TOLD: usize = 2;
+const MAX_CHANGES: usize = 2;
 const WIDTH: usize = 100;
 
 /// The record of the step's last result in this pipeline, whatever its key was.
@@ -16,13 +16,13 @@ pub(super) fn last_record(resolver: &Resolver<'_>, step: &PlannedStep) -> Option
 }
 
 /// The reason in words.
-pub(super) fn why(last: Option<&Record>, material: &KeyMaterial) -> String {
+pub(super) fn rebuild_reason(last: Option<&Record>, material: &KeyMaterial) -> String {
     let Some(last) = last else { return "no result yet".to_owned() };
     let changes = key::diff(&last.material, material);
     if changes.is_empty() {
         return "its result is not in the store any more".to_owned();
     }
-    let told = changes.iter().take(TOLD).map(|change| {
+    let told = changes.iter().take(MAX_CHANGES).map(|change| {
         let text = change.to_string();
         match text.char_indices().nth(WIDTH) {
             Some((end, _)) => format!("{}...", &text[..end]),
@@ -30,8 +30,8 @@ pub(super) fn why(last: Option<&Record>, material: &KeyMaterial) -> String {
         }
     });
     let mut text = told.collect::<Vec<_>>().join("; ");
-    if changes.len() > TOLD {
-        text.push_str(&format!("; and {} more", changes.len() - TOLD));
+    if changes.len() > MAX_CHANGES {
+        text.push_str(&format!("; and {} more", changes.len() - MAX_CHANGES));
     }
     text
 }
