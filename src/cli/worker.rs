@@ -12,5 +12,5 @@ pub(super) fn worker() -> Result<(), CliError> {
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
     machine::adjust_limits();
-    Ok(execute::process::worker(registry::find, std::io::stdout())?)
+    Ok(execute::worker::worker(registry::find, std::io::stdout())?)
 }

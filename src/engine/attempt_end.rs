@@ -11,7 +11,7 @@ use crate::store::StoreError;
 impl Run<'_> {
     pub(super) fn on_attempt_end(&mut self, id: StepId, outcome: JobOutcome) -> Result<(), StoreError> {
         let step = self.step(id);
-        if !matches!(outcome, JobOutcome::NoRoom(_)) {
+        if !matches!(outcome, JobOutcome::Exhausted(_)) {
             self.retries.had_room();
         }
         match outcome {
@@ -33,7 +33,7 @@ impl Run<'_> {
                 self.remember(id, self.results.keys[&id]);
                 self.finish_step(id, result.outputs)
             }
-            JobOutcome::Unready(failure) => {
+            JobOutcome::MissingInput(failure) => {
                 let gone = self.missing_inputs(id).unwrap_or_default();
                 if gone.is_empty() {
                     return self.fail(id, &failure);
@@ -57,14 +57,14 @@ impl Run<'_> {
                 Ok(())
             }
             // What runs gives some room back when it ends.
-            JobOutcome::NoRoom(failure) if self.retries.no_room(id, self.schedule.running() - 1) => {
+            JobOutcome::Exhausted(failure) if self.retries.no_room(id, self.schedule.running() - 1) => {
                 let text = format!("waits for room: {}", failure.error);
                 self.events.send(Event::StepNoted { step: step.name.clone(), text });
                 self.attempts.entry(id).and_modify(|attempt| *attempt -= 1);
                 self.schedule.suspend(id);
                 Ok(())
             }
-            JobOutcome::NoRoom(failure) => self.fail(id, &failure),
+            JobOutcome::Exhausted(failure) => self.fail(id, &failure),
             JobOutcome::Failed(failure) => self.fail(id, &failure),
         }
     }

@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use igpt_contract::Signal;
 
 use crate::event::{Event, Events};
-use crate::execute::process::Supervision;
-use crate::execute::{Executor, Failure, Job, JobOutcome};
+use crate::execute::{Executor, Failure, Job, JobOutcome, Supervision};
 use crate::machine::has_address_space;
 use crate::plan::StepId;
 
@@ -190,7 +189,7 @@ mod tests {
     impl Executor for Crowded {
         fn execute(&self, job: &Job, watch: &Supervision<'_>, sink: SignalSink<'_>) -> JobOutcome {
             if self.0.lock().unwrap().insert(job.step.clone()) {
-                return JobOutcome::NoRoom(no_thread(&io::Error::from_raw_os_error(libc::EAGAIN)));
+                return JobOutcome::Exhausted(no_thread(&io::Error::from_raw_os_error(libc::EAGAIN)));
             }
             AtOnce.execute(job, watch, sink)
         }

@@ -238,7 +238,7 @@ impl<'a> Run<'a> {
                         let _ = sender.send(AttemptEnded { step, outcome });
                     };
                     if let Err(error) = launch::start(scope, attempt) {
-                        self.on_attempt_end(step, JobOutcome::NoRoom(launch::no_thread(&error)))?;
+                        self.on_attempt_end(step, JobOutcome::Exhausted(launch::no_thread(&error)))?;
                     }
                 }
                 // Whether a queued step may start is a matter of time: that it has not does not end the run.

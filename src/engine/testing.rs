@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Options;
-use crate::execute::process::Supervision;
-use crate::execute::{Executor, Job, JobOutcome, JobResult, SignalSink};
+use crate::execute::{Executor, Job, JobOutcome, JobResult, SignalSink, Supervision};
 use crate::schedule::OnFailure;
 use crate::store::Store;
 

@@ -6,64 +6,25 @@
 //! present is ever committed.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use igpt_contract::{
-    DynStage, LabelledInput, MetricValues, Signal, StageContext, StageError, StageIo, instruction_set,
-};
+use igpt_contract::{MetricValues, Signal, instruction_set};
 use serde_json::Value;
 
-use super::bounds::{Bounds, discard, failed_or_exhausted, is_scarcity};
-use super::inputs::{InputMode, Inputs};
-use super::job::{Failure, Job, JobOutcome, JobResult, JobWork, SignalSink};
-use crate::store::{Cost, InputSource, KeyLock, Program, Record, Store, StoreError, host};
+use super::bounds::{Bounds, discard};
+use super::error::AttemptError;
+use super::inputs::Inputs;
+use super::job::{Failure, Job, JobOutcome, JobResult, SignalSink};
+use super::usage::Usage;
+use crate::store::{Cost, InputSource, KeyLock, Program, Record, Store, host};
 
 /// How long to wait before another look at a lock that somebody else holds.
 const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// How long a wait for a lock may last unsaid.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Why an attempt did not end well.
-pub(super) enum AttemptError {
-    Cancelled,
-    /// An input is not in the store any more.
-    Unready(Failure),
-    /// There was no process or thread for the work.
-    NoRoom(Failure),
-    Failed(Failure),
-}
-
-impl From<StoreError> for AttemptError {
-    fn from(error: StoreError) -> Self {
-        if matches!(error, StoreError::Missing { .. }) {
-            return Self::Unready(error.into());
-        }
-        let scarce = is_scarcity(&error);
-        failed_or_exhausted(error.into(), scarce)
-    }
-}
-
-impl From<std::io::Error> for AttemptError {
-    fn from(error: std::io::Error) -> Self {
-        failed_or_exhausted(Failure::new(format!("the step's scratch folder: {error}")), is_scarcity(&error))
-    }
-}
-
-impl From<AttemptError> for JobOutcome {
-    fn from(stopped: AttemptError) -> Self {
-        match stopped {
-            AttemptError::Cancelled => Self::Cancelled,
-            AttemptError::Unready(failure) => Self::Unready(failure),
-            AttemptError::NoRoom(failure) => Self::NoRoom(failure),
-            AttemptError::Failed(failure) => Self::Failed(failure),
-        }
-    }
-}
 
 /// What an attempt's work is given: the store, the step's lock, its inputs, the empty scratch folder.
 pub(super) struct Workspace<'a> {
@@ -219,129 +180,5 @@ fn is_present(place: &Path) -> bool {
         }
         Ok(_) => true,
         Err(_) => false,
-    }
-}
-
-/// Runs an attempt at a stage step in this process; `began` is told when the work itself begins.
-pub fn attempt_stage(
-    job: &Job,
-    find: impl Fn(&str) -> Option<Arc<dyn DynStage>>,
-    cancelled: Arc<AtomicBool>,
-    began: impl FnOnce(),
-    sink: impl Fn(Signal) + Send + Sync + 'static,
-) -> JobOutcome {
-    let flag = Arc::clone(&cancelled);
-    let sink = Arc::new(sink);
-    let outlet = Arc::clone(&sink);
-    attempt(
-        job,
-        &flag,
-        // Our parent keeps the time.
-        None,
-        &*outlet,
-        || usage(libc::RUSAGE_SELF),
-        move |Workspace { store, inputs, scratch, .. }| {
-            began();
-            let JobWork::Stage { kind, params, seed } = &job.work else {
-                return Err(AttemptError::Failed(Failure::new("a worker runs stages, not commands")));
-            };
-            let stage = find(kind).ok_or_else(|| {
-                AttemptError::Failed(Failure::new(format!("this binary has no stage kind `{kind}`")))
-            })?;
-            let io = stage_io(inputs, scratch, job)?;
-            let checkpoints = store.checkpoints(&job.key)?;
-            let facts = Arc::new(Mutex::new(BTreeMap::new()));
-            let into = Arc::clone(&facts);
-            let sink = move |signal| match signal {
-                Signal::Fact { name, value } => {
-                    into.lock().unwrap_or_else(PoisonError::into_inner).insert(name, value);
-                }
-                signal => sink(signal),
-            };
-            let cx = StageContext::new(*seed, job.threads, checkpoints, sink)
-                .on_device(job.device.clone())
-                .offline(job.offline)
-                .cancelled_by(cancelled);
-            match catch_unwind(AssertUnwindSafe(|| stage.run(params, &io, &cx))) {
-                Ok(Ok(())) => {
-                    let facts = std::mem::take(&mut *facts.lock().unwrap_or_else(PoisonError::into_inner));
-                    Ok(WorkOutput { places: io.outputs, facts })
-                }
-                Ok(Err(error)) => Err(stopped(error)),
-                Err(panic) => Err(AttemptError::Failed(Failure {
-                    error: format!("the stage panicked: {}", panic_text(&*panic)),
-                    hint: Some("this is a bug of the stage; its log has the place".to_owned()),
-                })),
-            }
-        },
-    )
-}
-
-fn stage_io(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<StageIo, AttemptError> {
-    let mut io = StageIo::default();
-    for input in &job.inputs {
-        let artifacts = io.inputs.entry(input.port.clone()).or_default();
-        let port = scratch.join("in").join(&input.port);
-        std::fs::create_dir_all(&port)?;
-        let path = port.join(artifacts.len().to_string());
-        inputs.place(&input.from, InputMode::Linked, &path)?;
-        artifacts.push(LabelledInput { path, labels: input.labels.clone() });
-    }
-    for port in &job.outputs {
-        let path = scratch.join("out").join(port);
-        std::fs::create_dir_all(&path)?;
-        io.outputs.insert(port.clone(), path);
-    }
-    Ok(io)
-}
-
-fn stopped(error: StageError) -> AttemptError {
-    match error {
-        StageError::Cancelled => AttemptError::Cancelled,
-        StageError::Failed { ref hint, .. } => {
-            AttemptError::Failed(Failure { hint: hint.clone(), ..Failure::from_error(&error) })
-        }
-    }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
-}
-
-/// What a process (or its ended children) has used of the machine.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Usage {
-    pub(super) cpu_s: f64,
-    pub(super) peak_memory_mib: f64,
-}
-
-/// Reads the resource use of `RUSAGE_SELF`, or of `RUSAGE_CHILDREN`.
-pub(super) fn usage(who: libc::c_int) -> Usage {
-    // SAFETY: getrusage fills the struct that it is given; all-zero bytes are a valid one.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(who, &raw mut usage);
-        usage
-    };
-    Usage::from_rusage(&usage)
-}
-
-impl Usage {
-    /// Nothing used.
-    pub(super) const ZERO: Self = Self { cpu_s: 0.0, peak_memory_mib: 0.0 };
-
-    /// What an ended child used.
-    pub(super) fn from_rusage(usage: &libc::rusage) -> Self {
-        let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 * 1e-6;
-        // Linux counts the peak in KiB, macOS in bytes.
-        let per_mib = if cfg!(target_os = "macos") { 1024.0 * 1024.0 } else { 1024.0 };
-        Self {
-            cpu_s: seconds(usage.ru_utime) + seconds(usage.ru_stime),
-            peak_memory_mib: usage.ru_maxrss as f64 / per_mib,
-        }
     }
 }

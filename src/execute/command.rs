@@ -14,15 +14,17 @@ use std::time::{Duration, Instant};
 
 use igpt_contract::Labels;
 
-use super::attempt::{AttemptError, Usage, WorkOutput, Workspace, attempt};
+use super::attempt::{WorkOutput, Workspace, attempt};
 use super::bounds::Bounds;
+use super::error::{AttemptError, exhausted};
 use super::fan_in;
 use super::guard::{Guarded, Guards, LaunchRequest, NotStarted, ProcessEnd, Stop};
 use super::inputs::{InputMode, Inputs};
 use super::job::{Failure, Invocation, Job, JobOutcome, JobWork, SignalSink};
 use super::pool;
-use super::process::{GPUS, Supervision, describe, no_room, visible_gpus};
 use super::shell::{self, NoShell};
+use super::supervision::{GPUS, Supervision, describe, visible_gpus};
+use super::usage::Usage;
 
 /// Variables that every command sees, because hardly anything runs without them.
 const AMBIENT: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
@@ -36,7 +38,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Runs a command job and waits for it.
 pub fn run_command(job: &Job, watch: &Supervision<'_>, sink: SignalSink<'_>, guards: &Guards) -> JobOutcome {
     if let Err(error) = pool::prepare() {
-        return no_room("start a thread", &error).into();
+        return exhausted("start a thread", &error).into();
     }
     let used = Cell::new(Usage::ZERO);
     attempt(
@@ -63,7 +65,7 @@ pub fn run_command(job: &Job, watch: &Supervision<'_>, sink: SignalSink<'_>, gua
             if !ended.status.success() {
                 let error = format!("the command ended with {}", describe(ended.status));
                 if starved(watch.log) {
-                    return Err(AttemptError::NoRoom(Failure { error, hint: Some(STARVED.to_owned()) }));
+                    return Err(AttemptError::Exhausted(Failure { error, hint: Some(STARVED.to_owned()) }));
                 }
                 // What a shell answers where SIGPIPE ended something.
                 let hint = (ended.status.code() == Some(128 + libc::SIGPIPE)).then(|| UNREAD.to_owned());
@@ -108,15 +110,15 @@ fn no_shell(why: NoShell) -> AttemptError {
                 .to_owned(),
             hint: Some("install bash, or write `run` without pipelines".to_owned()),
         }),
-        NoShell::Unasked(error) => no_room("start a shell", &error),
+        NoShell::Unasked(error) => exhausted("start a shell", &error),
     }
 }
 
 fn not_started(request: &LaunchRequest, error: NotStarted) -> AttemptError {
     let program = request.argv.first().map(|program| program.to_string_lossy().into_owned());
     let what = format!("start `{}`", program.unwrap_or_default());
-    if error.is_for_want_of_room() {
-        return no_room(&what, &error.0);
+    if error.is_exhausted() {
+        return exhausted(&what, &error.0);
     }
     let hint = match error.0.raw_os_error() {
         Some(libc::ENOENT) => Some("it must be on the `PATH` that the command sees"),

@@ -15,6 +15,7 @@ mod descendants;
 mod guardian;
 mod nursery;
 mod protocol;
+mod system;
 
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -25,7 +26,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::attempt::Usage;
+use super::exhaustion::is_exhausted;
+use super::usage::Usage;
 pub(super) use protocol::{LaunchRequest, Stop};
 use protocol::{REPLY, Reply};
 
@@ -75,15 +77,9 @@ pub(super) struct NotStarted(pub(super) io::Error);
 
 impl NotStarted {
     /// Whether the machine had no room for it: it may have later.
-    pub(super) fn is_for_want_of_room(&self) -> bool {
-        is_want_of_room(&self.0)
+    pub(super) fn is_exhausted(&self) -> bool {
+        is_exhausted(&self.0)
     }
-}
-
-/// Whether the system had no process, descriptor or memory left to give.
-pub fn is_want_of_room(error: &io::Error) -> bool {
-    let code = error.raw_os_error();
-    code.is_some_and(|code| [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE].contains(&code))
 }
 
 impl Guards {

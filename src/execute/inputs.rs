@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 
-use super::attempt::AttemptError;
+use super::error::AttemptError;
 use super::job::{DiskInput, Failure, InputFrom, Job};
 use crate::store::{Files, LinkedObjects, Store, StoreError, copy_external, link_external};
 

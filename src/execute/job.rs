@@ -129,11 +129,11 @@ pub enum JobOutcome {
     /// The attempt failed.
     Failed(Failure),
     /// An input in the store is missing, or was damaged meanwhile; nothing was recorded.
-    Unready(Failure),
+    MissingInput(Failure),
     /// The attempt was told to stop and did.
     Cancelled,
     /// The machine had no process, thread or descriptor left for it: it did not begin.
-    NoRoom(Failure),
+    Exhausted(Failure),
 }
 
 /// The outputs of a committed step.

@@ -4,7 +4,8 @@ use super::Executor;
 use super::command::run_command;
 use super::guard::Guards;
 use super::job::{Job, JobOutcome, JobWork, SignalSink};
-use super::process::{Supervision, run_in_process};
+use super::process::run_in_process;
+use super::supervision::Supervision;
 
 /// Runs everything on this machine.
 #[derive(Debug)]

@@ -6,10 +6,16 @@ use igpt_contract::Labels;
 use serde_json::Value;
 
 use super::diagnostic::Faults;
-use super::interpolate::{AxisValues, Scope};
-use super::matrix::{MAX_INSTANCES, MAX_TEXT, is_name};
+use super::names::is_name;
 use super::node::{Mark, Node, describe};
+use super::scope::{AxisValues, Scope};
 use super::spelling::{Spelled, Spellings};
+
+/// The most instances that one step may have.
+pub(super) const MAX_INSTANCES: usize = 100_000;
+/// The longest string that an axis may hold, in bytes: every instance carries a copy of all of its axis
+/// values.
+const MAX_TEXT: usize = 1000;
 
 /// Reads the parts of one matrix.
 pub(super) struct AxisReader<'a> {

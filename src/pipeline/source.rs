@@ -78,22 +78,11 @@ fn text<'b>(bytes: &'b [u8], faults: &mut Faults) -> &'b str {
             let byte = bytes[error.valid_up_to()];
             faults
                 .push(
-                    end_of(&bytes[..error.valid_up_to()]),
+                    Mark::after(&bytes[..error.valid_up_to()]),
                     format!("the file is not UTF-8 text: here is the byte {byte:#04x}"),
                 )
                 .hint("save it as UTF-8");
             ""
         }
-    }
-}
-
-/// The place right behind a text.
-pub(super) fn end_of(before: &[u8]) -> Mark {
-    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
-    let column = String::from_utf8_lossy(&before[start..]).trim_start_matches('\u{feff}').chars().count() + 1;
-    match (u32::try_from(line), u32::try_from(column)) {
-        (Ok(line), Ok(column)) => Mark::at(line, column),
-        _ => Mark::FILE,
     }
 }

@@ -11,10 +11,11 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use super::diagnostic::Faults;
-use super::interpolate::{Scope, names_in, report_unknown, resolve};
+use super::interpolate::{names_in, report_unknown, resolve};
 use super::node::{Key, Mark, Node};
 use super::secrets::{REDACTED, Secrets};
-use super::spelling::Spellings;
+use super::spelling::{Spelled, Spellings};
+use super::var_order::{order, variable, variable_name};
 use super::yaml::MAX_NODES;
 
 /// The deepest nesting of a variable, that of the YAML itself.
@@ -27,19 +28,27 @@ const BYTES_PER_VALUE: usize = 64;
 /// The variables, evaluated.
 #[derive(Debug)]
 pub(crate) struct Vars {
-    pub(super) values: Map<String, Value>,
+    values: Map<String, Value>,
     /// How their numbers are spelled, by the variables' names.
-    pub(super) spellings: Spellings,
+    spellings: Spellings,
     /// Variables whose values nobody is to see.
     pub(super) secret: BTreeSet<String>,
     /// Variables with an error of their own, which is not repeated where they are used.
-    pub(super) broken: BTreeSet<String>,
+    broken: BTreeSet<String>,
     /// How many values may still be made.
     left: Cell<usize>,
     /// What there are too many of, once there are, and how many are allowed.
     limit: (&'static str, usize),
     /// Whether it has been told that there are too many.
     told: Cell<bool>,
+}
+
+/// Why a name has no value.
+pub(super) enum Unknown {
+    /// It has an error of its own.
+    Broken,
+    /// There is no such name.
+    Name,
 }
 
 impl Vars {
@@ -82,7 +91,7 @@ impl Vars {
             let (key, node) = &members[i];
             let value = resolve(node, faults, &mut |name, mark, faults| {
                 if variable(name, &index).is_some() && !name.contains('[') {
-                    return Scope { vars: &vars, matrix: None, seed: None }.any_value(name, mark, faults);
+                    return vars.value(name, mark, faults);
                 }
                 report(name, mark, members, faults);
                 None
@@ -139,6 +148,42 @@ impl Vars {
         }
     }
 
+    /// The value of a name such as `vars.side.x`; `None` if there is none, which `faults` then tells.
+    fn value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Spelled> {
+        let path: Vec<&str> = name.split('.').skip(1).filter(|word| !word.is_empty()).collect();
+        match self.look_up(&path) {
+            Ok((value, spellings)) => {
+                let afforded = self.spend(size(value), mark, faults);
+                afforded.then(|| Spelled { value: value.clone(), spellings })
+            }
+            Err(Unknown::Broken) => None,
+            Err(Unknown::Name) => {
+                report_unknown(name, mark, std::iter::once_with(|| self.names()).flatten(), faults);
+                None
+            }
+        }
+    }
+
+    /// The value at a path: the variable's name, then names of members and numbers of items.
+    pub(super) fn look_up<S: AsRef<str>>(&self, path: &[S]) -> Result<(&Value, Spellings), Unknown> {
+        let [variable, inner @ ..] = path else { return Err(Unknown::Name) };
+        if self.broken.contains(variable.as_ref()) {
+            return Err(Unknown::Broken);
+        }
+        let value = self.values.get(variable.as_ref()).ok_or(Unknown::Name)?;
+        let found = inner.iter().try_fold(value, |value, word| child(value, word.as_ref()));
+        Ok((found.ok_or(Unknown::Name)?, self.spellings.below(path)))
+    }
+
+    /// The names of all values, those of members included.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (name, value) in &self.values {
+            push_names(&format!("vars.{name}"), value, &mut names);
+        }
+        names
+    }
+
     /// Counts values that are about to be made; `false` if they are too many, which is told once.
     pub(super) fn spend(&self, values: usize, mark: Mark, faults: &mut Faults) -> bool {
         let left = self.left.get().checked_sub(values);
@@ -153,6 +198,23 @@ impl Vars {
             }
         }
         left.is_some()
+    }
+}
+
+fn child<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    match value {
+        Value::Object(members) => members.get(name),
+        Value::Array(items) => items.get(name.parse::<usize>().ok()?),
+        _ => None,
+    }
+}
+
+fn push_names(path: &str, value: &Value, names: &mut Vec<String>) {
+    names.push(path.to_owned());
+    if let Value::Object(members) = value {
+        for (name, value) in members {
+            push_names(&format!("{path}.{name}"), value, names);
+        }
     }
 }
 
@@ -174,17 +236,6 @@ fn depth(value: &Value) -> usize {
         Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
         _ => 0,
     }
-}
-
-/// The number of the variable that a name such as `vars.side.x` begins with.
-fn variable(name: &str, index: &HashMap<&str, usize>) -> Option<usize> {
-    index.get(variable_name(name)?).copied()
-}
-
-/// The variable that a name such as `vars.side.x` begins with.
-pub(super) fn variable_name(name: &str) -> Option<&str> {
-    let name = name.strip_prefix("vars.")?;
-    Some(name.split(['.', '[']).next().unwrap_or(name))
 }
 
 /// Hides the scalars of a value.
@@ -212,62 +263,6 @@ fn add_texts(value: &Value, spellings: &Spellings, secrets: &mut Secrets) {
     }
 }
 
-/// The variables in an order in which each comes after those that it names. A circle is told where
-/// it closes, and the variable there is broken.
-fn order(
-    members: &[(Key, Node)],
-    index: &HashMap<&str, usize>,
-    broken: &mut BTreeSet<String>,
-    faults: &mut Faults,
-) -> Vec<usize> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Visit {
-        Waiting,
-        Underway,
-        Done,
-    }
-    let named = |i: usize| {
-        let mut named = Vec::new();
-        names_in(&members[i].1, &mut |name, mark| {
-            named.extend(variable(name, index).map(|i| (i, mark)));
-        });
-        named.into_iter()
-    };
-    let mut states = vec![Visit::Waiting; members.len()];
-    let mut order = Vec::with_capacity(members.len());
-    let mut way = Vec::new();
-    for first in 0..members.len() {
-        if states[first] == Visit::Waiting {
-            states[first] = Visit::Underway;
-            way.push((first, named(first)));
-        }
-        while let Some((i, names)) = way.last_mut() {
-            match names.next() {
-                None => {
-                    states[*i] = Visit::Done;
-                    order.push(*i);
-                    way.pop();
-                }
-                Some((next, mark)) => match states[next] {
-                    Visit::Done => {}
-                    Visit::Waiting => {
-                        states[next] = Visit::Underway;
-                        way.push((next, named(next)));
-                    }
-                    Visit::Underway => {
-                        let name = &members[next].0.text;
-                        faults
-                            .push(mark, format!("the variable `{name}` is defined by itself"))
-                            .hint("give one of the variables on the way a value of its own");
-                        broken.insert(name.clone());
-                    }
-                },
-            }
-        }
-    }
-    order
-}
-
 /// Tells a name that a variable cannot use.
 fn report(name: &str, mark: Mark, members: &[(Key, Node)], faults: &mut Faults) {
     if name == "seed" || name.starts_with("matrix.") || name.contains("[matrix.") {
@@ -282,6 +277,7 @@ fn report(name: &str, mark: Mark, members: &[(Key, Node)], faults: &mut Faults) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::scope::Scope;
     use crate::pipeline::yaml::{Marks, parse};
     use serde_json::json;
 

@@ -86,7 +86,7 @@ impl<'a> Syntax<'a> {
             Some((problem, offset)) => (problem, offset.parse::<usize>().ok()),
             None => (problem, None),
         };
-        let at_offset = offset.and_then(|n| text.as_bytes().get(..n)).map(super::source::end_of);
+        let at_offset = offset.and_then(|n| text.as_bytes().get(..n)).map(Mark::after);
         Self { problem, at: at_offset.or(at).or(mark).unwrap_or(Mark::FILE), context }
     }
 }

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::connect::written;
+use super::declared::{DeclaredStep, Instance, Planned};
+use super::outputs::written;
 use super::paths;
-use super::planner::{DeclaredStep, Instance, Planned, Planner};
+use super::planner::Planner;
 use super::{Export, Source};
 use crate::paths::{normal, order_key};
 use crate::pipeline::{

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::PlannedInput;
-use super::planner::{DeclaredStep, Planner};
+use super::declared::DeclaredStep;
+use super::planner::Planner;
 use crate::pipeline::Faults;
 
 impl Planner<'_> {

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::planner::{DeclaredStep, Planner};
+use super::declared::DeclaredStep;
+use super::planner::Planner;
 use super::{Export, Plan, Source, globs};
 use crate::paths::normal;
 use crate::pipeline::{Faults, Mark, Reference};

@@ -7,7 +7,8 @@
 use serde_json::Value;
 
 use super::Redaction;
-use super::planner::{Planner, StepKind};
+use super::declared::StepKind;
+use super::planner::Planner;
 use crate::pipeline::secrets::mask_urls;
 use crate::pipeline::{Faults, SECRET_PLACES, Scope, StepDecl};
 
@@ -97,20 +98,6 @@ fn differences(value: &Value, shown: Option<&Value>, path: &mut Vec<String>, fou
                     is_text: text.is_some(),
                 });
             }
-        }
-    }
-}
-
-/// Puts what is shown in the place of what is hidden.
-pub(super) fn redact(redactions: &[Redaction], params: &mut Value) {
-    for Redaction { path, shown } in redactions {
-        let leaf = path.iter().try_fold(&mut *params, |value, name| match value {
-            Value::Object(members) => members.get_mut(name),
-            Value::Array(items) => items.get_mut(name.parse::<usize>().ok()?),
-            _ => None,
-        });
-        if let Some(leaf) = leaf {
-            *leaf = Value::String(shown.clone());
         }
     }
 }

@@ -4,7 +4,8 @@
 use igpt_contract::{Arity, InputPort};
 
 use super::catalog::{COMMAND, Catalog};
-use super::planner::{DeclaredStep, Instance, Planned, Planner, StepKind};
+use super::declared::{DeclaredStep, Instance, Planned, StepKind};
+use super::planner::Planner;
 use super::{command, edges, limits, topo_sort};
 use crate::pipeline::{AxisValues, Faults, Key, Matrix, Node, Scope, Spellings, StepDecl};
 

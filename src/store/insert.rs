@@ -9,23 +9,17 @@ use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use igpt_contract::Digest;
 use rayon::prelude::*;
 
 use super::artifact::{Artifact, BuiltArtifact, Content, TreeEntry, list};
-use super::objects::hash_file;
+use super::objects::{hash_file, object_time};
 use super::scan::{EntryKind, OutwardLinks, ScannedEntry, scan};
 use super::{Result, Store, StoreError, durable};
 
 /// Trees with more files than this are admitted by several threads, so that syncs overlap.
 pub(super) const FEW: usize = 4;
-
-/// The modification time of every object.
-pub(super) fn object_time() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1)
-}
 
 /// Whether a file may be executed by its owner.
 pub(super) fn is_executable(meta: &Metadata) -> bool {

@@ -8,15 +8,20 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use igpt_contract::Digest;
 
 use super::artifact::{self, Artifact, Content, Form, TreeEntry, list};
-use super::insert::object_time;
 use super::{Result, Store, StoreError};
 
 /// So many bytes tell a manifest from other files.
 const HEAD: u64 = 64;
+
+/// The modification time of every object.
+pub(super) fn object_time() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1)
+}
 
 impl Store {
     /// Whether an object is there and untouched since it was admitted. A touched one is hashed:

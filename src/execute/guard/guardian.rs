@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::descendants;
-use super::nursery::{pause, quiet};
 use super::protocol::{LaunchRequest, Reply, Stop, receive_fds};
-use crate::execute::attempt::Usage;
+use super::system::{self, pause};
+use crate::execute::usage::Usage;
 
 /// How often what has to be killed is looked for again, at first and later.
 const SOON: Duration = Duration::from_millis(1);
@@ -22,11 +22,11 @@ const STUCK: Duration = Duration::from_secs(10);
 
 /// Does what is ordered, one order after the other, until the orchestrator closes the socket.
 pub(super) fn run(control: UnixStream, urgent: &OwnedFd) {
-    quiet::set_name(c"igpt-guardian");
-    quiet::adopt_orphans();
+    system::set_name(c"igpt-guardian");
+    system::adopt_orphans();
     loop {
         pause([Some(control.as_raw_fd()), Some(urgent.as_raw_fd())], None);
-        let [asked, hurry] = quiet::events([control.as_raw_fd(), urgent.as_raw_fd()]);
+        let [asked, hurry] = system::events([control.as_raw_fd(), urgent.as_raw_fd()]);
         if hurry != 0 {
             return;
         }
@@ -101,7 +101,7 @@ fn command(
     if !request.folder.as_os_str().is_empty() {
         command.current_dir(&request.folder);
     }
-    Ok(quiet::starting(|| command.spawn())?.id().cast_signed())
+    Ok(system::starting(|| command.spawn())?.id().cast_signed())
 }
 
 /// A process that runs, or whose descendants do.
@@ -152,7 +152,7 @@ impl Guard<'_> {
 
     /// Hears what the orchestrator wants, and sees whether it is still there.
     fn hear(&mut self, urgent: &OwnedFd) {
-        let [control, urgent] = quiet::events([self.control.as_raw_fd(), urgent.as_raw_fd()]);
+        let [control, urgent] = system::events([self.control.as_raw_fd(), urgent.as_raw_fd()]);
         if urgent & libc::POLLIN != 0 {
             self.killing.get_or_insert_with(Instant::now);
         }

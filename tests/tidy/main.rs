@@ -1,5 +1,7 @@
 //! The invariants of ARCHITECTURE.md, as tests over the sources and the package graph.
 
+mod cycles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -145,6 +147,32 @@ fn only_the_command_line_prints() {
 #[test]
 fn serde_yaml_has_one_door() {
     never("src", &["serde_yaml"], &["src/pipeline/yaml.rs"]);
+}
+
+/// Asserts that in no module of the crate at `place` files refer to each other in a circle.
+#[track_caller]
+fn no_cycles(place: &str) {
+    let relative = |(path, text): (PathBuf, String)| (path.strip_prefix(place).unwrap().to_owned(), text);
+    let sources: Vec<_> = sources(place).into_iter().map(relative).collect();
+    let found = cycles::cycles(&sources);
+    assert!(found.is_empty(), "{place}: files that refer to each other, by module: {found:#?}");
+}
+
+#[test]
+fn no_files_of_the_orchestrator_refer_to_each_other_in_a_circle() {
+    no_cycles("src");
+}
+
+#[test]
+fn no_files_of_a_stage_refer_to_each_other_in_a_circle() {
+    for folder in ["stages", "stages/shared"] {
+        for item in fs::read_dir(root().join(folder)).unwrap() {
+            let name = item.unwrap().file_name().into_string().unwrap();
+            if root().join(folder).join(&name).join("src").is_dir() {
+                no_cycles(&format!("{folder}/{name}/src"));
+            }
+        }
+    }
 }
 
 #[test]
