@@ -15,7 +15,7 @@ use crate::pipeline::secrets::Secrets;
 use crate::pipeline::{Node, Overrides, Pipeline, nearest};
 use crate::plan::{Catalog, Plan, plan, plan_placed};
 use crate::registry;
-use crate::store::{Files, Store, StoreError};
+use crate::store::{Caches, Store, StoreError};
 
 /// Reads and plans the pipeline.
 pub(super) fn load(args: &PipelineArgs) -> Result<Plan, CliError> {
@@ -93,7 +93,7 @@ pub(super) fn look_at_exports(
     args: &PipelineArgs,
     plan: &Plan,
     store: &Store,
-    files: &mut Files,
+    files: &mut Caches,
     targets: &BTreeSet<String>,
 ) -> Result<(), CliError> {
     let wanted = wanted(plan, targets);

@@ -25,7 +25,7 @@ use crate::pipeline::units;
 use crate::plan::Plan;
 use crate::report::{Bars, Fault, JsonLines, Plain};
 use crate::schedule::{OnFailure, Outcome};
-use crate::store::{Files, Prefetch, Program, RunRecord, StepRecord, Store};
+use crate::store::{Caches, Prefetch, Program, RunRecord, StepRecord, Store};
 use crate::{machine, registry};
 
 /// Set by Ctrl-C.
@@ -66,7 +66,7 @@ pub(super) fn run(
     let numerics = registry::numerics(&select.device).map_err(CliError::usage)?;
     let store = Store::open(store)?;
     let _live = store.hold()?;
-    let files = RefCell::new(Files::open(&store).with(prefetch));
+    let files = RefCell::new(Caches::open(&store).with(prefetch));
     if !args.overwrite {
         let targets = select.targets();
         look_at_exports(&select.pipeline, &plan, &store, &mut files.borrow_mut(), &targets)?;

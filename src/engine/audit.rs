@@ -13,7 +13,7 @@ use super::{Options, Run, prepare};
 use crate::event::{Event, Events, RunStatus};
 use crate::execute::{Executor, Failure};
 use crate::plan::{Plan, StepId};
-use crate::store::{Artifact, Files, Store, StoreError};
+use crate::store::{Artifact, Caches, Store, StoreError};
 
 /// What is audited, and what came of it.
 pub(super) struct Audit {
@@ -81,7 +81,7 @@ pub fn audit(
     plan: &Plan,
     store: &Store,
     scratch: Store,
-    files: &RefCell<Files>,
+    caches: &RefCell<Caches>,
     options: &Options,
     sample: Sample,
     tolerance: f64,
@@ -90,7 +90,7 @@ pub fn audit(
     cancelled: &AtomicBool,
 ) -> Result<Vec<(StepId, Verdict)>, StoreError> {
     let started = Instant::now();
-    let mut run = prepare(plan, store, files, options, events);
+    let mut run = prepare(plan, store, caches, options, events);
     let selected = select(plan, options, sample);
     run.audit = Some(Audit { scratch, selected, tolerance, verdicts: BTreeMap::new() });
     run.execute(executor, cancelled)?;

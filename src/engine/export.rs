@@ -48,9 +48,9 @@ impl Run<'_> {
 
     fn export_one(&self, export: &Export, path: &Path) -> Result<Option<(Artifact, Exported)>, StoreError> {
         let Some(artifact) = self.resolver.artifact(&export.source, &self.results)? else { return Ok(None) };
-        let files = &mut self.resolver.files.borrow_mut();
+        let caches = &mut self.resolver.caches.borrow_mut();
         let overwrite = self.options.overwrite || export.overwrite;
-        let exported = self.resolver.store.export(&artifact, path, overwrite, files)?;
+        let exported = self.resolver.store.export(&artifact, path, overwrite, caches)?;
         Ok(Some((artifact, exported)))
     }
 

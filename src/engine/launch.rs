@@ -155,7 +155,7 @@ mod tests {
     use crate::execute::SignalSink;
     use crate::pipeline::Overrides;
     use crate::plan::testing::planned;
-    use crate::store::{Files, Store};
+    use crate::store::{Caches, Store};
 
     #[test]
     fn want_of_room_slows_a_run_and_ends_it_only_at_last() {
@@ -201,11 +201,11 @@ mod tests {
         let yaml = "stages:\n  a: {uses: command, with: {run: x}}\n  b: {uses: command, in: {x: a.out}, with: {run: x}}\n  c: {uses: command, with: {run: y}}\n";
         let plan = planned(yaml, &Overrides::default()).unwrap();
         let store = Store::open(&dir.path().join("artifacts")).unwrap();
-        let files = RefCell::new(Files::open(&store));
+        let caches = RefCell::new(Caches::open(&store));
         let dispatcher = Dispatcher::start(Vec::new(), Default::default()).unwrap();
         let (options, crowded) = (testing::options(dir.path()), Crowded::default());
         let cancelled = AtomicBool::new(false);
-        let done = run(&plan, &store, &files, &options, &crowded, &dispatcher.events(), &cancelled).unwrap();
+        let done = run(&plan, &store, &caches, &options, &crowded, &dispatcher.events(), &cancelled).unwrap();
         dispatcher.finish();
         assert_eq!((done.executed, done.status), (3, RunStatus::Succeeded));
     }

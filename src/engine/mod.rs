@@ -35,7 +35,7 @@ use crate::execute::{Executor, Failure, Job, JobOutcome};
 use crate::plan::{Plan, PlannedStep, StepId};
 use crate::rebuild::{Reason, Rebuild, decide};
 use crate::schedule::{Budget, OnFailure, Outcome, Schedule};
-use crate::store::{Artifact, Files, Store, StoreError};
+use crate::store::{Artifact, Caches, Store, StoreError};
 use audit::{Audit, Verdict};
 use launch::{Launch, RetryQueue};
 use resolve::{Resolver, Results, job_work};
@@ -139,7 +139,7 @@ impl Counts {
 pub fn run(
     plan: &Plan,
     store: &Store,
-    files: &RefCell<Files>,
+    caches: &RefCell<Caches>,
     options: &Options,
     executor: &dyn Executor,
     events: &Events,
@@ -147,7 +147,7 @@ pub fn run(
 ) -> Result<Summary, StoreError> {
     let started = Instant::now();
     store.sweep_work()?;
-    let mut run = prepare(plan, store, files, options, events);
+    let mut run = prepare(plan, store, caches, options, events);
     loop {
         run.execute(executor, cancelled)?;
         let gone = run.export();
@@ -181,14 +181,14 @@ pub fn run(
 fn prepare<'a>(
     plan: &'a Plan,
     store: &'a Store,
-    files: &'a RefCell<Files>,
+    caches: &'a RefCell<Caches>,
     options: &'a Options,
     events: &'a Events,
 ) -> Run<'a> {
     let wanted = scheduling::wanted(plan, &options.targets);
     let run = Run {
         schedule: scheduling::schedule(plan, &wanted, options),
-        resolver: Resolver::new(plan, store, files, &options.folder, &options.numerics),
+        resolver: Resolver::new(plan, store, caches, &options.folder, &options.numerics),
         options,
         events,
         results: Results::default(),
@@ -392,7 +392,7 @@ impl<'a> Run<'a> {
         if self.audit.is_some() {
             return;
         }
-        self.resolver.files.borrow_mut().remember(&self.plan().name, &self.step(id).name, key);
+        self.resolver.caches.borrow_mut().remember(&self.plan().name, &self.step(id).name, key);
     }
 
     fn log(&self, id: StepId) -> PathBuf {

@@ -11,7 +11,7 @@ const WIDTH: usize = 100;
 
 /// The record of the step's last result in this pipeline, whatever its key was.
 pub(super) fn last_record(resolver: &Resolver<'_>, step: &PlannedStep) -> Option<Record> {
-    let keys = resolver.files.borrow().last_keys(&resolver.plan.name, &step.name);
+    let keys = resolver.caches.borrow().last_keys(&resolver.plan.name, &step.name);
     resolver.store.record(keys.first()?)
 }
 

@@ -15,7 +15,7 @@ use crate::key::{KEY_SCHEMA, KeyInput, KeyMaterial};
 use crate::paths::{is_clean, order_key};
 use crate::plan::{Command, Invocation, Plan, PlannedInput, PlannedStep, Source, StepId, Work};
 use crate::real_paths::RealPaths;
-use crate::store::{Artifact, ExternalContent, ExternalPath, Files, InputSource, Store, StoreError};
+use crate::store::{Artifact, Caches, ExternalContent, ExternalPath, InputSource, Store, StoreError};
 
 /// What the steps and searches of a run have made so far.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ pub struct Resolver<'a> {
     /// The store.
     pub store: &'a Store,
     /// Digests of files outside the store.
-    pub files: &'a RefCell<Files>,
+    pub caches: &'a RefCell<Caches>,
     /// The folder that paths in the pipeline are relative to.
     pub folder: &'a Path,
     /// Real paths that are left out of folders that are read: the store, and where exports go. Known
@@ -68,11 +68,11 @@ impl<'a> Resolver<'a> {
     pub fn new(
         plan: &'a Plan,
         store: &'a Store,
-        files: &'a RefCell<Files>,
+        caches: &'a RefCell<Caches>,
         folder: &'a Path,
         numerics: &'a str,
     ) -> Self {
-        Self { plan, store, files, folder, without: OnceCell::new(), numerics }
+        Self { plan, store, caches, folder, without: OnceCell::new(), numerics }
     }
 
     fn without(&self) -> Arc<BTreeSet<PathBuf>> {
@@ -134,7 +134,7 @@ impl Resolver<'_> {
         };
         match part {
             None => Ok(Some(*artifact)),
-            Some(part) => self.files.borrow_mut().part(self.store, artifact, part).map(Some),
+            Some(part) => self.caches.borrow_mut().part(self.store, artifact, part).map(Some),
         }
     }
 
@@ -199,7 +199,7 @@ impl Resolver<'_> {
             }
             Source::Step { .. } | Source::Winner { .. } => ExternalPath::default(),
         };
-        let read = self.files.borrow_mut().input(&place)?;
+        let read = self.caches.borrow_mut().input(&place)?;
         Ok((place, read))
     }
 

@@ -18,7 +18,7 @@ impl Run<'_> {
     /// What a step's key led to. A record whose ports are not the step's is no record of it.
     pub(super) fn recorded(&self, step: &PlannedStep, key: &Digest) -> Option<BTreeMap<String, Artifact>> {
         let store = self.resolver.store;
-        let outputs = self.resolver.files.borrow().outputs(store, key)?;
+        let outputs = self.resolver.caches.borrow().outputs(store, key)?;
         if outputs.keys().eq(step.work.output_kinds().keys()) {
             return Some(outputs);
         }
@@ -118,7 +118,7 @@ mod tests {
     use crate::event::Dispatcher;
     use crate::pipeline::Overrides;
     use crate::plan::testing::planned;
-    use crate::store::{Cost, Files, Program, Record, Store};
+    use crate::store::{Caches, Cost, Program, Record, Store};
 
     #[test]
     fn a_record_of_other_ports_is_none() {
@@ -126,8 +126,8 @@ mod tests {
         let plan = planned(text, &Overrides::default()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let files = RefCell::new(Files::open(&store));
-        let resolver = Resolver::new(&plan, &store, &files, dir.path(), "none");
+        let caches = RefCell::new(Caches::open(&store));
+        let resolver = Resolver::new(&plan, &store, &caches, dir.path(), "none");
         let (material, _) = resolver.resolve(&plan.steps[0], &Results::default()).unwrap();
         let key = material.key();
         let wrong = store.insert_files(&[("x", b"of another port")]).unwrap();
@@ -151,7 +151,7 @@ mod tests {
         let options = testing::options(dir.path());
         let dispatcher = Dispatcher::start(Vec::new(), Default::default()).unwrap();
         let summary =
-            run(&plan, &store, &files, &options, &AtOnce, &dispatcher.events(), &false.into()).unwrap();
+            run(&plan, &store, &caches, &options, &AtOnce, &dispatcher.events(), &false.into()).unwrap();
         dispatcher.finish();
         assert_eq!((summary.executed, summary.reused), (1, 0));
         assert!(summary.outputs[&0].contains_key("images"));

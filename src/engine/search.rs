@@ -214,7 +214,7 @@ mod tests {
     use crate::pipeline::Overrides;
     use crate::plan::testing::planned;
     use crate::schedule::OnFailure;
-    use crate::store::{Files, Store};
+    use crate::store::{Caches, Store};
 
     fn search(stop_first_worse: bool) -> Search {
         Search {
@@ -274,12 +274,12 @@ stages:
         let plan = planned(&text, &Overrides::default()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let files = RefCell::new(Files::open(&store));
+        let caches = RefCell::new(Caches::open(&store));
         let options = Options { on_failure: OnFailure::StopDependents, ..testing::options(dir.path()) };
         let events = Arc::new(Mutex::new(Vec::new()));
         let kept = Box::new(Recorder(events.clone()));
         let dispatcher = Dispatcher::start(vec![kept], Default::default()).unwrap();
-        let summary = run(&plan, &store, &files, &options, &AtOnce, &dispatcher.events(), &false.into());
+        let summary = run(&plan, &store, &caches, &options, &AtOnce, &dispatcher.events(), &false.into());
         dispatcher.finish();
         let events = events.lock().unwrap().clone();
         (summary.unwrap(), events)

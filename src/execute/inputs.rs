@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::error::AttemptError;
 use super::job::{DiskInput, Failure, InputFrom, Job};
-use crate::store::{Files, LinkedObjects, Store, StoreError, copy_external, link_external};
+use crate::store::{LinkedObjects, StatCache, Store, StoreError, copy_external, link_external};
 
 /// How an input is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl<'a> Inputs<'a> {
     pub(super) fn check(&self, job: &Job) -> Result<(), AttemptError> {
         for input in &job.inputs {
             if let InputFrom::Disk(DiskInput { place, read }) = &input.from
-                && !Files::still_holds(self.store, place, read)?
+                && !StatCache::still_holds(self.store, place, read)?
             {
                 let path = place.path.clone();
                 return Err(StoreError::Changed { path, since: "while the step ran" }.into());

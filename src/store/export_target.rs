@@ -5,43 +5,43 @@ use std::path::Path;
 
 use igpt_contract::Digest;
 
-use super::Files;
 use super::artifact::{Artifact, Content, TreeEntry};
 use super::checkout::at;
 use super::insert::is_executable;
+use super::stat_cache::StatCache;
 
 /// The extended attribute that says which bytes an export wrote.
 const MARK: &str = "user.igpt-flow.digest";
 
 /// Whether an export is where it belongs, as it was written.
-pub(super) fn in_place(artifact: &Artifact, entries: &[TreeEntry], to: &Path, files: &mut Files) -> bool {
+pub(super) fn in_place(artifact: &Artifact, entries: &[TreeEntry], to: &Path, stats: &mut StatCache) -> bool {
     let shape = artifact.is_file() || to.is_dir();
-    shape && entries.iter().all(|entry| is_equal(&at(to, &entry.name), entry, files))
+    shape && entries.iter().all(|entry| is_equal(&at(to, &entry.name), entry, stats))
 }
 
 /// Whether an entry is at its place, as it was written.
-pub(super) fn is_equal(path: &Path, entry: &TreeEntry, files: &mut Files) -> bool {
+pub(super) fn is_equal(path: &Path, entry: &TreeEntry, stats: &mut StatCache) -> bool {
     let Ok(meta) = fs::symlink_metadata(path) else { return false };
     let bit = match entry.content {
         Content::File { executable, .. } => executable == is_executable(&meta),
         Content::Link { .. } | Content::EmptyFolder => true,
     };
-    bit && holds(path, &meta, entry, files)
+    bit && holds(path, &meta, entry, stats)
 }
 
 /// The same but for the executable bit, which a checkout may take away.
-pub(super) fn has_content(path: &Path, entry: &TreeEntry, files: &mut Files) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|meta| holds(path, &meta, entry, files))
+pub(super) fn has_content(path: &Path, entry: &TreeEntry, stats: &mut StatCache) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| holds(path, &meta, entry, stats))
 }
 
-fn holds(path: &Path, meta: &fs::Metadata, entry: &TreeEntry, files: &mut Files) -> bool {
+fn holds(path: &Path, meta: &fs::Metadata, entry: &TreeEntry, stats: &mut StatCache) -> bool {
     match &entry.content {
         Content::EmptyFolder => meta.is_dir(),
         Content::Link { target } => fs::read_link(path).is_ok_and(|found| found == *target),
         Content::File { digest, size, .. } => {
             meta.is_file()
                 && meta.len() == *size
-                && files.file(path, meta).is_ok_and(|(found, _)| found == *digest)
+                && stats.file(path, meta).is_ok_and(|(found, _)| found == *digest)
         }
     }
 }

@@ -13,11 +13,12 @@
 //! digest; whoever asks knows what the numbers mean. Losing rows costs time, never correctness: a
 //! process that finds the database in use by another for a second leaves its rows out.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
@@ -42,6 +43,9 @@ const POLL: Duration = Duration::from_millis(10);
 const DATABASE: usize = 256 << 20;
 
 pub(super) type Id = [u8; ID];
+
+/// The index as the caches of a process share it.
+pub(super) type SharedIndex = Rc<RefCell<Index>>;
 
 /// One row's numbers and digest.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,6 +76,11 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// The index of a store, for several caches.
+    pub(super) fn shared(store: &Store) -> SharedIndex {
+        Rc::new(RefCell::new(Self::open(store)))
+    }
+
     /// Reads the snapshot; a missing or damaged one is an empty one.
     pub(super) fn open(store: &Store) -> Self {
         let snapshot = store.root().join("index.snapshot");

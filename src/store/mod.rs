@@ -28,6 +28,7 @@
 //! a record may be torn or lack an object. Both are noticed and are misses: the step runs again.
 
 mod artifact;
+mod caches;
 mod checkout;
 mod checksum;
 mod durable;
@@ -36,7 +37,7 @@ mod export;
 mod export_exchange;
 mod export_notes;
 mod export_target;
-mod files;
+mod external;
 mod gc;
 mod index;
 mod insert;
@@ -48,6 +49,8 @@ mod record;
 mod remove;
 mod runs;
 mod scan;
+mod stat_cache;
+mod step_keys;
 mod verify;
 mod work;
 
@@ -59,16 +62,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use igpt_contract::Digest;
 
 pub use artifact::{Artifact, Content, Form, TreeEntry};
+pub use caches::Caches;
 pub use checkout::{LinkedObjects, copy_external, link_external};
 pub use error::StoreError;
 pub use export::Exported;
-pub use files::{ExternalContent, ExternalPath, Files};
+pub use external::{ExternalContent, ExternalPath};
 pub use gc::{Collector, Garbage, GarbageItem, Roots};
 pub use index::silence_expected_panics;
 pub use lock::{KeyLock, host};
 pub use prefetch::Prefetch;
 pub use record::{Cost, InputSource, Program, Record};
 pub use runs::{RunFolder, RunRecord, StepRecord};
+pub use stat_cache::StatCache;
 pub use verify::{Damage, Verification};
 
 /// What the store answers.

@@ -131,13 +131,13 @@ fn a_copy_from_outside_is_what_the_key_says_or_an_error() {
     let (dir, store) = fixture();
     let input = folder(dir.path());
     let place = |path: &Path| ExternalPath { path: path.to_owned(), ..ExternalPath::default() };
-    let read = Files::open(&store).input(&place(&input)).unwrap();
+    let read = Caches::open(&store).input(&place(&input)).unwrap();
     let to = dir.path().join("to");
     copy_external(&place(&input), &read.artifact, &to).unwrap();
-    assert_eq!(Files::open(&store).input(&place(&to)).unwrap().artifact, read.artifact);
+    assert_eq!(Caches::open(&store).input(&place(&to)).unwrap().artifact, read.artifact);
     // Files that patterns chose are a tree of themselves alone.
     let some = ExternalPath { names: Some(vec!["sub/x".into(), "run".into()]), ..place(&input) };
-    let chosen = Files::open(&store).input(&some).unwrap();
+    let chosen = Caches::open(&store).input(&some).unwrap();
     let to = dir.path().join("some");
     copy_external(&some, &chosen.artifact, &to).unwrap();
     assert!(to.join("sub/x").is_file() && to.join("run").is_file() && !to.join("link").exists());

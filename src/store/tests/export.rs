@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use super::*;
 
 fn export(store: &Store, artifact: &Artifact, to: &Path) -> Result<Exported> {
-    store.export(artifact, to, false, &mut Files::open(store))
+    store.export(artifact, to, false, &mut Caches::open(store))
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_changed_file_is_left_or_kept_beside() {
     assert!(matches!(error, StoreError::Edited { .. }) && error.hint().is_some(), "{error}");
     assert_eq!(fs::read(&to).unwrap(), b"| 1 | and my notes");
     let kept = dir.path().join("table.md.bak");
-    let mut files = Files::open(&store);
+    let mut files = Caches::open(&store);
     assert_eq!(store.export(&two, &to, true, &mut files).unwrap(), Exported::Overwritten(kept.clone()));
     assert_eq!(
         (fs::read(&to).unwrap(), fs::read(&kept).unwrap()),
@@ -65,7 +65,7 @@ fn a_foreign_file_is_refused() {
         assert!(matches!(error, StoreError::NotOurs { .. }) && error.hint().is_some());
     }
     assert_eq!(fs::read(&foreign).unwrap(), b"precious");
-    assert!(store.check_export(&foreign, &mut Files::open(&store)).is_err());
+    assert!(store.check_export(&foreign, &mut Caches::open(&store)).is_err());
     // Equal content is not overwritten, whoever wrote it; content of the store may be.
     fs::write(&foreign, b"| 1 |").unwrap();
     assert_eq!(export(&store, &table, &foreign).unwrap(), Exported::Unchanged);
@@ -141,7 +141,7 @@ fn the_longest_names_are_exported_and_kept_beside() {
     let [one, two] = ["x", "y"].map(|part| store.part(&tree, part).unwrap());
     assert_eq!(export(&store, &one, &to).unwrap(), Exported::Written);
     fs::write(&to, b"mine").unwrap();
-    let exported = store.export(&two, &to, true, &mut Files::open(&store)).unwrap();
+    let exported = store.export(&two, &to, true, &mut Caches::open(&store)).unwrap();
     let Exported::Overwritten(kept) = exported else { panic!("{exported:?}") };
     assert_eq!(fs::read(kept).unwrap(), b"mine");
 }

@@ -75,7 +75,7 @@ fn damaged_records_runs_and_notes_are_told() {
     run.finish(&ended).unwrap();
     let artifact = store.insert_files(&[("x", b"1")]).unwrap();
     for name in ["a", "b"] {
-        store.export(&artifact, &dir.path().join(name), false, &mut Files::open(&store)).unwrap();
+        store.export(&artifact, &dir.path().join(name), false, &mut Caches::open(&store)).unwrap();
     }
     assert!(store.verify(&mut |_, _| {}).unwrap().damage.is_empty());
     let notes = store.notes_path();

@@ -8,27 +8,23 @@
 //! are whole seconds, as on FAT and old network file systems. Before a large file is hashed we wait
 //! out a fine tick: 20 ms now are cheaper than hashing it twice.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use igpt_contract::Digest;
-use serde::{Deserialize, Serialize};
 
-use super::artifact::{Artifact, Content, Form, TreeEntry, list};
-use super::export_notes::Notes;
-use super::index::{Id, Index, Row, id};
+use super::artifact::{Artifact, Content, TreeEntry, list};
+use super::external::{ExternalContent, ExternalPath};
+use super::index::{Id, Index, Row, SharedIndex, id};
 use super::insert::is_executable;
 use super::objects::hash_file;
-use super::prefetch::Prefetch;
-use super::scan::{EntryKind, OutwardLinks, Scan, ScannedEntry, changed, modified, scan, scan_named};
+use super::scan::{EntryKind, Scan, ScannedEntry, changed, modified};
 use super::{Result, Store, StoreError};
-use crate::real_paths::RealPaths;
 
 /// Waiting is worth it from this size on (hashing takes about as long as the wait).
 const LARGE: u64 = 32 << 20;
@@ -36,75 +32,19 @@ const LARGE: u64 = 32 << 20;
 const FINE_TICK: u64 = 20_000_000;
 const COARSE_TICK: u64 = 2_000_000_000;
 
-/// What is known of files outside the store, and of the last records of steps. Reading is free of
-/// locks; what was learnt is written by [`Files::flush`], once a run.
+/// Digests of files outside the store. Reading is free of locks; what was learnt is written with the
+/// index, once a run.
 #[derive(Debug)]
-pub struct Files {
-    index: Index,
-    /// What was exported before; read when it is first needed.
-    pub(super) notes: Option<Notes>,
-    prefetch: Prefetch,
-    /// Where the folders of exports really are.
-    pub(super) real_paths: RealPaths,
+pub struct StatCache {
+    index: SharedIndex,
     /// What was first read at each place in this process.
-    inputs: HashMap<(PathBuf, Option<Vec<PathBuf>>), Artifact>,
+    first_read: HashMap<(PathBuf, Option<Vec<PathBuf>>), Artifact>,
 }
 
-/// A place outside the store that a step reads.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExternalPath {
-    /// The file or folder.
-    #[serde(with = "crate::paths::exact")]
-    pub path: PathBuf,
-    /// The names in the folder that are read, where patterns chose some.
-    #[serde(with = "crate::paths::exact_names")]
-    pub names: Option<Vec<PathBuf>>,
-    /// Real paths below it that are left out.
-    #[serde(with = "crate::paths::exact_set")]
-    pub without: Arc<BTreeSet<PathBuf>>,
-}
-
-impl ExternalPath {
-    pub(super) fn scan(&self) -> Result<Scan> {
-        match &self.names {
-            None => scan(&self.path, OutwardLinks::Followed, &self.without),
-            Some(names) => scan_named(&self.path, names),
-        }
-    }
-}
-
-/// What was read at a path outside the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExternalContent {
-    /// The content.
-    pub artifact: Artifact,
-    /// What identifies the files and folders that hold it, and all on the way to them.
-    pub identity: Digest,
-    /// Before when it was read: nanoseconds since 1970 on this machine's clock.
-    pub hashed: u64,
-}
-
-impl Files {
-    /// What is known so far. Never fails: without an index everything is hashed.
-    pub fn open(store: &Store) -> Self {
-        Self {
-            index: Index::open(store),
-            notes: None,
-            prefetch: Prefetch::default(),
-            real_paths: RealPaths::default(),
-            inputs: HashMap::new(),
-        }
-    }
-
-    /// The same with look-ups that were begun before.
-    #[must_use]
-    pub fn with(self, prefetch: Prefetch) -> Self {
-        Self { prefetch, ..self }
-    }
-
-    /// What a key led to, as [`Store::outputs`]: looked up ahead or now.
-    pub fn outputs(&self, store: &Store, key: &Digest) -> Option<BTreeMap<String, Artifact>> {
-        self.prefetch.take(key).or_else(|| store.outputs(key))
+impl StatCache {
+    /// The cache in this index.
+    pub(super) fn new(index: SharedIndex) -> Self {
+        Self { index, first_read: HashMap::new() }
     }
 
     /// What lies at a place, as an artifact that is not copied into the store. Links are read by the
@@ -117,7 +57,7 @@ impl Files {
     pub fn input(&mut self, place: &ExternalPath) -> Result<ExternalContent> {
         let outside = self.read(place)?;
         let ExternalPath { path, names, .. } = place;
-        let first = *self.inputs.entry((path.clone(), names.clone())).or_insert(outside.artifact);
+        let first = *self.first_read.entry((path.clone(), names.clone())).or_insert(outside.artifact);
         if first == outside.artifact {
             return Ok(outside);
         }
@@ -144,23 +84,6 @@ impl Files {
         Ok(ExternalContent { artifact, identity, hashed })
     }
 
-    /// The artifact that a part is, as [`Store::peek_part`]. One that was looked up before is known,
-    /// also where the manifest of the whole is gone.
-    ///
-    /// # Errors
-    /// As [`Store::peek_part`].
-    pub fn part(&mut self, store: &Store, whole: &Artifact, part: &str) -> Result<Artifact> {
-        let id = id("part", format!("{}\0{part}", whole.digest).as_bytes());
-        if let Some(Row { numbers: [form, bytes, files, ..], digest }) = self.index.get(&id)
-            && let Some(form) = Form::of_number(form)
-        {
-            return Ok(Artifact { digest, form, bytes, files });
-        }
-        let Artifact { digest, form, bytes, files } = store.peek_part(whole, part)?;
-        self.index.put(id, Row { numbers: [form.number(), bytes, files, 0, 0], digest });
-        Ok(Artifact { digest, form, bytes, files })
-    }
-
     /// Whether what lies at a place is the very same as when it was read: not written, not exchanged,
     /// nor anything on the way to it. Costs a `stat` of each file; where one was written so shortly
     /// before it was read that its times cannot tell, they are hashed again.
@@ -176,16 +99,7 @@ impl Files {
         if newest.saturating_add(tick) < then.hashed {
             return Ok(true);
         }
-        Ok(Self::open(store).read(place)?.artifact == then.artifact)
-    }
-
-    /// Writes what was learnt into the index. Answers false where another process is writing it:
-    /// then some files will be hashed once more, which harms nothing.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub fn flush(&mut self) -> Result<bool> {
-        self.index.flush()
+        Ok(Self::new(Index::shared(store)).read(place)?.artifact == then.artifact)
     }
 
     /// The digest and size of one file, by its stamp or by its bytes. `path` is absolute.
@@ -195,9 +109,8 @@ impl Files {
             return Err(StoreError::NotContent { path: path.to_owned(), what });
         }
         let id = file_id(path);
-        if let Some(row) = self.index.get(&id)
-            && believed(&row, meta)
-        {
+        let known = self.index.borrow().get(&id);
+        if let Some(row) = known.filter(|row| believed(row, meta)) {
             return Ok((row.digest, meta.size()));
         }
         let wait = newest(meta).saturating_add(FINE_TICK).saturating_sub(now());
@@ -207,62 +120,21 @@ impl Files {
         let began = now();
         let (digest, size) = hash_file(path)?;
         // What was written while we read is not what we know: its stamp is the one of before.
-        self.index.put(id, stamp(meta, began, digest));
+        self.index.borrow_mut().put(id, stamp(meta, began, digest));
         Ok((digest, size))
     }
 
     /// Says that a file that this process just wrote holds these bytes.
     pub(super) fn wrote(&mut self, path: &Path, digest: Digest) {
         if let Ok(meta) = fs::symlink_metadata(path) {
-            self.index.put(file_id(path), stamp(&meta, now(), digest));
+            self.index.borrow_mut().put(file_id(path), stamp(&meta, now(), digest));
         }
-    }
-
-    /// The key with which a step was last done or reused, and the last other key before it.
-    pub fn last_keys(&self, pipeline: &str, step: &str) -> Vec<Digest> {
-        ["last", "before"]
-            .iter()
-            .filter_map(|which| Some(self.index.get(&step_id(which, pipeline, step))?.digest))
-            .collect()
-    }
-
-    /// Remembers the key with which a step was done or reused.
-    pub fn remember(&mut self, pipeline: &str, step: &str, key: Digest) {
-        let last = step_id("last", pipeline, step);
-        if let Some(row) = self.index.get(&last) {
-            if row.digest == key {
-                return;
-            }
-            self.index.put(step_id("before", pipeline, step), row);
-        }
-        self.index.put(last, Row { numbers: [now(), 0, 0, 0, 0], digest: key });
-    }
-
-    /// Builds the index anew from the records; digests of files outside are learnt again when they
-    /// are next needed. Answers how many records were read.
-    ///
-    /// # Errors
-    /// Where another process is writing the index, or the system refuses.
-    pub fn rebuild(store: &Store) -> Result<usize> {
-        let mut files = Self::open(store);
-        files.index.clear()?;
-        let mut records: Vec<_> = store.keys()?.iter().filter_map(|key| store.record(key)).collect();
-        records.sort_by_key(|record| (record.finished, record.key));
-        for record in &records {
-            files.remember(&record.pipeline, &record.step, record.key);
-        }
-        files.flush()?;
-        Ok(records.len())
     }
 }
 
 fn file_id(path: &Path) -> Id {
     let name: &OsStr = path.as_os_str();
     id("file", name.as_bytes())
-}
-
-fn step_id(which: &str, pipeline: &str, step: &str) -> Id {
-    id(which, format!("{pipeline}\0{step}").as_bytes())
 }
 
 /// Size, modification time, inode, change time, and when the hashing began.
@@ -289,13 +161,15 @@ fn tick(meta: &Metadata) -> u64 {
     if meta.ctime_nsec() == 0 { COARSE_TICK } else { FINE_TICK }
 }
 
-fn now() -> u64 {
+/// Nanoseconds since 1970.
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_nanos() as u64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Caches;
 
     fn fixture() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
@@ -307,8 +181,8 @@ mod tests {
         ExternalPath { path: path.to_owned(), ..ExternalPath::default() }
     }
 
-    fn read(files: &mut Files, path: &Path) -> Artifact {
-        files.read(&at(path)).unwrap().artifact
+    fn read(caches: &mut Caches, path: &Path) -> Artifact {
+        caches.stats.read(&at(path)).unwrap().artifact
     }
 
     fn past_the_tick() {
@@ -321,14 +195,14 @@ mod tests {
         let path = dir.path().join("input");
         fs::write(&path, b"pixels").unwrap();
         past_the_tick();
-        let mut files = Files::open(&store);
-        let first = read(&mut files, &path);
-        assert!(files.flush().unwrap());
+        let mut caches = Caches::open(&store);
+        let first = read(&mut caches, &path);
+        assert!(caches.flush().unwrap());
         let database = store.root().join("index.sled");
         fs::remove_dir_all(&database).unwrap();
-        let mut files = Files::open(&store);
-        assert_eq!(read(&mut files, &path), first);
-        assert!(files.flush().unwrap());
+        let mut caches = Caches::open(&store);
+        assert_eq!(read(&mut caches, &path), first);
+        assert!(caches.flush().unwrap());
         assert!(!database.exists(), "nothing was learnt, so nothing was hashed");
     }
 
@@ -336,11 +210,11 @@ mod tests {
     fn a_file_hashed_within_a_tick_of_its_writing_is_hashed_again() {
         let (dir, store) = fixture();
         let path = dir.path().join("input");
-        let mut files = Files::open(&store);
+        let mut caches = Caches::open(&store);
         for round in 0..50_u8 {
             // The same size and often the same stamp: only the racy rule can tell.
             fs::write(&path, [round; 6]).unwrap();
-            assert_eq!(read(&mut files, &path).digest, Digest::of(&[round; 6]));
+            assert_eq!(read(&mut caches, &path).digest, Digest::of(&[round; 6]));
         }
     }
 
@@ -351,11 +225,11 @@ mod tests {
         fs::write(&path, b"old").unwrap();
         let time = fs::metadata(&path).unwrap().modified().unwrap();
         past_the_tick();
-        let mut files = Files::open(&store);
-        read(&mut files, &path);
+        let mut caches = Caches::open(&store);
+        read(&mut caches, &path);
         fs::write(&path, b"new").unwrap();
         fs::File::open(&path).unwrap().set_modified(time).unwrap();
-        assert_eq!(read(&mut files, &path).digest, Digest::of(b"new"));
+        assert_eq!(read(&mut caches, &path).digest, Digest::of(b"new"));
     }
 
     #[test]
@@ -364,11 +238,11 @@ mod tests {
         let (one, two) = (dir.path().join("one"), dir.path().join("two"));
         fs::create_dir_all(one.join("sub")).unwrap();
         fs::write(one.join("sub/x"), b"1").unwrap();
-        let mut files = Files::open(&store);
-        let first = read(&mut files, &one);
+        let mut caches = Caches::open(&store);
+        let first = read(&mut caches, &one);
         fs::rename(&one, &two).unwrap();
         fs::File::open(two.join("sub/x")).unwrap().set_modified(SystemTime::now()).unwrap();
-        assert_eq!(read(&mut files, &two), first);
+        assert_eq!(read(&mut caches, &two), first);
     }
 
     #[test]
@@ -376,11 +250,11 @@ mod tests {
         let (dir, store) = fixture();
         let path = dir.path().join("input");
         fs::write(&path, "old").unwrap();
-        let mut files = Files::open(&store);
-        let first = files.input(&at(&path)).unwrap();
-        assert_eq!(files.input(&at(&path)).unwrap().artifact, first.artifact);
+        let mut caches = Caches::open(&store);
+        let first = caches.input(&at(&path)).unwrap();
+        assert_eq!(caches.input(&at(&path)).unwrap().artifact, first.artifact);
         fs::write(&path, "new").unwrap();
-        assert!(matches!(files.input(&at(&path)), Err(StoreError::Changed { .. })));
+        assert!(matches!(caches.input(&at(&path)), Err(StoreError::Changed { .. })));
     }
 
     #[test]
@@ -391,8 +265,8 @@ mod tests {
         fs::write(at("data/x"), "1").unwrap();
         past_the_tick();
         let place = super::tests::at(&at("data"));
-        let then = Files::open(&store).read(&place).unwrap();
-        let holds = || Files::still_holds(&store, &place, &then).unwrap();
+        let then = Caches::open(&store).stats.read(&place).unwrap();
+        let holds = || StatCache::still_holds(&store, &place, &then).unwrap();
         assert!(holds());
         fs::write(at("data/x"), "2").unwrap();
         fs::write(at("data/x"), "1").unwrap();
@@ -405,28 +279,15 @@ mod tests {
         let folder = dir.path().join("in");
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("x"), "1").unwrap();
-        let mut files = Files::open(&store);
-        let mut seen = vec![read(&mut files, &folder)];
+        let mut caches = Caches::open(&store);
+        let mut seen = vec![read(&mut caches, &folder)];
         fs::create_dir(folder.join("empty")).unwrap();
-        seen.push(read(&mut files, &folder));
+        seen.push(read(&mut caches, &folder));
         std::os::unix::fs::symlink("x", folder.join("link")).unwrap();
-        seen.push(read(&mut files, &folder));
+        seen.push(read(&mut caches, &folder));
         fs::set_permissions(folder.join("x"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        seen.push(read(&mut files, &folder));
+        seen.push(read(&mut caches, &folder));
         let digests: std::collections::BTreeSet<Digest> = seen.iter().map(|one| one.digest).collect();
         assert_eq!(digests.len(), 4, "{seen:?}");
-    }
-
-    #[test]
-    fn the_last_two_keys_of_a_step_are_remembered() {
-        let (_dir, store) = fixture();
-        let mut files = Files::open(&store);
-        let [a, b] = [Digest::of(b"a"), Digest::of(b"b")];
-        files.remember("p", "s", a);
-        files.remember("p", "s", b);
-        files.remember("p", "s", b);
-        files.flush().unwrap();
-        assert_eq!(Files::open(&store).last_keys("p", "s"), [b, a]);
-        assert!(Files::open(&store).last_keys("p", "t").is_empty());
     }
 }
