@@ -11,6 +11,8 @@ pub mod forecast;
 pub mod glob;
 mod launch;
 pub mod logs;
+mod offer;
+mod options;
 pub mod preflight;
 mod rebuild_reason;
 pub mod resolve;
@@ -22,7 +24,6 @@ mod testing;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -31,60 +32,14 @@ use std::time::{Duration, Instant};
 use igpt_contract::Digest;
 
 use crate::event::{Event, Events, RunStatus};
-use crate::execute::{Executor, Failure, Job, JobOutcome};
+use crate::execute::{Executor, Job, JobOutcome};
 use crate::plan::{Plan, PlannedStep, StepId};
-use crate::rebuild::{Reason, Rebuild, decide};
-use crate::schedule::{Budget, OnFailure, Outcome, Schedule};
+use crate::schedule::{Outcome, Schedule};
 use crate::store::{Artifact, Caches, Store, StoreError};
-use audit::{Audit, Verdict};
-use launch::{Launch, RetryQueue};
-use resolve::{Resolver, Results, job_work};
-
-/// How a run is to go.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The run's id.
-    pub run: String,
-    /// The folder that paths in the pipeline are relative to.
-    pub folder: PathBuf,
-    /// Where the logs of steps go.
-    pub logs: PathBuf,
-    /// What may be used at once.
-    pub budget: Budget,
-    /// What a failure stops.
-    pub on_failure: OnFailure,
-    /// Steps (names in the YAML, or of single instances) that run although there is a record.
-    pub force: BTreeSet<String>,
-    /// Steps that are wanted, with all above them; empty: every step.
-    pub targets: BTreeSet<String>,
-    /// The device for stages that ask for one.
-    pub device: String,
-    /// The numerics class of that device.
-    pub numerics: String,
-    /// Whether the network is forbidden.
-    pub offline: bool,
-    /// Whether exports replace what is the user's, keeping it beside.
-    pub overwrite: bool,
-    /// Whether scratch folders of failed attempts are kept.
-    pub keep_failed: bool,
-}
-
-/// What became of a run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
-    /// How it ended.
-    pub status: RunStatus,
-    /// Step name -> what became of it, and its key where it is known.
-    pub steps: Vec<(String, Outcome, Option<Digest>)>,
-    /// How many steps did work.
-    pub executed: usize,
-    /// How many were there already.
-    pub reused: usize,
-    /// What was results, by step.
-    pub outputs: BTreeMap<StepId, BTreeMap<String, Artifact>>,
-    /// The exports that are in place: where, and what.
-    pub exports: Vec<(PathBuf, Artifact)>,
-}
+use audit::Audit;
+use launch::RetryQueue;
+pub use options::{Options, Summary};
+use resolve::{Resolver, Results};
 
 /// A message from an attempt's thread.
 struct AttemptEnded {
@@ -271,113 +226,6 @@ impl<'a> Run<'a> {
         &self.plan().steps[step]
     }
 
-    /// Everything that the step reads is settled: reuse it, or queue it.
-    fn offer(&mut self, id: StepId) -> Result<(), StoreError> {
-        let step = self.step(id);
-        let (material, inputs) = match self.resolver.resolve(step, &self.results) {
-            Ok(resolved) => resolved,
-            Err(error) => return self.cannot_resolve(id, error),
-        };
-        let key = material.key();
-        self.results.keys.insert(id, key);
-        let forced = [&step.name, &step.base].iter().any(|name| self.options.force.contains(*name));
-        let rebuild = match (self.is_audited(id), forced, self.restored.contains_key(&id)) {
-            (true, ..) => Rebuild::Verify,
-            (_, true, _) => Rebuild::Always,
-            (_, _, true) => Rebuild::Restore,
-            _ => Rebuild::Memoize,
-        };
-        let store = self.resolver.store;
-        let is_stored =
-            |outputs: &BTreeMap<String, Artifact>| outputs.values().all(|artifact| store.contains(artifact));
-        let recorded = self.recorded(step, &key);
-        if let Some(outputs) = recorded.as_ref().filter(|_| rebuild == Rebuild::Verify) {
-            // What is below it gets what is recorded, whatever comes of the audit.
-            self.results.steps.insert(id, outputs.clone());
-        }
-        match decide(rebuild, || recorded, is_stored) {
-            ControlFlow::Continue(Reason::NoRecord) if self.audit.is_some() => {
-                self.note_verdict(id, Verdict::NotAudited { why: "it has no result".to_owned() });
-                self.settle(id, Outcome::Skipped)
-            }
-            ControlFlow::Break(outputs) => {
-                self.counts.reused.insert(id);
-                self.events.send(Event::StepReused { step: step.name.clone(), key });
-                self.remember(id, key);
-                self.finish_step(id, outputs)
-            }
-            ControlFlow::Continue(reason) => {
-                match self.missing_inputs(id) {
-                    Err(error) => return self.fail(id, &error.into()),
-                    Ok(gone) if self.audit.is_some() && !gone.is_empty() => {
-                        let why = "what it reads is not in the store any more".to_owned();
-                        self.note_verdict(id, Verdict::NotAudited { why });
-                        return self.settle(id, Outcome::Done);
-                    }
-                    // It waits until they are there again.
-                    Ok(gone) if self.restore_all(&gone) => return Ok(()),
-                    Ok(gone) if !gone.is_empty() => return self.fail(id, &lost(self.step(id))),
-                    Ok(_) => {}
-                }
-                let reason = match reason {
-                    Reason::Forced => "forced".to_owned(),
-                    Reason::Verified => "to compare it with its record".to_owned(),
-                    Reason::OutputsMissing => {
-                        "its outputs are needed and not in the store any more".to_owned()
-                    }
-                    Reason::NoRecord => rebuild_reason::rebuild_reason(
-                        rebuild_reason::last_record(&self.resolver, step).as_ref(),
-                        &material,
-                    ),
-                };
-                let job = Job {
-                    store: self.audit.as_ref().map_or(store, |audit| &audit.scratch).root().to_path_buf(),
-                    inputs_in: self.audit.as_ref().map(|_| store.root().to_path_buf()),
-                    key,
-                    material,
-                    pipeline: self.plan().name.clone(),
-                    step: step.name.clone(),
-                    run: self.options.run.clone(),
-                    work: job_work(&step.work),
-                    inputs,
-                    outputs: step.work.output_kinds().into_keys().collect(),
-                    threads: self.schedule.cpus_of(id) as usize,
-                    gpus: Vec::new(),
-                    device: self.options.device.clone(),
-                    offline: self.options.offline,
-                    force: forced,
-                    keep_failed: self.options.keep_failed,
-                };
-                self.jobs.insert(id, (job, reason));
-                self.schedule.queue(id);
-                Ok(())
-            }
-        }
-    }
-
-    /// An input cannot be looked up: it is made again where it is only gone.
-    fn cannot_resolve(&mut self, id: StepId, error: StoreError) -> Result<(), StoreError> {
-        let gone = match &error {
-            StoreError::Missing { .. } => self.missing_inputs(id).unwrap_or_default(),
-            _ => BTreeSet::new(),
-        };
-        if self.restore_all(&gone) { Ok(()) } else { self.fail(id, &error.into()) }
-    }
-
-    fn launch(&mut self, id: StepId) -> Option<Launch> {
-        let (job, reason) = self.jobs.get(&id)?;
-        let step = self.step(id);
-        let attempt = *self.attempts.entry(id).and_modify(|n| *n += 1).or_insert(1);
-        self.events.send(Event::StepStarted {
-            step: step.name.clone(),
-            key: job.key,
-            reason: reason.clone(),
-            attempt,
-        });
-        let job = Job { gpus: self.schedule.gpus_of(id).to_vec(), ..job.clone() };
-        Some(Launch { job, log: self.log(id), timeout: step.timeout, grace: step.grace })
-    }
-
     /// Says which steps ask for more than there is: they run all the same.
     fn note_shortages(&self, wanted: &[bool]) {
         for (step, _) in self.plan().steps.iter().zip(wanted).filter(|(_, wanted)| **wanted) {
@@ -399,14 +247,6 @@ impl<'a> Run<'a> {
         let attempt = self.attempts.get(&id).copied().unwrap_or(1);
         let name = logs::of_attempt(&logs::file_name(&self.step(id).name), attempt);
         self.options.logs.join(format!("{name}.log"))
-    }
-}
-
-/// What to say of a step whose inputs are lost again and again.
-fn lost(step: &PlannedStep) -> Failure {
-    Failure {
-        error: format!("inputs of `{}` are not in the store, and making them again did not help", step.name),
-        hint: Some("`igpt-flow verify` looks for damage; is the disk well?".to_owned()),
     }
 }
 
