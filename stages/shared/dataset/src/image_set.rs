@@ -1,10 +1,11 @@
 //! Image sets: labelled images in Parquet shards, with their official splits and class names.
 //!
 //! `images-00000.parquet`, ... hold the columns id (u64), split (`train`, `test`), label (i32, -1
-//! for none), view (u16), height and width (u16), encoding (`rgb`, `jpeg`, `png`), orientation (u8, 1
-//! to 8 as in Exif: the turn that is made when `pixels` are decoded; 1 is none), name (what the
-//! source calls the image) and pixels (binary). Sets of other programs may lack `orientation`, which
-//! is then 1, and `name`, which is then empty. `classes.json` holds the set's name, its class names and its rows by split.
+//! for none), view (u16), height and width (u16), encoding (a name of [`Encoding`]), orientation (u8,
+//! 1 to 8 as in Exif: the rotation that is applied when `pixels` are decoded; 1 is none), name (what
+//! the source calls the image) and pixels (binary). Sets that other programs wrote may lack
+//! `orientation`, which is then 1, and `name`, which is then empty. `classes.json` holds the set's
+//! name, its class names and its rows by split.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::row::SplitCounts;
-use crate::shown::shown;
+use crate::shown::{name_list, shown};
 
 /// By how much the ids of each further set are raised, so that they neither meet nor change places.
 pub const ID_STEP: u64 = 1 << 40;
@@ -78,18 +78,18 @@ pub fn join_classes(sets: &[(&str, &[String])]) -> Result<JoinedClasses, String>
     }
     for ((name, classes), labels) in sets.iter().zip(&joined.labels).filter(|(set, _)| !set.1.is_empty()) {
         let has: std::collections::HashSet<i32> = labels.iter().copied().collect();
-        let lacks: Vec<&String> =
-            (0..).zip(&joined.classes).filter(|(i, _)| !has.contains(i)).map(|(_, class)| class).collect();
+        let lacks: Vec<&str> = (0..)
+            .zip(&joined.classes)
+            .filter(|(i, _)| !has.contains(i))
+            .map(|(_, class)| class.as_str())
+            .collect();
         if !lacks.is_empty() {
-            let first: Vec<String> =
-                lacks.iter().take(5).map(|class| format!("`{}`", shown(class))).collect();
             joined.differences.push(format!(
-                "`{}` has {} of the {} classes; it lacks {}{}",
+                "`{}` has {} of the {} classes; it lacks {}",
                 shown(name),
                 classes.len(),
                 joined.classes.len(),
-                first.join(", "),
-                if lacks.len() > first.len() { ", ..." } else { "" }
+                name_list(lacks)
             ));
         }
     }

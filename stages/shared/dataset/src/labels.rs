@@ -118,6 +118,20 @@ pub fn untrained(
     })
 }
 
+/// What to tell the user where held-out images choose between candidates and have none of some classes
+/// that are trained: a note; `None` where they have all. `rows` is what the training images are called
+/// (`images`), `held_out` and `trained` are labels.
+pub fn unvalidated(rows: &str, held_out: &[i32], trained: &[i32], classes: &[String]) -> Option<String> {
+    let lacking = untrained("training", trained.iter().copied(), held_out.iter().copied(), classes)?;
+    Some(format!(
+        "warning: {} held-out images choose, and {} of the {} training {rows} are of classes that none of \
+         them has: raise `validation.fraction` or the number of labels",
+        held_out.len(),
+        lacking.images,
+        trained.len()
+    ))
+}
+
 /// See [`untrained`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Untrained {

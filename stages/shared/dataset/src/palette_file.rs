@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::error::DatasetError;
 use crate::npy::{is_npy, read_npy};
 use crate::palette::PaletteTable;
-use crate::shown::shown;
+use crate::shown::{name_list, shown};
 
 /// The numbers between which a palette's file writes its colours, from black to white.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -144,11 +144,9 @@ fn other_palette(folder: &Path, range: Option<PaletteRange>) -> Result<TakenPale
     // What is no palette may lie beside one.
     let found = candidates.filter_map(|name| read_file(&folder.join(name)).ok().flatten()).collect();
     one_of(folder, found, range)?.ok_or_else(|| {
-        let first: Vec<String> = names.iter().take(3).map(|name| format!("`{}`", shown(name))).collect();
-        let found = match names.len() {
-            0 => "nothing".to_owned(),
-            n if n > first.len() => format!("{} and {} more", first.join(", "), n - first.len()),
-            _ => first.join(", "),
+        let found = match names.as_slice() {
+            [] => "nothing".to_owned(),
+            names => name_list(names.iter().map(String::as_str)),
         };
         let what = format!(
             "expected a palette in one of `{}`, or in another `.npy` or `.json`; found {found}",

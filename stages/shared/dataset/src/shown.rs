@@ -1,5 +1,6 @@
 //! Names and paths of others as errors and notes show them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A text that others chose, with whatever steers a terminal (control characters, marks that turn
@@ -14,6 +15,20 @@ pub fn shown(text: &str) -> String {
         }
     }
     shown
+}
+
+/// How many names an error or a note gives before it counts the rest.
+const NAMED: usize = 5;
+
+/// Names for an error or a note: each once, sorted and in backticks, the first few and how many more
+/// there are.
+pub fn name_list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let names: BTreeSet<&str> = names.into_iter().collect();
+    let first: Vec<String> = names.iter().take(NAMED).map(|name| format!("`{}`", shown(name))).collect();
+    match names.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 /// A path as its user knows it: a step finds its inputs as symbolic links in a scratch folder, so
@@ -41,6 +56,12 @@ mod tests {
     fn what_steers_a_terminal_is_escaped_and_nothing_else() {
         assert_eq!(shown("a\x1b[31m\u{202e}b\n"), r"a\u{1b}[31m\u{202e}b\n");
         assert_eq!(shown(r#"c:\it's "é" 猫"#), r#"c:\it's "é" 猫"#);
+    }
+
+    #[test]
+    fn many_names_are_cut_short() {
+        assert_eq!(name_list(["b", "a\n", "b"]), r"`a\n`, `b`");
+        assert_eq!(name_list(["g", "f", "e", "d", "c", "b", "a"]), "`a`, `b`, `c`, `d`, `e` and 2 more");
     }
 
     #[cfg(unix)]
