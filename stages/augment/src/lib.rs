@@ -138,10 +138,7 @@ impl Stage for Augment {
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(cx.threads())
-            .build()
-            .map_err(|error| StageError::caused("cannot start threads", error))?;
+        let pool = cx.thread_pool()?;
         let reader = ImageSetReader::open(io.input(&SOURCE))?;
         let mut writer = ImageSetWriter::create(io.output(&IMAGES), reader.info())?;
         let recipe = Recipe { params, seed: cx.seed() };

@@ -108,6 +108,17 @@ impl StageContext {
         self.threads
     }
 
+    /// A pool of [`Self::threads`] threads, for a stage that works in parallel.
+    ///
+    /// # Errors
+    /// If the threads cannot be started.
+    pub fn thread_pool(&self) -> Result<rayon::ThreadPool, StageError> {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .build()
+            .map_err(|error| StageError::caused("cannot start the threads", error))
+    }
+
     /// The device that was asked for: `auto`, `cpu`, `cuda`, `cuda:1`.
     pub fn device(&self) -> &str {
         &self.device

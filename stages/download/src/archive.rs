@@ -14,6 +14,7 @@ use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{shown, shown_path};
 use tar::{EntryType, PaxExtensions};
 
+use crate::gunzip::found_gzip;
 use crate::tape::Tape;
 
 /// The longest name of a member, in bytes.
@@ -80,12 +81,11 @@ pub(crate) fn members_within(
     mut visit: impl FnMut(&Member) -> Result<(), StageError>,
 ) -> Result<(), StageError> {
     let own = path.join(&inner.name);
-    let failed = |what: &str| format!("`{}`: {what}", shown_path(&own));
-    let tape = Tape::within(path, inner.position, inner.size, bounds.total)
-        .map_err(|error| StageError::caused(failed("cannot open the archive"), error))?;
+    let tape = Tape::within(path, inner.position, inner.size, bounds.total).map_err(|error| {
+        StageError::caused(format!("`{}`: cannot open the archive", shown_path(&own)), error)
+    })?;
     if tape.is_gzip() {
-        let what = failed("expected a tar that is not compressed, found gzip");
-        return Err(StageError::new(what).hint("the official archive holds plain tars, one a class"));
+        return Err(found_gzip(&own).hint("the official archive holds plain tars, one a class"));
     }
     read(tape, &own, bounds, cx, |found| match found {
         Found::Folder(_) => Ok(()),

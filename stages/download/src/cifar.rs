@@ -22,11 +22,7 @@ const RECORD100: usize = 2 + 3 * PLANE;
 const URL: &str = "https://www.cs.toronto.edu/~kriz/";
 
 const fn batch(name: &'static str, md5: &'static str) -> OfficialFile {
-    OfficialFile { name, size: 30_730_000, md5, optional: false }
-}
-
-const fn names(name: &'static str) -> OfficialFile {
-    OfficialFile { name, size: 0, md5: "", optional: false }
+    OfficialFile::data(name, 30_730_000, md5)
 }
 
 pub(crate) static CIFAR10: Official = Official {
@@ -34,7 +30,7 @@ pub(crate) static CIFAR10: Official = Official {
     url: URL,
     file: "cifar-10-binary.tar.gz",
     files: &[
-        names("batches.meta.txt"),
+        OfficialFile::list("batches.meta.txt"),
         batch("data_batch_1.bin", "5dd7e06a14cb22eb9f671a540d1b7c25"),
         batch("data_batch_2.bin", "5ea93a67294ea407fff1d09f752e9692"),
         batch("data_batch_3.bin", "942cd6a4bcdd0dd3c604fbe906cb4421"),
@@ -50,20 +46,10 @@ pub(crate) static CIFAR100: Official = Official {
     url: URL,
     file: "cifar-100-binary.tar.gz",
     files: &[
-        names("coarse_label_names.txt"),
-        names("fine_label_names.txt"),
-        OfficialFile {
-            name: "train.bin",
-            size: 153_700_000,
-            md5: "6172c7755cfe09b2fe270c85cebc1b15",
-            optional: false,
-        },
-        OfficialFile {
-            name: "test.bin",
-            size: 30_740_000,
-            md5: "4499cfba6c016c1be1438163640a0898",
-            optional: false,
-        },
+        OfficialFile::list("coarse_label_names.txt"),
+        OfficialFile::list("fine_label_names.txt"),
+        OfficialFile::data("train.bin", 153_700_000, "6172c7755cfe09b2fe270c85cebc1b15"),
+        OfficialFile::data("test.bin", 30_740_000, "4499cfba6c016c1be1438163640a0898"),
     ],
     total: 1 << 28,
 };

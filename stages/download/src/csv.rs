@@ -1,5 +1,10 @@
 //! Reads comma-separated values (RFC 4180): quoted fields, doubled quotes, line breaks within quotes,
 //! either kind of line end, and a byte order mark.
+//!
+//! It is stricter than the `csv` crate, which reads a quote that is never closed to the end of the
+//! file and takes text beside quotes as part of the field: either would give images wrong labels, and
+//! here either is an error with its line. Blanks are trimmed around fields without quotes alone, where
+//! that crate trims all fields or none.
 
 /// A record and the line that it begins in, from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]

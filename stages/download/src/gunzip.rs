@@ -18,6 +18,40 @@ pub(crate) fn is_gzip(path: &Path) -> io::Result<bool> {
     Ok(magic == [0x1f, 0x8b])
 }
 
+/// The error where a tar is read in place and is gzipped. `path` is what the user knows it as.
+pub(crate) fn found_gzip(path: &Path) -> StageError {
+    StageError::new(format!("`{}`: expected a tar that is not compressed, found gzip", shown_path(path)))
+}
+
+/// Refuses a gzipped tar, whose members cannot be read in place.
+///
+/// # Errors
+/// If it is gzipped or cannot be opened.
+pub(crate) fn refuse_gzip(path: &Path) -> Result<(), StageError> {
+    if is_gzip(path)? { Err(found_gzip(path).hint("undo it: `gunzip`")) } else { Ok(()) }
+}
+
+/// The tar at `path` as a file whose members can be read in any order: `path` itself, or `expanded`,
+/// where a gzipped one is expanded to. Errors name the archive `own`.
+///
+/// # Errors
+/// If the archive cannot be read, is larger than `most` bytes when expanded, or cannot be written.
+pub(crate) fn plain_tar<'p>(
+    path: &'p Path,
+    own: &Path,
+    expanded: &'p Path,
+    most: u64,
+    cx: &StageContext,
+) -> Result<&'p Path, StageError> {
+    let failed = |error| StageError::caused(format!("cannot open `{}`", shown_path(own)), error);
+    if !is_gzip(path).map_err(failed)? {
+        return Ok(path);
+    }
+    std::fs::create_dir_all(cx.checkpoint_dir())?;
+    expand(path, expanded, most, cx)?;
+    Ok(expanded)
+}
+
 /// Opens a file, undoing gzip where it is gzip.
 pub(crate) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let file = BufReader::with_capacity(CHUNK, File::open(path)?);
@@ -72,7 +106,7 @@ fn skip_zeros(input: &mut impl BufRead) -> io::Result<bool> {
 ///
 /// # Errors
 /// If the file is truncated, is larger than the bound, or cannot be written.
-pub(crate) fn expand(path: &Path, to: &Path, most: u64, cx: &StageContext) -> Result<(), StageError> {
+fn expand(path: &Path, to: &Path, most: u64, cx: &StageContext) -> Result<(), StageError> {
     let failed = |error: io::Error| {
         let path = shown_path(path);
         let what = format!("`{path}`: expected a whole gzip file, found a truncated or damaged one");

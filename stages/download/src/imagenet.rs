@@ -12,11 +12,11 @@ use igpt_dataset::{Split, shown, shown_path};
 
 use crate::archive::{Bounds, Member, Seekable, members, members_within};
 use crate::devkit::{self, Truth, is_wnid};
-use crate::gunzip::is_gzip;
+use crate::gunzip::refuse_gzip;
 use crate::hidden::is_hidden;
 use crate::layout::{Arranged, Placed};
 use crate::left_out::LeftOut;
-use crate::listing::{Listing, Place};
+use crate::listing::{Listing, Place, folder_entries};
 use crate::params::Params;
 use crate::picture::{MOST_BYTES, is_image};
 use crate::write;
@@ -153,10 +153,7 @@ impl Found<'_> {
 
     /// The class tars of the training archive.
     fn class_tars(&mut self, path: &Path) -> Result<Classes, StageError> {
-        if is_gzip(path)? {
-            let what = format!("`{}`: expected a tar that is not compressed, found gzip", shown_path(path));
-            return Err(StageError::new(what).hint("undo it: `gunzip`"));
-        }
+        refuse_gzip(path)?;
         let mut inner = Vec::new();
         members(path, path, OUTER, self.cx, |member, _| {
             inner.push(member.clone());
@@ -280,17 +277,7 @@ impl Found<'_> {
 
 /// What lies in a folder, without hidden things and those that systems leave, sorted by name.
 pub(crate) fn entries(folder: &Path) -> Result<BTreeMap<String, PathBuf>, StageError> {
-    let failed =
-        |error| StageError::caused(format!("cannot list the folder `{}`", shown_path(folder)), error);
-    let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            return Err(StageError::new(format!("expected names in UTF-8, found `{}`", shown_path(&path))));
-        };
-        if !is_hidden(name) {
-            found.insert(name.to_owned(), path);
-        }
-    }
+    let mut found = folder_entries(folder)?;
+    found.retain(|name, _| !is_hidden(name));
     Ok(found)
 }

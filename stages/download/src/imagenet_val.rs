@@ -8,7 +8,7 @@ use igpt_dataset::{shown, shown_path};
 
 use crate::archive::{Bounds, members};
 use crate::devkit::{Truth, val_number};
-use crate::gunzip::is_gzip;
+use crate::gunzip::refuse_gzip;
 use crate::imagenet::{Classes, Found, NO_IMAGE, entries};
 use crate::listing::Place;
 use crate::picture::{MOST_BYTES, is_image};
@@ -36,11 +36,7 @@ impl Found<'_> {
                 self.class_folders(&path)?
             }
         } else {
-            if is_gzip(&path)? {
-                let what =
-                    format!("`{}`: expected a tar that is not compressed, found gzip", shown_path(&path));
-                return Err(StageError::new(what).hint("undo it: `gunzip`"));
-            }
+            refuse_gzip(&path)?;
             let tar = self.tar(&path);
             members(&path, &path, FLAT, self.cx, |member, _| {
                 let place = Place::InTar { tar, position: member.position, size: member.size };

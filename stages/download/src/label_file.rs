@@ -7,12 +7,11 @@ use arrow::array::{Array as _, ArrayRef, AsArray as _};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use igpt_contract::StageError;
-use igpt_dataset::{shown, shown_path};
+use igpt_dataset::{name_list, shown, shown_path};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::csv::{Record, records};
-use crate::left_out::named;
 
 /// The most bytes of a file of labels: some ten million lines.
 const MOST_BYTES: u64 = 1 << 30;
@@ -130,7 +129,7 @@ fn columns<'n>(names: impl Iterator<Item = &'n str>) -> Result<[Option<usize>; 3
         }
     }
     if found[0].is_none() || found[1].is_none() {
-        let found = named(names.iter().map(String::as_str));
+        let found = name_list(names.iter().map(String::as_str));
         return Err(format!("expected the columns `file` and `label`, found {found}"));
     }
     Ok(found)

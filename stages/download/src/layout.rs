@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use igpt_contract::{StageContext, StageError};
-use igpt_dataset::{Split, shown, shown_path};
+use igpt_dataset::{Split, name_list, shown, shown_path};
 
-use crate::left_out::{LeftOut, named};
+use crate::left_out::LeftOut;
 use crate::splits::Known;
 
 /// An image with its split and class.
@@ -161,8 +161,8 @@ impl Layout<'_> {
             }
             let what = format!(
                 "`splits` names {}, and no such folder lies at the top; found {}",
-                named(missing.iter().copied()),
-                if tops.is_empty() { "no folder".to_owned() } else { named(tops.iter().copied()) }
+                name_list(missing.iter().copied()),
+                if tops.is_empty() { "no folder".to_owned() } else { name_list(tops.iter().copied()) }
             );
             return Err(self.refuse(&what));
         }
@@ -176,7 +176,7 @@ impl Layout<'_> {
         }
         let outside = images.iter().find(|(_, parts)| named_split(parts).is_none());
         let shallow = images.iter().all(|(_, parts)| parts.len() == 2);
-        let split_folders = named(split_folders);
+        let split_folders = name_list(split_folders);
         match outside {
             // `train/FILE`: a split without labels, or a class of that name?
             None if shallow && !self.drop_labels => {

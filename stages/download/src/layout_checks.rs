@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use igpt_contract::StageError;
-use igpt_dataset::{Split, shown};
+use igpt_dataset::{Split, name_list, shown};
 
 use crate::layout::{LAYOUTS, Layout, Parts};
-use crate::left_out::named;
 
 impl Layout<'_> {
     /// Refuses two folders for one split that nobody asked for, and a split folder without images.
@@ -17,27 +16,14 @@ impl Layout<'_> {
         let empty: Vec<&str> =
             of_split.filter(|top| self.splits.split(top).is_some() && !filled.contains(top)).collect();
         if !empty.is_empty() {
-            let what = format!("the split folder {} holds no image", named(empty));
+            let what = format!("the split folder {} holds no image", name_list(empty));
             return Err(self
                 .refuse(&what)
                 .hint("`splits: {train: [NAME], test: [NAME]}` names those to read"));
         }
-        if self.splits.given {
-            return Ok(());
-        }
         let test = |top: &&str| self.splits.split(top) == Some(Split::Test);
-        let tests: BTreeSet<String> = filled.into_iter().filter(test).map(str::to_lowercase).collect();
-        if tests.len() < 2 {
-            return Ok(());
-        }
-        let what = format!(
-            "found the test splits {}; a set has one test split",
-            named(tests.iter().map(String::as_str))
-        );
-        Err(self.refuse(&what).hint(
-            "`splits: {train: [train], test: [val]}` reads these two, `splits: {train: [train, val], test: \
-             [test]}` trains on `val` too",
-        ))
+        let tests = filled.into_iter().filter(test).map(str::to_lowercase).collect();
+        self.splits.check_one_test(&tests, |what| self.refuse(what))
     }
 
     /// Refuses images that lie deeper than class folders, and sets of which only a part has classes.

@@ -1,12 +1,10 @@
 //! What is left out: every name with its cause in the step's log, the first few and the count in a
 //! note.
 
-use std::collections::BTreeSet;
-
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::shown;
 
-/// How many a note and an error name.
+/// How many a note names.
 const NAMED: usize = 5;
 
 /// Things of one kind that are left out.
@@ -82,14 +80,4 @@ pub(crate) fn words(error: &StageError) -> String {
         cause = error.source();
     }
     words
-}
-
-/// Names for an error: the first few in backticks, and how many more there are.
-pub(crate) fn named<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
-    let names: BTreeSet<&str> = names.into_iter().collect();
-    let first: Vec<String> = names.iter().take(NAMED).map(|name| format!("`{}`", shown(name))).collect();
-    match names.len() - first.len() {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
 }

@@ -10,7 +10,7 @@ use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{shown, shown_path};
 
 use crate::archive::{Bounds, Found, Member, Seekable, contents};
-use crate::gunzip::{expand, is_gzip};
+use crate::gunzip::plain_tar;
 use crate::hidden::{hidden_part, is_hidden};
 use crate::left_out::LeftOut;
 use crate::picture::{MOST_BYTES, is_image, read_file};
@@ -82,13 +82,7 @@ impl Listing {
 
     /// Lists a tar; a gzipped one is expanded first.
     fn of_tar(path: &Path, expanded: &Path, cx: &StageContext) -> Result<Self, StageError> {
-        let gzip = is_gzip(path)
-            .map_err(|error| StageError::caused(format!("cannot open `{}`", shown_path(path)), error))?;
-        if gzip {
-            std::fs::create_dir_all(cx.checkpoint_dir())?;
-            expand(path, expanded, BOUNDS.total, cx)?;
-        }
-        let tar = if gzip { expanded } else { path };
+        let tar = plain_tar(path, path, expanded, BOUNDS.total, cx)?;
         let (mut files, mut folders, mut hidden) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         contents(tar, path, BOUNDS, cx, |found| {
             let (Found::Folder(name) | Found::File(Member { name, .. }, _)) = &found;
@@ -142,6 +136,26 @@ fn with_parents(folders: &mut BTreeSet<String>, folder: Option<&str>) {
     }
 }
 
+/// What lies in a folder, by name; hidden files and folders too.
+///
+/// # Errors
+/// If the folder cannot be listed, or a name is not UTF-8.
+pub(crate) fn folder_entries(folder: &Path) -> Result<BTreeMap<String, PathBuf>, StageError> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| cannot_list(folder, error))? {
+        let path = entry.map_err(|error| cannot_list(folder, error))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            return Err(StageError::new(format!("expected names in UTF-8, found `{}`", shown_path(&path))));
+        };
+        found.insert(name.to_owned(), path);
+    }
+    Ok(found)
+}
+
+fn cannot_list(folder: &Path, error: std::io::Error) -> StageError {
+    StageError::caused(format!("cannot list the folder `{}`", shown_path(folder)), error)
+}
+
 /// Whether a path is a tar's, by its name.
 pub(crate) fn is_archive(name: &str) -> bool {
     let name = name.to_lowercase();
@@ -162,9 +176,7 @@ impl Walk<'_> {
     /// Collects what lies in a folder; `prefix` is its own path with `/` at its end.
     fn folder(&mut self, folder: &Path, prefix: &str) -> Result<(), StageError> {
         self.cx.check()?;
-        let failed =
-            |error| StageError::caused(format!("cannot list the folder `{}`", shown_path(folder)), error);
-        let real = std::fs::canonicalize(folder).map_err(failed)?;
+        let real = std::fs::canonicalize(folder).map_err(|error| cannot_list(folder, error))?;
         if self.above.contains(&real) {
             // The link itself is named, not what it leads to.
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -173,13 +185,8 @@ impl Walk<'_> {
             return Err(StageError::new(what).hint("take the link away: its files would be read without end"));
         }
         self.above.push(real);
-        for entry in std::fs::read_dir(folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-                let what = format!("expected names in UTF-8, found `{}`", shown_path(&path));
-                return Err(StageError::new(what));
-            };
-            let hidden = is_hidden(name);
+        for (name, path) in folder_entries(folder)? {
+            let hidden = is_hidden(&name);
             let name = format!("{prefix}{name}");
             if hidden {
                 self.left.add(&name, "hidden, or a system's");

@@ -83,7 +83,7 @@ pub(crate) fn archive_in(path: &Path) -> Result<PathBuf, StageError> {
 }
 
 /// The archives that lie in a folder, sorted.
-pub(crate) fn archives_of(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
+fn archives_of(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
     let mut archives = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

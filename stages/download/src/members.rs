@@ -149,6 +149,21 @@ impl Official {
 }
 
 impl OfficialFile {
+    /// A file of images or labels, with its published size and MD5.
+    pub(crate) const fn data(name: &'static str, size: u64, md5: &'static str) -> Self {
+        Self { name, size, md5, optional: false }
+    }
+
+    /// A short text, whose size and MD5 are not published.
+    pub(crate) const fn list(name: &'static str) -> Self {
+        Self { name, size: 0, md5: "", optional: false }
+    }
+
+    /// The same file, which a part of the archive may lack.
+    pub(crate) const fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
     fn check_size(&self, found: u64, subset: bool) -> Result<(), String> {
         let (name, expected) = (self.name, self.size);
         match expected {

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use igpt_contract::{StageContext, StageError};
-use igpt_dataset::{Split, shown, shown_path};
+use igpt_dataset::{Split, name_list, shown, shown_path};
 
 use crate::label_file::{LabelFile, Row};
 use crate::layout::{Arranged, Placed};
-use crate::left_out::{LeftOut, named};
+use crate::left_out::LeftOut;
 use crate::listing::Listing;
 use crate::picture::is_image;
 use crate::splits::Known;
@@ -93,7 +93,7 @@ fn found<'a>(listing: &'a Listing, labels: &'a LabelFile) -> Result<BTreeMap<&'a
         missing.len(),
         labels.rows.len(),
         shown_path(&listing.root),
-        named(missing.iter().map(|row| row.file.as_str()))
+        name_list(missing.iter().map(|row| row.file.as_str()))
     );
     Err(labels.refuse_at(first, &what).hint("paths are relative to the folder (or tar) of images"))
 }
@@ -144,14 +144,7 @@ fn splits_of<'a>(
                 _ => {}
             }
         }
-        if tests.len() > 1 && !splits.given {
-            let tests = named(tests.iter().map(String::as_str));
-            let what = format!("found the test splits {tests}; a set has one test split");
-            return Err(labels.refuse(&what).hint(
-                "`splits: {train: [train], test: [val]}` reads these two, `splits: {train: [train, val], \
-                 test: [test]}` trains on `val` too",
-            ));
-        }
+        splits.check_one_test(&tests, |what| labels.refuse(what))?;
     } else if let Some(name) = rows.keys().find(|name| top(name).is_some()) {
         let what = format!(
             "the layout is ambiguous: `{}` lies in a split's folder, and not every listed file does",

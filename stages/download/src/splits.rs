@@ -1,9 +1,9 @@
 //! The names of split folders, and which split each stands for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use igpt_contract::ParamError;
-use igpt_dataset::{Split, shown};
+use igpt_contract::{ParamError, StageError};
+use igpt_dataset::{Split, name_list, shown};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,27 @@ impl Known {
     /// Whether no name stands for a split.
     pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty()
+    }
+
+    /// Refuses several test splits that the user did not name; `tests` are their names in lower case,
+    /// and `refuse` makes an error that says where.
+    ///
+    /// # Errors
+    /// If there are several.
+    pub(crate) fn check_one_test(
+        &self,
+        tests: &BTreeSet<String>,
+        refuse: impl FnOnce(&str) -> StageError,
+    ) -> Result<(), StageError> {
+        if self.given || tests.len() < 2 {
+            return Ok(());
+        }
+        let tests = name_list(tests.iter().map(String::as_str));
+        let what = format!("found the test splits {tests}; a set has one test split");
+        Err(refuse(&what).hint(
+            "`splits: {train: [train], test: [val]}` reads these two, `splits: {train: [train, val], test: \
+             [test]}` trains on `val` too",
+        ))
     }
 
     /// All names, for an error: `train`, `val`.

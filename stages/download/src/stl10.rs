@@ -25,32 +25,12 @@ pub(crate) static STL10: Official = Official {
     url: "http://ai.stanford.edu/~acoates/stl10/",
     file: "stl10_binary.tar.gz",
     files: &[
-        OfficialFile { name: "class_names.txt", size: 0, md5: "", optional: false },
-        OfficialFile { name: FOLDS, size: 0, md5: "", optional: true },
-        OfficialFile {
-            name: "train_X.bin",
-            size: 138_240_000,
-            md5: "918c2871b30a85fa023e0c44e0bee87f",
-            optional: false,
-        },
-        OfficialFile {
-            name: "train_y.bin",
-            size: 5_000,
-            md5: "5a34089d4802c674881badbb80307741",
-            optional: false,
-        },
-        OfficialFile {
-            name: "test_X.bin",
-            size: 221_184_000,
-            md5: "7f263ba9f9e0b06b93213547f721ac82",
-            optional: false,
-        },
-        OfficialFile {
-            name: "test_y.bin",
-            size: 8_000,
-            md5: "36f9794fa4beb8a2c72628de14fa638e",
-            optional: false,
-        },
+        OfficialFile::list("class_names.txt"),
+        OfficialFile::list(FOLDS).optional(),
+        OfficialFile::data("train_X.bin", 138_240_000, "918c2871b30a85fa023e0c44e0bee87f"),
+        OfficialFile::data("train_y.bin", 5_000, "5a34089d4802c674881badbb80307741"),
+        OfficialFile::data("test_X.bin", 221_184_000, "7f263ba9f9e0b06b93213547f721ac82"),
+        OfficialFile::data("test_y.bin", 8_000, "36f9794fa4beb8a2c72628de14fa638e"),
     ],
     // The 100,000 unlabelled images, which are passed over, take 2.8 GB of it.
     total: 1 << 32,

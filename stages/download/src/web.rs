@@ -13,7 +13,7 @@ use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown,
 use rayon::prelude::*;
 
 use crate::archive::{Seekable, members};
-use crate::gunzip::{expand, is_gzip};
+use crate::gunzip::plain_tar;
 use crate::hidden::hidden_part;
 use crate::left_out::LeftOut;
 use crate::listing::{BOUNDS, Listing, Place, is_archive};
@@ -51,10 +51,7 @@ pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext
         return Err(StageError::new(what));
     }
     let name = params.name.clone().unwrap_or_else(|| "web".to_owned());
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(cx.threads())
-        .build()
-        .map_err(|error| StageError::caused("cannot start the decoding threads", error))?;
+    let pool = cx.thread_pool()?;
     let mut set = Set {
         writer: ImageSetWriter::create(out, &ImageSetInfo { name, classes: Vec::new() })?,
         pool,
@@ -225,15 +222,11 @@ impl Set<'_> {
         }
         let path = at.file(&format!("tar-{number}"), BOUNDS.total, self.cx)?;
         let expanded = self.cx.checkpoint_dir().join("expanded.tar");
-        let gzip = is_gzip(&path)
-            .map_err(|error| StageError::caused(format!("cannot open `{}`", shown(&at.name())), error))?;
-        if gzip {
-            std::fs::create_dir_all(self.cx.checkpoint_dir())?;
-            expand(&path, &expanded, BOUNDS.total, self.cx)?;
-        }
-        let tar = if gzip { &expanded } else { &path };
+        let own = at.name();
+        let own = Path::new(&own);
+        let plain = plain_tar(&path, own, &expanded, BOUNDS.total, self.cx)?;
         let mut found = Vec::new();
-        members(tar, Path::new(&at.name()), BOUNDS, self.cx, |member, _| {
+        members(plain, own, BOUNDS, self.cx, |member, _| {
             if is_image(&member.name) && hidden_part(&member.name).is_none() {
                 found.push(member.clone());
             } else {
@@ -241,7 +234,7 @@ impl Set<'_> {
             }
             Ok(())
         })?;
-        let tar = Seekable::new(tar);
+        let tar = Seekable::new(plain);
         for chunk in found.chunks(CHUNK) {
             self.add(chunk, |member, key, orientations| {
                 let name = format!("{}/{}", at.name(), member.name);
@@ -252,7 +245,7 @@ impl Set<'_> {
                 }))
             })?;
         }
-        if gzip {
+        if plain == expanded {
             std::fs::remove_file(&expanded)?;
         }
         Ok(())

@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use igpt_contract::{StageContext, StageError};
-use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown_path};
+use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, name_list, shown_path};
 use rayon::prelude::*;
 
 use crate::layout::Arranged;
-use crate::left_out::{LeftOut, named};
+use crate::left_out::LeftOut;
 use crate::listing::Listing;
 use crate::params::{EmptyClasses, Params, at_most};
 use crate::picture::{self, Orientations};
 
 /// Files that are decoded at a time, whatever the number of threads.
 pub(crate) const CHUNK: usize = 64;
+
+const BOTH: [Split; 2] = [Split::Train, Split::Test];
 
 /// An image with its split and label.
 struct Item {
@@ -50,7 +52,9 @@ pub(crate) fn set(
     }
     items.sort_by(|a, b| (a.split, a.label, &a.name).cmp(&(b.split, b.label, &b.name)));
     let root = shown_path(&listing.root);
-    check_classes(&root, &classes, items.iter().map(|item| item.label), params, cx)?;
+    let all: Vec<(Split, i32)> = items.iter().map(|item| (item.split, item.label)).collect();
+    let empty = &(0..classes.len()).collect() - &labels_of(&all, &BOTH);
+    refuse_empty(&root, &classes, &empty, params, cx)?;
     let mut wanted = Vec::new();
     for (split, limit) in [(Split::Train, params.train), (Split::Test, params.test)] {
         let first = items.partition_point(|item| item.split < split);
@@ -59,10 +63,7 @@ pub(crate) fn set(
     }
     let info = ImageSetInfo { name: name.to_owned(), classes: classes.clone() };
     let mut writer = ImageSetWriter::create(out, &info)?;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(cx.threads())
-        .build()
-        .map_err(|error| StageError::caused("cannot start the decoding threads", error))?;
+    let pool = cx.thread_pool()?;
     let orientations = Orientations::new(params);
     let mut broken = LeftOut::new("image files that cannot be read are", cx);
     let mut written = Vec::with_capacity(wanted.len());
@@ -92,55 +93,36 @@ pub(crate) fn set(
     broken.note_of(done);
     // A class must not lose all of its images, nor all that it is trained on.
     let kept: Vec<(Split, i32)> = wanted.iter().map(|i| (items[*i].split, items[*i].label)).collect();
-    let mut lost = lost_classes(&classes, &kept, &written);
-    let is_train = |(split, _): &&(Split, i32)| *split == Split::Train;
-    let train = |rows: &[(Split, i32)]| rows.iter().filter(is_train).copied().collect::<Vec<_>>();
-    lost.extend(lost_classes(&classes, &train(&kept), &train(&written)));
-    refuse_empty(&root, &lost.into_iter().collect::<Vec<_>>(), params, cx)?;
+    let mut lost = &labels_of(&kept, &BOTH) - &labels_of(&written, &BOTH);
+    lost.extend(&labels_of(&kept, &[Split::Train]) - &labels_of(&written, &[Split::Train]));
+    refuse_empty(&root, &classes, &lost, params, cx)?;
     writer.finish()?;
     orientations.note(cx);
     Ok(())
 }
 
-/// The classes that had images among those to be kept, and have none among those written.
-fn lost_classes<'c>(
-    classes: &'c [String],
-    kept: &[(Split, i32)],
-    written: &[(Split, i32)],
-) -> BTreeSet<&'c str> {
-    let without = |rows: &[(Split, i32)]| without_images(classes, rows.iter().map(|(_, label)| *label));
-    let never = without(kept);
-    without(written).into_iter().filter(|class| !never.contains(class)).collect()
+/// The classes that images of these splits have, by label.
+fn labels_of(rows: &[(Split, i32)], splits: &[Split]) -> BTreeSet<usize> {
+    rows.iter()
+        .filter(|(split, _)| splits.contains(split))
+        .filter_map(|(_, label)| usize::try_from(*label).ok())
+        .collect()
 }
 
-/// Refuses classes without an image, or names them.
-fn check_classes(
+/// Refuses classes without images, or names them in a note where they are kept.
+fn refuse_empty(
     root: &str,
     classes: &[String],
-    labels: impl Iterator<Item = i32>,
+    empty: &BTreeSet<usize>,
     params: &Params,
     cx: &StageContext,
 ) -> Result<(), StageError> {
-    refuse_empty(root, &without_images(classes, labels), params, cx)
-}
-
-/// The classes that none of the labels is of.
-fn without_images(classes: &[String], labels: impl Iterator<Item = i32>) -> Vec<&str> {
-    let mut seen = vec![false; classes.len()];
-    for label in labels {
-        if let Some(seen) = usize::try_from(label).ok().and_then(|label| seen.get_mut(label)) {
-            *seen = true;
-        }
-    }
-    classes.iter().zip(seen).filter(|(_, seen)| !seen).map(|(class, _)| class.as_str()).collect()
-}
-
-fn refuse_empty(root: &str, empty: &[&str], params: &Params, cx: &StageContext) -> Result<(), StageError> {
     if empty.is_empty() {
         return Ok(());
     }
     let n = empty.len();
-    let what = format!("{n} classes have no image that can be read: {}", named(empty.iter().copied()));
+    let names = name_list(empty.iter().map(|class| classes[*class].as_str()));
+    let what = format!("{n} classes have no image that can be read: {names}");
     if params.empty_classes == Some(EmptyClasses::Keep) {
         cx.note(format!("{what}; they keep their labels"));
         return Ok(());

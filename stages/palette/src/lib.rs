@@ -115,10 +115,7 @@ impl Stage for PaletteFit {
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(cx.threads())
-            .build()
-            .map_err(|error| StageError::caused("cannot start threads", error))?;
+        let pool = cx.thread_pool()?;
         pool.install(|| run(params, io, cx))
     }
 }

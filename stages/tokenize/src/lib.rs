@@ -57,10 +57,7 @@ impl Stage for Tokenize {
     }
 
     fn run(&self, _: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(cx.threads())
-            .build()
-            .map_err(|error| StageError::caused("cannot start threads", error))?;
+        let pool = cx.thread_pool()?;
         pool.install(|| run(io, cx))
     }
 }
