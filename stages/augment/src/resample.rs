@@ -4,7 +4,7 @@
 
 use image::RgbImage;
 
-use crate::resize::Filter;
+use crate::filter::Filter;
 
 /// Fractional bits of a weight: 8 bits of a byte, a sign and a bit for filters that overshoot are
 /// left of 32.

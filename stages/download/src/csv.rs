@@ -8,7 +8,7 @@
 
 /// A record and the line that it begins in, from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record {
+pub(crate) struct CsvRecord {
     pub(crate) line: usize,
     pub(crate) fields: Vec<String>,
 }
@@ -28,7 +28,7 @@ enum State {
 ///
 /// # Errors
 /// The line and what is wrong with it: quotes that do not close, or text beside them.
-pub(crate) fn records(text: &str) -> Result<Vec<Record>, String> {
+pub(crate) fn records(text: &str) -> Result<Vec<CsvRecord>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut records, mut fields, mut field) = (Vec::new(), Vec::new(), String::new());
     let (mut line, mut began, mut state, mut quoted) = (1, 1, State::Start, false);
@@ -59,7 +59,7 @@ pub(crate) fn records(text: &str) -> Result<Vec<Record>, String> {
                 let blank = fields.len() == 1 && fields[0].is_empty();
                 let found = std::mem::take(&mut fields);
                 if !blank {
-                    records.push(Record { line: began, fields: found });
+                    records.push(CsvRecord { line: began, fields: found });
                 }
                 if next.is_none() {
                     return Ok(records);

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{shown, shown_path};
 
-use crate::archive::{Bounds, members, read_member};
-use crate::matlab::{Value, structures};
+use crate::matlab::{FieldValue, structures};
+use crate::tarball::{SizeLimits, each_file, read_member};
 
 /// The kit as an archive takes 2.5 MB.
-const BOUNDS: Bounds = Bounds { member: 1 << 26, total: 1 << 28 };
+const LIMITS: SizeLimits = SizeLimits { member: 1 << 26, total: 1 << 28 };
 const KITS: [&str; 2] = ["ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_devkit_t12.tar"];
 const FOLDERS: [&str; 3] = ["ILSVRC2012_devkit_t12", "devkit", ""];
 const META: &str = "data/meta.mat";
@@ -27,7 +27,7 @@ const SOLUTION: &str = "LOC_val_solution.csv";
 
 /// What is known beside the images themselves.
 #[derive(Debug, Default)]
-pub(crate) struct Truth {
+pub(crate) struct GroundTruth {
     /// What each class is called in words, by its wnid. Empty where nothing says.
     pub(crate) words: BTreeMap<String, String>,
     /// The wnid of every validation image, the first being number 1; and the file that says so.
@@ -55,7 +55,7 @@ pub(crate) fn val_number(name: &str) -> Option<usize> {
 ///
 /// # Errors
 /// If one is there and is not what it should be.
-pub(crate) fn find(root: &Path, cx: &StageContext) -> Result<Truth, StageError> {
+pub(crate) fn find(root: &Path, cx: &StageContext) -> Result<GroundTruth, StageError> {
     if let Some(archive) = KITS.map(|name| root.join(name)).into_iter().find(|path| path.is_file()) {
         return from_archive(&archive, cx);
     }
@@ -71,17 +71,17 @@ pub(crate) fn find(root: &Path, cx: &StageContext) -> Result<Truth, StageError> 
 fn read(path: &Path) -> Result<Vec<u8>, StageError> {
     let failed = |error| StageError::caused(format!("cannot read `{}`", shown_path(path)), error);
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(BOUNDS.member + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    if bytes.len() as u64 <= BOUNDS.member {
+    File::open(path).and_then(|file| file.take(LIMITS.member + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 <= LIMITS.member {
         return Ok(bytes);
     }
-    let (path, most) = (shown_path(path), BOUNDS.member);
+    let (path, most) = (shown_path(path), LIMITS.member);
     Err(StageError::new(format!("`{path}`: expected at most {most} bytes, found more")))
 }
 
-fn from_archive(path: &Path, cx: &StageContext) -> Result<Truth, StageError> {
+fn from_archive(path: &Path, cx: &StageContext) -> Result<GroundTruth, StageError> {
     let mut found: [Option<Vec<u8>>; 2] = [None, None];
-    members(path, path, BOUNDS, cx, |member, input| {
+    each_file(path, path, LIMITS, cx, |member, input| {
         let is = |name: &str| {
             member.name.strip_suffix(name).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
         };
@@ -112,13 +112,18 @@ fn from_archive(path: &Path, cx: &StageContext) -> Result<Truth, StageError> {
 }
 
 /// What `meta.mat` and the ground truth say.
-fn kit(meta_path: &Path, meta: &[u8], truth_path: &Path, truth: &[u8]) -> Result<Truth, StageError> {
+fn kit(meta_path: &Path, meta: &[u8], truth_path: &Path, truth: &[u8]) -> Result<GroundTruth, StageError> {
     let refuse = |what: String| StageError::new(format!("`{}`: {what}", shown_path(meta_path)));
     let fields = ["num_children", "ILSVRC2012_ID", "WNID", "words"];
     let mut wnids: BTreeMap<u32, String> = BTreeMap::new();
     let mut words = BTreeMap::new();
     for (row, values) in structures(meta, "synsets", &fields).map_err(refuse)?.into_iter().enumerate() {
-        let [Value::Number(children), Value::Number(id), Value::Text(wnid), Value::Text(text)] = &values[..]
+        let [
+            FieldValue::Number(children),
+            FieldValue::Number(id),
+            FieldValue::Text(wnid),
+            FieldValue::Text(text),
+        ] = &values[..]
         else {
             return Err(refuse(format!(
                 "expected two numbers and two texts in synset {}, found others",
@@ -155,12 +160,12 @@ fn kit(meta_path: &Path, meta: &[u8], truth_path: &Path, truth: &[u8]) -> Result
         })?;
         val.push(wnid.clone());
     }
-    Ok(Truth { words, val: Some((truth_path.to_owned(), val)) })
+    Ok(GroundTruth { words, val: Some((truth_path.to_owned(), val)) })
 }
 
 /// What Kaggle's tables say, where they are: `WNID words` and `IMAGE,WNID box WNID box ...`.
-fn kaggle(root: &Path) -> Result<Truth, StageError> {
-    let mut truth = Truth::default();
+fn kaggle(root: &Path) -> Result<GroundTruth, StageError> {
+    let mut truth = GroundTruth::default();
     let path = root.join(MAPPING);
     if path.is_file() {
         for (at, line) in lines(&path, &read(&path)?)? {

@@ -8,14 +8,14 @@ use std::path::Path;
 
 use igpt_contract::{StageContext, StageError};
 
+use crate::image_file::is_image;
 use crate::label_file::LabelFile;
-use crate::layout::Layout;
-use crate::left_out::LeftOut;
-use crate::listing::Listing;
-use crate::own_labels;
-use crate::params::{Labels, Params};
-use crate::picture::is_image;
-use crate::splits::Known;
+use crate::labels_from_file;
+use crate::layout::FolderLayout;
+use crate::listing::FileListing;
+use crate::params::{LabelChoice, Params};
+use crate::skipped::Skipped;
+use crate::splits::SplitMap;
 use crate::write;
 
 /// Writes the images of a folder or a tar; `labels` is a file of labels of the user's own.
@@ -27,7 +27,7 @@ pub(crate) fn ingest(
     cx: &StageContext,
 ) -> Result<(), StageError> {
     let expanded = cx.checkpoint_dir().join("expanded.tar");
-    let result = Listing::open(path, &expanded, cx)
+    let result = FileListing::open(path, &expanded, cx)
         .and_then(|listing| ingest_listed(&listing, labels, params, out, cx));
     // Whatever came of it: another attempt expands the archive anew.
     match std::fs::remove_file(&expanded) {
@@ -37,29 +37,29 @@ pub(crate) fn ingest(
 }
 
 fn ingest_listed(
-    listing: &Listing,
+    listing: &FileListing,
     labels: Option<&Path>,
     params: &Params,
     out: &Path,
     cx: &StageContext,
 ) -> Result<(), StageError> {
-    let splits = Known::of(params.splits.as_ref());
-    let drop_labels = params.labels == Some(Labels::Drop);
+    let splits = SplitMap::of(params.splits.as_ref());
+    let drop_labels = params.labels == Some(LabelChoice::Drop);
     let mut arranged = if let Some(labels) = labels {
         let labels = LabelFile::read(labels)?;
         own_labels::arrange(listing, &labels, &splits, drop_labels, cx)?
     } else {
-        let mut left = LeftOut::new("files that are no images by their names are", cx);
+        let mut left = Skipped::new("files that are no images by their names are", cx);
         let others = listing.files.keys().filter(|name| !is_image(name));
         others.for_each(|name| left.add(name, "no image by its name"));
         left.note();
         let images = listing.files.keys().map(String::as_str).filter(|name| is_image(name)).collect();
         let folders = &listing.folders;
-        Layout { root: &listing.root, images, folders, splits: &splits, drop_labels }.arrange(cx)?
+        FolderLayout { root: &listing.root, images, folders, splits: &splits, drop_labels }.arrange(cx)?
     };
     if let Some(split) = &params.split {
         split.draw(&mut arranged.images, cx)?;
     }
     let name = params.name.clone().unwrap_or_else(|| "folder".to_owned());
-    write::set(&name, listing, arranged, params, out, cx)
+    write::image_set(&name, listing, arranged, params, out, cx)
 }

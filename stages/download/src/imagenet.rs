@@ -10,44 +10,44 @@ use std::path::{Path, PathBuf};
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{Split, shown, shown_path};
 
-use crate::archive::{Bounds, Member, Seekable, members, members_within};
-use crate::devkit::{self, Truth, is_wnid};
+use crate::devkit::{self, GroundTruth, is_wnid};
 use crate::gunzip::refuse_gzip;
 use crate::hidden::is_hidden;
-use crate::layout::{Arranged, Placed};
-use crate::left_out::LeftOut;
-use crate::listing::{Listing, Place, folder_entries};
+use crate::image_file::{MOST_BYTES, is_image};
+use crate::layout::{SplitImage, SplitImages};
+use crate::listing::{FileListing, FileLocation, folder_entries};
 use crate::params::Params;
-use crate::picture::{MOST_BYTES, is_image};
+use crate::skipped::Skipped;
+use crate::tarball::{PlainTar, SizeLimits, TarMember, each_file, each_nested_file};
 use crate::write;
 
 const TRAIN_TAR: &str = "ILSVRC2012_img_train.tar";
 /// Where Kaggle's archive has the images.
 const KAGGLE: &str = "ILSVRC/Data/CLS-LOC";
 /// The training archive takes 138 GB, a class of it up to 0.3 GB.
-const OUTER: Bounds = Bounds { member: 1 << 34, total: 1 << 40 };
-const INNER: Bounds = Bounds { member: MOST_BYTES, total: 1 << 34 };
+const OUTER: SizeLimits = SizeLimits { member: 1 << 34, total: 1 << 40 };
+const INNER: SizeLimits = SizeLimits { member: MOST_BYTES, total: 1 << 34 };
 
 /// Why a file is left out.
 pub(crate) const NO_IMAGE: &str = "no image by its name";
 
 /// The images of each class by their file names.
-pub(crate) type Classes = BTreeMap<String, BTreeMap<String, Place>>;
+pub(crate) type Classes = BTreeMap<String, BTreeMap<String, FileLocation>>;
 
 /// What lies in the folder, as far as it is read.
-pub(crate) struct Found<'a> {
+pub(crate) struct ImagenetFolder<'a> {
     pub(crate) root: &'a Path,
     pub(crate) cx: &'a StageContext,
     /// The archives that images lie in.
-    tars: Vec<Seekable>,
+    tars: Vec<PlainTar>,
     /// Files that are no images.
-    pub(crate) others: LeftOut<'a>,
+    pub(crate) others: Skipped<'a>,
 }
 
 /// Writes the images of a folder that holds ImageNet.
 pub(crate) fn ingest(root: &Path, params: &Params, out: &Path, cx: &StageContext) -> Result<(), StageError> {
-    let others = LeftOut::new("files that are no images by their names are", cx);
-    let mut found = Found { root, cx, tars: Vec::new(), others };
+    let others = Skipped::new("files that are no images by their names are", cx);
+    let mut found = ImagenetFolder { root, cx, tars: Vec::new(), others };
     if !root.is_dir() {
         return Err(found.refuse("expected a folder, found a file".to_owned()));
     }
@@ -75,19 +75,19 @@ pub(crate) fn ingest(root: &Path, params: &Params, out: &Path, cx: &StageContext
         for (wnid, places) in by_class {
             for (file, place) in places {
                 let name = format!("{folder}/{wnid}/{file}");
-                images.push(Placed { split, class: Some(wnid.clone()), name: name.clone() });
+                images.push(SplitImage { split, class: Some(wnid.clone()), name: name.clone() });
                 files.insert(name, place);
             }
         }
     }
     write_words(out, &classes, &truth)?;
-    let listing = Listing { root: root.to_owned(), files, folders: Default::default(), tars: found.tars };
+    let listing = FileListing { root: root.to_owned(), files, folders: Default::default(), tars: found.tars };
     let name = params.name.as_deref().unwrap_or("imagenet");
-    write::set(name, &listing, Arranged { images, classes }, params, out, cx)
+    write::image_set(name, &listing, SplitImages { images, classes }, params, out, cx)
 }
 
 /// Writes `synsets.csv`: the words of each class. Nothing where they are not known.
-fn write_words(out: &Path, classes: &[String], truth: &Truth) -> Result<(), StageError> {
+fn write_words(out: &Path, classes: &[String], truth: &GroundTruth) -> Result<(), StageError> {
     if truth.words.is_empty() {
         return Ok(());
     }
@@ -100,7 +100,7 @@ fn write_words(out: &Path, classes: &[String], truth: &Truth) -> Result<(), Stag
     Ok(())
 }
 
-impl Found<'_> {
+impl ImagenetFolder<'_> {
     pub(crate) fn refuse(&self, what: String) -> StageError {
         StageError::new(format!("`{}`: {what}", shown_path(self.root))).hint(
             "expected ImageNet's archives (`ILSVRC2012_img_train.tar`, `ILSVRC2012_img_val.tar`, \
@@ -128,7 +128,7 @@ impl Found<'_> {
     }
 
     /// The training images.
-    fn train(&mut self, truth: &Truth) -> Result<Classes, StageError> {
+    fn train(&mut self, truth: &GroundTruth) -> Result<Classes, StageError> {
         let Some(path) = self.place_of(TRAIN_TAR, "train")? else {
             return Err(self.refuse(format!("expected `{TRAIN_TAR}` or `train/`, found neither")));
         };
@@ -155,7 +155,7 @@ impl Found<'_> {
     fn class_tars(&mut self, path: &Path) -> Result<Classes, StageError> {
         refuse_gzip(path)?;
         let mut inner = Vec::new();
-        members(path, path, OUTER, self.cx, |member, _| {
+        each_file(path, path, OUTER, self.cx, |member, _| {
             inner.push(member.clone());
             Ok(())
         })?;
@@ -170,7 +170,7 @@ impl Found<'_> {
                 );
             };
             let (mut files, cx) = (BTreeMap::new(), self.cx);
-            members_within(path, member, INNER, cx, |image| self.add(&mut files, wnid, image, tar))?;
+            each_nested_file(path, member, INNER, cx, |image| self.add(&mut files, wnid, image, tar))?;
             self.new_class(&mut classes, wnid, files)?;
             self.cx.progress(i as u64 + 1, inner.len() as u64, "classes");
         }
@@ -192,9 +192,9 @@ impl Found<'_> {
             } else if let Some(wnid) = name.strip_suffix(".tar").filter(|wnid| is_wnid(wnid)) {
                 let tar = self.tar(&path);
                 let mut files = BTreeMap::new();
-                let whole = Member { name: String::new(), size: path.metadata()?.len(), position: 0 };
+                let whole = TarMember { name: String::new(), size: path.metadata()?.len(), position: 0 };
                 let cx = self.cx;
-                members_within(&path, &whole, INNER, cx, |image| self.add(&mut files, wnid, image, tar))?;
+                each_nested_file(&path, &whole, INNER, cx, |image| self.add(&mut files, wnid, image, tar))?;
                 self.new_class(&mut classes, wnid, files)?;
             } else if is_image(&name) {
                 let name = shown_path(&path);
@@ -207,7 +207,7 @@ impl Found<'_> {
     }
 
     /// The image files of a class folder.
-    fn images(&mut self, folder: &Path, wnid: &str) -> Result<BTreeMap<String, Place>, StageError> {
+    fn images(&mut self, folder: &Path, wnid: &str) -> Result<BTreeMap<String, FileLocation>, StageError> {
         let mut files = BTreeMap::new();
         for (name, path) in entries(folder)? {
             if path.is_dir() {
@@ -218,7 +218,7 @@ impl Found<'_> {
             }
             if is_image(&name) {
                 self.check_name(wnid, &name)?;
-                files.insert(name, Place::OnDisk(path));
+                files.insert(name, FileLocation::OnDisk(path));
             } else {
                 self.others.add(&format!("{wnid}/{name}"), NO_IMAGE);
             }
@@ -229,9 +229,9 @@ impl Found<'_> {
     /// Adds a file of a class tar.
     fn add(
         &mut self,
-        files: &mut BTreeMap<String, Place>,
+        files: &mut BTreeMap<String, FileLocation>,
         wnid: &str,
-        image: &Member,
+        image: &TarMember,
         tar: usize,
     ) -> Result<(), StageError> {
         let name = image.name.rsplit('/').next().unwrap_or_default();
@@ -240,7 +240,8 @@ impl Found<'_> {
             return Ok(());
         }
         self.check_name(wnid, name)?;
-        match files.insert(name.to_owned(), Place::InTar { tar, position: image.position, size: image.size })
+        match files
+            .insert(name.to_owned(), FileLocation::InTar { tar, position: image.position, size: image.size })
         {
             None => Ok(()),
             Some(_) => Err(self
@@ -261,7 +262,7 @@ impl Found<'_> {
         &self,
         classes: &mut Classes,
         wnid: &str,
-        files: BTreeMap<String, Place>,
+        files: BTreeMap<String, FileLocation>,
     ) -> Result<(), StageError> {
         match classes.insert(wnid.to_owned(), files) {
             None => Ok(()),
@@ -270,7 +271,7 @@ impl Found<'_> {
     }
 
     pub(crate) fn tar(&mut self, path: &Path) -> usize {
-        self.tars.push(Seekable::new(path));
+        self.tars.push(PlainTar::new(path));
         self.tars.len() - 1
     }
 }

@@ -6,19 +6,19 @@ use std::path::Path;
 use igpt_contract::StageError;
 use igpt_dataset::{shown, shown_path};
 
-use crate::archive::{Bounds, members};
-use crate::devkit::{Truth, val_number};
+use crate::devkit::{GroundTruth, val_number};
 use crate::gunzip::refuse_gzip;
-use crate::imagenet::{Classes, Found, NO_IMAGE, entries};
-use crate::listing::Place;
-use crate::picture::{MOST_BYTES, is_image};
+use crate::image_file::{MOST_BYTES, is_image};
+use crate::imagenet::{Classes, ImagenetFolder, NO_IMAGE, entries};
+use crate::listing::FileLocation;
+use crate::tarball::{SizeLimits, each_file};
 
 const VAL_TAR: &str = "ILSVRC2012_img_val.tar";
-const FLAT: Bounds = Bounds { member: MOST_BYTES, total: 1 << 38 };
+const FLAT: SizeLimits = SizeLimits { member: MOST_BYTES, total: 1 << 38 };
 
-impl Found<'_> {
+impl ImagenetFolder<'_> {
     /// The validation images by their classes, all of which have training images.
-    pub(crate) fn val(&mut self, truth: &Truth, train: &Classes) -> Result<Classes, StageError> {
+    pub(crate) fn val(&mut self, truth: &GroundTruth, train: &Classes) -> Result<Classes, StageError> {
         let Some(path) = self.place_of(VAL_TAR, "val")? else { return Ok(Classes::new()) };
         let mut flat = BTreeMap::new();
         let classes = if path.is_dir() {
@@ -29,7 +29,7 @@ impl Found<'_> {
                         let path = shown_path(&path);
                         return Err(self.refuse(format!("`{path}`: found a folder beside validation images")));
                     }
-                    flat.insert(name, Place::OnDisk(path));
+                    flat.insert(name, FileLocation::OnDisk(path));
                 }
                 self.labelled(&path, flat, truth)?
             } else {
@@ -38,8 +38,8 @@ impl Found<'_> {
         } else {
             refuse_gzip(&path)?;
             let tar = self.tar(&path);
-            members(&path, &path, FLAT, self.cx, |member, _| {
-                let place = Place::InTar { tar, position: member.position, size: member.size };
+            each_file(&path, &path, FLAT, self.cx, |member, _| {
+                let place = FileLocation::InTar { tar, position: member.position, size: member.size };
                 let name = member.name.rsplit('/').next().unwrap_or_default().to_owned();
                 if flat.insert(name, place).is_some() {
                     let what = format!(
@@ -69,10 +69,10 @@ impl Found<'_> {
     fn labelled(
         &mut self,
         path: &Path,
-        files: BTreeMap<String, Place>,
-        truth: &Truth,
+        files: BTreeMap<String, FileLocation>,
+        truth: &GroundTruth,
     ) -> Result<Classes, StageError> {
-        let is_kept = |(name, _): &(String, Place)| is_image(name);
+        let is_kept = |(name, _): &(String, FileLocation)| is_image(name);
         let (images, others): (Vec<_>, Vec<_>) = files.into_iter().partition(is_kept);
         others.iter().for_each(|(name, _)| self.others.add(name, NO_IMAGE));
         let path = shown_path(path);
@@ -118,8 +118,8 @@ impl Found<'_> {
     fn check_labels(
         &self,
         wnid: &str,
-        files: &BTreeMap<String, Place>,
-        truth: &Truth,
+        files: &BTreeMap<String, FileLocation>,
+        truth: &GroundTruth,
     ) -> Result<(), StageError> {
         let Some((source, wnids)) = &truth.val else { return Ok(()) };
         for name in files.keys() {

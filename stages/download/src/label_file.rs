@@ -11,14 +11,14 @@ use igpt_dataset::{name_list, shown, shown_path};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::csv::{Record, records};
+use crate::csv::{CsvRecord, records};
 
 /// The most bytes of a file of labels: some ten million lines.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// What one row says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(crate) struct LabelRow {
     /// The line in a CSV file, from 1; the row in a Parquet file, from 1.
     pub(crate) line: usize,
     pub(crate) file: String,
@@ -32,7 +32,7 @@ pub(crate) struct LabelFile {
     path: PathBuf,
     /// What a row's number is called.
     unit: &'static str,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<LabelRow>,
 }
 
 impl LabelFile {
@@ -68,7 +68,7 @@ impl LabelFile {
             return Err(file.refuse("expected a row for each image, found none"));
         }
         let empty =
-            |row: &&Row| row.file.is_empty() || row.label.is_empty() || row.split.as_deref() == Some("");
+            |row: &&LabelRow| row.file.is_empty() || row.label.is_empty() || row.split.as_deref() == Some("");
         if let Some(row) = file.rows.iter().find(empty) {
             let column = if row.file.is_empty() {
                 "file"
@@ -88,12 +88,12 @@ impl LabelFile {
     }
 
     /// An error that names the file and the row.
-    pub(crate) fn refuse_at(&self, row: &Row, what: &str) -> StageError {
+    pub(crate) fn refuse_at(&self, row: &LabelRow, what: &str) -> StageError {
         self.refuse(&format!("{} {}: {what}", self.unit, row.line))
     }
 
     /// What a row is called: `line 7`.
-    pub(crate) fn at(&self, row: &Row) -> String {
+    pub(crate) fn at(&self, row: &LabelRow) -> String {
         format!("{} {}", self.unit, row.line)
     }
 }
@@ -135,7 +135,7 @@ fn columns<'n>(names: impl Iterator<Item = &'n str>) -> Result<[Option<usize>; 3
     Ok(found)
 }
 
-fn of_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
+fn of_csv(bytes: &[u8]) -> Result<Vec<LabelRow>, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
         format!("line {line}: expected text in UTF-8, found other bytes")
@@ -144,7 +144,7 @@ fn of_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
     let header = records.next().ok_or("expected a line that names the columns, found nothing")?;
     let [file, label, split] = columns(header.fields.iter().map(String::as_str))?;
     let width = header.fields.len();
-    let row = |Record { line, mut fields }: Record| {
+    let row = |CsvRecord { line, mut fields }: CsvRecord| {
         if fields.len() != width {
             return Err(format!(
                 "line {line}: expected {width} fields as in the first line, found {}",
@@ -153,7 +153,7 @@ fn of_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
         }
         let mut take = |place: Option<usize>| place.map(|place| std::mem::take(&mut fields[place]));
         let (file, label) = (take(file).unwrap_or_default(), take(label).unwrap_or_default());
-        Ok(Row { line, file, label, split: take(split) })
+        Ok(LabelRow { line, file, label, split: take(split) })
     };
     records.map(row).collect()
 }
@@ -164,7 +164,7 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
         .unwrap_or_else(|_| Err("expected a Parquet file, found a damaged one".to_owned()))
 }
 
-fn of_parquet(path: &Path) -> Result<Vec<Row>, String> {
+fn of_parquet(path: &Path) -> Result<Vec<LabelRow>, String> {
     let failed =
         |error: &dyn std::fmt::Display| format!("not a whole Parquet file: {}", shown(&error.to_string()));
     let file = File::open(path).map_err(|error| failed(&error))?;
@@ -191,7 +191,7 @@ fn of_parquet(path: &Path) -> Result<Vec<Row>, String> {
                 })
             };
             let (file, label) = (at(&file).unwrap_or_default(), at(&label).unwrap_or_default());
-            rows.push(Row { line, file, label, split: at(&split) });
+            rows.push(LabelRow { line, file, label, split: at(&split) });
         }
     }
     Ok(rows)

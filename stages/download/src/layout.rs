@@ -10,12 +10,12 @@ use std::path::Path;
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{Split, name_list, shown, shown_path};
 
-use crate::left_out::LeftOut;
-use crate::splits::Known;
+use crate::skipped::Skipped;
+use crate::splits::SplitMap;
 
 /// An image with its split and class.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Placed {
+pub(crate) struct SplitImage {
     /// The path below the root.
     pub(crate) name: String,
     pub(crate) split: Split,
@@ -25,20 +25,20 @@ pub(crate) struct Placed {
 
 /// Images with their classes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Arranged {
-    pub(crate) images: Vec<Placed>,
+pub(crate) struct SplitImages {
+    pub(crate) images: Vec<SplitImage>,
     /// All class names, by label; also those of classes without an image.
     pub(crate) classes: Vec<String>,
 }
 
 /// What is to be read off the paths.
-pub(crate) struct Layout<'a> {
+pub(crate) struct FolderLayout<'a> {
     /// What errors call the whole.
     pub(crate) root: &'a Path,
     /// The images' paths, sorted.
     pub(crate) images: Vec<&'a str>,
     pub(crate) folders: &'a BTreeSet<String>,
-    pub(crate) splits: &'a Known,
+    pub(crate) splits: &'a SplitMap,
     /// Whether folders of classes mean nothing.
     pub(crate) drop_labels: bool,
 }
@@ -48,7 +48,7 @@ const SETTLE: &str = "`splits: none` says that no folder is a split, and `splits
                       which ones are";
 
 /// A path taken apart below its split folder.
-pub(crate) struct Parts<'a> {
+pub(crate) struct PathParts<'a> {
     pub(crate) name: &'a str,
     /// The split folder.
     pub(crate) top: Option<&'a str>,
@@ -62,12 +62,12 @@ fn parts_below<'n>(around: &str, name: &'n str) -> Vec<&'n str> {
     name[around.len()..].split('/').collect()
 }
 
-impl Layout<'_> {
+impl FolderLayout<'_> {
     /// Reads splits and classes off the paths.
     ///
     /// # Errors
     /// If the images do not all lie in one and the same way, or two ways fit.
-    pub(crate) fn arrange(&self, cx: &StageContext) -> Result<Arranged, StageError> {
+    pub(crate) fn arrange(&self, cx: &StageContext) -> Result<SplitImages, StageError> {
         if self.images.is_empty() {
             return Err(self.refuse("found no image files").hint(LAYOUTS));
         }
@@ -86,9 +86,12 @@ impl Layout<'_> {
             self.check_splits(&parts, &folders)?;
         }
         if self.drop_labels {
-            let placed =
-                |part: Parts<'_>| Placed { name: part.name.to_owned(), split: part.split, class: None };
-            return Ok(Arranged { images: parts.into_iter().map(placed).collect(), classes: Vec::new() });
+            let placed = |part: PathParts<'_>| SplitImage {
+                name: part.name.to_owned(),
+                split: part.split,
+                class: None,
+            };
+            return Ok(SplitImages { images: parts.into_iter().map(placed).collect(), classes: Vec::new() });
         }
         self.check_depth(&parts)?;
         // Folders where classes are looked for.
@@ -112,12 +115,12 @@ impl Layout<'_> {
         self.check_spelling(&parts)?;
         let classes =
             if labelled { class_folders.into_iter().map(str::to_owned).collect() } else { Vec::new() };
-        let placed = |part: Parts<'_>| Placed {
+        let placed = |part: PathParts<'_>| SplitImage {
             name: part.name.to_owned(),
             split: part.split,
             class: labelled.then(|| part.rest[0].to_owned()),
         };
-        Ok(Arranged { images: parts.into_iter().map(placed).collect(), classes })
+        Ok(SplitImages { images: parts.into_iter().map(placed).collect(), classes })
     }
 
     /// An error that names the whole.
@@ -215,13 +218,13 @@ impl Layout<'_> {
         &self,
         images: Vec<(&'i str, Vec<&'i str>)>,
         cx: &StageContext,
-    ) -> Result<Vec<Parts<'i>>, StageError> {
-        let mut left = LeftOut::new("images that lie in no folder that `splits` names are", cx);
+    ) -> Result<Vec<PathParts<'i>>, StageError> {
+        let mut left = Skipped::new("images that lie in no folder that `splits` names are", cx);
         let mut parts = Vec::with_capacity(images.len());
         for (name, all) in images {
             match self.splits.split(all[0]) {
                 Some(split) if all.len() > 1 => {
-                    parts.push(Parts { name, top: Some(all[0]), split, rest: all[1..].to_vec() });
+                    parts.push(PathParts { name, top: Some(all[0]), split, rest: all[1..].to_vec() });
                 }
                 _ => left.add(name, "in no folder that `splits` names"),
             }
@@ -230,8 +233,8 @@ impl Layout<'_> {
         Ok(parts)
     }
 
-    fn without_split<'i>(images: Vec<(&'i str, Vec<&'i str>)>) -> Vec<Parts<'i>> {
-        let parts = |(name, rest)| Parts { name, top: None, split: Split::Train, rest };
+    fn without_split<'i>(images: Vec<(&'i str, Vec<&'i str>)>) -> Vec<PathParts<'i>> {
+        let parts = |(name, rest)| PathParts { name, top: None, split: Split::Train, rest };
         images.into_iter().map(parts).collect()
     }
 }

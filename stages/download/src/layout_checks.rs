@@ -6,11 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use igpt_contract::StageError;
 use igpt_dataset::{Split, name_list, shown};
 
-use crate::layout::{LAYOUTS, Layout, Parts};
+use crate::layout::{FolderLayout, LAYOUTS, PathParts};
 
-impl Layout<'_> {
+impl FolderLayout<'_> {
     /// Refuses two folders for one split that nobody asked for, and a split folder without images.
-    pub(crate) fn check_splits(&self, parts: &[Parts<'_>], folders: &[Vec<&str>]) -> Result<(), StageError> {
+    pub(crate) fn check_splits(
+        &self,
+        parts: &[PathParts<'_>],
+        folders: &[Vec<&str>],
+    ) -> Result<(), StageError> {
         let filled: BTreeSet<&str> = parts.iter().filter_map(|part| part.top).collect();
         let of_split = folders.iter().filter(|folder| folder.len() == 1).map(|folder| folder[0]);
         let empty: Vec<&str> =
@@ -27,7 +31,7 @@ impl Layout<'_> {
     }
 
     /// Refuses images that lie deeper than class folders, and sets of which only a part has classes.
-    pub(crate) fn check_depth(&self, parts: &[Parts<'_>]) -> Result<(), StageError> {
+    pub(crate) fn check_depth(&self, parts: &[PathParts<'_>]) -> Result<(), StageError> {
         if let Some(deep) = parts.iter().find(|part| part.rest.len() > 2) {
             let what = format!("`{}` lies deeper than a class folder", shown(deep.name));
             let hint = if deep.top.is_none() && !self.splits.given {
@@ -57,7 +61,7 @@ impl Layout<'_> {
     }
 
     /// Refuses a class of one split whose name differs in case alone from one of another split.
-    pub(crate) fn check_spelling(&self, parts: &[Parts<'_>]) -> Result<(), StageError> {
+    pub(crate) fn check_spelling(&self, parts: &[PathParts<'_>]) -> Result<(), StageError> {
         let mut by_split: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
         for part in parts.iter().filter(|part| part.rest.len() == 2) {
             by_split.entry(part.top).or_default().insert(part.rest[0]);

@@ -4,32 +4,33 @@
 //! The stage knows formats and places, and nothing of what is done with the images. A bad archive
 //! is an error that names the file, what was expected and what was found.
 
-mod archive;
+mod archive_stage;
+mod catalogue;
 mod cifar;
 mod csv;
 mod devkit;
+mod drawn_split;
 mod folder;
+mod forward_reader;
 mod gunzip;
 mod hidden;
+mod image_file;
 mod imagenet;
 mod imagenet_val;
 mod label_file;
+mod labels_from_file;
 mod layout;
 mod layout_checks;
-mod left_out;
 mod listing;
+mod local_archive;
 mod locate;
 mod matlab;
-mod members;
-mod official;
-mod own_labels;
-mod own_split;
 mod params;
-mod picture;
 mod shapes;
+mod skipped;
 mod splits;
 mod stl10;
-mod tape;
+mod tarball;
 mod web;
 mod write;
 
@@ -39,14 +40,12 @@ use igpt_contract::{
     AnyFile, ImageSet, Opt, Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec,
 };
 
-pub use official::{Archive, ArchiveParams, Dataset, keep};
-pub use own_split::OwnSplit;
-pub use params::{EmptyClasses, Exif, Labels, Params, Source};
-pub use splits::{Names, NoSplits, SplitNames, Splits};
-
-/// The environment variable that names another place for the official archives: a URL prefix
-/// (`http://`, `https://`) or a local folder. It never enters a key: the content is checked.
-pub const MIRROR: &str = "IGPT_FLOW_MIRROR";
+pub use archive_stage::{Archive, ArchiveParams, OfficialDataset, fetch_archive};
+use catalogue::{CIFAR10, CIFAR100, STL10};
+pub use drawn_split::DrawnSplit;
+pub use locate::MIRROR;
+pub use params::{EmptyClasses, Exif, LabelChoice, Params, Source};
+pub use splits::{NoSplits, OneOrMany, SplitNames, Splits};
 
 const ARCHIVE: Opt<AnyFile> = Opt::new(
     "archive",
@@ -91,19 +90,14 @@ impl Stage for Download {
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        let given = Given { archive: io.optional(&ARCHIVE), labels: io.optional(&LABELS) };
-        ingest(params, given, mirror().as_deref(), io.output(&IMAGES), cx)
+        let given = Inputs { archive: io.optional(&ARCHIVE), labels: io.optional(&LABELS) };
+        ingest(params, given, locate::mirror().as_deref(), io.output(&IMAGES), cx)
     }
-}
-
-/// What [`MIRROR`] says.
-fn mirror() -> Option<String> {
-    std::env::var(MIRROR).ok().filter(|mirror| !mirror.is_empty())
 }
 
 /// The stage's inputs.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Given<'a> {
+pub struct Inputs<'a> {
     /// A local archive; for `folder` and `web` the images.
     pub archive: Option<&'a Path>,
     /// A file of labels.
@@ -117,23 +111,21 @@ pub struct Given<'a> {
 /// If the archive cannot be had, or is not what it should be.
 pub fn ingest(
     params: &Params,
-    given: Given<'_>,
+    given: Inputs<'_>,
     mirror: Option<&str>,
     out: &Path,
     cx: &StageContext,
 ) -> Result<(), StageError> {
-    let Given { archive, labels } = given;
+    let Inputs { archive, labels } = given;
     if labels.is_some() && params.source != Source::Folder {
         let what = format!("the source `{}` takes no input `labels`, found one", params.source.as_str());
         return Err(StageError::new(what));
     }
     let official = |spec| locate::archive(spec, archive, mirror, cx);
     match params.source {
-        Source::Cifar10 => official(&cifar::CIFAR10)?.ingest(|members| cifar::ten(members, params, out, cx)),
-        Source::Cifar100 => {
-            official(&cifar::CIFAR100)?.ingest(|members| cifar::hundred(members, params, out, cx))
-        }
-        Source::Stl10 => official(&stl10::STL10)?.ingest(|members| stl10::ingest(members, params, out, cx)),
+        Source::Cifar10 => official(&CIFAR10)?.ingest(|members| cifar::ten(members, params, out, cx)),
+        Source::Cifar100 => official(&CIFAR100)?.ingest(|members| cifar::hundred(members, params, out, cx)),
+        Source::Stl10 => official(&STL10)?.ingest(|members| stl10::ingest(members, params, out, cx)),
         Source::Imagenet | Source::Folder | Source::Web => {
             let images = archive.ok_or_else(|| {
                 let source = params.source.as_str();

@@ -9,18 +9,18 @@ use std::path::{Path, PathBuf};
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{shown, shown_path};
 
-use crate::archive::{Bounds, Found, Member, Seekable, contents};
 use crate::gunzip::plain_tar;
 use crate::hidden::{hidden_part, is_hidden};
-use crate::left_out::LeftOut;
-use crate::picture::{MOST_BYTES, is_image, read_file};
+use crate::image_file::{MOST_BYTES, is_image, read_file};
+use crate::skipped::Skipped;
+use crate::tarball::{PlainTar, SizeLimits, TarEntry, TarMember, each_entry};
 
 /// ImageNet's training images take 150 GB.
-pub(crate) const BOUNDS: Bounds = Bounds { member: MOST_BYTES, total: 1 << 40 };
+pub(crate) const LIMITS: SizeLimits = SizeLimits { member: MOST_BYTES, total: 1 << 40 };
 
 /// Where a file's bytes are.
 #[derive(Debug, Clone)]
-pub(crate) enum Place {
+pub(crate) enum FileLocation {
     /// A file of its own.
     OnDisk(PathBuf),
     /// A part of one of the listing's tars, by its number.
@@ -35,18 +35,18 @@ pub(crate) enum Place {
 }
 
 /// Files and folders by their paths below a root, joined by `/` and sorted.
-pub(crate) struct Listing {
+pub(crate) struct FileListing {
     /// What errors call the whole.
     pub(crate) root: PathBuf,
     /// Files, images or not.
-    pub(crate) files: BTreeMap<String, Place>,
+    pub(crate) files: BTreeMap<String, FileLocation>,
     /// Folders, also those without a file.
     pub(crate) folders: BTreeSet<String>,
     /// What members are read from.
-    pub(crate) tars: Vec<Seekable>,
+    pub(crate) tars: Vec<PlainTar>,
 }
 
-impl Listing {
+impl FileListing {
     /// Lists a folder, a tar, or a folder with one tar and no image. A gzipped tar is put at
     /// `expanded` on the way.
     ///
@@ -73,8 +73,8 @@ impl Listing {
     /// that it lies in.
     pub(crate) fn of_folder(path: &Path, cx: &StageContext) -> Result<Self, StageError> {
         let (files, folders) = (BTreeMap::new(), BTreeSet::new());
-        let left = LeftOut::new("hidden or special files and folders are", cx);
-        let mut walk = Walk { cx, files, folders, left, above: Vec::new() };
+        let left = Skipped::new("hidden or special files and folders are", cx);
+        let mut walk = FolderWalk { cx, files, folders, left, above: Vec::new() };
         walk.folder(path, "")?;
         walk.left.note();
         Ok(Self { root: path.to_owned(), files: walk.files, folders: walk.folders, tars: Vec::new() })
@@ -82,10 +82,10 @@ impl Listing {
 
     /// Lists a tar; a gzipped one is expanded first.
     fn of_tar(path: &Path, expanded: &Path, cx: &StageContext) -> Result<Self, StageError> {
-        let tar = plain_tar(path, path, expanded, BOUNDS.total, cx)?;
+        let tar = plain_tar(path, path, expanded, LIMITS.total, cx)?;
         let (mut files, mut folders, mut hidden) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        contents(tar, path, BOUNDS, cx, |found| {
-            let (Found::Folder(name) | Found::File(Member { name, .. }, _)) = &found;
+        each_entry(tar, path, LIMITS, cx, |found| {
+            let (TarEntry::Folder(name) | TarEntry::File(TarMember { name, .. }, _)) = &found;
             if let Some(part) = hidden_part(name) {
                 // On disk the folder that it lies in is there, too.
                 with_parents(&mut folders, part.rsplit_once('/').map(|(folder, _)| folder));
@@ -94,19 +94,19 @@ impl Listing {
             }
             let folder = name.rsplit_once('/').map(|(folder, _)| folder.to_owned());
             match found {
-                Found::Folder(name) => with_parents(&mut folders, Some(&name)),
-                Found::File(member, _) => {
+                TarEntry::Folder(name) => with_parents(&mut folders, Some(&name)),
+                TarEntry::File(member, _) => {
                     with_parents(&mut folders, folder.as_deref());
-                    let Member { name, size, position } = member;
-                    files.insert(name, Place::InTar { tar: 0, position, size });
+                    let TarMember { name, size, position } = member;
+                    files.insert(name, FileLocation::InTar { tar: 0, position, size });
                 }
             }
             Ok(())
         })?;
-        let mut left = LeftOut::new("hidden or special files and folders are", cx);
+        let mut left = Skipped::new("hidden or special files and folders are", cx);
         hidden.iter().for_each(|name| left.add(name, "hidden, or a system's"));
         left.note();
-        Ok(Self { root: path.to_owned(), files, folders, tars: vec![Seekable::new(tar)] })
+        Ok(Self { root: path.to_owned(), files, folders, tars: vec![PlainTar::new(tar)] })
     }
 
     /// Reads a file by its path.
@@ -115,9 +115,9 @@ impl Listing {
     /// If it cannot be read, or is larger than an image may be.
     pub(crate) fn read(&self, name: &str) -> std::io::Result<Vec<u8>> {
         match self.files.get(name) {
-            Some(Place::OnDisk(path)) => read_file(path),
-            Some(&Place::InTar { tar, position, size }) => match self.tars.get(tar) {
-                Some(tar) => tar.read(&Member { name: name.to_owned(), size, position }),
+            Some(FileLocation::OnDisk(path)) => read_file(path),
+            Some(&FileLocation::InTar { tar, position, size }) => match self.tars.get(tar) {
+                Some(tar) => tar.read(&TarMember { name: name.to_owned(), size, position }),
                 None => Err(std::io::Error::other("the archive is gone")),
             },
             None => Err(std::io::ErrorKind::NotFound.into()),
@@ -163,16 +163,16 @@ pub(crate) fn is_archive(name: &str) -> bool {
 }
 
 /// A walk through folders.
-struct Walk<'a> {
+struct FolderWalk<'a> {
     cx: &'a StageContext,
-    files: BTreeMap<String, Place>,
+    files: BTreeMap<String, FileLocation>,
     folders: BTreeSet<String>,
-    left: LeftOut<'a>,
+    left: Skipped<'a>,
     /// The folders that the walk is in, as the file system knows them.
     above: Vec<PathBuf>,
 }
 
-impl Walk<'_> {
+impl FolderWalk<'_> {
     /// Collects what lies in a folder; `prefix` is its own path with `/` at its end.
     fn folder(&mut self, folder: &Path, prefix: &str) -> Result<(), StageError> {
         self.cx.check()?;
@@ -200,7 +200,7 @@ impl Walk<'_> {
                 // Reading a pipe or a device may never end.
                 Ok(found) if !found.is_file() => self.left.add(&name, "neither a file nor a folder"),
                 // What cannot be looked at, such as a link to nothing, is told when it is read.
-                Ok(_) | Err(_) => drop(self.files.insert(name, Place::OnDisk(path))),
+                Ok(_) | Err(_) => drop(self.files.insert(name, FileLocation::OnDisk(path))),
             }
         }
         self.above.pop();

@@ -4,24 +4,33 @@ use std::path::{Path, PathBuf};
 
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::shown_path;
-use igpt_fetch::{Wanted, fetch, say_what_was_read};
+use igpt_fetch::{FileRequest, fetch, record_source};
 
-use crate::MIRROR;
+use crate::catalogue::OfficialArchive;
 use crate::hidden::is_hidden;
 use crate::listing::is_archive;
-use crate::members::{Local, Official};
+use crate::local_archive::LocalArchive;
+
+/// The environment variable that names another place for the official archives: a URL prefix
+/// (`http://`, `https://`) or a local folder. It is not part of the cache key: the content is checked.
+pub const MIRROR: &str = "IGPT_FLOW_MIRROR";
+
+/// The value of [`MIRROR`], where it is set.
+pub(crate) fn mirror() -> Option<String> {
+    std::env::var(MIRROR).ok().filter(|mirror| !mirror.is_empty())
+}
 
 /// The archive as a file on this machine: the user's own, the mirror's, or a downloaded one.
 ///
 /// # Errors
 /// If it cannot be had.
 pub(crate) fn archive<'a>(
-    official: &'static Official,
+    official: &'static OfficialArchive,
     own: Option<&Path>,
     mirror: Option<&str>,
     cx: &'a StageContext,
-) -> Result<Local<'a>, StageError> {
-    let local = |path, subset, downloaded| Local { official, path, subset, downloaded, cx };
+) -> Result<LocalArchive<'a>, StageError> {
+    let local = |path, subset, downloaded| LocalArchive { official, path, subset, downloaded, cx };
     if let Some(path) = own {
         return Ok(local(archive_in(path)?, true, false));
     }
@@ -31,7 +40,7 @@ pub(crate) fn archive<'a>(
             let path = Path::new(folder).join(official.file);
             if path.is_file() {
                 let address = format!("{}/{}", official.url.trim_end_matches('/'), official.file);
-                say_what_was_read("archive", &address, &path, cx)?;
+                record_source("archive", &address, &path, cx)?;
                 return Ok(local(path, false, false));
             }
             Err(StageError::new(format!(
@@ -50,7 +59,7 @@ pub(crate) fn archive<'a>(
         _ => {
             let prefix = mirror.unwrap_or(official.url);
             let url = format!("{}/{}", prefix.trim_end_matches('/'), official.file);
-            let wanted = Wanted {
+            let wanted = FileRequest {
                 url: &url,
                 folder: cx.checkpoint_dir(),
                 name: official.file,
@@ -60,7 +69,7 @@ pub(crate) fn archive<'a>(
                 ),
             };
             let path = fetch(&wanted, cx)?;
-            say_what_was_read("archive", &url, &path, cx)?;
+            record_source("archive", &url, &path, cx)?;
             Ok(local(path, false, true))
         }
     }

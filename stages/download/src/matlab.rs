@@ -26,7 +26,7 @@ const CHAR: u8 = 4;
 
 /// A field of a structure.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
+pub(crate) enum FieldValue {
     /// One number.
     Number(f64),
     Text(String),
@@ -38,27 +38,27 @@ pub(crate) enum Value {
 ///
 /// # Errors
 /// What is wrong with the file.
-pub(crate) fn structures(bytes: &[u8], name: &str, fields: &[&str]) -> Result<Vec<Vec<Value>>, String> {
+pub(crate) fn structures(bytes: &[u8], name: &str, fields: &[&str]) -> Result<Vec<Vec<FieldValue>>, String> {
     // The mark of the byte order, as a machine of the usual one writes it.
     if bytes.get(126..HEADER) != Some(b"IM") || bytes.get(125) != Some(&1) {
         return Err("expected a MATLAB 5 file (little-endian), found another".to_owned());
     }
     let mut file = Elements { bytes: &bytes[HEADER..] };
-    while let Some((kind, data)) = file.next(Fill::Whole)? {
+    while let Some((kind, data)) = file.next(Padding::Whole)? {
         let expanded;
         let matrix = match kind {
             MATRIX => data,
             COMPRESSED => {
                 expanded = expand(data)?;
                 let mut inner = Elements { bytes: &expanded };
-                match inner.next(Fill::Whole)? {
+                match inner.next(Padding::Whole)? {
                     Some((MATRIX, data)) => data,
                     _ => continue,
                 }
             }
             _ => continue,
         };
-        let matrix = Matrix::read(matrix)?;
+        let matrix = MatlabArray::read(matrix)?;
         if matrix.name == name.as_bytes() {
             return matrix.structures(fields);
         }
@@ -80,7 +80,7 @@ fn expand(data: &[u8]) -> Result<Vec<u8>, String> {
 
 /// What follows the data of an element.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fill {
+enum Padding {
     /// The next one; so it is between the variables of a file where they are compressed.
     Whole,
     /// Bytes up to a multiple of 8.
@@ -94,7 +94,7 @@ struct Elements<'a> {
 
 impl<'a> Elements<'a> {
     /// The type and the data of the next element, unless this is the end.
-    fn next(&mut self, fill: Fill) -> Result<Option<(u32, &'a [u8])>, String> {
+    fn next(&mut self, fill: Padding) -> Result<Option<(u32, &'a [u8])>, String> {
         if self.bytes.is_empty() {
             return Ok(None);
         }
@@ -113,7 +113,7 @@ impl<'a> Elements<'a> {
         let size = word(4)? as usize;
         let end = size.checked_add(8).ok_or_else(cut)?;
         let data = self.bytes.get(8..end).ok_or_else(cut)?;
-        let next = if fill == Fill::Eight { end.next_multiple_of(8) } else { end };
+        let next = if fill == Padding::Eight { end.next_multiple_of(8) } else { end };
         // The last one's filling may be missing.
         self.bytes = self.bytes.get(next..).unwrap_or_default();
         Ok(Some((first, data)))
@@ -121,19 +121,19 @@ impl<'a> Elements<'a> {
 
     /// The next element, which must be there.
     fn expect(&mut self, what: &str) -> Result<(u32, &'a [u8]), String> {
-        self.next(Fill::Eight)?.ok_or_else(|| format!("expected {what} of a variable, found its end"))
+        self.next(Padding::Eight)?.ok_or_else(|| format!("expected {what} of a variable, found its end"))
     }
 }
 
 /// A matrix whose content is not read yet.
-struct Matrix<'a> {
+struct MatlabArray<'a> {
     class: u8,
     cells: usize,
     name: &'a [u8],
     rest: Elements<'a>,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a> MatlabArray<'a> {
     fn read(data: &'a [u8]) -> Result<Self, String> {
         let mut rest = Elements { bytes: data };
         let (_, flags) = rest.expect("the flags")?;
@@ -150,7 +150,7 @@ impl<'a> Matrix<'a> {
         Ok(Self { class, cells, name, rest })
     }
 
-    fn structures(mut self, fields: &[&str]) -> Result<Vec<Vec<Value>>, String> {
+    fn structures(mut self, fields: &[&str]) -> Result<Vec<Vec<FieldValue>>, String> {
         if self.class != STRUCT {
             return Err(format!("expected an array of structures, found the class {}", self.class));
         }
@@ -176,7 +176,7 @@ impl<'a> Matrix<'a> {
         let wanted = fields.iter().map(place).collect::<Result<Vec<usize>, String>>()?;
         let mut all = Vec::new();
         for _ in 0..self.cells {
-            let mut values = vec![Value::Other; fields.len()];
+            let mut values = vec![FieldValue::Other; fields.len()];
             for field in 0..names.len() {
                 let (kind, data) = self.rest.expect("a field")?;
                 if kind != MATRIX {
@@ -184,7 +184,7 @@ impl<'a> Matrix<'a> {
                 }
                 // A matrix without any data is an empty one.
                 if let Some(at) = wanted.iter().position(|wanted| *wanted == field && !data.is_empty()) {
-                    values[at] = Matrix::read(data)?.value()?;
+                    values[at] = MatlabArray::read(data)?.value()?;
                 }
             }
             all.push(values);
@@ -192,18 +192,18 @@ impl<'a> Matrix<'a> {
         Ok(all)
     }
 
-    fn value(mut self) -> Result<Value, String> {
+    fn value(mut self) -> Result<FieldValue, String> {
         match self.class {
-            CHAR if self.cells == 0 => Ok(Value::Text(String::new())),
+            CHAR if self.cells == 0 => Ok(FieldValue::Text(String::new())),
             CHAR => {
                 let (kind, data) = self.rest.expect("the text")?;
-                text(kind, data).map(Value::Text)
+                text(kind, data).map(FieldValue::Text)
             }
             6..=15 if self.cells == 1 => {
                 let (kind, data) = self.rest.expect("the number")?;
-                number(kind, data).map(Value::Number)
+                number(kind, data).map(FieldValue::Number)
             }
-            _ => Ok(Value::Other),
+            _ => Ok(FieldValue::Other),
         }
     }
 }
@@ -271,8 +271,8 @@ mod tests {
     fn what_scipy_wrote_is_read() {
         for bytes in [PLAIN, COMPRESSED] {
             let found = structures(bytes, "synsets", &FIELDS).unwrap();
-            let number = |n: u32| Value::Number(f64::from(n));
-            let text = |text: &str| Value::Text(text.to_owned());
+            let number = |n: u32| FieldValue::Number(f64::from(n));
+            let text = |text: &str| FieldValue::Text(text.to_owned());
             assert_eq!(found.len(), 5);
             assert_eq!(found[0], [number(0), number(1), text("n02119789"), text("kit fox, Vulpes macrotis")]);
             assert_eq!(found[3], [number(0), number(4), text("n01440764"), text("tench, Tinca tinca")]);

@@ -4,9 +4,9 @@ use igpt_contract::ParamError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::own_split::OwnSplit;
+use crate::catalogue::N_FOLDS;
+use crate::drawn_split::DrawnSplit;
 use crate::splits::Splits;
-use crate::stl10::N_FOLDS;
 
 /// Where images come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -56,7 +56,7 @@ impl Source {
 /// Which labels to keep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Labels {
+pub enum LabelChoice {
     /// CIFAR-100's 100 classes.
     #[default]
     Fine,
@@ -107,7 +107,7 @@ pub struct Params {
     /// `cifar100`: `fine` (100 classes, the default) or `coarse` (20). `folder`: `drop` takes
     /// the images without labels, for pre-training (default: as laid out).
     #[serde(default)]
-    pub labels: Option<Labels>,
+    pub labels: Option<LabelChoice>,
     /// `folder` only: which folders at the top, or values of a label file's `split`, are which
     /// split: `{train: [NAME, ...], test: [NAME, ...]}`, in any case; what is in none of them is
     /// left out. `none`: no folder is a split. Default: `train` for training; `val`, `valid`,
@@ -118,7 +118,7 @@ pub struct Params {
     /// `folder` only: draws test images from each class: `{test: 0.1, seed: 0}`. For sets without a
     /// test split.
     #[serde(default)]
-    pub split: Option<OwnSplit>,
+    pub split: Option<DrawnSplit>,
     /// `folder` only: `error` (the default) or `keep` where a class has no image that can be read:
     /// an empty folder, or one whose files are all left out.
     #[serde(default)]
@@ -210,7 +210,7 @@ impl Params {
             }
         }
         if let Some(labels) = self.labels {
-            let dropped = labels == Labels::Drop;
+            let dropped = labels == LabelChoice::Drop;
             if dropped != (self.source == Source::Folder) {
                 let (expected, source) =
                     (if dropped { "`fine` or `coarse`" } else { "`drop`" }, self.source.as_str());

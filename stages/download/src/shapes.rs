@@ -1,6 +1,6 @@
 //! Draws labelled images: ten kinds of shapes on plain ground, for experiments without a network.
 //!
-//! Place, size, turn, the ground's colour, a shade across it and noise are random and tell nothing of
+//! FileLocation, size, turn, the ground's colour, a shade across it and noise are random and tell nothing of
 //! the class. The shape's own colour leans towards one of its class, as a lawn's towards green, so
 //! that colours tell something and how pixels go together tells more. Only additions, multiplications,
 //! divisions and square roots are used, which every machine rounds alike.

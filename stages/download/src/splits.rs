@@ -32,29 +32,29 @@ pub enum NoSplits {
 pub struct SplitNames {
     /// Those of the training images.
     #[serde(default)]
-    pub train: Names,
+    pub train: OneOrMany,
     /// Those of the test images.
     #[serde(default)]
-    pub test: Names,
+    pub test: OneOrMany,
 }
 
 /// One name or several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Names {
+pub enum OneOrMany {
     /// One.
     One(String),
     /// Several.
     Many(Vec<String>),
 }
 
-impl Default for Names {
+impl Default for OneOrMany {
     fn default() -> Self {
         Self::Many(Vec::new())
     }
 }
 
-impl Names {
+impl OneOrMany {
     fn all(&self) -> &[String] {
         match self {
             Self::One(name) => std::slice::from_ref(name),
@@ -63,7 +63,7 @@ impl Names {
     }
 }
 
-/// Names without `splits`, in lower case. Those of the first line are for training.
+/// OneOrMany without `splits`, in lower case. Those of the first line are for training.
 const USUAL: [(&str, Split); 5] = [
     ("train", Split::Train),
     ("val", Split::Test),
@@ -74,20 +74,20 @@ const USUAL: [(&str, Split); 5] = [
 
 /// The names in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct SplitMap {
     names: BTreeMap<String, Split>,
     /// Whether the user named them.
     pub(crate) given: bool,
 }
 
-impl Known {
+impl SplitMap {
     /// Those of a parameter, or the usual ones.
     pub(crate) fn of(splits: Option<&Splits>) -> Self {
         let names = match splits {
             None => USUAL.map(|(name, split)| (name.to_owned(), split)).into(),
             Some(Splits::No(_)) => BTreeMap::new(),
             Some(Splits::By(SplitNames { train, test })) => {
-                let of = |names: &Names, split| -> Vec<_> {
+                let of = |names: &OneOrMany, split| -> Vec<_> {
                     names.all().iter().map(|name| (name.to_lowercase(), split)).collect()
                 };
                 of(train, Split::Train).into_iter().chain(of(test, Split::Test)).collect()

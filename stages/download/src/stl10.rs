@@ -11,35 +11,17 @@ use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown};
 use image::{Rgb, RgbImage};
 
-use crate::members::{Members, Official, OfficialFile};
+use crate::catalogue::{FOLDS, N_FOLDS};
+use crate::local_archive::ArchiveFiles;
 use crate::params::{Params, at_most};
 
-/// The training images of each of the ten folds by which the authors evaluate.
-const FOLDS: &str = "fold_indices.txt";
-pub(crate) const N_FOLDS: usize = 10;
 const SIDE: usize = 96;
 const PLANE: usize = SIDE * SIDE;
-
-pub(crate) static STL10: Official = Official {
-    name: "STL-10",
-    url: "http://ai.stanford.edu/~acoates/stl10/",
-    file: "stl10_binary.tar.gz",
-    files: &[
-        OfficialFile::list("class_names.txt"),
-        OfficialFile::list(FOLDS).optional(),
-        OfficialFile::data("train_X.bin", 138_240_000, "918c2871b30a85fa023e0c44e0bee87f"),
-        OfficialFile::data("train_y.bin", 5_000, "5a34089d4802c674881badbb80307741"),
-        OfficialFile::data("test_X.bin", 221_184_000, "7f263ba9f9e0b06b93213547f721ac82"),
-        OfficialFile::data("test_y.bin", 8_000, "36f9794fa4beb8a2c72628de14fa638e"),
-    ],
-    // The 100,000 unlabelled images, which are passed over, take 2.8 GB of it.
-    total: 1 << 32,
-};
 
 /// Writes the labelled images. An image's id is its place in the official order, the test images
 /// after the training images, also where only a fold of the training images is kept.
 pub(crate) fn ingest(
-    members: &mut Members,
+    members: &mut ArchiveFiles,
     params: &Params,
     out: &Path,
     cx: &StageContext,
@@ -101,7 +83,7 @@ pub(crate) fn ingest(
 }
 
 /// The training images of a fold: the places that a line of `fold_indices.txt` names, from 0.
-fn indices(members: &mut Members, fold: usize) -> Result<BTreeSet<usize>, StageError> {
+fn indices(members: &mut ArchiveFiles, fold: usize) -> Result<BTreeSet<usize>, StageError> {
     let Some(text) = members.text(FOLDS) else {
         return Err(members.refuse(format!("`fold` needs the file `{FOLDS}`, found none")));
     };

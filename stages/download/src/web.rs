@@ -12,15 +12,15 @@ use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown, shown_path};
 use rayon::prelude::*;
 
-use crate::archive::{Seekable, members};
 use crate::gunzip::plain_tar;
 use crate::hidden::hidden_part;
-use crate::left_out::LeftOut;
-use crate::listing::{BOUNDS, Listing, Place, is_archive};
+use crate::image_file::{self, MOST_BYTES, Orientations, is_image, read_file};
+use crate::listing::{FileListing, FileLocation, LIMITS, is_archive};
 use crate::params::{Params, at_most};
-use crate::picture::{self, MOST_BYTES, Orientations, is_image, read_file};
+use crate::skipped::Skipped;
+use crate::tarball::{PlainTar, each_file};
 use crate::write::CHUNK;
-use igpt_fetch::{Wanted, fetch};
+use igpt_fetch::{FileRequest, fetch};
 
 /// The most bytes of a list: some ten million lines.
 const MOST_LIST: u64 = 1 << 30;
@@ -29,7 +29,7 @@ const BROKEN: f64 = 0.1;
 
 /// Where something is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum At {
+enum Location {
     /// A file, and what the folder or list calls it: nothing for the only one.
     Disk(PathBuf, String),
     Web(String),
@@ -37,36 +37,38 @@ enum At {
 
 /// What a list or a folder names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Entry {
-    Image(At),
-    Tar(At),
+enum ListItem {
+    Image(Location),
+    Tar(Location),
 }
 
 /// Writes the images that `path` holds or lists.
 pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext) -> Result<(), StageError> {
     let entries = entries(path, cx)?;
-    let asks = |entry: &Entry| matches!(entry, Entry::Image(At::Web(_)) | Entry::Tar(At::Web(_)));
+    let asks = |entry: &ListItem| {
+        matches!(entry, ListItem::Image(Location::Web(_)) | ListItem::Tar(Location::Web(_)))
+    };
     if cx.is_offline() && entries.iter().any(asks) {
         let what = format!("`{}` lists addresses, and the network must not be used", shown_path(path));
         return Err(StageError::new(what));
     }
     let name = params.name.clone().unwrap_or_else(|| "web".to_owned());
     let pool = cx.thread_pool()?;
-    let mut set = Set {
+    let mut set = WebSet {
         writer: ImageSetWriter::create(out, &ImageSetInfo { name, classes: Vec::new() })?,
         pool,
         cx,
         limit: at_most(params.train) as u64,
         seen: 0,
-        broken: LeftOut::new("image files that cannot be read are", cx),
-        others: LeftOut::new("files that are no images by their names are", cx),
+        broken: Skipped::new("image files that cannot be read are", cx),
+        others: Skipped::new("files that are no images by their names are", cx),
         orientations: Orientations::new(params),
     };
     let (mut images, mut tars) = (Vec::new(), 0);
     for entry in entries {
         match entry {
-            Entry::Image(at) => images.push(at),
-            Entry::Tar(at) => {
+            ListItem::Image(at) => images.push(at),
+            ListItem::Tar(at) => {
                 set.images(&std::mem::take(&mut images))?;
                 set.tar(&at, tars)?;
                 tars += 1;
@@ -81,25 +83,33 @@ pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext
 }
 
 /// What a path holds.
-fn entries(path: &Path, cx: &StageContext) -> Result<Vec<Entry>, StageError> {
+fn entries(path: &Path, cx: &StageContext) -> Result<Vec<ListItem>, StageError> {
     // A step sees its input by a link; paths in a list are relative to where the list itself lies.
     let path = &std::fs::canonicalize(path)
         .map_err(|error| StageError::caused(format!("cannot open `{}`", shown_path(path)), error))?;
     if !path.is_dir() {
         let tar = is_tar(&path.to_string_lossy()) || begins_as_tar(path)?;
-        return if tar { Ok(vec![Entry::Tar(At::Disk(path.to_owned(), String::new()))]) } else { list(path) };
+        return if tar {
+            Ok(vec![ListItem::Tar(Location::Disk(path.to_owned(), String::new()))])
+        } else {
+            list(path)
+        };
     }
-    let Listing { files, .. } = Listing::of_folder(path, cx)?;
-    let mut left = LeftOut::new("files that are neither images nor tars by their names are", cx);
-    let on_disk = |(name, place): (&String, &Place)| match place {
-        Place::OnDisk(path) if is_tar(name) => Some(Entry::Tar(At::Disk(path.clone(), name.clone()))),
-        Place::OnDisk(path) if is_image(name) => Some(Entry::Image(At::Disk(path.clone(), name.clone()))),
+    let FileListing { files, .. } = FileListing::of_folder(path, cx)?;
+    let mut left = Skipped::new("files that are neither images nor tars by their names are", cx);
+    let on_disk = |(name, place): (&String, &FileLocation)| match place {
+        FileLocation::OnDisk(path) if is_tar(name) => {
+            Some(ListItem::Tar(Location::Disk(path.clone(), name.clone())))
+        }
+        FileLocation::OnDisk(path) if is_image(name) => {
+            Some(ListItem::Image(Location::Disk(path.clone(), name.clone())))
+        }
         _ => None,
     };
-    let found: Vec<Entry> = files.iter().filter_map(on_disk).collect();
+    let found: Vec<ListItem> = files.iter().filter_map(on_disk).collect();
     // What a `command` step wrote is a folder, also where it is one list.
     match (found.is_empty(), files.values().next()) {
-        (true, Some(Place::OnDisk(only))) if files.len() == 1 => list(only),
+        (true, Some(FileLocation::OnDisk(only))) if files.len() == 1 => list(only),
         (true, _) => {
             let what = format!("expected images, tars or one list in `{}`, found none", shown_path(path));
             Err(StageError::new(what))
@@ -127,7 +137,7 @@ fn begins_as_tar(path: &Path) -> Result<bool, StageError> {
 
 /// The lines of a list, without empty ones and those that start with `#`; a byte order mark is passed
 /// over. Paths are relative to the list's folder.
-fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
+fn list(path: &Path) -> Result<Vec<ListItem>, StageError> {
     let failed = |what: &str| format!("`{}`: {what}", shown_path(path));
     let read = || {
         let size = std::fs::metadata(path)?.len();
@@ -144,12 +154,15 @@ fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let folder = path.parent().unwrap_or(Path::new("."));
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let entries: Vec<Entry> = lines
+    let entries: Vec<ListItem> = lines
         .map(|line| {
             let web = line.starts_with("http://") || line.starts_with("https://");
-            let at =
-                if web { At::Web(line.to_owned()) } else { At::Disk(folder.join(line), line.to_owned()) };
-            if is_tar(line) { Entry::Tar(at) } else { Entry::Image(at) }
+            let at = if web {
+                Location::Web(line.to_owned())
+            } else {
+                Location::Disk(folder.join(line), line.to_owned())
+            };
+            if is_tar(line) { ListItem::Tar(at) } else { ListItem::Image(at) }
         })
         .collect();
     if entries.is_empty() {
@@ -158,7 +171,7 @@ fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
     Ok(entries)
 }
 
-impl At {
+impl Location {
     fn name(&self) -> String {
         match self {
             Self::Disk(path, _) => path.to_string_lossy().into_owned(),
@@ -182,14 +195,14 @@ impl At {
             Self::Web(url) => {
                 let folder = cx.checkpoint_dir().join("web");
                 let elsewhere = "name a copy on this machine in the list";
-                fetch(&Wanted { url, folder: &folder, name, limit, elsewhere }, cx)
+                fetch(&FileRequest { url, folder: &folder, name, limit, elsewhere }, cx)
             }
         }
     }
 }
 
 /// The image set on its way.
-struct Set<'a> {
+struct WebSet<'a> {
     writer: ImageSetWriter,
     pool: rayon::ThreadPool,
     cx: &'a StageContext,
@@ -198,35 +211,35 @@ struct Set<'a> {
     /// Image files so far; the number of each is its id.
     seen: u64,
     /// Those of them that could not be read.
-    broken: LeftOut<'a>,
-    /// Members of tars that are no images.
-    others: LeftOut<'a>,
+    broken: Skipped<'a>,
+    /// ArchiveFiles of tars that are no images.
+    others: Skipped<'a>,
     orientations: Orientations,
 }
 
-impl Set<'_> {
+impl WebSet<'_> {
     /// Adds image files by their places.
-    fn images(&mut self, images: &[At]) -> Result<(), StageError> {
+    fn images(&mut self, images: &[Location]) -> Result<(), StageError> {
         let cx = self.cx;
         self.add(images, |at, key, orientations| {
             let path = at.file(&format!("image-{}", key.id), MOST_BYTES, cx)?;
-            let row = picture::row(&at.name(), read_file(&path), key, orientations)?;
+            let row = image_file::row(&at.name(), read_file(&path), key, orientations)?;
             Ok(row.named(at.called()))
         })
     }
 
     /// Adds the images of a tar, the `number`th.
-    fn tar(&mut self, at: &At, number: usize) -> Result<(), StageError> {
+    fn tar(&mut self, at: &Location, number: usize) -> Result<(), StageError> {
         if self.seen >= self.limit {
             return Ok(());
         }
-        let path = at.file(&format!("tar-{number}"), BOUNDS.total, self.cx)?;
+        let path = at.file(&format!("tar-{number}"), LIMITS.total, self.cx)?;
         let expanded = self.cx.checkpoint_dir().join("expanded.tar");
         let own = at.name();
         let own = Path::new(&own);
-        let plain = plain_tar(&path, own, &expanded, BOUNDS.total, self.cx)?;
+        let plain = plain_tar(&path, own, &expanded, LIMITS.total, self.cx)?;
         let mut found = Vec::new();
-        members(plain, own, BOUNDS, self.cx, |member, _| {
+        each_file(plain, own, LIMITS, self.cx, |member, _| {
             if is_image(&member.name) && hidden_part(&member.name).is_none() {
                 found.push(member.clone());
             } else {
@@ -234,11 +247,11 @@ impl Set<'_> {
             }
             Ok(())
         })?;
-        let tar = Seekable::new(plain);
+        let tar = PlainTar::new(plain);
         for chunk in found.chunks(CHUNK) {
             self.add(chunk, |member, key, orientations| {
                 let name = format!("{}/{}", at.name(), member.name);
-                let row = picture::row(&name, tar.read(member), key, orientations)?;
+                let row = image_file::row(&name, tar.read(member), key, orientations)?;
                 Ok(row.named(match at.called() {
                     "" => member.name.clone(),
                     tar => format!("{tar}/{}", member.name),

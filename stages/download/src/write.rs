@@ -7,11 +7,11 @@ use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, name_list, shown_path};
 use rayon::prelude::*;
 
-use crate::layout::Arranged;
-use crate::left_out::LeftOut;
-use crate::listing::Listing;
+use crate::image_file::{self, Orientations};
+use crate::layout::SplitImages;
+use crate::listing::FileListing;
 use crate::params::{EmptyClasses, Params, at_most};
-use crate::picture::{self, Orientations};
+use crate::skipped::Skipped;
 
 /// Files that are decoded at a time, whatever the number of threads.
 pub(crate) const CHUNK: usize = 64;
@@ -19,7 +19,7 @@ pub(crate) const CHUNK: usize = 64;
 const BOTH: [Split; 2] = [Split::Train, Split::Test];
 
 /// An image with its split and label.
-struct Item {
+struct LabelledFile {
     split: Split,
     label: i32,
     name: String,
@@ -30,15 +30,15 @@ struct Item {
 ///
 /// # Errors
 /// If a file cannot be decoded and none may be left out, or a class is left without images.
-pub(crate) fn set(
+pub(crate) fn image_set(
     name: &str,
-    listing: &Listing,
-    arranged: Arranged,
+    listing: &FileListing,
+    arranged: SplitImages,
     params: &Params,
     out: &Path,
     cx: &StageContext,
 ) -> Result<(), StageError> {
-    let Arranged { images, classes } = arranged;
+    let SplitImages { images, classes } = arranged;
     let labels: BTreeMap<&str, i32> = classes.iter().map(String::as_str).zip(0..).collect();
     let mut items = Vec::with_capacity(images.len());
     for image in images {
@@ -48,7 +48,7 @@ pub(crate) fn set(
             })?,
             None => -1,
         };
-        items.push(Item { split: image.split, label, name: image.name });
+        items.push(LabelledFile { split: image.split, label, name: image.name });
     }
     items.sort_by(|a, b| (a.split, a.label, &a.name).cmp(&(b.split, b.label, &b.name)));
     let root = shown_path(&listing.root);
@@ -65,7 +65,7 @@ pub(crate) fn set(
     let mut writer = ImageSetWriter::create(out, &info)?;
     let pool = cx.thread_pool()?;
     let orientations = Orientations::new(params);
-    let mut broken = LeftOut::new("image files that cannot be read are", cx);
+    let mut broken = Skipped::new("image files that cannot be read are", cx);
     let mut written = Vec::with_capacity(wanted.len());
     let mut done = 0;
     for chunk in wanted.chunks(CHUNK) {
@@ -134,7 +134,7 @@ fn refuse_empty(
 }
 
 /// The first `limit` of a split's items, taken from each class in turn; still in their order.
-fn first_of_each(items: &[Item], limit: Option<u64>) -> Vec<usize> {
+fn first_of_each(items: &[LabelledFile], limit: Option<u64>) -> Vec<usize> {
     let mut seen: BTreeMap<i32, usize> = BTreeMap::new();
     let mut turns: Vec<(usize, usize)> = items
         .iter()
@@ -153,7 +153,12 @@ fn first_of_each(items: &[Item], limit: Option<u64>) -> Vec<usize> {
 }
 
 /// Reads and decodes a file.
-fn row(item: &Item, id: u64, listing: &Listing, orientations: &Orientations) -> Result<ImageRow, StageError> {
+fn row(
+    item: &LabelledFile,
+    id: u64,
+    listing: &FileListing,
+    orientations: &Orientations,
+) -> Result<ImageRow, StageError> {
     let key = RowKey { id, split: item.split, label: item.label, view: 0 };
-    picture::row(&item.name, listing.read(&item.name), key, orientations)
+    image_file::row(&item.name, listing.read(&item.name), key, orientations)
 }

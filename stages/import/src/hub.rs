@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use igpt_contract::{StageContext, StageError};
-use igpt_fetch::{Wanted, fetch, find, say_what_was_read};
+use igpt_fetch::{FileRequest, fetch, find, record_source};
 use serde::Deserialize;
 
-use crate::ENDPOINT;
+/// The environment variable that names another place for the hub, as `huggingface_hub` has it: a
+/// URL prefix. It never enters a key.
+pub const ENDPOINT: &str = "HF_ENDPOINT";
 
 /// The hub itself.
 const HUB: &str = "https://huggingface.co";
@@ -17,7 +19,7 @@ const WEIGHTS: u64 = 64 << 30;
 
 /// `model.safetensors.index.json`: which shard holds which tensor.
 #[derive(Deserialize)]
-struct Index {
+struct ShardIndex {
     weight_map: std::collections::BTreeMap<String, String>,
 }
 
@@ -75,16 +77,17 @@ impl Repository<'_> {
         &self,
         file: &str,
         limit: u64,
-        how: impl Fn(&Wanted, &StageContext) -> Result<R, StageError>,
+        how: impl Fn(&FileRequest, &StageContext) -> Result<R, StageError>,
     ) -> Result<R, StageError> {
         let url = format!("{}/{file}", self.base);
         let elsewhere =
             format!("set `{ENDPOINT}` to a mirror, or wire a folder that holds the network as `from`");
-        let wanted = Wanted { url: &url, folder: &self.folder, name: file, limit, elsewhere: &elsewhere };
+        let wanted =
+            FileRequest { url: &url, folder: &self.folder, name: file, limit, elsewhere: &elsewhere };
         let found = how(&wanted, self.cx)?;
         let path = self.folder.join(file);
         if path.is_file() {
-            say_what_was_read(file, &url, &path, self.cx)?;
+            record_source(file, &url, &path, self.cx)?;
         }
         Ok(found)
     }
@@ -104,7 +107,7 @@ impl Repository<'_> {
 
 /// The names of the shards.
 fn shards(index: &Path) -> Result<BTreeSet<String>, StageError> {
-    let Index { weight_map } = serde_json::from_slice(&std::fs::read(index)?)
+    let ShardIndex { weight_map } = serde_json::from_slice(&std::fs::read(index)?)
         .map_err(|error| StageError::caused("`model.safetensors.index.json` is no index of shards", error))?;
     let shards: BTreeSet<String> = weight_map.into_values().collect();
     let plain = |name: &String| {

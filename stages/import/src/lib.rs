@@ -14,13 +14,10 @@ use igpt_contract::{
 };
 use igpt_dataset::swatches;
 use igpt_model::save_model;
-use igpt_released::{Options, Released};
+use igpt_released::{ReadOptions, Released};
 
+pub use hub::ENDPOINT;
 pub use params::Params;
-
-/// The environment variable that names another place for the hub, as `huggingface_hub` has it: a
-/// URL prefix. It never enters a key.
-pub const ENDPOINT: &str = "HF_ENDPOINT";
 
 const FROM: Opt<AnyFile> = Opt::new(
     "from",
@@ -65,7 +62,8 @@ impl Stage for Import {
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let endpoint = std::env::var(ENDPOINT).ok().filter(|endpoint| !endpoint.is_empty());
         let folder = folder(params, io.optional(&FROM), endpoint.as_deref(), cx)?;
-        let options = Options { palette: io.optional(&COLOURS), range: params.range, heads: params.heads };
+        let options =
+            ReadOptions { palette: io.optional(&COLOURS), range: params.range, heads: params.heads };
         let Released { gpt, card, palette, notes } = igpt_released::read(&folder, options)?;
         for note in notes {
             cx.note(note);

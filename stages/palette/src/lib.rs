@@ -4,6 +4,7 @@
 
 mod histogram;
 mod kmeans;
+mod params;
 mod seed;
 mod tree;
 
@@ -14,14 +15,13 @@ use igpt_contract::{
     Out, Palette, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec,
 };
 use igpt_dataset::{
-    Encoding, ImageSetReader, PaletteInfo, PaletteRange, PaletteTable, Split, TakenPalette, decode,
-    shown_path, swatches, take_palette,
+    Encoding, ImageSetReader, PaletteInfo, PaletteTable, Split, TakenPalette, decode, shown_path, swatches,
+    take_palette,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 pub use histogram::{Colours, Histogram};
-pub use kmeans::{Fit, Stop, fit, inertia};
+pub use kmeans::{KMeansFit, StopRule, fit, inertia};
+pub use params::Params;
 
 const IMAGES: Many<ImageSet> = Many::new("images", "the images whose official training split is clustered");
 const FROM: Opt<AnyFile> = Opt::new(
@@ -31,34 +31,6 @@ const FROM: Opt<AnyFile> = Opt::new(
 );
 const PALETTE: Out<Palette> = Out::new("palette", "the colours");
 const METRICS: Out<Metrics> = Out::new("metrics", "how well the colours fit the training images");
-
-/// Parameters of the stage. With a palette wired to `from` nothing is fitted: `colours` may say how
-/// many the palette must have and `range` how it is written, the others are refused.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Params {
-    /// Colours of the palette, 2 to 65,535. The paper's is 512 (section 3.2).
-    pub colours: usize,
-    /// Pixels that are clustered, drawn without replacement from those of the training images; 0
-    /// takes all of them, which costs little: only distinct colours are visited.
-    pub sample: u64,
-    /// The most rounds of Lloyd's algorithm, at least 1.
-    pub max_iterations: u32,
-    /// The fit ends once the centres' squared moves in a round add up to at most this times the mean
-    /// variance of a channel (scikit-learn's rule and default). 0: once nothing moves.
-    pub tolerance: f64,
-    /// Between which numbers a palette in `from` has its colours, from black to white: `-1..1` (the
-    /// released palette), `0..1` or `0..255`. Left out, the numbers must tell: one below 0 means
-    /// `-1..1`, one above 1 means `0..255`, transformers' `preprocessor_config.json` is `-1..1`;
-    /// anything else is an error that asks.
-    pub range: Option<PaletteRange>,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self { colours: 512, sample: 0, max_iterations: 300, tolerance: 1e-4, range: None }
-    }
-}
 
 /// The stage.
 #[derive(Debug, Clone, Copy, Default)]
@@ -86,17 +58,7 @@ impl Stage for PaletteFit {
     }
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
-        let Params { colours, max_iterations, tolerance, .. } = *params;
-        if !(2..=usize::from(u16::MAX)).contains(&colours) {
-            return Err(ParamError::at("colours", format!("expected 2 to 65535 colours, found {colours}")));
-        }
-        if max_iterations == 0 {
-            return Err(ParamError::at("max_iterations", "expected at least 1 round, found 0"));
-        }
-        if !(tolerance >= 0.0 && tolerance.is_finite()) {
-            return Err(ParamError::at("tolerance", format!("expected 0 or more, found {tolerance}")));
-        }
-        Ok(())
+        params.check()
     }
 
     fn foresee(&self, _: &Params, _: &KnownInputs<'_>) -> KnownOutputs {
@@ -255,7 +217,7 @@ fn fit_palette(
     params: &Params,
     colours: &Colours,
     cx: &StageContext,
-) -> Result<(PaletteTable, Fit), StageError> {
+) -> Result<(PaletteTable, KMeansFit), StageError> {
     let all = colours.len();
     let sampled;
     let colours = if params.sample == 0 {
@@ -281,7 +243,7 @@ fn fit_palette(
             format!("set `colours` to {found} or less")
         }));
     }
-    let stop = Stop { max_iterations: params.max_iterations, tolerance: params.tolerance };
+    let stop = StopRule { max_iterations: params.max_iterations, tolerance: params.tolerance };
     let mut fit = fit(colours, k, stop, &mut cx.stream("seeding"), |iteration| {
         cx.progress(u64::from(iteration), u64::from(stop.max_iterations), "iterations");
         cx.check()

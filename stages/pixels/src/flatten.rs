@@ -5,7 +5,7 @@ use std::path::Path;
 use igpt_contract::{StageContext, StageError, stream};
 use igpt_dataset::{FeatureWriter, ImageSetReader, LayerInfo, RowKey, Split, decode, subset_rows};
 
-use crate::Params;
+use crate::params::Params;
 
 /// Writes the pixels of the images in the folder `images` into the folder `layer`, one image at a
 /// time: red, green and blue of each pixel, rows from top to bottom, each value c as c / 127.5 - 1

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage};
 
+use crate::bad_image::BadImage;
 use crate::encoding::Encoding;
 use crate::image_row::ImageRow;
 use crate::{gif, jpeg, jpeg_scans};
@@ -14,29 +15,6 @@ const MAX_SIDE: u32 = 16_384;
 /// Images that take more bytes when decoded are refused: each thread holds one, and its conversion
 /// to RGB. It is a photograph of 89 million pixels.
 const MAX_DECODED: u64 = 1 << 28;
-
-/// Why bytes are not the image that they should be.
-#[derive(Debug, thiserror::Error)]
-pub enum BadImage {
-    /// Raw pixels of the wrong length, an image that is too large or of another size.
-    #[error("{0}")]
-    Size(String),
-    /// A JPEG that the decoder would fill up with grey.
-    #[error("the jpeg image is cut off: expected its end mark (FF D9), found the end of its {0} bytes")]
-    CutOff(usize),
-    /// An image of a kind that no decoder here reads.
-    #[error("{0} is not read")]
-    Unread(&'static str),
-    /// The decoder's answer.
-    #[error("cannot decode the {0} image")]
-    Decode(&'static str, #[source] image::ImageError),
-    /// The answer of the decoder for the odd ones.
-    #[error("cannot decode the jpeg image")]
-    Jpeg(#[source] jpeg_decoder::Error),
-    /// The encoder's answer.
-    #[error("cannot encode the image as PNG")]
-    Encode(#[source] image::ImageError),
-}
 
 /// Decodes an image file to RGB, as it lies: [`crate::orientation`] is not applied. Grey images get
 /// three equal channels, CMYK is converted, 16 bits become 8 by rounding, transparency is dropped

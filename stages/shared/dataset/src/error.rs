@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use igpt_contract::StageError;
 
-use crate::shown::shown_path;
+use crate::display::shown_path;
 
 /// A file or folder that cannot be read or written as what it should be.
 #[derive(Debug, thiserror::Error)]

@@ -16,10 +16,13 @@ use parquet::basic::Encoding;
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 
+use crate::columns;
 use crate::error::DatasetError;
 use crate::joined::JoinedSet;
+use crate::json;
 use crate::row::{RowKey, Split, rows_of};
-use crate::table::{self, RowGroup, ShardWriter};
+use crate::row_groups::{self, RowGroup};
+use crate::shards::{self, ShardWriter};
 
 /// The numbers after which a row group ends: 16 MiB of them in memory.
 const GROUP_VALUES: usize = 1 << 22;
@@ -67,7 +70,7 @@ impl LayerInfo {
     /// If the file is missing or is not what it should be.
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
         let path = info_path(dir);
-        let info: Self = table::read_json(&path)?;
+        let info: Self = json::read_json(&path)?;
         info.check().map_err(|what| DatasetError::new(&path, what))?;
         Ok(info)
     }
@@ -100,11 +103,11 @@ impl FeatureWriter {
     pub fn create(dir: &Path, info: &LayerInfo) -> Result<Self, DatasetError> {
         info.check().map_err(|what| DatasetError::new(dir, what))?;
         let item = Arc::new(Field::new_list_field(DataType::Float32, false));
-        let mut fields = table::key_fields();
+        let mut fields = columns::key_fields();
         fields.push(Field::new("feature", DataType::FixedSizeList(item.clone(), info.dim as i32), false));
         // Bytes of equal weight lie side by side: signs and exponents then shrink, mantissas never.
         let column = ColumnPath::new(vec!["feature".to_owned(), "list".to_owned(), item.name().clone()]);
-        let properties = table::properties(1)
+        let properties = shards::properties(1)
             .map_err(|error| DatasetError::caused(dir, "cannot set up the writer", error))?
             .set_column_dictionary_enabled(column.clone(), false)
             .set_column_encoding(column, Encoding::BYTE_STREAM_SPLIT)
@@ -155,7 +158,7 @@ impl FeatureWriter {
             self.flush()?;
         }
         self.shards.finish()?;
-        table::write_json(&info_path(&self.dir), &self.info)
+        json::write_json(&info_path(&self.dir), &self.info)
     }
 
     fn flush(&mut self) -> Result<(), DatasetError> {
@@ -165,7 +168,7 @@ impl FeatureWriter {
         let values: ArrayRef = Arc::new(Float32Array::new(ScalarBuffer::from(values), None));
         let list = FixedSizeListArray::try_new(self.item.clone(), self.info.dim as i32, values, None)
             .map_err(|error| DatasetError::caused(&self.dir, "cannot form the features' column", error))?;
-        let mut columns = table::key_columns(&keys);
+        let mut columns = columns::key_columns(&keys);
         columns.push(Arc::new(list));
         self.shards.write(columns, bytes)
     }
@@ -184,7 +187,7 @@ impl FeatureReader {
     /// # Errors
     /// If a file is missing or is not what it should be.
     pub fn open(dir: &Path) -> Result<Self, DatasetError> {
-        Ok(Self { info: LayerInfo::read(dir)?, groups: table::row_groups(&[table_path(dir)])? })
+        Ok(Self { info: LayerInfo::read(dir)?, groups: row_groups::row_groups(&[table_path(dir)])? })
     }
 
     /// Of which layer, and of which images.
@@ -246,8 +249,8 @@ impl FeatureTable {
         let path = group.path();
         let mut last = self.len().checked_sub(1).map(|row| self.key(row));
         for batch in group.read(group.rows)? {
-            let keys = table::keys(path, &batch)?;
-            let (size, values) = table::fixed_size_list::<Float32Array>(path, &batch, "feature")?;
+            let keys = columns::keys(path, &batch)?;
+            let (size, values) = columns::fixed_size_list::<Float32Array>(path, &batch, "feature")?;
             if size != self.dim {
                 let what = format!("expected rows of the {} numbers of `layer.json`, found {size}", self.dim);
                 return Err(DatasetError::new(path, what));

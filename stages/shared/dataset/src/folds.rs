@@ -11,10 +11,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field};
 
+use crate::columns;
 use crate::error::DatasetError;
 use crate::joined::{JoinedSet, image_in};
 use crate::row::{RowKey, Split};
-use crate::table::{self, ShardWriter};
+use crate::row_groups;
+use crate::shards::{self, ShardWriter};
 
 /// What a stage used an image for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +104,7 @@ impl FoldTable {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, dir: &Path) -> Result<(), DatasetError> {
-        let properties = table::properties(3)
+        let properties = shards::properties(3)
             .map_err(|error| DatasetError::caused(dir, "cannot set up the writer", error))?
             .build();
         let fields = vec![
@@ -135,14 +137,14 @@ impl FoldTable {
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
         let path = path_in(dir);
         let mut table = Self::default();
-        for group in table::row_groups(std::slice::from_ref(&path))? {
+        for group in row_groups::row_groups(std::slice::from_ref(&path))? {
             for batch in group.read(group.rows)? {
-                let sets = table::column::<StringArray>(&path, &batch, "set")?;
-                let images = table::column::<UInt64Array>(&path, &batch, "image")?;
-                let ids = table::column::<UInt64Array>(&path, &batch, "id")?;
-                let splits = table::column::<StringArray>(&path, &batch, "split")?;
-                let labels = table::column::<Int32Array>(&path, &batch, "label")?;
-                let folds = table::column::<StringArray>(&path, &batch, "fold")?;
+                let sets = columns::column::<StringArray>(&path, &batch, "set")?;
+                let images = columns::column::<UInt64Array>(&path, &batch, "image")?;
+                let ids = columns::column::<UInt64Array>(&path, &batch, "id")?;
+                let splits = columns::column::<StringArray>(&path, &batch, "split")?;
+                let labels = columns::column::<Int32Array>(&path, &batch, "label")?;
+                let folds = columns::column::<StringArray>(&path, &batch, "fold")?;
                 for i in 0..batch.num_rows() {
                     let fold = Fold::parse(folds.value(i)).ok_or_else(|| {
                         let what = format!(

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{ImageFormat, RgbImage};
 
-use crate::decode::BadImage;
+use crate::bad_image::BadImage;
 use crate::encoding::Encoding;
 use crate::row::{RowKey, Split};
 

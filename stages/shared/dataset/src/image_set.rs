@@ -17,11 +17,14 @@ use arrow::record_batch::RecordBatch;
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 
+use crate::columns;
 use crate::encoding::Encoding;
 use crate::error::DatasetError;
 use crate::image_row::{ImageRow, UPRIGHT};
+use crate::json;
 use crate::row::{RowKey, Split, SplitCounts};
-use crate::table::{self, RowGroup, ShardWriter};
+use crate::row_groups::{self, RowGroup};
+use crate::shards::{self, ShardWriter};
 
 /// The rows after which a row group ends.
 const GROUP_ROWS: usize = 2048;
@@ -42,13 +45,13 @@ pub struct ImageSetInfo {
 /// `classes.json`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+struct ClassesJson {
     name: String,
     classes: Vec<String>,
     rows: SplitCounts,
 }
 
-fn document_path(dir: &Path) -> PathBuf {
+fn json_path(dir: &Path) -> PathBuf {
     dir.join("classes.json")
 }
 
@@ -69,7 +72,7 @@ impl ImageSetWriter {
     /// # Errors
     /// If the writer cannot be set up.
     pub fn create(dir: &Path, info: &ImageSetInfo) -> Result<Self, DatasetError> {
-        let mut fields = table::key_fields();
+        let mut fields = columns::key_fields();
         fields.push(Field::new("height", DataType::UInt16, false));
         fields.push(Field::new("width", DataType::UInt16, false));
         fields.push(Field::new("encoding", DataType::Utf8, false));
@@ -77,7 +80,7 @@ impl ImageSetWriter {
         fields.push(Field::new("name", DataType::Utf8, false));
         fields.push(Field::new("pixels", DataType::Binary, false));
         // Photographs hardly shrink: the fastest level costs a percent and saves half the time.
-        let properties = table::properties(1)
+        let properties = shards::properties(1)
             .map_err(|error| DatasetError::caused(dir, "cannot set up the writer", error))?
             .set_column_dictionary_enabled(ColumnPath::from("pixels"), false)
             .set_column_dictionary_enabled(ColumnPath::from("name"), false)
@@ -118,14 +121,14 @@ impl ImageSetWriter {
         }
         self.shards.finish()?;
         let ImageSetInfo { name, classes } = self.info;
-        table::write_json(&document_path(&self.dir), &Document { name, classes, rows: self.counts })?;
+        json::write_json(&json_path(&self.dir), &ClassesJson { name, classes, rows: self.counts })?;
         Ok(self.counts)
     }
 
     fn flush(&mut self) -> Result<(), DatasetError> {
         let rows = std::mem::take(&mut self.rows);
         let keys: Vec<RowKey> = rows.iter().map(ImageRow::key).collect();
-        let mut columns = table::key_columns(&keys);
+        let mut columns = columns::key_columns(&keys);
         let more: [ArrayRef; 6] = [
             Arc::new(UInt16Array::from_iter_values(rows.iter().map(|row| row.height))),
             Arc::new(UInt16Array::from_iter_values(rows.iter().map(|row| row.width))),
@@ -179,8 +182,8 @@ impl ImageSetReader {
     /// # Errors
     /// If a file is missing or is not what it should be.
     pub fn open(dir: &Path) -> Result<Self, DatasetError> {
-        let Document { name, classes, rows } = table::read_json(&document_path(dir))?;
-        let groups = table::row_groups(&table::shards(dir, "images")?)?;
+        let ClassesJson { name, classes, rows } = json::read_json(&json_path(dir))?;
+        let groups = row_groups::row_groups(&shards::list_shards(dir, "images")?)?;
         let found: usize = groups.iter().map(|group| group.rows).sum();
         if found as u64 != rows.total() {
             let what = format!(
@@ -207,7 +210,7 @@ impl ImageSetReader {
     /// # Errors
     /// If a file is damaged.
     pub fn keys(&self) -> Result<Vec<RowKey>, DatasetError> {
-        table::all_keys(&self.groups)
+        row_groups::all_keys(&self.groups)
     }
 
     /// The rows, in order. At most one row group is in memory at a time (16 MiB of pixels, or one
@@ -281,16 +284,16 @@ impl ImageRows<'_> {
 }
 
 fn rows(path: &Path, batch: &RecordBatch) -> Result<Vec<ImageRow>, DatasetError> {
-    let keys = table::keys(path, batch)?;
-    let heights = table::column::<UInt16Array>(path, batch, "height")?;
-    let widths = table::column::<UInt16Array>(path, batch, "width")?;
-    let encodings = table::column::<StringArray>(path, batch, "encoding")?;
+    let keys = columns::keys(path, batch)?;
+    let heights = columns::column::<UInt16Array>(path, batch, "height")?;
+    let widths = columns::column::<UInt16Array>(path, batch, "width")?;
+    let encodings = columns::column::<StringArray>(path, batch, "encoding")?;
     // Sets that other programs wrote, or this one before it kept them.
     let has = |name: &str| batch.column_by_name(name).is_some();
     let orientations =
-        has("orientation").then(|| table::column::<UInt8Array>(path, batch, "orientation")).transpose()?;
-    let names = has("name").then(|| table::column::<StringArray>(path, batch, "name")).transpose()?;
-    let pixels = table::column::<BinaryArray>(path, batch, "pixels")?;
+        has("orientation").then(|| columns::column::<UInt8Array>(path, batch, "orientation")).transpose()?;
+    let names = has("name").then(|| columns::column::<StringArray>(path, batch, "name")).transpose()?;
+    let pixels = columns::column::<BinaryArray>(path, batch, "pixels")?;
     keys.into_iter()
         .enumerate()
         .map(|(i, RowKey { id, split, label, view })| {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::display::{name_list, shown};
 use crate::row::SplitCounts;
-use crate::shown::{name_list, shown};
 
 /// By how much the ids of each further set are raised, so that they neither meet nor change places.
 pub const ID_STEP: u64 = 1 << 40;

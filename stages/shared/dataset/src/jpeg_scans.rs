@@ -3,7 +3,7 @@
 use image::RgbImage;
 use jpeg_decoder::{Decoder, PixelFormat};
 
-use crate::decode::BadImage;
+use crate::bad_image::BadImage;
 use crate::jpeg::Frame;
 
 /// Decodes a JPEG to RGB.

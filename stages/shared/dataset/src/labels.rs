@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use igpt_contract::Stream;
 use rand_chacha::rand_core::Rng as _;
 
-use crate::shown::shown;
+use crate::display::shown;
 
 /// A class that has fewer images than are asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 
 use half::f16;
 
-use crate::shown::shown;
+use crate::display::shown;
 
 /// An array of an `.npy` file.
 #[derive(Debug, Clone, PartialEq)]

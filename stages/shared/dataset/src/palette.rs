@@ -10,8 +10,7 @@ use igpt_contract::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
-use crate::palette_file::{PaletteRange, take_palette};
-use crate::{npy, table};
+use crate::{json, npy};
 
 /// How well a palette fits the training images: `palette.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,7 +39,7 @@ impl PaletteInfo {
     /// # Errors
     /// If the file is missing or is not what [`Self::write`] wrote.
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
-        table::read_json(&dir.join("palette.json"))
+        json::read_json(&dir.join("palette.json"))
     }
 
     /// Writes `palette.json` into an artifact's folder.
@@ -48,7 +47,7 @@ impl PaletteInfo {
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&self, dir: &Path) -> Result<(), DatasetError> {
-        table::write_json(&dir.join("palette.json"), self)
+        json::write_json(&dir.join("palette.json"), self)
     }
 }
 
@@ -66,7 +65,7 @@ struct Clusters {
 }
 
 /// The files of an artifact that hold the colours.
-const FILES: [&str; 2] = ["palette.npy", "clusters.json"];
+pub(crate) const FILES: [&str; 2] = ["palette.npy", "clusters.json"];
 
 impl PaletteTable {
     /// A palette from levels in [0, 255].
@@ -85,17 +84,6 @@ impl PaletteTable {
         self.colours.iter().map(|colour| colour.map(level)).collect()
     }
 
-    /// Reads a palette: from an artifact's folder, or from what [`take_palette`] takes without being
-    /// told the range.
-    ///
-    /// # Errors
-    /// If there is no such file, or it does not hold 1 to 65,535 colours in [-1, 1].
-    pub fn read(path: &Path) -> Result<Self, DatasetError> {
-        // What [`Self::write`] wrote is in [-1, 1] by definition, be all its colours bright.
-        let own = FILES.iter().all(|name| path.join(name).is_file());
-        Ok(take_palette(path, own.then_some(PaletteRange::Signed))?.palette)
-    }
-
     /// Writes `palette.npy` and `clusters.json` into an artifact's folder.
     ///
     /// # Errors
@@ -105,7 +93,7 @@ impl PaletteTable {
         self.check().map_err(|what| DatasetError::new(&path, what))?;
         std::fs::write(&path, npy::write_npy(&self.colours))
             .map_err(|error| DatasetError::caused(&path, "cannot write the file", error))?;
-        table::write_json(&dir.join(FILES[1]), &Clusters { clusters: self.colours.clone() })
+        json::write_json(&dir.join(FILES[1]), &Clusters { clusters: self.colours.clone() })
     }
 
     /// The digest of the bytes of `palette.npy`, whatever file the palette came from: equal
@@ -125,12 +113,4 @@ impl PaletteTable {
             None => Ok(()),
         }
     }
-}
-
-/// The digest of a palette's `palette.npy`, see [`PaletteTable::digest`].
-///
-/// # Errors
-/// See [`PaletteTable::read`].
-pub fn palette_digest(path: &Path) -> Result<Digest, DatasetError> {
-    Ok(PaletteTable::read(path)?.digest())
 }

@@ -15,10 +15,12 @@ use arrow::datatypes::{DataType, Field};
 
 use parquet::file::metadata::KeyValue;
 
+use crate::columns;
 use crate::error::DatasetError;
 use crate::joined::JoinedSet;
 use crate::row::RowKey;
-use crate::table::{self, ShardWriter};
+use crate::row_groups;
+use crate::shards::{self, ShardWriter};
 
 /// Predictions in memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,11 +94,11 @@ impl PredictionTable {
             return Err(DatasetError::new(&path, what));
         }
         let item = Arc::new(Field::new_list_field(DataType::Float32, false));
-        let mut fields = table::key_fields();
+        let mut fields = columns::key_fields();
         fields.push(Field::new("predicted", DataType::Int32, false));
         let size = self.n_classes as i32;
         fields.push(Field::new("log_probs", DataType::FixedSizeList(item.clone(), size), false));
-        let properties = table::properties(3)
+        let properties = shards::properties(3)
             .map_err(|error| DatasetError::caused(&path, "cannot set up the writer", error))?
             .set_key_value_metadata((!self.about.is_empty()).then(|| {
                 self.about.iter().map(|(name, text)| KeyValue::new(name.clone(), text.clone())).collect()
@@ -105,7 +107,7 @@ impl PredictionTable {
         let values: ArrayRef = Arc::new(Float32Array::new(ScalarBuffer::from(self.log_probs.clone()), None));
         let list = FixedSizeListArray::try_new(item, size, values, None)
             .map_err(|error| DatasetError::caused(&path, "cannot form the column `log_probs`", error))?;
-        let mut columns = table::key_columns(&self.keys);
+        let mut columns = columns::key_columns(&self.keys);
         columns.push(Arc::new(Int32Array::from(self.predicted.clone())));
         columns.push(Arc::new(list));
         let mut writer = ShardWriter::single(dir, "predictions", fields, properties);
@@ -120,16 +122,16 @@ impl PredictionTable {
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
         let path = path_in(dir);
         let mut table = Self::new(Vec::new(), 0, Vec::new());
-        for group in table::row_groups(std::slice::from_ref(&path))? {
+        for group in row_groups::row_groups(std::slice::from_ref(&path))? {
             table.about = group.footer();
             for batch in group.read(group.rows)? {
-                let (size, values) = table::fixed_size_list::<Float32Array>(&path, &batch, "log_probs")?;
+                let (size, values) = columns::fixed_size_list::<Float32Array>(&path, &batch, "log_probs")?;
                 table.n_classes = size;
-                for key in table::keys(&path, &batch)? {
+                for key in columns::keys(&path, &batch)? {
                     key.check(table.keys.last(), size).map_err(|what| DatasetError::new(&path, what))?;
                     table.keys.push(key);
                 }
-                table.predicted.extend(table::column::<Int32Array>(&path, &batch, "predicted")?.values());
+                table.predicted.extend(columns::column::<Int32Array>(&path, &batch, "predicted")?.values());
                 table.log_probs.extend_from_slice(values.values());
             }
         }

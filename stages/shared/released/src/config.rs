@@ -13,12 +13,15 @@ use crate::error::ReleasedError;
 /// configuration has no word for, so that a network comes back as it went.
 pub(crate) const CARD: &str = "igpt_flow";
 
+/// The class in the code that a classifier's folder holds, as `auto_map` names it.
+const CLASS: &str = "modeling_igpt_flow.ImageGPTWithStartToken";
+
 /// The epsilon of ImageGPT's norm that our networks compute with.
 const EPSILON: f64 = 1e-5;
 
 /// ImageGPT's configuration; what is left out is as transformers has it.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Config {
+pub(crate) struct ImageGptConfig {
     pub(crate) vocab_size: usize,
     pub(crate) n_positions: usize,
     pub(crate) n_embd: usize,
@@ -55,7 +58,7 @@ fn yes() -> bool {
     true
 }
 
-impl Config {
+impl ImageGptConfig {
     /// Reads `config.json`.
     pub(crate) fn read(path: &Path) -> Result<Self, ReleasedError> {
         let value = read_json(path)?;
@@ -181,7 +184,7 @@ pub(crate) fn config_json(card: &ModelCard) -> Value {
             (0..head.classes).map(|class| (name(class), class.into())).collect();
         json["id2label"] = names.into();
         json["label2id"] = numbers.into();
-        json["auto_map"] = json!({ "AutoModelForImageClassification": crate::write::CLASS });
+        json["auto_map"] = json!({ "AutoModelForImageClassification": CLASS });
     }
     json
 }
@@ -196,13 +199,13 @@ pub(crate) fn preprocessor_json(card: &ModelCard, palette: &PaletteTable) -> Val
         "do_resize": true,
         "image_processor_type": "ImageGPTImageProcessor",
         "resample": 2,
-        "size": Size { height: card.height, width: card.width },
+        "size": Resolution { height: card.height, width: card.width },
     })
 }
 
 /// The resolution in `preprocessor_config.json`.
 #[derive(Serialize, Deserialize)]
-struct Size {
+struct Resolution {
     height: usize,
     width: usize,
 }
@@ -211,7 +214,7 @@ struct Size {
 /// `preprocessor_config.json` says, or a square.
 pub(crate) fn resolution(folder: &Path, positions: usize) -> Result<(usize, usize), ReleasedError> {
     let path = folder.join("preprocessor_config.json");
-    let size: Option<Size> = match path.is_file() {
+    let size: Option<Resolution> = match path.is_file() {
         true => serde_json::from_value(read_json(&path)?["size"].take()).ok(),
         false => None,
     };

@@ -9,10 +9,11 @@ mod config;
 mod error;
 mod openai;
 mod read;
+mod taker;
 mod tensors;
 mod transformers;
 mod write;
 
 pub use error::ReleasedError;
-pub use read::{Options, Released, read};
+pub use read::{ReadOptions, Released, read};
 pub use write::write;

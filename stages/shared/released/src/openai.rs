@@ -9,11 +9,11 @@ use std::path::Path;
 use igpt_model::{Activation, GptConfig, Init, NamedTensor, Objective, Variant};
 
 use crate::error::ReleasedError;
-use crate::tensors::{Array, Tensors};
-use crate::transformers::Taker;
+use crate::taker::Taker;
+use crate::tensors::{Tensor, Tensors};
 
 /// What OpenAI's tensors make.
-pub(crate) struct Network {
+pub(crate) struct OpenAiNetwork {
     pub(crate) config: GptConfig,
     pub(crate) objective: Objective,
     pub(crate) classes: Option<usize>,
@@ -50,7 +50,7 @@ pub(crate) fn from_theirs(
     path: &Path,
     tensors: Tensors,
     heads: Option<usize>,
-) -> Result<Network, ReleasedError> {
+) -> Result<OpenAiNetwork, ReleasedError> {
     let mut taker = Taker::new(weights(tensors));
     let matrix = |taker: &Taker, name: &str| match taker.tensors.get(name).map(|array| &array.shape[..]) {
         Some(&[rows, columns]) => Ok((rows, columns)),
@@ -123,12 +123,12 @@ pub(crate) fn from_theirs(
         put("clf.weight".into(), &[classes, c], taker.take("clf/wclf", &[classes, c]));
     }
     taker.finish(path)?;
-    Ok(Network { config, objective, classes, tensors: ours })
+    Ok(OpenAiNetwork { config, objective, classes, tensors: ours })
 }
 
 /// A matrix `[C, C]` that may be stored with its first dimension split into heads.
 fn square(taker: &mut Taker, name: &str, c: usize) -> Option<Vec<f32>> {
-    if let Some(Array { shape, .. }) = taker.tensors.get_mut(name)
+    if let Some(Tensor { shape, .. }) = taker.tensors.get_mut(name)
         && let [heads, width, last] = shape[..]
         && (heads.checked_mul(width), last) == (Some(c), c)
     {

@@ -6,14 +6,14 @@ use burn::tensor::Device;
 use igpt_dataset::{DatasetError, PaletteRange, PaletteTable, TakenPalette, named_palette, take_palette};
 use igpt_model::{ClassHeadCard, Gpt, GptConfig, ModelCard, NamedTensor, Objective, assign_parameters};
 
-use crate::config::{Config, resolution};
+use crate::config::{ImageGptConfig, resolution};
 use crate::error::ReleasedError;
 use crate::tensors::read_tensors;
 use crate::{openai, transformers};
 
 /// What the folder itself may not say.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Options<'a> {
+pub struct ReadOptions<'a> {
     /// The palette, instead of the one in the folder (`preprocessor_config.json`,
     /// `kmeans_centers.npy`).
     pub palette: Option<&'a Path>,
@@ -43,7 +43,7 @@ pub struct Released {
 /// # Errors
 /// If a file is missing or damaged, the network is one that we cannot compute, or a tensor is
 /// missing, left over or of another shape: every one is named.
-pub fn read(folder: &Path, options: Options) -> Result<Released, ReleasedError> {
+pub fn read(folder: &Path, options: ReadOptions) -> Result<Released, ReleasedError> {
     if !folder.is_dir() {
         return Err(ReleasedError::new(folder, "expected a folder with a network, found no folder"));
     }
@@ -52,7 +52,7 @@ pub fn read(folder: &Path, options: Options) -> Result<Released, ReleasedError> 
         true => transformers_network(folder, &path)?,
         false => openai_network(folder, options.heads)?,
     };
-    let Named { config, objective, classes, tensors, card, notes } = named;
+    let ReadNetwork { config, objective, classes, tensors, card, notes } = named;
     let palette = palette(folder, options, config.vocab)?;
     let (height, width) = match &card {
         Some(card) => (card.height, card.width),
@@ -85,7 +85,7 @@ pub fn read(folder: &Path, options: Options) -> Result<Released, ReleasedError> 
 }
 
 /// A network by our names.
-struct Named {
+struct ReadNetwork {
     config: GptConfig,
     objective: Objective,
     classes: Option<usize>,
@@ -95,8 +95,8 @@ struct Named {
     notes: Vec<String>,
 }
 
-fn transformers_network(folder: &Path, path: &Path) -> Result<Named, ReleasedError> {
-    let theirs = Config::read(path)?;
+fn transformers_network(folder: &Path, path: &Path) -> Result<ReadNetwork, ReleasedError> {
+    let theirs = ImageGptConfig::read(path)?;
     let mut config = theirs.structure(path)?;
     let card = theirs.card;
     if let Some(card) = &card {
@@ -110,7 +110,7 @@ fn transformers_network(folder: &Path, path: &Path) -> Result<Named, ReleasedErr
             return Err(ReleasedError::new(path, what).hint("remove it, or undo the edit of the other keys"));
         }
     }
-    let transformers::Theirs { mut tensors, mut classes, headless } =
+    let transformers::TheirTensors { mut tensors, mut classes, headless } =
         transformers::from_theirs(folder, read_tensors(folder)?, &mut config)?;
     let mut notes = Vec::new();
     if headless {
@@ -138,7 +138,7 @@ fn transformers_network(folder: &Path, path: &Path) -> Result<Named, ReleasedErr
     if config.tied {
         untied_head(folder, &mut tensors)?;
     }
-    Ok(Named { config, objective: Objective::Autoregressive, classes, tensors, card, notes })
+    Ok(ReadNetwork { config, objective: Objective::Autoregressive, classes, tensors, card, notes })
 }
 
 /// Removes the head of a tied network, which must be its embeddings.
@@ -153,21 +153,21 @@ fn untied_head(folder: &Path, tensors: &mut Vec<NamedTensor>) -> Result<(), Rele
     Ok(())
 }
 
-fn openai_network(folder: &Path, heads: Option<usize>) -> Result<Named, ReleasedError> {
+fn openai_network(folder: &Path, heads: Option<usize>) -> Result<ReadNetwork, ReleasedError> {
     let tensors = read_tensors(folder)?;
     if !openai::is_openai(&tensors) {
         let what =
             "expected a `config.json`, or weights by OpenAI's names (`model/h0/attn/q_proj`), found neither";
         return Err(ReleasedError::new(folder, what));
     }
-    let openai::Network { config, objective, classes, tensors } =
+    let openai::OpenAiNetwork { config, objective, classes, tensors } =
         openai::from_theirs(folder, tensors, heads)?;
-    Ok(Named { config, objective, classes, tensors, card: None, notes: Vec::new() })
+    Ok(ReadNetwork { config, objective, classes, tensors, card: None, notes: Vec::new() })
 }
 
 /// The palette, which must have the network's colours.
-fn palette(folder: &Path, options: Options, vocab: usize) -> Result<PaletteTable, ReleasedError> {
-    let Options { palette, range, .. } = options;
+fn palette(folder: &Path, options: ReadOptions, vocab: usize) -> Result<PaletteTable, ReleasedError> {
+    let ReadOptions { palette, range, .. } = options;
     let taken = match palette {
         Some(path) => Some(take_palette(path, range)),
         None => named_palette(folder, range).transpose(),

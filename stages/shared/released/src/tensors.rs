@@ -18,23 +18,23 @@ const MAX_HEADER: u64 = 100_000_000;
 
 /// A tensor: its shape, and its elements row by row.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Array {
+pub(crate) struct Tensor {
     pub(crate) shape: Vec<usize>,
     pub(crate) values: Vec<f32>,
 }
 
-impl From<Npy> for Array {
+impl From<Npy> for Tensor {
     fn from(npy: Npy) -> Self {
         Self { shape: npy.shape, values: npy.values }
     }
 }
 
 /// Tensors by the names that their files give them.
-pub(crate) type Tensors = BTreeMap<String, Array>;
+pub(crate) type Tensors = BTreeMap<String, Tensor>;
 
 /// `model.safetensors.index.json`: which shard holds which tensor.
 #[derive(Deserialize)]
-struct Index {
+struct ShardIndex {
     weight_map: BTreeMap<String, String>,
 }
 
@@ -120,7 +120,7 @@ fn unreadable(path: &Path, error: std::io::Error) -> ReleasedError {
     ReleasedError::caused(path, "cannot be read", error)
 }
 
-fn add(tensors: &mut Tensors, file: &Path, name: String, array: Array) -> Result<(), ReleasedError> {
+fn add(tensors: &mut Tensors, file: &Path, name: String, array: Tensor) -> Result<(), ReleasedError> {
     match tensors.insert(name.clone(), array) {
         Some(_) => Err(ReleasedError::new(file, format!("the tensor `{}` is there twice", shown(&name)))),
         None => Ok(()),
@@ -129,7 +129,7 @@ fn add(tensors: &mut Tensors, file: &Path, name: String, array: Array) -> Result
 
 fn read_shards(folder: &Path, index: &Path, tensors: &mut Tensors) -> Result<(), ReleasedError> {
     let bytes = std::fs::read(index).map_err(|error| unreadable(index, error))?;
-    let Index { weight_map } = serde_json::from_slice(&bytes)
+    let ShardIndex { weight_map } = serde_json::from_slice(&bytes)
         .map_err(|error| ReleasedError::caused(index, "is no index of shards", error))?;
     let shards: BTreeSet<&String> = weight_map.values().collect();
     for shard in shards {
@@ -177,13 +177,18 @@ fn read_safetensors(path: &Path, tensors: &mut Tensors) -> Result<(), ReleasedEr
         file.read_exact(&mut bytes).map_err(fail)?;
         // Masks of attention and the like, which are no weights, may be of any type.
         let values = floats(info.dtype, &bytes).unwrap_or_default();
-        if values.is_empty() && !bytes.is_empty() && !crate::transformers::is_buffer(&name) {
+        if values.is_empty() && !bytes.is_empty() && !is_buffer(&name) {
             let what = format!("`{}` is {:?}, expected F32, F16, BF16 or F64", shown(&name), info.dtype);
             return Err(ReleasedError::new(path, what));
         }
-        add(tensors, path, name, Array { shape: info.shape.clone(), values })?;
+        add(tensors, path, name, Tensor { shape: info.shape.clone(), values })?;
     }
     Ok(())
+}
+
+/// Whether a tensor of that name is no weight: the causal mask that older files hold.
+pub(crate) fn is_buffer(name: &str) -> bool {
+    name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")
 }
 
 /// The elements in single precision; none where they are no floats.

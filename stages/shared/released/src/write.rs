@@ -45,8 +45,6 @@ pub fn write(folder: &Path, gpt: &Gpt, card: &ModelCard, palette: &PaletteTable)
     Ok(())
 }
 
-/// The class in the folder's own code, as `auto_map` names it.
-pub(crate) const CLASS: &str = "modeling_igpt_flow.ImageGPTWithStartToken";
 /// The code that a classifier's folder holds for transformers.
 const CODE: &str = include_str!("modeling_igpt_flow.py");
 /// How a classifier's folder is loaded.

@@ -7,35 +7,35 @@ use std::collections::{BTreeMap, BTreeSet};
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{Split, name_list, shown, shown_path};
 
-use crate::label_file::{LabelFile, Row};
-use crate::layout::{Arranged, Placed};
-use crate::left_out::LeftOut;
-use crate::listing::Listing;
-use crate::picture::is_image;
-use crate::splits::Known;
+use crate::image_file::is_image;
+use crate::label_file::{LabelFile, LabelRow};
+use crate::layout::{SplitImage, SplitImages};
+use crate::listing::FileListing;
+use crate::skipped::Skipped;
+use crate::splits::SplitMap;
 
 /// Gives the listed files the labels and splits that the file says.
 ///
 /// # Errors
 /// If a listed file is not there or listed with two labels, or a split is none.
 pub(crate) fn arrange(
-    listing: &Listing,
+    listing: &FileListing,
     labels: &LabelFile,
-    splits: &Known,
+    splits: &SplitMap,
     drop_labels: bool,
     cx: &StageContext,
-) -> Result<Arranged, StageError> {
+) -> Result<SplitImages, StageError> {
     let rows = found(listing, labels)?;
-    let mut left = LeftOut::new("images that the file of labels does not list are", cx);
+    let mut left = Skipped::new("images that the file of labels does not list are", cx);
     let unlisted = listing.files.keys().filter(|name| is_image(name) && !rows.contains_key(name.as_str()));
     unlisted.for_each(|name| left.add(name, "not in the file of labels"));
     left.note();
     let split_of = splits_of(&rows, labels, splits)?;
-    let mut others = LeftOut::new("images of splits that `splits` does not name are", cx);
+    let mut others = Skipped::new("images of splits that `splits` does not name are", cx);
     let mut images = Vec::with_capacity(rows.len());
     for (name, row) in &rows {
         match split_of(name, row) {
-            Some(split) => images.push(Placed {
+            Some(split) => images.push(SplitImage {
                 name: (*name).to_owned(),
                 split,
                 class: (!drop_labels).then(|| row.label.clone()),
@@ -49,13 +49,16 @@ pub(crate) fn arrange(
     }
     // Classes are those of all rows: leaving out a split moves no label.
     let classes = if drop_labels { Vec::new() } else { classes(&rows, labels, cx)? };
-    Ok(Arranged { images, classes })
+    Ok(SplitImages { images, classes })
 }
 
 /// The rows by the listing's names.
-fn found<'a>(listing: &'a Listing, labels: &'a LabelFile) -> Result<BTreeMap<&'a str, &'a Row>, StageError> {
+fn found<'a>(
+    listing: &'a FileListing,
+    labels: &'a LabelFile,
+) -> Result<BTreeMap<&'a str, &'a LabelRow>, StageError> {
     let around = around(listing);
-    let mut found: BTreeMap<&str, &Row> = BTreeMap::new();
+    let mut found: BTreeMap<&str, &LabelRow> = BTreeMap::new();
     let mut missing = Vec::new();
     for row in &labels.rows {
         let plain = plain(&row.file).ok_or_else(|| {
@@ -99,7 +102,7 @@ fn found<'a>(listing: &'a Listing, labels: &'a LabelFile) -> Result<BTreeMap<&'a
 }
 
 /// The folder around all files, which paths may leave out.
-fn around(listing: &Listing) -> String {
+fn around(listing: &FileListing) -> String {
     let mut tops = listing.files.keys().map(|name| name.split_once('/').map(|(top, _)| top));
     match tops.next() {
         Some(Some(first)) if tops.all(|top| top == Some(first)) => format!("{first}/"),
@@ -116,16 +119,16 @@ fn plain(file: &str) -> Option<String> {
 /// What tells the split of a listed file: the column `split`, or else split folders, where every
 /// listed file lies in one.
 fn splits_of<'a>(
-    rows: &BTreeMap<&'a str, &'a Row>,
+    rows: &BTreeMap<&'a str, &'a LabelRow>,
     labels: &'a LabelFile,
-    splits: &'a Known,
-) -> Result<impl Fn(&str, &Row) -> Option<Split> + 'a, StageError> {
+    splits: &'a SplitMap,
+) -> Result<impl Fn(&str, &LabelRow) -> Option<Split> + 'a, StageError> {
     // `splits: none` also says that a column of that name means nothing.
     let any = !(splits.given && splits.is_empty());
     let by_column = any && labels.rows.iter().any(|row| row.split.is_some());
     let top = |name: &str| name.split_once('/').and_then(|(top, _)| splits.split(top));
     let by_folder = !by_column && rows.keys().all(|name| top(name).is_some());
-    let name_of = move |name: &str, row: &Row| -> Option<String> {
+    let name_of = move |name: &str, row: &LabelRow| -> Option<String> {
         if by_column { row.split.clone() } else { name.split_once('/').map(|(top, _)| top.to_owned()) }
     };
     if by_column || by_folder {
@@ -152,7 +155,7 @@ fn splits_of<'a>(
         );
         return Err(labels.refuse(&what).hint("a column `split`, or `splits: none`, tells the splits"));
     }
-    Ok(move |name: &str, row: &Row| {
+    Ok(move |name: &str, row: &LabelRow| {
         if by_column || by_folder {
             splits.split(&name_of(name, row).unwrap_or_default())
         } else {
@@ -163,7 +166,7 @@ fn splits_of<'a>(
 
 /// The classes, by label: names in their order; where all are whole numbers, in the order of these.
 fn classes(
-    rows: &BTreeMap<&str, &Row>,
+    rows: &BTreeMap<&str, &LabelRow>,
     labels: &LabelFile,
     cx: &StageContext,
 ) -> Result<Vec<String>, StageError> {

@@ -7,15 +7,15 @@ use igpt_contract::{AnyFile, Out, Resources, Stage, StageContext, StageError, St
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::members::Official;
-use crate::{cifar, locate, mirror, stl10};
+use crate::catalogue::{CIFAR10, CIFAR100, OfficialArchive, STL10};
+use crate::locate;
 
 const ARCHIVE: Out<AnyFile> = Out::new("archive", "the archive, for the input `archive` of `download`");
 
 /// A data set that has an official archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Dataset {
+pub enum OfficialDataset {
     /// `cifar-10-binary.tar.gz`, 170 MB.
     Cifar10,
     /// `cifar-100-binary.tar.gz`, 169 MB.
@@ -29,7 +29,7 @@ pub enum Dataset {
 #[serde(deny_unknown_fields)]
 pub struct ArchiveParams {
     /// Whose archive.
-    pub of: Dataset,
+    pub of: OfficialDataset,
 }
 
 /// The stage.
@@ -55,7 +55,7 @@ impl Stage for Archive {
     }
 
     fn run(&self, params: &ArchiveParams, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        keep(params.of, mirror().as_deref(), io.output(&ARCHIVE), cx)
+        fetch_archive(params.of, locate::mirror().as_deref(), io.output(&ARCHIVE), cx)
     }
 }
 
@@ -64,11 +64,16 @@ impl Stage for Archive {
 ///
 /// # Errors
 /// If the archive cannot be had, or its files are not of the official sizes and checksums.
-pub fn keep(of: Dataset, mirror: Option<&str>, out: &Path, cx: &StageContext) -> Result<(), StageError> {
-    let official: &'static Official = match of {
-        Dataset::Cifar10 => &cifar::CIFAR10,
-        Dataset::Cifar100 => &cifar::CIFAR100,
-        Dataset::Stl10 => &stl10::STL10,
+pub fn fetch_archive(
+    of: OfficialDataset,
+    mirror: Option<&str>,
+    out: &Path,
+    cx: &StageContext,
+) -> Result<(), StageError> {
+    let official: &'static OfficialArchive = match of {
+        OfficialDataset::Cifar10 => &CIFAR10,
+        OfficialDataset::Cifar100 => &CIFAR100,
+        OfficialDataset::Stl10 => &STL10,
     };
     let local = locate::archive(official, None, mirror, cx)?;
     let (from, downloaded) = (local.path.clone(), local.downloaded);

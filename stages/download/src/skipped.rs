@@ -8,7 +8,7 @@ use igpt_dataset::shown;
 const NAMED: usize = 5;
 
 /// Things of one kind that are left out.
-pub(crate) struct LeftOut<'a> {
+pub(crate) struct Skipped<'a> {
     cx: &'a StageContext,
     /// What they are, in the plural: `image files`.
     what: &'static str,
@@ -16,7 +16,7 @@ pub(crate) struct LeftOut<'a> {
     first: Vec<String>,
 }
 
-impl<'a> LeftOut<'a> {
+impl<'a> Skipped<'a> {
     /// None yet of what is called so, in the plural.
     pub(crate) fn new(what: &'static str, cx: &'a StageContext) -> Self {
         Self { cx, what, count: 0, first: Vec::new() }

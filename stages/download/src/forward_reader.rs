@@ -12,29 +12,29 @@ const CHUNK: u64 = 1 << 18;
 
 /// A reader that goes forward only, knows how far it is, and fails where a bound is passed. What is
 /// not compressed is passed over without reading it.
-pub(crate) struct Tape {
-    source: Source,
+pub(crate) struct ForwardReader {
+    source: Input,
     position: u64,
     /// The most bytes, from the beginning.
     most: u64,
     gzip: bool,
 }
 
-enum Source {
+enum Input {
     /// So many bytes are left of the file, from where it stands.
     Plain(File, u64),
     Gzip(Box<dyn Read>),
 }
 
-impl Tape {
+impl ForwardReader {
     /// A file as a whole; gzip is undone.
     pub(crate) fn open(path: &Path, most: u64) -> io::Result<Self> {
         if is_gzip(path)? {
-            return Ok(Self { source: Source::Gzip(open(path)?), position: 0, most, gzip: true });
+            return Ok(Self { source: Input::Gzip(open(path)?), position: 0, most, gzip: true });
         }
         let file = File::open(path)?;
         let size = file.metadata()?.len();
-        Ok(Self { source: Source::Plain(file, size), position: 0, most, gzip: false })
+        Ok(Self { source: Input::Plain(file, size), position: 0, most, gzip: false })
     }
 
     /// `size` bytes of a file from `start` on, as they are.
@@ -45,7 +45,7 @@ impl Tape {
         Read::by_ref(&mut file).take(size.min(2)).read_to_end(&mut magic)?;
         file.seek(SeekFrom::Start(start))?;
         let gzip = magic == [0x1f, 0x8b];
-        Ok(Self { source: Source::Plain(file, size), position: 0, most, gzip })
+        Ok(Self { source: Input::Plain(file, size), position: 0, most, gzip })
     }
 
     /// Whether the bytes are gzip's, undone or not.
@@ -67,23 +67,23 @@ impl Tape {
     }
 }
 
-impl Read for Tape {
+impl Read for ForwardReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = match &mut self.source {
-            Source::Plain(file, left) => {
+            Input::Plain(file, left) => {
                 let most = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
                 let n = file.read(&mut buffer[..most])?;
                 *left -= n as u64;
                 n
             }
-            Source::Gzip(input) => input.read(buffer)?,
+            Input::Gzip(input) => input.read(buffer)?,
         };
         self.advance(n as u64)?;
         Ok(n)
     }
 }
 
-impl Seek for Tape {
+impl Seek for ForwardReader {
     /// Forward from where it is, by bytes that there are.
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let SeekFrom::Current(delta) = to else {
@@ -99,14 +99,14 @@ impl Seek for Tape {
             self.advance(by)?;
         }
         match &mut self.source {
-            Source::Plain(file, left) => {
+            Input::Plain(file, left) => {
                 if by > *left {
                     return Err(short(*left));
                 }
                 file.seek(SeekFrom::Current(delta))?;
                 *left -= by;
             }
-            Source::Gzip(input) => {
+            Input::Gzip(input) => {
                 let mut done = 0;
                 while done < by {
                     match io::copy(&mut input.take(CHUNK.min(by - done)), &mut io::sink())? {

@@ -8,12 +8,12 @@ use rand::RngExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::layout::Placed;
+use crate::layout::SplitImage;
 
 /// A test split drawn from images that are all for training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct OwnSplit {
+pub struct DrawnSplit {
     /// The share of each class that becomes test images, above 0 and below 1, rounded to the nearest
     /// number of images (halves up). At least one image of each class stays for training.
     pub test: f64,
@@ -23,7 +23,7 @@ pub struct OwnSplit {
     pub seed: u64,
 }
 
-impl OwnSplit {
+impl DrawnSplit {
     pub(crate) fn check(&self) -> Result<(), ParamError> {
         if self.test > 0.0 && self.test < 1.0 {
             return Ok(());
@@ -37,7 +37,7 @@ impl OwnSplit {
     /// # Errors
     /// If there are test images already, a class would have no training image, or no image at all
     /// would be for testing.
-    pub(crate) fn draw(&self, images: &mut [Placed], cx: &StageContext) -> Result<(), StageError> {
+    pub(crate) fn draw(&self, images: &mut [SplitImage], cx: &StageContext) -> Result<(), StageError> {
         if let Some(image) = images.iter().find(|image| image.split == Split::Test) {
             let what =
                 format!("`split` draws test images, and there are some already: `{}`", shown(&image.name));

@@ -14,15 +14,15 @@ use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{shown, shown_path};
 use tar::{EntryType, PaxExtensions};
 
+use crate::forward_reader::ForwardReader;
 use crate::gunzip::found_gzip;
-use crate::tape::Tape;
 
 /// The longest name of a member, in bytes.
 const MAX_NAME: u64 = 1 << 14;
 
 /// What an archive may hold.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
+pub(crate) struct SizeLimits {
     /// Bytes of one member.
     pub(crate) member: u64,
     /// Bytes of the whole archive, not compressed.
@@ -31,7 +31,7 @@ pub(crate) struct Bounds {
 
 /// A regular file of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Member {
+pub(crate) struct TarMember {
     /// The path, of normal components only, joined by `/`.
     pub(crate) name: String,
     /// Bytes.
@@ -42,11 +42,11 @@ pub(crate) struct Member {
 }
 
 /// What an archive holds under a name.
-pub(crate) enum Found<'a> {
+pub(crate) enum TarEntry<'a> {
     /// A folder, by its path.
     Folder(String),
     /// A file and its bytes.
-    File(Member, &'a mut dyn Read),
+    File(TarMember, &'a mut dyn Read),
 }
 
 /// Calls `visit` with every regular file of the archive at `path`, in its order. Whatever `visit`
@@ -55,67 +55,69 @@ pub(crate) enum Found<'a> {
 ///
 /// # Errors
 /// If the archive is not one, or holds what is refused; and whatever `visit` answers.
-pub(crate) fn members(
+pub(crate) fn each_file(
     path: &Path,
     own: &Path,
-    bounds: Bounds,
+    bounds: SizeLimits,
     cx: &StageContext,
-    mut visit: impl FnMut(&Member, &mut dyn Read) -> Result<(), StageError>,
+    mut visit: impl FnMut(&TarMember, &mut dyn Read) -> Result<(), StageError>,
 ) -> Result<(), StageError> {
-    contents(path, own, bounds, cx, |found| match found {
-        Found::Folder(_) => Ok(()),
-        Found::File(member, input) => visit(&member, input),
+    each_entry(path, own, bounds, cx, |found| match found {
+        TarEntry::Folder(_) => Ok(()),
+        TarEntry::File(member, input) => visit(&member, input),
     })
 }
 
-/// As [`members`], of a tar that is itself the member `inner` of the not compressed tar at `path`.
-/// The positions are those in the outer file, so that [`Seekable`] reads these members too.
+/// As [`each_file`], of a tar that is itself the member `inner` of the not compressed tar at `path`.
+/// The positions are those in the outer file, so that [`PlainTar`] reads these members too.
 ///
 /// # Errors
-/// As [`members`].
-pub(crate) fn members_within(
+/// As [`each_file`].
+pub(crate) fn each_nested_file(
     path: &Path,
-    inner: &Member,
-    bounds: Bounds,
+    inner: &TarMember,
+    bounds: SizeLimits,
     cx: &StageContext,
-    mut visit: impl FnMut(&Member) -> Result<(), StageError>,
+    mut visit: impl FnMut(&TarMember) -> Result<(), StageError>,
 ) -> Result<(), StageError> {
     let own = path.join(&inner.name);
-    let tape = Tape::within(path, inner.position, inner.size, bounds.total).map_err(|error| {
+    let tape = ForwardReader::within(path, inner.position, inner.size, bounds.total).map_err(|error| {
         StageError::caused(format!("`{}`: cannot open the archive", shown_path(&own)), error)
     })?;
     if tape.is_gzip() {
         return Err(found_gzip(&own).hint("the official archive holds plain tars, one a class"));
     }
     read(tape, &own, bounds, cx, |found| match found {
-        Found::Folder(_) => Ok(()),
-        Found::File(member, _) => visit(&Member { position: inner.position + member.position, ..member }),
+        TarEntry::Folder(_) => Ok(()),
+        TarEntry::File(member, _) => {
+            visit(&TarMember { position: inner.position + member.position, ..member })
+        }
     })
 }
 
-/// Calls `visit` with every regular file and folder of the archive, as [`members`] does.
+/// Calls `visit` with every regular file and folder of the archive, as [`each_file`] does.
 ///
 /// # Errors
-/// As those of [`members`].
-pub(crate) fn contents(
+/// As those of [`each_file`].
+pub(crate) fn each_entry(
     path: &Path,
     own: &Path,
-    bounds: Bounds,
+    bounds: SizeLimits,
     cx: &StageContext,
-    visit: impl FnMut(Found<'_>) -> Result<(), StageError>,
+    visit: impl FnMut(TarEntry<'_>) -> Result<(), StageError>,
 ) -> Result<(), StageError> {
-    let tape = Tape::open(path, bounds.total).map_err(|error| {
+    let tape = ForwardReader::open(path, bounds.total).map_err(|error| {
         StageError::caused(format!("cannot open the archive `{}`", shown_path(own)), error)
     })?;
     read(tape, own, bounds, cx, visit)
 }
 
 fn read(
-    tape: Tape,
+    input: ForwardReader,
     own: &Path,
-    bounds: Bounds,
+    bounds: SizeLimits,
     cx: &StageContext,
-    mut visit: impl FnMut(Found<'_>) -> Result<(), StageError>,
+    mut visit: impl FnMut(TarEntry<'_>) -> Result<(), StageError>,
 ) -> Result<(), StageError> {
     let refuse = |what: String| StageError::new(format!("`{}`: {what}", shown_path(own)));
     let broken = |error: io::Error| {
@@ -159,7 +161,7 @@ fn read(
             EntryType::XGlobalHeader => {}
             EntryType::Directory => {
                 if let Some(name) = folder_name(&own_name(&mut long_name)).map_err(refuse)? {
-                    visit(Found::Folder(name))?;
+                    visit(TarEntry::Folder(name))?;
                 }
             }
             EntryType::Regular | EntryType::Continuous => {
@@ -167,7 +169,7 @@ fn read(
                 // Archives from before POSIX have no other sign of a folder.
                 if size == 0 && name.ends_with(b"/") {
                     if let Some(name) = folder_name(&name).map_err(refuse)? {
-                        visit(Found::Folder(name))?;
+                        visit(TarEntry::Folder(name))?;
                     }
                     continue;
                 }
@@ -184,8 +186,8 @@ fn read(
                         "`tar` keeps each version of a file that was added again; make the archive anew";
                     return Err(refuse(what).hint(hint));
                 }
-                let member = Member { name, size, position: entry.raw_file_position() };
-                visit(Found::File(member, &mut entry))?;
+                let member = TarMember { name, size, position: entry.raw_file_position() };
+                visit(TarEntry::File(member, &mut entry))?;
             }
             _ => {
                 let name = own_name(&mut long_name);
@@ -212,7 +214,7 @@ fn read(
 ///
 /// # Errors
 /// If the archive ends within it.
-pub(crate) fn read_member(member: &Member, input: &mut dyn Read) -> io::Result<Vec<u8>> {
+pub(crate) fn read_member(member: &TarMember, input: &mut dyn Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(member.size).read_to_end(&mut bytes)?;
     if bytes.len() as u64 == member.size {
@@ -225,12 +227,12 @@ pub(crate) fn read_member(member: &Member, input: &mut dyn Read) -> io::Result<V
 
 /// A tar that is not compressed, whose members are read in any order.
 #[derive(Debug)]
-pub(crate) struct Seekable {
+pub(crate) struct PlainTar {
     path: PathBuf,
 }
 
-impl Seekable {
-    /// An archive at a path, which [`members`] has walked.
+impl PlainTar {
+    /// An archive at a path, which [`each_file`] has walked.
     pub(crate) fn new(path: &Path) -> Self {
         Self { path: path.to_owned() }
     }
@@ -239,7 +241,7 @@ impl Seekable {
     ///
     /// # Errors
     /// If the file has become shorter, or whatever reading answers.
-    pub(crate) fn read(&self, member: &Member) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self, member: &TarMember) -> io::Result<Vec<u8>> {
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(member.position))?;
         read_member(member, &mut file)

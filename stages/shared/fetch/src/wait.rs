@@ -9,8 +9,8 @@ use igpt_contract::{StageContext, StageError};
 
 /// How often a waiting step looks whether it is cancelled.
 const LOOK: Duration = Duration::from_millis(100);
-/// Bytes that are read at once, and how many such pieces may wait to be written.
-const PIECE: usize = 1 << 17;
+/// Bytes that are read at once, and how many such chunks may wait to be written.
+const CHUNK: usize = 1 << 17;
 const WAITING: usize = 4;
 
 /// Does something that may block, and waits for it. Where the step is cancelled, nobody waits for the
@@ -27,13 +27,13 @@ pub(crate) fn wait_for<T: Send + 'static>(
     next(&receiver, cx)?.ok_or_else(|| StageError::new("the download's thread ended without an answer"))
 }
 
-/// The pieces of a body as they come.
-pub(crate) struct Pieces<'a> {
+/// The chunks of a body as they come.
+pub(crate) struct BodyChunks<'a> {
     receiver: Receiver<io::Result<Vec<u8>>>,
     cx: &'a StageContext,
 }
 
-impl<'a> Pieces<'a> {
+impl<'a> BodyChunks<'a> {
     /// Begins to read.
     ///
     /// # Errors
@@ -42,12 +42,12 @@ impl<'a> Pieces<'a> {
         let (sender, receiver) = sync_channel(WAITING);
         std::thread::Builder::new().spawn(move || {
             loop {
-                let mut piece = vec![0; PIECE];
-                let read = body.read(&mut piece).map(|n| {
-                    piece.truncate(n);
-                    piece
+                let mut chunk = vec![0; CHUNK];
+                let read = body.read(&mut chunk).map(|n| {
+                    chunk.truncate(n);
+                    chunk
                 });
-                let is_last = !matches!(&read, Ok(piece) if !piece.is_empty());
+                let is_last = !matches!(&read, Ok(chunk) if !chunk.is_empty());
                 if sender.send(read).is_err() || is_last {
                     return;
                 }
@@ -56,7 +56,7 @@ impl<'a> Pieces<'a> {
         Ok(Self { receiver, cx })
     }
 
-    /// The next piece; empty at the end.
+    /// The next chunk; empty at the end.
     ///
     /// # Errors
     /// [`StageError::Cancelled`]; what the connection said is the inner answer.
@@ -100,15 +100,15 @@ mod tests {
     #[test]
     fn pieces_are_the_whole_body() {
         let cx = StageContext::new(0, 1, "/".into(), |_| {});
-        let body: Vec<u8> = (0..3 * PIECE + 7).map(|n| n as u8).collect();
-        let pieces = Pieces::of(io::Cursor::new(body.clone()), &cx).unwrap();
+        let body: Vec<u8> = (0..3 * CHUNK + 7).map(|n| n as u8).collect();
+        let chunks = BodyChunks::of(io::Cursor::new(body.clone()), &cx).unwrap();
         let mut read = Vec::new();
         loop {
-            let piece = pieces.next().unwrap().unwrap();
-            if piece.is_empty() {
+            let chunk = chunks.next().unwrap().unwrap();
+            if chunk.is_empty() {
                 break;
             }
-            read.extend(piece);
+            read.extend(chunk);
         }
         assert_eq!(read, body);
     }

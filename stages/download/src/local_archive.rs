@@ -1,50 +1,16 @@
 //! The files of an official archive: which there are, how large, and their checksums.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use crate::catalogue::OfficialArchive;
+use crate::tarball::{SizeLimits, each_file, read_member};
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::shown_path;
-use md5::{Digest as _, Md5};
-
-use crate::archive::{Bounds, members, read_member};
-use crate::{cifar, stl10};
-
-/// An official archive.
-#[derive(Debug)]
-pub(crate) struct Official {
-    /// The source's name.
-    pub(crate) name: &'static str,
-    /// The folder of the official server, with `/` at its end.
-    pub(crate) url: &'static str,
-    /// The archive's file name.
-    pub(crate) file: &'static str,
-    /// The files that are read; others are passed over.
-    pub(crate) files: &'static [OfficialFile],
-    /// The most bytes that the archive has when expanded.
-    pub(crate) total: u64,
-}
-
-/// A file of an official archive.
-#[derive(Debug)]
-pub(crate) struct OfficialFile {
-    /// The name without its folders.
-    pub(crate) name: &'static str,
-    /// Bytes; 0 where only the bound below holds (lists).
-    pub(crate) size: u64,
-    /// The MD5 of the bytes; empty where none is published.
-    pub(crate) md5: &'static str,
-    /// Whether a part of the archive may come without it; who needs it says so.
-    pub(crate) optional: bool,
-}
-
-/// The most bytes of a list: of class names, or of STL-10's folds, ten lines of 1,000 numbers.
-const MAX_LIST: u64 = 1 << 16;
 
 /// An archive that lies on this machine.
-pub(crate) struct Local<'a> {
-    pub(crate) official: &'static Official,
+pub(crate) struct LocalArchive<'a> {
+    pub(crate) official: &'static OfficialArchive,
     pub(crate) path: PathBuf,
     /// Whether other sizes than the official ones are let through: for the user's own archives.
     pub(crate) subset: bool,
@@ -55,23 +21,20 @@ pub(crate) struct Local<'a> {
 
 /// The files of an archive by name, each as large and with the checksum that it should have.
 #[derive(Debug)]
-pub(crate) struct Members {
+pub(crate) struct ArchiveFiles {
     path: PathBuf,
     files: BTreeMap<&'static str, Vec<u8>>,
     /// Whether something in them was refused.
     refused: bool,
 }
 
-/// All archives that are known, to tell one from another.
-static ALL: [&Official; 3] = [&cifar::CIFAR10, &cifar::CIFAR100, &stl10::STL10];
-
-impl Local<'_> {
+impl LocalArchive<'_> {
     /// Reads the archive and hands its files on; a downloaded one is deleted afterwards where the
     /// files or what is in them were wrong, so that the next run fetches it anew. Where the images
     /// could not be written it stays: it is not to blame.
     pub(crate) fn ingest(
         self,
-        ingest: impl FnOnce(&mut Members) -> Result<(), StageError>,
+        ingest: impl FnOnce(&mut ArchiveFiles) -> Result<(), StageError>,
     ) -> Result<(), StageError> {
         let (error, to_blame) = match self.read() {
             Ok(mut members) => match ingest(&mut members) {
@@ -89,12 +52,12 @@ impl Local<'_> {
         }))
     }
 
-    fn read(&self) -> Result<Members, StageError> {
+    fn read(&self) -> Result<ArchiveFiles, StageError> {
         let (path, official) = (&self.path, self.official);
         let refuse = |what: String| StageError::new(format!("`{}`: {what}", shown_path(path)));
-        let bounds = Bounds { member: official.total, total: official.total };
+        let bounds = SizeLimits { member: official.total, total: official.total };
         let mut files = BTreeMap::new();
-        members(path, path, bounds, self.cx, |member, input| {
+        each_file(path, path, bounds, self.cx, |member, input| {
             let base = member.name.rsplit('/').next().unwrap_or_default();
             let Some(file) = official.file(base) else {
                 return official.check_other(base).map_err(|what| {
@@ -119,7 +82,7 @@ impl Local<'_> {
             .filter(|name| !files.contains_key(name))
             .collect();
         if missing.is_empty() {
-            return Ok(Members { path: path.clone(), files, refused: false });
+            return Ok(ArchiveFiles { path: path.clone(), files, refused: false });
         }
         let what = format!(
             "expected the files of {} (`{}`), found none of the name `{}`",
@@ -131,73 +94,7 @@ impl Local<'_> {
     }
 }
 
-impl Official {
-    fn file(&self, name: &str) -> Option<&'static OfficialFile> {
-        self.files.iter().find(|file| file.name == name)
-    }
-
-    /// Refuses a file that another archive is known by, before gigabytes of that are read.
-    fn check_other(&self, name: &str) -> Result<(), String> {
-        match ALL.iter().find(|official| official.file(name).is_some()) {
-            Some(other) => Err(format!(
-                "expected the files of {} (`{}`), found `{name}` of {} (`{}`)",
-                self.name, self.file, other.name, other.file
-            )),
-            None => Ok(()),
-        }
-    }
-}
-
-impl OfficialFile {
-    /// A file of images or labels, with its published size and MD5.
-    pub(crate) const fn data(name: &'static str, size: u64, md5: &'static str) -> Self {
-        Self { name, size, md5, optional: false }
-    }
-
-    /// A short text, whose size and MD5 are not published.
-    pub(crate) const fn list(name: &'static str) -> Self {
-        Self { name, size: 0, md5: "", optional: false }
-    }
-
-    /// The same file, which a part of the archive may lack.
-    pub(crate) const fn optional(self) -> Self {
-        Self { optional: true, ..self }
-    }
-
-    fn check_size(&self, found: u64, subset: bool) -> Result<(), String> {
-        let (name, expected) = (self.name, self.size);
-        match expected {
-            0 if found > MAX_LIST => {
-                Err(format!("`{name}` has {found} bytes, expected a list of at most {MAX_LIST}"))
-            }
-            1.. if found != expected && !subset => {
-                Err(format!("`{name}` has {found} bytes, expected {expected}"))
-            }
-            // An archive of the user's own may be a part of the official one, not more.
-            1.. if found > expected => {
-                Err(format!("`{name}` has {found} bytes, expected at most the official {expected}"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn check_md5(&self, bytes: &[u8]) -> Result<(), String> {
-        if self.md5.is_empty() || bytes.len() as u64 != self.size {
-            return Ok(());
-        }
-        let found = Md5::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-            // Writing to a text cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
-        if found == self.md5 {
-            return Ok(());
-        }
-        Err(format!("`{}` has the MD5 {found}, expected the official {}", self.name, self.md5))
-    }
-}
-
-impl Members {
+impl ArchiveFiles {
     /// Takes a file's bytes, which must be records of `record` bytes.
     pub(crate) fn records(&mut self, name: &str, record: usize) -> Result<Vec<u8>, StageError> {
         let bytes = self.files.remove(name).unwrap_or_default();
@@ -241,13 +138,15 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::catalogue::CIFAR10;
+    use crate::cifar;
     use crate::params::{Params, Source};
 
     /// A small archive in CIFAR-10's layout, with so many class names.
     fn archive(names: usize) -> Vec<u8> {
         let names: String = (0..names).map(|class| format!("class{class}\n")).collect();
         let mut tar = tar::Builder::new(Vec::new());
-        for file in cifar::CIFAR10.files {
+        for file in CIFAR10.files {
             let bytes = if file.size == 0 { names.as_bytes() } else { &[1; 3073] };
             let mut header = tar::Header::new_gnu();
             header.set_size(bytes.len() as u64);
@@ -263,8 +162,8 @@ mod tests {
         let cx = StageContext::new(0, 1, dir.path().to_owned(), |_| {});
         let params = Params::of(Source::Cifar10);
         let ingest = |out: &str| {
-            let (official, path) = (&cifar::CIFAR10, path.clone());
-            let local = Local { official, path, subset: true, downloaded: true, cx: &cx };
+            let (official, path) = (&CIFAR10, path.clone());
+            let local = LocalArchive { official, path, subset: true, downloaded: true, cx: &cx };
             local.ingest(|members| cifar::ten(members, &params, &dir.path().join(out), &cx))
         };
         fs::create_dir(dir.path().join("out")).unwrap();
