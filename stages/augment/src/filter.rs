@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A resampling filter. All are stretched when shrinking, so that every source pixel counts
-/// (antialiasing), as Pillow does.
+/// (antialiasing), as in Pillow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Filter {
@@ -21,7 +21,7 @@ pub enum Filter {
 }
 
 impl Filter {
-    /// How far the filter reaches, in pixels of the larger of source and result.
+    /// The radius of the filter, in pixels of the larger of source and result.
     pub(crate) fn radius(self) -> f64 {
         match self {
             Self::Box => 0.5,
@@ -31,12 +31,12 @@ impl Filter {
         }
     }
 
-    /// What a pixel weighs at that distance.
+    /// The weight of a pixel at a distance.
     pub(crate) fn weight(self, x: f64) -> f64 {
         let sinc = |x: f64| if x == 0.0 { 1.0 } else { (PI * x).sin() / (PI * x) };
         let d = x.abs();
         match self {
-            // Of two pixels at half a pixel's distance, one counts.
+            // Of two pixels at a distance of one half, one counts.
             Self::Box => f64::from(u8::from(-0.5 < x && x <= 0.5)),
             Self::Bilinear => (1.0 - d).max(0.0),
             Self::Bicubic if d < 1.0 => (1.5 * d - 2.5) * d * d + 1.0,

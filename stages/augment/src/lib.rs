@@ -1,8 +1,7 @@
-//! Stage `augment`: brings images to one size, cropped at the centre or at random (paper section
-//! 3.1: "we randomly resize an image such that the shorter sidelength is in the range [256, 384] and
+//! Stage `augment`: resizes and crops images, at the centre or at random (section 3.1: "we randomly resize an image such that the shorter sidelength is in the range [256, 384] and
 //! then take a random 224 x 224 crop. When evaluating on ImageNet, we resize the image such that the
-//! shorter sidelength is 224, and use the single 224 x 224 center crop"), and down to the model's
-//! input resolution (section 3.2).
+//! shorter sidelength is 224, and use the single 224 x 224 center crop"), and then down to the
+//! model's input resolution (section 3.2).
 
 mod filter;
 mod params;
@@ -23,7 +22,7 @@ use views::ViewMaker;
 const SOURCE: In<ImageSet> = In::new("images", "images of any size");
 const IMAGES: Out<ImageSet> = Out::new("images", "the same images at `side` x `side` pixels");
 
-/// Images that are decoded and resized at once; fewer where their files take more than so many bytes.
+/// Images that are decoded and resized at once; fewer if their files exceed so many bytes.
 const BATCH: usize = 128;
 const BATCH_BYTES: usize = 1 << 26;
 
@@ -37,7 +36,7 @@ impl Stage for Augment {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "augment",
-            summary: "resizes and crops images to the input resolution, in several random views if asked",
+            summary: "resizes and crops images to the input resolution, optionally in several random views",
             // 2: the resampler computes as Pillow does, to the last bit. 3: rows keep their names and are
             // turned upright; JPEGs with halved chroma are right at their edges.
             version: 3,

@@ -6,42 +6,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::filter::Filter;
 
-/// What part of an image is kept.
+/// Which part of an image is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Crop {
-    /// All of it; the images must be square.
+    /// The whole image, which must be square.
     None,
     /// The central square after resizing the shorter side to `resize_to`.
     Centre,
-    /// Training images: squares at random after resizing the shorter side at random, `views` of each
-    /// image. Test images: as `centre`.
+    /// Training images: `views` random squares of each image, after resizing the shorter side to a random
+    /// length. Test images: as `centre`.
     Random,
 }
 
-/// Parameters of the stage. For CIFAR at 16 x 16 `side: 16` is all that is needed.
+/// Parameters of `augment`. For CIFAR at 16 x 16, `side: 16` is enough.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// The side of the resulting images in pixels, 1 to 64. The paper's input resolutions are 32, 48
-    /// and 64 (section 3.2).
+    /// The side of the resulting images in pixels, 1 to 64 (section 3.2: 32, 48 and 64).
     pub side: u32,
-    /// `none`, `centre` or `random`. The paper crops ImageNet's images at random for training and at
-    /// the centre for evaluation (section 3.1).
+    /// `none`, `centre` or `random` (section 3.1: ImageNet at random for training, at the centre for
+    /// evaluation).
     pub crop: Crop,
-    /// The shorter side in pixels that the centre crop is taken from (section 3.1: 224).
+    /// The length of the shorter side in pixels before a centre crop (section 3.1: 224).
     pub resize_to: u32,
-    /// The range of the shorter side in pixels, both ends included, that random crops are taken from
-    /// (section 3.1: 256 to 384).
+    /// The range of the shorter side in pixels before a random crop, both ends included (section 3.1: 256
+    /// to 384).
     pub resize_range: [u32; 2],
     /// The side of the crop in pixels (section 3.1: 224).
     pub crop_size: u32,
-    /// Random crops of each training image, at least 1; training takes another one in each epoch and
-    /// starts again when they are used up.
+    /// The number of random crops of each training image, at least 1; training uses the next one in each
+    /// epoch and starts over after the last.
     pub views: u16,
-    /// The filter of the resize before the crop; the paper names none.
+    /// The filter of the resize before the crop (not given in the paper).
     pub filter: Filter,
-    /// The filter down to `side`; the paper names none.
+    /// The filter of the resize to `side` (not given in the paper).
     pub down_filter: Filter,
 }
 

@@ -1,5 +1,5 @@
 //! Antialiased resizing and cropping with the sizes, offsets and rounding of Pillow and torchvision,
-//! whose pictures iGPT and its successors were trained on.
+//! whose images iGPT and its successors were trained on.
 
 use image::RgbImage;
 
@@ -11,9 +11,9 @@ use crate::resample::{Span, resample};
 pub struct Window {
     /// The shorter side after resizing, in pixels.
     pub short: u32,
-    /// The first row and column of the window in the resized image.
+    /// The first row of the window in the resized image.
     pub top: u32,
-    /// See `top`.
+    /// The first column of the window in the resized image.
     pub left: u32,
     /// The window's side, in pixels.
     pub size: u32,
@@ -27,23 +27,23 @@ impl Window {
     }
 }
 
-/// The size of an image whose shorter side is brought to `short`; the longer side is truncated to
-/// whole pixels, as torchvision does.
+/// The size of an image whose shorter side is resized to `short`; the longer side is truncated to whole
+/// pixels, as in torchvision.
 pub fn fit_shorter_side(width: u32, height: u32, short: u32) -> (u32, u32) {
     let longer = |long: u32, side: u32| (u64::from(short) * u64::from(long) / u64::from(side.max(1))) as u32;
     if width <= height { (short, longer(height, width)) } else { (longer(width, height), short) }
 }
 
-/// Where the central `size` pixels of `length` start: half of the rest, a half rounded to the even
-/// number, as Python does.
+/// Where the central `size` pixels of `length` start: half of the rest, rounded half to even as in
+/// Python.
 pub fn centre_offset(length: u32, size: u32) -> u32 {
     let rest = length.saturating_sub(size);
     let half = rest / 2;
     if rest % 2 == 1 && half % 2 == 1 { half + 1 } else { half }
 }
 
-/// The square `window` of the image, resized with `filter`. Only the window's pixels are computed;
-/// they are those of resizing the whole image first.
+/// The square `window` of the image, resized with `filter`. Only the window's pixels are computed,
+/// with the same result as resizing the whole image first.
 ///
 /// # Errors
 /// If the window does not lie within the resized image, or the image is empty.

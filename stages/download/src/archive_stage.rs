@@ -1,5 +1,5 @@
-//! Stage `archive`: an official archive as an object of its own, so that another parameter of
-//! `download` fetches nothing again.
+//! Stage `archive`: downloads an official archive as an artifact of its own, so that `download` with other
+//! parameters does not fetch it again.
 
 use std::path::Path;
 
@@ -24,11 +24,11 @@ pub enum OfficialDataset {
     Stl10,
 }
 
-/// Parameters of `archive`. As for `download`, `IGPT_FLOW_MIRROR` may name another place.
+/// Parameters of `archive`. As for `download`, `IGPT_FLOW_MIRROR` may name a mirror.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArchiveParams {
-    /// Whose archive.
+    /// The data set.
     pub of: OfficialDataset,
 }
 
@@ -42,7 +42,7 @@ impl Stage for Archive {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "archive",
-            summary: "gets an official archive as it is: CIFAR, STL-10",
+            summary: "downloads an official archive unchanged: CIFAR, STL-10",
             version: 1,
             inputs: Vec::new(),
             outputs: vec![ARCHIVE.port()],
@@ -59,11 +59,11 @@ impl Stage for Archive {
     }
 }
 
-/// The stage's work: puts the archive into the empty folder `out`, under its official name. `mirror`
-/// is what [`crate::MIRROR`] would say.
+/// The stage's work: puts the archive into the empty folder `out` under its official name. `mirror` is
+/// the value of [`crate::MIRROR`].
 ///
 /// # Errors
-/// If the archive cannot be had, or its files are not of the official sizes and checksums.
+/// If the archive cannot be obtained, or its files do not have the official sizes and checksums.
 pub fn fetch_archive(
     of: OfficialDataset,
     mirror: Option<&str>,
@@ -77,10 +77,10 @@ pub fn fetch_archive(
     };
     let local = locate::archive(official, None, mirror, cx)?;
     let (from, downloaded) = (local.path.clone(), local.downloaded);
-    // Sizes and checksums of what is in it; a bad download is deleted.
+    // Check sizes and checksums; a bad download is deleted.
     local.ingest(|_| Ok(()))?;
     let to = out.join(official.file);
-    // The checkpoints may lie on another file system.
+    // The checkpoints may be on another file system.
     if !downloaded || std::fs::rename(&from, &to).is_err() {
         std::fs::copy(&from, &to)?;
     }

@@ -17,7 +17,7 @@ pub(crate) struct OfficialArchive {
     pub(crate) url: &'static str,
     /// The archive's file name.
     pub(crate) file: &'static str,
-    /// The files that are read; others are passed over.
+    /// The files that are read; others are ignored.
     pub(crate) files: &'static [OfficialFile],
     /// The most bytes that the archive has when expanded.
     pub(crate) total: u64,
@@ -28,11 +28,11 @@ pub(crate) struct OfficialArchive {
 pub(crate) struct OfficialFile {
     /// The name without its folders.
     pub(crate) name: &'static str,
-    /// Bytes; 0 where only the bound below holds (lists).
+    /// The size in bytes; 0 for lists, which only have a maximum.
     pub(crate) size: u64,
-    /// The MD5 of the bytes; empty where none is published.
+    /// The MD5 of the bytes; empty if none is published.
     pub(crate) md5: &'static str,
-    /// Whether a part of the archive may come without it; who needs it says so.
+    /// Whether a subset of the archive may lack it.
     pub(crate) optional: bool,
 }
 
@@ -74,7 +74,7 @@ pub(crate) static CIFAR100: OfficialArchive = OfficialArchive {
     total: 1 << 28,
 };
 
-/// The training images of each of the ten folds by which the authors evaluate.
+/// The training images of each of the ten folds of the official protocol.
 pub(crate) const FOLDS: &str = "fold_indices.txt";
 pub(crate) const N_FOLDS: usize = 10;
 
@@ -90,11 +90,11 @@ pub(crate) static STL10: OfficialArchive = OfficialArchive {
         OfficialFile::data("test_X.bin", 221_184_000, "7f263ba9f9e0b06b93213547f721ac82"),
         OfficialFile::data("test_y.bin", 8_000, "36f9794fa4beb8a2c72628de14fa638e"),
     ],
-    // The 100,000 unlabelled images, which are passed over, take 2.8 GB of it.
+    // The 100,000 unlabelled images, which are not read, take 2.8 GB of it.
     total: 1 << 32,
 };
 
-/// All archives that are known, to tell one from another.
+/// All known archives, to tell one from another.
 static ALL: [&OfficialArchive; 3] = [&CIFAR10, &CIFAR100, &STL10];
 
 impl OfficialArchive {
@@ -102,7 +102,7 @@ impl OfficialArchive {
         self.files.iter().find(|file| file.name == name)
     }
 
-    /// Refuses a file that another archive is known by, before gigabytes of that are read.
+    /// Refuses a file of another archive, before gigabytes of it are read.
     pub(crate) fn check_other(&self, name: &str) -> Result<(), String> {
         match ALL.iter().find(|official| official.file(name).is_some()) {
             Some(other) => Err(format!(
@@ -125,7 +125,7 @@ impl OfficialFile {
         Self { name, size: 0, md5: "", optional: false }
     }
 
-    /// The same file, which a part of the archive may lack.
+    /// The same file, which a subset of the archive may lack.
     pub(crate) const fn optional(self) -> Self {
         Self { optional: true, ..self }
     }
@@ -139,7 +139,7 @@ impl OfficialFile {
             1.. if found != expected && !subset => {
                 Err(format!("`{name}` has {found} bytes, expected {expected}"))
             }
-            // An archive of the user's own may be a part of the official one, not more.
+            // The user's own archive may be a subset of the official one.
             1.. if found > expected => {
                 Err(format!("`{name}` has {found} bytes, expected at most the official {expected}"))
             }
@@ -152,7 +152,7 @@ impl OfficialFile {
             return Ok(());
         }
         let found = Md5::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = write!(hex, "{byte:02x}");
             hex
         });

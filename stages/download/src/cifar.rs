@@ -1,8 +1,7 @@
 //! CIFAR-10 and CIFAR-100 (Krizhevsky, 2009), binary version: label bytes, then 32x32 pixels as
 //! planes of red, green and blue.
 //!
-//! RecordFormat and archives: <https://www.cs.toronto.edu/~kriz/cifar.html>; the checksums are those of
-//! the official archives' files.
+//! Format: <https://www.cs.toronto.edu/~kriz/cifar.html>.
 
 use std::path::Path;
 
@@ -38,7 +37,7 @@ pub(crate) fn ten(
     write(&info, format, [&train, &[test]], members, params, out, cx)
 }
 
-/// Writes the images of CIFAR-100, with the labels that are asked for.
+/// Writes the images of CIFAR-100 with fine or coarse labels.
 pub(crate) fn hundred(
     members: &mut ArchiveFiles,
     params: &Params,
@@ -47,7 +46,7 @@ pub(crate) fn hundred(
 ) -> Result<(), StageError> {
     let (file, n, label, name) = match params.labels.unwrap_or_default() {
         LabelChoice::Coarse => ("coarse_label_names.txt", 20, 0, "cifar100-coarse"),
-        // `drop` is of the source `folder` alone: checking the parameters refuses it here.
+        // `drop` is only for the source `folder`: the check of the parameters refuses it.
         LabelChoice::Fine | LabelChoice::Drop => ("fine_label_names.txt", 100, 1, "cifar100"),
     };
     let classes = members.names(file, n)?;
@@ -57,20 +56,20 @@ pub(crate) fn hundred(
     write(&info, RecordFormat { record: RECORD100, label }, [&[train], &[test]], members, params, out, cx)
 }
 
-/// How a record is laid out.
+/// The layout of a record.
 #[derive(Clone, Copy)]
 struct RecordFormat {
-    /// Bytes of a record; the pixels are its last.
+    /// The size in bytes; the pixels come last.
     record: usize,
-    /// Which byte is the label.
+    /// The index of the label's byte.
     label: usize,
 }
 
 /// A member's name and its records.
 type RecordFile = (&'static str, Vec<u8>);
 
-/// Writes the records of both splits. An image's id is its place in the official order, the test
-/// images after the training images, also where only the first of each are kept.
+/// Writes the records of both splits. An image's id is its index in the official order, the test images
+/// after the training images, even if only the first of each are kept.
 fn write(
     info: &ImageSetInfo,
     format: RecordFormat,
@@ -83,7 +82,7 @@ fn write(
     let counts =
         splits.map(|files| files.iter().map(|(_, bytes)| bytes.len() / format.record).sum::<usize>());
     if counts[0] == 0 {
-        return Err(members.refuse("expected at least one training image, found none".to_owned()));
+        return Err(members.refuse("expected training images, found none".to_owned()));
     }
     let limits = [counts[0].min(at_most(params.train)), counts[1].min(at_most(params.test))];
     let mut writer = ImageSetWriter::create(out, info)?;
@@ -97,7 +96,7 @@ fn write(
             let label = record[format.label];
             if usize::from(label) >= info.classes.len() {
                 let n = info.classes.len();
-                let what = format!("{split} image {i} has the label {label}, expected one below {n}");
+                let what = format!("expected a label below {n} for {split} image {i}, found {label}");
                 return Err(members.refuse(what));
             }
             let pixels = interleave(&record[format.record - 3 * PLANE..]);
@@ -126,7 +125,7 @@ fn write(
     Ok(())
 }
 
-/// Planes of red, green and blue as one pixel after another.
+/// Turns planes of red, green and blue into pixels.
 fn interleave(planes: &[u8]) -> Vec<u8> {
     let (red, rest) = planes.split_at(PLANE);
     let (green, blue) = rest.split_at(PLANE);

@@ -1,8 +1,8 @@
-//! A test split of our own, drawn from the training images class by class.
+//! A test split that is drawn from the training images, class by class.
 
 use std::collections::BTreeMap;
 
-use igpt_contract::{ParamError, StageContext, StageError, stream};
+use igpt_contract::{ParamError, StageContext, StageError, counted, stream};
 use igpt_dataset::{Split, shown};
 use rand::RngExt as _;
 use schemars::JsonSchema;
@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::SplitImage;
 
-/// A test split drawn from images that are all for training.
+/// A test split that is drawn from training images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DrawnSplit {
-    /// The share of each class that becomes test images, above 0 and below 1, rounded to the nearest
-    /// number of images (halves up). At least one image of each class stays for training.
+    /// The share of each class that becomes test images, 0 < test < 1, rounded to the nearest number of
+    /// images (halves up). At least one image of each class remains for training.
     pub test: f64,
-    /// The seed of the drawing (default 0), apart from the pipeline's, so that several seeds of an
-    /// experiment share one split.
+    /// The seed of the draw (default 0). It is independent of the pipeline's seed, so that experiments with
+    /// several seeds share one split.
     #[serde(default)]
     pub seed: u64,
 }
@@ -28,21 +28,23 @@ impl DrawnSplit {
         if self.test > 0.0 && self.test < 1.0 {
             return Ok(());
         }
-        Err(ParamError::at("split", format!("expected `test` above 0 and below 1, found {}", self.test)))
+        Err(ParamError::at("split", format!("expected 0 < test < 1, found {}", self.test)))
     }
 
-    /// Makes a share of each class's images test images. Which ones depends on the seed, the class's
-    /// name and the number of its images alone.
+    /// Turns a share of each class's images into test images. The choice depends only on the seed, the
+    /// class's name and the number of its images.
     ///
     /// # Errors
-    /// If there are test images already, a class would have no training image, or no image at all
-    /// would be for testing.
+    /// If there are test images already, a class would have no training images, or no test image would be
+    /// drawn.
     pub(crate) fn draw(&self, images: &mut [SplitImage], cx: &StageContext) -> Result<(), StageError> {
         if let Some(image) = images.iter().find(|image| image.split == Split::Test) {
-            let what =
-                format!("`split` draws test images, and there are some already: `{}`", shown(&image.name));
+            let what = format!(
+                "expected only training images to draw `split` from, found the test image `{}`",
+                shown(&image.name)
+            );
             return Err(StageError::new(what)
-                .hint("leave out `split`, or read the training images alone: `splits: {train: [train]}`"));
+                .hint("remove `split`, or read only the training images: `splits: {train: [train]}`"));
         }
         let mut classes: BTreeMap<Option<String>, Vec<usize>> = BTreeMap::new();
         for (i, image) in images.iter().enumerate() {
@@ -54,11 +56,11 @@ impl DrawnSplit {
             let name = class.unwrap_or_default();
             if n >= members.len() {
                 let what = format!(
-                    "the class `{}` has {} images, and `split` would leave none of them for training",
+                    "`split` would leave no training images of the class `{}`, which has {}",
                     shown(&name),
-                    members.len()
+                    counted(members.len(), "image")
                 );
-                return Err(StageError::new(what).hint("a smaller share, or more images of the class"));
+                return Err(StageError::new(what).hint("lower `split.test`, or add images of the class"));
             }
             members.sort_by(|a, b| images[*a].name.cmp(&images[*b].name));
             let mut random = stream(self.seed, &format!("split {name}"));
@@ -71,11 +73,11 @@ impl DrawnSplit {
             without += usize::from(n == 0);
         }
         if drawn == 0 {
-            let what = format!("a share of {} is less than half an image of every class", self.test);
-            return Err(StageError::new(what).hint("a larger `split.test`, or more images"));
+            let what = format!("`split.test` {} is less than half an image in every class", self.test);
+            return Err(StageError::new(what).hint("raise `split.test`, or add images"));
         }
         if without > 0 {
-            cx.note(format!("{without} classes have too few images for a test image of their own"));
+            cx.note(format!("{} without a test image: too few images", counted(without, "class")));
         }
         Ok(())
     }

@@ -1,5 +1,4 @@
-//! The bytes of an archive from one end to the other: of a file, of a part of one, or of what gzip
-//! undoes.
+//! Reads the bytes of an archive from start to end: a file, a part of one, or the content of a gzip file.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,27 +6,27 @@ use std::path::Path;
 
 use crate::gunzip::{is_gzip, open};
 
-/// Bytes that are thrown away at a time where a compressed archive is wound forward.
+/// Bytes that are discarded at a time when skipping forward in a compressed archive.
 const CHUNK: u64 = 1 << 18;
 
-/// A reader that goes forward only, knows how far it is, and fails where a bound is passed. What is
-/// not compressed is passed over without reading it.
+/// A forward-only reader that knows its position and fails beyond a limit. In a file that is not compressed
+/// it skips without reading.
 pub(crate) struct ForwardReader {
     source: Input,
     position: u64,
-    /// The most bytes, from the beginning.
+    /// The most bytes, from the start.
     most: u64,
     gzip: bool,
 }
 
 enum Input {
-    /// So many bytes are left of the file, from where it stands.
+    /// A file at its current position, and the bytes that are left.
     Plain(File, u64),
     Gzip(Box<dyn Read>),
 }
 
 impl ForwardReader {
-    /// A file as a whole; gzip is undone.
+    /// A whole file; gzip is decompressed.
     pub(crate) fn open(path: &Path, most: u64) -> io::Result<Self> {
         if is_gzip(path)? {
             return Ok(Self { source: Input::Gzip(open(path)?), position: 0, most, gzip: true });
@@ -37,7 +36,7 @@ impl ForwardReader {
         Ok(Self { source: Input::Plain(file, size), position: 0, most, gzip: false })
     }
 
-    /// `size` bytes of a file from `start` on, as they are.
+    /// `size` bytes of a file from `start` on, unchanged.
     pub(crate) fn within(path: &Path, start: u64, size: u64, most: u64) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let mut magic = Vec::new();
@@ -48,12 +47,12 @@ impl ForwardReader {
         Ok(Self { source: Input::Plain(file, size), position: 0, most, gzip })
     }
 
-    /// Whether the bytes are gzip's, undone or not.
+    /// Whether the file is gzipped.
     pub(crate) fn is_gzip(&self) -> bool {
         self.gzip
     }
 
-    /// How far it is.
+    /// The position, in bytes from the start.
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
@@ -61,7 +60,7 @@ impl ForwardReader {
     fn advance(&mut self, n: u64) -> io::Result<()> {
         self.position =
             self.position.checked_add(n).filter(|position| *position <= self.most).ok_or_else(|| {
-                io::Error::new(io::ErrorKind::FileTooLarge, "the archive is larger than any of its kind")
+                io::Error::new(io::ErrorKind::FileTooLarge, "the archive exceeds the limit for its kind")
             })?;
         Ok(())
     }
@@ -84,7 +83,7 @@ impl Read for ForwardReader {
 }
 
 impl Seek for ForwardReader {
-    /// Forward from where it is, by bytes that there are.
+    /// Forward from the current position only, and not past the end.
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let SeekFrom::Current(delta) = to else {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "an archive is read forward only"));

@@ -1,8 +1,8 @@
-//! ImageNet (ILSVRC 2012) as its site gives it, not unpacked or unpacked, and as Kaggle does.
+//! ImageNet (ILSVRC 2012): the official archives, packed or unpacked, or Kaggle's.
 //!
-//! Classes are wnids (`n01440764`), in sorted order as everywhere else; `synsets.csv` beside the
-//! images has their words. The tar of class tars is read in place: a file in an inner tar has a
-//! position in the outer one, and nothing is unpacked.
+//! Classes are wnids (`n01440764`), sorted; `synsets.csv` beside the images has their words. The tar of
+//! class tars is read in place: a file in an inner tar has a position in the outer one, and nothing is
+//! unpacked.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use igpt_dataset::{Split, shown, shown_path};
 use crate::devkit::{self, GroundTruth, is_wnid};
 use crate::gunzip::refuse_gzip;
 use crate::hidden::is_hidden;
-use crate::image_file::{MOST_BYTES, is_image};
+use crate::image_file::{MOST_BYTES, NO_IMAGE, is_image};
 use crate::layout::{SplitImage, SplitImages};
 use crate::listing::{FileListing, FileLocation, folder_entries};
 use crate::params::Params;
@@ -22,31 +22,28 @@ use crate::tarball::{PlainTar, SizeLimits, TarMember, each_file, each_nested_fil
 use crate::write;
 
 const TRAIN_TAR: &str = "ILSVRC2012_img_train.tar";
-/// Where Kaggle's archive has the images.
+/// The folder of the images in Kaggle's archive.
 const KAGGLE: &str = "ILSVRC/Data/CLS-LOC";
-/// The training archive takes 138 GB, a class of it up to 0.3 GB.
+/// The training archive has 138 GB, each class up to 0.3 GB.
 const OUTER: SizeLimits = SizeLimits { member: 1 << 34, total: 1 << 40 };
 const INNER: SizeLimits = SizeLimits { member: MOST_BYTES, total: 1 << 34 };
-
-/// Why a file is left out.
-pub(crate) const NO_IMAGE: &str = "no image by its name";
 
 /// The images of each class by their file names.
 pub(crate) type Classes = BTreeMap<String, BTreeMap<String, FileLocation>>;
 
-/// What lies in the folder, as far as it is read.
+/// A folder that holds ImageNet, while it is read.
 pub(crate) struct ImagenetFolder<'a> {
     pub(crate) root: &'a Path,
     pub(crate) cx: &'a StageContext,
-    /// The archives that images lie in.
+    /// The archives that hold images.
     tars: Vec<PlainTar>,
-    /// Files that are no images.
+    /// Files without an image extension.
     pub(crate) others: Skipped<'a>,
 }
 
 /// Writes the images of a folder that holds ImageNet.
 pub(crate) fn ingest(root: &Path, params: &Params, out: &Path, cx: &StageContext) -> Result<(), StageError> {
-    let others = Skipped::new("files that are no images by their names are", cx);
+    let others = Skipped::new("file", NO_IMAGE, cx);
     let mut found = ImagenetFolder { root, cx, tars: Vec::new(), others };
     if !root.is_dir() {
         return Err(found.refuse("expected a folder, found a file".to_owned()));
@@ -56,18 +53,16 @@ pub(crate) fn ingest(root: &Path, params: &Params, out: &Path, cx: &StageContext
     let val = found.val(&truth, &train)?;
     found.others.note();
     if val.is_empty() {
-        cx.note(
-            "there are no validation images (`val` or its archive): the set has no test split".to_owned(),
-        );
+        cx.note("found no validation images (`val` or its archive): the set has no test split".to_owned());
     }
     let without = train.keys().filter(|wnid| val.get(*wnid).is_none_or(BTreeMap::is_empty)).count();
     if without > 0 && !val.is_empty() {
-        cx.note(format!("{without} of {} classes have no validation image", train.len()));
+        cx.note(format!("{without} of {} classes have no validation images", train.len()));
     }
     let tests =
         ["test", "ILSVRC/Data/CLS-LOC/test", "ILSVRC2012_img_test_v10102019.tar", "ILSVRC2012_img_test.tar"];
     if let Some(name) = tests.into_iter().find(|name| root.join(name).exists()) {
-        cx.note(format!("`{name}` is left out: nobody publishes the labels of ImageNet's test images"));
+        cx.note(format!("skipped `{name}`: the labels of ImageNet's test images are not published"));
     }
     let classes: Vec<String> = train.keys().cloned().collect();
     let (mut files, mut images) = (BTreeMap::new(), Vec::new());
@@ -86,7 +81,7 @@ pub(crate) fn ingest(root: &Path, params: &Params, out: &Path, cx: &StageContext
     write::image_set(name, &listing, SplitImages { images, classes }, params, out, cx)
 }
 
-/// Writes `synsets.csv`: the words of each class. Nothing where they are not known.
+/// Writes `synsets.csv`, the words of each class, if they are known.
 fn write_words(out: &Path, classes: &[String], truth: &GroundTruth) -> Result<(), StageError> {
     if truth.words.is_empty() {
         return Ok(());
@@ -104,11 +99,11 @@ impl ImagenetFolder<'_> {
     pub(crate) fn refuse(&self, what: String) -> StageError {
         StageError::new(format!("`{}`: {what}", shown_path(self.root))).hint(
             "expected ImageNet's archives (`ILSVRC2012_img_train.tar`, `ILSVRC2012_img_val.tar`, \
-             `ILSVRC2012_devkit_t12.tar.gz`) or `train/WNID/FILE` with `val/`; other sets are of the source `folder`",
+             `ILSVRC2012_devkit_t12.tar.gz`) or `train/WNID/FILE` with `val/`; use `source: folder` for other data sets",
         )
     }
 
-    /// The archive or the folder of a split, whichever there is.
+    /// The archive or the folder of a split, whichever exists.
     pub(crate) fn place_of(&self, archive: &str, folder: &str) -> Result<Option<PathBuf>, StageError> {
         let kaggle = self.root.join(KAGGLE).join(folder);
         let places: Vec<PathBuf> = [self.root.join(archive), self.root.join(folder), kaggle]
@@ -122,7 +117,7 @@ impl ImagenetFolder<'_> {
             [only] => Ok(Some(only.clone())),
             [one, other, ..] => {
                 let (one, other) = (shown_path(one), shown_path(other));
-                Err(self.refuse(format!("found both `{one}` and `{other}`, expected one of them")))
+                Err(self.refuse(format!("expected one of `{one}` and `{other}`, found both")))
             }
         }
     }
@@ -134,15 +129,15 @@ impl ImagenetFolder<'_> {
         };
         let classes = if path.is_dir() { self.class_folders(&path)? } else { self.class_tars(&path)? };
         if classes.is_empty() {
-            return Err(self.refuse(format!("`{}` has no class", shown_path(&path))));
+            return Err(self.refuse(format!("`{}` has no classes", shown_path(&path))));
         }
         for (wnid, files) in &classes {
             if files.is_empty() {
-                return Err(self.refuse(format!("the class `{wnid}` has no training image")));
+                return Err(self.refuse(format!("the class `{wnid}` has no training images")));
             }
             if !truth.words.is_empty() && !truth.words.contains_key(wnid) {
                 let what = format!(
-                    "the training class `{wnid}` is none of the {} that are listed",
+                    "the training class `{wnid}` is not among the {} classes of the development kit",
                     truth.words.len()
                 );
                 return Err(self.refuse(what));
@@ -177,7 +172,7 @@ impl ImagenetFolder<'_> {
         Ok(classes)
     }
 
-    /// Class folders, or class tars that lie in a folder.
+    /// Class folders or class tars in a folder.
     pub(crate) fn class_folders(&mut self, folder: &Path) -> Result<Classes, StageError> {
         let mut classes = Classes::new();
         for (name, path) in entries(folder)? {
@@ -185,7 +180,7 @@ impl ImagenetFolder<'_> {
             if path.is_dir() {
                 if !is_wnid(&name) {
                     let name = shown_path(&path);
-                    return Err(self.refuse(format!("`{name}`: expected class folders named by their wnid")));
+                    return Err(self.refuse(format!("`{name}`: expected class folders named by wnid")));
                 }
                 let files = self.images(&path, &name)?;
                 self.new_class(&mut classes, &name, files)?;
@@ -198,9 +193,9 @@ impl ImagenetFolder<'_> {
                 self.new_class(&mut classes, wnid, files)?;
             } else if is_image(&name) {
                 let name = shown_path(&path);
-                return Err(self.refuse(format!("the training image `{name}` lies in no class folder")));
+                return Err(self.refuse(format!("the training image `{name}` is not in a class folder")));
             } else {
-                self.others.add(&name, NO_IMAGE);
+                self.others.add(&name);
             }
         }
         Ok(classes)
@@ -220,7 +215,7 @@ impl ImagenetFolder<'_> {
                 self.check_name(wnid, &name)?;
                 files.insert(name, FileLocation::OnDisk(path));
             } else {
-                self.others.add(&format!("{wnid}/{name}"), NO_IMAGE);
+                self.others.add(&format!("{wnid}/{name}"));
             }
         }
         Ok(files)
@@ -236,7 +231,7 @@ impl ImagenetFolder<'_> {
     ) -> Result<(), StageError> {
         let name = image.name.rsplit('/').next().unwrap_or_default();
         if is_hidden(name) || !is_image(name) {
-            self.others.add(&format!("{wnid}/{name}"), NO_IMAGE);
+            self.others.add(&format!("{wnid}/{name}"));
             return Ok(());
         }
         self.check_name(wnid, name)?;
@@ -249,11 +244,13 @@ impl ImagenetFolder<'_> {
         }
     }
 
-    /// A file is called after its class: another class's is no image of this one.
+    /// Refuses a file that is named after another class.
     fn check_name(&self, wnid: &str, name: &str) -> Result<(), StageError> {
         match name.split_once('_') {
-            Some((other, _)) if is_wnid(other) && other != wnid => Err(self
-                .refuse(format!("the class `{wnid}` holds `{}`, by its name of another class", shown(name)))),
+            Some((other, _)) if is_wnid(other) && other != wnid => Err(self.refuse(format!(
+                "the class `{wnid}` contains `{}`, which is named after another class",
+                shown(name)
+            ))),
             _ => Ok(()),
         }
     }
@@ -276,7 +273,7 @@ impl ImagenetFolder<'_> {
     }
 }
 
-/// What lies in a folder, without hidden things and those that systems leave, sorted by name.
+/// The entries of a folder by name, without hidden and system files.
 pub(crate) fn entries(folder: &Path) -> Result<BTreeMap<String, PathBuf>, StageError> {
     let mut found = folder_entries(folder)?;
     found.retain(|name, _| !is_hidden(name));

@@ -1,6 +1,6 @@
-//! Labels from a file of the user's own, beside a folder or a tar of images.
+//! Assigns splits and classes from a label file, beside a folder or a tar of images.
 //!
-//! Every file that is listed must be there; images that are not listed are left out and named.
+//! Every listed file must exist; images that are not listed are skipped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,10 +14,10 @@ use crate::listing::FileListing;
 use crate::skipped::Skipped;
 use crate::splits::SplitMap;
 
-/// Gives the listed files the labels and splits that the file says.
+/// Assigns the labels and splits of the label file to the listed files.
 ///
 /// # Errors
-/// If a listed file is not there or listed with two labels, or a split is none.
+/// If a listed file is missing or has two labels, or a split is unknown.
 pub(crate) fn arrange(
     listing: &FileListing,
     labels: &LabelFile,
@@ -26,12 +26,12 @@ pub(crate) fn arrange(
     cx: &StageContext,
 ) -> Result<SplitImages, StageError> {
     let rows = found(listing, labels)?;
-    let mut left = Skipped::new("images that the file of labels does not list are", cx);
+    let mut skipped = Skipped::new("image", "not in the label file", cx);
     let unlisted = listing.files.keys().filter(|name| is_image(name) && !rows.contains_key(name.as_str()));
-    unlisted.for_each(|name| left.add(name, "not in the file of labels"));
-    left.note();
+    unlisted.for_each(|name| skipped.add(name));
+    skipped.note();
     let split_of = splits_of(&rows, labels, splits)?;
-    let mut others = Skipped::new("images of splits that `splits` does not name are", cx);
+    let mut others = Skipped::new("image", "of a split that `splits` does not name", cx);
     let mut images = Vec::with_capacity(rows.len());
     for (name, row) in &rows {
         match split_of(name, row) {
@@ -40,19 +40,19 @@ pub(crate) fn arrange(
                 split,
                 class: (!drop_labels).then(|| row.label.clone()),
             }),
-            None => others.add(name, "of a split that `splits` does not name"),
+            None => others.add(name),
         }
     }
     others.note();
     if images.is_empty() {
-        return Err(labels.refuse("no listed image is of a split that `splits` names"));
+        return Err(labels.refuse("expected images of the splits that `splits` names, found none"));
     }
-    // Classes are those of all rows: leaving out a split moves no label.
+    // The classes of all rows: skipping a split changes no label.
     let classes = if drop_labels { Vec::new() } else { classes(&rows, labels, cx)? };
     Ok(SplitImages { images, classes })
 }
 
-/// The rows by the listing's names.
+/// The rows by file name.
 fn found<'a>(
     listing: &'a FileListing,
     labels: &'a LabelFile,
@@ -79,11 +79,11 @@ fn found<'a>(
                     ("label", [other.label.clone(), row.label.clone()])
                 };
                 let what = format!(
-                    "`{}` has the {label} `{}`, and `{}` in {}",
+                    "`{}` has the {label} `{}` here and `{}` in {}",
                     shown(name),
                     shown(&split[1]),
                     shown(&split[0]),
-                    labels.at(other)
+                    labels.position(other)
                 );
                 return Err(labels.refuse_at(row, &what));
             }
@@ -98,10 +98,10 @@ fn found<'a>(
         shown_path(&listing.root),
         name_list(missing.iter().map(|row| row.file.as_str()))
     );
-    Err(labels.refuse_at(first, &what).hint("paths are relative to the folder (or tar) of images"))
+    Err(labels.refuse_at(first, &what).hint("paths are relative to the folder or tar of images"))
 }
 
-/// The folder around all files, which paths may leave out.
+/// The top folder if it contains all files; paths may omit it.
 fn around(listing: &FileListing) -> String {
     let mut tops = listing.files.keys().map(|name| name.split_once('/').map(|(top, _)| top));
     match tops.next() {
@@ -110,20 +110,20 @@ fn around(listing: &FileListing) -> String {
     }
 }
 
-/// A path without empty and `.` components; none where it leads out.
+/// A path without empty and `.` components; `None` if it leads outside.
 fn plain(file: &str) -> Option<String> {
     let parts: Vec<&str> = file.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     (!file.starts_with('/') && !parts.is_empty() && !parts.contains(&"..")).then(|| parts.join("/"))
 }
 
-/// What tells the split of a listed file: the column `split`, or else split folders, where every
-/// listed file lies in one.
+/// A function that gives the split of a listed file: from the column `split`, or else from split folders
+/// if every listed file is in one.
 fn splits_of<'a>(
     rows: &BTreeMap<&'a str, &'a LabelRow>,
     labels: &'a LabelFile,
     splits: &'a SplitMap,
 ) -> Result<impl Fn(&str, &LabelRow) -> Option<Split> + 'a, StageError> {
-    // `splits: none` also says that a column of that name means nothing.
+    // `splits: none` also means that a column of that name is ignored.
     let any = !(splits.given && splits.is_empty());
     let by_column = any && labels.rows.iter().any(|row| row.split.is_some());
     let top = |name: &str| name.split_once('/').and_then(|(top, _)| splits.split(top));
@@ -142,7 +142,7 @@ fn splits_of<'a>(
                     let what = format!("expected a split ({names}), found `{value}`");
                     return Err(labels
                         .refuse_at(row, &what)
-                        .hint("`splits: {train: [NAME], test: [NAME]}` gives other names"));
+                        .hint("set other names with `splits: {train: [NAME], test: [NAME]}`"));
                 }
                 _ => {}
             }
@@ -150,10 +150,10 @@ fn splits_of<'a>(
         splits.check_one_test(&tests, |what| labels.refuse(what))?;
     } else if let Some(name) = rows.keys().find(|name| top(name).is_some()) {
         let what = format!(
-            "the layout is ambiguous: `{}` lies in a split's folder, and not every listed file does",
+            "the layout is ambiguous: `{}` is in a split folder, but not every listed file is",
             shown(name)
         );
-        return Err(labels.refuse(&what).hint("a column `split`, or `splits: none`, tells the splits"));
+        return Err(labels.refuse(&what).hint("add a column `split`, or set `splits: none`"));
     }
     Ok(move |name: &str, row: &LabelRow| {
         if by_column || by_folder {
@@ -164,7 +164,7 @@ fn splits_of<'a>(
     })
 }
 
-/// The classes, by label: names in their order; where all are whole numbers, in the order of these.
+/// The classes, by label: sorted by name, or by number if all are integers.
 fn classes(
     rows: &BTreeMap<&str, &LabelRow>,
     labels: &LabelFile,
@@ -177,18 +177,18 @@ fn classes(
             return Ok(names.into_iter().map(str::to_owned).collect());
         };
         if let Some(other) = numbers.insert(number.into(), name) {
-            let what = format!("the labels `{}` and `{}` are one number", shown(other), shown(name));
+            let what = format!("the labels `{}` and `{}` are the same number", shown(other), shown(name));
             return Err(labels.refuse(&what));
         }
     }
-    // Numbers are names of classes: the label of `7` is its place among them.
+    // Numbers are class names: the label of `7` is its index among them.
     if let (Some((first, _)), Some((last, _))) = (numbers.first_key_value(), numbers.last_key_value())
         && (*first, *last) != (0, numbers.len() as i128 - 1)
     {
         let n = numbers.len();
         cx.note(format!(
-            "the {n} labels are numbers from {first} to {last}, not all of 0 to {}: each is a class of its \
-             own, numbered in their order",
+            "the {n} labels are numbers from {first} to {last}, not 0 to {}: each is a class, in numerical \
+             order",
             n - 1
         ));
     }

@@ -1,8 +1,7 @@
-//! Stage `download`: images with their labels and official splits, from an official archive, from
-//! files or drawn.
+//! Stage `download`: reads images with their labels and official splits, from an official archive or from
+//! files, or draws them.
 //!
-//! The stage knows formats and places, and nothing of what is done with the images. A bad archive
-//! is an error that names the file, what was expected and what was found.
+//! An archive that is not valid is an error that names the file, what was expected and what was found.
 
 mod archive_stage;
 mod catalogue;
@@ -49,11 +48,11 @@ pub use splits::{NoSplits, OneOrMany, SplitNames, Splits};
 
 const ARCHIVE: Opt<AnyFile> = Opt::new(
     "archive",
-    "a local archive instead of a download; for `imagenet`, `folder` and `web` the images themselves",
+    "a local archive instead of a download; the images themselves for `imagenet`, `folder` and `web`",
 );
 const LABELS: Opt<AnyFile> = Opt::new(
     "labels",
-    "for `folder`: a CSV or Parquet file of labels, with the columns `file`, `label` and, if wanted, `split`",
+    "for `folder`: a CSV or Parquet file of labels with the columns `file`, `label` and optionally `split`",
 );
 const IMAGES: Out<ImageSet> = Out::new("images", "the images with their labels and official splits");
 
@@ -67,7 +66,7 @@ impl Stage for Download {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "download",
-            summary: "gets images with their labels and official splits: CIFAR, STL-10, ImageNet, files, web images, shapes",
+            summary: "reads images with labels and official splits: CIFAR, STL-10, ImageNet, files, web images, drawn shapes",
             // 2: a JPEG that is cut off is no image any more.
             // 3: layouts that can be read in two ways, classes without images and hidden folders; joined
             //    archives are read to their end, names in archives and lists are cleaned; rows have
@@ -76,7 +75,7 @@ impl Stage for Download {
             version: 3,
             inputs: vec![ARCHIVE.port(), LABELS.port()],
             outputs: vec![IMAGES.port()],
-            // Shapes have a seed of their own: the experiment's changes no data set.
+            // Shapes have a seed of their own: the pipeline's seed changes no data set.
             seeded: false,
             device_dependent: false,
             isolated: false,
@@ -98,17 +97,17 @@ impl Stage for Download {
 /// The stage's inputs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Inputs<'a> {
-    /// A local archive; for `folder` and `web` the images.
+    /// A local archive, or the images.
     pub archive: Option<&'a Path>,
-    /// A file of labels.
+    /// A label file.
     pub labels: Option<&'a Path>,
 }
 
-/// The stage's work: fills the empty folder `out` with the image set. `mirror` is what [`MIRROR`]
-/// would say.
+/// The stage's work: fills the empty folder `out` with the image set. `mirror` is the value of
+/// [`MIRROR`].
 ///
 /// # Errors
-/// If the archive cannot be had, or is not what it should be.
+/// If the archive cannot be obtained or is not valid.
 pub fn ingest(
     params: &Params,
     given: Inputs<'_>,
@@ -118,7 +117,7 @@ pub fn ingest(
 ) -> Result<(), StageError> {
     let Inputs { archive, labels } = given;
     if labels.is_some() && params.source != Source::Folder {
-        let what = format!("the source `{}` takes no input `labels`, found one", params.source.as_str());
+        let what = format!("the source `{}` does not take the input `labels`", params.source.as_str());
         return Err(StageError::new(what));
     }
     let official = |spec| locate::archive(spec, archive, mirror, cx);
@@ -129,8 +128,8 @@ pub fn ingest(
         Source::Imagenet | Source::Folder | Source::Web => {
             let images = archive.ok_or_else(|| {
                 let source = params.source.as_str();
-                StageError::new(format!("the source `{source}` needs the input `archive`, found none"))
-                    .hint("wire a folder or a tar of images: `in: {archive: path/to/images}`")
+                StageError::new(format!("the source `{source}` needs the input `archive`"))
+                    .hint("set a folder or tar of images: `in: {archive: path/to/images}`")
             })?;
             match params.source {
                 Source::Imagenet => imagenet::ingest(images, params, out, cx),
@@ -139,7 +138,7 @@ pub fn ingest(
             }
         }
         Source::Shapes if archive.is_some() => {
-            Err(StageError::new("the source `shapes` takes no input `archive`, found one"))
+            Err(StageError::new("the source `shapes` does not take the input `archive`"))
         }
         Source::Shapes => shapes::ingest(params, out, cx),
     }

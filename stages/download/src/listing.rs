@@ -1,7 +1,7 @@
-//! What there is to read: the files and folders of a folder on disk or of a tar, by their paths.
+//! Lists the files and folders of a folder on disk or of a tar, by their paths.
 //!
-//! Links within a folder are followed, to files and to folders; within an archive they are refused.
-//! Hidden and system files and folders are passed over.
+//! Links in a folder are followed; in an archive they are refused. Hidden and system files and folders are
+//! skipped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,14 +18,17 @@ use crate::tarball::{PlainTar, SizeLimits, TarEntry, TarMember, each_entry};
 /// ImageNet's training images take 150 GB.
 pub(crate) const LIMITS: SizeLimits = SizeLimits { member: MOST_BYTES, total: 1 << 40 };
 
+/// What hidden paths are called, and why they are skipped.
+const HIDDEN: [&str; 2] = ["path", "hidden or a system file"];
+
 /// Where a file's bytes are.
 #[derive(Debug, Clone)]
 pub(crate) enum FileLocation {
     /// A file of its own.
     OnDisk(PathBuf),
-    /// A part of one of the listing's tars, by its number.
+    /// A member of one of the listing's tars.
     InTar {
-        /// Which tar.
+        /// The index of the tar.
         tar: usize,
         /// Where its bytes start.
         position: u64,
@@ -36,22 +39,22 @@ pub(crate) enum FileLocation {
 
 /// Files and folders by their paths below a root, joined by `/` and sorted.
 pub(crate) struct FileListing {
-    /// What errors call the whole.
+    /// The folder or archive, for errors.
     pub(crate) root: PathBuf,
     /// Files, images or not.
     pub(crate) files: BTreeMap<String, FileLocation>,
     /// Folders, also those without a file.
     pub(crate) folders: BTreeSet<String>,
-    /// What members are read from.
+    /// The tars that members are read from.
     pub(crate) tars: Vec<PlainTar>,
 }
 
 impl FileListing {
-    /// Lists a folder, a tar, or a folder with one tar and no image. A gzipped tar is put at
-    /// `expanded` on the way.
+    /// Lists a folder, a tar, or a folder with one tar and no images. A gzipped tar is expanded to
+    /// `expanded`.
     ///
     /// # Errors
-    /// If something cannot be listed, or an archive holds what is refused.
+    /// If a folder cannot be listed, or an archive has members that are refused.
     pub(crate) fn open(path: &Path, expanded: &Path, cx: &StageContext) -> Result<Self, StageError> {
         if !path.is_dir() {
             return Self::of_tar(path, expanded, cx);
@@ -69,14 +72,15 @@ impl FileListing {
     /// Lists a folder and all below it.
     ///
     /// # Errors
-    /// If a folder cannot be listed, has a name that is no text, or a link leads back to a folder
-    /// that it lies in.
+    /// If a folder cannot be listed, a name is not UTF-8, or a link leads to a folder that contains it.
     pub(crate) fn of_folder(path: &Path, cx: &StageContext) -> Result<Self, StageError> {
         let (files, folders) = (BTreeMap::new(), BTreeSet::new());
-        let left = Skipped::new("hidden or special files and folders are", cx);
-        let mut walk = FolderWalk { cx, files, folders, left, above: Vec::new() };
+        let hidden = Skipped::new(HIDDEN[0], HIDDEN[1], cx);
+        let special = Skipped::new("path", "neither a file nor a folder", cx);
+        let mut walk = FolderWalk { cx, files, folders, hidden, special, parents: Vec::new() };
         walk.folder(path, "")?;
-        walk.left.note();
+        walk.hidden.note();
+        walk.special.note();
         Ok(Self { root: path.to_owned(), files: walk.files, folders: walk.folders, tars: Vec::new() })
     }
 
@@ -87,7 +91,7 @@ impl FileListing {
         each_entry(tar, path, LIMITS, cx, |found| {
             let (TarEntry::Folder(name) | TarEntry::File(TarMember { name, .. }, _)) = &found;
             if let Some(part) = hidden_part(name) {
-                // On disk the folder that it lies in is there, too.
+                // As on disk, where its folder is listed too.
                 with_parents(&mut folders, part.rsplit_once('/').map(|(folder, _)| folder));
                 hidden.insert(part.to_owned());
                 return Ok(());
@@ -103,9 +107,9 @@ impl FileListing {
             }
             Ok(())
         })?;
-        let mut left = Skipped::new("hidden or special files and folders are", cx);
-        hidden.iter().for_each(|name| left.add(name, "hidden, or a system's"));
-        left.note();
+        let mut skipped = Skipped::new(HIDDEN[0], HIDDEN[1], cx);
+        hidden.iter().for_each(|name| skipped.add(name));
+        skipped.note();
         Ok(Self { root: path.to_owned(), files, folders, tars: vec![PlainTar::new(tar)] })
     }
 
@@ -118,14 +122,14 @@ impl FileListing {
             Some(FileLocation::OnDisk(path)) => read_file(path),
             Some(&FileLocation::InTar { tar, position, size }) => match self.tars.get(tar) {
                 Some(tar) => tar.read(&TarMember { name: name.to_owned(), size, position }),
-                None => Err(std::io::Error::other("the archive is gone")),
+                None => Err(std::io::Error::other("no such archive")),
             },
             None => Err(std::io::ErrorKind::NotFound.into()),
         }
     }
 }
 
-/// Adds a folder and those that it lies in.
+/// Adds a folder and its parents.
 fn with_parents(folders: &mut BTreeSet<String>, folder: Option<&str>) {
     let mut folder = folder;
     while let Some(name) = folder {
@@ -136,7 +140,7 @@ fn with_parents(folders: &mut BTreeSet<String>, folder: Option<&str>) {
     }
 }
 
-/// What lies in a folder, by name; hidden files and folders too.
+/// The entries of a folder by name, hidden ones included.
 ///
 /// # Errors
 /// If the folder cannot be listed, or a name is not UTF-8.
@@ -156,40 +160,41 @@ fn cannot_list(folder: &Path, error: std::io::Error) -> StageError {
     StageError::caused(format!("cannot list the folder `{}`", shown_path(folder)), error)
 }
 
-/// Whether a path is a tar's, by its name.
+/// Whether a path has a tar extension.
 pub(crate) fn is_archive(name: &str) -> bool {
     let name = name.to_lowercase();
     [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end))
 }
 
-/// A walk through folders.
+/// A walk through a folder and those below it.
 struct FolderWalk<'a> {
     cx: &'a StageContext,
     files: BTreeMap<String, FileLocation>,
     folders: BTreeSet<String>,
-    left: Skipped<'a>,
-    /// The folders that the walk is in, as the file system knows them.
-    above: Vec<PathBuf>,
+    hidden: Skipped<'a>,
+    special: Skipped<'a>,
+    /// The canonical paths of the folders that the walk is in.
+    parents: Vec<PathBuf>,
 }
 
 impl FolderWalk<'_> {
-    /// Collects what lies in a folder; `prefix` is its own path with `/` at its end.
+    /// Lists a folder; `prefix` is its path with `/` at the end.
     fn folder(&mut self, folder: &Path, prefix: &str) -> Result<(), StageError> {
         self.cx.check()?;
         let real = std::fs::canonicalize(folder).map_err(|error| cannot_list(folder, error))?;
-        if self.above.contains(&real) {
-            // The link itself is named, not what it leads to.
+        if self.parents.contains(&real) {
+            // Name the link, not its target.
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
-            let lies_in = shown_path(folder.parent().unwrap_or(Path::new("")));
-            let what = format!("`{lies_in}/{}` is a link to a folder that it lies in", shown(&name));
-            return Err(StageError::new(what).hint("take the link away: its files would be read without end"));
+            let parent = shown_path(folder.parent().unwrap_or(Path::new("")));
+            let what = format!("`{parent}/{}` is a link to a folder that contains it", shown(&name));
+            return Err(StageError::new(what).hint("remove the link: it makes the folder endless"));
         }
-        self.above.push(real);
+        self.parents.push(real);
         for (name, path) in folder_entries(folder)? {
             let hidden = is_hidden(&name);
             let name = format!("{prefix}{name}");
             if hidden {
-                self.left.add(&name, "hidden, or a system's");
+                self.hidden.add(&name);
                 continue;
             }
             match std::fs::metadata(&path) {
@@ -198,12 +203,12 @@ impl FolderWalk<'_> {
                     self.folders.insert(name);
                 }
                 // Reading a pipe or a device may never end.
-                Ok(found) if !found.is_file() => self.left.add(&name, "neither a file nor a folder"),
-                // What cannot be looked at, such as a link to nothing, is told when it is read.
+                Ok(found) if !found.is_file() => self.special.add(&name),
+                // An entry that cannot be inspected, such as a broken link, is reported when it is read.
                 Ok(_) | Err(_) => drop(self.files.insert(name, FileLocation::OnDisk(path))),
             }
         }
-        self.above.pop();
+        self.parents.pop();
         Ok(())
     }
 }

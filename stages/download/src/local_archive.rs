@@ -1,4 +1,4 @@
-//! The files of an official archive: which there are, how large, and their checksums.
+//! Reads and checks an official archive on this machine.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,46 +8,45 @@ use crate::tarball::{SizeLimits, each_file, read_member};
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::shown_path;
 
-/// An archive that lies on this machine.
+/// An official archive on this machine.
 pub(crate) struct LocalArchive<'a> {
     pub(crate) official: &'static OfficialArchive,
     pub(crate) path: PathBuf,
-    /// Whether other sizes than the official ones are let through: for the user's own archives.
+    /// Whether files may be smaller than the official ones, as in the user's own archives.
     pub(crate) subset: bool,
-    /// Whether the file was downloaded and is fetched anew where it turns out to be wrong.
+    /// Whether the file was downloaded and is fetched again if it is not valid.
     pub(crate) downloaded: bool,
     pub(crate) cx: &'a StageContext,
 }
 
-/// The files of an archive by name, each as large and with the checksum that it should have.
+/// The files of an archive by name, with sizes and checksums verified.
 #[derive(Debug)]
 pub(crate) struct ArchiveFiles {
     path: PathBuf,
     files: BTreeMap<&'static str, Vec<u8>>,
-    /// Whether something in them was refused.
+    /// Whether their content was refused.
     refused: bool,
 }
 
 impl LocalArchive<'_> {
-    /// Reads the archive and hands its files on; a downloaded one is deleted afterwards where the
-    /// files or what is in them were wrong, so that the next run fetches it anew. Where the images
-    /// could not be written it stays: it is not to blame.
+    /// Reads the archive and passes its files on. A downloaded archive is deleted if its files or their
+    /// content are not valid, so that the next run fetches it again; it is kept if only writing failed.
     pub(crate) fn ingest(
         self,
         ingest: impl FnOnce(&mut ArchiveFiles) -> Result<(), StageError>,
     ) -> Result<(), StageError> {
-        let (error, to_blame) = match self.read() {
+        let (error, at_fault) = match self.read() {
             Ok(mut members) => match ingest(&mut members) {
                 Ok(()) => return Ok(()),
                 Err(error) => (error, members.refused),
             },
             Err(error) => (error, true),
         };
-        if !(self.downloaded && to_blame && matches!(error, StageError::Failed { .. })) {
+        if !(self.downloaded && at_fault && matches!(error, StageError::Failed { .. })) {
             return Err(error);
         }
         Err(error.hint(match std::fs::remove_file(&self.path) {
-            Ok(()) => "the downloaded file was deleted; the next run fetches it anew".to_owned(),
+            Ok(()) => "the downloaded file was deleted; the next run fetches it again".to_owned(),
             Err(_) => format!("delete the downloaded file `{}` and run again", shown_path(&self.path)),
         }))
     }
@@ -61,7 +60,7 @@ impl LocalArchive<'_> {
             let base = member.name.rsplit('/').next().unwrap_or_default();
             let Some(file) = official.file(base) else {
                 return official.check_other(base).map_err(|what| {
-                    refuse(what).hint("set the `source` that the archive is of, or take another archive")
+                    refuse(what).hint("set the `source` of this archive, or use another archive")
                 });
             };
             if files.contains_key(file.name) {
@@ -85,29 +84,28 @@ impl LocalArchive<'_> {
             return Ok(ArchiveFiles { path: path.clone(), files, refused: false });
         }
         let what = format!(
-            "expected the files of {} (`{}`), found none of the name `{}`",
+            "expected the files of {} (`{}`), found no `{}`",
             official.name,
             official.file,
             missing.join("`, `")
         );
-        Err(refuse(what).hint("another archive, or one that was cut off?"))
+        Err(refuse(what).hint("check that it is the right archive and complete"))
     }
 }
 
 impl ArchiveFiles {
-    /// Takes a file's bytes, which must be records of `record` bytes.
+    /// Takes a file of records of `record` bytes.
     pub(crate) fn records(&mut self, name: &str, record: usize) -> Result<Vec<u8>, StageError> {
         let bytes = self.files.remove(name).unwrap_or_default();
         if bytes.len().is_multiple_of(record) {
             return Ok(bytes);
         }
         let found = bytes.len();
-        let what =
-            format!("`{name}` has {found} bytes, expected a multiple of {record}, the bytes of an image");
+        let what = format!("expected a multiple of {record} bytes (an image) in `{name}`, found {found}");
         Err(self.refuse(what))
     }
 
-    /// Takes a list of class names, one a line, of which there must be `n`.
+    /// Takes a list of `n` class names, one per line.
     pub(crate) fn names(&mut self, name: &str, n: usize) -> Result<Vec<String>, StageError> {
         let bytes = self.files.remove(name).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
@@ -120,13 +118,13 @@ impl ArchiveFiles {
         Err(self.refuse(what))
     }
 
-    /// Takes a text, where the archive has it.
+    /// Takes a text file, if the archive has it.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         self.files.remove(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The error of something in the archive that is not as it should be. All such errors are made
-    /// here: a downloaded archive that brought one is not kept.
+    /// An error in the archive's content. All such errors are made here: a download that has one is
+    /// deleted.
     pub(crate) fn refuse(&mut self, what: String) -> StageError {
         self.refused = true;
         StageError::new(format!("`{}`: {what}", shown_path(&self.path)))
@@ -171,7 +169,7 @@ mod tests {
         let StageError::Failed { what, hint: Some(hint), .. } = ingest("out").unwrap_err() else {
             panic!("no hint")
         };
-        assert!(what.contains("expected 10 class names") && hint.contains("fetches it anew"), "{what}");
+        assert!(what.contains("expected 10 class names") && hint.contains("fetches it again"), "{what}");
         assert!(!path.exists());
         fs::write(&path, archive(10)).unwrap();
         // The folder's fault, not the archive's.

@@ -1,4 +1,4 @@
-//! Finds an official archive: on this machine, at a mirror, or at its official address.
+//! Locates an official archive: on this machine, at a mirror, or at its official URL.
 
 use std::path::{Path, PathBuf};
 
@@ -20,10 +20,10 @@ pub(crate) fn mirror() -> Option<String> {
     std::env::var(MIRROR).ok().filter(|mirror| !mirror.is_empty())
 }
 
-/// The archive as a file on this machine: the user's own, the mirror's, or a downloaded one.
+/// The archive as a local file: the user's own, the mirror's, or a download.
 ///
 /// # Errors
-/// If it cannot be had.
+/// If it cannot be obtained.
 pub(crate) fn archive<'a>(
     official: &'static OfficialArchive,
     own: Option<&Path>,
@@ -44,17 +44,18 @@ pub(crate) fn archive<'a>(
                 return Ok(local(path, false, false));
             }
             Err(StageError::new(format!(
-                "expected the archive of {} at `{}`, as `{MIRROR}` says, found no such file",
+                "expected the archive of {} at `{}` (from `{MIRROR}`), found no such file",
                 official.name,
                 shown_path(&path)
             )))
         }
         _ if cx.is_offline() => Err(StageError::new(format!(
-            "the archive `{}` of {} is needed, and the network must not be used",
+            "the archive `{}` of {} must be downloaded, and the network may not be used",
             official.file, official.name
         ))
         .hint(format!(
-            "wire a local copy as the input `archive`, or set `{MIRROR}` to the folder that holds it"
+            "set `in: {{archive: ./{}}}` to a local copy, or `{MIRROR}` to its folder",
+            official.file
         ))),
         _ => {
             let prefix = mirror.unwrap_or(official.url);
@@ -65,7 +66,8 @@ pub(crate) fn archive<'a>(
                 name: official.file,
                 limit: official.total,
                 elsewhere: &format!(
-                    "set `{MIRROR}` to a URL prefix or a folder that has the file, or wire a local copy as `archive`"
+                    "set `in: {{archive: ./{}}}` to a local copy, or `{MIRROR}` to a URL prefix or folder that has it",
+                    official.file
                 ),
             };
             let path = fetch(&wanted, cx)?;
@@ -75,7 +77,7 @@ pub(crate) fn archive<'a>(
     }
 }
 
-/// The archive itself, or the only one in a folder (what a `command` step made, say).
+/// The archive itself, or the only one in a folder, such as the output of a `command` step.
 pub(crate) fn archive_in(path: &Path) -> Result<PathBuf, StageError> {
     if !path.is_dir() {
         return Ok(path.to_owned());
@@ -91,7 +93,7 @@ pub(crate) fn archive_in(path: &Path) -> Result<PathBuf, StageError> {
     }
 }
 
-/// The archives that lie in a folder, sorted.
+/// The archives in a folder, sorted.
 fn archives_of(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
     let mut archives = Vec::new();
     for entry in std::fs::read_dir(folder)? {

@@ -1,40 +1,45 @@
-//! What is left out: every name with its cause in the step's log, the first few and the count in a
+//! What is skipped: every name with its cause in the step's log, the first few and their number in a
 //! note.
 
-use igpt_contract::{StageContext, StageError};
+use igpt_contract::{StageContext, StageError, counted};
 use igpt_dataset::shown;
 
 /// How many a note names.
 const NAMED: usize = 5;
 
-/// Things of one kind that are left out.
+/// Things of one kind that are skipped.
 pub(crate) struct Skipped<'a> {
     cx: &'a StageContext,
-    /// What they are, in the plural: `image files`.
-    what: &'static str,
+    /// What they are, in the singular: `image file`.
+    noun: &'static str,
+    /// Why they are skipped: `unreadable`.
+    cause: &'static str,
     count: u64,
     first: Vec<String>,
 }
 
 impl<'a> Skipped<'a> {
-    /// None yet of what is called so, in the plural.
-    pub(crate) fn new(what: &'static str, cx: &'a StageContext) -> Self {
-        Self { cx, what, count: 0, first: Vec::new() }
+    /// An empty collection of things called `noun`, which are skipped because of `cause`.
+    pub(crate) fn new(noun: &'static str, cause: &'static str, cx: &'a StageContext) -> Self {
+        Self { cx, noun, cause, count: 0, first: Vec::new() }
     }
 
-    /// One more, with the cause.
-    pub(crate) fn add(&mut self, name: &str, cause: &str) {
-        self.say(format!("`{}` ({cause})", shown(name)));
+    /// Adds one by its name.
+    pub(crate) fn add(&mut self, name: &str) {
+        let name = format!("`{}`", shown(name));
+        self.cx.log(format!("skipped: {name} ({})", self.cause));
+        self.count_one(name);
     }
 
-    /// One more, which an error tells of: its words name it.
+    /// Adds one with an error, whose message names it.
     pub(crate) fn add_error(&mut self, error: &StageError) {
-        self.say(words(error));
+        let line = with_causes(error);
+        self.cx.log(format!("skipped: {line}"));
+        self.count_one(line);
     }
 
-    fn say(&mut self, line: String) {
+    fn count_one(&mut self, line: String) {
         self.count += 1;
-        self.cx.log(format!("left out: {line}"));
         if self.first.len() < NAMED {
             self.first.push(line);
         }
@@ -45,39 +50,41 @@ impl<'a> Skipped<'a> {
         self.count
     }
 
-    /// The first of them with their causes, and how many more there are.
+    /// The first of them, and how many more there are.
     pub(crate) fn first(&self) -> String {
         let more = self.count - self.first.len() as u64;
         let first = self.first.join("; ");
-        if more > 0 { format!("{first}; and {more} more, which the step's log names") } else { first }
+        if more > 0 { format!("{first}; and {more} more (see the step's log)") } else { first }
     }
 
-    /// Tells their sum.
+    /// Adds a note on them.
     pub(crate) fn note(&self) {
-        if self.count > 0 {
-            self.cx.note(format!("{} {} left out: {}", self.count, self.what, self.first()));
-        }
+        self.note_sum(&counted(self.count, self.noun));
     }
 
-    /// Tells their sum, of so many in all.
+    /// Adds a note on them, as a part of `all`.
     pub(crate) fn note_of(&self, all: u64) {
+        self.note_sum(&format!("{} of {}", self.count, counted(all, self.noun)));
+    }
+
+    fn note_sum(&self, sum: &str) {
         if self.count > 0 {
-            self.cx.note(format!("{} of {all} {} left out: {}", self.count, self.what, self.first()));
+            self.cx.note(format!("skipped {sum} ({}): {}", self.cause, self.first()));
         }
     }
 }
 
 /// An error and its causes in one line.
-pub(crate) fn words(error: &StageError) -> String {
-    let mut words = error.to_string();
+pub(crate) fn with_causes(error: &StageError) -> String {
+    let mut line = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         let text = error.to_string();
         // Some errors quote their cause themselves.
-        if !words.ends_with(&text) {
-            words = format!("{words}: {}", shown(&text));
+        if !line.ends_with(&text) {
+            line = format!("{line}: {}", shown(&text));
         }
         cause = error.source();
     }
-    words
+    line
 }

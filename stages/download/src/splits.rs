@@ -1,4 +1,4 @@
-//! The names of split folders, and which split each stands for.
+//! The names of split folders, and the split of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use igpt_dataset::{Split, name_list, shown};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which folders at the top (or values of a label file's `split`) are splits.
+/// Which top folders (or values of a label file's column `split`) are splits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Splits {
@@ -25,15 +25,14 @@ pub enum NoSplits {
     None,
 }
 
-/// The names of the folders of each split, in any case. Folders at the top that are not among them
-/// are left out.
+/// The folder names of each split, in any case. Images of other top folders are skipped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SplitNames {
-    /// Those of the training images.
+    /// The names for training images.
     #[serde(default)]
     pub train: OneOrMany,
-    /// Those of the test images.
+    /// The names for test images.
     #[serde(default)]
     pub test: OneOrMany,
 }
@@ -63,8 +62,8 @@ impl OneOrMany {
     }
 }
 
-/// OneOrMany without `splits`, in lower case. Those of the first line are for training.
-const USUAL: [(&str, Split); 5] = [
+/// The default names, in lower case.
+const DEFAULT_NAMES: [(&str, Split); 5] = [
     ("train", Split::Train),
     ("val", Split::Test),
     ("valid", Split::Test),
@@ -72,36 +71,36 @@ const USUAL: [(&str, Split); 5] = [
     ("test", Split::Test),
 ];
 
-/// The names in force.
+/// The split of each name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SplitMap {
     names: BTreeMap<String, Split>,
-    /// Whether the user named them.
+    /// Whether the user set them.
     pub(crate) given: bool,
 }
 
 impl SplitMap {
-    /// Those of a parameter, or the usual ones.
-    pub(crate) fn of(splits: Option<&Splits>) -> Self {
+    /// The names that the parameter sets, or the default ones.
+    pub(crate) fn new(splits: Option<&Splits>) -> Self {
         let names = match splits {
-            None => USUAL.map(|(name, split)| (name.to_owned(), split)).into(),
+            None => DEFAULT_NAMES.map(|(name, split)| (name.to_owned(), split)).into(),
             Some(Splits::No(_)) => BTreeMap::new(),
             Some(Splits::By(SplitNames { train, test })) => {
-                let of = |names: &OneOrMany, split| -> Vec<_> {
+                let pairs = |names: &OneOrMany, split| -> Vec<_> {
                     names.all().iter().map(|name| (name.to_lowercase(), split)).collect()
                 };
-                of(train, Split::Train).into_iter().chain(of(test, Split::Test)).collect()
+                pairs(train, Split::Train).into_iter().chain(pairs(test, Split::Test)).collect()
             }
         };
         Self { names, given: splits.is_some() }
     }
 
-    /// The split that a name stands for, in any case.
+    /// The split of a name, in any case.
     pub(crate) fn split(&self, name: &str) -> Option<Split> {
         self.names.get(&name.to_lowercase()).copied()
     }
 
-    /// Whether no name stands for a split.
+    /// Whether there are no splits.
     pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
@@ -120,10 +119,10 @@ impl SplitMap {
             return Ok(());
         }
         let tests = name_list(tests.iter().map(String::as_str));
-        let what = format!("found the test splits {tests}; a set has one test split");
+        let what = format!("expected one test split, found {tests}");
         Err(refuse(&what).hint(
-            "`splits: {train: [train], test: [val]}` reads these two, `splits: {train: [train, val], test: \
-             [test]}` trains on `val` too",
+            "for example, `splits: {train: [train], test: [val]}` tests on `val`; `splits: {train: [train, val], \
+             test: [test]}` also trains on it",
         ))
     }
 
@@ -133,7 +132,7 @@ impl SplitMap {
         names.join(", ")
     }
 
-    /// The names that none of `found` is.
+    /// The names that are not among `found`.
     pub(crate) fn missing<'n>(&self, found: impl IntoIterator<Item = &'n str>) -> Vec<&str> {
         let found: Vec<String> = found.into_iter().map(str::to_lowercase).collect();
         self.names.keys().filter(|name| !found.contains(name)).map(String::as_str).collect()
@@ -141,24 +140,25 @@ impl SplitMap {
 }
 
 impl Splits {
-    /// Refuses names that are none, or that stand for two splits.
+    /// Refuses names that are not valid or are used twice.
     pub(crate) fn check(&self) -> Result<(), ParamError> {
         let Self::By(SplitNames { train, test }) = self else { return Ok(()) };
         let mut seen: Vec<String> = Vec::new();
         for name in train.all().iter().chain(test.all()) {
             let lower = name.to_lowercase();
             if lower.trim().is_empty() || lower.contains('/') {
-                let what = format!("expected names of folders at the top, found `{}`", shown(name));
+                let what = format!("expected names of top folders, found `{}`", shown(name));
                 return Err(ParamError::at("splits", what));
             }
             if seen.contains(&lower) {
-                let what = format!("`{}` is named twice (names hold in any case)", shown(name));
+                let what =
+                    format!("expected each name once, found `{}` twice (case is ignored)", shown(name));
                 return Err(ParamError::at("splits", what));
             }
             seen.push(lower);
         }
         if seen.is_empty() {
-            let what = "expected names of folders, or the word `none`, found no name";
+            let what = "expected names of folders, or `none`, found no names";
             return Err(ParamError::at("splits", what));
         }
         Ok(())

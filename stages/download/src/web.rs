@@ -1,8 +1,8 @@
 //! Unlabelled images: a list of paths and addresses, tars, or folders of either.
 //!
-//! Images keep the order of the list, of the tars' names and of the members within a tar, so that
-//! neither the file system nor the network shows. Files that cannot be read are left out, as web
-//! images are never all well; too many of them are an error.
+//! Images keep the order of the list, of the tars' names and of the members in a tar, so that neither the
+//! file system nor the network affects the result. Unreadable files are skipped, as some web images are
+//! always damaged; too many of them are an error.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -22,34 +22,34 @@ use crate::tarball::{PlainTar, each_file};
 use crate::write::CHUNK;
 use igpt_fetch::{FileRequest, fetch};
 
-/// The most bytes of a list: some ten million lines.
+/// The most bytes of a list: about ten million lines.
 const MOST_LIST: u64 = 1 << 30;
-/// The share of unreadable files that is let through unless told otherwise.
+/// The default of `broken`.
 const BROKEN: f64 = 0.1;
 
-/// Where something is.
+/// Where a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Location {
-    /// A file, and what the folder or list calls it: nothing for the only one.
+    /// A file, and its name in the folder or list; empty for the only one.
     Disk(PathBuf, String),
     Web(String),
 }
 
-/// What a list or a folder names.
+/// An item of a list or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ListItem {
     Image(Location),
     Tar(Location),
 }
 
-/// Writes the images that `path` holds or lists.
+/// Writes the images that `path` contains or lists.
 pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext) -> Result<(), StageError> {
     let entries = entries(path, cx)?;
-    let asks = |entry: &ListItem| {
+    let is_remote = |entry: &ListItem| {
         matches!(entry, ListItem::Image(Location::Web(_)) | ListItem::Tar(Location::Web(_)))
     };
-    if cx.is_offline() && entries.iter().any(asks) {
-        let what = format!("`{}` lists addresses, and the network must not be used", shown_path(path));
+    if cx.is_offline() && entries.iter().any(is_remote) {
+        let what = format!("`{}` lists URLs, and the network may not be used", shown_path(path));
         return Err(StageError::new(what));
     }
     let name = params.name.clone().unwrap_or_else(|| "web".to_owned());
@@ -60,8 +60,8 @@ pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext
         cx,
         limit: at_most(params.train) as u64,
         seen: 0,
-        broken: Skipped::new("image files that cannot be read are", cx),
-        others: Skipped::new("files that are no images by their names are", cx),
+        broken: Skipped::new("image file", "unreadable", cx),
+        others: Skipped::new("file", "hidden or no image extension", cx),
         orientations: Orientations::new(params),
     };
     let (mut images, mut tars) = (Vec::new(), 0);
@@ -82,9 +82,9 @@ pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext
     set.finish(path, params.broken.unwrap_or(BROKEN))
 }
 
-/// What a path holds.
+/// The items of a path.
 fn entries(path: &Path, cx: &StageContext) -> Result<Vec<ListItem>, StageError> {
-    // A step sees its input by a link; paths in a list are relative to where the list itself lies.
+    // A step finds its input as a link; paths in a list are relative to the folder of the list itself.
     let path = &std::fs::canonicalize(path)
         .map_err(|error| StageError::caused(format!("cannot open `{}`", shown_path(path)), error))?;
     if !path.is_dir() {
@@ -96,7 +96,7 @@ fn entries(path: &Path, cx: &StageContext) -> Result<Vec<ListItem>, StageError> 
         };
     }
     let FileListing { files, .. } = FileListing::of_folder(path, cx)?;
-    let mut left = Skipped::new("files that are neither images nor tars by their names are", cx);
+    let mut skipped = Skipped::new("file", "neither an image nor a tar extension", cx);
     let on_disk = |(name, place): (&String, &FileLocation)| match place {
         FileLocation::OnDisk(path) if is_tar(name) => {
             Some(ListItem::Tar(Location::Disk(path.clone(), name.clone())))
@@ -107,7 +107,7 @@ fn entries(path: &Path, cx: &StageContext) -> Result<Vec<ListItem>, StageError> 
         _ => None,
     };
     let found: Vec<ListItem> = files.iter().filter_map(on_disk).collect();
-    // What a `command` step wrote is a folder, also where it is one list.
+    // The output of a `command` step is a folder, even if it is one list.
     match (found.is_empty(), files.values().next()) {
         (true, Some(FileLocation::OnDisk(only))) if files.len() == 1 => list(only),
         (true, _) => {
@@ -116,27 +116,27 @@ fn entries(path: &Path, cx: &StageContext) -> Result<Vec<ListItem>, StageError> 
         }
         _ => {
             let others = files.keys().filter(|name| !is_tar(name) && !is_image(name));
-            others.for_each(|name| left.add(name, "neither an image's name nor a tar's"));
-            left.note();
+            others.for_each(|name| skipped.add(name));
+            skipped.note();
             Ok(found)
         }
     }
 }
 
-/// Whether a path or an address is a tar's, by its name.
+/// Whether a path or URL has a tar extension.
 fn is_tar(name: &str) -> bool {
     is_archive(name.split(['?', '#']).next().unwrap_or_default())
 }
 
-/// Whether a file begins as a tar does, gzipped or not: what the store holds has no name.
+/// Whether a file starts like a tar, gzipped or not: files in the store have no names.
 fn begins_as_tar(path: &Path) -> Result<bool, StageError> {
     let mut head = Vec::new();
     File::open(path)?.take(512).read_to_end(&mut head)?;
     Ok(head.starts_with(&[0x1f, 0x8b]) || head.get(257..262) == Some(b"ustar"))
 }
 
-/// The lines of a list, without empty ones and those that start with `#`; a byte order mark is passed
-/// over. Paths are relative to the list's folder.
+/// The lines of a list, without empty ones and those that start with `#`; a byte order mark is ignored.
+/// Paths are relative to the list's folder.
 fn list(path: &Path) -> Result<Vec<ListItem>, StageError> {
     let failed = |what: &str| format!("`{}`: {what}", shown_path(path));
     let read = || {
@@ -149,7 +149,7 @@ fn list(path: &Path) -> Result<Vec<ListItem>, StageError> {
     };
     let text = read().map_err(|error| {
         StageError::caused(failed("cannot read the list of images"), error)
-            .hint("a list is a text in UTF-8 with a path or an address a line; images and tars are known by their names")
+            .hint("a list is a UTF-8 file with one path or URL per line; images and tars are recognised by their extensions")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -166,7 +166,7 @@ fn list(path: &Path) -> Result<Vec<ListItem>, StageError> {
         })
         .collect();
     if entries.is_empty() {
-        return Err(StageError::new(failed("expected a path or an address a line, found none")));
+        return Err(StageError::new(failed("expected one path or URL per line, found none")));
     }
     Ok(entries)
 }
@@ -179,52 +179,52 @@ impl Location {
         }
     }
 
-    /// What rows call it, the same on every machine.
-    fn called(&self) -> &str {
+    /// Its name in rows, the same on every machine.
+    fn row_name(&self) -> &str {
         match self {
             Self::Disk(_, name) => name,
             Self::Web(url) => url,
         }
     }
 
-    /// The file on this machine; one from the web is kept as `name` among the step's checkpoints, so
-    /// that a run that was stopped goes on from there.
+    /// The file on this machine. A download is kept as `name` among the step's checkpoints, so that a
+    /// stopped run continues from there.
     fn file(&self, name: &str, limit: u64, cx: &StageContext) -> Result<PathBuf, StageError> {
         match self {
             Self::Disk(path, _) => Ok(path.clone()),
             Self::Web(url) => {
                 let folder = cx.checkpoint_dir().join("web");
-                let elsewhere = "name a copy on this machine in the list";
+                let elsewhere = "list a local copy instead";
                 fetch(&FileRequest { url, folder: &folder, name, limit, elsewhere }, cx)
             }
         }
     }
 }
 
-/// The image set on its way.
+/// Writes the image set.
 struct WebSet<'a> {
     writer: ImageSetWriter,
     pool: rayon::ThreadPool,
     cx: &'a StageContext,
-    /// Image files that are looked at, at most.
+    /// The most image files to read.
     limit: u64,
-    /// Image files so far; the number of each is its id.
+    /// Image files so far; the index of each is its id.
     seen: u64,
-    /// Those of them that could not be read.
+    /// Unreadable image files.
     broken: Skipped<'a>,
-    /// ArchiveFiles of tars that are no images.
+    /// Members of tars that are not images.
     others: Skipped<'a>,
     orientations: Orientations,
 }
 
 impl WebSet<'_> {
-    /// Adds image files by their places.
+    /// Adds image files.
     fn images(&mut self, images: &[Location]) -> Result<(), StageError> {
         let cx = self.cx;
         self.add(images, |at, key, orientations| {
             let path = at.file(&format!("image-{}", key.id), MOST_BYTES, cx)?;
             let row = image_file::row(&at.name(), read_file(&path), key, orientations)?;
-            Ok(row.named(at.called()))
+            Ok(row.named(at.row_name()))
         })
     }
 
@@ -243,7 +243,7 @@ impl WebSet<'_> {
             if is_image(&member.name) && hidden_part(&member.name).is_none() {
                 found.push(member.clone());
             } else {
-                self.others.add(&format!("{}/{}", at.name(), member.name), "hidden, or not an image's name");
+                self.others.add(&format!("{}/{}", at.name(), member.name));
             }
             Ok(())
         })?;
@@ -252,7 +252,7 @@ impl WebSet<'_> {
             self.add(chunk, |member, key, orientations| {
                 let name = format!("{}/{}", at.name(), member.name);
                 let row = image_file::row(&name, tar.read(member), key, orientations)?;
-                Ok(row.named(match at.called() {
+                Ok(row.named(match at.row_name() {
                     "" => member.name.clone(),
                     tar => format!("{tar}/{}", member.name),
                 }))
@@ -264,7 +264,7 @@ impl WebSet<'_> {
         Ok(())
     }
 
-    /// Reads some files on all threads and writes them in their order.
+    /// Reads files on all threads and writes them in order.
     fn add<T: Sync>(
         &mut self,
         items: &[T],
@@ -290,29 +290,29 @@ impl WebSet<'_> {
         Ok(())
     }
 
-    /// Ends the set, unless too many files could not be read.
+    /// Ends the set, unless too many files are unreadable.
     fn finish(self, path: &Path, most_broken: f64) -> Result<(), StageError> {
-        let Self { writer, cx, seen, broken: left, others, orientations, .. } = self;
-        let (path, broken) = (shown_path(path), left.count());
+        let Self { writer, cx, seen, broken: skipped, others, orientations, .. } = self;
+        let (path, broken) = (shown_path(path), skipped.count());
         others.note();
         if seen == 0 {
             return Err(StageError::new(format!(
-                "`{path}`: found no image files (JPEG, PNG, WebP, GIF, BMP or TIFF)"
+                "`{path}`: expected image files (JPEG, PNG, WebP, GIF, BMP or TIFF), found none"
             )));
         }
         if broken == seen {
-            let what = format!("`{path}`: none of the {seen} image files can be read: {}", left.first());
-            return Err(StageError::new(what).hint("the step's log names each of them, and why"));
+            let what = format!("`{path}`: none of the {seen} image files can be read: {}", skipped.first());
+            return Err(StageError::new(what).hint("see the step's log for each of them"));
         }
         if broken as f64 > most_broken * seen as f64 {
             let what = format!(
-                "`{path}`: {broken} of the {seen} image files cannot be read, more than the share of \
-                 {most_broken} that `broken` allows: {}",
-                left.first()
+                "`{path}`: {broken} of the {seen} image files cannot be read, more than the share that `broken: \
+                 {most_broken}` allows: {}",
+                skipped.first()
             );
-            return Err(StageError::new(what).hint("the step's log names each of them, and why"));
+            return Err(StageError::new(what).hint("see the step's log for each of them"));
         }
-        left.note_of(seen);
+        skipped.note_of(seen);
         writer.finish()?;
         orientations.note(cx);
         Ok(())

@@ -1,9 +1,9 @@
-//! Writes an image set from files that have their splits and classes.
+//! Writes an image set from files whose splits and classes are known.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use igpt_contract::{StageContext, StageError};
+use igpt_contract::{StageContext, StageError, counted};
 use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, name_list, shown_path};
 use rayon::prelude::*;
 
@@ -13,7 +13,7 @@ use crate::listing::FileListing;
 use crate::params::{EmptyClasses, Params, at_most};
 use crate::skipped::Skipped;
 
-/// Files that are decoded at a time, whatever the number of threads.
+/// Files that are decoded at a time, independent of the number of threads.
 pub(crate) const CHUNK: usize = 64;
 
 const BOTH: [Split; 2] = [Split::Train, Split::Test];
@@ -25,11 +25,11 @@ struct LabelledFile {
     name: String,
 }
 
-/// Decodes the files, some at a time on all threads, and writes them by split, class and name. An
-/// image's id is its place in this order, also where only some are kept.
+/// Decodes the files on all threads and writes them by split, class and name. An image's id is its index
+/// in this order, even if only some are kept.
 ///
 /// # Errors
-/// If a file cannot be decoded and none may be left out, or a class is left without images.
+/// If a file cannot be decoded and none may be skipped, or a class has no images.
 pub(crate) fn image_set(
     name: &str,
     listing: &FileListing,
@@ -43,9 +43,10 @@ pub(crate) fn image_set(
     let mut items = Vec::with_capacity(images.len());
     for image in images {
         let label = match &image.class {
-            Some(class) => labels.get(class.as_str()).copied().ok_or_else(|| {
-                StageError::new(format!("the class `{class}` of `{}` is not among the classes", image.name))
-            })?,
+            Some(class) => labels
+                .get(class.as_str())
+                .copied()
+                .ok_or_else(|| StageError::new(format!("unknown class `{class}` of `{}`", image.name)))?,
             None => -1,
         };
         items.push(LabelledFile { split: image.split, label, name: image.name });
@@ -65,7 +66,7 @@ pub(crate) fn image_set(
     let mut writer = ImageSetWriter::create(out, &info)?;
     let pool = cx.thread_pool()?;
     let orientations = Orientations::new(params);
-    let mut broken = Skipped::new("image files that cannot be read are", cx);
+    let mut broken = Skipped::new("image file", "unreadable", cx);
     let mut written = Vec::with_capacity(wanted.len());
     let mut done = 0;
     for chunk in wanted.chunks(CHUNK) {
@@ -80,7 +81,7 @@ pub(crate) fn image_set(
                     writer.append(row)?;
                 }
                 Err(error) if params.skip_broken == Some(true) => broken.add_error(&error),
-                Err(error) => return Err(error.hint("`skip_broken: true` leaves such files out")),
+                Err(error) => return Err(error.hint("set `skip_broken: true` to skip such files")),
             }
         }
         done += chunk.len() as u64;
@@ -91,7 +92,7 @@ pub(crate) fn image_set(
         return Err(StageError::new(what));
     }
     broken.note_of(done);
-    // A class must not lose all of its images, nor all that it is trained on.
+    // No class may lose all of its images, or all of its training images.
     let kept: Vec<(Split, i32)> = wanted.iter().map(|i| (items[*i].split, items[*i].label)).collect();
     let mut lost = &labels_of(&kept, &BOTH) - &labels_of(&written, &BOTH);
     lost.extend(&labels_of(&kept, &[Split::Train]) - &labels_of(&written, &[Split::Train]));
@@ -122,18 +123,18 @@ fn refuse_empty(
     }
     let n = empty.len();
     let names = name_list(empty.iter().map(|class| classes[*class].as_str()));
-    let what = format!("{n} classes have no image that can be read: {names}");
+    let what = format!("{} without readable images: {names}", counted(n, "class"));
     if params.empty_classes == Some(EmptyClasses::Keep) {
-        cx.note(format!("{what}; they keep their labels"));
+        cx.note(format!("{what}; labels are unchanged"));
         return Ok(());
     }
     Err(StageError::new(format!("`{root}`: {what}")).hint(
-        "the step's log names the files that are left out; `empty_classes: keep` keeps the labels of such \
-         classes, and a folder that is none can be moved away",
+        "see the step's log for skipped files; move folders away that are not classes, or set \
+         `empty_classes: keep` to keep such classes",
     ))
 }
 
-/// The first `limit` of a split's items, taken from each class in turn; still in their order.
+/// The first `limit` of a split's items, taken from each class in turn, in their order.
 fn first_of_each(items: &[LabelledFile], limit: Option<u64>) -> Vec<usize> {
     let mut seen: BTreeMap<i32, usize> = BTreeMap::new();
     let mut turns: Vec<(usize, usize)> = items

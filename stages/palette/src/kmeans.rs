@@ -6,13 +6,13 @@ use crate::histogram::Colours;
 use crate::seed::seed;
 use crate::tree::ColourTree;
 
-/// When to stop.
+/// The stopping rule.
 #[derive(Debug, Clone, Copy)]
 pub struct StopRule {
-    /// After that many rounds at the latest.
+    /// The maximum number of iterations.
     pub max_iterations: u32,
-    /// Once the centres' squared moves add up to at most this times the mean variance of a channel
-    /// (scikit-learn's rule). 0: once nothing moves.
+    /// The sum of the centres' squared moves at which the fit has converged, in units of the mean variance
+    /// of a channel (scikit-learn's rule). 0: once nothing moves.
     pub tolerance: f64,
 }
 
@@ -21,16 +21,16 @@ pub struct StopRule {
 pub struct KMeansFit {
     /// The centres, in units of 0 to 255.
     pub centres: Vec<[f64; 3]>,
-    /// Rounds of Lloyd's algorithm.
+    /// Iterations of Lloyd's algorithm.
     pub iterations: u32,
-    /// Whether the tolerance was met within the allowed rounds.
+    /// Whether it converged within the allowed iterations.
     pub converged: bool,
-    /// How many empty clusters were moved to the farthest colour.
+    /// The number of empty clusters that were moved to the farthest colour.
     pub relocated: u32,
 }
 
-/// Fits `k` centres. `colours` must be in Morton order, as [`crate::Histogram::colours`] gives
-/// them, and at least `k`. `watch` sees each round and may end the fit with an error.
+/// Fits `k` centres to at least `k` colours in Morton order, as [`crate::Histogram::colours`] returns them.
+/// `watch` is called in each iteration and may end the fit with an error.
 ///
 /// # Errors
 /// Only those of `watch`.

@@ -5,25 +5,24 @@ use igpt_dataset::PaletteRange;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Parameters of the stage. With a palette wired to `from` nothing is fitted: `colours` may say how
-/// many the palette must have and `range` how it is written, the others are refused.
+/// Parameters of `palette`. With a palette in `from` nothing is fitted: `colours` is the number it must have,
+/// `range` the range of its numbers, and the other parameters are refused.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// Colours of the palette, 2 to 65,535. The paper's is 512 (section 3.2).
+    /// The number of colours, 2 to 65,535 (section 3.2: 512).
     pub colours: usize,
-    /// Pixels that are clustered, drawn without replacement from those of the training images; 0
-    /// takes all of them, which costs little: only distinct colours are visited.
+    /// The number of pixels to cluster, drawn without replacement from the training images; 0 means all,
+    /// which costs little, as only distinct colours are visited.
     pub sample: u64,
-    /// The most rounds of Lloyd's algorithm, at least 1.
+    /// The maximum number of iterations of Lloyd's algorithm, at least 1.
     pub max_iterations: u32,
-    /// The fit ends once the centres' squared moves in a round add up to at most this times the mean
-    /// variance of a channel (scikit-learn's rule and default). 0: once nothing moves.
+    /// The fit ends once the sum of the centres' squared moves is at most this times the mean variance of
+    /// a channel (scikit-learn's rule and default). 0: once nothing moves.
     pub tolerance: f64,
-    /// Between which numbers a palette in `from` has its colours, from black to white: `-1..1` (the
-    /// released palette), `0..1` or `0..255`. Left out, the numbers must tell: one below 0 means
-    /// `-1..1`, one above 1 means `0..255`, transformers' `preprocessor_config.json` is `-1..1`;
-    /// anything else is an error that asks.
+    /// The range of the numbers of a palette in `from`, from black to white: `-1..1` (the released
+    /// palette), `0..1` or `0..255`. By default it is detected: a number below 0 means `-1..1`, one above
+    /// 1 means `0..255`, transformers' `preprocessor_config.json` is `-1..1`; otherwise it is an error.
     pub range: Option<PaletteRange>,
 }
 
@@ -44,10 +43,10 @@ impl Params {
             return Err(ParamError::at("colours", format!("expected 2 to 65535 colours, found {colours}")));
         }
         if max_iterations == 0 {
-            return Err(ParamError::at("max_iterations", "expected at least 1 round, found 0"));
+            return Err(ParamError::at("max_iterations", "expected at least 1 iteration, found 0"));
         }
         if !(tolerance >= 0.0 && tolerance.is_finite()) {
-            return Err(ParamError::at("tolerance", format!("expected 0 or more, found {tolerance}")));
+            return Err(ParamError::at("tolerance", format!("expected a number ≥ 0, found {tolerance}")));
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Stage `pixels`: the raw pixels of images as features, the baseline that a linear probe of a
-//! network's features has to beat.
+//! Stage `pixels`: the raw pixels of images as features, the baseline for linear probes of a network's
+//! features.
 
 mod flatten;
 mod params;
@@ -23,7 +23,7 @@ impl Stage for Pixels {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "pixels",
-            summary: "takes raw pixels as features, the baseline of a linear probe",
+            summary: "uses raw pixels as features, the baseline for linear probes",
             // 2: a number of images is drawn, no longer the first. 3: JPEGs that were decoded wrongly are
             // right.
             version: 3,

@@ -3,18 +3,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What `pixels` takes.
+/// Parameters of `pixels`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// The side that the images must have, in pixels; 0 takes any, as long as it is one. A guard
-    /// only: `augment` resizes.
+    /// The required side of the images in pixels; 0 accepts any single size. This is only a check:
+    /// `augment` resizes.
     pub side: u32,
-    /// How many training images to take, all views of each; 0 takes all. They are drawn from the
-    /// labelled ones with `label_seed`, as `features` draws them.
+    /// The number of training images, with all views of each; 0 means all. They are drawn from the
+    /// labelled ones with `label_seed`, as in `features`.
     pub train_images: usize,
-    /// How many test images to take, evenly spaced; 0 takes all.
+    /// The number of test images, evenly spaced; 0 means all.
     pub test_images: usize,
-    /// The seed of the draw of training images, apart from the pipeline's.
+    /// The seed of the draw of training images, independent of the pipeline's seed.
     pub label_seed: u64,
 }

@@ -30,7 +30,7 @@ pub(crate) fn key_columns(keys: &[RowKey]) -> Vec<ArrayRef> {
     ]
 }
 
-/// The keys of a batch. A missing `view` column means view 0 everywhere.
+/// The keys of a batch; every view is 0 if there is no `view` column.
 pub(crate) fn keys(path: &Path, batch: &RecordBatch) -> Result<Vec<RowKey>, DatasetError> {
     let ids = column::<UInt64Array>(path, batch, "id")?;
     let splits = column::<StringArray>(path, batch, "split")?;
@@ -42,7 +42,7 @@ pub(crate) fn keys(path: &Path, batch: &RecordBatch) -> Result<Vec<RowKey>, Data
     (0..batch.num_rows())
         .map(|i| {
             let split: Split =
-                splits.value(i).parse().map_err(|error| DatasetError::caused(path, "bad split", error))?;
+                splits.value(i).parse().map_err(|error| DatasetError::caused(path, "not a split", error))?;
             let view = views.map_or(0, |views| views.value(i));
             Ok(RowKey { id: ids.value(i), split, label: labels.value(i), view })
         })
@@ -61,7 +61,7 @@ pub(crate) fn column<'b, A: Array + 'static>(
     let typed = array.as_any().downcast_ref::<A>().ok_or_else(|| {
         let kind = std::any::type_name::<A>().rsplit("::").next().unwrap_or_default();
         let what =
-            format!("expected the column `{name}` to fit a {kind}, found the type {}", array.data_type());
+            format!("expected the column `{name}` to be a {kind}, found the type {}", array.data_type());
         DatasetError::new(path, what)
     })?;
     if array.null_count() > 0 {
@@ -85,7 +85,7 @@ pub(crate) fn fixed_size_list<A: Array + Clone + 'static>(
         Some(typed) if values.null_count() == 0 => Ok((size, typed.clone())),
         Some(_) => Err(DatasetError::new(path, format!("expected no nulls in the lists of `{name}`"))),
         None => {
-            let what = format!("the lists of the column `{name}` hold the type {}", values.data_type());
+            let what = format!("unexpected type of the lists in the column `{name}`: {}", values.data_type());
             Err(DatasetError::new(path, what))
         }
     }

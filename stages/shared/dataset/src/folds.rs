@@ -1,4 +1,5 @@
-//! Which images a stage trained on, chose by and tested on, so that other code can use the same split.
+//! Folds: which images a stage trained, validated and tested on, so that other code can use the same
+//! split.
 //!
 //! `folds.parquet` holds a row for each image, whatever its views: set (the image set's name), image
 //! (u64, its id there), id (u64, its id in tokens, features and predictions: another one where sets
@@ -23,11 +24,11 @@ use crate::shards::{self, ShardWriter};
 pub enum Fold {
     /// Trained on.
     Train,
-    /// Held out of the official training images, to choose and to validate by.
+    /// Held out of the official training images, for validation.
     Valid,
     /// Tested on.
     Test,
-    /// Not used: without a label where labels are needed, or not drawn.
+    /// Not used: without a label, or not drawn.
     Unused,
 }
 
@@ -58,16 +59,16 @@ pub struct FoldRow {
     pub id: u64,
     /// The official split.
     pub split: Split,
-    /// The class; -1 where nobody knows it.
+    /// The class; -1 if unknown.
     pub label: i32,
-    /// What it was used for.
+    /// Its fold.
     pub fold: Fold,
 }
 
-/// The folds of all images that a stage was given.
+/// The folds of all images that a stage read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FoldTable {
-    /// In the order of the images.
+    /// One row for each image, in order.
     pub rows: Vec<FoldRow>,
 }
 
@@ -133,7 +134,7 @@ impl FoldTable {
     /// Reads `folds.parquet`.
     ///
     /// # Errors
-    /// If the file is missing or is not what it should be.
+    /// If the file is missing or not valid.
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
         let path = path_in(dir);
         let mut table = Self::default();
@@ -158,7 +159,7 @@ impl FoldTable {
                         set: Arc::from(sets.value(i)),
                         image: images.value(i),
                         id: ids.value(i),
-                        split: split.map_err(|error| DatasetError::caused(&path, "bad split", error))?,
+                        split: split.map_err(|error| DatasetError::caused(&path, "not a split", error))?,
                         label: labels.value(i),
                         fold,
                     });

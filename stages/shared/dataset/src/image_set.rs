@@ -33,7 +33,7 @@ const GROUP_BYTES: usize = 1 << 24;
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 256;
 
-/// What is known of a set of images as a whole.
+/// The name and classes of an image set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageSetInfo {
     /// The set's name for tables: `cifar10`.
@@ -111,7 +111,7 @@ impl ImageSetWriter {
         if self.rows.len() >= GROUP_ROWS || self.bytes >= GROUP_BYTES { self.flush() } else { Ok(()) }
     }
 
-    /// Ends the set; answers its rows by split.
+    /// Ends the set; returns its rows by split.
     ///
     /// # Errors
     /// If the rest cannot be written.
@@ -142,7 +142,7 @@ impl ImageSetWriter {
     }
 }
 
-/// What is wrong with a row that follows `last`.
+/// Checks a row that follows `last`.
 fn check(row: &ImageRow, last: Option<&RowKey>, n_classes: usize) -> Result<(), String> {
     row.key().check(last, n_classes)?;
     let expected = 3 * usize::from(row.height) * usize::from(row.width);
@@ -153,7 +153,7 @@ fn check(row: &ImageRow, last: Option<&RowKey>, n_classes: usize) -> Result<(), 
     if !(1..=8).contains(&row.orientation) || (turned && row.encoding == Encoding::Rgb) {
         let (id, found) = (row.id, row.orientation);
         return Err(format!(
-            "image {id} has the orientation {found}, expected 1 to 8, and 1 where `encoding` is `rgb`"
+            "image {id} has the orientation {found}, expected 1 to 8 (1 if `encoding` is `rgb`)"
         ));
     }
     if row.encoding == Encoding::Rgb && row.pixels.len() != expected {
@@ -180,7 +180,7 @@ impl ImageSetReader {
     /// Opens the set of a folder: reads `classes.json` and the footers of the shards.
     ///
     /// # Errors
-    /// If a file is missing or is not what it should be.
+    /// If a file is missing or not valid.
     pub fn open(dir: &Path) -> Result<Self, DatasetError> {
         let ClassesJson { name, classes, rows } = json::read_json(&json_path(dir))?;
         let groups = row_groups::row_groups(&shards::list_shards(dir, "images")?)?;
@@ -205,7 +205,7 @@ impl ImageSetReader {
         self.counts
     }
 
-    /// Whose each row is, in order; the pixels are not read.
+    /// The key of each row, in order; the pixels are not read.
     ///
     /// # Errors
     /// If a file is damaged.
@@ -288,7 +288,7 @@ fn rows(path: &Path, batch: &RecordBatch) -> Result<Vec<ImageRow>, DatasetError>
     let heights = columns::column::<UInt16Array>(path, batch, "height")?;
     let widths = columns::column::<UInt16Array>(path, batch, "width")?;
     let encodings = columns::column::<StringArray>(path, batch, "encoding")?;
-    // Sets that other programs wrote, or this one before it kept them.
+    // Sets from other programs or older versions lack these two.
     let has = |name: &str| batch.column_by_name(name).is_some();
     let orientations =
         has("orientation").then(|| columns::column::<UInt8Array>(path, batch, "orientation")).transpose()?;

@@ -8,8 +8,7 @@ use crate::error::DatasetError;
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, DatasetError> {
     let bytes =
         std::fs::read(path).map_err(|error| DatasetError::caused(path, "cannot read the file", error))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| DatasetError::caused(path, "the JSON is not what was expected", error))
+    serde_json::from_slice(&bytes).map_err(|error| DatasetError::caused(path, "not the expected JSON", error))
 }
 
 /// Writes a JSON file, indented, with a newline at its end.

@@ -1,9 +1,8 @@
-//! What stages share about data: image sets, tokens, features, predictions and palettes, and the
-//! files they are kept in.
+//! The data that stages share: image sets, tokens, features, predictions and palettes, and their files.
 //!
-//! Each module is one artifact kind, or one operation on its rows. Files are written so that equal
-//! rows make equal bytes; a file that is not what it should be is an error that says what was
-//! expected and what was found. No stage is known here.
+//! Each module is one artifact kind, or one operation on its rows. Equal rows give equal bytes. A file
+//! that is not valid is an error that says what was expected and what was found. The crate knows no
+//! stage.
 
 mod bad_image;
 mod columns;
@@ -56,7 +55,7 @@ pub use morton::{morton, morton_colour};
 pub use nearest::{BadPalette, NearestColour};
 pub use npy::{Npy, read_npy};
 pub use palette::{PaletteInfo, PaletteTable};
-pub use palette_file::{PALETTE_FILES, TakenPalette, named_palette, palette_digest, take_palette};
+pub use palette_file::{LoadedPalette, PALETTE_FILES, load_palette, named_palette, palette_digest};
 pub use palette_range::PaletteRange;
 pub use predictions::PredictionTable;
 pub use row::{RowKey, Split, SplitCounts, UnknownSplit, images_of, rows_of};

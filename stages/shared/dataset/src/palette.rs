@@ -1,4 +1,4 @@
-//! Palettes: a few hundred colours, in the layout of the released one.
+//! Palettes: a few hundred colours, in the format of the released one.
 //!
 //! `palette.npy` is a float32 array (k, 3) of red, green and blue in [-1, 1], x = level / 127.5 - 1;
 //! `clusters.json` holds the same numbers under the key `clusters`, as a Hugging Face
@@ -20,14 +20,12 @@ pub struct PaletteInfo {
     pub k: usize,
     /// The sum over all pixels of the squared distance to the nearest colour, in [-1, 1] units.
     pub inertia: f64,
-    /// The peak signal-to-noise ratio of the quantised pixels, in decibel; 999 at most, where
-    /// no pixel changes.
+    /// The peak signal-to-noise ratio of the quantised pixels, in dB; at most 999, if no pixel changes.
     pub psnr_db: f64,
-    /// Rounds of the fit, until the centres (almost) stood still or the most that were allowed; 0
-    /// for a palette that was taken from a file.
+    /// Iterations of the fit; 0 for a palette that was read from a file.
     pub iterations: u64,
-    /// Pixels of the training images, over which `inertia` and `psnr_db` are taken; the fit may
-    /// have seen a sample of them.
+    /// Pixels of the training images, over which `inertia` and `psnr_db` are computed; the fit may have
+    /// used a sample of them.
     pub pixels: u64,
     /// Distinct colours among them.
     pub distinct_colours: u64,
@@ -37,7 +35,7 @@ impl PaletteInfo {
     /// Reads `palette.json` from an artifact's folder.
     ///
     /// # Errors
-    /// If the file is missing or is not what [`Self::write`] wrote.
+    /// If the file is missing or was not written by [`Self::write`].
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
         json::read_json(&dir.join("palette.json"))
     }
@@ -87,7 +85,7 @@ impl PaletteTable {
     /// Writes `palette.npy` and `clusters.json` into an artifact's folder.
     ///
     /// # Errors
-    /// If the palette is not one, or a file cannot be written.
+    /// If the palette is not valid, or a file cannot be written.
     pub fn write(&self, dir: &Path) -> Result<(), DatasetError> {
         let path = dir.join(FILES[0]);
         self.check().map_err(|what| DatasetError::new(&path, what))?;
@@ -96,8 +94,8 @@ impl PaletteTable {
         json::write_json(&dir.join(FILES[1]), &Clusters { clusters: self.colours.clone() })
     }
 
-    /// The digest of the bytes of `palette.npy`, whatever file the palette came from: equal
-    /// palettes have equal digests.
+    /// The digest of the bytes of `palette.npy`, whichever file the palette came from: equal palettes
+    /// have equal digests.
     pub fn digest(&self) -> Digest {
         Digest::of(&npy::write_npy(&self.colours))
     }

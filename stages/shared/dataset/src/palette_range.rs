@@ -1,18 +1,18 @@
-//! The range in which a palette's file writes its colours, and how its numbers tell it.
+//! The range of a palette file's numbers, and how it is detected.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The numbers between which a palette's file writes its colours, from black to white.
+/// The range of a palette file's numbers, from black to white.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PaletteRange {
-    /// As the released palette has it.
+    /// The range of the released palette.
     #[serde(rename = "-1..1")]
     Signed,
-    /// As images of floats have it.
+    /// The range of images as floats.
     #[serde(rename = "0..1")]
     Unit,
-    /// Levels of bytes.
+    /// The range of bytes.
     #[serde(rename = "0..255")]
     Levels,
 }
@@ -46,15 +46,15 @@ impl PaletteRange {
     }
 }
 
-/// What rounding may add to a range's ends, as a share of the distance from black to grey.
+/// How far rounding may exceed a range's ends, as a share of the distance from black to grey.
 pub(crate) const ROUNDING: f64 = 0.001;
 
-/// The one range that numbers leave, or what is wrong and what to do.
+/// The only range that fits the numbers; else an error message and a hint.
 pub(crate) fn range_of(colours: &[[f64; 3]]) -> Result<PaletteRange, (String, &'static str)> {
     let values = || colours.as_flattened().iter().copied();
     let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
     let (negative, above) = (low < -ROUNDING, high > 1.0 + ROUNDING);
-    // As short as the file has them.
+    // Printed as short as in the file.
     let (least, most) = (low as f32, high as f32);
     if low < -1.0 - ROUNDING || high > 255.0 * (1.0 + ROUNDING) || (negative && above) {
         let what = format!(
@@ -69,10 +69,10 @@ pub(crate) fn range_of(colours: &[[f64; 3]]) -> Result<PaletteRange, (String, &'
         _ if colours.is_empty() => Ok(PaletteRange::Signed),
         _ => {
             let what = format!(
-                "no colour is below 0 and none above 1 (from {least} to {most}): is the palette in 0..1, \
-                 -1..1 or 0..255?"
+                "cannot tell the palette's range: its values are from {least} to {most}, which fits 0..1, -1..1 and \
+                 0..255"
             );
-            Err((what, "say it with the parameter `range`, as in `with: {range: 0..1}`"))
+            Err((what, "set the parameter `range`, for example `with: {range: 0..1}`"))
         }
     }
 }

@@ -19,26 +19,24 @@ pub(crate) fn metadata(path: &Path) -> Result<ArrowReaderMetadata, DatasetError>
     guarded(path, || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))
 }
 
-/// Calls into the Parquet crate, which answers some damaged files with a panic instead of an error.
+/// Calls into the Parquet crate, which panics on some damaged files instead of returning an error.
 fn guarded<T>(
     path: &Path,
     read: impl FnOnce() -> Result<T, parquet::errors::ParquetError>,
 ) -> Result<T, DatasetError> {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)) {
-        Ok(result) => result.map_err(|error| {
-            DatasetError::caused(path, "expected a Parquet file, found a damaged or another one", error)
-        }),
+        Ok(result) => result.map_err(|error| DatasetError::caused(path, "not a valid Parquet file", error)),
         Err(_) => Err(DatasetError::new(path, "expected a Parquet file, found a damaged one")),
     }
 }
 
-/// Where a row group is.
+/// A row group of a file.
 #[derive(Debug, Clone)]
 pub(crate) struct RowGroup {
     path: PathBuf,
     metadata: ArrowReaderMetadata,
     index: usize,
-    /// Rows in it.
+    /// The number of rows.
     pub(crate) rows: usize,
 }
 
@@ -49,7 +47,10 @@ pub(crate) fn row_groups(paths: &[PathBuf]) -> Result<Vec<RowGroup>, DatasetErro
         let metadata = metadata(path)?;
         for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
             let rows = usize::try_from(group.num_rows()).map_err(|_| {
-                DatasetError::new(path, format!("row group {index} claims {} rows", group.num_rows()))
+                DatasetError::new(
+                    path,
+                    format!("row group {index} has a negative number of rows, {}", group.num_rows()),
+                )
             })?;
             groups.push(RowGroup { path: path.clone(), metadata: metadata.clone(), index, rows });
         }
@@ -63,19 +64,19 @@ impl RowGroup {
         &self.path
     }
 
-    /// What our writers say in the file's footer: names that begin with `igpt.`.
+    /// The metadata in the file's footer that our writers add: names that begin with `igpt.`.
     pub(crate) fn footer(&self) -> BTreeMap<String, String> {
         let pairs = self.metadata.metadata().file_metadata().key_value_metadata();
         let ours = pairs.into_iter().flatten().filter(|pair| pair.key.starts_with("igpt."));
         ours.filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?))).collect()
     }
 
-    /// Reads it, as batches of at most `batch` rows.
+    /// Reads the row group in batches of at most `batch` rows.
     pub(crate) fn read(&self, batch: usize) -> Result<Vec<RecordBatch>, DatasetError> {
         self.read_columns(batch, ProjectionMask::all())
     }
 
-    /// Reads the columns of [`RowKey`] alone.
+    /// Reads only the columns of [`RowKey`].
     fn keys(&self) -> Result<Vec<RowKey>, DatasetError> {
         let schema = self.metadata.metadata().file_metadata().schema_descr();
         let mask = ProjectionMask::columns(schema, ["id", "split", "label", "view"]);
@@ -101,7 +102,7 @@ impl RowGroup {
         if found == self.rows {
             Ok(batches)
         } else {
-            let what = format!("row group {} claims {} rows, found {found}", self.index, self.rows);
+            let what = format!("expected {1} rows in row group {0}, found {found}", self.index, self.rows);
             Err(DatasetError::new(path, what))
         }
     }

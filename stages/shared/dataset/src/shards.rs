@@ -19,9 +19,9 @@ use crate::row_groups::metadata;
 
 /// The settings that all tables share; kinds add their columns' encodings.
 ///
-/// Statistics are left out: nobody filters by them, and those of wide columns take more room than
-/// they save. The writer's name is fixed, so that a new version of the Parquet crate alone changes
-/// no artifact's bytes.
+/// Statistics are left out: nothing filters by them, and those of wide columns take more space than they
+/// save. The writer's name is fixed, so that a new version of the Parquet crate does not change an
+/// artifact's bytes.
 pub(crate) fn properties(zstd: i32) -> Result<WriterPropertiesBuilder, parquet::errors::ParquetError> {
     Ok(WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(zstd)?))
@@ -32,7 +32,7 @@ pub(crate) fn properties(zstd: i32) -> Result<WriterPropertiesBuilder, parquet::
 
 /// The rows after which a shard ends.
 pub(crate) const SHARD_ROWS: u64 = 1 << 16;
-/// The bytes after which a shard ends, as they lie in memory.
+/// The bytes in memory after which a shard ends.
 pub(crate) const SHARD_BYTES: u64 = 1 << 28;
 
 /// Writes row groups into `PREFIX-00000.parquet`, `PREFIX-00001.parquet`, ... A shard ends at the
@@ -89,7 +89,7 @@ impl ShardWriter {
         }
     }
 
-    /// Ends the last shard; a set without rows is one shard without rows.
+    /// Ends the last shard; a set without rows has one empty shard.
     pub(crate) fn finish(mut self) -> Result<(), DatasetError> {
         match self.open.take() {
             Some((path, writer, rows, _)) => close(&path, writer, rows),

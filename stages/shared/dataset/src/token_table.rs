@@ -22,7 +22,7 @@ pub struct TokenTable {
     pub ids: Vec<u64>,
     /// The split of each row: all training rows come first.
     pub splits: Vec<Split>,
-    /// The class of each row; -1 where nobody knows it.
+    /// The class of each row; -1 if unknown.
     pub labels: Vec<i32>,
     /// The augmented view of each row.
     pub views: Vec<u16>,
@@ -40,7 +40,7 @@ impl TokenTable {
     /// Reads the whole set of a folder.
     ///
     /// # Errors
-    /// If a file is missing or is not what it should be.
+    /// If a file is missing or not valid.
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
         let reader = TokensReader::open(dir)?;
         let mut table = Self::empty(reader.info.clone());
@@ -69,7 +69,7 @@ impl TokenTable {
         &self.tokens[row * positions..][..positions]
     }
 
-    /// Whose row it is.
+    /// The key of a row.
     ///
     /// # Panics
     /// If there is no such row.
@@ -102,7 +102,7 @@ impl TokensReader {
     /// Opens the set of a folder: reads `tokens.json` and the footers of the shards.
     ///
     /// # Errors
-    /// If a file is missing or is not what it should be.
+    /// If a file is missing or not valid.
     pub fn open(dir: &Path) -> Result<Self, DatasetError> {
         let path = json_path(dir);
         let TokensJson { name, height, width, vocab, palette, classes, rows, sets } = json::read_json(&path)?;
@@ -128,7 +128,7 @@ impl TokensReader {
         self.counts
     }
 
-    /// Whose each row is, in order; the tokens are not read.
+    /// The key of each row, in order; the tokens are not read.
     ///
     /// # Errors
     /// If a file is damaged.
@@ -152,7 +152,7 @@ impl TokensReader {
     /// Reads one row group.
     ///
     /// # Errors
-    /// If the file is damaged or holds rows that do not belong to the set.
+    /// If the file is damaged or holds rows that do not fit the set.
     ///
     /// # Panics
     /// If there is no such group.
@@ -162,7 +162,7 @@ impl TokensReader {
         Ok(table)
     }
 
-    /// The row groups one after another, each read when its turn comes.
+    /// The row groups one after another, each read when it is needed.
     pub fn tables(&self) -> impl Iterator<Item = Result<TokenTable, DatasetError>> + '_ {
         (0..self.groups()).map(|group| self.group(group))
     }

@@ -1,12 +1,11 @@
-//! Token sets: images as rows of colour indices, in Parquet shards that any reader understands.
+//! Token sets: images as rows of colour indices, in Parquet shards.
 //!
 //! `tokens-00000.parquet`, ... hold the columns id (u64), split (`train`, `test`), label (i32, -1
 //! for none), view (u16) and tokens (a list of fixed size of u16, raster order). (split, id) is that
-//! of the image in its set; where several sets were read as one, `sets` says what the ids of each
-//! were raised by. `tokens.json` holds the resolution, the palette's size and digest, class names,
-//! the rows by split and those sets. Each
-//! shard says the resolution and the palette in its footer too (`igpt.height`, `igpt.width`,
-//! `igpt.vocab`, `igpt.palette`), for readers of a shard alone.
+//! of the image in its set; if several sets were joined, `sets` gives the offset of each set's ids.
+//! `tokens.json` holds the resolution, the palette's size and digest, class names, the rows by split and
+//! those sets. Each shard repeats the resolution and the palette in its footer (`igpt.height`,
+//! `igpt.width`, `igpt.vocab`, `igpt.palette`), for those who read a single shard.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,12 +24,12 @@ use crate::json;
 use crate::row::{RowKey, SplitCounts};
 use crate::shards::{self, ShardWriter};
 
-/// The tokens after which a row group ends: 4 MiB of them in memory.
+/// The tokens after which a row group ends: 4 MiB in memory.
 const GROUP_TOKENS: usize = 1 << 21;
 /// The rows after which a row group ends.
 const GROUP_ROWS: usize = 8192;
 
-/// What is known of a set of token rows as a whole.
+/// A description of a token set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokensInfo {
@@ -40,19 +39,19 @@ pub struct TokensInfo {
     pub height: usize,
     /// Columns of pixels.
     pub width: usize,
-    /// Colours of the palette: tokens are below it.
+    /// The number of colours in the palette; tokens are below it.
     pub vocab: usize,
-    /// The palette's digest, see [`crate::PaletteTable::digest`]; none where it is not known.
+    /// The palette's digest, see [`crate::PaletteTable::digest`]; `None` if unknown.
     pub palette: Option<Digest>,
     /// The class names, by label.
     pub classes: Vec<String>,
-    /// The image sets that were read as one, in the order of their ids; empty where it is one set.
+    /// The image sets that were joined, in the order of their ids; empty if there is only one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<JoinedSet>,
 }
 
 impl TokensInfo {
-    /// Tokens of a row.
+    /// The number of tokens in a row.
     pub fn positions(&self) -> usize {
         self.height * self.width
     }
@@ -77,7 +76,7 @@ pub(crate) fn json_path(dir: &Path) -> PathBuf {
     dir.join("tokens.json")
 }
 
-/// What a shard's footer says of the set.
+/// The metadata in a shard's footer.
 fn footer(info: &TokensInfo) -> Vec<KeyValue> {
     let pair = |name: &str, value: String| KeyValue::new(name.to_owned(), value);
     let mut pairs = vec![
@@ -89,11 +88,11 @@ fn footer(info: &TokensInfo) -> Vec<KeyValue> {
     pairs
 }
 
-/// What is wrong with the description itself.
+/// Checks the resolution and the number of colours.
 pub(crate) fn check_info(info: &TokensInfo) -> Result<(), String> {
     let side = 1..=1024;
     if !side.contains(&info.height) || !side.contains(&info.width) {
-        return Err(format!("expected 1 to 1024 pixels a side, found {}x{}", info.height, info.width));
+        return Err(format!("expected 1 to 1024 pixels per side, found {}x{}", info.height, info.width));
     }
     if !(1..=65_535).contains(&info.vocab) {
         return Err(format!("expected a `vocab` of 1 to 65535 colours, found {}", info.vocab));
@@ -101,7 +100,7 @@ pub(crate) fn check_info(info: &TokensInfo) -> Result<(), String> {
     Ok(())
 }
 
-/// What is wrong with a row's tokens.
+/// Checks a row's tokens.
 pub(crate) fn check_tokens(info: &TokensInfo, id: u64, tokens: &[u16]) -> Result<(), String> {
     if tokens.len() != info.positions() {
         return Err(format!("row {id}: expected {} tokens, found {}", info.positions(), tokens.len()));
@@ -130,7 +129,7 @@ impl TokensWriter {
     /// Starts a set in an existing, empty folder.
     ///
     /// # Errors
-    /// If the resolution or the palette's size makes no sense.
+    /// If the resolution or the palette's size is not valid.
     pub fn create(dir: &Path, info: &TokensInfo) -> Result<Self, DatasetError> {
         check_info(info).map_err(|what| DatasetError::new(dir, what))?;
         let item = Arc::new(Field::new_list_field(DataType::UInt16, false));
@@ -156,8 +155,8 @@ impl TokensWriter {
     /// Adds a row of `height * width` tokens; rows come in the order of (split, id, view).
     ///
     /// # Errors
-    /// If the row is out of order, has a label without a class, other than the right number of
-    /// tokens, a token outside the palette, or cannot be written.
+    /// If the row is out of order, has a label without a class, the wrong number of tokens, a
+    /// token outside the palette, or cannot be written.
     pub fn append(&mut self, key: RowKey, tokens: &[u16]) -> Result<(), DatasetError> {
         key.check(self.last.as_ref(), self.info.classes.len())
             .and_then(|()| check_tokens(&self.info, key.id, tokens))
@@ -170,7 +169,7 @@ impl TokensWriter {
         if full { self.flush() } else { Ok(()) }
     }
 
-    /// Ends the set; answers its rows by split.
+    /// Ends the set; returns its rows by split.
     ///
     /// # Errors
     /// If the rest cannot be written.

@@ -1,6 +1,6 @@
-//! Addresses as they may be shown and stored.
+//! URLs without credentials.
 
-/// An address as it may be shown and stored: `https://user:secret@host/x` without the user's part.
+/// A URL that may be shown and stored: `https://user:secret@host/x` without the credentials.
 pub fn without_credentials(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
     let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));

@@ -1,20 +1,20 @@
-//! Which content a part of a file belongs to.
+//! Which content a partial file belongs to.
 
 use serde::{Deserialize, Serialize};
 use ureq::http::{HeaderMap, header};
 
-/// Which content a part belongs to.
+/// Which content a partial file belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Content {
     pub(crate) url: String,
-    /// The strong `ETag`, else the `Last-Modified` date; none where the server names neither, and
-    /// the part cannot be continued.
+    /// The strong `ETag`, else the `Last-Modified` date; `None` if the server sends neither, and the
+    /// download cannot be resumed.
     pub(crate) tag: Option<String>,
-    /// The length of the whole, where the server says it.
+    /// The total length, if the server sends it.
     pub(crate) size: Option<u64>,
 }
 
-/// What the content is known by: its strong `ETag` or else its date.
+/// What identifies the content: its strong `ETag` or else its date.
 pub(crate) fn tag(headers: &HeaderMap) -> Option<String> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let strong = text(header::ETAG).filter(|tag| !tag.starts_with("W/"));

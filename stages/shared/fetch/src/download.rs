@@ -1,4 +1,4 @@
-//! One download: attempts, each of which goes on where the last one stopped.
+//! A download in several attempts, each of which resumes where the last one stopped.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -14,22 +14,22 @@ use crate::content::{Content, content_range, tag};
 use crate::request::FileRequest;
 use crate::wait::{BodyChunks, wait_for};
 
-/// Attempts in a row that bring no byte before the download is given up.
+/// Attempts in a row without a new byte after which the download fails.
 const ATTEMPTS: u32 = 5;
-/// The pause after the first such attempt; it doubles with each.
+/// The pause after the first such attempt; it doubles with each one.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long a server may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
+/// The timeout for each response and read.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How an attempt ended.
 enum Attempt {
     /// The file is complete.
     Done,
-    /// The connection broke, the server is busy: another attempt may help.
+    /// The connection broke or the server is busy: another attempt may help.
     Interrupted(String),
-    /// It will not get better.
+    /// Another attempt cannot help.
     Refused(StageError),
-    /// The server has no such file, which is no error to who only looks.
+    /// The server has no such file, which [`crate::find`] does not treat as an error.
     Absent(StageError),
 }
 
@@ -39,7 +39,7 @@ impl From<std::io::Error> for Attempt {
     }
 }
 
-/// What came of a download.
+/// The outcome of a download.
 pub(crate) enum Outcome {
     /// The file is complete.
     Found(PathBuf),
@@ -50,7 +50,7 @@ pub(crate) enum Outcome {
 /// Downloads a file in as many attempts as it takes.
 ///
 /// # Errors
-/// If the server refuses, keeps breaking off, or the run is cancelled.
+/// If the server refuses, the connection keeps breaking, or the run is cancelled.
 pub(crate) fn download(wanted: &FileRequest, cx: &StageContext) -> Result<Outcome, StageError> {
     let FileRequest { folder, name, .. } = *wanted;
     let url = without_credentials(wanted.url);
@@ -61,9 +61,9 @@ pub(crate) fn download(wanted: &FileRequest, cx: &StageContext) -> Result<Outcom
     std::fs::create_dir_all(folder)?;
     let agent = Agent::config_builder()
         .http_status_as_error(false)
-        .timeout_connect(Some(SILENCE))
-        .timeout_recv_response(Some(SILENCE))
-        .timeout_per_read(Some(SILENCE))
+        .timeout_connect(Some(TIMEOUT))
+        .timeout_recv_response(Some(TIMEOUT))
+        .timeout_per_read(Some(TIMEOUT))
         .user_agent(concat!("igpt-flow/", env!("CARGO_PKG_VERSION")))
         .build()
         .new_agent();
@@ -84,11 +84,10 @@ pub(crate) fn download(wanted: &FileRequest, cx: &StageContext) -> Result<Outcom
                 fruitless += 1;
                 if fruitless >= ATTEMPTS {
                     let what = format!("cannot download `{url}`: {why}, {ATTEMPTS} times in a row");
-                    let hint =
-                        format!("what has arrived is kept: run again to continue, or {}", wanted.elsewhere);
+                    let hint = format!("run again to resume the download, or {}", wanted.elsewhere);
                     return Err(StageError::new(what).hint(hint));
                 }
-                cx.note(format!("`{url}`: {why}; again in {} ms", pause.as_millis()));
+                cx.note(format!("`{url}`: {why}; retrying in {} ms", pause.as_millis()));
                 sleep(pause, cx)?;
                 pause *= 2;
             }
@@ -101,7 +100,7 @@ pub(crate) fn download(wanted: &FileRequest, cx: &StageContext) -> Result<Outcom
     }
 }
 
-/// Sleeps, but for a cancelled run.
+/// Sleeps, unless the run is cancelled.
 fn sleep(pause: Duration, cx: &StageContext) -> Result<(), StageError> {
     const SLICE: Duration = Duration::from_millis(50);
     let mut left = pause;
@@ -113,7 +112,7 @@ fn sleep(pause: Duration, cx: &StageContext) -> Result<(), StageError> {
     Ok(())
 }
 
-/// A file on its way.
+/// A file that is being downloaded.
 struct PartialFile<'a> {
     part: PathBuf,
     wanted: &'a FileRequest<'a>,
@@ -122,7 +121,7 @@ struct PartialFile<'a> {
 }
 
 impl PartialFile<'_> {
-    /// The address as it may be shown.
+    /// The URL without credentials.
     fn address(&self) -> String {
         without_credentials(self.wanted.url)
     }
@@ -131,19 +130,19 @@ impl PartialFile<'_> {
         self.part.with_extension("part.json")
     }
 
-    /// Bytes that have arrived.
+    /// The bytes received so far.
     fn length(&self) -> u64 {
         std::fs::metadata(&self.part).map_or(0, |metadata| metadata.len())
     }
 
-    /// What the part belongs to, if it can be continued.
+    /// The content of the partial file, if the download can be resumed.
     fn known(&self) -> Option<Content> {
         let content: Content = serde_json::from_slice(&std::fs::read(self.content_path()).ok()?).ok()?;
         (content.url == without_credentials(self.wanted.url) && content.tag.is_some() && self.length() > 0)
             .then_some(content)
     }
 
-    /// Asks for the file or its rest and takes what comes.
+    /// Requests the file or the rest of it, and writes what it receives.
     fn attempt(&self) -> Attempt {
         let known = self.known();
         let have = self.length();
@@ -162,17 +161,17 @@ impl PartialFile<'_> {
         match (response.status(), known) {
             (StatusCode::OK, _) => self.start_over(response).unwrap_or_else(Attempt::from),
             (StatusCode::PARTIAL_CONTENT, Some(known)) => {
-                self.go_on(response, known, have).unwrap_or_else(Attempt::from)
+                self.resume(response, known, have).unwrap_or_else(Attempt::from)
             }
             (StatusCode::RANGE_NOT_SATISFIABLE, Some(_)) => match std::fs::remove_file(&self.part) {
-                Ok(()) => Attempt::Interrupted("the file at the server has become shorter".to_owned()),
+                Ok(()) => Attempt::Interrupted("the file on the server has become shorter".to_owned()),
                 Err(error) => error.into(),
             },
             (status, _) => self.refused(status),
         }
     }
 
-    /// Takes the whole file from its first byte.
+    /// Receives the whole file.
     fn start_over(&self, response: Response<Body>) -> std::io::Result<Attempt> {
         let size = response.body().content_length();
         let content =
@@ -182,22 +181,22 @@ impl PartialFile<'_> {
         self.take(response, file, 0, size)
     }
 
-    /// Takes the rest of the file.
-    fn go_on(&self, response: Response<Body>, known: Content, have: u64) -> std::io::Result<Attempt> {
+    /// Receives the rest of the file.
+    fn resume(&self, response: Response<Body>, known: Content, have: u64) -> std::io::Result<Attempt> {
         let range = response.headers().get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
         let (start, total) = range.and_then(content_range).unwrap_or((u64::MAX, None));
         if start != have || (known.size.is_some() && total.is_some() && total != known.size) {
             std::fs::remove_file(&self.part)?;
             let found = range.unwrap_or("no `Content-Range`");
             return Ok(Attempt::Interrupted(format!(
-                "asked for the bytes from {have} on, the server answered with `{found}`"
+                "requested the bytes from {have} on, the server sent `{found}`"
             )));
         }
         let file = OpenOptions::new().append(true).open(&self.part)?;
         self.take(response, file, have, known.size.or(total))
     }
 
-    /// Writes the body to the end of the file.
+    /// Appends the body to the file.
     fn take(
         &self,
         response: Response<Body>,
@@ -208,7 +207,7 @@ impl PartialFile<'_> {
         if size.is_some_and(|size| size > self.wanted.limit) {
             return Ok(self.too_large());
         }
-        let chunks = BodyChunks::of(response.into_body().into_with_config().reader(), self.cx)?;
+        let chunks = BodyChunks::new(response.into_body().into_with_config().reader(), self.cx)?;
         let mut done = have;
         loop {
             let chunk = match chunks.next() {
@@ -238,7 +237,7 @@ impl PartialFile<'_> {
                 Ok(Attempt::Interrupted(format!("expected {size} bytes, the connection ended after {done}")))
             }
             Some(size) if done > size => {
-                // What came is of no use: it is not the file that was announced.
+                // It is not the file that was announced.
                 std::fs::remove_file(&self.part)?;
                 Ok(Attempt::Interrupted(format!("expected {size} bytes, found {done}")))
             }
@@ -251,13 +250,13 @@ impl PartialFile<'_> {
 
     fn too_large(&self) -> Attempt {
         let what =
-            format!("`{}` is larger than the {} bytes expected at most", self.address(), self.wanted.limit);
+            format!("expected at most {1} bytes at `{0}`, found more", self.address(), self.wanted.limit);
         Attempt::Refused(StageError::new(what))
     }
 
-    /// The server's no: for good, or for now.
+    /// An error status: permanent or temporary.
     fn refused(&self, status: StatusCode) -> Attempt {
-        let answer = format!("the server answered {status}");
+        let answer = format!("the server responded with {status}");
         let busy = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
         if busy || status.is_server_error() {
             return Attempt::Interrupted(answer);
@@ -270,7 +269,7 @@ impl PartialFile<'_> {
         }
     }
 
-    /// No answer: for good, or for now.
+    /// No response: a permanent or temporary failure.
     fn failed(&self, error: ureq::Error) -> Attempt {
         match error {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::TooManyRedirects => {

@@ -1,9 +1,9 @@
 //! Downloads one file over HTTP(S), through interruptions.
 //!
-//! The bytes go into `NAME.part`, beside `NAME.part.json` that says which content they belong to.
-//! After a broken connection, or in another run after a kill, the rest is asked for (`Range`, and
-//! `If-Range` with the content's own tag); a server that answers with the whole file, or with
-//! another content, starts the file over. Only a file of the full length gets its name.
+//! The bytes go into `NAME.part`, and `NAME.part.json` says which content they belong to. After a broken
+//! connection, or in a later run, the rest is requested (`Range`, and `If-Range` with the content's tag);
+//! if the server sends the whole file or other content, the file starts over. Only a complete file gets
+//! its name.
 
 mod address;
 mod content;
@@ -19,8 +19,7 @@ pub use address::without_credentials;
 use download::{Outcome, download};
 pub use request::FileRequest;
 
-/// Says in the step's record which file from outside it read: its address (without credentials), size
-/// and digest.
+/// Records which file from outside the step read: its URL (without credentials), size and digest.
 ///
 /// # Errors
 /// If the file cannot be read.
@@ -33,10 +32,10 @@ pub fn record_source(name: &str, address: &str, path: &Path, cx: &StageContext) 
     Ok(())
 }
 
-/// Downloads a file; one that was completed by an earlier attempt is answered as it is.
+/// Downloads a file; one that an earlier attempt completed is returned as it is.
 ///
 /// # Errors
-/// If the server refuses, keeps breaking off, or the run is cancelled.
+/// If the server refuses, the connection keeps breaking, or the run is cancelled.
 pub fn fetch(wanted: &FileRequest, cx: &StageContext) -> Result<PathBuf, StageError> {
     match download(wanted, cx)? {
         Outcome::Found(path) => Ok(path),
@@ -44,10 +43,10 @@ pub fn fetch(wanted: &FileRequest, cx: &StageContext) -> Result<PathBuf, StageEr
     }
 }
 
-/// [`fetch`] for a file that may not be there: none where the server says so (404, 410).
+/// Like [`fetch`], for a file that may not exist: `None` if the server says so (404, 410).
 ///
 /// # Errors
-/// As for [`fetch`].
+/// Those of [`fetch`].
 pub fn find(wanted: &FileRequest, cx: &StageContext) -> Result<Option<PathBuf>, StageError> {
     match download(wanted, cx)? {
         Outcome::Found(path) => Ok(Some(path)),

@@ -1,19 +1,18 @@
-//! What is to be downloaded.
+//! The request for a file.
 
 use std::path::Path;
 
-/// One file to be had over HTTP(S).
+/// A file to download over HTTP(S).
 #[derive(Debug, Clone, Copy)]
 pub struct FileRequest<'a> {
-    /// Its address.
+    /// Its URL.
     pub url: &'a str,
-    /// Where it is put.
+    /// The folder to put it in.
     pub folder: &'a Path,
-    /// Its name there.
+    /// Its name in the folder.
     pub name: &'a str,
     /// The most bytes it may have.
     pub limit: u64,
-    /// What the user can do where a server keeps failing: a lower-case fragment that names another
-    /// place.
+    /// What the user can do if the server keeps failing: a lower-case fragment that names another source.
     pub elsewhere: &'a str,
 }

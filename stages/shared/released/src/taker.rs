@@ -1,11 +1,11 @@
-//! Takes tensors by name and shape, and says which do not fit.
+//! Takes tensors by name and shape, and reports those that do not fit.
 
 use std::path::Path;
 
 use crate::error::ReleasedError;
 use crate::tensors::{Tensor, Tensors};
 
-/// Takes tensors by name and shape, and remembers what did not fit.
+/// Takes tensors by name and shape, and collects what does not fit.
 pub(crate) struct Taker {
     pub(crate) tensors: Tensors,
     found: usize,
@@ -20,7 +20,7 @@ impl Taker {
         Self { tensors, found, expected: 0, missing: Vec::new(), shapes: Vec::new() }
     }
 
-    /// The elements of a tensor, if it is there and of that shape.
+    /// The elements of a tensor, if it exists and has that shape.
     pub(crate) fn take(&mut self, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
         self.expected += 1;
         match self.tensors.remove(name) {
@@ -33,18 +33,18 @@ impl Taker {
         None
     }
 
-    /// Refuses the tensors if one did not fit or is left over.
+    /// Fails if a tensor did not fit or is unexpected.
     pub(crate) fn finish(self, path: &Path) -> Result<(), ReleasedError> {
-        let left =
+        let unexpected =
             |(name, array): (&String, &Tensor)| format!("`{}` {:?}", igpt_dataset::shown(name), array.shape);
-        let left: Vec<String> = self.tensors.iter().map(left).collect();
-        if self.missing.is_empty() && self.shapes.is_empty() && left.is_empty() {
+        let unexpected: Vec<String> = self.tensors.iter().map(unexpected).collect();
+        if self.missing.is_empty() && self.shapes.is_empty() && unexpected.is_empty() {
             return Ok(());
         }
         let kinds = [
             ("missing", self.missing.as_slice()),
             ("of another shape", self.shapes.as_slice()),
-            ("unexpected", left.as_slice()),
+            ("unexpected", unexpected.as_slice()),
         ];
         Err(ReleasedError::differences(path, self.expected, self.found, kinds))
     }

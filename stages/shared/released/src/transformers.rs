@@ -1,8 +1,8 @@
-//! The names of Hugging Face's ImageGPT, in both directions.
+//! Maps tensors between our names and those of Hugging Face's ImageGPT.
 //!
-//! TheirTensors differ from ours in three ways: the start vector is the last row of the token embeddings,
-//! every linear map has a bias (zero in the released weights), and names are longer. Weights of
-//! linear maps are stored `[in, out]` by both, the head `[out, in]`.
+//! Theirs differ from ours in three ways: the start vector is the last row of the token embeddings, every
+//! linear layer has a bias (zero in the released weights), and names are longer. Both store weights of
+//! linear layers as `[in, out]` and the output head as `[out, in]`.
 
 use std::path::Path;
 
@@ -12,21 +12,21 @@ use crate::error::ReleasedError;
 use crate::taker::Taker;
 use crate::tensors::{Tensor, Tensors, is_buffer};
 
-/// A tensor by both names.
+/// A tensor under both names.
 struct NamePair {
     theirs: String,
     ours: String,
     shape: Vec<usize>,
 }
 
-/// The start vector and the colours' embeddings in one.
+/// The token embeddings, with the start vector as the last row.
 const EMBEDDINGS: &str = "transformer.wte.weight";
-/// The head over the colours.
+/// The output head.
 const LM_HEAD: &str = "lm_head.weight";
 /// The class head.
 const SCORE: &str = "score.weight";
 
-/// Every tensor but the token embeddings and the class head: weights, and biases of linear maps.
+/// Every tensor but the token embeddings and the class head: weights, and biases of linear layers.
 fn pairs(config: &GptConfig) -> (Vec<NamePair>, Vec<NamePair>) {
     let c = config.n_embd;
     let pair =
@@ -56,31 +56,31 @@ fn pairs(config: &GptConfig) -> (Vec<NamePair>, Vec<NamePair>) {
     (weights, biases)
 }
 
-/// What their tensors make.
+/// A network's tensors in our names.
 pub(crate) struct TheirTensors {
     pub(crate) tensors: Vec<NamedTensor>,
-    /// The classes of the class head, where there is one.
+    /// The number of classes of the class head, if there is one.
     pub(crate) classes: Option<usize>,
-    /// Whether there is no head over the colours; ours is zero then.
+    /// Whether the output head is missing, so that ours is zero.
     pub(crate) headless: bool,
 }
 
-/// Our tensors from theirs. A network whose every bias is zero has none (`config.biases` says it
-/// otherwise); with a class head that is its classes.
+/// Converts their tensors to ours. A network whose biases are all zero has none, unless `config.biases`
+/// says otherwise.
 ///
 /// # Errors
-/// Every tensor that is missing, left over or of another shape.
+/// Every tensor that is missing, unexpected or of another shape.
 pub(crate) fn from_theirs(
     path: &Path,
     mut theirs: Tensors,
     config: &mut GptConfig,
 ) -> Result<TheirTensors, ReleasedError> {
     theirs.retain(|name, _| !is_buffer(name));
-    // A bare `ImageGPTModel` is what the others call `transformer`.
+    // A bare `ImageGPTModel` has no `transformer.` in its names.
     if !theirs.keys().any(|name| name.starts_with("transformer.")) {
         theirs = theirs.into_iter().map(|(name, array)| (format!("transformer.{name}"), array)).collect();
     }
-    // Features and fine-tuning need no head over the colours.
+    // Features and fine-tuning need no output head.
     let headless = !theirs.contains_key(LM_HEAD);
     if headless {
         theirs.insert(
@@ -126,7 +126,7 @@ pub(crate) fn from_theirs(
     Ok(TheirTensors { tensors: ours, classes, headless })
 }
 
-/// Their tensors from ours; the biases that ours has not are zero, a tied head is written out.
+/// Converts our tensors to theirs; missing biases are zero, a tied head is written out.
 pub(crate) fn to_theirs(config: &GptConfig, ours: Vec<NamedTensor>) -> Vec<NamedTensor> {
     let mut ours: Tensors = ours
         .into_iter()
