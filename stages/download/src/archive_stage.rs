@@ -1,5 +1,5 @@
-//! Stage `archive`: an official archive as an object of its own, so that another parameter of
-//! `download` fetches nothing again.
+//! Stage `archive`: downloads an official archive as an artifact of its own, so that `download` with other
+//! parameters does not fetch it again.
 
 use std::path::Path;
 
@@ -7,15 +7,15 @@ use igpt_contract::{AnyFile, Out, Resources, Stage, StageContext, StageError, St
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::members::Official;
-use crate::{cifar, locate, mirror, stl10};
+use crate::catalogue::{CIFAR10, CIFAR100, OfficialArchive, STL10};
+use crate::locate;
 
 const ARCHIVE: Out<AnyFile> = Out::new("archive", "the archive, for the input `archive` of `download`");
 
 /// A data set that has an official archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Dataset {
+pub enum OfficialDataset {
     /// `cifar-10-binary.tar.gz`, 170 MB.
     Cifar10,
     /// `cifar-100-binary.tar.gz`, 169 MB.
@@ -24,12 +24,12 @@ pub enum Dataset {
     Stl10,
 }
 
-/// Parameters of `archive`. As for `download`, `IGPT_FLOW_MIRROR` may name another place.
+/// Parameters of `archive`. As for `download`, `IGPT_FLOW_MIRROR` may name a mirror.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArchiveParams {
-    /// Whose archive.
-    pub of: Dataset,
+    /// The data set.
+    pub of: OfficialDataset,
 }
 
 /// The stage.
@@ -42,7 +42,7 @@ impl Stage for Archive {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "archive",
-            summary: "gets an official archive as it is: CIFAR, STL-10",
+            summary: "downloads an official archive unchanged: CIFAR, STL-10",
             version: 1,
             inputs: Vec::new(),
             outputs: vec![ARCHIVE.port()],
@@ -55,27 +55,32 @@ impl Stage for Archive {
     }
 
     fn run(&self, params: &ArchiveParams, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        keep(params.of, mirror().as_deref(), io.output(&ARCHIVE), cx)
+        fetch_archive(params.of, locate::mirror().as_deref(), io.output(&ARCHIVE), cx)
     }
 }
 
-/// The stage's work: puts the archive into the empty folder `out`, under its official name. `mirror`
-/// is what [`crate::MIRROR`] would say.
+/// The stage's work: puts the archive into the empty folder `out` under its official name. `mirror` is
+/// the value of [`crate::MIRROR`].
 ///
 /// # Errors
-/// If the archive cannot be had, or its files are not of the official sizes and checksums.
-pub fn keep(of: Dataset, mirror: Option<&str>, out: &Path, cx: &StageContext) -> Result<(), StageError> {
-    let official: &'static Official = match of {
-        Dataset::Cifar10 => &cifar::CIFAR10,
-        Dataset::Cifar100 => &cifar::CIFAR100,
-        Dataset::Stl10 => &stl10::STL10,
+/// If the archive cannot be obtained, or its files do not have the official sizes and checksums.
+pub fn fetch_archive(
+    of: OfficialDataset,
+    mirror: Option<&str>,
+    out: &Path,
+    cx: &StageContext,
+) -> Result<(), StageError> {
+    let official: &'static OfficialArchive = match of {
+        OfficialDataset::Cifar10 => &CIFAR10,
+        OfficialDataset::Cifar100 => &CIFAR100,
+        OfficialDataset::Stl10 => &STL10,
     };
     let local = locate::archive(official, None, mirror, cx)?;
     let (from, downloaded) = (local.path.clone(), local.downloaded);
-    // Sizes and checksums of what is in it; a bad download is deleted.
+    // Check sizes and checksums; a bad download is deleted.
     local.ingest(|_| Ok(()))?;
     let to = out.join(official.file);
-    // The checkpoints may lie on another file system.
+    // The checkpoints may be on another file system.
     if !downloaded || std::fs::rename(&from, &to).is_err() {
         std::fs::copy(&from, &to)?;
     }

@@ -1,61 +1,64 @@
-//! Labels from a file of the user's own, beside a folder or a tar of images.
+//! Assigns splits and classes from a label file, beside a folder or a tar of images.
 //!
-//! Every file that is listed must be there; images that are not listed are left out and named.
+//! Every listed file must exist; images that are not listed are skipped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use igpt_contract::{StageContext, StageError};
-use igpt_dataset::{Split, shown, shown_path};
+use igpt_dataset::{Split, name_list, shown, shown_path};
 
-use crate::label_file::{LabelFile, Row};
-use crate::layout::{Arranged, Placed};
-use crate::left_out::{LeftOut, named};
-use crate::listing::Listing;
-use crate::picture::is_image;
-use crate::splits::Known;
+use crate::image_file::is_image;
+use crate::label_file::{LabelFile, LabelRow};
+use crate::layout::{SplitImage, SplitImages};
+use crate::listing::FileListing;
+use crate::skipped::Skipped;
+use crate::splits::SplitMap;
 
-/// Gives the listed files the labels and splits that the file says.
+/// Assigns the labels and splits of the label file to the listed files.
 ///
 /// # Errors
-/// If a listed file is not there or listed with two labels, or a split is none.
+/// If a listed file is missing or has two labels, or a split is unknown.
 pub(crate) fn arrange(
-    listing: &Listing,
+    listing: &FileListing,
     labels: &LabelFile,
-    splits: &Known,
+    splits: &SplitMap,
     drop_labels: bool,
     cx: &StageContext,
-) -> Result<Arranged, StageError> {
+) -> Result<SplitImages, StageError> {
     let rows = found(listing, labels)?;
-    let mut left = LeftOut::new("images that the file of labels does not list are", cx);
+    let mut skipped = Skipped::new("image", "not in the label file", cx);
     let unlisted = listing.files.keys().filter(|name| is_image(name) && !rows.contains_key(name.as_str()));
-    unlisted.for_each(|name| left.add(name, "not in the file of labels"));
-    left.note();
+    unlisted.for_each(|name| skipped.add(name));
+    skipped.note();
     let split_of = splits_of(&rows, labels, splits)?;
-    let mut others = LeftOut::new("images of splits that `splits` does not name are", cx);
+    let mut others = Skipped::new("image", "of a split that `splits` does not name", cx);
     let mut images = Vec::with_capacity(rows.len());
     for (name, row) in &rows {
         match split_of(name, row) {
-            Some(split) => images.push(Placed {
+            Some(split) => images.push(SplitImage {
                 name: (*name).to_owned(),
                 split,
                 class: (!drop_labels).then(|| row.label.clone()),
             }),
-            None => others.add(name, "of a split that `splits` does not name"),
+            None => others.add(name),
         }
     }
     others.note();
     if images.is_empty() {
-        return Err(labels.refuse("no listed image is of a split that `splits` names"));
+        return Err(labels.refuse("expected images of the splits that `splits` names, found none"));
     }
-    // Classes are those of all rows: leaving out a split moves no label.
+    // The classes of all rows: skipping a split changes no label.
     let classes = if drop_labels { Vec::new() } else { classes(&rows, labels, cx)? };
-    Ok(Arranged { images, classes })
+    Ok(SplitImages { images, classes })
 }
 
-/// The rows by the listing's names.
-fn found<'a>(listing: &'a Listing, labels: &'a LabelFile) -> Result<BTreeMap<&'a str, &'a Row>, StageError> {
+/// The rows by file name.
+fn found<'a>(
+    listing: &'a FileListing,
+    labels: &'a LabelFile,
+) -> Result<BTreeMap<&'a str, &'a LabelRow>, StageError> {
     let around = around(listing);
-    let mut found: BTreeMap<&str, &Row> = BTreeMap::new();
+    let mut found: BTreeMap<&str, &LabelRow> = BTreeMap::new();
     let mut missing = Vec::new();
     for row in &labels.rows {
         let plain = plain(&row.file).ok_or_else(|| {
@@ -76,11 +79,11 @@ fn found<'a>(listing: &'a Listing, labels: &'a LabelFile) -> Result<BTreeMap<&'a
                     ("label", [other.label.clone(), row.label.clone()])
                 };
                 let what = format!(
-                    "`{}` has the {label} `{}`, and `{}` in {}",
+                    "`{}` has the {label} `{}` here and `{}` in {}",
                     shown(name),
                     shown(&split[1]),
                     shown(&split[0]),
-                    labels.at(other)
+                    labels.position(other)
                 );
                 return Err(labels.refuse_at(row, &what));
             }
@@ -93,13 +96,13 @@ fn found<'a>(listing: &'a Listing, labels: &'a LabelFile) -> Result<BTreeMap<&'a
         missing.len(),
         labels.rows.len(),
         shown_path(&listing.root),
-        named(missing.iter().map(|row| row.file.as_str()))
+        name_list(missing.iter().map(|row| row.file.as_str()))
     );
-    Err(labels.refuse_at(first, &what).hint("paths are relative to the folder (or tar) of images"))
+    Err(labels.refuse_at(first, &what).hint("paths are relative to the folder or tar of images"))
 }
 
-/// The folder around all files, which paths may leave out.
-fn around(listing: &Listing) -> String {
+/// The top folder if it contains all files; paths may omit it.
+fn around(listing: &FileListing) -> String {
     let mut tops = listing.files.keys().map(|name| name.split_once('/').map(|(top, _)| top));
     match tops.next() {
         Some(Some(first)) if tops.all(|top| top == Some(first)) => format!("{first}/"),
@@ -107,25 +110,25 @@ fn around(listing: &Listing) -> String {
     }
 }
 
-/// A path without empty and `.` components; none where it leads out.
+/// A path without empty and `.` components; `None` if it leads outside.
 fn plain(file: &str) -> Option<String> {
     let parts: Vec<&str> = file.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     (!file.starts_with('/') && !parts.is_empty() && !parts.contains(&"..")).then(|| parts.join("/"))
 }
 
-/// What tells the split of a listed file: the column `split`, or else split folders, where every
-/// listed file lies in one.
+/// A function that gives the split of a listed file: from the column `split`, or else from split folders
+/// if every listed file is in one.
 fn splits_of<'a>(
-    rows: &BTreeMap<&'a str, &'a Row>,
+    rows: &BTreeMap<&'a str, &'a LabelRow>,
     labels: &'a LabelFile,
-    splits: &'a Known,
-) -> Result<impl Fn(&str, &Row) -> Option<Split> + 'a, StageError> {
-    // `splits: none` also says that a column of that name means nothing.
+    splits: &'a SplitMap,
+) -> Result<impl Fn(&str, &LabelRow) -> Option<Split> + 'a, StageError> {
+    // `splits: none` also means that a column of that name is ignored.
     let any = !(splits.given && splits.is_empty());
     let by_column = any && labels.rows.iter().any(|row| row.split.is_some());
     let top = |name: &str| name.split_once('/').and_then(|(top, _)| splits.split(top));
     let by_folder = !by_column && rows.keys().all(|name| top(name).is_some());
-    let name_of = move |name: &str, row: &Row| -> Option<String> {
+    let name_of = move |name: &str, row: &LabelRow| -> Option<String> {
         if by_column { row.split.clone() } else { name.split_once('/').map(|(top, _)| top.to_owned()) }
     };
     if by_column || by_folder {
@@ -139,27 +142,20 @@ fn splits_of<'a>(
                     let what = format!("expected a split ({names}), found `{value}`");
                     return Err(labels
                         .refuse_at(row, &what)
-                        .hint("`splits: {train: [NAME], test: [NAME]}` gives other names"));
+                        .hint("set other names with `splits: {train: [NAME], test: [NAME]}`"));
                 }
                 _ => {}
             }
         }
-        if tests.len() > 1 && !splits.given {
-            let tests = named(tests.iter().map(String::as_str));
-            let what = format!("found the test splits {tests}; a set has one test split");
-            return Err(labels.refuse(&what).hint(
-                "`splits: {train: [train], test: [val]}` reads these two, `splits: {train: [train, val], \
-                 test: [test]}` trains on `val` too",
-            ));
-        }
+        splits.check_one_test(&tests, |what| labels.refuse(what))?;
     } else if let Some(name) = rows.keys().find(|name| top(name).is_some()) {
         let what = format!(
-            "the layout is ambiguous: `{}` lies in a split's folder, and not every listed file does",
+            "the layout is ambiguous: `{}` is in a split folder, but not every listed file is",
             shown(name)
         );
-        return Err(labels.refuse(&what).hint("a column `split`, or `splits: none`, tells the splits"));
+        return Err(labels.refuse(&what).hint("add a column `split`, or set `splits: none`"));
     }
-    Ok(move |name: &str, row: &Row| {
+    Ok(move |name: &str, row: &LabelRow| {
         if by_column || by_folder {
             splits.split(&name_of(name, row).unwrap_or_default())
         } else {
@@ -168,9 +164,9 @@ fn splits_of<'a>(
     })
 }
 
-/// The classes, by label: names in their order; where all are whole numbers, in the order of these.
+/// The classes, by label: sorted by name, or by number if all are integers.
 fn classes(
-    rows: &BTreeMap<&str, &Row>,
+    rows: &BTreeMap<&str, &LabelRow>,
     labels: &LabelFile,
     cx: &StageContext,
 ) -> Result<Vec<String>, StageError> {
@@ -181,18 +177,18 @@ fn classes(
             return Ok(names.into_iter().map(str::to_owned).collect());
         };
         if let Some(other) = numbers.insert(number.into(), name) {
-            let what = format!("the labels `{}` and `{}` are one number", shown(other), shown(name));
+            let what = format!("the labels `{}` and `{}` are the same number", shown(other), shown(name));
             return Err(labels.refuse(&what));
         }
     }
-    // Numbers are names of classes: the label of `7` is its place among them.
+    // Numbers are class names: the label of `7` is its index among them.
     if let (Some((first, _)), Some((last, _))) = (numbers.first_key_value(), numbers.last_key_value())
         && (*first, *last) != (0, numbers.len() as i128 - 1)
     {
         let n = numbers.len();
         cx.note(format!(
-            "the {n} labels are numbers from {first} to {last}, not all of 0 to {}: each is a class of its \
-             own, numbered in their order",
+            "the {n} labels are numbers from {first} to {last}, not 0 to {}: each is a class, in numerical \
+             order",
             n - 1
         ));
     }

@@ -1,5 +1,5 @@
-//! Waiting for a server without becoming deaf: what may block runs on a thread of its own, so that a
-//! cancelled step ends at once, however silent the server is.
+//! Waits for a server without blocking: requests and reads run on threads of their own, so that a cancelled
+//! step ends at once, even if the server does not respond.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel, sync_channel};
@@ -7,47 +7,47 @@ use std::time::Duration;
 
 use igpt_contract::{StageContext, StageError};
 
-/// How often a waiting step looks whether it is cancelled.
-const LOOK: Duration = Duration::from_millis(100);
-/// Bytes that are read at once, and how many such pieces may wait to be written.
-const PIECE: usize = 1 << 17;
-const WAITING: usize = 4;
+/// How often a waiting step checks whether it is cancelled.
+const POLL: Duration = Duration::from_millis(100);
+/// Bytes that are read at once, and how many such chunks may be queued.
+const CHUNK: usize = 1 << 17;
+const QUEUED: usize = 4;
 
-/// Does something that may block, and waits for it. Where the step is cancelled, nobody waits for the
-/// rest: it ends with the process.
+/// Runs work that may block, and waits for it. If the step is cancelled, the work is abandoned: it ends
+/// with the process.
 ///
 /// # Errors
-/// [`StageError::Cancelled`], or that the work died.
+/// [`StageError::Cancelled`], or an error if the work panicked.
 pub(crate) fn wait_for<T: Send + 'static>(
     cx: &StageContext,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, StageError> {
     let (sender, receiver) = channel();
     std::thread::Builder::new().spawn(move || drop(sender.send(work())))?;
-    next(&receiver, cx)?.ok_or_else(|| StageError::new("the download's thread ended without an answer"))
+    next(&receiver, cx)?.ok_or_else(|| StageError::new("the download's thread panicked"))
 }
 
-/// The pieces of a body as they come.
-pub(crate) struct Pieces<'a> {
+/// The chunks of a body as they arrive.
+pub(crate) struct BodyChunks<'a> {
     receiver: Receiver<io::Result<Vec<u8>>>,
     cx: &'a StageContext,
 }
 
-impl<'a> Pieces<'a> {
-    /// Begins to read.
+impl<'a> BodyChunks<'a> {
+    /// Starts reading.
     ///
     /// # Errors
-    /// Where no thread can be had.
-    pub(crate) fn of(mut body: impl Read + Send + 'static, cx: &'a StageContext) -> io::Result<Self> {
-        let (sender, receiver) = sync_channel(WAITING);
+    /// If no thread can be started.
+    pub(crate) fn new(mut body: impl Read + Send + 'static, cx: &'a StageContext) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(QUEUED);
         std::thread::Builder::new().spawn(move || {
             loop {
-                let mut piece = vec![0; PIECE];
-                let read = body.read(&mut piece).map(|n| {
-                    piece.truncate(n);
-                    piece
+                let mut chunk = vec![0; CHUNK];
+                let read = body.read(&mut chunk).map(|n| {
+                    chunk.truncate(n);
+                    chunk
                 });
-                let is_last = !matches!(&read, Ok(piece) if !piece.is_empty());
+                let is_last = !matches!(&read, Ok(chunk) if !chunk.is_empty());
                 if sender.send(read).is_err() || is_last {
                     return;
                 }
@@ -56,10 +56,10 @@ impl<'a> Pieces<'a> {
         Ok(Self { receiver, cx })
     }
 
-    /// The next piece; empty at the end.
+    /// The next chunk; empty at the end.
     ///
     /// # Errors
-    /// [`StageError::Cancelled`]; what the connection said is the inner answer.
+    /// [`StageError::Cancelled`]; errors of the connection are in the inner result.
     pub(crate) fn next(&self) -> Result<io::Result<Vec<u8>>, StageError> {
         Ok(next(&self.receiver, self.cx)?.unwrap_or_else(|| Ok(Vec::new())))
     }
@@ -68,7 +68,7 @@ impl<'a> Pieces<'a> {
 fn next<T>(receiver: &Receiver<T>, cx: &StageContext) -> Result<Option<T>, StageError> {
     loop {
         cx.check()?;
-        match receiver.recv_timeout(LOOK) {
+        match receiver.recv_timeout(POLL) {
             Ok(value) => return Ok(Some(value)),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
@@ -100,15 +100,15 @@ mod tests {
     #[test]
     fn pieces_are_the_whole_body() {
         let cx = StageContext::new(0, 1, "/".into(), |_| {});
-        let body: Vec<u8> = (0..3 * PIECE + 7).map(|n| n as u8).collect();
-        let pieces = Pieces::of(io::Cursor::new(body.clone()), &cx).unwrap();
+        let body: Vec<u8> = (0..3 * CHUNK + 7).map(|n| n as u8).collect();
+        let chunks = BodyChunks::new(io::Cursor::new(body.clone()), &cx).unwrap();
         let mut read = Vec::new();
         loop {
-            let piece = pieces.next().unwrap().unwrap();
-            if piece.is_empty() {
+            let chunk = chunks.next().unwrap().unwrap();
+            if chunk.is_empty() {
                 break;
             }
-            read.extend(piece);
+            read.extend(chunk);
         }
         assert_eq!(read, body);
     }
