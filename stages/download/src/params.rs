@@ -284,7 +284,7 @@ mod tests {
             check(r#"{"source": "stl10", "exif": "apply"}"#).unwrap_err().contains("`imagenet` or `web`")
         );
         assert!(check(r#"{"source": "web", "test": 1}"#).unwrap_err().contains("all for training"));
-        assert!(check(r#"{"source": "web", "broken": 1}"#).unwrap_err().contains("below 1"));
+        assert!(check(r#"{"source": "web", "broken": 1}"#).unwrap_err().contains("broken < 1"));
     }
 
     #[test]
