@@ -1,5 +1,5 @@
 //! Stage `concat`: the features of neighbouring layers, centred on the best, as one long feature
-//! (paper section 4.3: five layers round the best of iGPT-XL, 15,360 features).
+//! (paper section 4.4: five layers round the best of iGPT-XL, 15,360 features).
 
 mod join;
 
@@ -21,7 +21,7 @@ const METRICS: Out<Metrics> = Out::new("metrics", "which layers were taken, and 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// How many neighbouring layers are joined (5 in section 4.3). Half of them lie before the best
+    /// How many neighbouring layers are joined (5 in section 4.4). Half of them lie before the best
     /// one; at either end the window is shifted inward, so that it is always whole.
     pub layers: usize,
     /// The metric of the probes that the best layer is known by. It should not be one of the test

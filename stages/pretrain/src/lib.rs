@@ -1,5 +1,5 @@
 //! Stage `pretrain`: trains an iGPT on colour-index sequences without labels (paper sections 2.1,
-//! 2.2 and 3.3).
+//! 2.2 and 3.4).
 
 mod kept;
 mod outcome;

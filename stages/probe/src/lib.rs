@@ -1,7 +1,7 @@
 //! The stage kind `probe`: multinomial logistic regression on the features of one layer.
 //!
 //! How well a linear classifier reads the class off a layer's pooled features is the paper's
-//! measure of a representation (section 2.3). The objective is that of scikit-learn, so that the
+//! measure of a representation (section 2.4). The objective is that of scikit-learn, so that the
 //! numbers can be compared; the fit is deterministic for any number of threads.
 
 mod cholesky;

@@ -46,7 +46,7 @@ pub struct LayerInfo {
     /// How positions were pooled: `mean`; `none` for raw pixels.
     pub pooling: String,
     /// Which side of a block's layer norm: `pre` means n^l, the block's normalised input (paper,
-    /// section 3.3).
+    /// section 2.4).
     pub norm: String,
     /// The network's objective: `autoregressive`, `bert`; `none` for raw pixels.
     pub objective: String,

@@ -214,7 +214,7 @@ impl Gpt {
     }
 
     /// The features f^l `[B,C]` of every layer l = 0..=L: the mean over positions of n^l, the input
-    /// of block l after its first norm, and for l = L the output of the final norm (section 2.5).
+    /// of block l after its first norm, and for l = L the output of the final norm (section 2.4).
     pub fn features(&self, tokens: Tensor<2, Int>, input: &Input) -> Vec<Tensor<2>> {
         let mut features = Vec::with_capacity(self.h.len() + 1);
         self.run(tokens, input, None, self.h.len(), |_, _, n| features.push(pool(n)));
@@ -245,7 +245,7 @@ impl Gpt {
         pool(&n).matmul(clf.weight.val().transpose())
     }
 
-    /// Both heads' logits in one pass, for the joint loss of fine-tuning (section 2.4).
+    /// Both heads' logits in one pass, for the joint loss of fine-tuning (section 2.3).
     ///
     /// # Panics
     /// If the network has no class head.

@@ -19,7 +19,7 @@ use crate::gpt::Gpt;
 const WEIGHTS: &str = "model.safetensors";
 const CARD: &str = "config.json";
 
-/// What a network was trained on (section 2.1).
+/// The training objective of a network (section 2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Objective {

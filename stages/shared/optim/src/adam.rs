@@ -16,14 +16,14 @@ use crate::update::{Queue, Rule, Updated};
 /// Adam's constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamParams {
-    /// The decay of the mean of gradients. 0.9 in the paper (section 3.3).
+    /// The decay of the mean of gradients. 0.9 in the paper (section 3.4).
     pub beta1: f64,
-    /// The decay of the mean of squared gradients. 0.95 in the paper (section 3.3).
+    /// The decay of the mean of squared gradients. 0.95 in the paper (section 3.4).
     pub beta2: f64,
     /// Added to the root of the bias-corrected mean of squares (PyTorch's form). 1e-8.
     pub epsilon: f64,
     /// Decoupled weight decay: each step shrinks matrices (tensors of two axes or more; no biases,
-    /// no gains) by `learning rate * weight_decay`. 0 in the paper but for ablations (A.1: 0.01).
+    /// no gains) by `learning rate * weight_decay`. 0 in the paper, which tries 0.01 (appendix A.1).
     pub weight_decay: f64,
 }
 
