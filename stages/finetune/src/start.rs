@@ -132,5 +132,5 @@ fn drawn_head(gpt: Gpt, cx: &StageContext) -> Result<Gpt, ModelError> {
             *value = (0.02 * normal) as f32;
         }
     }
-    assign_parameters(gpt, tensors)
+    Ok(assign_parameters(gpt, tensors)?)
 }

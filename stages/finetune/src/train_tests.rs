@@ -4,8 +4,7 @@ use super::*;
 use crate::start::{Start, head, start};
 use igpt_contract::{Digest, Signal, Validation, stream};
 use igpt_dataset::{Split, TokenTable, TokensInfo};
-use igpt_model::{ModelParams, Preset};
-use igpt_optim::collect_params;
+use igpt_model::{ModelParams, Preset, named_parameters};
 use rand::Rng as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -85,7 +84,7 @@ fn straight(params: &Params) -> Tuned {
 }
 
 fn same(a: &Tuned, b: &Tuned) {
-    assert_eq!(collect_params(&a.gpt), collect_params(&b.gpt));
+    assert_eq!(named_parameters(&a.gpt), named_parameters(&b.gpt));
     let text = |tuned: &Tuned| serde_json::to_string(&tuned.search).unwrap();
     assert_eq!(text(a), text(b));
 }
@@ -132,7 +131,7 @@ fn no_validation_keeps_the_last_weights_and_a_worse_rate_ends_the_search() {
 }
 
 fn same_weights(a: &Tuned, b: &Tuned) {
-    assert_eq!(collect_params(&a.gpt), collect_params(&b.gpt));
+    assert_eq!(named_parameters(&a.gpt), named_parameters(&b.gpt));
 }
 
 #[test]

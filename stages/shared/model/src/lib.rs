@@ -27,8 +27,7 @@ pub use dropout::Dropout;
 pub use error::ModelError;
 pub use gpt::{ClassHead, Gpt, Input, Joint, Layer};
 pub use mask::bert_mask;
+pub use igpt_module::{NamedTensor, assign_parameters, named_parameters};
+pub use objective::Objective;
 pub use ops::{Ops, Precision};
-pub use weights::{
-    ClassHeadCard, ModelCard, NamedTensor, Objective, assign_parameters, input_model, load_model,
-    named_parameters, save_model, write_tensors,
-};
+pub use weights::{ClassHeadCard, ModelCard, input_model, load_model, save_model, write_tensors};
