@@ -109,7 +109,7 @@ fn a_palette_of_others_is_taken_in_its_range_or_asked_about() {
     else {
         panic!("no hint")
     };
-    assert!(what.contains("none above 1") && hint.contains("`range`"), "{what} {hint}");
+    assert!(what.contains("cannot tell the palette") && hint.contains("`range`"), "{what} {hint}");
     run_in(dir.path(), Some(&from), json!({"range": "0..1"}), 1).unwrap();
     let palette = PaletteTable::read(&dir.path().join("palette")).unwrap();
     assert_eq!(palette.rgb(), [[0; 3], [128; 3], [255; 3]]);

@@ -4,7 +4,7 @@ mod citations;
 mod experiments;
 mod foreseen;
 mod imagenet;
-mod left_out;
 mod released;
 mod resume;
 mod shipped;
+mod skipped;

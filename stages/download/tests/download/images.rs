@@ -81,7 +81,7 @@ fn a_folder_and_its_tars_are_the_same_set() {
         }
         assert_eq!(bench.nameless(), nameless, "{name}");
     }
-    assert!(bench.notes.lock().unwrap().iter().any(|note| note.contains("left out")));
+    assert!(bench.notes.lock().unwrap().iter().any(|note| note.contains("skipped")));
 }
 
 #[test]
@@ -165,8 +165,8 @@ fn layouts_that_are_none_are_refused() {
         write(&folder, files);
         bench.refusal(json!({"source": "folder"}), Some(&folder), None)
     };
-    assert!(refusal("empty", &[]).contains("no image files"));
-    assert!(refusal("text", &[("a.txt", b"x".to_vec())]).contains("no image files"));
+    assert!(refusal("empty", &[]).contains("expected image files"));
+    assert!(refusal("text", &[("a.txt", b"x".to_vec())]).contains("expected image files"));
     let deep = [("train/cat/young/a.png", png(8, 0)), ("train/dog/b.png", png(8, 0))];
     assert!(refusal("deep", &deep).contains("`train/cat/young/a.png` lies deeper"));
     let both = [("val/cat/a.png", png(8, 0)), ("test/cat/b.png", png(8, 0))];

@@ -96,7 +96,7 @@ fn numbers_are_classes_in_their_order() {
     parquet(&table, vec![("file", files), ("label", numbers)]);
     bench.run_labelled(plain(), &images, &table).unwrap();
     assert_eq!(rows(&bench), ("0 1".to_owned(), vec![(Train, 0, 2), (Train, 1, 1)]));
-    assert!(refusal("file,label\na.png,1\nb.png,01\n", plain()).contains("`01` and `1` are one number"));
+    assert!(refusal("file,label\na.png,1\nb.png,01\n", plain()).contains("`01` and `1` are the same number"));
     // Names that look like numbers in part stay names.
     let csv = file(&bench, "labels.csv", b"file,label\na.png,10\nb.png,9b\n");
     bench.run_labelled(plain(), &images, &csv).unwrap();
@@ -138,7 +138,7 @@ fn rows_that_say_nothing_or_two_things_are_refused_by_line() {
         refusal("file,label\n../a.png,x\n", plain()).contains("line 2: `../a.png`: expected a path below")
     );
     assert!(refusal("file,label\n", plain()).contains("found none"));
-    assert!(refusal("file,label,label\na.png,x,y\n", plain()).contains("`label` is there twice"));
+    assert!(refusal("file,label,label\na.png,x,y\n", plain()).contains("`label` once, found it twice"));
     let error = refusal("file,label,split\na.png,x,holdout\n", plain());
     assert!(error.contains("line 2: expected a split (`test`, `train`, `val`"), "{error}");
     let error = refusal("file,label,split\na.png,x,val\nb.png,x,test\n", plain());
@@ -161,7 +161,7 @@ fn splits_hold_for_the_column_and_for_folders_of_listed_files() {
     bench.run_labelled(plain(), &images, &csv).unwrap();
     assert_eq!(rows(&bench).1, [(Train, 0, 1), (Test, 0, 2)]);
     let error = bench.refusal(json!({"source": "shapes"}), Some(&images), None);
-    assert!(error.contains("takes no input `archive`"), "{error}");
+    assert!(error.contains("does not take the input `archive`"), "{error}");
     let other = words(&bench.run_labelled(json!({"source": "web"}), &images, &csv).unwrap_err());
-    assert!(other.contains("`web` takes no input `labels`"), "{other}");
+    assert!(other.contains("`web` does not take the input `labels`"), "{other}");
 }

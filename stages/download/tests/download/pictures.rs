@@ -127,10 +127,10 @@ fn other_kinds_are_read_and_what_is_not_read_is_named() {
         );
     }
     let heads: [(&str, &[u8], &str); 4] = [
-        ("c/a.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC is not read"),
-        ("c/a.jpg", b"\0\0\0\x18ftypavif\0\0\0\0", "AVIF is not read"),
-        ("c/a.jxl", b"\xff\x0a\0\0", "JPEG XL is not read"),
-        ("c/a.jp2", b"\0\0\0\x0cjP  \r\n", "JPEG 2000 is not read"),
+        ("c/a.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC is not supported"),
+        ("c/a.jpg", b"\0\0\0\x18ftypavif\0\0\0\0", "AVIF is not supported"),
+        ("c/a.jxl", b"\xff\x0a\0\0", "JPEG XL is not supported"),
+        ("c/a.jp2", b"\0\0\0\x0cjP  \r\n", "JPEG 2000 is not supported"),
     ];
     for (name, bytes, expected) in heads {
         write(&folder, &[(name, bytes.to_vec())]);
