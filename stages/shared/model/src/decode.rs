@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use igpt_module::{NamedTensor, named_parameters};
 use rayon::prelude::*;
 
 use crate::config::GptConfig;
@@ -14,7 +15,6 @@ use crate::gpt::Gpt;
 use crate::ops::cached::{Kept, padded_positions};
 use crate::ops::packed::Packed;
 use crate::ops::{activation, norm};
-use crate::weights::{NamedTensor, named_parameters};
 
 /// A norm's gain and, where it has one, its bias. `[C]`
 #[derive(Debug)]
