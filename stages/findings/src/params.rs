@@ -83,7 +83,7 @@ pub struct Difference {
     pub b: Group,
     /// Subtracts a second difference: `(a - b) - (less.a - less.b)`.
     #[serde(default)]
-    pub less: Option<Pair>,
+    pub less: Option<GroupPair>,
     /// The labels that tell the runs of a group apart (`[seed]`). Default: all labels except `step`,
     /// those in its `where` and those that it picks over.
     #[serde(default)]
@@ -97,7 +97,7 @@ pub struct Difference {
 /// Two groups.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Pair {
+pub struct GroupPair {
     /// The first.
     pub a: Group,
     /// The second.
@@ -130,9 +130,9 @@ pub struct Group {
 #[serde(deny_unknown_fields)]
 pub struct Correlation {
     /// The first number.
-    pub x: Side,
+    pub x: Operand,
     /// The second number.
-    pub y: Side,
+    pub y: Operand,
     /// The names whose values identify a point: `[model, checkpoint]`. The numbers of a point are means
     /// over everything else (seeds), and may come from different artifacts.
     pub by: Vec<String>,
@@ -141,7 +141,7 @@ pub struct Correlation {
 /// A number and the artifacts that it comes from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Side {
+pub struct Operand {
     /// The name of the number.
     pub metric: String,
     /// The artifacts. Default: all that have the number.

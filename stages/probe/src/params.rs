@@ -139,7 +139,10 @@ pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
         return Err(ParamError::at("validation.fraction", what));
     }
     if params.c.0.len() > 1 && params.solver == Solver::Sgd {
-        return Err(ParamError::at("c", "the solver `sgd` takes a single `c`; it searches over `learning_rates`"));
+        return Err(ParamError::at(
+            "c",
+            "the solver `sgd` takes a single `c`; it searches over `learning_rates`",
+        ));
     }
     if params.c.0.len() > 1 && params.validation.fraction == 0.0 {
         return Err(ParamError::at(

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use igpt_table::scalar;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::params::Error;
-use crate::scalar;
+use crate::statistics::ErrorBar;
 
 /// The kind of figure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Form {
+pub enum PlotKind {
     /// Markers, joined by a line in each series.
     #[default]
     Lines,
@@ -25,7 +25,7 @@ pub enum Form {
 pub struct Figure {
     /// `lines` or `bars`. Default: `lines`.
     #[serde(default)]
-    pub kind: Form,
+    pub kind: PlotKind,
     /// The name on the horizontal axis. Values that are not numbers are spaced evenly. A series without
     /// it, or with one value where others have several, becomes a horizontal dashed line.
     pub x: String,
@@ -58,14 +58,14 @@ pub struct Figure {
     pub y_from: Option<f64>,
     /// What error bars show. Default: `sd`.
     #[serde(default)]
-    pub error: Error,
+    pub error: ErrorBar,
     /// The name of the metric that counts a share's images; see `columns.count`.
     #[serde(default)]
     pub count: String,
     /// More numbers of the same artifacts, each a series beside that of `y`: accuracies of an ensemble
     /// over masks (Figure 4). Default: none.
     #[serde(default)]
-    pub also: Vec<Also>,
+    pub also: Vec<ExtraSeries>,
     /// The title. Default: the table's.
     #[serde(default)]
     pub title: String,
@@ -92,7 +92,7 @@ pub struct Figure {
 /// Another number on the vertical axis.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Also {
+pub struct ExtraSeries {
     /// Its name: `accuracy.test.masks`.
     pub y: String,
     /// Its name in the legend, after that of the series: `5 masks`.

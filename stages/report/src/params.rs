@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use igpt_table::Pick;
+use igpt_table::observe::{Value, is_share};
+use igpt_table::{Pick, scalar};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::figure_params::Figure;
-use crate::observe::Value;
-use crate::scalar;
+use crate::statistics::ErrorBar;
 
 /// Parameters of `report`.
 ///
@@ -41,7 +41,7 @@ pub struct Params {
     /// What our columns show in a row that has only published numbers and is not `expected`.
     /// Default: `not_run`.
     #[serde(default)]
-    pub others: Others,
+    pub others: Placeholder,
     /// Published numbers, shown in columns of their own beside ours, with their sources below the table.
     #[serde(default)]
     pub published: Vec<Published>,
@@ -50,7 +50,7 @@ pub struct Params {
     pub sort: Option<Sort>,
     /// Which rows to mark as the best and name below the table. Default: none.
     #[serde(default)]
-    pub best: Option<Best>,
+    pub best: Option<BestRow>,
     /// The figure. Default: the first column of numbers over the first of `rows` that has numbers, with a
     /// line for each value of the next of `rows`.
     #[serde(default)]
@@ -60,24 +60,12 @@ pub struct Params {
 /// What our columns show in a row of published numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Others {
+pub enum Placeholder {
     /// `not run`: a method that is to be run.
     #[default]
     NotRun,
     /// A dash: a method of others.
     Dash,
-}
-
-/// What is shown after `±` and as error bars.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Error {
-    /// The sample standard deviation; nothing for a single number.
-    #[default]
-    Sd,
-    /// The standard error of the mean: sd / sqrt(n) of n numbers, sqrt(p (1 - p) / N) of a single
-    /// share p of N test images.
-    Se,
 }
 
 /// A column of the table.
@@ -98,7 +86,7 @@ pub struct Column {
     pub complement: bool,
     /// What is shown after `±`. Default: `sd`.
     #[serde(default)]
-    pub error: Error,
+    pub error: ErrorBar,
     /// The name of the metric that counts a share's images, for the standard error of a single number.
     /// Default: for `accuracy.test`, the `rows.test` of a probe or the `images.test` of fine-tuning.
     #[serde(default)]
@@ -140,7 +128,7 @@ impl Column {
 
     /// Whether a single number has a standard error.
     pub(crate) fn is_share(&self) -> bool {
-        crate::observe::is_share(&self.metric, &self.count)
+        is_share(&self.metric, &self.count)
     }
 
     /// A value of the metric as the column shows it.
@@ -188,7 +176,7 @@ pub struct Sort {
 /// Which rows are the best.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Best {
+pub struct BestRow {
     /// The metric that decides: `accuracy.valid`. Ties go to the first row in natural order; rows whose
     /// metric is missing or NaN are left out.
     pub metric: String,

@@ -14,7 +14,7 @@ pub struct Params {
     /// The ids of the images to show. Default: images drawn with the seed.
     pub ids: Vec<u64>,
     /// The split that they are taken from.
-    pub split: Half,
+    pub split: SplitName,
     /// The share of the sequence that the autoregressive objective has seen when it predicts the framed
     /// pixel.
     pub context: f64,
@@ -24,14 +24,14 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { images: 3, ids: Vec::new(), split: Half::Test, context: 0.6, mask_probability: 0.15 }
+        Self { images: 3, ids: Vec::new(), split: SplitName::Test, context: 0.6, mask_probability: 0.15 }
     }
 }
 
 /// A split of an image set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Half {
+pub enum SplitName {
     /// Training images.
     Train,
     /// Test images.
@@ -39,11 +39,11 @@ pub enum Half {
     Test,
 }
 
-impl From<Half> for Split {
-    fn from(half: Half) -> Self {
-        match half {
-            Half::Train => Self::Train,
-            Half::Test => Self::Test,
+impl From<SplitName> for Split {
+    fn from(name: SplitName) -> Self {
+        match name {
+            SplitName::Train => Self::Train,
+            SplitName::Test => Self::Test,
         }
     }
 }

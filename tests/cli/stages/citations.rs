@@ -194,8 +194,7 @@ fn citations_are_found_in_every_form() {
     let found = citations(
         "The paper (sections 2.1, 3.3 and 3.4; see Table 5) uses 128 (section\n4.6 tries 5, appendix A.1 0.01).",
     );
-    let expected =
-        ["Table 5", "appendix A.1", "section 2.1", "section 3.3", "section 3.4", "section 4.6"];
+    let expected = ["Table 5", "appendix A.1", "section 2.1", "section 3.3", "section 3.4", "section 4.6"];
     assert_eq!(found, expected.map(str::to_owned).into());
 }
 

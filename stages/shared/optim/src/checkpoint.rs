@@ -93,10 +93,9 @@ impl Checkpointer {
         state: &impl Serialize,
     ) -> Result<(), CheckpointError> {
         let prefixed = |prefix: &'static str, tensors: Vec<NamedTensor>| {
-            tensors.into_iter().map(move |tensor| NamedTensor {
-                name: format!("{prefix}{}", tensor.name),
-                ..tensor
-            })
+            tensors
+                .into_iter()
+                .map(move |tensor| NamedTensor { name: format!("{prefix}{}", tensor.name), ..tensor })
         };
         let weights = prefixed("model.", named_parameters(model));
         let mut tensors: Vec<NamedTensor> = weights.chain(prefixed("adam.", adam.state())).collect();

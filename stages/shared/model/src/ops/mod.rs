@@ -7,12 +7,12 @@
 pub(crate) mod activation;
 mod attention;
 mod autodiff;
-pub(crate) mod cached;
 mod cross_entropy;
 mod flex;
 #[cfg_attr(feature = "tch", expect(deprecated, reason = "burn 0.22 is the last version with libtorch"))]
 mod fused;
 mod kernel;
+pub(crate) mod kv_cache;
 mod linear;
 mod matmul;
 pub(crate) mod norm;
