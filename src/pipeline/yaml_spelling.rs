@@ -102,7 +102,8 @@ impl<'de> Visitor<'de> for Speller<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::diagnostic::Faults;
-    use super::super::yaml::{Marks, parse};
+    use super::super::yaml::parse;
+    use super::super::yaml_tree::Marks;
     use super::*;
 
     #[test]

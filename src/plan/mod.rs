@@ -32,6 +32,7 @@ mod path_tests;
 mod paths;
 mod planner;
 mod redaction;
+mod retry;
 pub(crate) mod schema;
 mod search;
 #[cfg(test)]
@@ -52,9 +53,9 @@ mod yaml_error_tests;
 
 pub use build::{plan, plan_placed};
 pub use catalog::Catalog;
+pub use retry::Retry;
 pub use types::{
-    Command, Export, Invocation, Plan, PlannedInput, PlannedStep, Redaction, Retry, Search, Source, StepId,
-    Work,
+    Command, Export, Invocation, Plan, PlannedInput, PlannedStep, Redaction, Search, Source, StepId, Work,
 };
 
 /// A kind with its article: `an image-set`, `tokens`.
