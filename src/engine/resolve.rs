@@ -78,7 +78,7 @@ impl<'a> Resolver<'a> {
     fn without(&self) -> Arc<BTreeSet<PathBuf>> {
         let mut paths = RealPaths::default();
         let find = || {
-            let exports = self.plan.exports.iter().map(|export| paths.of(&self.path(&export.path)));
+            let exports = self.plan.exports.iter().map(|export| paths.resolve(&self.path(&export.path)));
             let mut all: Vec<PathBuf> = exports.chain([self.store.root().to_owned()]).collect();
             // Paths compare slowly, and a set is made with few comparisons of what is sorted.
             all.sort_by_cached_key(|path| order_key(path));
@@ -138,7 +138,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The step that must make again what a source names, where that is not in the store any more.
+    /// The step that must make again what a source names, where that is no longer in the store.
     ///
     /// # Errors
     /// If there is no such part.

@@ -37,7 +37,7 @@ pub(crate) struct AxisValues<'a> {
 pub(crate) const SECRET_PLACES: &str = "secrets can be used in the `env` of a command, as in `env: {TOKEN: \"${vars.token}\"}`, or in a string parameter of a stage";
 
 impl Scope<'_> {
-    /// The value of a node; `None` if something in it is wrong, which `faults` then tells.
+    /// The value of a node; `None` if something in it is wrong, which `faults` then holds.
     pub(crate) fn resolve(&self, node: &Node, faults: &mut Faults) -> Option<Value> {
         self.spelled(node, faults).map(|spelled| spelled.value)
     }
@@ -69,7 +69,7 @@ impl Scope<'_> {
         text
     }
 
-    /// The value of a name; `None` if there is none, which `faults` then tells.
+    /// The value of a name; `None` if there is none, which `faults` then holds.
     pub(super) fn value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Spelled> {
         if variable_name(name).is_some_and(|variable| self.vars.secret.contains(variable)) {
             faults.push(mark, format!("`{name}` is secret and cannot be used here")).hint(SECRET_PLACES);

@@ -22,7 +22,7 @@ pub(super) struct ValueBudget {
     left: Cell<usize>,
     /// What there are too many of, once there are, and how many are allowed.
     limit: (&'static str, usize),
-    /// Whether it has been told that there are too many.
+    /// Whether it has been reported that there are too many.
     told: Cell<bool>,
 }
 
@@ -41,7 +41,7 @@ impl ValueBudget {
         Self { left: Cell::new(most), limit: (what, most), told: Cell::new(false) }
     }
 
-    /// Counts values that are about to be made; `false` if they are too many, which is told once.
+    /// Counts values that are about to be made; `false` if they are too many, which is reported once.
     pub(super) fn spend(&self, values: usize, mark: Mark, faults: &mut Faults) -> bool {
         let left = self.left.get().checked_sub(values);
         match left {

@@ -54,7 +54,7 @@ impl Vars {
 
     /// The variables with every secret hidden in the values; `None` where there is no secret.
     pub(crate) fn redacted(members: &[(Key, Node)], secrets: &[&str]) -> Option<Self> {
-        // What is wrong was told by the first evaluation.
+        // What is wrong was reported by the first evaluation.
         (!secrets.is_empty()).then(|| Self::evaluated(members, secrets, true, &mut Faults::default()))
     }
 
@@ -125,7 +125,7 @@ impl Vars {
         Self { values, spellings, secret, broken, budget: ValueBudget::of_steps() }
     }
 
-    /// The value of a name such as `vars.side.x`; `None` if there is none, which `faults` then tells.
+    /// The value of a name such as `vars.side.x`; `None` if there is none, which `faults` then holds.
     fn value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Spelled> {
         let path: Vec<&str> = name.split('.').skip(1).filter(|word| !word.is_empty()).collect();
         match self.look_up(&path) {
@@ -212,7 +212,7 @@ fn add_texts(value: &Value, spellings: &Spellings, secrets: &mut Secrets) {
     }
 }
 
-/// Tells a name that a variable cannot use.
+/// Reports a name that a variable cannot use.
 fn report(name: &str, mark: Mark, members: &[(Key, Node)], faults: &mut Faults) {
     if name == "seed" || name.starts_with("matrix.") || name.contains("[matrix.") {
         faults.push(mark, format!("unknown name `{name}` in `${{{name}}}`")).hint(format!(

@@ -2,7 +2,7 @@
 //!
 //! serde_yaml gives no places on success, but every error that a visitor returns is stamped with
 //! the place of the value that it was visiting. So the visitor of a scalar stores the value aside
-//! and answers with an error: the caller reads the place off the error and takes the value. This is
+//! and returns an error: the caller reads the place off the error and takes the value. This is
 //! sound because a scalar is consumed whole before its visitor is called; collections, which are
 //! consumed by their visitor, answer normally and take the place of their first member. One pass
 //! finds every place, and no second parser can disagree with the first about what a value is.
@@ -26,7 +26,7 @@ use super::yaml_error::{self, Subject};
 use super::yaml_spelling;
 use super::yaml_tree::{Marks, Tree};
 
-/// Parses one document; `None` if it is not YAML, which `faults` then tells. An empty text is a
+/// Parses one document; `None` if it is not YAML, which `faults` then holds. An empty text is a
 /// null.
 pub(super) fn parse(text: &str, marks: Marks, faults: &mut Faults) -> Option<Node> {
     parse_subject(text, marks, Subject::File, faults)
@@ -73,7 +73,7 @@ pub(super) fn parse_value(text: &str, faults: &mut Faults) -> Option<Node> {
 /// along the tree: where that has a scalar, the parser is asked for the text.
 fn spell(text: &str, node: &mut Node) {
     if let Some(document) = serde_yaml::Deserializer::from_str(text).next() {
-        // What could be wrong with it was told by the first reading.
+        // What could be wrong with it was reported by the first reading.
         let _ = yaml_spelling::Speller(node).deserialize(document);
     }
 }

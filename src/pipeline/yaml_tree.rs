@@ -46,7 +46,7 @@ pub(super) struct Tree {
     pub(super) plain: Cell<bool>,
 }
 
-/// Visits one value: a collection answers normally; a scalar is put aside, if its place is wanted.
+/// Visits one value: a collection returns normally; a scalar is put aside, if its place is wanted.
 pub(super) struct Seed<'a> {
     tree: &'a Tree,
     placed: bool,
@@ -113,7 +113,7 @@ impl Tree {
         self.values_placed() || self.depth.get() <= STEP_DEPTH
     }
 
-    /// A key's text; `None` where it is none, which is then told.
+    /// A key's text; `None` where it is none, which is then reported.
     fn key(&self, node: Node) -> Key {
         let text = match node.data {
             Data::Text(text) => {

@@ -1,4 +1,4 @@
-//! Small pipelines that ask for very much: each is refused, or told, within moments.
+//! Small pipelines that ask for very much: each is refused, or reported, within moments.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Damaged pipelines: whatever is in the file, the planner answers with errors and never panics.
+//! Damaged pipelines: whatever is in the file, the planner returns errors and never panics.
 
 use super::testing::planned_bytes;
 use super::tests::EXPERIMENT;

@@ -1,4 +1,4 @@
-//! Parts that will not be there and misspelt names of metrics, told before anything runs.
+//! Parts that will not be there and misspelt names of metrics, reported before anything runs.
 
 use super::error_tests::{after_images, check};
 use super::testing::planned;
