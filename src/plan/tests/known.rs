@@ -1,8 +1,8 @@
 //! Parts that will not be there and misspelt names of metrics, reported before anything runs.
 
-use super::error_tests::{after_images, check};
-use super::testing::planned;
+use super::errors::{after_images, check};
 use crate::pipeline::Overrides;
+use crate::plan::testing::planned;
 
 /// A network of three blocks, its features, and what else there is.
 fn after_features(rest: &str) -> String {
