@@ -12,7 +12,7 @@ use super::error::CliError;
 use crate::pipeline::nearest;
 use crate::plan::catalog::{COMMAND, Catalog, CatalogEntry};
 use crate::plan::command;
-use crate::plan::schema::{dereference, expected, plain, required};
+use crate::plan::schema::{dereference, plain, required, type_name};
 use crate::registry;
 
 /// The width of the text.
@@ -179,7 +179,7 @@ fn push_params(root: &Value, schema: &Value, path: &str, depth: usize, lines: &m
             None if required.contains(&name.as_str()) => " (required)".to_owned(),
             None => String::new(),
         };
-        lines.push(format!("  {path}: {}{default}", expected(root, property)));
+        lines.push(format!("  {path}: {}{default}", type_name(root, property)));
         let doc = property.get("description").or_else(|| target.get("description")).and_then(Value::as_str);
         push_wrapped(doc.unwrap_or_default(), lines);
         for variant in variants(root, target) {
@@ -206,7 +206,7 @@ fn variants(root: &Value, schema: &Value) -> Vec<String> {
         let branch = dereference(root, branch);
         let doc = branch.get("description").and_then(Value::as_str)?;
         let doc = doc.split_whitespace().collect::<Vec<_>>().join(" ");
-        Some(format!("{}: {doc}", expected(root, branch).trim_start_matches("one of ")))
+        Some(format!("{}: {doc}", type_name(root, branch).trim_start_matches("one of ")))
     };
     branches.into_iter().flatten().filter_map(documented).collect()
 }
@@ -256,10 +256,10 @@ mod tests {
             "train (version 1): Trains a model.",
             "  init    model, optional  Where to start from.",
             "  checkpoints  checkpoints, parts of kind model  Models on the way.",
-            "  learning_rate: a number (default 0.003)",
+            "  learning_rate: number (default 0.003)",
             "      The peak learning rate of Adam, per step.",
-            "  clip: a number or null (default none)",
-            "  validation.fraction: a number (default 0.1)",
+            "  clip: number or null (default none)",
+            "  validation.fraction: number (default 0.1)",
             "not in the key: checkpoint_every",
         ] {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
@@ -267,9 +267,7 @@ mod tests {
         let text = shown(false, Some("images"));
         assert!(text.contains("  source: one of `shapes`, `cifar10` (required)\n"), "{text}");
         assert!(text.contains("      `cifar10`: The official archive.\n"), "{text}");
-        assert!(
-            shown(false, Some("command")).contains("  run: a text or a list, each item a text (required)\n")
-        );
+        assert!(shown(false, Some("command")).contains("  run: string or list of strings (required)\n"));
     }
 
     #[test]

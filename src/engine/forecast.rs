@@ -101,7 +101,7 @@ pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
     Ok(outlooks)
 }
 
-/// Steps whose recorded outputs are not in the store any more run as well, where one that runs reads
+/// Steps whose recorded outputs are no longer in the store run as well, where one that runs reads
 /// them.
 fn restore_missing(
     resolver: &Resolver<'_>,
@@ -116,7 +116,7 @@ fn restore_missing(
             if let Some(above) = resolver.missing(&input.source, results)?
                 && let Forecast::Reused(key) = outlooks[above].forecast
             {
-                let why = format!("`{}` needs its outputs, which are not in the store any more", step.name);
+                let why = format!("`{}` needs its outputs, which are no longer in the store", step.name);
                 outlooks[above].forecast = Forecast::Runs { key, why };
             }
         }

@@ -1,10 +1,10 @@
-//! Where a text is wanted, a number is the text that was written; where a number is, the number.
+//! Where a string is wanted, a number is the text that was written; where a number is, the number.
 
 use serde_json::json;
 
-use super::testing::planned;
-use super::{Command, Invocation, Plan, Work};
 use crate::pipeline::{Overrides, render};
+use crate::plan::testing::planned;
+use crate::plan::{Command, Invocation, Plan, Work};
 
 fn plan_of(yaml: &str, sets: &[&str]) -> Plan {
     let overrides =

@@ -1,10 +1,10 @@
-//! Small pipelines that ask for very much: each is refused, or told, within moments.
+//! Small pipelines that ask for very much: each is refused, or reported, within moments.
 
 use std::fmt::Write as _;
 
-use super::error_tests::told;
-use super::testing::planned;
+use super::errors::told;
 use crate::pipeline::{Overrides, render};
+use crate::plan::testing::planned;
 
 /// The errors of a pipeline, and how they are shown.
 #[track_caller]
@@ -76,7 +76,7 @@ fn thousands_of_errors_are_told_quickly_and_the_first_are_shown() {
     }
     let (told, shown) = errors(&yaml);
     assert_eq!(told.len(), 3000);
-    assert_eq!(told[0], "1003:14 there is no stage `imagess` | did you mean `images`?");
+    assert_eq!(told[0], "1003:14 unknown stage kind `imagess` | did you mean `images`?");
     assert!(shown.ends_with("\nand 2950 more errors\n"), "{}", &shown[shown.len() - 100..]);
     assert_eq!(shown.matches("error: ").count(), 50);
 }
