@@ -284,7 +284,7 @@ mod tests {
             check(r#"{"source": "stl10", "exif": "apply"}"#).unwrap_err().contains("`imagenet` or `web`")
         );
         assert!(check(r#"{"source": "web", "test": 1}"#).unwrap_err().contains("all for training"));
-        assert!(check(r#"{"source": "web", "broken": 1}"#).unwrap_err().contains("below 1"));
+        assert!(check(r#"{"source": "web", "broken": 1}"#).unwrap_err().contains("broken < 1"));
     }
 
     #[test]
@@ -301,10 +301,10 @@ mod tests {
         assert_eq!(check(r#"{"source": "folder", "splits": {"train": "a", "test": ["b", "c"]}}"#), Ok(()));
         let splits =
             |splits: &str| check(&format!(r#"{{"source": "folder", "splits": {splits}}}"#)).unwrap_err();
-        assert!(splits(r#"{"train": ["a", "A"]}"#).contains("named twice"));
-        assert!(splits(r#"{"train": ["a"], "test": "a"}"#).contains("named twice"));
-        assert!(splits("{}").contains("found no name"));
-        assert!(splits(r#"{"test": "a/b"}"#).contains("folders at the top"));
+        assert!(splits(r#"{"train": ["a", "A"]}"#).contains("each name once"));
+        assert!(splits(r#"{"train": ["a"], "test": "a"}"#).contains("each name once"));
+        assert!(splits("{}").contains("found no names"));
+        assert!(splits(r#"{"test": "a/b"}"#).contains("top folders"));
         let split = |test: &str| check(&format!(r#"{{"source": "folder", "split": {{"test": {test}}}}}"#));
         assert_eq!(split("0.1"), Ok(()));
         assert!([split("0"), split("1"), split("-1")].iter().all(Result::is_err));

@@ -3,7 +3,7 @@
 mod experiments;
 mod foreseen;
 mod imagenet;
-mod left_out;
 mod released;
 mod resume;
 mod shipped;
+mod skipped;
