@@ -1,4 +1,4 @@
-//! `gc`: say what nothing names any more, in bytes; delete it when asked to.
+//! `gc`: list unreferenced results with their sizes, or delete them.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,6 +9,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::candidates;
 use super::error::CliError;
 use super::history::steps_of;
 use super::load::load_profiles;
@@ -20,20 +21,20 @@ use crate::pipeline::units;
 use crate::report::seconds;
 use crate::store::{Garbage, GarbageItem, Keep, RunFolder, RunRecord, Store};
 
-/// What stays, and whether to delete.
+/// What is kept, and whether the rest is deleted.
 #[derive(Debug, Args)]
 pub(super) struct GcArgs {
-    /// Pipelines whose results stay, with each of their profiles, besides those of recent runs.
-    #[arg(value_name = "FILE")]
+    /// Pipelines whose results are kept, with each of their profiles.
+    #[arg(value_name = "FILE", add = candidates::pipelines())]
     pub files: Vec<PathBuf>,
-    /// Delete; without this nothing is changed.
+    /// Delete the unreferenced results instead of listing them.
     #[arg(long)]
     pub delete: bool,
-    /// Keep this many latest successful runs of each pipeline and command line with what they used,
-    /// and all later runs.
+    /// Keep the latest N successful runs of each pipeline and command line, all later runs, and the
+    /// results that they used.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub keep_runs: usize,
-    /// Keep runs that are younger than this as well, such as 30d or 12h.
+    /// Also keep runs younger than this, such as 30d or 12h, and the results that they used.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub keep_for: Option<Duration>,
 }
@@ -42,7 +43,7 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     units::duration(text).ok_or_else(|| format!("expected {}", units::DURATION))
 }
 
-/// Shows or deletes what neither the named pipelines nor recent runs use.
+/// Lists or deletes what neither the named pipelines nor recent runs use.
 pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let opened = Store::open_existing(store)?;
     let (garbage, failed) = if args.delete {

@@ -24,13 +24,12 @@ pub(super) enum Format {
 /// What to draw.
 #[derive(Debug, Args)]
 pub(super) struct GraphArgs {
-    /// The pipeline.
     #[command(flatten)]
     pub(super) pipeline: PipelineArgs,
-    /// How the graph is written [default: text].
+    /// Output format [default: text].
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Draw every instance of a matrix or search, not one node for each step of the file.
+    /// Draw every instance of a matrix or search instead of one node for each step of the file.
     #[arg(long)]
     instances: bool,
 }

@@ -7,7 +7,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::error::CliError;
+use super::history::base;
 use super::options::PipelineArgs;
+use super::step_name;
 use crate::engine::folder_of;
 use crate::engine::forecast::wanted;
 use crate::engine::preflight::{preflight, told};
@@ -16,6 +18,9 @@ use crate::pipeline::{Node, Overrides, Pipeline, nearest};
 use crate::plan::{Catalog, Plan, plan, plan_placed};
 use crate::registry;
 use crate::store::{Files, Store, StoreError};
+
+/// How many instances of a step a hint names.
+const INSTANCES: usize = 6;
 
 /// Reads and plans the pipeline.
 pub(super) fn load(args: &PipelineArgs) -> Result<Plan, CliError> {
@@ -149,6 +154,20 @@ fn check_names<'a>(plan: &Plan, names: impl IntoIterator<Item = &'a String>) -> 
         if plan.steps.iter().any(|step| step.name == *name || step.base == *name) {
             continue;
         }
+        let what = format!("the pipeline has no step `{name}`");
+        let siblings = plan.steps.iter().filter(|step| step.base == base(name));
+        let typed: Vec<String> = siblings.map(|step| step_name::typed(&step.name)).collect();
+        if !typed.is_empty() {
+            let (shown, more) =
+                (typed.iter().take(INSTANCES).cloned(), typed.len().saturating_sub(INSTANCES));
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let hint = format!(
+                "the instances of `{}` are {}{more}",
+                base(name),
+                shown.collect::<Vec<_>>().join(" ")
+            );
+            return Err(CliError::Usage { what, hint: Some(hint) });
+        }
         let mut known: Vec<&str> = Vec::new();
         for step in &plan.steps {
             if !known.contains(&step.base.as_str()) {
@@ -157,7 +176,7 @@ fn check_names<'a>(plan: &Plan, names: impl IntoIterator<Item = &'a String>) -> 
         }
         let near = nearest(name, &known).map(|near| format!("did you mean `{near}`? "));
         return Err(CliError::Usage {
-            what: format!("the pipeline has no step `{name}`"),
+            what,
             hint: Some(format!("{}its steps are {}", near.unwrap_or_default(), known.join(", "))),
         });
     }

@@ -3,11 +3,13 @@
 mod audit;
 mod codes;
 mod commands;
+mod completion;
 mod failures;
 #[cfg(target_os = "linux")]
 mod faults;
 mod gc;
 mod hazards;
+mod help;
 mod history;
 mod include;
 mod inputs;
