@@ -15,6 +15,8 @@ use super::history::steps_of;
 use super::load::load_profiles;
 use super::plan::look_ahead;
 use super::show::bytes;
+use super::terminal::Verbosity;
+use super::wording::count;
 use crate::engine::forecast::Forecast;
 use crate::execute::Failure;
 use crate::pipeline::units;
@@ -44,10 +46,16 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 }
 
 /// Lists or deletes what neither the named pipelines nor recent runs use.
-pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn gc(
+    store: &Path,
+    json: bool,
+    verbosity: Verbosity,
+    args: &GcArgs,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let opened = Store::open_existing(store)?;
     let (garbage, failed) = if args.delete {
-        // What must stay is found out with nobody else at work, lest a run end in between.
+        // Looked for with the store locked: a run that ends meanwhile would be missed.
         let collector = opened.collector()?;
         let garbage = collector.find(&kept(store, &opened, args)?)?;
         let failed = collector.delete(&garbage);
@@ -72,21 +80,26 @@ pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -
             seconds(record.cost.wall_s)
         )?;
     }
-    let (records, size) = (garbage.records.len(), bytes(garbage.bytes));
+    let (records, size) = (garbage.records.len() as u64, bytes(garbage.bytes));
     let Garbage { objects, runs, unfinished, .. } = garbage;
-    let verb = if args.delete { "deleted" } else { "would delete" };
-    writeln!(
-        out,
-        "{verb} {size}: {records} results, {objects} objects, {runs} runs with their logs, scratch of {unfinished} \
-         unfinished steps"
-    )?;
-    if !args.delete && garbage.bytes > 0 {
-        writeln!(out, "\nhint: `igpt-flow gc --delete` deletes it; name pipelines whose results must stay")?;
+    let counts = [(records, "result"), (objects, "object"), (runs, "run"), (unfinished, "unfinished step")];
+    let counts: Vec<String> =
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, noun)| count(*n, noun)).collect();
+    match (counts.is_empty(), args.delete) {
+        (true, _) => writeln!(out, "nothing to delete")?,
+        (false, true) => writeln!(out, "deleted {size}: {}", counts.join(", "))?,
+        (false, false) => writeln!(out, "unreferenced: {size}: {}", counts.join(", "))?,
+    }
+    if !args.delete && !counts.is_empty() && verbosity != Verbosity::Quiet {
+        writeln!(
+            out,
+            "\nhint: `igpt-flow gc --delete` deletes this; name the pipelines whose results must stay"
+        )?;
     }
     for error in &failed {
-        writeln!(out, "not deleted: {}", Failure::from_error(error).error)?;
+        writeln!(out, "cannot delete: {}", Failure::from_error(error).error)?;
     }
-    // All else is deleted; the exit code says that something is left.
+    // The rest is deleted; the exit code says that something is left.
     failed.into_iter().next().map_or(Ok(()), |error| Err(error.into()))
 }
 

@@ -1,4 +1,4 @@
-//! `graph FILE`: the steps and their wires as text, DOT or Mermaid.
+//! `graph FILE`: the steps and their edges as text, DOT or Mermaid.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -34,7 +34,7 @@ pub(super) struct GraphArgs {
     instances: bool,
 }
 
-/// The steps in order with what each reads.
+/// The steps in order, and what each reads.
 struct Graph<'a> {
     nodes: Vec<Node<'a>>,
     /// (producer, reader, ports of the producer).

@@ -1,4 +1,4 @@
-//! From the arguments to a plan, or to all of the pipeline's errors: the one way for every verb.
+//! From the arguments to a plan, or to all errors of the pipeline, for every verb.
 
 use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
@@ -30,7 +30,7 @@ pub(super) fn load(args: &PipelineArgs) -> Result<Plan, CliError> {
     planned.map_err(CliError::Pipeline)
 }
 
-/// Looks at what the pipeline needs outside of itself, before anything is done; see [`preflight`].
+/// Checks what the pipeline needs outside of itself before anything runs; see [`preflight`].
 pub(super) fn look_ahead(
     args: &PipelineArgs,
     plan: &Plan,
@@ -42,13 +42,13 @@ pub(super) fn look_ahead(
     if found.is_empty() {
         return Ok(());
     }
-    // Something is wrong: once more, for the places of all values.
+    // Something is wrong: plan again, this time with the locations of all values.
     let overrides = Overrides { sets: args.sets.clone(), profiles: args.profiles.clone() };
     let pipeline = Pipeline::read(&args.file).map_err(CliError::Pipeline)?;
     let placed = plan_placed(&pipeline, &Catalog::new(registry::stages()), &overrides);
     let found = placed.map_or(found, |plan| preflight(&plan, &folder, store, targets));
     if found.is_empty() {
-        // It has passed (too many open files, say).
+        // It was transient (too many open files, say).
         return Ok(());
     }
     let shown = pipeline.with_lines(found).into_iter().map(|one| one.masked(&plan.secrets));
@@ -70,13 +70,13 @@ pub(super) fn load_whole<'a>(
     steps: impl IntoIterator<Item = &'a String>,
 ) -> Result<Loaded, CliError> {
     let overrides = Overrides { sets: args.sets.clone(), profiles: args.profiles.clone() };
-    // As long as the run, and freed with the process: it is of many small pieces.
+    // Freed with the process: it consists of many small pieces.
     let pipeline = ManuallyDrop::new(Pipeline::read(&args.file).map_err(CliError::Pipeline)?);
     let catalog = Catalog::new(registry::stages());
     let plan = plan(&pipeline, &catalog, &overrides).map_err(CliError::Pipeline)?;
     check_names(&plan, steps)?;
     let secrets = plan.secrets_with(|name| std::env::var(name).ok());
-    // Their names from the folder of the pipeline: where that lies is nobody's business.
+    // Relative to the pipeline's folder: records do not say where that is.
     let folder = folder_of(pipeline.file());
     let file = |(path, text): (&Path, &str)| {
         let name = path.strip_prefix(&folder).unwrap_or(path);
@@ -93,7 +93,7 @@ pub(super) fn load_whole<'a>(
     Ok(Loaded { plan, made_of, secrets })
 }
 
-/// Looks at the places of the exports, before anything is done: what is the user's stays so.
+/// Checks the targets of the exports before anything runs: files of the user are not replaced.
 pub(super) fn look_at_exports(
     args: &PipelineArgs,
     plan: &Plan,

@@ -1,10 +1,10 @@
 //! The command line: one file for each verb, and what they share.
 //!
-//! Exit codes: 0 ok, 1 unexpected, 2 usage or pipeline, 100 a step failed, 101 store unusable,
-//! 130 interrupted.
+//! The exit codes are listed in `help.rs`.
 
 mod audit;
 mod candidates;
+mod cause;
 mod check;
 mod completion;
 mod diff;
@@ -29,9 +29,9 @@ mod schema;
 mod show;
 mod stages;
 mod status;
+mod step_events;
 mod step_name;
 mod terminal;
-mod told;
 mod verify;
 mod wording;
 mod worker;
@@ -142,7 +142,7 @@ enum Verb {
 }
 
 impl Verb {
-    /// Whether what it prints is taken as it is, and not looked at by people.
+    /// Whether its output is for programs, and printed unchanged.
     fn is_for_programs(&self) -> bool {
         match self {
             Self::Logs(args) => args.raw,
@@ -185,14 +185,15 @@ pub fn main() -> ExitCode {
         };
         crate::store::hush_expected_panics();
         machine::hear_of_children();
-        dispatch(cli, &mut out).unwrap_or_else(|error| tell(&error, json, in_lines, colours, &mut out))
+        dispatch(cli, &mut out)
+            .unwrap_or_else(|error| report_error(&error, json, in_lines, colours, &mut out))
     })
 }
 
 /// Does the work. A panic is a bug of ours and must not look like an unusable store.
 fn guarded(work: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCode {
     catch_unwind(work).unwrap_or_else(|_| {
-        complain(&format!(
+        print_error(&format!(
             "error: igpt-flow {} panicked (the message above)\n\nhint: this is a bug; please report it with that \
              message and the command. Results in the store are safe\n",
             env!("CARGO_PKG_VERSION")
@@ -201,24 +202,30 @@ fn guarded(work: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCode {
     })
 }
 
-/// Tells an error, and answers its exit code.
-fn tell(error: &CliError, json: bool, in_lines: bool, colours: bool, out: &mut dyn Write) -> ExitCode {
+/// Prints an error; the answer is its exit code.
+fn report_error(
+    error: &CliError,
+    json: bool,
+    in_lines: bool,
+    colours: bool,
+    out: &mut dyn Write,
+) -> ExitCode {
     match (error, error.as_json().filter(|_| json)) {
-        // A reader that has seen enough is no failure.
+        // A reader that closed the pipe has seen enough.
         (CliError::Output(error), _) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             return ExitCode::SUCCESS;
         }
         (_, Some(answer)) => {
-            // Who does not read the answer has the exit code.
+            // If the answer cannot be written, the exit code remains.
             let _ = if in_lines { writeln!(out, "{answer}") } else { writeln!(out, "{answer:#}") };
         }
-        (_, None) => complain(&error.render(colours)),
+        (_, None) => print_error(&error.render(colours)),
     }
     error.exit_code()
 }
 
-/// Writes to standard error. Where that is closed the exit code has to do, and no panic helps.
-fn complain(text: &str) {
+/// Writes to standard error. If that is closed, the exit code has to do.
+fn print_error(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
@@ -241,8 +248,8 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Logs(args) => logs::logs(&store, json, &args, out)?,
         Verb::Diff(args) => diff::diff(&store, json, &args, out)?,
         Verb::Audit(args) => return audit::audit(&store, json, terminal, &args, out),
-        Verb::Verify => return verify::verify(&store, json, out),
-        Verb::Gc(args) => gc::gc(&store, json, &args, out)?,
+        Verb::Verify => return verify::verify(&store, json, terminal.verbosity(), out),
+        Verb::Gc(args) => gc::gc(&store, json, terminal.verbosity(), &args, out)?,
         Verb::Index { verb: IndexVerb::Rebuild } => index::rebuild(&store, json, out)?,
         Verb::Check(args) => check::check(&store, json, &args, out)?,
         Verb::New { file } => new::new(file.as_deref(), out)?,

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use super::complain;
 use super::error::CliError;
 use super::load::{Loaded, load_whole, look_ahead, look_at_exports};
 use super::options::RunArgs;
+use super::print_error;
 use super::progress::with_verbosity;
 use super::results;
 use super::terminal::{Terminal, Verbosity};
@@ -122,7 +122,7 @@ pub(super) fn run(
     let summary = ManuallyDrop::new(summary?);
     folder.finish(&RunRecord { plan: Some(made_of), ..record(&plan, file, &options, &secrets, &summary) })?;
     if let Some(error) = fault(&log_fault) {
-        complain(&format!("warning: cannot write `{}`: {error}\n", events.display()));
+        print_error(&format!("warning: cannot write `{}`: {error}\n", events.display()));
     }
     // A reader that has seen enough is no failure.
     if let Some(error) = out_fault.and_then(|told| fault(&told))

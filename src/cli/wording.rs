@@ -1,7 +1,8 @@
 //! Numbers in sentences.
 
 /// `1 step`, `3 steps`.
-pub(super) fn count(n: usize, noun: &str) -> String {
+pub(super) fn count(n: impl TryInto<u64>, noun: &str) -> String {
+    let n = n.try_into().unwrap_or(u64::MAX);
     let ending = match noun {
         _ if n == 1 => "",
         noun if noun.ends_with("ch") => "es",

@@ -4,6 +4,7 @@ mod audit;
 mod codes;
 mod commands;
 mod completion;
+mod explain;
 mod failures;
 #[cfg(target_os = "linux")]
 mod faults;
