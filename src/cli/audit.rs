@@ -21,7 +21,7 @@ use crate::event::Dispatcher;
 use crate::execute::local::Local;
 use crate::report::Plain;
 use crate::schedule::OnFailure;
-use crate::store::{Files, Store};
+use crate::store::{Caches, Store};
 use crate::{machine, registry};
 
 /// What to audit.
@@ -70,7 +70,7 @@ pub(super) fn audit(
     let file = std::path::absolute(file).map_err(CliError::file("find", file))?;
     let numerics = registry::numerics(&select.device).map_err(CliError::usage)?;
     let store = Store::open_existing(store)?;
-    let _live = store.live()?;
+    let _live = store.hold()?;
     let scratch = Scratch::new(&store)?;
     let options = Options {
         run: "audit".to_owned(),
@@ -92,7 +92,7 @@ pub(super) fn audit(
     let consumer = with_verbosity(terminal.verbosity(), plain, std::io::stderr(), options.logs.clone());
     let dispatcher = Dispatcher::start(vec![consumer], plan.secrets_with(|name| std::env::var(name).ok()))
         .map_err(CliError::no_room("a thread"))?;
-    let files = RefCell::new(Files::open(&store));
+    let files = RefCell::new(Caches::open(&store));
     let sample = Sample { share: args.sample, seed: args.sample_seed };
     let verdicts = audit_steps(
         &plan,

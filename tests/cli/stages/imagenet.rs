@@ -1,5 +1,5 @@
-//! A synthetic ImageNet from its official archives to a table, and the same from folders and links;
-//! links, and what they lead to, as inputs.
+//! A synthetic ImageNet from its official archives to a table, and the same from folders, from links
+//! and by a file of labels; links, and what they lead to, as inputs.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -72,7 +72,7 @@ fn tar(folder: &Path, archive: &Path, options: &str) {
     assert!(command.status().unwrap().success());
 }
 
-/// ImageNet below `root` three times: `official`, `unpacked` and `links`.
+/// ImageNet below `root` three times: `official`, `unpacked` and `links`; and its labels as a CSV.
 fn write(root: &Path) {
     let unpacked = root.join("unpacked");
     for id in 1..=CLASSES {
@@ -81,13 +81,21 @@ fn write(root: &Path) {
         }
     }
     let mut truth = String::new();
+    let mut csv = "file,label,split\n".to_owned();
+    for id in 1..=CLASSES {
+        for i in 0..20 {
+            csv += &format!("train/{0}/{0}_{i}.JPEG,{0},train\n", wnid(id));
+        }
+    }
     for number in 1..=VAL {
         let id = number * 7 % CLASSES + 1;
         truth += &format!("{id}\n");
         let name = format!("ILSVRC2012_val_{number:08}.JPEG");
         put(&unpacked.join("val").join(&name), &picture(id, number));
+        csv += &format!("val/{name},{},val\n", wnid(id));
         link(&unpacked.join("val").join(&name), &root.join("links/val").join(wnid(id)).join(&name));
     }
+    put(&root.join("labels.csv"), csv.as_bytes());
     let kit = root.join("kit/ILSVRC2012_devkit_t12/data");
     put(&kit.join("meta.mat"), include_bytes!("meta.mat"));
     put(&kit.join("ILSVRC2012_validation_ground_truth.txt"), truth.as_bytes());
@@ -106,7 +114,7 @@ fn write(root: &Path) {
 }
 
 #[test]
-fn imagenet_from_its_archives_to_a_table_and_equal_tokens_from_folders_and_links() {
+fn imagenet_from_its_archives_to_a_table_and_equal_tokens_from_folders_links_and_a_csv() {
     let project = Project::new(
         r#"
 stages:
@@ -114,11 +122,14 @@ stages:
   unpacked: {uses: download, in: {archive: ./data/unpacked}, with: {source: imagenet}}
   links: {uses: download, in: {archive: ./data/links}, with: {source: imagenet}}
   folder: {uses: download, in: {archive: ./data/links}, with: {source: folder, name: imagenet}}
+  csv: {uses: download, in: {archive: ./data/unpacked, labels: ./data/labels.csv}, with: {source: folder, name: imagenet}}
   small: {uses: augment, in: {images: official.images}, with: {side: 8}}
   palette: {uses: palette, in: {images: small.images}, with: {colours: 16}}
   small_links: {uses: augment, in: {images: links.images}, with: {side: 8}}
+  small_csv: {uses: augment, in: {images: csv.images}, with: {side: 8}}
   tokens: {uses: tokenize, in: {images: small.images, palette: palette.palette}}
   tokens_links: {uses: tokenize, in: {images: small_links.images, palette: palette.palette}}
+  tokens_csv: {uses: tokenize, in: {images: small_csv.images, palette: palette.palette}}
   pretrain: {uses: pretrain, in: {tokens: tokens.tokens}, with: {model: {preset: tiny, n_layer: 1, n_embd: 32}, steps: 5, batch: 16}}
   features: {uses: features, in: {model: pretrain.model, tokens: tokens.tokens}, with: {layers: [1]}}
   probe: {uses: probe, matrix: {layer: [1]}, in: {features: "features.layers/${matrix.layer}"}}
@@ -130,6 +141,7 @@ export:
   folder.images: out/folder
   tokens.tokens: out/tokens
   tokens_links.tokens: out/tokens_links
+  tokens_csv.tokens: out/tokens_csv
   table.table: out/table
 "#,
     );
@@ -154,6 +166,7 @@ export:
         assert_eq!(files("out/official"), files(&format!("out/{set}")), "{set}");
     }
     assert_eq!(files("out/tokens"), files("out/tokens_links"));
+    assert_eq!(files("out/tokens"), files("out/tokens_csv"));
     let table = project.read("out/table/table.csv");
     assert!(table.contains("2000") && table.contains("200"), "{table}");
 }
