@@ -27,6 +27,8 @@ mod run;
 mod runs;
 mod schema;
 mod show;
+mod stage_example;
+mod stage_params;
 mod stages;
 mod status;
 mod step_events;
