@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::stage_example::{flow, sample};
-use crate::plan::schema::{dereference, expected as type_name, plain, required};
+use crate::plan::schema::{dereference, plain, required, type_name};
 
 /// The width of the text.
 const WIDTH: usize = 100;

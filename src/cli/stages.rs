@@ -257,10 +257,10 @@ mod tests {
             "train (version 1): Trains a model.",
             "  init    model, optional  Where to start from.",
             "  checkpoints  checkpoints, parts of kind model  Models on the way.",
-            "  learning_rate: a number (default 0.003)",
+            "  learning_rate: number (default 0.003)",
             "      The peak learning rate of Adam, per step.",
-            "  clip: a number or null (default none)",
-            "  validation.fraction: a number (default 0.1)",
+            "  clip: number or null (default none)",
+            "  validation.fraction: number (default 0.1)",
             "Do not affect the cache key: checkpoint_every",
         ] {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
@@ -268,9 +268,7 @@ mod tests {
         let text = shown(false, Some("images"));
         assert!(text.contains("  source: one of `shapes`, `cifar10` (required)\n"), "{text}");
         assert!(text.contains("      `cifar10`: The official archive.\n"), "{text}");
-        assert!(
-            shown(false, Some("command")).contains("  run: a text or a list, each item a text (required)\n")
-        );
+        assert!(shown(false, Some("command")).contains("  run: string or list of strings (required)\n"));
     }
 
     #[test]

@@ -170,7 +170,7 @@ fn verdict(
     let mut largest = 0.0_f64;
     for (port, old) in recorded {
         let Some(new) = remade.get(port) else {
-            return Verdict::Different { port: port.clone(), first: "it was not made".to_owned() };
+            return Verdict::Different { port: port.clone(), first: "it is missing".to_owned() };
         };
         match compare((store, old), (scratch, new)) {
             Difference::None => {}

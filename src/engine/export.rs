@@ -59,8 +59,7 @@ impl Run<'_> {
             Exported::Unchanged => (false, None),
             Exported::Written | Exported::Restored => (true, None),
             Exported::Left(file) => {
-                let what =
-                    "was changed since it was exported and is left as it is; `--overwrite` replaces it";
+                let what = "was changed after it was exported and is left alone; `--overwrite` replaces it";
                 (false, Some(format!("`{}` {what}", file.display())))
             }
             Exported::Overwritten(kept) => {

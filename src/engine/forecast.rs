@@ -116,7 +116,7 @@ fn restore_missing(
             if let Some(above) = resolver.missing(&input.source, results)?
                 && let Forecast::Reused(key) = outlooks[above].forecast
             {
-                let why = format!("`{}` needs its outputs, which are not in the store any more", step.name);
+                let why = format!("`{}` needs its outputs, which are no longer in the store", step.name);
                 outlooks[above].forecast = Forecast::Runs { key, why };
             }
         }

@@ -137,8 +137,11 @@ impl Walk<'_> {
         if any {
             return Ok(());
         }
-        let but =
-            if left_out { " (some are left out: by `ignore`, as exports, or as the store)" } else { "" };
+        let but = if left_out {
+            " (some are left out: by `ignore`, as exports, or as part of the store)"
+        } else {
+            ""
+        };
         Err(GlobError::Nothing { pattern: text.to_owned(), but })
     }
 
@@ -173,9 +176,9 @@ impl Walk<'_> {
         }
         match path.metadata() {
             Ok(meta) if meta.is_file() => Ok(()),
-            Ok(meta) if meta.is_dir() => Err(wrong("a link to a folder, which is not followed")),
+            Ok(meta) if meta.is_dir() => Err(wrong("a link to a folder; links to folders are not followed")),
             Ok(_) => Err(wrong("neither a file nor a folder")),
-            Err(_) => Err(wrong("a link that leads nowhere")),
+            Err(_) => Err(wrong("a broken link")),
         }
     }
 }
@@ -276,8 +279,8 @@ mod tests {
         assert_eq!(found, ["src/a.py", "src/b.py", "src/d.py", "src/deep/er/c.py"]);
         assert_eq!(expanded(dir.path(), &["other/a.py"], &[], &[]).unwrap(), ["other/a.py"]);
         let told = expanded(dir.path(), &["src/l*"], &[], &[]).unwrap_err();
-        assert!(told.ends_with("which is a link to a folder, which is not followed"), "{told}");
+        assert!(told.ends_with("which is a link to a folder; links to folders are not followed"), "{told}");
         link("nowhere", "broken");
-        assert!(expanded(dir.path(), &["b*"], &[], &[]).unwrap_err().ends_with("a link that leads nowhere"));
+        assert!(expanded(dir.path(), &["b*"], &[], &[]).unwrap_err().ends_with("a broken link"));
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn rebuild_reason(last: Option<&Record>, material: &KeyMaterial) -> S
     let Some(last) = last else { return "no result yet".to_owned() };
     let changes = key::diff(&last.material, material);
     if changes.is_empty() {
-        return "its result is not in the store any more".to_owned();
+        return "its result is no longer in the store".to_owned();
     }
     let told = changes.iter().take(MAX_CHANGES).map(|change| {
         let text = change.to_string();

@@ -99,7 +99,7 @@ impl Run<'_> {
     /// Says what was found damaged since the last call.
     pub(super) fn note_quarantined(&self) {
         for path in self.resolver.store.take_quarantined() {
-            let text = format!("found damaged and set aside: {}", path.display());
+            let text = format!("damaged and moved to quarantine: {}", path.display());
             self.events.send(Event::RunNoted { text });
         }
     }

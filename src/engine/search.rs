@@ -105,7 +105,7 @@ fn metrics_of(
     }
 }
 
-/// What to say of a candidate that ended well without the metric that decides.
+/// What to say of a candidate that succeeded without the metric that decides.
 fn metric_missing(search: &Search, has: &MetricValues) -> Failure {
     let wanted = &search.metric.1;
     let names: Vec<&str> = has.values.keys().map(String::as_str).collect();

@@ -65,7 +65,7 @@ pub enum JobWork {
     Command {
         /// What is run.
         run: Invocation,
-        /// The interpreter of a text and its arguments; the strict POSIX shell where it is empty.
+        /// The interpreter of a script and its arguments; the strict POSIX shell where it is empty.
         shell: Vec<String>,
         /// Input ports that are linked, not copied.
         link: Vec<String>,
@@ -82,7 +82,7 @@ pub enum JobWork {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Invocation {
-    /// A text for an interpreter.
+    /// A script for an interpreter.
     Script(String),
     /// A program and its arguments.
     Argv(Vec<String>),

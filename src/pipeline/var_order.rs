@@ -51,8 +51,8 @@ pub(super) fn order(
                     Visit::Underway => {
                         let name = &members[next].0.text;
                         faults
-                            .push(mark, format!("the variable `{name}` is defined by itself"))
-                            .hint("give one of the variables on the way a value of its own");
+                            .push(mark, format!("the variable `{name}` refers to itself"))
+                            .hint("give one of the variables in the cycle a value of its own");
                         broken.insert(name.clone());
                     }
                 },

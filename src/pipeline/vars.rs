@@ -22,7 +22,7 @@ use super::yaml::MAX_NODES;
 const MAX_DEPTH: usize = 128;
 /// The most values that the steps of a pipeline may hold, those of all instances taken together.
 const MAX_IN_STEPS: usize = 8 * MAX_NODES;
-/// So many bytes of a text count as one value more.
+/// So many bytes of a string count as one value more.
 const BYTES_PER_VALUE: usize = 64;
 
 /// The variables, evaluated.
@@ -103,7 +103,7 @@ impl Vars {
                         "the variable `{}` is nested too deeply (more than {MAX_DEPTH} levels)",
                         key.text
                     );
-                    faults.push(key.mark, what).hint("variables that name each other add their levels up");
+                    faults.push(key.mark, what).hint("levels add up over variables that refer to each other");
                 }
                 shallow
             });
@@ -193,8 +193,8 @@ impl Vars {
             None => {
                 let (what, most) = self.limit;
                 faults
-                    .push(mark, format!("{what} too much: more than {most} values"))
-                    .hint("a list that is named several times is copied as often: keep it short");
+                    .push(mark, format!("{what} more than {most} values"))
+                    .hint("a list is copied wherever it is used: keep it short");
             }
         }
         left.is_some()
@@ -266,9 +266,9 @@ fn add_texts(value: &Value, spellings: &Spellings, secrets: &mut Secrets) {
 /// Tells a name that a variable cannot use.
 fn report(name: &str, mark: Mark, members: &[(Key, Node)], faults: &mut Faults) {
     if name == "seed" || name.starts_with("matrix.") || name.contains("[matrix.") {
-        faults
-            .push(mark, format!("there is no `{name}` to put into `${{{name}}}`"))
-            .hint(format!("`vars` see other `vars` only: write `${{{name}}}` in the step that needs it"));
+        faults.push(mark, format!("unknown name `{name}` in `${{{name}}}`")).hint(format!(
+            "`vars` can only refer to other `vars`: use `${{{name}}}` in the step that needs it"
+        ));
         return;
     }
     report_unknown(name, mark, members.iter().map(|(key, _)| format!("vars.{}", key.text)), faults);
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "the variable `v128` is nested too deeply (more than 128 levels) | variables that name each other add their levels up"
+                "the variable `v128` is nested too deeply (more than 128 levels) | levels add up over variables that refer to each other"
             ]
         );
         assert!(vars.broken.contains("v999"));
@@ -330,7 +330,7 @@ mod tests {
             assert_eq!(
                 told,
                 [
-                    "the variables expand to too much: more than 1000000 values | a list that is named several times is copied as often: keep it short"
+                    "the variables expand to more than 1000000 values | a list is copied wherever it is used: keep it short"
                 ]
             );
         }
@@ -348,7 +348,7 @@ mod tests {
         assert!(scope.value("vars.a", Mark::FILE, &mut faults).is_none());
         assert!(scope.value("vars.a", Mark::FILE, &mut faults).is_none());
         let told: Vec<String> = faults.into_list().into_iter().map(|fault| fault.message).collect();
-        assert_eq!(told, ["the instances of the steps hold too much: more than 8000000 values"]);
+        assert_eq!(told, ["the instances of the steps hold more than 8000000 values"]);
     }
 
     #[test]
@@ -357,9 +357,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                "there is no `seed` to put into `${seed}` | `vars` see other `vars` only: write `${seed}` in the step that needs it",
-                "there is no `matrix.x` to put into `${matrix.x}` | `vars` see other `vars` only: write `${matrix.x}` in the step that needs it",
-                "there is no `HOME` to put into `${HOME}` | write `$${HOME}` for a plain `${HOME}`",
+                "unknown name `seed` in `${seed}` | `vars` can only refer to other `vars`: use `${seed}` in the step that needs it",
+                "unknown name `matrix.x` in `${matrix.x}` | `vars` can only refer to other `vars`: use `${matrix.x}` in the step that needs it",
+                "unknown name `HOME` in `${HOME}` | write `$${HOME}` for a literal `${HOME}`",
             ]
         );
     }

@@ -33,7 +33,7 @@ use super::yaml_spelling;
 
 /// The most values a document may hold once its aliases are expanded.
 pub(super) const MAX_NODES: usize = 1_000_000;
-/// So many bytes of a text count as one value more: a long text may be repeated as often as a list.
+/// So many bytes of a string count as one value more: a long text may be repeated as often as a list.
 const BYTES_PER_VALUE: usize = 64;
 
 /// Which places a tree has.
@@ -117,7 +117,7 @@ fn place(error: &serde_yaml::Error) -> Option<Mark> {
 /// What the visitors share.
 struct Tree {
     marks: Marks,
-    /// How many mappings enclose what is visited.
+    /// How many maps enclose what is visited.
     depth: Cell<usize>,
     faults: RefCell<Faults>,
     count: Cell<usize>,
@@ -192,7 +192,7 @@ impl Tree {
                     self.faults
                         .borrow_mut()
                         .push(node.mark, "merge keys (`<<`) are not part of the pipeline language")
-                        .hint("put shared values into `vars` and name them, as in `${vars.name}`");
+                        .hint("put shared values into `vars` and refer to them, as in `${vars.name}`");
                 }
                 text
             }
@@ -200,8 +200,8 @@ impl Tree {
                 let found = node.describe();
                 self.faults
                     .borrow_mut()
-                    .push(node.mark, format!("a key must be a text, but this is {found}"))
-                    .hint("put the key into quotes");
+                    .push(node.mark, format!("a key must be a string, found {found}"))
+                    .hint("quote the key");
                 found
             }
         };
@@ -300,9 +300,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 self.tree.plain.set(true);
                 self.scalar(Data::Number(number, None))
             }
-            None => {
-                Err(E::custom(format!("{OURS}`.inf` and `.nan` are not numbers that a pipeline may hold")))
-            }
+            None => Err(E::custom(format!("{OURS}`.inf` and `.nan` are not allowed"))),
         }
     }
 
@@ -335,10 +333,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
             settle(&mut value, key.mark);
             if let Some(before) = first.of(&members, &key) {
                 let mut faults = self.tree.faults.borrow_mut();
-                let fault = faults.push(key.mark, format!("the key `{}` is written twice", key.text));
-                fault.hint("keep one of the two");
+                let fault = faults.push(key.mark, format!("duplicate key `{}`", key.text));
+                fault.hint("remove one of them");
                 if let Mark::At { line, column, .. } = before {
-                    fault.note(format!("it is first written at {line}:{column}"));
+                    fault.note(format!("it is first defined at {line}:{column}"));
                 }
                 continue;
             }
@@ -353,7 +351,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 }
 
-/// Finds repeated keys: by looking through a small mapping, through an index of a large one.
+/// Finds repeated keys: by looking through a small map, through an index of a large one.
 #[derive(Default)]
 struct FirstMarks(HashMap<String, Mark>);
 

@@ -76,7 +76,7 @@ fn thousands_of_errors_are_told_quickly_and_the_first_are_shown() {
     }
     let (told, shown) = errors(&yaml);
     assert_eq!(told.len(), 3000);
-    assert_eq!(told[0], "1003:14 there is no stage `imagess` | did you mean `images`?");
+    assert_eq!(told[0], "1003:14 unknown stage kind `imagess` | did you mean `images`?");
     assert!(shown.ends_with("\nand 2950 more errors\n"), "{}", &shown[shown.len() - 100..]);
     assert_eq!(shown.matches("error: ").count(), 50);
 }

@@ -66,7 +66,7 @@ impl Planner<'_> {
                 let value = &with.value;
                 if !value.is_object() {
                     let found = describe(value);
-                    faults.push(node.mark, format!("`with` must be a mapping of parameters, found {found}"));
+                    faults.push(node.mark, format!("`with` must be a map of parameters, found {found}"));
                 }
                 value.is_object()
             }),
@@ -188,13 +188,13 @@ impl Planner<'_> {
                 && labels.insert(search.param.clone(), search.values[n].0.clone()).is_some()
             {
                 let what = format!("`{}` is both an axis and the searched parameter", search.param);
-                faults.push(decl.mark, what).hint("give the axis another name");
+                faults.push(decl.mark, what).hint("rename the axis");
             }
             let name = instance_name(decl.name, &labels, &declared.spellings);
             if !self.names.insert(name.clone()) {
                 faults
                     .push(decl.mark, format!("two instances have the name `{name}`"))
-                    .hint("give the axes values that read differently");
+                    .hint("give the axes values that print differently");
             }
             self.inputs += inputs.len();
             candidates.push(self.plan.steps.len());

@@ -110,14 +110,12 @@ fn nothing_is_refused_on_a_guess() {
         &after_images(
             "  t: {uses: train, in: {images: images.images}, with: {steps: x}}\n  n: {uses: network, in: {images: images.images}, with: {layers: 1}}\n  s: {uses: summary, in: {metrics: [n.metrics, t.metrics]}, with: {names: [perplexity]}}\n",
         ),
-        &[
-            "3:63 step `t`: `steps` must be a whole number (at least 0), found the text `x` | `steps`: Training steps.",
-        ],
+        &["3:63 step `t`: `steps` must be an integer ≥ 0, found the string `x` | `steps`: Training steps."],
     );
     check(
         &after_images(
             "  n: {uses: network, in: {images: images.images}, with: {layers: 1}}\n  s: {uses: summary, in: {metrics: [n.metrics, '${vars.typo}']}, with: {names: [perplexity]}}\n",
         ),
-        &["4:48 there is no `vars.typo` to put into `${vars.typo}`"],
+        &["4:48 unknown name `vars.typo` in `${vars.typo}`"],
     );
 }

@@ -44,7 +44,7 @@ impl Planner<'_> {
                         .push(
                             edge.mark,
                             format!(
-                                "the port `{}` takes {article}, but no output of `{name}` is one",
+                                "the port `{}` takes {article}, but `{name}` has no such output",
                                 edge.port
                             ),
                         )
@@ -53,7 +53,7 @@ impl Planner<'_> {
                 }
                 _ => {
                     faults
-                        .push(edge.mark, format!("several outputs of `{name}` fit: {}", quoted(&fitting)))
+                        .push(edge.mark, format!("several outputs of `{name}` match: {}", quoted(&fitting)))
                         .hint(format!("name one: `{name}.{}.*`", fitting[0]));
                     None
                 }
@@ -176,7 +176,7 @@ fn part_kind(kind: KindInfo) -> Option<KindInfo> {
 fn given(step: &str, outputs: &[(&str, KindInfo)]) -> String {
     let outputs: Vec<String> =
         outputs.iter().map(|(name, kind)| format!("`{step}.{name}` ({})", with_article(kind.name))).collect();
-    format!("it makes {}", outputs.join(", "))
+    format!("its outputs are {}", outputs.join(", "))
 }
 
 fn quoted(names: &[&str]) -> String {

@@ -163,7 +163,7 @@ impl WrittenParams<'_> {
     pub(super) fn report(&self, who: &str, found: Vec<ParamFault>, faults: &mut Faults) {
         if let Some(more) = found.len().checked_sub(MAX_TOLD).filter(|more| *more > 0) {
             faults
-                .push(self.step, format!("{who}: {more} more parameters are wrong"))
+                .push(self.step, format!("{who}: and {more} more errors in its parameters"))
                 .hint("is this the right `with` for the stage?");
         }
         for fault in found.into_iter().take(MAX_TOLD) {

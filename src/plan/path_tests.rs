@@ -27,21 +27,21 @@ fn exports_are_settled_as_text() {
             "4:8 `~other` begins with `~`, which only a shell expands | write the whole path, or `./~other` for a file of that name",
         ],
     );
-    check(&one("a\\0b"), &["4:8 the path `a\\0b` holds a null character | take it out"]);
+    check(&one("a\\0b"), &["4:8 the path `a\\0b` contains a null character | remove it"]);
     let long = "n".repeat(256);
     check(
         &one(&long),
         &[&format!(
-            "4:8 a name in the path `{}…` has 256 bytes; names have at most 255 | shorten it",
+            "4:8 a name in the path `{}…` is 256 bytes long; the limit is 255 | shorten it",
             &long[..60]
         )],
     );
-    let out = "a value of an axis may not lead out of the folder that the text names: write that into the path, or name the axis otherwise";
+    let out = "an axis value must not lead out of the folder that the path names: write the folder into the path, or change the value";
     let leaves = |path: &str, axes: &str, to: &str, from: &str| {
         let name = axes.trim_matches(['[', ']', '"']);
         check(
             &yaml(&format!("  c.o: \"{path}\"\n"), axes),
-            &[&format!("4:8 for `c[m={name}]` the export goes to `{to}`, out of {from} | {out}")],
+            &[&format!("4:8 for `c[m={name}]` the export goes to `{to}`, outside {from} | {out}")],
         );
     };
     leaves("results/${matrix.m}", "[\"../../x\"]", "results/../../x", "`results`");
@@ -76,24 +76,24 @@ fn an_input_that_the_pipeline_writes() {
             &[&format!("4:{column} `{shown}` is written by this pipeline: `{by}` exports it | {hint}")],
         );
     };
-    told("res/a", 30, "res/a", "a", "name the output instead: `a.out`");
+    told("res/a", 30, "res/a", "a", "use the output instead: `a.out`");
     told(
         "./x/../res/./a/sub/f.txt",
         30,
         "./x/../res/./a/sub/f.txt",
         "a",
-        "name the output instead: `a.out/sub/f.txt`",
+        "use the output instead: `a.out/sub/f.txt`",
     );
-    told("{path: res/a}", 37, "res/a", "a", "name the output instead: `a.out`");
-    told("./per/2", 30, "./per/2", "m[n=2]", "name the output instead: `m.out`");
+    told("{path: res/a}", 37, "res/a", "a", "use the output instead: `a.out`");
+    told("./per/2", 30, "./per/2", "m[n=2]", "use the output instead: `m.out`");
     told(
         "./res/b",
         30,
         "./res/b",
         "b",
-        "a step cannot read what it makes: read a file that the pipeline does not write",
+        "a step cannot read its own output: read a file that the pipeline does not write",
     );
-    told("{files: \"res/a/**\"}", 31, "res/a", "a", "name the output instead: `a.out`");
+    told("{files: \"res/a/**\"}", 31, "res/a", "a", "use the output instead: `a.out`");
     for right in
         ["./", "./res", "./res/ab", "./other", "{files: \"res/*\"}", "{files: \"**\", ignore: [res]}"]
     {
@@ -118,8 +118,8 @@ fn patterns_of_files() {
         &yaml("{files: [/etc/*, ../x, \"a**\", 3, a.out]}"),
         &[
             "2:39 the pattern `/etc/*` is absolute | patterns are relative to the pipeline's folder",
-            "2:47 the pattern `../x` leaves the pipeline's folder | patterns name what lies in the folder of the pipeline",
-            "2:53 the pattern `a**` is none: recursive wildcards must form a single path component | `**` stands alone between slashes; `[` opens a set that `]` closes, `[[]` stands for the character",
+            "2:47 the pattern `../x` leaves the pipeline's folder | patterns match files in the pipeline's folder",
+            "2:53 the pattern `a**` is invalid: recursive wildcards must form a single path component | `**` must stand alone between slashes; `[` opens a set that `]` closes, and `[[]` is a literal `[`",
             "2:60 `files` takes patterns, found the number 3 | for example `src/**/*.py`",
             "2:63 `files` takes patterns of files on disk, but `a.out` names an output | write `./a.out` for the files; give the input another name",
         ],
@@ -127,7 +127,7 @@ fn patterns_of_files() {
     check(
         &yaml("{files: []}"),
         &[
-            "2:31 `files` names no pattern | for example `{files: \"src/**/*.py\", ignore: [\"**/__pycache__\"]}`",
+            "2:31 `files` has no pattern | for example `{files: \"src/**/*.py\", ignore: [\"**/__pycache__\"]}`",
         ],
     );
     check(
@@ -159,13 +159,13 @@ fn a_command_gathers_what_has_labels() {
     assert_eq!(labels("{here: ./x.csv, files: {files: \"*.py\"}}").len(), 2);
     let single = planned(&yaml("o.out"), &Overrides::default()).unwrap_or_else(|errors| panic!("{errors:?}"));
     assert!(!single.steps.last().unwrap().inputs[0].gathered);
-    let unnamed = "an item that `x` gathers has no axis values, so its entry has no name | name the items: `x: {first: a.out, second: b.out}`; without `*` and list the port is one file or folder";
+    let unnamed = "an artifact that `x` gathers has no axis values to name it | name the artifacts: `x: {first: a.out, second: b.out}`; or pass one output, without `*` or a list";
     check(&yaml("o.*"), &[&format!("4:30 {unnamed}")]);
     check(&yaml("[o.out]"), &[&format!("4:31 {unnamed}")]);
     check(
         &yaml("[m.*, m.*]"),
         &[
-            "4:31 two items that `x` gathers have the same axis values | name them: `x: {first: a.*, second: b.*}`",
+            "4:31 two artifacts that `x` gathers have the same axis values | name them: `x: {first: a.*, second: b.*}`",
         ],
     );
 }

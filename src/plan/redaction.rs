@@ -1,7 +1,7 @@
 //! Secrets in parameters: found where the values with secrets and those without differ.
 //!
 //! A step is worked out with the secrets, and its `with` once more with `***` in their place. What
-//! differs may only be the value of an environment variable or a text of a stage; it is left out of
+//! differs may only be the value of an environment variable or a string of a stage; it is left out of
 //! the key, of the store and of all that is printed. Credentials in URLs are hidden alike.
 
 use serde_json::Value;
@@ -40,7 +40,7 @@ impl Planner<'_> {
                 let mark =
                     decl.with.map_or(decl.mark, |node| node.descend(path.iter().map(String::as_str)).0.mark);
                 faults
-                    .push(mark, format!("`{}` holds a secret, which cannot stand here", path.join(".")))
+                    .push(mark, format!("`{}` contains a secret, which is not allowed here", path.join(".")))
                     .hint(SECRET_PLACES);
             }
         }

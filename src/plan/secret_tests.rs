@@ -39,18 +39,18 @@ fn credentials_in_urls_are_hidden_everywhere() {
 
 #[test]
 fn a_secret_stands_in_no_other_place() {
-    let places = "a secret may stand in the `env` of a command, as in `env: {TOKEN: \"${vars.token}\"}`, or in a text parameter of a stage";
+    let places = "secrets can be used in the `env` of a command, as in `env: {TOKEN: \"${vars.token}\"}`, or in a string parameter of a stage";
     check(
         &format!(
             "{VARS}  c:\n    uses: command\n    in: {{x: \"./${{vars.token}}\"}}\n    with: {{run: \"echo ${{vars.token}}\"}}\n  d: {{uses: command, matrix: {{a: [\"${{vars.url}}\"]}}, with: {{run: x}}}}\n  t:\n    uses: train\n    in: {{images: i.images}}\n    with: {{steps: \"${{vars.pin}}\"}}\n    retries: \"${{vars.pin}}\"\n  i: {{uses: images, with: {{source: shapes}}}}\nexport: {{i.images: \"${{vars.token}}\"}}\n"
         ),
         &[
-            &format!("6:13 `vars.token` is secret and cannot stand here | {places}"),
-            &format!("7:17 `run` holds a secret, which cannot stand here | {places}"),
-            &format!("8:35 `vars.url` is secret and cannot stand here | {places}"),
-            &format!("12:19 `steps` holds a secret, which cannot stand here | {places}"),
-            &format!("13:14 `vars.pin` is secret and cannot stand here | {places}"),
-            &format!("15:20 `vars.token` is secret and cannot stand here | {places}"),
+            &format!("6:13 `vars.token` is secret and cannot be used here | {places}"),
+            &format!("7:17 `run` contains a secret, which is not allowed here | {places}"),
+            &format!("8:35 `vars.url` is secret and cannot be used here | {places}"),
+            &format!("12:19 `steps` contains a secret, which is not allowed here | {places}"),
+            &format!("13:14 `vars.pin` is secret and cannot be used here | {places}"),
+            &format!("15:20 `vars.token` is secret and cannot be used here | {places}"),
         ],
     );
 }
@@ -61,14 +61,14 @@ fn errors_hide_secrets() {
         "vars: {token: null}\nsecrets: [token]\nstages:\n  i: {uses: images, with: {source: \"${vars.token}\"}}\n",
         &overrides(&[], &["vars.token=hunter2", "vars.tokn=hunter2"]),
         &[
-            "4:36 step `i`: `source` must be one of `shapes`, `cifar10`, found the text `***` | `source`: Where the images come from.",
-            "--set vars.tokn=*** there is no variable `vars.tokn` | did you mean `vars.token`?",
+            "4:36 step `i`: `source` must be one of `shapes`, `cifar10`, found the string `***` | `source`: Where the images come from.",
+            "--set vars.tokn=*** unknown variable `vars.tokn` | did you mean `vars.token`?",
         ],
     );
     check(
         "vars: {token: x}\nsecrets: [tokn, 3]\nstages:\n  c: {uses: command, with: {run: x}}\n",
         &[
-            "2:11 there is no variable `tokn` to keep secret | did you mean `token`?",
+            "2:11 `secrets` lists the unknown variable `tokn` | did you mean `token`?",
             "2:17 `secrets` takes names of variables, found the number 3",
         ],
     );

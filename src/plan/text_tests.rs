@@ -1,4 +1,4 @@
-//! Where a text is wanted, a number is the text that was written; where a number is, the number.
+//! Where a string is wanted, a number is the text that was written; where a number is, the number.
 
 use serde_json::json;
 

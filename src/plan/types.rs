@@ -137,7 +137,7 @@ pub enum Work {
 pub struct Command {
     /// What is run.
     pub run: Invocation,
-    /// The interpreter of a text and its arguments; the strict POSIX shell where it is empty.
+    /// The interpreter of a script and its arguments; the strict POSIX shell where it is empty.
     pub shell: Vec<String>,
     /// Input ports that are linked, not copied; sorted.
     pub link: Vec<String>,
@@ -153,7 +153,7 @@ pub struct Command {
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(untagged)]
 pub enum Invocation {
-    /// A text for an interpreter.
+    /// A script for an interpreter.
     Script(String),
     /// A program and its arguments.
     Argv(Vec<String>),

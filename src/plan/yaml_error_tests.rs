@@ -33,7 +33,7 @@ fn what_is_left_open_is_told_where_it_opens() {
 
 #[test]
 fn an_interpolation_without_quotes() {
-    let hint = "put an interpolation inside `{ }` or `[ ]` into quotes: \"${vars.name}\"";
+    let hint = "quote an interpolation inside `{ }` or `[ ]`: \"${vars.name}\"";
     let what = "did not find expected ',' or '}', while parsing a flow mapping";
     syntax("vars: {a: 1, x: ${vars.a}}\n", &format!("1:18 {what} | {hint}"));
     syntax("vars: {a: 1, x: a-${vars.a}}\n", &format!("1:20 {what} | {hint}"));
@@ -47,33 +47,33 @@ fn an_interpolation_without_quotes() {
 fn each_kind_of_slip_has_its_hint() {
     syntax(
         "vars: {a: 1 b: 2}\n",
-        "1:14 did not find expected ',' or '}', while parsing a flow mapping | put a comma between the items, and a closing bracket behind the last one",
+        "1:14 did not find expected ',' or '}', while parsing a flow mapping | put a comma between the items, and a closing bracket after the last one",
     );
     syntax(
         "vars:\n  x: @b\n",
-        "2:6 found character that cannot start any token | put a text that begins with `@` into quotes",
+        "2:6 found character that cannot start any token | quote a string that begins with `@`",
     );
     syntax(
         "vars:\n  x: \"a\\q\"\n",
-        "2:8 found unknown escape character, while parsing a quoted scalar | inside \"...\" a backslash is written `\\\\`; inside '...' it is itself",
+        "2:8 found unknown escape character, while parsing a quoted scalar | inside \"...\" a backslash is written `\\\\`; inside '...' it stands for itself",
     );
     syntax(
         "name: a\nvars: {a: b\u{7}c}\n",
-        "2:12 control characters are not allowed | take the character out, or write it as \"\\x07\" with its number",
+        "2:12 control characters are not allowed | remove the character, or write it as \"\\x07\" with its number",
     );
     syntax(
         "vars:\n  x: 1\n y: 2\n",
-        "3:2 did not find expected key, while parsing a block mapping | look at the indentation, the quotes and the brackets of this line and the one before it",
+        "3:2 did not find expected key, while parsing a block mapping | check the indentation, quotes and brackets of this line and the one before it",
     );
     syntax(
         "a: |\n b\nx\n",
-        "3:1 could not find expected ':', while scanning a simple key | write `key: value`, with a space behind the colon",
+        "3:1 could not find expected ':', while scanning a simple key | write `key: value`, with a space after the colon",
     );
 }
 
 #[test]
 fn a_set_value_is_not_a_file() {
-    let hint = "a value in `[ ]` is a list, one in `{ }` a mapping; put a text into quotes, and all of it into those of the shell: --set 'vars.x=\"[a] b\"'";
+    let hint = "a value in `[ ]` is a list, one in `{ }` a map; quote strings, and quote the whole for the shell: --set 'vars.x=\"[a] b\"'";
     check_with(
         "vars: {t: 1}\nstages:\n  images: {uses: images, with: {source: shapes}}\n",
         &overrides(&[], &["vars.t=[a}]", "vars.t=[a], [b]"]),
@@ -81,9 +81,7 @@ fn a_set_value_is_not_a_file() {
             &format!(
                 "--set vars.t=[a}}] the value is not valid YAML: did not find expected ',' or ']', while parsing a flow sequence | {hint}"
             ),
-            &format!(
-                "--set vars.t=[a], [b] the value begins like a list or a mapping and ends like one, but is none | {hint}"
-            ),
+            &format!("--set vars.t=[a], [b] the value looks like a list or a map, but is not one | {hint}"),
         ],
     );
 }
@@ -99,7 +97,7 @@ fn a_second_document_has_its_place() {
 fn the_byte_that_is_no_text_is_shown() {
     let errors =
         planned_bytes(b"\xef\xbb\xbfname: a\nx: \xc3\xa9\xff\n", &Overrides::default()).err().unwrap();
-    assert_eq!(told(&errors), ["2:5 the file is not UTF-8 text: here is the byte 0xff | save it as UTF-8"]);
+    assert_eq!(told(&errors), ["2:5 the file is not valid UTF-8: it has the byte 0xff | save it as UTF-8"]);
     assert_eq!(errors[0].text, "x: é\u{fffd}");
 }
 

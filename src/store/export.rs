@@ -157,7 +157,7 @@ impl Store {
                 Err(_) => return Ok(to),
             }
         }
-        Err(StoreError::NotContent { path: to, what: "a circle of links" })
+        Err(StoreError::NotContent { path: to, what: "a loop of symbolic links" })
     }
 
     /// What of the user's an export would replace or remove.

@@ -152,7 +152,10 @@ impl Scanner<'_> {
             }
             links += 1;
             if links > MAX_LINKS {
-                return Err(StoreError::NotContent { path: path.to_owned(), what: "a circle of links" });
+                return Err(StoreError::NotContent {
+                    path: path.to_owned(),
+                    what: "a loop of symbolic links",
+                });
             }
             let target = fs::read_link(&next).map_err(failed)?;
             self.stamp(&meta, target.as_os_str());
@@ -228,7 +231,7 @@ impl Scanner<'_> {
     fn enter(&mut self, path: &Path, meta: &Metadata, name: &Path, inside: &Path) -> Result<()> {
         let id = (meta.dev(), meta.ino());
         if self.above.contains(&id) {
-            let what = "a link to a folder that it lies in";
+            let what = "a link to a folder that contains it";
             return Err(StoreError::NotContent { path: path.to_owned(), what });
         }
         self.above.push(id);
@@ -349,7 +352,7 @@ mod tests {
         let folder = dir.path().canonicalize().unwrap();
         symlink(&folder, folder.join("self")).unwrap();
         let error = scan(&folder, OutwardLinks::Followed, &BTreeSet::new()).unwrap_err().to_string();
-        assert!(error.contains("a link to a folder that it lies in"), "{error}");
+        assert!(error.contains("a link to a folder that contains it"), "{error}");
         symlink("two", folder.join("one")).unwrap();
         symlink("one", folder.join("two")).unwrap();
         assert!(scan(&folder.join("one"), OutwardLinks::Followed, &BTreeSet::new()).is_err());

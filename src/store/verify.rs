@@ -114,7 +114,7 @@ impl Store {
         let (what, aside) = match (digest, found) {
             (None, _) => ("its name is not a digest".to_owned(), true),
             (Some(digest), Ok(found)) if found == digest => return None,
-            (Some(_), Ok(found)) => (format!("its content is {}", found.short()), true),
+            (Some(_), Ok(found)) => (format!("its content has the digest {}", found.short()), true),
             (Some(_), Err(StoreError::Io { source, .. })) => {
                 // The disk lost it. Any other refusal may be ours: too many files, no rights.
                 let lost = source.raw_os_error() == Some(libc::EIO);
@@ -138,7 +138,7 @@ impl Store {
                 (_, Err(e)) => (format!("it cannot be read: {e}"), false),
                 (None, _) => ("its name is not a key".to_owned(), true),
                 (Some(_), Ok(text)) if !checksum::is_valid(&text) => {
-                    ("its checksum does not fit".to_owned(), true)
+                    ("its checksum does not match".to_owned(), true)
                 }
                 (Some(key), Ok(text)) => match serde_json::from_slice::<Record>(&text) {
                     Ok(record) if record.key == key && record.material.key() == key => {
@@ -162,7 +162,7 @@ impl Store {
             let Ok(text) = fs::read(&path) else { continue };
             found.records += 1;
             if !checksum::is_valid(&text) {
-                let what = format!("the checksum of run {} does not fit", run.id());
+                let what = format!("the checksum of run {} does not match", run.id());
                 found.damage.push(self.damage("run", None, what, path, true));
             }
         }

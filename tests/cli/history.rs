@@ -54,7 +54,7 @@ fn explain_tells_why_a_failed_step_ran_and_why_it_failed() {
         assert!(text.contains(word), "no `{word}` in:\n{text}");
     }
     let text = right(project.igpt_flow(&["explain", "b"]));
-    assert!(text.contains("skipped: `a` did not end well"), "{text}");
+    assert!(text.contains("skipped: `a` failed"), "{text}");
     let json = right(project.igpt_flow(&["explain", "a", "--json"]));
     let json: Value = serde_json::from_str(&json).unwrap();
     assert!(json[0]["error"].as_str().unwrap().contains("exit status 3"), "{json}");
