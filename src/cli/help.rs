@@ -15,7 +15,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
 
 /// Command lines to begin with.
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
-    ("igpt-flow new my.yaml", "write a pipeline to start from"),
+    ("igpt-flow new my.yaml --template photos", "write a pipeline to start from"),
     ("igpt-flow plan my.yaml", "see what would run, and why"),
     ("igpt-flow run my.yaml", "run it; a second run reuses every result"),
     ("igpt-flow run my.yaml probe:layer=3", "run one instance of `probe` and what it needs"),

@@ -54,6 +54,7 @@ use gc::GcArgs;
 use graph::GraphArgs;
 use history::{DiffArgs, StepArgs};
 use logs::LogArgs;
+use new::NewArgs;
 use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
 use terminal::Terminal;
 
@@ -111,11 +112,7 @@ enum Verb {
     /// Check a pipeline without running it.
     Check(PipelineArgs),
     /// Write a commented pipeline to start from.
-    New {
-        /// The file to write, which must not exist yet [default: standard output].
-        #[arg(value_hint = ValueHint::FilePath)]
-        file: Option<PathBuf>,
-    },
+    New(NewArgs),
     /// Draw the graph of a pipeline's steps.
     Graph(GraphArgs),
     /// List the stage kinds, or describe one.
@@ -254,7 +251,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Gc(args) => gc::gc(&store, json, terminal.verbosity(), &args, out)?,
         Verb::Index { verb: IndexVerb::Rebuild } => index::rebuild(&store, json, out)?,
         Verb::Check(args) => check::check(&store, json, &args, out)?,
-        Verb::New { file } => new::new(file.as_deref(), out)?,
+        Verb::New(args) => new::new(&args, terminal.verbosity(), out)?,
         Verb::Graph(args) => graph::graph(json, &args, out)?,
         Verb::Stages { kind } => stages::stages(json, kind.as_deref(), out)?,
         Verb::Schema => schema::schema(out)?,

@@ -18,7 +18,7 @@ fn the_help_has_groups_an_example_and_the_exit_codes() {
         "\nRun pipelines:\n  run     Run a pipeline",
         "\nMaintain the store:\n",
         "List or delete unreferenced results",
-        "\nExamples:\n  igpt-flow new my.yaml",
+        "\nExamples:\n  igpt-flow new my.yaml --template photos",
         "\n  100  a step failed",
         "--color <WHEN>",
     ] {

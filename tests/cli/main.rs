@@ -30,4 +30,5 @@ mod stages;
 mod storm;
 mod support;
 mod tangle;
+mod templates;
 mod verbs;

@@ -7,3 +7,4 @@ mod left_out;
 mod released;
 mod resume;
 mod shipped;
+mod templates;
