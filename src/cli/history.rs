@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::error::CliError;
+use super::{candidates, step_name};
 use crate::engine::logs::file_name;
 use crate::pipeline::nearest;
 use crate::store::{Record, RunFolder, StepRecord, Store};
@@ -11,10 +12,11 @@ use crate::store::{Record, RunFolder, StepRecord, Store};
 /// A step of a run.
 #[derive(Debug, Args)]
 pub(super) struct StepArgs {
-    /// The step: its name in the YAML (all of its instances), or one instance, `probe[layer=3]`.
+    /// The step: `probe` is all of its instances, `probe:layer=3` one.
+    #[arg(value_parser = step_name::parse, add = candidates::recorded_steps())]
     pub step: String,
-    /// The run: its id or the beginning of one [default: the latest that has the step].
-    #[arg(long, value_name = "RUN")]
+    /// The run: its id, the beginning of one, or `last` [default: the latest that has the step].
+    #[arg(long, value_name = "RUN", add = candidates::runs())]
     pub run: Option<String>,
 }
 
@@ -22,9 +24,10 @@ pub(super) struct StepArgs {
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
     /// The older run: its id, the beginning of one, or `last`.
+    #[arg(add = candidates::runs())]
     pub old: String,
     /// The newer run.
-    #[arg(default_value = "last")]
+    #[arg(default_value = "last", add = candidates::runs())]
     pub new: String,
 }
 
@@ -117,6 +120,6 @@ fn is_meant(asked: &str, name: &str) -> bool {
 }
 
 /// `probe[layer=3]` without its labels.
-fn base(name: &str) -> &str {
+pub(super) fn base(name: &str) -> &str {
     name.split('[').next().unwrap_or(name)
 }

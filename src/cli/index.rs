@@ -1,4 +1,4 @@
-//! `index rebuild`: throw the index away and build it again from the truth.
+//! `index rebuild`: discard the index and build it again from the records.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::error::CliError;
+use super::wording::count;
 use crate::store::{Caches, Store};
 
 /// Rebuilds the index.
@@ -15,9 +16,10 @@ pub(super) fn rebuild(store: &Path, json: bool, out: &mut dyn Write) -> Result<(
     if json {
         writeln!(out, "{:#}", json!({"records": records}))?;
     } else {
+        let records = count(records, "record");
         writeln!(
             out,
-            "the index is rebuilt from {records} records; files outside the store are hashed again when next needed"
+            "index rebuilt from {records}; files outside the store are hashed again when next needed"
         )?;
     }
     Ok(())

@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use super::complain;
 use super::error::CliError;
 use super::load::{Loaded, load_whole, look_ahead, look_at_exports};
 use super::options::RunArgs;
+use super::print_error;
+use super::progress::with_verbosity;
 use super::results;
+use super::terminal::{Terminal, Verbosity};
 use crate::engine::{self, Options, Summary};
 use crate::event::{Consumer, Dispatcher, RunStatus};
 use crate::execute::guard::{Guards, kill_at_once};
@@ -43,6 +45,7 @@ pub(super) fn begin_guards() -> Result<Guards, CliError> {
 pub(super) fn run(
     store: &Path,
     json: bool,
+    terminal: Terminal,
     args: &RunArgs,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
@@ -95,14 +98,19 @@ pub(super) fn run(
     let log_fault = log.fault();
     let mut out_fault = None;
     let stdout = std::io::stdout();
-    let told: Box<dyn Consumer> = match (json, bars(stdout.is_terminal(), std::io::stderr().is_terminal())) {
+    let verbosity = terminal.verbosity();
+    let bars = bars(stdout.is_terminal(), std::io::stderr().is_terminal()) && verbosity == Verbosity::Normal;
+    let told: Box<dyn Consumer> = match (json, bars) {
         (true, _) => {
             let lines = JsonLines::new(BufWriter::new(stdout));
             out_fault = Some(lines.fault());
             Box::new(lines)
         }
         (false, true) => Box::new(Bars::default()),
-        (false, false) => Box::new(Plain::new(stdout)),
+        (false, false) => {
+            let plain = Box::new(Plain::new(stdout));
+            with_verbosity(verbosity, plain, std::io::stdout(), folder.logs_dir())
+        }
     };
     let dispatcher = Dispatcher::start(vec![Box::new(log), told], secrets.clone())
         .map_err(CliError::no_room("a thread"))?;
@@ -114,7 +122,7 @@ pub(super) fn run(
     let summary = ManuallyDrop::new(summary?);
     folder.finish(&RunRecord { plan: Some(made_of), ..record(&plan, file, &options, &secrets, &summary) })?;
     if let Some(error) = fault(&log_fault) {
-        complain(&format!("warning: cannot write `{}`: {error}\n", events.display()));
+        print_error(&format!("warning: cannot write `{}`: {error}\n", events.display()));
     }
     // A reader that has seen enough is no failure.
     if let Some(error) = out_fault.and_then(|told| fault(&told))

@@ -36,7 +36,7 @@ fn explain_tells_a_run_by_its_own_events() {
     assert!(explain(&runs[0]).contains("ran; no earlier run"), "{}", explain(&runs[0]));
     let second = explain(&runs[1]);
     assert!(
-        second.contains("reused") && second.contains(&format!("since run {} made it", runs[0])),
+        second.contains("reused") && second.contains(&format!("since run {} created", runs[0])),
         "{second}"
     );
     assert!(explain(&runs[2]).contains("it was forced"), "{}", explain(&runs[2]));
@@ -109,7 +109,7 @@ fn diff_names_what_changed_and_what_came_of_it() {
     project.run();
     let first = &runs(&project)[0];
     let text = right(project.igpt_flow(&["diff", first]));
-    assert!(text.contains("0 steps are equal, 2 differ") && text.contains("env.X"), "{text}");
+    assert!(text.contains("0 steps equal, 2 different") && text.contains("env.X"), "{text}");
     let json: Value = serde_json::from_str(&right(project.igpt_flow(&["diff", first, "--json"]))).unwrap();
     assert_eq!(json["differences"][0]["outputs"], serde_json::json!(["out"]), "{json}");
 }

@@ -3,11 +3,14 @@
 mod audit;
 mod codes;
 mod commands;
+mod completion;
+mod explain;
 mod failures;
 #[cfg(target_os = "linux")]
 mod faults;
 mod gc;
 mod hazards;
+mod help;
 mod history;
 mod include;
 mod inputs;
@@ -27,4 +30,5 @@ mod stages;
 mod storm;
 mod support;
 mod tangle;
+mod templates;
 mod verbs;

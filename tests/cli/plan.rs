@@ -171,6 +171,6 @@ fn a_graph_is_drawn_in_every_format_and_one_at_a_time() {
 fn check_says_what_a_pipeline_holds() {
     let project = chain();
     let ran = project.igpt_flow(&["check", "pipeline.yaml"]);
-    assert_eq!((ran.code, ran.out.trim()), (0, "pipeline.yaml is right: 4 steps, 0 exports"));
+    assert_eq!((ran.code, ran.out.trim()), (0, "pipeline.yaml is valid: 4 steps, 0 exports"));
     assert_eq!(json(&project, &["check", "pipeline.yaml"])["ok"], true);
 }

@@ -25,8 +25,10 @@ pub struct Params {
     /// The names whose values make a row: `[layer]`, `[model, layer]`. Everything else that varies
     /// (seeds, say) is averaged over. An artifact that lacks some of the names has a dash there; one
     /// that lacks all of them is in no row.
+    #[schemars(extend("examples" = [["layer"]]))]
     pub rows: Vec<String>,
     /// The columns, from left to right.
+    #[schemars(extend("examples" = [[{"metric": "accuracy.test", "percent": true}]]))]
     pub columns: Vec<Column>,
     /// Of artifacts that differ only in some labels, only the best is kept, before anything else. One
     /// without the number, or with NaN, is kept only where none has it; artifacts with none of the

@@ -7,3 +7,4 @@ mod released;
 mod resume;
 mod shipped;
 mod skipped;
+mod templates;
