@@ -28,6 +28,9 @@ mod told;
 mod verify;
 mod worker;
 
+#[cfg(test)]
+mod docs_tests;
+
 use std::io::{IsTerminal as _, Write};
 use std::panic::{UnwindSafe, catch_unwind};
 use std::path::PathBuf;
