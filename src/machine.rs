@@ -18,14 +18,14 @@ pub fn budget(jobs: Option<u32>, memory_mib: Option<u64>) -> Budget {
 
 /// Makes the end of children heard, whatever whoever started us thinks of it: a child of a process
 /// that ignores SIGCHLD ends unseen.
-pub fn hear_of_children() {
+pub fn reset_sigchld() {
     // SAFETY: the default installs no handler.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
 
 /// Makes the best of the limits that we are given. A process that runs steps, and each of its workers,
 /// does so at its start.
-pub fn meet_limits() {
+pub fn adjust_limits() {
     raise_file_limit();
     spare_address_space();
 }

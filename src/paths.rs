@@ -145,13 +145,13 @@ pub mod exact {
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
         #[derive(serde::Deserialize)]
         #[serde(untagged)]
-        enum Written {
+        enum Repr {
             Text(PathBuf),
             Bytes(Vec<u8>),
         }
-        Ok(match Written::deserialize(from)? {
-            Written::Text(path) => path,
-            Written::Bytes(bytes) => OsString::from_vec(bytes).into(),
+        Ok(match Repr::deserialize(from)? {
+            Repr::Text(path) => path,
+            Repr::Bytes(bytes) => OsString::from_vec(bytes).into(),
         })
     }
 }

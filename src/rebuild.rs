@@ -23,7 +23,7 @@ pub enum Reason {
     /// No record with this key.
     NoRecord,
     /// Somebody needs outputs that are not in the store any more.
-    NotThere,
+    OutputsMissing,
     /// The user asked for it.
     Forced,
     /// The record is to be compared with the work.
@@ -40,7 +40,9 @@ pub fn decide<T>(
         (Rebuild::Always, _) => ControlFlow::Continue(Reason::Forced),
         (_, None) => ControlFlow::Continue(Reason::NoRecord),
         (Rebuild::Verify, Some(_)) => ControlFlow::Continue(Reason::Verified),
-        (Rebuild::Restore, Some(outputs)) if !is_there(&outputs) => ControlFlow::Continue(Reason::NotThere),
+        (Rebuild::Restore, Some(outputs)) if !is_there(&outputs) => {
+            ControlFlow::Continue(Reason::OutputsMissing)
+        }
         (Rebuild::Memoize | Rebuild::Restore, Some(outputs)) => ControlFlow::Break(outputs),
     }
 }
@@ -54,7 +56,7 @@ mod tests {
         let with = |rebuild, record: Option<u8>, there| decide(rebuild, || record, |_| there);
         assert_eq!(with(Rebuild::Memoize, Some(1), false), ControlFlow::Break(1));
         assert_eq!(with(Rebuild::Restore, Some(1), true), ControlFlow::Break(1));
-        assert_eq!(with(Rebuild::Restore, Some(1), false), ControlFlow::Continue(Reason::NotThere));
+        assert_eq!(with(Rebuild::Restore, Some(1), false), ControlFlow::Continue(Reason::OutputsMissing));
         assert_eq!(with(Rebuild::Memoize, None, true), ControlFlow::Continue(Reason::NoRecord));
         assert_eq!(with(Rebuild::Always, Some(1), true), ControlFlow::Continue(Reason::Forced));
         assert_eq!(with(Rebuild::Verify, Some(1), true), ControlFlow::Continue(Reason::Verified));

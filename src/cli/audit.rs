@@ -18,7 +18,7 @@ use crate::event::{Consumer, Dispatcher};
 use crate::execute::local::Local;
 use crate::report::Plain;
 use crate::schedule::OnFailure;
-use crate::store::{Files, Store};
+use crate::store::{Caches, Store};
 use crate::{machine, registry};
 
 /// What to audit.
@@ -67,7 +67,7 @@ pub(super) fn audit(
     let file = std::path::absolute(file).map_err(CliError::file("find", file))?;
     let numerics = registry::numerics(&select.device).map_err(CliError::usage)?;
     let store = Store::open_existing(store)?;
-    let _live = store.live()?;
+    let _live = store.hold()?;
     let scratch = Scratch::new(&store)?;
     let options = Options {
         run: "audit".to_owned(),
@@ -88,7 +88,7 @@ pub(super) fn audit(
     let consumers: Vec<Box<dyn Consumer>> = vec![Box::new(Plain::new(std::io::stderr()))];
     let dispatcher = Dispatcher::start(consumers, plan.secrets_with(|name| std::env::var(name).ok()))
         .map_err(CliError::no_room("a thread"))?;
-    let files = RefCell::new(Files::open(&store));
+    let files = RefCell::new(Caches::open(&store));
     let sample = Sample { share: args.sample, seed: args.sample_seed };
     let verdicts = audit_steps(
         &plan,

@@ -18,7 +18,7 @@ use crate::engine::forecast::Forecast;
 use crate::execute::Failure;
 use crate::pipeline::units;
 use crate::report::seconds;
-use crate::store::{Garbage, GarbageItem, Keep, RunFolder, RunRecord, Store};
+use crate::store::{Garbage, GarbageItem, Roots, RunFolder, RunRecord, Store};
 
 /// What stays, and whether to delete.
 #[derive(Debug, Args)]
@@ -90,8 +90,8 @@ pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -
 }
 
 /// The keys of what the named pipelines and the recent runs use.
-fn kept(path: &Path, store: &Store, args: &GcArgs) -> Result<Keep, CliError> {
-    let mut keep = Keep::default();
+fn kept(path: &Path, store: &Store, args: &GcArgs) -> Result<Roots, CliError> {
+    let mut keep = Roots::default();
     for file in &args.files {
         for plan in load_profiles(file)? {
             let outlooks = look_ahead(path, &plan, file, "auto")?;

@@ -6,12 +6,12 @@ use std::path::Path;
 use serde_json::json;
 
 use super::error::CliError;
-use crate::store::{Files, Store};
+use crate::store::{Caches, Store};
 
 /// Rebuilds the index.
 pub(super) fn rebuild(store: &Path, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     let store = Store::open_existing(store)?;
-    let records = Files::rebuild(&store)?;
+    let records = Caches::rebuild(&store)?;
     if json {
         writeln!(out, "{:#}", json!({"records": records}))?;
     } else {

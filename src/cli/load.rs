@@ -10,12 +10,12 @@ use super::error::CliError;
 use super::options::PipelineArgs;
 use crate::engine::folder_of;
 use crate::engine::forecast::wanted;
-use crate::engine::preflight::{preflight, told};
+use crate::engine::preflight::{diagnostic, preflight};
 use crate::pipeline::secrets::Secrets;
 use crate::pipeline::{Node, Overrides, Pipeline, nearest};
 use crate::plan::{Catalog, Plan, plan, plan_placed};
 use crate::registry;
-use crate::store::{Files, Store, StoreError};
+use crate::store::{Caches, Store, StoreError};
 
 /// Reads and plans the pipeline.
 pub(super) fn load(args: &PipelineArgs) -> Result<Plan, CliError> {
@@ -93,7 +93,7 @@ pub(super) fn look_at_exports(
     args: &PipelineArgs,
     plan: &Plan,
     store: &Store,
-    files: &mut Files,
+    files: &mut Caches,
     targets: &BTreeSet<String>,
 ) -> Result<(), CliError> {
     let wanted = wanted(plan, targets);
@@ -108,7 +108,7 @@ pub(super) fn look_at_exports(
             Ok(()) => {}
             Err(error @ StoreError::NotOurs { .. }) => {
                 let what = format!("the export to `{}` would replace a file of yours", export.path.display());
-                found.push(told(&export.place, what, error.hint()));
+                found.push(diagnostic(&export.place, what, error.hint()));
             }
             Err(error) => return Err(error.into()),
         }

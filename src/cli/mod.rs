@@ -146,8 +146,8 @@ pub fn main() -> ExitCode {
             true => Box::new(std::io::stdout()),
             false => Box::new(Clean::new(std::io::stdout())),
         };
-        crate::store::hush_expected_panics();
-        machine::hear_of_children();
+        crate::store::silence_expected_panics();
+        machine::reset_sigchld();
         dispatch(cli, &mut out).unwrap_or_else(|error| tell(&error, json, in_lines, &mut out))
     })
 }

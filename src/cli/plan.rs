@@ -18,7 +18,7 @@ use crate::plan::schema::plain;
 use crate::plan::{Plan, PlannedStep, Work};
 use crate::registry;
 use crate::report::seconds;
-use crate::store::{Files, Store, StoreError};
+use crate::store::{Caches, Store, StoreError};
 
 /// How many characters of a parameter's value are shown.
 const WIDTH: usize = 60;
@@ -53,7 +53,7 @@ pub(super) fn look_ahead(
         Err(StoreError::Absent { .. }) => return Ok(forecast_new(plan, &folder)),
         Err(error) => return Err(error.into()),
     };
-    let files = RefCell::new(Files::open(&store));
+    let files = RefCell::new(Caches::open(&store));
     Ok(forecast(&Resolver::new(plan, &store, &files, &folder, &numerics))?)
 }
 
@@ -167,7 +167,7 @@ fn params<'s>(step: &'s PlannedStep) -> Vec<(&'s str, Option<Value>, &'s str)> {
             "pass_env": command.pass_env,
         }),
     };
-    step.hide(&mut values);
+    step.redact(&mut values);
     let param = |(path, origin): &'s (String, String)| {
         (path.as_str(), value_at(&values, path).cloned(), origin.as_str())
     };

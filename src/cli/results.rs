@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use crate::engine::Summary;
-use crate::engine::export::shown;
+use crate::engine::export::result_steps;
 use crate::event::RunStatus;
 use crate::plan::Plan;
 use crate::store::{Artifact, Form, Store};
@@ -32,8 +32,8 @@ pub(super) fn tell(
         }
     }
     let told = summary.status == RunStatus::Succeeded || !targets.is_empty();
-    for id in shown(plan, targets).into_iter().filter(|_| told) {
-        for (port, artifact) in summary.made.get(&id).into_iter().flatten() {
+    for id in result_steps(plan, targets).into_iter().filter(|_| told) {
+        for (port, artifact) in summary.outputs.get(&id).into_iter().flatten() {
             output(store, &format!("{}.{port}", plan.steps[id].name), artifact, &mut out)?;
         }
     }

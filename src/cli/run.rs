@@ -25,7 +25,7 @@ use crate::pipeline::units;
 use crate::plan::Plan;
 use crate::report::{Bars, Fault, JsonLines, Plain};
 use crate::schedule::{OnFailure, Outcome};
-use crate::store::{Files, Foresight, Program, RunRecord, StepRecord, Store};
+use crate::store::{Caches, Prefetch, Program, RunRecord, StepRecord, Store};
 use crate::{machine, registry};
 
 /// Set by Ctrl-C.
@@ -35,7 +35,7 @@ pub(super) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// steps, as long as this process is small and has one thread.
 pub(super) fn begin_guards() -> Result<Guards, CliError> {
     let guards = Guards::begin().map_err(CliError::no_room("a process that guards the steps"))?;
-    machine::meet_limits();
+    machine::adjust_limits();
     Ok(guards)
 }
 
@@ -50,7 +50,7 @@ pub(super) fn run(
     let select = &args.select;
     let file = &select.pipeline.file;
     let file = std::path::absolute(file).map_err(CliError::file("find", file))?;
-    let foresight = Foresight::begin(store, &file);
+    let prefetch = Prefetch::begin(store, &file);
     let Loaded { plan, made_of, secrets } =
         load_whole(&select.pipeline, select.steps.iter().chain(&args.force))?;
     // The process ends with the run: freeing ten thousand steps one by one would be a twentieth of it.
@@ -65,14 +65,14 @@ pub(super) fn run(
     };
     let numerics = registry::numerics(&select.device).map_err(CliError::usage)?;
     let store = Store::open(store)?;
-    let _live = store.live()?;
-    let files = RefCell::new(Files::open(&store).with(foresight));
+    let _live = store.hold()?;
+    let files = RefCell::new(Caches::open(&store).with(prefetch));
     if !args.overwrite {
         let targets = select.targets();
         look_at_exports(&select.pipeline, &plan, &store, &mut files.borrow_mut(), &targets)?;
     }
     let folder = store.new_run()?;
-    let made_of = store.admit_bytes(made_of.to_string().as_bytes())?;
+    let made_of = store.insert_bytes(made_of.to_string().as_bytes())?;
     folder.begin(made_of)?;
     let options = Options {
         run: folder.id().to_owned(),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use crate::pipeline::nearest;
-use crate::plan::catalog::{COMMAND, Catalog, Entry};
+use crate::plan::catalog::{COMMAND, Catalog, CatalogEntry};
 use crate::plan::command;
 use crate::plan::schema::{dereference, expected, plain, required};
 use crate::registry;
@@ -72,7 +72,7 @@ fn arity(port: &InputPort) -> &'static str {
     }
 }
 
-fn described(entry: &Entry) -> Value {
+fn described(entry: &CatalogEntry) -> Value {
     let StageSpec { name, summary, version, inputs, outputs, .. } = &entry.spec;
     let inputs: Vec<Value> = inputs
         .iter()
@@ -100,7 +100,7 @@ fn described_command() -> Value {
     json!({"name": COMMAND, "summary": command::SUMMARY, "params": command::params_schema()})
 }
 
-fn write_entry(entry: &Entry, out: &mut dyn Write) -> Result<(), CliError> {
+fn write_entry(entry: &CatalogEntry, out: &mut dyn Write) -> Result<(), CliError> {
     let spec = &entry.spec;
     writeln!(out, "{} (version {}): {}", spec.name, spec.version, spec.summary)?;
     let facts: Vec<&str> = [

@@ -11,6 +11,6 @@ pub(super) fn worker() -> Result<(), CliError> {
         // SAFETY: ignoring a signal installs no handler.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
-    machine::meet_limits();
-    Ok(execute::process::worker(registry::find, std::io::stdout())?)
+    machine::adjust_limits();
+    Ok(execute::worker::worker(registry::find, std::io::stdout())?)
 }

@@ -13,7 +13,7 @@ use super::{Options, Run, prepare};
 use crate::event::{Event, Events, RunStatus};
 use crate::execute::{Executor, Failure};
 use crate::plan::{Plan, StepId};
-use crate::store::{Artifact, Files, Store, StoreError};
+use crate::store::{Artifact, Caches, Store, StoreError};
 
 /// What is audited, and what came of it.
 pub(super) struct Audit {
@@ -81,7 +81,7 @@ pub fn audit(
     plan: &Plan,
     store: &Store,
     scratch: Store,
-    files: &RefCell<Files>,
+    caches: &RefCell<Caches>,
     options: &Options,
     sample: Sample,
     tolerance: f64,
@@ -90,10 +90,10 @@ pub fn audit(
     cancelled: &AtomicBool,
 ) -> Result<Vec<(StepId, Verdict)>, StoreError> {
     let started = Instant::now();
-    let mut run = prepare(plan, store, files, options, events);
+    let mut run = prepare(plan, store, caches, options, events);
     let selected = select(plan, options, sample);
     run.audit = Some(Audit { scratch, selected, tolerance, verdicts: BTreeMap::new() });
-    run.finish(executor, cancelled)?;
+    run.execute(executor, cancelled)?;
     let verdicts = run.audit.take().map(|audit| audit.verdicts).unwrap_or_default();
     let failed = verdicts.values().filter(|verdict| !verdict.holds()).count();
     let status = match (cancelled.load(std::sync::atomic::Ordering::Relaxed), failed) {
@@ -134,13 +134,17 @@ impl Run<'_> {
     }
 
     /// Judges what a step made again; its record is what the steps below it get.
-    pub(super) fn judge(&mut self, id: StepId, made: Result<BTreeMap<String, Artifact>, Failure>) {
+    pub(super) fn compare_with_record(
+        &mut self,
+        id: StepId,
+        remade: Result<BTreeMap<String, Artifact>, Failure>,
+    ) {
         let Some(audit) = &self.audit else { return };
-        let verdict = match made {
+        let verdict = match remade {
             Err(failure) => Verdict::Failed { error: failure.error },
-            Ok(made) => {
-                let recorded = self.made.steps.get(&id).cloned().unwrap_or_default();
-                verdict(self.resolver.store, &audit.scratch, &recorded, &made, audit.tolerance)
+            Ok(remade) => {
+                let recorded = self.results.steps.get(&id).cloned().unwrap_or_default();
+                verdict(self.resolver.store, &audit.scratch, &recorded, &remade, audit.tolerance)
             }
         };
         self.note_verdict(id, verdict);
@@ -160,12 +164,12 @@ fn verdict(
     store: &Store,
     scratch: &Store,
     recorded: &BTreeMap<String, Artifact>,
-    made: &BTreeMap<String, Artifact>,
+    remade: &BTreeMap<String, Artifact>,
     tolerance: f64,
 ) -> Verdict {
     let mut largest = 0.0_f64;
     for (port, old) in recorded {
-        let Some(new) = made.get(port) else {
+        let Some(new) = remade.get(port) else {
             return Verdict::Different { port: port.clone(), first: "it was not made".to_owned() };
         };
         match compare((store, old), (scratch, new)) {

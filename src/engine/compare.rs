@@ -10,7 +10,7 @@ use std::path::Path;
 use igpt_contract::MetricValues;
 use serde::Deserialize;
 
-use crate::store::{Artifact, Content, Entry, Store};
+use crate::store::{Artifact, Content, Store, TreeEntry};
 
 /// A difference of two artifacts.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +75,7 @@ pub(super) fn compare(old: (&Store, &Artifact), new: (&Store, &Artifact)) -> Dif
 type Numbers = BTreeMap<String, Vec<f64>>;
 
 /// The numbers that a file holds; none where it is not known how it holds them.
-fn numbers_in(store: &Store, entry: &Entry) -> Option<Numbers> {
+fn numbers_in(store: &Store, entry: &TreeEntry) -> Option<Numbers> {
     let bytes = fs::read(store.path_of_file(&entry.file()?.0)).ok()?;
     if entry.name == Path::new("metrics.json") {
         return metrics(&bytes);
@@ -146,7 +146,7 @@ fn largest(old: &Numbers, new: &Numbers) -> Option<(f64, String)> {
 }
 
 /// Where the content of an entry first differs.
-fn first_byte(name: &Path, old: (&Store, &Entry), new: (&Store, &Entry)) -> String {
+fn first_byte(name: &Path, old: (&Store, &TreeEntry), new: (&Store, &TreeEntry)) -> String {
     let shown =
         if name.as_os_str().is_empty() { "its content".into() } else { format!("`{}`", name.display()) };
     let (Content::File { digest: a, .. }, Content::File { digest: b, .. }) = (&old.1.content, &new.1.content)
@@ -177,7 +177,7 @@ mod tests {
 
     fn compared(name: &str, old: &[u8], new: &[u8]) -> Difference {
         let (_dir, a, b) = stores();
-        let (old, new) = (a.admit_files(&[(name, old)]).unwrap(), b.admit_files(&[(name, new)]).unwrap());
+        let (old, new) = (a.insert_files(&[(name, old)]).unwrap(), b.insert_files(&[(name, new)]).unwrap());
         compare((&a, &old), (&b, &new))
     }
 

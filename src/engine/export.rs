@@ -21,16 +21,16 @@ impl Run<'_> {
                 continue;
             }
             let path = self.resolver.path(&export.path);
-            match self.put(export, &path) {
+            match self.export_one(export, &path) {
                 // What was not made cannot be put anywhere; its step's failure has been told.
                 Ok(None) => {}
                 Ok(Some((artifact, exported))) => {
-                    self.say_exported(&path, exported);
+                    self.send_exported(&path, exported);
                     self.exported.insert(number, Some((path, artifact)));
                 }
                 Err(StoreError::Missing { .. })
-                    if let Some(step) = self.resolver.producer(&export.source, &self.made)
-                        && self.may_remake(step) =>
+                    if let Some(step) = self.resolver.producer(&export.source, &self.results)
+                        && self.may_restore(step) =>
                 {
                     gone.insert(step);
                 }
@@ -42,19 +42,19 @@ impl Run<'_> {
                 }
             }
         }
-        gone.extend(self.shown_and_gone());
+        gone.extend(self.missing_results());
         gone
     }
 
-    fn put(&self, export: &Export, path: &Path) -> Result<Option<(Artifact, Exported)>, StoreError> {
-        let Some(artifact) = self.resolver.artifact(&export.source, &self.made)? else { return Ok(None) };
-        let files = &mut self.resolver.files.borrow_mut();
+    fn export_one(&self, export: &Export, path: &Path) -> Result<Option<(Artifact, Exported)>, StoreError> {
+        let Some(artifact) = self.resolver.artifact(&export.source, &self.results)? else { return Ok(None) };
+        let caches = &mut self.resolver.caches.borrow_mut();
         let overwrite = self.options.overwrite || export.overwrite;
-        let exported = self.resolver.store.export(&artifact, path, overwrite, files)?;
+        let exported = self.resolver.store.export(&artifact, path, overwrite, caches)?;
         Ok(Some((artifact, exported)))
     }
 
-    fn say_exported(&self, path: &Path, exported: Exported) {
+    fn send_exported(&self, path: &Path, exported: Exported) {
         let (written, text) = match exported {
             Exported::Unchanged => (false, None),
             Exported::Written | Exported::Restored => (true, None),
@@ -74,11 +74,11 @@ impl Run<'_> {
     }
 
     /// The steps that a run shows at its end and whose outputs are not in the store any more.
-    fn shown_and_gone(&self) -> Vec<StepId> {
-        let shown = shown(self.plan(), &self.options.targets);
+    fn missing_results(&self) -> Vec<StepId> {
+        let shown = result_steps(self.plan(), &self.options.targets);
         let is_gone = |id: &StepId| {
-            let outputs = self.made.steps.get(id).into_iter().flat_map(|outputs| outputs.values());
-            self.may_remake(*id)
+            let outputs = self.results.steps.get(id).into_iter().flat_map(|outputs| outputs.values());
+            self.may_restore(*id)
                 && !outputs.into_iter().all(|artifact| self.resolver.store.contains(artifact))
         };
         shown.into_iter().filter(is_gone).collect()
@@ -87,7 +87,7 @@ impl Run<'_> {
 
 /// The steps whose outputs in the store a run is about: its targets; in a pipeline without exports the
 /// steps that no other reads.
-pub fn shown(plan: &Plan, targets: &BTreeSet<String>) -> Vec<StepId> {
+pub fn result_steps(plan: &Plan, targets: &BTreeSet<String>) -> Vec<StepId> {
     let steps = 0..plan.steps.len();
     if !targets.is_empty() {
         let is_target = |id: &StepId| {

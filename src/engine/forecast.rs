@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use igpt_contract::Digest;
 
-pub(crate) use super::order::wanted;
-use super::resolve::{Made, Resolver, Winner};
+use super::rebuild_reason::{last_record, rebuild_reason};
+use super::resolve::{Resolver, Results, Winner};
+pub(crate) use super::scheduling::wanted;
 use super::search;
-use super::why::{last_record, why};
 use crate::execute::Failure;
 use crate::plan::{Plan, PlannedStep, Source, StepId};
 use crate::store::{Cost, Record, StoreError};
@@ -64,12 +64,12 @@ impl From<&Record> for Past {
 /// # Errors
 /// If the store is unusable.
 pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
-    let mut made = Made::default();
+    let mut results = Results::default();
     let mut outlooks: Vec<Outlook> = Vec::new();
     for (id, step) in resolver.plan.steps.iter().enumerate() {
         let last = last_record(resolver, step);
         let mut past = last.as_ref().map(Past::from);
-        let forecast = match waits(resolver, step, &made) {
+        let forecast = match blocked_by(resolver, step, &results) {
             Some((above, hole)) => {
                 let name = resolver.plan.steps[above].name.clone();
                 match outlooks[above].forecast {
@@ -77,39 +77,43 @@ pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
                     _ => Forecast::Below(name),
                 }
             }
-            None => match resolver.resolve(step, &made) {
+            None => match resolver.resolve(step, &results) {
                 Err(error) => Forecast::Broken(Failure::from(error).error),
                 Ok((material, _)) => {
                     let key = material.key();
                     match resolver.store.record(&key) {
                         Some(record) => {
                             past = Some(Past::from(&record));
-                            made.keys.insert(id, key);
-                            made.steps.insert(id, record.outputs);
+                            results.keys.insert(id, key);
+                            results.steps.insert(id, record.outputs);
                             Forecast::Reused(key)
                         }
-                        None => Forecast::Runs { key, why: why(last.as_ref(), &material) },
+                        None => Forecast::Runs { key, why: rebuild_reason(last.as_ref(), &material) },
                     }
                 }
             },
         };
         outlooks.push(Outlook { forecast, past });
-        decide_searches(resolver, &mut made, id)?;
+        decide_searches(resolver, &mut results, id)?;
     }
-    leave_out_candidates(resolver, &made, &mut outlooks);
-    make_again(resolver, &made, &mut outlooks)?;
+    leave_out_candidates(resolver, &results, &mut outlooks);
+    restore_missing(resolver, &results, &mut outlooks)?;
     Ok(outlooks)
 }
 
 /// Steps whose recorded outputs are not in the store any more run as well, where one that runs reads
 /// them.
-fn make_again(resolver: &Resolver<'_>, made: &Made, outlooks: &mut [Outlook]) -> Result<(), StoreError> {
+fn restore_missing(
+    resolver: &Resolver<'_>,
+    results: &Results,
+    outlooks: &mut [Outlook],
+) -> Result<(), StoreError> {
     for (id, step) in resolver.plan.steps.iter().enumerate().rev() {
         if !matches!(outlooks[id].forecast, Forecast::Runs { .. }) {
             continue;
         }
         for input in &step.inputs {
-            if let Some(above) = resolver.gone(&input.source, made)?
+            if let Some(above) = resolver.missing(&input.source, results)?
                 && let Forecast::Reused(key) = outlooks[above].forecast
             {
                 let why = format!("`{}` needs its outputs, which are not in the store any more", step.name);
@@ -147,34 +151,39 @@ pub fn forecast_new(plan: &Plan, folder: &Path) -> Vec<Outlook> {
 }
 
 /// The first step above that has no outputs to go on from, and whether this one could do without.
-fn waits(resolver: &Resolver<'_>, step: &PlannedStep, made: &Made) -> Option<(StepId, bool)> {
+fn blocked_by(resolver: &Resolver<'_>, step: &PlannedStep, results: &Results) -> Option<(StepId, bool)> {
     step.inputs.iter().find_map(|input| {
-        let missing = |step: &StepId| !made.steps.contains_key(step);
+        let missing = |step: &StepId| !results.steps.contains_key(step);
         let above = input.source.steps(&resolver.plan.searches).into_iter().find(missing)?;
-        let open = resolver.artifact(&input.source, made).is_ok_and(|artifact| artifact.is_none());
+        let open = resolver.artifact(&input.source, results).is_ok_and(|artifact| artifact.is_none());
         open.then_some((above, input.may_miss))
     })
 }
 
 /// Names the winner of a search all of whose needed candidates are recorded.
-fn decide_searches(resolver: &Resolver<'_>, made: &mut Made, settled: StepId) -> Result<(), StoreError> {
+fn decide_searches(
+    resolver: &Resolver<'_>,
+    results: &mut Results,
+    settled: StepId,
+) -> Result<(), StoreError> {
     let searches = &resolver.plan.searches;
     for (number, one) in searches.iter().enumerate().filter(|(_, one)| one.candidates.contains(&settled)) {
-        let standing = search::look(resolver.store, one, made, |step| made.steps.contains_key(&step))?;
+        let standing =
+            search::standing(resolver.store, one, results, |step| results.steps.contains_key(&step))?;
         if let (true, Some(step)) = (standing.decided, standing.best) {
             let choice = resolver.store.peek_files(&[("choice.json", &search::choice_text(one, &standing))]);
-            made.winners.insert(number, Winner { step, choice });
+            results.winners.insert(number, Winner { step, choice });
         }
     }
     Ok(())
 }
 
 /// Candidates that did not run and are not needed, or whose need is not known yet.
-fn leave_out_candidates(resolver: &Resolver<'_>, made: &Made, outlooks: &mut [Outlook]) {
+fn leave_out_candidates(resolver: &Resolver<'_>, results: &Results, outlooks: &mut [Outlook]) {
     for (number, search) in resolver.plan.searches.iter().enumerate() {
-        let first_open = search.candidates.iter().position(|step| !made.steps.contains_key(step));
+        let first_open = search.candidates.iter().position(|step| !results.steps.contains_key(step));
         let later = first_open.map_or(&[][..], |open| &search.candidates[open..]);
-        let decided = made.winners.contains_key(&number);
+        let decided = results.winners.contains_key(&number);
         for (n, step) in later.iter().enumerate() {
             if n > 0 || decided {
                 outlooks[*step].forecast = Forecast::Undecided;

@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use igpt_contract::Signal;
 
 use crate::event::{Event, Events};
-use crate::execute::process::Watch;
-use crate::execute::{Executor, Failure, Job, JobOutcome};
+use crate::execute::{Executor, Failure, Job, JobOutcome, Supervision};
 use crate::machine::has_address_space;
 use crate::plan::StepId;
 
@@ -26,7 +25,7 @@ pub(super) struct Launch {
 
 /// Steps that wait for their next attempt.
 #[derive(Debug, Default)]
-pub(super) struct Resting {
+pub(super) struct RetryQueue {
     until: Vec<(Instant, StepId)>,
     /// How many steps run at once at most, since the machine had no room for more.
     most: Option<usize>,
@@ -41,7 +40,7 @@ pub(super) struct Resting {
 const ALONE: u32 = 10;
 const MOMENT: Duration = Duration::from_millis(200);
 
-impl Resting {
+impl RetryQueue {
     /// Whether another step may start beside so many.
     pub(super) fn has_room(&self, running: usize) -> bool {
         self.most.is_none_or(|most| running < most) && self.from.is_none_or(|from| from <= Instant::now())
@@ -94,7 +93,7 @@ impl Resting {
 impl Launch {
     pub(super) fn run(&self, executor: &dyn Executor, events: &Events, cancelled: &AtomicBool) -> JobOutcome {
         let step = &self.job.step;
-        let outlet = |signal| {
+        let sink = |signal| {
             events.send(match signal {
                 Signal::Progress { done, total, unit } => {
                     Event::StepProgressed { step: step.clone(), done, total, unit: unit.to_owned() }
@@ -107,9 +106,9 @@ impl Launch {
                 Signal::Fact { .. } | Signal::Log(_) => return,
             });
         };
-        let watch = Watch { log: &self.log, timeout: self.timeout, grace: self.grace, cancelled };
+        let watch = Supervision { log: &self.log, timeout: self.timeout, grace: self.grace, cancelled };
         // A bug of ours must fail its step: a thread that said nothing would be waited for for ever.
-        catch_unwind(AssertUnwindSafe(|| executor.execute(&self.job, &watch, &outlet))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| executor.execute(&self.job, &watch, &sink))).unwrap_or_else(|_| {
             JobOutcome::Failed(Failure {
                 error: "the executor panicked; its message is on standard error".to_owned(),
                 hint: Some("this is a bug of igpt-flow".to_owned()),
@@ -153,15 +152,15 @@ mod tests {
     use crate::engine::run;
     use crate::engine::testing::{self, AtOnce};
     use crate::event::{Dispatcher, RunStatus};
-    use crate::execute::Outlet;
+    use crate::execute::SignalSink;
     use crate::pipeline::Overrides;
     use crate::plan::testing::planned;
-    use crate::store::{Files, Store};
+    use crate::store::{Caches, Store};
 
     #[test]
     fn want_of_room_slows_a_run_and_ends_it_only_at_last() {
-        let mut resting = Resting::default();
-        let room = |resting: &mut Resting, running| {
+        let mut resting = RetryQueue::default();
+        let room = |resting: &mut RetryQueue, running| {
             assert!(!resting.has_room(0), "not at once");
             resting.from = None;
             resting.has_room(running)
@@ -177,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_step_that_has_rested_may_start() {
-        let mut resting = Resting::default();
+        let mut resting = RetryQueue::default();
         assert!(resting.no_room(7, 0));
         while resting.rested().is_empty() {}
         assert!(resting.has_room(0));
@@ -188,11 +187,11 @@ mod tests {
     struct Crowded(Mutex<BTreeSet<String>>);
 
     impl Executor for Crowded {
-        fn execute(&self, job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
+        fn execute(&self, job: &Job, watch: &Supervision<'_>, sink: SignalSink<'_>) -> JobOutcome {
             if self.0.lock().unwrap().insert(job.step.clone()) {
-                return JobOutcome::NoRoom(no_thread(&io::Error::from_raw_os_error(libc::EAGAIN)));
+                return JobOutcome::Exhausted(no_thread(&io::Error::from_raw_os_error(libc::EAGAIN)));
             }
-            AtOnce.execute(job, watch, outlet)
+            AtOnce.execute(job, watch, sink)
         }
     }
 
@@ -202,11 +201,11 @@ mod tests {
         let yaml = "stages:\n  a: {uses: command, with: {run: x}}\n  b: {uses: command, in: {x: a.out}, with: {run: x}}\n  c: {uses: command, with: {run: y}}\n";
         let plan = planned(yaml, &Overrides::default()).unwrap();
         let store = Store::open(&dir.path().join("artifacts")).unwrap();
-        let files = RefCell::new(Files::open(&store));
+        let caches = RefCell::new(Caches::open(&store));
         let dispatcher = Dispatcher::start(Vec::new(), Default::default()).unwrap();
         let (options, crowded) = (testing::options(dir.path()), Crowded::default());
         let cancelled = AtomicBool::new(false);
-        let done = run(&plan, &store, &files, &options, &crowded, &dispatcher.events(), &cancelled).unwrap();
+        let done = run(&plan, &store, &caches, &options, &crowded, &dispatcher.events(), &cancelled).unwrap();
         dispatcher.finish();
         assert_eq!((done.executed, done.status), (3, RunStatus::Succeeded));
     }

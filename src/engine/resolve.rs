@@ -1,4 +1,4 @@
-//! From the plan's wires to artifacts, and from artifacts to the key's material.
+//! From the plan's resolved to artifacts, and from artifacts to the key's material.
 
 use std::cell::{OnceCell, RefCell};
 use std::cmp::Ordering;
@@ -13,13 +13,13 @@ use super::glob;
 use crate::execute::job::{self, DiskInput, InputFrom, JobInput, JobWork};
 use crate::key::{KEY_SCHEMA, KeyInput, KeyMaterial};
 use crate::paths::{is_clean, order_key};
-use crate::plan::{Command, Plan, PlannedInput, PlannedStep, Run, Source, StepId, Work};
+use crate::plan::{Command, Invocation, Plan, PlannedInput, PlannedStep, Source, StepId, Work};
 use crate::real_paths::RealPaths;
-use crate::store::{Artifact, Files, InputSource, Outside, Place, Store, StoreError};
+use crate::store::{Artifact, Caches, ExternalContent, ExternalPath, InputSource, Store, StoreError};
 
 /// What the steps and searches of a run have made so far.
 #[derive(Debug, Default)]
-pub struct Made {
+pub struct Results {
     /// Step -> output port -> artifact, for steps whose outputs are there.
     pub steps: BTreeMap<StepId, BTreeMap<String, Artifact>>,
     /// Step -> its key, for steps that came so far.
@@ -44,7 +44,7 @@ pub struct Resolver<'a> {
     /// The store.
     pub store: &'a Store,
     /// Digests of files outside the store.
-    pub files: &'a RefCell<Files>,
+    pub caches: &'a RefCell<Caches>,
     /// The folder that paths in the pipeline are relative to.
     pub folder: &'a Path,
     /// Real paths that are left out of folders that are read: the store, and where exports go. Known
@@ -55,7 +55,7 @@ pub struct Resolver<'a> {
 }
 
 /// One resolved wire: what the key sees, where the bytes are and where they came from.
-struct Wire {
+struct ResolvedInput {
     port: String,
     gathered: bool,
     key: KeyInput,
@@ -68,11 +68,11 @@ impl<'a> Resolver<'a> {
     pub fn new(
         plan: &'a Plan,
         store: &'a Store,
-        files: &'a RefCell<Files>,
+        caches: &'a RefCell<Caches>,
         folder: &'a Path,
         numerics: &'a str,
     ) -> Self {
-        Self { plan, store, files, folder, without: OnceCell::new(), numerics }
+        Self { plan, store, caches, folder, without: OnceCell::new(), numerics }
     }
 
     fn without(&self) -> Arc<BTreeSet<PathBuf>> {
@@ -96,23 +96,23 @@ impl Resolver<'_> {
     pub fn resolve(
         &self,
         step: &PlannedStep,
-        made: &Made,
+        results: &Results,
     ) -> Result<(KeyMaterial, Vec<JobInput>), StoreError> {
-        let mut wires = Vec::new();
+        let mut resolved = Vec::new();
         for input in &step.inputs {
-            wires.extend(self.wire(input, made)?);
+            resolved.extend(self.resolve_input(input, results)?);
         }
         // Gathered ports are sets: their order in the key and in the job is that of their content.
-        wires.sort_by(|a, b| {
+        resolved.sort_by(|a, b| {
             let content = || if a.gathered { a.key.order(&b.key) } else { Ordering::Equal };
             a.port.cmp(&b.port).then_with(content)
         });
         let mut inputs: BTreeMap<String, Vec<KeyInput>> = BTreeMap::new();
         let mut job_inputs = Vec::new();
-        for wire in wires {
-            let labels = wire.key.labels.clone();
-            inputs.entry(wire.port.clone()).or_default().push(wire.key);
-            job_inputs.push(JobInput { port: wire.port, from: wire.from, source: wire.source, labels });
+        for input in resolved {
+            let labels = input.key.labels.clone();
+            inputs.entry(input.port.clone()).or_default().push(input.key);
+            job_inputs.push(JobInput { port: input.port, from: input.from, source: input.source, labels });
         }
         Ok((self.material(step, inputs), job_inputs))
     }
@@ -121,20 +121,20 @@ impl Resolver<'_> {
     ///
     /// # Errors
     /// If a path on disk cannot be read, or a part is not there.
-    pub fn artifact(&self, source: &Source, made: &Made) -> Result<Option<Artifact>, StoreError> {
+    pub fn artifact(&self, source: &Source, results: &Results) -> Result<Option<Artifact>, StoreError> {
         let (port, part) = match source {
             Source::Path(_) | Source::Glob { .. } => return Ok(Some(self.outside(source)?.1.artifact)),
             Source::Winner { search, port, .. } if port == "choice" => {
-                return Ok(made.winners.get(search).map(|winner| winner.choice));
+                return Ok(results.winners.get(search).map(|winner| winner.choice));
             }
             Source::Step { port, part, .. } | Source::Winner { port, part, .. } => (port, part),
         };
-        let Some(artifact) = self.outputs(source, made).and_then(|outputs| outputs.get(port)) else {
+        let Some(artifact) = self.outputs(source, results).and_then(|outputs| outputs.get(port)) else {
             return Ok(None);
         };
         match part {
             None => Ok(Some(*artifact)),
-            Some(part) => self.files.borrow_mut().part(self.store, artifact, part).map(Some),
+            Some(part) => self.caches.borrow_mut().part(self.store, artifact, part).map(Some),
         }
     }
 
@@ -142,8 +142,8 @@ impl Resolver<'_> {
     ///
     /// # Errors
     /// If there is no such part.
-    pub fn gone(&self, source: &Source, made: &Made) -> Result<Option<StepId>, StoreError> {
-        let Some((producer, whole, part)) = self.made_of(source, made) else { return Ok(None) };
+    pub fn missing(&self, source: &Source, results: &Results) -> Result<Option<StepId>, StoreError> {
+        let Some((producer, whole, part)) = self.located(source, results) else { return Ok(None) };
         Ok((!self.store.has(whole, part)?).then_some(producer))
     }
 
@@ -151,55 +151,55 @@ impl Resolver<'_> {
     ///
     /// # Errors
     /// If the part is not there, or the store cannot be written.
-    pub fn keep_part(&self, source: &Source, made: &Made) -> Result<(), StoreError> {
-        if let Some((_, whole, Some(part))) = self.made_of(source, made) {
+    pub fn store_part(&self, source: &Source, results: &Results) -> Result<(), StoreError> {
+        if let Some((_, whole, Some(part))) = self.located(source, results) {
             self.store.part(whole, part)?;
         }
         Ok(())
     }
 
     /// The step, its artifact and the part that a source names.
-    fn made_of<'m>(
+    fn located<'m>(
         &self,
         source: &'m Source,
-        made: &'m Made,
+        results: &'m Results,
     ) -> Option<(StepId, &'m Artifact, Option<&'m str>)> {
-        let producer = self.producer(source, made)?;
+        let producer = self.producer(source, results)?;
         let (Source::Step { port, part, .. } | Source::Winner { port, part, .. }) = source else {
             return None;
         };
-        Some((producer, made.steps.get(&producer)?.get(port)?, part.as_deref()))
+        Some((producer, results.steps.get(&producer)?.get(port)?, part.as_deref()))
     }
 
     /// The step whose output a source is, as things stand.
-    pub fn producer(&self, source: &Source, made: &Made) -> Option<StepId> {
+    pub fn producer(&self, source: &Source, results: &Results) -> Option<StepId> {
         match source {
             Source::Path(_) | Source::Glob { .. } => None,
             Source::Step { step, .. } => Some(*step),
             // The choice is made by the run itself.
             Source::Winner { port, .. } if port == "choice" => None,
-            Source::Winner { search, .. } => Some(made.winners.get(search)?.step),
+            Source::Winner { search, .. } => Some(results.winners.get(search)?.step),
         }
     }
 
     /// What a path or patterns of the pipeline name outside the store, and what it holds.
-    fn outside(&self, source: &Source) -> Result<(Place, Outside), StoreError> {
+    fn outside(&self, source: &Source) -> Result<(ExternalPath, ExternalContent), StoreError> {
         let place = match source {
             Source::Glob { files, ignore } => {
                 let without = self.without();
                 let names =
                     glob::expand(self.folder, files, ignore, &without.iter().cloned().collect::<Vec<_>>())?;
-                Place { path: self.folder.to_owned(), names: Some(names), without }
+                ExternalPath { path: self.folder.to_owned(), names: Some(names), without }
             }
             Source::Path(path) => {
                 let path = self.path(path);
                 // Of a file nothing can be left out.
                 let without = if path.is_dir() { self.without() } else { Arc::default() };
-                Place { path, names: None, without }
+                ExternalPath { path, names: None, without }
             }
-            Source::Step { .. } | Source::Winner { .. } => Place::default(),
+            Source::Step { .. } | Source::Winner { .. } => ExternalPath::default(),
         };
-        let read = self.files.borrow_mut().input(&place)?;
+        let read = self.caches.borrow_mut().input(&place)?;
         Ok((place, read))
     }
 
@@ -223,11 +223,15 @@ impl Resolver<'_> {
     }
 
     /// The outputs of the step behind a source.
-    fn outputs<'m>(&self, source: &Source, made: &'m Made) -> Option<&'m BTreeMap<String, Artifact>> {
-        made.steps.get(&self.producer(source, made)?)
+    fn outputs<'m>(&self, source: &Source, results: &'m Results) -> Option<&'m BTreeMap<String, Artifact>> {
+        results.steps.get(&self.producer(source, results)?)
     }
 
-    fn wire(&self, input: &PlannedInput, made: &Made) -> Result<Option<Wire>, StoreError> {
+    fn resolve_input(
+        &self,
+        input: &PlannedInput,
+        results: &Results,
+    ) -> Result<Option<ResolvedInput>, StoreError> {
         let (artifact, from, source) = match &input.source {
             source @ (Source::Path(_) | Source::Glob { .. }) => {
                 let (place, read) = self.outside(source)?;
@@ -241,18 +245,18 @@ impl Resolver<'_> {
             source => {
                 // A source that is settled and not there is a hole; the schedule has skipped the step
                 // where a hole is not allowed.
-                let Some(artifact) = self.artifact(source, made)? else { return Ok(None) };
-                let Some(source) = self.input_source(source, made) else { return Ok(None) };
+                let Some(artifact) = self.artifact(source, results)? else { return Ok(None) };
+                let Some(source) = self.input_source(source, results) else { return Ok(None) };
                 (artifact, InputFrom::Store(artifact), source)
             }
         };
         let key = KeyInput { digest: artifact.digest, labels: input.labels.clone() };
-        Ok(Some(Wire { port: input.port.clone(), gathered: input.gathered, key, from, source }))
+        Ok(Some(ResolvedInput { port: input.port.clone(), gathered: input.gathered, key, from, source }))
     }
 
     /// Where an input came from, for the record.
-    fn input_source(&self, source: &Source, made: &Made) -> Option<InputSource> {
-        let key = |step: &StepId| made.keys.get(step).copied();
+    fn input_source(&self, source: &Source, results: &Results) -> Option<InputSource> {
+        let key = |step: &StepId| results.keys.get(step).copied();
         match source {
             Source::Path(_) | Source::Glob { .. } => None,
             Source::Winner { search, port, .. } if port == "choice" => {
@@ -260,7 +264,7 @@ impl Resolver<'_> {
                 Some(InputSource::Choice { tried })
             }
             Source::Step { port, part, .. } | Source::Winner { port, part, .. } => {
-                let key = key(&self.producer(source, made)?)?;
+                let key = key(&self.producer(source, results)?)?;
                 Some(InputSource::Step { key, port: port.clone(), part: part.clone() })
             }
         }
@@ -277,7 +281,7 @@ impl Resolver<'_> {
             }
             Work::Command(command) => {
                 let mut params = Value::Object(command_params(command).into_iter().collect());
-                step.hide(&mut params);
+                step.redact(&mut params);
                 let params = params.as_object().into_iter().flatten();
                 let params = params.map(|(name, value)| (name.clone(), value.clone())).collect();
                 ("command", 2, params, None, None)
@@ -294,8 +298,8 @@ fn command_params(command: &Command) -> BTreeMap<String, Value> {
         pairs.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect()
     };
     let run = match &command.run {
-        Run::Text(text) => Value::from(text.clone()),
-        Run::Program(argv) => Value::from(argv.clone()),
+        Invocation::Script(text) => Value::from(text.clone()),
+        Invocation::Argv(argv) => Value::from(argv.clone()),
     };
     let mut params = BTreeMap::from([("run".to_owned(), run)]);
     if !(command.outputs.len() == 1 && command.outputs[0] == ("out".to_owned(), "out".to_owned())) {
@@ -320,8 +324,8 @@ pub fn job_work(work: &Work) -> JobWork {
         }
         Work::Command(command) => JobWork::Command {
             run: match &command.run {
-                Run::Text(text) => job::Run::Text(text.clone()),
-                Run::Program(argv) => job::Run::Program(argv.clone()),
+                Invocation::Script(text) => job::Invocation::Script(text.clone()),
+                Invocation::Argv(argv) => job::Invocation::Argv(argv.clone()),
             },
             shell: command.shell.clone(),
             link: command.link.clone(),

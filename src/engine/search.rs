@@ -7,7 +7,7 @@ use igpt_contract::MetricValues;
 use serde_json::{Value, json};
 
 use super::Run;
-use super::resolve::{Made, Winner};
+use super::resolve::{Results, Winner};
 use crate::event::Event;
 use crate::execute::Failure;
 use crate::pipeline::nearest;
@@ -28,7 +28,7 @@ pub struct Standing {
 
 /// Looks at the candidates in order; stops at the first whose outcome is not known (`metric`
 /// answers none). A failed candidate, and a metric that is not a number, is worse than any.
-fn standing(search: &Search, metric: impl Fn(StepId) -> Option<Option<f64>>) -> Standing {
+fn standing_by(search: &Search, metric: impl Fn(StepId) -> Option<Option<f64>>) -> Standing {
     let mut standing = Standing { tried: Vec::new(), best: None, decided: false };
     let mut best_value = None;
     for &candidate in &search.candidates {
@@ -61,27 +61,27 @@ fn standing(search: &Search, metric: impl Fn(StepId) -> Option<Option<f64>>) -> 
 ///
 /// # Errors
 /// If a metrics artifact cannot be read.
-pub fn look(
+pub fn standing(
     store: &Store,
     search: &Search,
-    made: &Made,
+    results: &Results,
     settled: impl Fn(StepId) -> bool,
 ) -> Result<Standing, StoreError> {
     let mut metrics = BTreeMap::new();
     for &candidate in search.candidates.iter().filter(|candidate| settled(**candidate)) {
-        metrics.insert(candidate, metric_of(store, search, made, candidate)?);
+        metrics.insert(candidate, metric_of(store, search, results, candidate)?);
     }
-    Ok(standing(search, |candidate| metrics.get(&candidate).copied()))
+    Ok(standing_by(search, |candidate| metrics.get(&candidate).copied()))
 }
 
 /// The deciding metric of a candidate; none where it failed.
 fn metric_of(
     store: &Store,
     search: &Search,
-    made: &Made,
+    results: &Results,
     candidate: StepId,
 ) -> Result<Option<f64>, StoreError> {
-    let metrics = metrics_of(store, search, made, candidate)?;
+    let metrics = metrics_of(store, search, results, candidate)?;
     Ok(metrics.and_then(|metrics| metrics.values.get(&search.metric.1).copied()))
 }
 
@@ -89,14 +89,15 @@ fn metric_of(
 fn metrics_of(
     store: &Store,
     search: &Search,
-    made: &Made,
+    results: &Results,
     candidate: StepId,
 ) -> Result<Option<MetricValues>, StoreError> {
-    let Some(artifact) = made.steps.get(&candidate).and_then(|outputs| outputs.get(&search.metric.0)) else {
+    let Some(artifact) = results.steps.get(&candidate).and_then(|outputs| outputs.get(&search.metric.0))
+    else {
         return Ok(None);
     };
     // What was collected or damaged is in the record as well.
-    let recorded = || Some(store.record(made.keys.get(&candidate)?)?.metrics);
+    let recorded = || Some(store.record(results.keys.get(&candidate)?)?.metrics);
     let text = store.read_entry(artifact, Path::new("metrics.json"));
     match (text, search.metric.0 == "metrics") {
         (Err(StoreError::Missing { .. }), true) => Ok(recorded()),
@@ -105,7 +106,7 @@ fn metrics_of(
 }
 
 /// What to say of a candidate that ended well without the metric that decides.
-fn lacks(search: &Search, has: &MetricValues) -> Failure {
+fn metric_missing(search: &Search, has: &MetricValues) -> Failure {
     let wanted = &search.metric.1;
     let names: Vec<&str> = has.values.keys().map(String::as_str).collect();
     let there = match &names[..] {
@@ -153,19 +154,19 @@ impl Run<'_> {
         outcome: Outcome,
     ) -> Result<Outcome, StoreError> {
         let search = &self.plan().searches[number];
-        if self.made.winners.contains_key(&number) {
+        if self.results.winners.contains_key(&number) {
             return Ok(outcome);
         }
         let store = self.resolver.store;
         let settled = |candidate| candidate == just_settled || self.schedule.outcome(candidate).is_some();
-        let standing = look(store, search, &self.made, settled)?;
+        let standing = self::standing(store, search, &self.results, settled)?;
         // A misspelt metric would fail every candidate, and each may have cost a training: the first
         // one tells. One that lacks what others have is worse than any of them, no more.
         if standing.best.is_none()
-            && let Some(has) = metrics_of(store, search, &self.made, just_settled)?
+            && let Some(has) = metrics_of(store, search, &self.results, just_settled)?
             && !has.values.contains_key(&search.metric.1)
         {
-            self.say_failed(just_settled, &lacks(search, &has), false);
+            self.send_failed(just_settled, &metric_missing(search, &has), false);
             self.leave_out_rest(search, just_settled);
             self.counts.failed += 1;
             return Ok(Outcome::Failed);
@@ -174,8 +175,8 @@ impl Run<'_> {
             return Ok(outcome);
         }
         if let Some(best) = standing.best {
-            let choice = store.admit_files(&[("choice.json", &choice_text(search, &standing))])?;
-            self.made.winners.insert(number, Winner { step: best, choice });
+            let choice = store.insert_files(&[("choice.json", &choice_text(search, &standing))])?;
+            self.results.winners.insert(number, Winner { step: best, choice });
             let position = search.candidates.iter().position(|candidate| *candidate == best);
             self.events.send(Event::SearchSettled {
                 step: search.name.clone(),
@@ -213,7 +214,7 @@ mod tests {
     use crate::pipeline::Overrides;
     use crate::plan::testing::planned;
     use crate::schedule::OnFailure;
-    use crate::store::{Files, Store};
+    use crate::store::{Caches, Store};
 
     fn search(stop_first_worse: bool) -> Search {
         Search {
@@ -228,7 +229,7 @@ mod tests {
     }
 
     fn check(losses: &[Option<f64>], stop: bool, best: Option<StepId>, tried: usize, decided: bool) {
-        let standing = standing(&search(stop), |step| losses.get(step).copied());
+        let standing = standing_by(&search(stop), |step| losses.get(step).copied());
         assert_eq!((standing.best, standing.tried.len(), standing.decided), (best, tried, decided));
     }
 
@@ -249,9 +250,9 @@ mod tests {
         check(&[None, None, None], true, None, 3, true);
     }
 
-    struct Kept(Arc<Mutex<Vec<Event>>>);
+    struct Recorder(Arc<Mutex<Vec<Event>>>);
 
-    impl Consumer for Kept {
+    impl Consumer for Recorder {
         fn take(&mut self, event: &Numbered) {
             self.0.lock().unwrap().push(event.event.clone());
         }
@@ -273,12 +274,12 @@ stages:
         let plan = planned(&text, &Overrides::default()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let files = RefCell::new(Files::open(&store));
+        let caches = RefCell::new(Caches::open(&store));
         let options = Options { on_failure: OnFailure::StopDependents, ..testing::options(dir.path()) };
         let events = Arc::new(Mutex::new(Vec::new()));
-        let kept = Box::new(Kept(events.clone()));
+        let kept = Box::new(Recorder(events.clone()));
         let dispatcher = Dispatcher::start(vec![kept], Default::default()).unwrap();
-        let summary = run(&plan, &store, &files, &options, &AtOnce, &dispatcher.events(), &false.into());
+        let summary = run(&plan, &store, &caches, &options, &AtOnce, &dispatcher.events(), &false.into());
         dispatcher.finish();
         let events = events.lock().unwrap().clone();
         (summary.unwrap(), events)

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Options;
-use crate::execute::process::Watch;
-use crate::execute::{Executor, Job, JobOutcome, JobResult, Outlet};
+use crate::execute::{Executor, Job, JobOutcome, JobResult, SignalSink, Supervision};
 use crate::schedule::OnFailure;
 use crate::store::Store;
 
@@ -31,12 +30,12 @@ pub(super) fn options(folder: &Path) -> Options {
 pub(super) struct AtOnce;
 
 impl Executor for AtOnce {
-    fn execute(&self, job: &Job, _: &Watch<'_>, _: Outlet<'_>) -> JobOutcome {
+    fn execute(&self, job: &Job, _: &Supervision<'_>, _: SignalSink<'_>) -> JobOutcome {
         let store = Store::open(&job.store).unwrap();
         let metrics = br#"{"values": {"loss.valid": 1.5}}"#;
         let output = |port: &String| {
             let name = if port == "metrics" { "metrics.json" } else { "x" };
-            (port.clone(), store.admit_files(&[(name, metrics)]).unwrap())
+            (port.clone(), store.insert_files(&[(name, metrics)]).unwrap())
         };
         let outputs = job.outputs.iter().map(output).collect();
         JobOutcome::Committed(JobResult { outputs, cost: Default::default(), adopted: false })

@@ -14,15 +14,17 @@ use std::time::{Duration, Instant};
 
 use igpt_contract::Labels;
 
-use super::attempt::{Site, Stopped, Usage, Worked, attempt};
+use super::attempt::{WorkOutput, Workspace, attempt};
+use super::bounds::Bounds;
+use super::error::{AttemptError, exhausted};
 use super::fan_in;
-use super::guard::{Ended, Guarded, Guards, NotStarted, Order, Stop};
-use super::inputs::{Inputs, Layout};
-use super::job::{Failure, Job, JobOutcome, JobWork, Outlet, Run};
-use super::limits::Bounds;
+use super::guard::{Guarded, Guards, LaunchRequest, NotStarted, ProcessEnd, Stop};
+use super::inputs::{InputMode, Inputs};
+use super::job::{Failure, Invocation, Job, JobOutcome, JobWork, SignalSink};
 use super::pool;
-use super::process::{GPUS, Watch, describe, no_room, visible_gpus};
 use super::shell::{self, NoShell};
+use super::supervision::{GPUS, Supervision, describe, visible_gpus};
+use super::usage::Usage;
 
 /// Variables that every command sees, because hardly anything runs without them.
 const AMBIENT: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
@@ -34,28 +36,28 @@ const TICK: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs a command job and waits for it.
-pub fn run_command(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>, guards: &Guards) -> JobOutcome {
+pub fn run_command(job: &Job, watch: &Supervision<'_>, sink: SignalSink<'_>, guards: &Guards) -> JobOutcome {
     if let Err(error) = pool::prepare() {
-        return no_room("start a thread", &error).into();
+        return exhausted("start a thread", &error).into();
     }
     let used = Cell::new(Usage::ZERO);
     attempt(
         job,
         watch.cancelled,
         watch.timeout,
-        outlet,
+        sink,
         || used.get(),
-        |Site { lock, inputs, scratch, .. }| {
+        |Workspace { lock, inputs, scratch, .. }| {
             let JobWork::Command { outputs, .. } = &job.work else {
-                return Err(Stopped::Failed(Failure::new("not a command")));
+                return Err(AttemptError::Failed(Failure::new("not a command")));
             };
             let started = Instant::now();
             place_inputs(inputs, scratch, job)?;
-            let order = order(job, watch, scratch)?;
+            let request = request(job, watch, scratch)?;
             let log = File::options().create(true).append(true).open(watch.log)?;
             // An empty input; and the lock lives as long as the command, should we be killed.
             let streams = [lock.as_input()?.into(), log.try_clone()?.into(), log.into()];
-            let guarded = guards.start(&order, streams).map_err(|error| not_started(&order, error))?;
+            let guarded = guards.start(&request, streams).map_err(|error| not_started(&request, error))?;
             lock.name_worker(guarded.pid());
             let bounds = Bounds { cancelled: watch.cancelled, timeout: watch.timeout, started };
             let ended = wait(guarded, &bounds)?;
@@ -63,26 +65,26 @@ pub fn run_command(job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>, guards: &Gu
             if !ended.status.success() {
                 let error = format!("the command ended with {}", describe(ended.status));
                 if starved(watch.log) {
-                    return Err(Stopped::NoRoom(Failure { error, hint: Some(STARVED.to_owned()) }));
+                    return Err(AttemptError::Exhausted(Failure { error, hint: Some(STARVED.to_owned()) }));
                 }
                 // What a shell answers where SIGPIPE ended something.
                 let hint = (ended.status.code() == Some(128 + libc::SIGPIPE)).then(|| UNREAD.to_owned());
-                return Err(Stopped::Failed(Failure { error, hint }));
+                return Err(AttemptError::Failed(Failure { error, hint }));
             }
             let place = |(port, path): &(String, String)| (port.clone(), scratch.join(path));
-            Ok(Worked { places: outputs.iter().map(place).collect(), facts: BTreeMap::new() })
+            Ok(WorkOutput { places: outputs.iter().map(place).collect(), facts: BTreeMap::new() })
         },
     )
 }
 
 /// What is to be started.
-fn order(job: &Job, watch: &Watch<'_>, scratch: &Path) -> Result<Order, Stopped> {
+fn request(job: &Job, watch: &Supervision<'_>, scratch: &Path) -> Result<LaunchRequest, AttemptError> {
     let JobWork::Command { run, shell, env, pass_env, .. } = &job.work else {
-        return Err(Stopped::Failed(Failure::new("not a command")));
+        return Err(AttemptError::Failed(Failure::new("not a command")));
     };
     let argv = match run {
-        Run::Program(argv) => argv.clone(),
-        Run::Text(text) => shell::argv(shell, text).map_err(no_shell)?,
+        Invocation::Argv(argv) => argv.clone(),
+        Invocation::Script(text) => shell::argv(shell, text).map_err(no_shell)?,
     };
     let passed = AMBIENT.iter().copied().chain(pass_env.iter().map(String::as_str));
     // A step that leases no GPU sees none, unless it says itself which.
@@ -90,7 +92,7 @@ fn order(job: &Job, watch: &Watch<'_>, scratch: &Path) -> Result<Order, Stopped>
     variables.extend(passed.filter_map(|name| Some((name.into(), std::env::var_os(name)?))));
     variables.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
     variables.extend(visible_gpus(&job.gpus).map(|(name, value)| (name.into(), value.into())));
-    Ok(Order {
+    Ok(LaunchRequest {
         argv: argv.into_iter().map(OsString::from).collect(),
         folder: scratch.to_owned(),
         inherits: false,
@@ -100,23 +102,23 @@ fn order(job: &Job, watch: &Watch<'_>, scratch: &Path) -> Result<Order, Stopped>
     })
 }
 
-fn no_shell(why: NoShell) -> Stopped {
+fn no_shell(why: NoShell) -> AttemptError {
     match why {
-        NoShell::Strict => Stopped::Failed(Failure {
+        NoShell::Strict => AttemptError::Failed(Failure {
             error: "no shell here notices a failure inside a pipeline: `/bin/sh` has no `pipefail`, and \
                     there is no bash"
                 .to_owned(),
             hint: Some("install bash, or write `run` without pipelines".to_owned()),
         }),
-        NoShell::Unasked(error) => no_room("start a shell", &error),
+        NoShell::Unasked(error) => exhausted("start a shell", &error),
     }
 }
 
-fn not_started(order: &Order, error: NotStarted) -> Stopped {
-    let program = order.argv.first().map(|program| program.to_string_lossy().into_owned());
+fn not_started(request: &LaunchRequest, error: NotStarted) -> AttemptError {
+    let program = request.argv.first().map(|program| program.to_string_lossy().into_owned());
     let what = format!("start `{}`", program.unwrap_or_default());
-    if error.is_for_want_of_room() {
-        return no_room(&what, &error.0);
+    if error.is_exhausted() {
+        return exhausted(&what, &error.0);
     }
     let hint = match error.0.raw_os_error() {
         Some(libc::ENOENT) => Some("it must be on the `PATH` that the command sees"),
@@ -124,15 +126,15 @@ fn not_started(order: &Order, error: NotStarted) -> Stopped {
         _ => None,
     };
     let error = format!("cannot {what}: {}", error.0);
-    Stopped::Failed(Failure { error, hint: hint.map(str::to_owned) })
+    AttemptError::Failed(Failure { error, hint: hint.map(str::to_owned) })
 }
 
 /// Lays out the inputs: each under its port's name, and where a port gathers, a folder of them.
-fn place_inputs(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<(), Stopped> {
+fn place_inputs(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<(), AttemptError> {
     let JobWork::Command { outputs, link, .. } = &job.work else { return Ok(()) };
     for of_port in job.inputs.chunk_by(|a, b| a.port == b.port) {
         let port = &of_port[0].port;
-        let layout = if link.contains(port) { Layout::Linked } else { Layout::Copied };
+        let layout = if link.contains(port) { InputMode::Linked } else { InputMode::Copied };
         let to = scratch.join(port);
         if of_port.iter().all(|input| input.labels.is_empty()) {
             for input in of_port {
@@ -156,15 +158,15 @@ fn place_inputs(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<(), St
 }
 
 /// Waits until nothing of the command lives, and stops it on an interrupt or a time-out.
-fn wait(mut guarded: Guarded<'_>, bounds: &Bounds<'_>) -> Result<Ended, Stopped> {
-    let lost = |error: io::Error| Stopped::Failed(Failure::new(format!("lost the command: {error}")));
+fn wait(mut guarded: Guarded<'_>, bounds: &Bounds<'_>) -> Result<ProcessEnd, AttemptError> {
+    let lost = |error: io::Error| AttemptError::Failed(Failure::new(format!("lost the command: {error}")));
     let mut verdict = Ok(());
     loop {
         if let Some(ended) = guarded.wait(TICK).map_err(lost)? {
             if let Some(pid) = ended.left {
                 let error = format!("process {pid}, which the command started, cannot be ended");
                 let hint = Some("what it writes would be in the outputs: nothing was recorded".to_owned());
-                return Err(Stopped::Failed(Failure { error, hint }));
+                return Err(AttemptError::Failed(Failure { error, hint }));
             }
             return verdict.map(|()| ended);
         }

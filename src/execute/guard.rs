@@ -14,7 +14,8 @@
 mod descendants;
 mod guardian;
 mod nursery;
-mod wire;
+mod protocol;
+mod system;
 
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -25,9 +26,10 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::attempt::Usage;
-pub(super) use wire::{Order, Stop};
-use wire::{REPLY, Reply};
+use super::exhaustion::is_exhausted;
+use super::usage::Usage;
+pub(super) use protocol::{LaunchRequest, Stop};
+use protocol::{REPLY, Reply};
 
 /// How long [`kill_at_once`] waits until nothing lives any more.
 const LAST_WAIT_MS: libc::c_int = 2000;
@@ -41,7 +43,7 @@ static LIVES: AtomicI32 = AtomicI32::new(-1);
 #[derive(Debug)]
 pub struct Guards {
     nursery: Mutex<UnixStream>,
-    /// The sockets of guardians that wait for an order.
+    /// The sockets of guardians that wait for an request.
     idle: Mutex<Vec<UnixStream>>,
     pid: libc::pid_t,
     /// Open as long as we live; see [`kill_at_once`].
@@ -62,7 +64,7 @@ pub(super) struct Guarded<'g> {
 
 /// How a process ended, with all that it started.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct ProcessEnd {
     pub(super) status: ExitStatus,
     pub(super) usage: Usage,
     /// A process that cannot be ended, where there is one.
@@ -75,15 +77,9 @@ pub(super) struct NotStarted(pub(super) io::Error);
 
 impl NotStarted {
     /// Whether the machine had no room for it: it may have later.
-    pub(super) fn is_for_want_of_room(&self) -> bool {
-        is_want_of_room(&self.0)
+    pub(super) fn is_exhausted(&self) -> bool {
+        is_exhausted(&self.0)
     }
-}
-
-/// Whether the system had no process, descriptor or memory left to give.
-pub fn is_want_of_room(error: &io::Error) -> bool {
-    let code = error.raw_os_error();
-    code.is_some_and(|code| [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE].contains(&code))
 }
 
 impl Guards {
@@ -110,12 +106,16 @@ impl Guards {
 
     /// Starts a process with these as its standard input, output and error. The guardian keeps the
     /// input open until nothing of the process lives any more.
-    pub(super) fn start(&self, order: &Order, streams: [OwnedFd; 3]) -> Result<Guarded<'_>, NotStarted> {
+    pub(super) fn start(
+        &self,
+        request: &LaunchRequest,
+        streams: [OwnedFd; 3],
+    ) -> Result<Guarded<'_>, NotStarted> {
         let begin = || -> io::Result<(UnixStream, Reply)> {
             let mut control = self.guardian()?;
-            // Where no guardian could be forked, nobody reads the order; the reply says so.
+            // Where no guardian could be forked, nobody reads the request; the reply says so.
             let fds = streams.each_ref().map(|fd| fd.as_raw_fd());
-            let given = wire::send_fds(&control, &fds, &order.encode());
+            let given = protocol::send_fds(&control, &fds, &request.encode());
             let reply = read_reply(&mut control);
             given.or_else(|error| reply.as_ref().map(drop).map_err(|_| error))?;
             Ok((control, reply?))
@@ -130,14 +130,14 @@ impl Guards {
         }
     }
 
-    /// A guardian that waits for an order: one that has done another, or a new one.
+    /// A guardian that waits for an request: one that has done another, or a new one.
     fn guardian(&self) -> io::Result<UnixStream> {
         if let Some(idle) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
             return Ok(idle);
         }
         let (control, theirs) = UnixStream::pair()?;
         let nursery = self.nursery.lock().unwrap_or_else(PoisonError::into_inner);
-        wire::send_fds(&nursery, &[theirs.as_raw_fd()], &[0]).map_err(|error| match error.kind() {
+        protocol::send_fds(&nursery, &[theirs.as_raw_fd()], &[0]).map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => io::Error::other("the process that forks guardians was killed"),
             _ => error,
         })?;
@@ -181,7 +181,7 @@ impl Guarded<'_> {
     ///
     /// # Errors
     /// Where the guardian is gone.
-    pub(super) fn wait(&mut self, limit: Duration) -> io::Result<Option<Ended>> {
+    pub(super) fn wait(&mut self, limit: Duration) -> io::Result<Option<ProcessEnd>> {
         let over = || io::Error::other("it has ended already");
         let control = self.control.as_mut().ok_or_else(over)?;
         let mut poll = libc::pollfd { fd: control.as_raw_fd(), events: libc::POLLIN, revents: 0 };
@@ -193,14 +193,14 @@ impl Guarded<'_> {
         let control = self.control.take();
         match reply {
             Reply::Ended { status, cpu_s, peak_memory_mib } => {
-                // What was asked to stop too late would take that for the next order.
+                // What was asked to stop too late would take that for the next request.
                 if let Some(control) = control.filter(|_| !self.stopped) {
                     self.guards.idle.lock().unwrap_or_else(PoisonError::into_inner).push(control);
                 }
                 let (status, usage) = (ExitStatus::from_raw(status), Usage { cpu_s, peak_memory_mib });
-                Ok(Some(Ended { status, usage, left: None }))
+                Ok(Some(ProcessEnd { status, usage, left: None }))
             }
-            Reply::Stuck { pid } => Ok(Some(Ended {
+            Reply::Stuck { pid } => Ok(Some(ProcessEnd {
                 status: ExitStatus::from_raw(libc::SIGKILL),
                 usage: Usage::ZERO,
                 left: Some(pid),

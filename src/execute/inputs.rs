@@ -7,13 +7,13 @@
 use std::cell::RefCell;
 use std::path::Path;
 
-use super::attempt::Stopped;
+use super::error::AttemptError;
 use super::job::{DiskInput, Failure, InputFrom, Job};
-use crate::store::{Files, Linked, Store, StoreError, copy_outside, link_outside};
+use crate::store::{LinkedObjects, StatCache, Store, StoreError, copy_external, link_external};
 
 /// How an input is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(super) enum InputMode {
     /// As files and folders of the step's own.
     Copied,
     /// As links, for work that only reads.
@@ -23,7 +23,7 @@ pub(super) enum Layout {
 /// The inputs of one attempt.
 pub(super) struct Inputs<'a> {
     store: &'a Store,
-    linked: RefCell<Linked>,
+    linked: RefCell<LinkedObjects>,
 }
 
 impl<'a> Inputs<'a> {
@@ -33,29 +33,29 @@ impl<'a> Inputs<'a> {
     }
 
     /// Puts an input where the work will look for it.
-    pub(super) fn place(&self, from: &InputFrom, layout: Layout, to: &Path) -> Result<(), StoreError> {
+    pub(super) fn place(&self, from: &InputFrom, layout: InputMode, to: &Path) -> Result<(), StoreError> {
         match (from, layout) {
-            (InputFrom::Store(artifact), Layout::Copied) => self.store.copy_out(artifact, to),
-            (InputFrom::Store(artifact), Layout::Linked) => {
+            (InputFrom::Store(artifact), InputMode::Copied) => self.store.copy_out(artifact, to),
+            (InputFrom::Store(artifact), InputMode::Linked) => {
                 self.store.link_out(artifact, to, &mut self.linked.borrow_mut())
             }
-            (InputFrom::Disk(disk), Layout::Copied) => copy_outside(&disk.place, &disk.read.artifact, to),
-            (InputFrom::Disk(disk), Layout::Linked) => link_outside(&disk.place, to),
+            (InputFrom::Disk(disk), InputMode::Copied) => copy_external(&disk.place, &disk.read.artifact, to),
+            (InputFrom::Disk(disk), InputMode::Linked) => link_external(&disk.place, to),
         }
     }
 
     /// Checks that all that was given is still what it was.
-    pub(super) fn check(&self, job: &Job) -> Result<(), Stopped> {
+    pub(super) fn check(&self, job: &Job) -> Result<(), AttemptError> {
         for input in &job.inputs {
             if let InputFrom::Disk(DiskInput { place, read }) = &input.from
-                && !Files::still_holds(self.store, place, read)?
+                && !StatCache::still_holds(self.store, place, read)?
             {
                 let path = place.path.clone();
                 return Err(StoreError::Changed { path, since: "while the step ran" }.into());
             }
         }
         if let Some(digest) = self.store.first_touched(&self.linked.borrow()) {
-            return Err(Stopped::Failed(Failure {
+            return Err(AttemptError::Failed(Failure {
                 error: format!("object {} in the store changed while the step read it", digest.short()),
                 hint: Some(
                     "nothing was recorded; a step must not write into inputs that it links".to_owned(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::key::KeyMaterial;
-use crate::store::{Artifact, Cost, InputSource, Outside, Place, StoreError};
+use crate::store::{Artifact, Cost, ExternalContent, ExternalPath, InputSource, StoreError};
 
 /// Everything that an executor needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub enum JobWork {
     /// A command.
     Command {
         /// What is run.
-        run: Run,
+        run: Invocation,
         /// The interpreter of a text and its arguments; the strict POSIX shell where it is empty.
         shell: Vec<String>,
         /// Input ports that are linked, not copied.
@@ -81,11 +81,11 @@ pub enum JobWork {
 /// What a command runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Run {
+pub enum Invocation {
     /// A text for an interpreter.
-    Text(String),
+    Script(String),
     /// A program and its arguments.
-    Program(Vec<String>),
+    Argv(Vec<String>),
 }
 
 /// One artifact that flows in.
@@ -115,9 +115,9 @@ pub enum InputFrom {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DiskInput {
     /// Where it is.
-    pub place: Place,
+    pub place: ExternalPath,
     /// What was there when the key was made.
-    pub read: Outside,
+    pub read: ExternalContent,
 }
 
 /// What comes of an attempt.
@@ -129,11 +129,11 @@ pub enum JobOutcome {
     /// The attempt failed.
     Failed(Failure),
     /// An input in the store is missing, or was damaged meanwhile; nothing was recorded.
-    Unready(Failure),
+    MissingInput(Failure),
     /// The attempt was told to stop and did.
     Cancelled,
     /// The machine had no process, thread or descriptor left for it: it did not begin.
-    NoRoom(Failure),
+    Exhausted(Failure),
 }
 
 /// The outputs of a committed step.
@@ -181,4 +181,4 @@ impl From<StoreError> for Failure {
 }
 
 /// Where an attempt's signals go.
-pub type Outlet<'a> = &'a (dyn Fn(Signal) + Send + Sync);
+pub type SignalSink<'a> = &'a (dyn Fn(Signal) + Send + Sync);

@@ -3,8 +3,9 @@
 use super::Executor;
 use super::command::run_command;
 use super::guard::Guards;
-use super::job::{Job, JobOutcome, JobWork, Outlet};
-use super::process::{Watch, run_in_process};
+use super::job::{Job, JobOutcome, JobWork, SignalSink};
+use super::process::run_in_process;
+use super::supervision::Supervision;
 
 /// Runs everything on this machine.
 #[derive(Debug)]
@@ -20,10 +21,10 @@ impl Local {
 }
 
 impl Executor for Local {
-    fn execute(&self, job: &Job, watch: &Watch<'_>, outlet: Outlet<'_>) -> JobOutcome {
+    fn execute(&self, job: &Job, watch: &Supervision<'_>, sink: SignalSink<'_>) -> JobOutcome {
         match job.work {
-            JobWork::Stage { .. } => run_in_process(job, watch, outlet, &self.guards),
-            JobWork::Command { .. } => run_command(job, watch, outlet, &self.guards),
+            JobWork::Stage { .. } => run_in_process(job, watch, sink, &self.guards),
+            JobWork::Command { .. } => run_command(job, watch, sink, &self.guards),
         }
     }
 }

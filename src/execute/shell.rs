@@ -9,7 +9,7 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use super::guard::is_want_of_room;
+use super::exhaustion::is_exhausted;
 
 /// The interpreters that are known by their names: the arguments that make them strict, and the one
 /// that a text follows.
@@ -106,7 +106,7 @@ fn runs(argv: &[&str]) -> io::Result<bool> {
     command.args(&argv[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     match command.status() {
         Ok(status) => Ok(status.success()),
-        Err(error) if is_want_of_room(&error) => Err(error),
+        Err(error) if is_exhausted(&error) => Err(error),
         Err(_) => Ok(false),
     }
 }

@@ -6,18 +6,24 @@ use igpt_contract::Labels;
 use serde_json::Value;
 
 use super::diagnostic::Faults;
-use super::interpolate::{Axes, Scope};
-use super::matrix::{MAX_INSTANCES, MAX_TEXT, is_name};
+use super::names::is_name;
 use super::node::{Mark, Node, describe};
+use super::scope::{AxisValues, Scope};
 use super::spelling::{Spelled, Spellings};
 
+/// The most instances that one step may have.
+pub(super) const MAX_INSTANCES: usize = 100_000;
+/// The longest string that an axis may hold, in bytes: every instance carries a copy of all of its axis
+/// values.
+const MAX_TEXT: usize = 1000;
+
 /// Reads the parts of one matrix.
-pub(super) struct Reader<'a> {
+pub(super) struct AxisReader<'a> {
     pub(super) node: &'a Node,
     pub(super) faults: &'a mut Faults,
 }
 
-impl Reader<'_> {
+impl AxisReader<'_> {
     fn mark(&self, path: &[&str]) -> Mark {
         self.node.descend(path.iter().copied()).0.mark
     }
@@ -95,7 +101,7 @@ impl Reader<'_> {
     ) -> Option<Vec<Labels>> {
         let mut wider = Vec::new();
         for labels in instances {
-            let axes = Axes { labels: &labels, spellings: &*spellings };
+            let axes = AxisValues { labels: &labels, spellings: &*spellings };
             let value = Scope { matrix: Some(axes), ..*scope }.spelled(values, self.faults)?;
             note_axis(spellings, name, &value);
             let value = value.value;

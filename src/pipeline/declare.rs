@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::diagnostic::Faults;
-use super::matrix::is_name;
+use super::names::is_name;
 use super::node::{Data, Key, Mark, Node};
 
 /// The keys of a pipeline.

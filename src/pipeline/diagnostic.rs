@@ -9,9 +9,9 @@ use std::fmt;
 use serde::Serialize;
 
 use super::excerpt;
+use super::location::Location;
 use super::node::Mark;
 use super::secrets::Secrets;
-use crate::plan::Place;
 
 /// How many faults of one place are shown; a matrix may repeat one for each instance.
 const MAX_PER_PLACE: usize = 3;
@@ -27,7 +27,7 @@ const MAX_SUGGESTED: usize = 50;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// Where it is; line 0 where no single line is to blame.
-    pub place: Place,
+    pub place: Location,
     /// What was expected and what was found.
     pub message: String,
     /// What the user can do about it.
@@ -46,7 +46,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error at a place, without the text of its line.
-    pub(crate) fn new(place: Place, message: impl Into<String>) -> Self {
+    pub(crate) fn new(place: Location, message: impl Into<String>) -> Self {
         let (text, caret) = (String::new(), 0);
         Self { place, message: message.into(), hint: None, notes: Vec::new(), text, caret }
     }
@@ -64,7 +64,7 @@ impl Diagnostic {
         let file =
             self.place.file.to_str().map_or(self.place.file.clone(), |file| mask(&file.to_owned()).into());
         Self {
-            place: Place { file, ..self.place },
+            place: Location { file, ..self.place },
             message: mask(&self.message),
             hint: self.hint.as_ref().map(mask),
             notes: self.notes.iter().map(mask).collect(),
@@ -230,7 +230,7 @@ impl Faults {
     /// each instance of a matrix) shows the first few and the number of the others.
     pub(super) fn into_diagnostics<'t>(
         mut self,
-        locate: impl Fn(Mark) -> (Place, &'t str),
+        locate: impl Fn(Mark) -> (Location, &'t str),
     ) -> Vec<Diagnostic> {
         self.0.sort_by_key(|fault| fault.mark);
         let mut told: HashSet<(Mark, String)> = HashSet::new();

@@ -8,18 +8,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use igpt_contract::Labels;
 use serde_json::{Map, Value};
 
-use super::axes::{Reader, note_axis, note_combinations};
+use super::axes::{AxisReader, MAX_INSTANCES, note_axis, note_combinations};
 use super::diagnostic::Faults;
-use super::interpolate::{Scope, names_in};
+use super::interpolate::names_in;
 use super::node::{Data, Mark, Node, describe};
+use super::scope::Scope;
 use super::spelling::{Spelled, Spellings};
 
-/// The most instances that one step may have.
-pub(super) const MAX_INSTANCES: usize = 100_000;
-/// The most axes that one step may have, and the longest text that an axis may hold, in bytes: every
-/// instance carries a copy of all of its axis values.
+/// The most axes that one step may have.
 const MAX_AXES: usize = 20;
-pub(super) const MAX_TEXT: usize = 1000;
 
 /// The instances of a step.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -72,7 +69,7 @@ impl Matrix {
                 .hint("for example `matrix: {seed: [0, 1, 2]}`");
             return None;
         };
-        let mut reader = Reader { node, faults };
+        let mut reader = AxisReader { node, faults };
         let mut axes: Vec<(String, Vec<Value>)> = Vec::new();
         for (name, values) in
             members.iter().filter(|(name, _)| !matches!(name.as_str(), "include" | "exclude"))
@@ -217,10 +214,4 @@ fn dependent(matrix: &Node) -> impl Iterator<Item = (&str, &Node)> {
         });
         names_axis
     })
-}
-
-/// Whether a text may name a step or an axis: `[a-z][a-z0-9_-]*`.
-pub(crate) fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }

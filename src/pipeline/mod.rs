@@ -8,19 +8,23 @@ mod diagnostic;
 mod excerpt;
 mod include;
 mod interpolate;
+mod location;
 mod matrix;
+mod names;
 mod node;
 mod overrides;
-mod pieces;
 mod reference;
+mod scope;
 pub mod secrets;
+mod segments;
 mod set_value;
 mod source;
 mod spelling;
 pub mod units;
+mod var_order;
 mod vars;
 mod yaml;
-mod yaml_fault;
+mod yaml_error;
 mod yaml_spelling;
 
 use std::path::{Path, PathBuf};
@@ -29,18 +33,18 @@ pub use declare::{PIPELINE_KEYS, STEP_KEYS};
 pub(crate) use declare::{StepDecl, check_keys, declare};
 pub use diagnostic::{Diagnostic, render};
 pub(crate) use diagnostic::{Faults, nearest};
-pub(crate) use interpolate::{Axes, SECRET_PLACES, Scope};
+pub use location::Location;
 pub(crate) use matrix::Matrix;
 pub(crate) use node::{Data, Key, Mark, Node, describe};
 pub use overrides::Overrides;
 pub(crate) use overrides::{Applied, apply};
-pub(crate) use pieces::{before_axis, first_name};
 pub(crate) use reference::{FORMS, OutputRef, Reference, parse as parse_reference};
+pub(crate) use scope::{AxisValues, SECRET_PLACES, Scope};
+pub(crate) use segments::{before_axis, first_name};
 pub(crate) use spelling::{Spelled, Spellings};
 pub(crate) use vars::Vars;
 
-use crate::plan::Place;
-use source::Source;
+use source::SourceFile;
 
 /// The largest pipeline file, in bytes. A pipeline of 10,000 written steps takes about 1.5 MB.
 pub const MAX_BYTES: usize = 4 << 20;
@@ -49,7 +53,7 @@ pub const MAX_BYTES: usize = 4 << 20;
 #[derive(Debug, Clone)]
 pub struct Pipeline {
     /// The pipeline's own file, then the included ones in order.
-    sources: Vec<Source>,
+    sources: Vec<SourceFile>,
     root: Node,
 }
 
@@ -61,10 +65,10 @@ impl Pipeline {
     /// or breaks the rules of YAML or our stricter ones (no repeated keys, for one); what is wrong
     /// with `include`.
     pub fn read(file: &Path) -> Result<Self, Vec<Diagnostic>> {
-        let bytes = Source::bytes(file).map_err(|error| {
+        let bytes = SourceFile::bytes(file).map_err(|error| {
             let mut faults = Faults::default();
             faults.push(Mark::FILE, format!("the pipeline cannot be read: {error}"));
-            let source = Source { file: file.to_owned(), text: String::new() };
+            let source = SourceFile { file: file.to_owned(), text: String::new() };
             faults.into_diagnostics(locate(&[source], &[]))
         })?;
         let own = Self::parse(file, &bytes)?;
@@ -76,7 +80,7 @@ impl Pipeline {
     /// # Errors
     /// See [`Self::read`].
     pub fn parse(file: &Path, bytes: &[u8]) -> Result<Self, Vec<Diagnostic>> {
-        let (source, root) = Source::parse(file, bytes)?;
+        let (source, root) = SourceFile::parse(file, bytes)?;
         Ok(Self { sources: vec![source], root })
     }
 
@@ -86,8 +90,8 @@ impl Pipeline {
         // For the places of what `include` names.
         let placed = self.placed_root();
         for (file, mark) in include::files(&placed, &folder, &mut faults) {
-            match Source::bytes(&file) {
-                Ok(bytes) => self.sources.push(Source::parse(&file, &bytes)?.0),
+            match SourceFile::bytes(&file) {
+                Ok(bytes) => self.sources.push(SourceFile::parse(&file, &bytes)?.0),
                 Err(error) => {
                     let what = format!("the included pipeline `{}` cannot be read: {error}", file.display());
                     faults.push(mark, what).hint("paths are relative to this file");
@@ -102,7 +106,7 @@ impl Pipeline {
 
     /// The tree of all files, with the places of all values.
     fn merged(&self, faults: &mut Faults) -> Node {
-        let mut trees = self.sources.iter().map(Source::placed);
+        let mut trees = self.sources.iter().map(SourceFile::placed);
         let mut root = trees.next().flatten().unwrap_or_else(|| self.root.clone());
         for (number, tree) in (1..).zip(trees) {
             if let Some(mut tree) = tree {
@@ -138,19 +142,19 @@ impl Pipeline {
     }
 
     /// The place of a mark; with `--set`s in mind.
-    pub(crate) fn place(&self, mark: Mark) -> Place {
+    pub(crate) fn location(&self, mark: Mark) -> Location {
         match mark {
             Mark::At { file, line, column } => {
                 let file = self.sources[usize::from(file)].file.clone();
-                Place { file, line: line as usize, column: column as usize }
+                Location { file, line: line as usize, column: column as usize }
             }
-            Mark::Set(_) => Place { file: self.file().to_owned(), line: 0, column: 0 },
+            Mark::Set(_) => Location { file: self.file().to_owned(), line: 0, column: 0 },
         }
     }
 
     /// Errors with the texts of their lines, in the order of the lines.
     pub(crate) fn with_lines(&self, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-        let line_of = |place: &Place| {
+        let line_of = |place: &Location| {
             let source = self.sources.iter().find(|source| source.file == place.file)?;
             source.text.lines().nth(place.line.checked_sub(1)?)
         };
@@ -169,18 +173,18 @@ impl Pipeline {
 }
 
 /// Finds the place of a mark and the text of its line.
-fn locate<'t>(sources: &'t [Source], sets: &[String]) -> impl Fn(Mark) -> (Place, &'t str) {
+fn locate<'t>(sources: &'t [SourceFile], sets: &[String]) -> impl Fn(Mark) -> (Location, &'t str) {
     let lines: Vec<Vec<&str>> = sources.iter().map(|source| source.text.lines().collect()).collect();
     move |mark| match mark {
         Mark::At { file, line, column } => {
             let file = usize::from(file);
             let (line, column) = (line as usize, column as usize);
             let text = line.checked_sub(1).and_then(|n| lines[file].get(n).copied()).unwrap_or_default();
-            (Place { file: sources[file].file.clone(), line, column }, text)
+            (Location { file: sources[file].file.clone(), line, column }, text)
         }
         Mark::Set(i) => {
             let set = sets.get(i as usize).map_or("", String::as_str);
-            (Place { file: PathBuf::from(format!("--set {set}")), line: 0, column: 0 }, "")
+            (Location { file: PathBuf::from(format!("--set {set}")), line: 0, column: 0 }, "")
         }
     }
 }

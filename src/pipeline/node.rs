@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Number, Value};
 
-use super::spelling::Written;
+use super::spelling::Spelling;
 
 /// Where a value is written; the file itself is known from the context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +31,18 @@ impl Mark {
         Self::At { file: 0, line, column }
     }
 
+    /// The place right behind a text.
+    pub(super) fn after(before: &[u8]) -> Self {
+        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+        let column =
+            String::from_utf8_lossy(&before[start..]).trim_start_matches('\u{feff}').chars().count() + 1;
+        match (u32::try_from(line), u32::try_from(column)) {
+            (Ok(line), Ok(column)) => Self::at(line, column),
+            _ => Self::FILE,
+        }
+    }
+
     /// Whether this is written in the pipeline's own file or on the command line, not in an included file.
     pub(crate) fn is_own(self) -> bool {
         !matches!(self, Self::At { file: 1.., .. })
@@ -53,9 +65,9 @@ pub(crate) enum Data {
     /// `null`, `~` or nothing.
     Null,
     /// `true` or `false`.
-    Bool(bool, Written),
+    Bool(bool, Spelling),
     /// A finite number.
-    Number(Number, Written),
+    Number(Number, Spelling),
     /// A text.
     Text(String),
     /// A list.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Stands for what is hidden.
-pub const HIDDEN: &str = "***";
+pub const REDACTED: &str = "***";
 
 /// The least length of a text that is hidden wherever it stands, in bytes. A shorter one is hidden
 /// where it stands alone: it would make holes into other words.
@@ -36,7 +36,7 @@ impl Secrets {
         }
     }
 
-    /// The text with all that is to be hidden as [`HIDDEN`], credentials in URLs included.
+    /// The text with all that is to be hidden as [`REDACTED`], credentials in URLs included.
     pub fn mask(&self, text: &str) -> String {
         let mut shown = text.to_owned();
         for secret in &self.0 {
@@ -44,7 +44,7 @@ impl Secrets {
                 shown = if secret.len() < LONG {
                     replace_words(&shown, secret)
                 } else {
-                    shown.replace(secret, HIDDEN)
+                    shown.replace(secret, REDACTED)
                 };
             }
         }
@@ -60,7 +60,7 @@ impl Secrets {
             Value::Array(items) => items.iter_mut().for_each(|item| self.mask_value(item)),
             Value::Object(members) => members.values_mut().for_each(|member| self.mask_value(member)),
             Value::Number(number) if self.0.iter().any(|secret| *secret == number.to_string()) => {
-                *value = HIDDEN.into();
+                *value = REDACTED.into();
             }
             _ => {}
         }
@@ -81,8 +81,8 @@ pub fn mask_urls(text: &str) -> Option<String> {
         let ends = |c: char| c.is_whitespace() || "/?#\"'`<>".contains(c);
         let authority = &after[..after.find(ends).unwrap_or(after.len())];
         rest = after;
-        if let Some(end) = authority.rfind('@').filter(|end| *end > 0 && authority[..*end] != *HIDDEN) {
-            shown.push_str(HIDDEN);
+        if let Some(end) = authority.rfind('@').filter(|end| *end > 0 && authority[..*end] != *REDACTED) {
+            shown.push_str(REDACTED);
             rest = &after[end..];
             any = true;
         }
@@ -102,7 +102,7 @@ fn replace_words(text: &str, word: &str) -> String {
             before.chars().next_back().or(shown.chars().next_back()).into_iter().chain(after.chars().next());
         let alone = !beside.into_iter().any(char::is_alphanumeric);
         shown.push_str(before);
-        shown.push_str(if alone { HIDDEN } else { word });
+        shown.push_str(if alone { REDACTED } else { word });
         rest = after;
     }
     shown + rest

@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Faults};
 use super::node::{Mark, Node};
-use super::yaml::{self, Places};
+use super::yaml::{self, Marks};
 use super::{MAX_BYTES, locate};
 
 /// A file's name and its text.
 #[derive(Debug, Clone)]
-pub(super) struct Source {
+pub(super) struct SourceFile {
     /// The file as the user named it.
     pub(super) file: PathBuf,
     /// The text, without a byte order mark.
     pub(super) text: String,
 }
 
-impl Source {
+impl SourceFile {
     /// The bytes of a file, one more than may be at most.
     ///
     /// # Errors
@@ -37,11 +37,11 @@ impl Source {
         let text = text(bytes, &mut faults);
         let mut root = None;
         if faults.is_empty() {
-            root = yaml::parse(text, Places::OfSteps, &mut faults);
+            root = yaml::parse(text, Marks::OfSteps, &mut faults);
             if !faults.is_empty() {
                 // Once more, for the places of the faults.
                 faults = Faults::default();
-                root = yaml::parse(text, Places::OfAll, &mut faults);
+                root = yaml::parse(text, Marks::OfAll, &mut faults);
             }
         }
         match root {
@@ -59,7 +59,7 @@ impl Source {
 
     /// The tree with the places of all values; `None` if the text is not YAML after all.
     pub(super) fn placed(&self) -> Option<Node> {
-        yaml::parse(&self.text, Places::OfAll, &mut Faults::default())
+        yaml::parse(&self.text, Marks::OfAll, &mut Faults::default())
     }
 }
 
@@ -78,22 +78,11 @@ fn text<'b>(bytes: &'b [u8], faults: &mut Faults) -> &'b str {
             let byte = bytes[error.valid_up_to()];
             faults
                 .push(
-                    end_of(&bytes[..error.valid_up_to()]),
+                    Mark::after(&bytes[..error.valid_up_to()]),
                     format!("the file is not UTF-8 text: here is the byte {byte:#04x}"),
                 )
                 .hint("save it as UTF-8");
             ""
         }
-    }
-}
-
-/// The place right behind a text.
-pub(super) fn end_of(before: &[u8]) -> Mark {
-    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
-    let column = String::from_utf8_lossy(&before[start..]).trim_start_matches('\u{feff}').chars().count() + 1;
-    match (u32::try_from(line), u32::try_from(column)) {
-        (Ok(line), Ok(column)) => Mark::at(line, column),
-        _ => Mark::FILE,
     }
 }

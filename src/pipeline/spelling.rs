@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// The spelling of a scalar, where it is not how the value is printed.
-pub(crate) type Written = Option<Box<str>>;
+pub(crate) type Spelling = Option<Box<str>>;
 
 /// A value with the spellings in it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,7 +30,7 @@ impl From<Value> for Spelled {
 
 impl Spelled {
     /// A scalar as it was written.
-    pub(crate) fn scalar(value: Value, written: &Written) -> Self {
+    pub(crate) fn scalar(value: Value, written: &Spelling) -> Self {
         let mut spellings = Spellings::default();
         if let Some(text) = written {
             spellings.0.insert(Vec::new(), text.clone());

@@ -11,10 +11,11 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use super::diagnostic::Faults;
-use super::interpolate::{Scope, names_in, report_unknown, resolve};
+use super::interpolate::{names_in, report_unknown, resolve};
 use super::node::{Key, Mark, Node};
-use super::secrets::{HIDDEN, Secrets};
-use super::spelling::Spellings;
+use super::secrets::{REDACTED, Secrets};
+use super::spelling::{Spelled, Spellings};
+use super::var_order::{order, variable, variable_name};
 use super::yaml::MAX_NODES;
 
 /// The deepest nesting of a variable, that of the YAML itself.
@@ -27,19 +28,27 @@ const BYTES_PER_VALUE: usize = 64;
 /// The variables, evaluated.
 #[derive(Debug)]
 pub(crate) struct Vars {
-    pub(super) values: Map<String, Value>,
+    values: Map<String, Value>,
     /// How their numbers are spelled, by the variables' names.
-    pub(super) spellings: Spellings,
+    spellings: Spellings,
     /// Variables whose values nobody is to see.
     pub(super) secret: BTreeSet<String>,
     /// Variables with an error of their own, which is not repeated where they are used.
-    pub(super) broken: BTreeSet<String>,
+    broken: BTreeSet<String>,
     /// How many values may still be made.
     left: Cell<usize>,
     /// What there are too many of, once there are, and how many are allowed.
     limit: (&'static str, usize),
     /// Whether it has been told that there are too many.
     told: Cell<bool>,
+}
+
+/// Why a name has no value.
+pub(super) enum Unknown {
+    /// It has an error of its own.
+    Broken,
+    /// There is no such name.
+    Name,
 }
 
 impl Vars {
@@ -56,7 +65,7 @@ impl Vars {
     }
 
     /// The variables with every secret hidden in the values; `None` where there is no secret.
-    pub(crate) fn hidden(members: &[(Key, Node)], secrets: &[&str]) -> Option<Self> {
+    pub(crate) fn redacted(members: &[(Key, Node)], secrets: &[&str]) -> Option<Self> {
         // What is wrong was told by the first evaluation.
         (!secrets.is_empty()).then(|| Self::evaluated(members, secrets, true, &mut Faults::default()))
     }
@@ -82,7 +91,7 @@ impl Vars {
             let (key, node) = &members[i];
             let value = resolve(node, faults, &mut |name, mark, faults| {
                 if variable(name, &index).is_some() && !name.contains('[') {
-                    return Scope { vars: &vars, matrix: None, seed: None }.any_value(name, mark, faults);
+                    return vars.value(name, mark, faults);
                 }
                 report(name, mark, members, faults);
                 None
@@ -103,7 +112,7 @@ impl Vars {
                     let mut named_secret = secrets.contains(&key.text.as_str());
                     let mut value = spelled.value;
                     if named_secret && hide {
-                        hide_texts(&mut value);
+                        redact_scalars(&mut value);
                     } else {
                         vars.spellings.adopt(&key.text, spelled.spellings);
                     }
@@ -139,6 +148,42 @@ impl Vars {
         }
     }
 
+    /// The value of a name such as `vars.side.x`; `None` if there is none, which `faults` then tells.
+    fn value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Spelled> {
+        let path: Vec<&str> = name.split('.').skip(1).filter(|word| !word.is_empty()).collect();
+        match self.look_up(&path) {
+            Ok((value, spellings)) => {
+                let afforded = self.spend(size(value), mark, faults);
+                afforded.then(|| Spelled { value: value.clone(), spellings })
+            }
+            Err(Unknown::Broken) => None,
+            Err(Unknown::Name) => {
+                report_unknown(name, mark, std::iter::once_with(|| self.names()).flatten(), faults);
+                None
+            }
+        }
+    }
+
+    /// The value at a path: the variable's name, then names of members and numbers of items.
+    pub(super) fn look_up<S: AsRef<str>>(&self, path: &[S]) -> Result<(&Value, Spellings), Unknown> {
+        let [variable, inner @ ..] = path else { return Err(Unknown::Name) };
+        if self.broken.contains(variable.as_ref()) {
+            return Err(Unknown::Broken);
+        }
+        let value = self.values.get(variable.as_ref()).ok_or(Unknown::Name)?;
+        let found = inner.iter().try_fold(value, |value, word| child(value, word.as_ref()));
+        Ok((found.ok_or(Unknown::Name)?, self.spellings.below(path)))
+    }
+
+    /// The names of all values, those of members included.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (name, value) in &self.values {
+            push_names(&format!("vars.{name}"), value, &mut names);
+        }
+        names
+    }
+
     /// Counts values that are about to be made; `false` if they are too many, which is told once.
     pub(super) fn spend(&self, values: usize, mark: Mark, faults: &mut Faults) -> bool {
         let left = self.left.get().checked_sub(values);
@@ -153,6 +198,23 @@ impl Vars {
             }
         }
         left.is_some()
+    }
+}
+
+fn child<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    match value {
+        Value::Object(members) => members.get(name),
+        Value::Array(items) => items.get(name.parse::<usize>().ok()?),
+        _ => None,
+    }
+}
+
+fn push_names(path: &str, value: &Value, names: &mut Vec<String>) {
+    names.push(path.to_owned());
+    if let Value::Object(members) = value {
+        for (name, value) in members {
+            push_names(&format!("{path}.{name}"), value, names);
+        }
     }
 }
 
@@ -176,24 +238,13 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// The number of the variable that a name such as `vars.side.x` begins with.
-fn variable(name: &str, index: &HashMap<&str, usize>) -> Option<usize> {
-    index.get(variable_name(name)?).copied()
-}
-
-/// The variable that a name such as `vars.side.x` begins with.
-pub(super) fn variable_name(name: &str) -> Option<&str> {
-    let name = name.strip_prefix("vars.")?;
-    Some(name.split(['.', '[']).next().unwrap_or(name))
-}
-
 /// Hides the scalars of a value.
-fn hide_texts(value: &mut Value) {
+fn redact_scalars(value: &mut Value) {
     match value {
         Value::Null => {}
-        Value::Array(items) => items.iter_mut().for_each(hide_texts),
-        Value::Object(members) => members.values_mut().for_each(hide_texts),
-        _ => *value = Value::String(HIDDEN.to_owned()),
+        Value::Array(items) => items.iter_mut().for_each(redact_scalars),
+        Value::Object(members) => members.values_mut().for_each(redact_scalars),
+        _ => *value = Value::String(REDACTED.to_owned()),
     }
 }
 
@@ -212,62 +263,6 @@ fn add_texts(value: &Value, spellings: &Spellings, secrets: &mut Secrets) {
     }
 }
 
-/// The variables in an order in which each comes after those that it names. A circle is told where
-/// it closes, and the variable there is broken.
-fn order(
-    members: &[(Key, Node)],
-    index: &HashMap<&str, usize>,
-    broken: &mut BTreeSet<String>,
-    faults: &mut Faults,
-) -> Vec<usize> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum State {
-        Waiting,
-        Underway,
-        Done,
-    }
-    let named = |i: usize| {
-        let mut named = Vec::new();
-        names_in(&members[i].1, &mut |name, mark| {
-            named.extend(variable(name, index).map(|i| (i, mark)));
-        });
-        named.into_iter()
-    };
-    let mut states = vec![State::Waiting; members.len()];
-    let mut order = Vec::with_capacity(members.len());
-    let mut way = Vec::new();
-    for first in 0..members.len() {
-        if states[first] == State::Waiting {
-            states[first] = State::Underway;
-            way.push((first, named(first)));
-        }
-        while let Some((i, names)) = way.last_mut() {
-            match names.next() {
-                None => {
-                    states[*i] = State::Done;
-                    order.push(*i);
-                    way.pop();
-                }
-                Some((next, mark)) => match states[next] {
-                    State::Done => {}
-                    State::Waiting => {
-                        states[next] = State::Underway;
-                        way.push((next, named(next)));
-                    }
-                    State::Underway => {
-                        let name = &members[next].0.text;
-                        faults
-                            .push(mark, format!("the variable `{name}` is defined by itself"))
-                            .hint("give one of the variables on the way a value of its own");
-                        broken.insert(name.clone());
-                    }
-                },
-            }
-        }
-    }
-    order
-}
-
 /// Tells a name that a variable cannot use.
 fn report(name: &str, mark: Mark, members: &[(Key, Node)], faults: &mut Faults) {
     if name == "seed" || name.starts_with("matrix.") || name.contains("[matrix.") {
@@ -282,12 +277,13 @@ fn report(name: &str, mark: Mark, members: &[(Key, Node)], faults: &mut Faults) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::yaml::{Places, parse};
+    use crate::pipeline::scope::Scope;
+    use crate::pipeline::yaml::{Marks, parse};
     use serde_json::json;
 
     fn evaluated(text: &str) -> (Vars, Vec<String>) {
         let mut faults = Faults::default();
-        let root = parse(text, Places::OfAll, &mut faults).unwrap();
+        let root = parse(text, Marks::OfAll, &mut faults).unwrap();
         let vars = Vars::evaluate(root.as_map().unwrap(), &[], &mut faults);
         let told = faults.into_list().into_iter();
         (vars, told.map(|f| format!("{} | {}", f.message, f.hint.unwrap_or_default())).collect())

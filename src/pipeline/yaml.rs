@@ -28,7 +28,7 @@ use serde_json::Number;
 
 use super::diagnostic::Faults;
 use super::node::{Data, Key, Mark, Node};
-use super::yaml_fault::{self, OURS, Subject, TOO_MANY};
+use super::yaml_error::{self, OURS, Subject, TOO_MANY};
 use super::yaml_spelling;
 
 /// The most values a document may hold once its aliases are expanded.
@@ -38,7 +38,7 @@ const BYTES_PER_VALUE: usize = 64;
 
 /// Which places a tree has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Places {
+pub(super) enum Marks {
     /// Those of keys down to [`STEP_DEPTH`]; what is below has the place of its key there.
     OfSteps,
     /// Those of all values.
@@ -50,13 +50,13 @@ const STEP_DEPTH: usize = 2;
 
 /// Parses one document; `None` if it is not YAML, which `faults` then tells. An empty text is a
 /// null.
-pub(super) fn parse(text: &str, places: Places, faults: &mut Faults) -> Option<Node> {
-    parse_subject(text, places, Subject::File, faults)
+pub(super) fn parse(text: &str, marks: Marks, faults: &mut Faults) -> Option<Node> {
+    parse_subject(text, marks, Subject::File, faults)
 }
 
-fn parse_subject(text: &str, places: Places, subject: Subject, faults: &mut Faults) -> Option<Node> {
+fn parse_subject(text: &str, marks: Marks, subject: Subject, faults: &mut Faults) -> Option<Node> {
     let tree = Tree {
-        places,
+        marks,
         depth: Cell::new(0),
         faults: RefCell::new(std::mem::take(faults)),
         count: Cell::new(0),
@@ -68,13 +68,13 @@ fn parse_subject(text: &str, places: Places, subject: Subject, faults: &mut Faul
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let root = documents
         .next()
-        .map(|document| tree.next(places == Places::OfAll, |seed| seed.deserialize(document).map(Some)));
+        .map(|document| tree.next(marks == Marks::OfAll, |seed| seed.deserialize(document).map(Some)));
     // A later document is only looked at where the first one was whole.
     let more = matches!(root, Some(Ok(_))) && documents.next().is_some();
     let plain = tree.plain.get();
     *faults = tree.faults.into_inner();
     if more {
-        let mark = yaml_fault::second_document(text);
+        let mark = yaml_error::second_document(text);
         faults
             .push(mark, "the file holds more than one YAML document")
             .hint("keep one, and remove the `---` between them");
@@ -89,7 +89,7 @@ fn parse_subject(text: &str, places: Places, subject: Subject, faults: &mut Faul
         }
         Some(Err(error)) => {
             let (message, mark) = (error.to_string(), place(&error));
-            yaml_fault::report(&message, mark, tree.furthest.get(), text, subject, faults);
+            yaml_error::report(&message, mark, tree.furthest.get(), text, subject, faults);
             None
         }
     }
@@ -97,7 +97,7 @@ fn parse_subject(text: &str, places: Places, subject: Subject, faults: &mut Faul
 
 /// Parses what stands in a `--set`, which is no file.
 pub(super) fn parse_value(text: &str, faults: &mut Faults) -> Option<Node> {
-    parse_subject(text, Places::OfAll, Subject::SetValue, faults)
+    parse_subject(text, Marks::OfAll, Subject::SetValue, faults)
 }
 
 /// Writes down how the numbers and truth values of a tree are spelled. The document is read once more,
@@ -116,7 +116,7 @@ fn place(error: &serde_yaml::Error) -> Option<Mark> {
 
 /// What the visitors share.
 struct Tree {
-    places: Places,
+    marks: Marks,
     /// How many mappings enclose what is visited.
     depth: Cell<usize>,
     faults: RefCell<Faults>,
@@ -176,7 +176,7 @@ impl Tree {
 
     /// Whether the places of values are wanted.
     fn values_placed(&self) -> bool {
-        self.places == Places::OfAll
+        self.marks == Marks::OfAll
     }
 
     /// Whether the places of the keys here are wanted.
@@ -325,7 +325,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Data, A::Error> {
         let mut members: Vec<(Key, Node)> = Vec::new();
-        let mut first = FirstPlaces::default();
+        let mut first = FirstMarks::default();
         self.tree.depth.set(self.tree.depth.get() + 1);
         let (keys_placed, values_placed) = (self.tree.keys_placed(), self.tree.values_placed());
         while let Some(key) = self.tree.next(keys_placed, |seed| access.next_key_seed(seed))? {
@@ -355,9 +355,9 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
 /// Finds repeated keys: by looking through a small mapping, through an index of a large one.
 #[derive(Default)]
-struct FirstPlaces(HashMap<String, Mark>);
+struct FirstMarks(HashMap<String, Mark>);
 
-impl FirstPlaces {
+impl FirstMarks {
     const LARGE: usize = 16;
 
     /// Where a key was written before, if it was.

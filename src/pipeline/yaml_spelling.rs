@@ -10,7 +10,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::node::{Data, Node};
-use super::spelling::Written;
+use super::spelling::Spelling;
 
 /// Whether a text has a word that is a number or a truth value and is not how that is printed. It
 /// may also be one in a comment or a quoted text: then a reading is wasted.
@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for Speller<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        let unless = |printed: String| -> Written { (printed != text).then(|| text.into()) };
+        let unless = |printed: String| -> Spelling { (printed != text).then(|| text.into()) };
         match &mut self.0.data {
             Data::Bool(value, written) => *written = unless(value.to_string()),
             Data::Number(value, written) => *written = unless(value.to_string()),
@@ -102,7 +102,7 @@ impl<'de> Visitor<'de> for Speller<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::diagnostic::Faults;
-    use super::super::yaml::{Places, parse};
+    use super::super::yaml::{Marks, parse};
     use super::*;
 
     #[test]
@@ -129,9 +129,9 @@ mod tests {
     fn every_scalar_gets_its_own_spelling() {
         let text = "a: &v 3.10 # 4.20\nb: [1e3, *v, 'x: 5.50', {c: True}]\nd: |\n  6.60\ne: 0x1F\n\
                     f: 12345e67\ng: ~\nh: 1_000\ni: 7.70\n";
-        for places in [Places::OfSteps, Places::OfAll] {
+        for marks in [Marks::OfSteps, Marks::OfAll] {
             let mut faults = Faults::default();
-            let root = parse(text, places, &mut faults).unwrap();
+            let root = parse(text, marks, &mut faults).unwrap();
             let at = |path: &[&str]| {
                 root.descend(path.iter().copied()).0.scalar_text().map(|text| text.into_owned())
             };

@@ -1,33 +1,19 @@
 //! Pipeline + catalog -> plan, or all of its errors. No input, no output, no clock.
 //!
-//! The phases: overrides and declarations; the kind, matrix and wires of each step; the order of
+//! The phases: overrides and declarations; the kind, matrix and edges of each step; the order of
 //! the steps; then, in that order, parameters, limits and inputs of each instance; exports. A step
 //! with an error is marked as broken, and what reads it says nothing more about that.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use igpt_contract::{KnownOutputs, Resources};
-use serde_json::{Map, Value};
-
 use super::catalog::Catalog;
-use super::draft::{Base, Instance, Made, Planner, StepKind, instance_name};
-use super::params::{self, Searched, Written};
-use super::search::{self, SearchDecl};
-use super::{
-    Hidden, Plan, PlannedInput, PlannedStep, Search, Work, command, connect, exports, hidden, known, limits,
-    schema,
-};
+use super::instances::{MAX_STEPS, too_many};
+use super::known_outputs::KnownByStep;
+use super::planner::Planner;
+use super::{Plan, exports, limits};
 use crate::pipeline::secrets::Secrets;
-use crate::pipeline::{
-    Diagnostic, Faults, Mark, Node, Overrides, Pipeline, Scope, Spelled, StepDecl, Vars, apply, declare,
-    describe,
-};
-
-/// The most instances of steps, candidates of searches included, and the most inputs of all of them:
-/// what a few lines of matrices can ask for would fill any memory.
-const MAX_STEPS: usize = 1_000_000;
-const MAX_INPUTS: usize = 10_000_000;
+use crate::pipeline::{Diagnostic, Faults, Mark, Node, Overrides, Pipeline, Scope, Vars, apply, declare};
 
 /// Plans a pipeline.
 ///
@@ -66,7 +52,7 @@ fn plan_tree(
     let applied = apply(root, overrides, &mut faults);
     let decl = declare(&applied.root, &mut faults);
     let vars = Vars::evaluate(decl.vars, &decl.secrets, &mut faults);
-    let hidden = Vars::hidden(decl.vars, &decl.secrets);
+    let redacted = Vars::redacted(decl.vars, &decl.secrets);
     let global = Scope { vars: &vars, matrix: None, seed: None };
     let seed =
         decl.seed.and_then(|node| limits::whole(node, "seed", u64::MAX, &global, &mut faults)).unwrap_or(0);
@@ -90,23 +76,23 @@ fn plan_tree(
     };
     let index = decl.steps.iter().enumerate().map(|(i, step)| (step.name, i)).collect();
     let mut planner = Planner {
-        bases: Vec::with_capacity(decl.steps.len()),
+        declared_steps: Vec::with_capacity(decl.steps.len()),
         index,
         vars: &vars,
-        hidden: hidden.as_ref(),
+        redacted: redacted.as_ref(),
         applied: &applied,
         pipeline,
         plan,
         names: HashSet::new(),
-        outlook: known::Outlook::default(),
+        known_outputs: KnownByStep::default(),
         inputs: 0,
     };
     let mut instances = 0;
     for step in decl.steps {
         let mark = step.mark;
-        let base = planner.base(step, catalog, seed, &mut faults);
-        instances += base.instances.as_ref().map_or(0, Vec::len);
-        planner.bases.push(base);
+        let declared = planner.declare_step(step, catalog, seed, &mut faults);
+        instances += declared.instances.as_ref().map_or(0, Vec::len);
+        planner.declared_steps.push(declared);
         if instances > MAX_STEPS {
             too_many("instances of steps", MAX_STEPS, mark, &mut faults);
             return Err(faults);
@@ -123,238 +109,4 @@ fn plan_tree(
     planner.check_feedback(&needed, &mut faults);
     let plan = planner.plan;
     if faults.is_empty() { Ok(plan) } else { Err(faults) }
-}
-
-impl Planner<'_> {
-    /// Puts every instance of a step into the plan.
-    fn build(&mut self, b: usize, faults: &mut Faults) {
-        let count = self.bases[b].instances.as_ref().map_or(0, Vec::len);
-        let mut joins = connect::Joins::default();
-        for i in 0..count {
-            let before = faults.len();
-            let draft = self.draft(b, i, &mut joins, faults);
-            if let Some(draft) = draft.filter(|_| faults.len() == before) {
-                let made = self.admit(b, i, draft, faults);
-                if let Some(instances) = &mut self.bases[b].instances {
-                    instances[i].made = made;
-                }
-            }
-            let mark = self.bases[b].decl.mark;
-            if self.plan.steps.len() > MAX_STEPS {
-                return too_many("steps", MAX_STEPS, mark, faults);
-            }
-            if self.inputs > MAX_INPUTS {
-                return too_many("inputs of steps", MAX_INPUTS, mark, faults);
-            }
-        }
-    }
-
-    /// Works out one instance.
-    fn draft(&self, b: usize, i: usize, joins: &mut connect::Joins, faults: &mut Faults) -> Option<Draft> {
-        let base = &self.bases[b];
-        let decl = &base.decl;
-        let instance = &base.instances.as_ref()?[i];
-        let scope = Scope { vars: self.vars, matrix: base.axes_of(instance), seed: Some(instance.seed) };
-        let resources = match base.kind {
-            Some(StepKind::Stage(entry)) => entry.spec.resources,
-            _ => Resources { cpus: 1, memory_mib: 0, gpus: 0 },
-        };
-        let limits = limits::read(decl, resources, &scope, faults);
-        let (inputs, is_whole) = self.inputs(base, instance, b, joins, faults);
-        let search = decl.search.map(|node| search::read(node, decl.with, &scope, faults));
-        let with = match decl.with {
-            None => Some(Spelled::from(Value::Object(Map::new()))),
-            Some(node) => scope.with_secrets(node, faults).map(or_empty).filter(|with| {
-                let value = &with.value;
-                if !value.is_object() {
-                    let found = describe(value);
-                    faults.push(node.mark, format!("`with` must be a mapping of parameters, found {found}"));
-                }
-                value.is_object()
-            }),
-        };
-        let (kind, Spelled { value: mut with, spellings }) = (base.kind?, with?);
-        match kind {
-            StepKind::Stage(entry) => schema::take_texts(entry.schema(), &mut with, &spellings),
-            StepKind::Command => {
-                schema::take_texts(command::params_schema(), &mut with, &spellings);
-                schema::take_members("env", &mut with, &spellings);
-            }
-        }
-        let hidden = self.hidden_in(decl, kind, &scope, &with, faults);
-        let known_inputs = self.outlook.inputs(&inputs);
-        let mut works = Vec::new();
-        let mut work = |with: &Value, searched, faults: &mut Faults| {
-            let Some((work, origins)) = self.work(decl, kind, instance, with, searched, faults) else {
-                return;
-            };
-            let known = match is_whole {
-                true => self.foresee(base, &work, &known_inputs, searched, faults),
-                false => KnownOutputs::new(),
-            };
-            works.push(Candidate { work, origins, known });
-        };
-        match &search {
-            None => work(&with, None, faults),
-            Some(search) => {
-                let search = search.as_ref()?;
-                for (value, mark) in &search.values {
-                    let mut with = with.clone();
-                    search::set_param(&mut with, &search.param, value);
-                    let searched = Some(Searched {
-                        param: &search.param,
-                        param_mark: search.param_mark,
-                        value_mark: *mark,
-                    });
-                    work(&with, searched, faults);
-                }
-                search::check_metric(search, kind, works.first().map(|first| &first.work), faults);
-                known::check_deciding(search, works.iter().map(|one| &one.known), faults);
-            }
-        }
-        Some(Draft { inputs, limits, works, search: search.flatten(), hidden })
-    }
-
-    /// The inputs of an instance, in the order of the file, and whether they are all there.
-    fn inputs(
-        &self,
-        base: &Base<'_>,
-        instance: &Instance,
-        b: usize,
-        joins: &mut connect::Joins,
-        faults: &mut Faults,
-    ) -> (Vec<PlannedInput>, bool) {
-        let mut inputs = Vec::with_capacity(instance.wires.len());
-        let mut is_whole = !instance.broken;
-        for wire in &instance.wires {
-            let port = match base.kind {
-                Some(StepKind::Stage(entry)) => entry.spec.inputs.iter().find(|port| port.name == wire.port),
-                _ => None,
-            };
-            // A port that does not exist, or belongs to a kind that does not, is told already.
-            if port.is_some() || matches!(base.kind, Some(StepKind::Command)) {
-                is_whole &= self.connect(b, instance, wire, port, joins, &mut inputs, faults);
-            }
-        }
-        if matches!(base.kind, Some(StepKind::Command)) {
-            self.check_entries(base, &inputs, faults);
-        }
-        (inputs, is_whole)
-    }
-
-    /// What a step does with its parameters, and where they came from.
-    fn work(
-        &self,
-        decl: &StepDecl<'_>,
-        kind: StepKind<'_>,
-        instance: &Instance,
-        with: &Value,
-        searched: Option<Searched<'_>>,
-        faults: &mut Faults,
-    ) -> Option<(Work, Vec<(String, String)>)> {
-        let written = Written { with: decl.with, step: decl.mark, searched };
-        let done = match kind {
-            StepKind::Stage(entry) => params::complete(entry, with).map(|completed| {
-                let origins = written.origins(&completed.params, self.applied);
-                let params::Completed { params, keyed } = completed;
-                (Work::Stage { stage: entry.stage.clone(), params, keyed, seed: instance.seed }, origins)
-            }),
-            StepKind::Command => {
-                let inputs: Vec<&str> = decl.inputs.iter().map(|(key, _)| key.text.as_str()).collect();
-                command::read(with, &inputs)
-                    .map(|command| (Work::Command(command), written.origins(with, self.applied)))
-            }
-        };
-        done.map_err(|found| written.report(&format!("step `{}`", decl.name), found, faults)).ok()
-    }
-
-    /// Puts an instance that is right into the plan.
-    fn admit(&mut self, b: usize, i: usize, draft: Draft, faults: &mut Faults) -> Made {
-        let Draft { inputs, limits, works, search, hidden } = draft;
-        let base = &self.bases[b];
-        let Some(instance) = base.instances.as_ref().and_then(|all| all.get(i)) else { return Made::Nothing };
-        let decl = &base.decl;
-        let place = self.place(decl.mark);
-        let mut candidates = Vec::with_capacity(works.len());
-        for (n, Candidate { work, origins, known }) in works.into_iter().enumerate() {
-            let mut labels = instance.labels.clone();
-            if let Some(search) = &search
-                && labels.insert(search.param.clone(), search.values[n].0.clone()).is_some()
-            {
-                let what = format!("`{}` is both an axis and the searched parameter", search.param);
-                faults.push(decl.mark, what).hint("give the axis another name");
-            }
-            let name = instance_name(decl.name, &labels, &base.spellings);
-            if !self.names.insert(name.clone()) {
-                faults
-                    .push(decl.mark, format!("two instances have the name `{name}`"))
-                    .hint("give the axes values that read differently");
-            }
-            self.inputs += inputs.len();
-            candidates.push(self.plan.steps.len());
-            let mut work = work;
-            if let Work::Stage { keyed, .. } = &mut work {
-                hidden::hide(&hidden, keyed);
-            }
-            self.outlook.push_step(known);
-            self.plan.steps.push(PlannedStep {
-                name,
-                base: decl.name.to_owned(),
-                labels,
-                work,
-                inputs: inputs.clone(),
-                resources: limits.resources,
-                retry: limits.retry,
-                timeout: limits.timeout,
-                grace: limits.grace,
-                place: place.clone(),
-                origins,
-                hidden: hidden.clone(),
-            });
-        }
-        let Some(search) = search else {
-            return candidates.first().map_or(Made::Nothing, |step| Made::Step(*step));
-        };
-        self.outlook.push_search(&candidates, &search);
-        self.plan.searches.push(Search {
-            name: instance_name(decl.name, &instance.labels, &base.spellings),
-            param: search.param,
-            candidates,
-            values: search.values.into_iter().map(|(value, _)| value).collect(),
-            metric: (search.port, search.metric),
-            maximise: search.maximise,
-            stop_first_worse: search.stop_first_worse,
-        });
-        Made::Search(self.plan.searches.len() - 1)
-    }
-}
-
-/// An instance worked out, not yet in the plan.
-struct Draft {
-    inputs: Vec<PlannedInput>,
-    limits: limits::Limits,
-    /// One, or one for each candidate of the search.
-    works: Vec<Candidate>,
-    search: Option<SearchDecl>,
-    hidden: Vec<Hidden>,
-}
-
-/// What an instance, or one candidate of its search, does.
-struct Candidate {
-    work: Work,
-    /// Where its parameters came from.
-    origins: Vec<(String, String)>,
-    /// What is known of what it makes.
-    known: KnownOutputs,
-}
-
-/// A `with` that a variable leaves empty is an empty one.
-fn or_empty(with: Spelled) -> Spelled {
-    if with.value.is_null() { Value::Object(Map::new()).into() } else { with }
-}
-
-fn too_many(what: &str, most: usize, mark: Mark, faults: &mut Faults) {
-    faults
-        .push(mark, format!("with this step the pipeline has more than {most} {what}"))
-        .hint("make the matrices and searches smaller, or split the pipeline in two");
 }

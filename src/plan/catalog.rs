@@ -11,10 +11,10 @@ pub const COMMAND: &str = "command";
 
 /// The stage kinds by name.
 #[derive(Default)]
-pub struct Catalog(BTreeMap<&'static str, Entry>);
+pub struct Catalog(BTreeMap<&'static str, CatalogEntry>);
 
 /// A stage kind with what the planner asks of it more than once.
-pub struct Entry {
+pub struct CatalogEntry {
     /// The implementation.
     pub stage: Arc<dyn DynStage>,
     /// What it is and needs.
@@ -29,18 +29,18 @@ impl Catalog {
     pub fn new(stages: impl IntoIterator<Item = Arc<dyn DynStage>>) -> Self {
         let entries = stages.into_iter().map(|stage| {
             let spec = stage.spec();
-            (spec.name, Entry { stage, spec, schema: OnceLock::new(), defaults: OnceLock::new() })
+            (spec.name, CatalogEntry { stage, spec, schema: OnceLock::new(), defaults: OnceLock::new() })
         });
         Self(entries.filter(|(name, _)| *name != COMMAND).collect())
     }
 
     /// The stage of that name.
-    pub fn get(&self, name: &str) -> Option<&Entry> {
+    pub fn get(&self, name: &str) -> Option<&CatalogEntry> {
         self.0.get(name)
     }
 
     /// Every stage, by name.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub fn entries(&self) -> impl Iterator<Item = &CatalogEntry> {
         self.0.values()
     }
 
@@ -50,7 +50,7 @@ impl Catalog {
     }
 }
 
-impl Entry {
+impl CatalogEntry {
     /// The JSON Schema of the parameters.
     pub fn schema(&self) -> &Value {
         self.schema.get_or_init(|| self.stage.params_schema().to_value())

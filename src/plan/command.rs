@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value, json};
 
 use super::schema::{self, ParamFault};
-use super::{Command, Run};
+use super::{Command, Invocation};
 
 /// One sentence for `igpt-flow stages`.
 pub const SUMMARY: &str = "Runs a command with declared inputs, outputs and environment.";
@@ -130,14 +130,14 @@ pub const SHELLS: [&str; 10] =
 
 type Fault<'a> = dyn FnMut(&[&str], String) + 'a;
 
-fn run(written: &Value, fault: &mut Fault<'_>) -> Run {
+fn run(written: &Value, fault: &mut Fault<'_>) -> Invocation {
     let run = match written {
-        Value::Array(items) => Run::Program(items.iter().map(schema::plain).collect()),
-        text => Run::Text(text.as_str().unwrap_or_default().to_owned()),
+        Value::Array(items) => Invocation::Argv(items.iter().map(schema::plain).collect()),
+        text => Invocation::Script(text.as_str().unwrap_or_default().to_owned()),
     };
     let (first, all) = match &run {
-        Run::Program(argv) => (argv.first().map_or("", String::as_str), argv.as_slice()),
-        Run::Text(text) => (text.as_str(), std::slice::from_ref(text)),
+        Invocation::Argv(argv) => (argv.first().map_or("", String::as_str), argv.as_slice()),
+        Invocation::Script(text) => (text.as_str(), std::slice::from_ref(text)),
     };
     if written.is_string() && first.trim().is_empty() {
         fault(&["run"], "`run` is empty".into());
@@ -150,14 +150,14 @@ fn run(written: &Value, fault: &mut Fault<'_>) -> Run {
     run
 }
 
-fn shell(written: &Value, run: &Run, fault: &mut Fault<'_>) -> Vec<String> {
+fn shell(written: &Value, run: &Invocation, fault: &mut Fault<'_>) -> Vec<String> {
     let shell: Vec<String> = match written {
         Value::String(name) => vec![name.clone()],
         Value::Array(words) => words.iter().map(schema::plain).collect(),
         _ => return Vec::new(),
     };
     let name = shell.first().map_or("", |first| first.rsplit('/').next().unwrap_or(first));
-    if matches!(run, Run::Program(_)) {
+    if matches!(run, Invocation::Argv(_)) {
         fault(&["shell"], "`shell` is for a `run` that is a text, and this one is a list".into());
     } else if shell.iter().any(|word| word.is_empty() || word.contains('\0')) {
         fault(&["shell"], "`shell` holds a text that is empty, or a null character".into());

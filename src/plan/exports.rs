@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::connect::written;
-use super::draft::{Base, Instance, Made, Planner};
+use super::declared::{DeclaredStep, Instance, Planned};
+use super::outputs::written;
 use super::paths;
+use super::planner::Planner;
 use super::{Export, Source};
 use crate::paths::{normal, order_key};
 use crate::pipeline::{
@@ -82,9 +83,9 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
         planner.unknown_step(&step, key.mark, faults);
         return found;
     };
-    let base = &planner.bases[b];
-    for instance in base.instances.iter().flatten() {
-        let scope = scope(planner, base, instance);
+    let declared = &planner.declared_steps[b];
+    for instance in declared.instances.iter().flatten() {
+        let scope = scope(planner, declared, instance);
         let output = match &written_out {
             Some(output) => Some(output.clone()),
             None => scope
@@ -93,19 +94,21 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
                 .filter(|output| output.step == step),
         };
         let path = scope.resolve_text(&text, node.mark, faults);
-        let (Some(output), Some(outputs)) = (output, planner.outputs(base, instance.made)) else { continue };
+        let (Some(output), Some(outputs)) = (output, planner.outputs(declared, instance.planned)) else {
+            continue;
+        };
         let OutputRef { port: Some(port), part, .. } = output else { continue };
-        let kind = planner.find_output(base, &outputs, &port, key.mark, faults);
-        let whole = || written(base.decl.name, &port, None);
+        let kind = planner.find_output(declared, &outputs, &port, key.mark, faults);
+        let whole = || written(declared.decl.name, &port, None);
         let fits = kind.and_then(|kind| planner.find_part(whole, kind, part.as_deref(), key.mark, faults));
         let (Some(path), Some(_)) = (path, fits) else { continue };
-        if !planner.check_part(instance.made, &port, part.as_deref(), whole, key.mark, faults) {
+        if !planner.check_part(instance.planned, &port, part.as_deref(), whole, key.mark, faults) {
             continue;
         }
-        let source = match instance.made {
-            Made::Step(step) => Source::Step { step, port, part },
-            Made::Search(search) => Source::Winner { search, port, part },
-            Made::Nothing => continue,
+        let source = match instance.planned {
+            Planned::Step(step) => Source::Step { step, port, part },
+            Planned::Search(search) => Source::Winner { search, port, part },
+            Planned::Nothing => continue,
         };
         if let Some((what, hint)) = paths::fault(&path) {
             faults.push(node.mark, what).hint(hint);
@@ -128,7 +131,7 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
                 .hint("name a file or folder that the export may replace");
             continue;
         }
-        let place = planner.place(key.mark);
+        let place = planner.location(key.mark);
         found.push((Export { source, path: PathBuf::from(path), overwrite, place }, node.mark));
     }
     found
@@ -136,10 +139,10 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
 
 /// The name of an instance, for messages.
 fn instance_of(planner: &Planner<'_>, instance: &Instance) -> String {
-    match instance.made {
-        Made::Step(step) => planner.plan.steps[step].name.clone(),
-        Made::Search(search) => planner.plan.searches[search].name.clone(),
-        Made::Nothing => String::new(),
+    match instance.planned {
+        Planned::Step(step) => planner.plan.steps[step].name.clone(),
+        Planned::Search(search) => planner.plan.searches[search].name.clone(),
+        Planned::Nothing => String::new(),
     }
 }
 
@@ -161,8 +164,8 @@ fn written_out<'n>(node: &'n Node, planner: &Planner<'_>, faults: &mut Faults) -
 }
 
 /// The names that an export may use for one instance.
-fn scope<'a>(planner: &Planner<'a>, base: &'a Base<'_>, instance: &'a Instance) -> Scope<'a> {
-    Scope { vars: planner.vars, matrix: base.axes_of(instance), seed: Some(planner.plan.seed) }
+fn scope<'a>(planner: &Planner<'a>, declared: &'a DeclaredStep<'_>, instance: &'a Instance) -> Scope<'a> {
+    Scope { vars: planner.vars, matrix: declared.axes_of(instance), seed: Some(planner.plan.seed) }
 }
 
 /// The output that an export names; tells where it is none.

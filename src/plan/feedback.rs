@@ -1,12 +1,13 @@
 //! Inputs on disk that the pipeline itself writes.
 //!
 //! A step that reads what another one exports would read what the last run left there: the key would
-//! be that of old bytes, and a second run would do other work. The wire says what is meant.
+//! be that of old bytes, and a second run would do other work. The edge says what is meant.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::draft::{Base, Planner};
+use super::declared::DeclaredStep;
+use super::planner::Planner;
 use super::{Export, Plan, Source, globs};
 use crate::paths::normal;
 use crate::pipeline::{Faults, Mark, Reference};
@@ -19,9 +20,15 @@ impl Planner<'_> {
         }
         let exports: HashMap<PathBuf, &Export> =
             self.plan.exports.iter().map(|export| (normal(&export.path), export)).collect();
-        for base in self.bases.iter().zip(needed).filter(|(_, needed)| **needed).map(|(base, _)| base) {
-            for wire in base.wires() {
-                let named: Vec<PathBuf> = match &wire.from {
+        for declared in self
+            .declared_steps
+            .iter()
+            .zip(needed)
+            .filter(|(_, needed)| **needed)
+            .map(|(declared, _)| declared)
+        {
+            for edge in declared.edges() {
+                let named: Vec<PathBuf> = match &edge.from {
                     Reference::Path(path) => vec![path.clone()],
                     Reference::Glob { files, .. } => {
                         files.iter().map(|text| globs::fixed_part(text)).collect()
@@ -35,16 +42,16 @@ impl Planner<'_> {
                         above.into_iter().find_map(|above| Some((above, *exports.get(above)?)))
                     {
                         let rest = place.strip_prefix(at).unwrap_or(Path::new(""));
-                        self.tell_feedback(base, &path, rest, export, wire.mark, faults);
+                        self.report_feedback(declared, &path, rest, export, edge.mark, faults);
                     }
                 }
             }
         }
     }
 
-    fn tell_feedback(
+    fn report_feedback(
         &self,
-        reader: &Base<'_>,
+        reader: &DeclaredStep<'_>,
         path: &Path,
         rest: &Path,
         export: &Export,

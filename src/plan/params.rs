@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::catalog::Entry;
+use super::catalog::CatalogEntry;
 use super::schema::{self, ParamFault};
 use crate::pipeline::{Applied, Data, Faults, Mark, Node, first_name};
 
@@ -19,7 +19,7 @@ pub(super) struct Completed {
 }
 
 /// Checks and completes the parameters of a stage.
-pub(super) fn complete(entry: &Entry, given: &Value) -> Result<Completed, Vec<ParamFault>> {
+pub(super) fn complete(entry: &CatalogEntry, given: &Value) -> Result<Completed, Vec<ParamFault>> {
     let faults = schema::check(entry.schema(), given);
     if faults.is_empty()
         && let Ok(params) = entry.stage.complete(given)
@@ -32,7 +32,7 @@ pub(super) fn complete(entry: &Entry, given: &Value) -> Result<Completed, Vec<Pa
 
 /// Adds what the stage itself refuses. It tells one thing at a time, so what is told is left to its
 /// default and the stage is asked again. A refusal that may come from that default is not told.
-fn with_refusals(entry: &Entry, given: &Value, mut faults: Vec<ParamFault>) -> Vec<ParamFault> {
+fn with_refusals(entry: &CatalogEntry, given: &Value, mut faults: Vec<ParamFault>) -> Vec<ParamFault> {
     let (Value::Object(members), schema) = (given, entry.schema()) else { return faults };
     let required = schema::required(schema);
     let mut members = members.clone();
@@ -68,7 +68,7 @@ fn with_refusals(entry: &Entry, given: &Value, mut faults: Vec<ParamFault>) -> V
 }
 
 /// The parameters that differ from their defaults, without those that only steer execution.
-fn keyed(entry: &Entry, given: &Value, params: &Value) -> Value {
+fn keyed(entry: &CatalogEntry, given: &Value, params: &Value) -> Value {
     let defaults = defaults(entry, given);
     let Some(params) = params.as_object() else { return params.clone() };
     let mut keyed = Map::new();
@@ -114,7 +114,7 @@ fn difference(value: &Value, default: &Value) -> Option<Value> {
 
 /// The defaults of the parameters that have one. Where some parameters must be given, the stage is
 /// asked with those alone; if even that is refused, the schema tells.
-fn defaults(entry: &Entry, given: &Value) -> Map<String, Value> {
+fn defaults(entry: &CatalogEntry, given: &Value) -> Map<String, Value> {
     if let Some(Value::Object(defaults)) = entry.defaults() {
         return defaults.clone();
     }
@@ -138,7 +138,7 @@ fn defaults(entry: &Entry, given: &Value) -> Map<String, Value> {
 }
 
 /// Where the values of a step's `with` are written.
-pub(super) struct Written<'a> {
+pub(super) struct WrittenParams<'a> {
     /// The `with` of the step.
     pub(super) with: Option<&'a Node>,
     /// The step, where there is no `with`.
@@ -158,7 +158,7 @@ pub(super) struct Searched<'a> {
     pub(super) value_mark: Mark,
 }
 
-impl Written<'_> {
+impl WrittenParams<'_> {
     /// Turns faults in parameters into faults in the file.
     pub(super) fn report(&self, who: &str, found: Vec<ParamFault>, faults: &mut Faults) {
         if let Some(more) = found.len().checked_sub(MAX_TOLD).filter(|more| *more > 0) {

@@ -121,7 +121,7 @@ fn patterns_of_files() {
             "2:47 the pattern `../x` leaves the pipeline's folder | patterns name what lies in the folder of the pipeline",
             "2:53 the pattern `a**` is none: recursive wildcards must form a single path component | `**` stands alone between slashes; `[` opens a set that `]` closes, `[[]` stands for the character",
             "2:60 `files` takes patterns, found the number 3 | for example `src/**/*.py`",
-            "2:63 `files` takes patterns of files on disk, but `a.out` names an output | write `./a.out` for the files; a wire's name must be another one",
+            "2:63 `files` takes patterns of files on disk, but `a.out` names an output | write `./a.out` for the files; give the input another name",
         ],
     );
     check(

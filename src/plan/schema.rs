@@ -5,12 +5,12 @@
 //! pass, and serde has the last word.
 
 mod check;
-mod texts;
+mod coerce;
 
 use serde_json::Value;
 
 pub(crate) use check::{ParamFault, check};
-pub(crate) use texts::{take_members, take_texts};
+pub(crate) use coerce::{coerce_members, coerce_strings};
 
 /// The names of the members that an object of this schema must have.
 pub(crate) fn required(schema: &Value) -> Vec<&str> {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::draft::StepKind;
+use super::declared::StepKind;
 use super::{Work, with_article};
 use crate::pipeline::{Data, Faults, Mark, Node, Scope, check_keys, describe};
 

@@ -22,7 +22,7 @@ fn a_command_gets_the_secret_and_the_key_does_not() {
     let env: Vec<&str> = command.env.iter().map(|(_, value)| value.as_str()).collect();
     assert_eq!(env, ["hunter2", "https://x:hunter2@host/data", "1", "12345"]);
     let mut keyed = json!({"run": "x", "env": {"A": env[0], "B": env[1], "C": env[2], "D": env[3]}});
-    plan.steps[0].hide(&mut keyed);
+    plan.steps[0].redact(&mut keyed);
     assert_eq!(keyed["env"], json!({"A": "***", "B": "https://***@host/data", "C": "1", "D": "***"}));
     assert_eq!(plan.secrets.mask("run --set vars.token=hunter2 of 12345"), "run --set vars.token=*** of ***");
 }
@@ -33,7 +33,7 @@ fn credentials_in_urls_are_hidden_everywhere() {
         "stages:\n  c: {uses: command, with: {run: \"curl https://u:p@host/x\", env: {U: \"ftp://t@h\"}}}\n",
     );
     let mut keyed = json!({"run": "curl https://u:p@host/x", "env": {"U": "ftp://t@h"}});
-    plan.steps[0].hide(&mut keyed);
+    plan.steps[0].redact(&mut keyed);
     assert_eq!(keyed, json!({"run": "curl https://***@host/x", "env": {"U": "ftp://***@h"}}));
 }
 

@@ -4,7 +4,7 @@ use igpt_contract::Labels;
 use serde_json::{Value, json};
 
 use super::testing::planned;
-use super::{Plan, PlannedStep, Retry, Run, Source, Work};
+use super::{Invocation, Plan, PlannedStep, Retry, Source, Work};
 use crate::pipeline::{Overrides, render};
 
 pub(super) const EXPERIMENT: &str = r#"
@@ -277,7 +277,7 @@ stages:
   train: {uses: train, in: {images: make.first}}
 "#);
     let Work::Command(command) = &step(&plan, "make").work else { panic!() };
-    assert_eq!(command.run, Run::Text("cat data > a/b && echo ${HOME} 3".into()));
+    assert_eq!(command.run, Invocation::Script("cat data > a/b && echo ${HOME} 3".into()));
     assert!(command.shell.is_empty() && command.link.is_empty());
     assert_eq!(command.outputs, [("first".into(), "a/b".into()), ("second".into(), "c".into())]);
     assert_eq!(command.env, [("N".into(), "3".into()), ("RATE".into(), "0.5".into())]);
@@ -305,7 +305,7 @@ stages:
         Work::Command(command) => command.clone(),
         Work::Stage { .. } => panic!(),
     };
-    assert_eq!(command("list").run, Run::Program(vec!["cp".into(), "a".into(), "out".into()]));
+    assert_eq!(command("list").run, Invocation::Argv(vec!["cp".into(), "a".into(), "out".into()]));
     assert_eq!(
         (command("list").link, command("traced").link),
         (vec!["a".into(), "b".into()], vec!["b".into()])

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::testing::planned;
-use super::{Command, Plan, Run, Work};
+use super::{Command, Invocation, Plan, Work};
 use crate::pipeline::{Overrides, render};
 
 fn plan_of(yaml: &str, sets: &[&str]) -> Plan {
@@ -14,8 +14,8 @@ fn plan_of(yaml: &str, sets: &[&str]) -> Plan {
 
 fn run(plan: &Plan, step: usize) -> &str {
     match &command(plan, step).run {
-        Run::Text(text) => text,
-        Run::Program(_) => panic!("a list"),
+        Invocation::Script(text) => text,
+        Invocation::Argv(_) => panic!("a list"),
     }
 }
 

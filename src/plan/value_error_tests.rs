@@ -70,15 +70,15 @@ fn what_a_broken_step_makes_is_known() {
 
 #[test]
 fn a_wire_named_path_is_not_taken_for_a_file() {
-    let report = |wire: &str| {
+    let report = |edge: &str| {
         after_images(&format!(
-            "  t: {{uses: train, in: {{images: images.images}}}}\n  r: {{uses: report, in: {{metrics: {wire}}}}}\n"
+            "  t: {{uses: train, in: {{images: images.images}}}}\n  r: {{uses: report, in: {{metrics: {edge}}}}}\n"
         ))
     };
     check(
         &report("{path: t.metrics}"),
         &[
-            "4:42 `path` is a path on disk, but `t.metrics` is the output of a step | write `t.metrics` without `path`, or `./t.metrics` for the file; a wire's name must be another one",
+            "4:42 `path` is a path on disk, but `t.metrics` is the output of a step | write `t.metrics` without `path`, or `./t.metrics` for the file; give the input another name",
         ],
     );
     for right in ["{path: ./t.metrics}", "{path: u.metrics}", "{path: t.metrics, other: t.metrics}"] {

@@ -82,7 +82,7 @@ impl Artifact {
 
 /// One entry of an artifact.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
+pub struct TreeEntry {
     /// The path relative to the tree; empty for the entry of a single file.
     pub name: PathBuf,
     /// What stands under that name.
@@ -110,7 +110,7 @@ pub enum Content {
     EmptyFolder,
 }
 
-impl Entry {
+impl TreeEntry {
     /// A file's digest and size; none of a link or an empty folder.
     pub fn file(&self) -> Option<(Digest, u64)> {
         match self.content {
@@ -125,37 +125,37 @@ impl Entry {
 }
 
 /// An artifact made of entries, and its manifest where it has one.
-pub(super) struct Listed {
+pub(super) struct BuiltArtifact {
     pub(super) artifact: Artifact,
     pub(super) manifest: Option<String>,
 }
 
 /// The artifact that these entries are: a single file where there is one entry with an empty name.
-pub(super) fn list(entries: &mut [Entry]) -> Listed {
+pub(super) fn list(entries: &mut [TreeEntry]) -> BuiltArtifact {
     entries.sort_by(|a, b| a.name.as_os_str().as_bytes().cmp(b.name.as_os_str().as_bytes()));
     let bytes = entries.iter().filter_map(|entry| Some(entry.file()?.1)).sum();
     let files = entries.iter().filter(|entry| entry.file().is_some()).count() as u64;
     let form = match entries {
-        [Entry { name, content: Content::File { digest, executable: false, .. } }]
+        [TreeEntry { name, content: Content::File { digest, executable: false, .. } }]
             if name.as_os_str().is_empty() =>
         {
             let artifact = Artifact { digest: *digest, form: Form::File, bytes, files };
-            return Listed { artifact, manifest: None };
+            return BuiltArtifact { artifact, manifest: None };
         }
         [one] if one.name.as_os_str().is_empty() => Form::Executable,
         _ => Form::Tree,
     };
     let text = manifest(entries);
     let artifact = Artifact { digest: Digest::of(text.as_bytes()), form, bytes, files };
-    Listed { artifact, manifest: Some(text) }
+    BuiltArtifact { artifact, manifest: Some(text) }
 }
 
-fn manifest(entries: &[Entry]) -> String {
-    let plain = entries.iter().all(Entry::is_plain_file);
+fn manifest(entries: &[TreeEntry]) -> String {
+    let plain = entries.iter().all(TreeEntry::is_plain_file);
     let mut text = String::with_capacity(20 + 102 * entries.len());
     text.push_str(if plain { PLAIN } else { FULL });
     text.push('\n');
-    for Entry { name, content } in entries {
+    for TreeEntry { name, content } in entries {
         let name = escape(name);
         // Writing to a String cannot fail.
         let _ = match content {
@@ -176,10 +176,10 @@ pub(super) fn is_manifest(text: &[u8]) -> bool {
 }
 
 /// Reads a manifest; the error says what is wrong with it.
-pub(super) fn parse(text: &[u8]) -> Result<Vec<Entry>, String> {
+pub(super) fn parse(text: &[u8]) -> Result<Vec<TreeEntry>, String> {
     let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
     let mut lines = text.lines();
-    let read: fn(&str) -> Option<Entry> = match lines.next() {
+    let read: fn(&str) -> Option<TreeEntry> = match lines.next() {
         Some(PLAIN) => |line| file(line, false),
         Some(FULL) => entry,
         _ => return Err(format!("its first line is neither `{PLAIN}` nor `{FULL}`")),
@@ -193,7 +193,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Entry>, String> {
     if nameless && entries.len() > 1 { Err("an entry has no name".to_owned()) } else { Ok(entries) }
 }
 
-fn entry(line: &str) -> Option<Entry> {
+fn entry(line: &str) -> Option<TreeEntry> {
     let (kind, rest) = line.split_once(' ')?;
     match kind {
         "f" => file(rest, false),
@@ -201,22 +201,22 @@ fn entry(line: &str) -> Option<Entry> {
         "l" => {
             let (target, name) = rest.split_once(' ')?;
             let content = Content::Link { target: unescape(target)? };
-            Some(Entry { name: unescape(name)?, content })
+            Some(TreeEntry { name: unescape(name)?, content })
         }
-        "d" => Some(Entry { name: unescape(rest)?, content: Content::EmptyFolder }),
+        "d" => Some(TreeEntry { name: unescape(rest)?, content: Content::EmptyFolder }),
         _ => None,
     }
 }
 
-fn file(line: &str, executable: bool) -> Option<Entry> {
+fn file(line: &str, executable: bool) -> Option<TreeEntry> {
     let (digest, rest) = line.split_once(' ')?;
     let (size, name) = rest.split_once(' ')?;
     let content = Content::File { digest: digest.parse().ok()?, size: size.parse().ok()?, executable };
-    Some(Entry { name: unescape(name)?, content })
+    Some(TreeEntry { name: unescape(name)?, content })
 }
 
 /// A manifest is our own text, yet it names files that will be written: nothing may escape.
-fn is_safe(entry: &Entry) -> bool {
+fn is_safe(entry: &TreeEntry) -> bool {
     let plain = entry.name.components().all(|part| matches!(part, Component::Normal(_)));
     let named = !entry.name.as_os_str().is_empty();
     plain
@@ -272,18 +272,18 @@ pub(super) fn unescape(text: &str) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn named(name: &[u8], content: Content) -> Entry {
-        Entry { name: PathBuf::from(OsStr::from_bytes(name)), content }
+    fn named(name: &[u8], content: Content) -> TreeEntry {
+        TreeEntry { name: PathBuf::from(OsStr::from_bytes(name)), content }
     }
 
-    fn file_of(name: &[u8], bytes: &[u8], executable: bool) -> Entry {
+    fn file_of(name: &[u8], bytes: &[u8], executable: bool) -> TreeEntry {
         named(name, Content::File { digest: Digest::of(bytes), size: bytes.len() as u64, executable })
     }
 
     #[test]
     fn the_manifest_of_plain_files_is_pinned() {
         let mut entries = vec![file_of(b"b/x", b"2", false), file_of(b"a y%\xff", b"1", false)];
-        let Listed { artifact, manifest } = list(&mut entries);
+        let BuiltArtifact { artifact, manifest } = list(&mut entries);
         let text = manifest.unwrap();
         // Golden: every tree's digest depends on this text.
         assert_eq!(
@@ -305,7 +305,7 @@ mod tests {
             named(b"bin/link", Content::Link { target: "../data".into() }),
             named(b"empty", Content::EmptyFolder),
         ];
-        let Listed { artifact, manifest } = list(&mut entries);
+        let BuiltArtifact { artifact, manifest } = list(&mut entries);
         let text = manifest.unwrap();
         // Golden, as above.
         assert_eq!(

@@ -17,14 +17,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::artifact::{Artifact, Content, Entry};
+use super::artifact::{Artifact, Content, TreeEntry};
+use super::caches::Caches;
+use super::checkout::at;
 use super::export_exchange::{ASIDE, exchange, keep_beside, sweep, take_turn};
-use super::export_notes::{Noted, Notes};
-use super::export_place::{digest_with_unix_line_ends, has_content, in_place, is_equal, is_marked, mark};
-use super::layout::at;
+use super::export_notes::Noted;
+use super::export_target::{digest_with_unix_line_ends, has_content, in_place, is_equal, is_marked, mark};
 use super::remove::remove_tree;
 use super::scan::walk;
-use super::{Files, Result, Store, StoreError, durable};
+use super::{Result, Store, StoreError, durable};
 
 /// As many links as the system itself follows.
 const MAX_LINKS: usize = 40;
@@ -46,7 +47,7 @@ pub enum Exported {
 }
 
 /// What stands in the way of an export.
-enum InTheWay {
+enum Conflict {
     /// Nothing: it is missing, or an earlier export's and untouched.
     Nothing,
     /// A file that an export wrote and the user changed.
@@ -68,33 +69,36 @@ impl Store {
         artifact: &Artifact,
         to: &Path,
         overwrite: bool,
-        files: &mut Files,
+        caches: &mut Caches,
     ) -> Result<Exported> {
         let entries = self.entries(artifact)?;
-        let to = &files.real_paths.of(to);
+        let to = &caches.exports.real_path(to);
         // Most often it is there already, and its place is no link.
-        if artifact.is_file() && !to.starts_with(self.root()) && in_place(artifact, &entries, to, files) {
+        if artifact.is_file()
+            && !to.starts_with(self.root())
+            && in_place(artifact, &entries, to, &mut caches.stats)
+        {
             return Ok(Exported::Unchanged);
         }
-        let to = &self.place_of_export(to, files)?;
-        if in_place(artifact, &entries, to, files) {
+        let to = &self.place_of_export(to, caches)?;
+        if in_place(artifact, &entries, to, &mut caches.stats) {
             return Ok(Exported::Unchanged);
         }
         let folder = to.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(folder).map_err(|e| StoreError::io("create", folder, e))?;
         let _turn = take_turn(folder)?;
-        if in_place(artifact, &entries, to, files) {
+        if in_place(artifact, &entries, to, &mut caches.stats) {
             return Ok(Exported::Unchanged);
         }
-        let noted = self.notes_of(files)?.get(to).copied();
+        let noted = caches.exports.read(self)?.get(to).copied();
         let was_there = fs::symlink_metadata(to).is_ok();
         let same = noted.is_some_and(|noted| noted.artifact == *artifact);
         let mut kept = None;
         loop {
-            let (path, foreign) = match self.in_the_way(artifact, &entries, to, noted, files)? {
-                InTheWay::Nothing => break,
-                InTheWay::Changed(path) => (path, false),
-                InTheWay::Foreign(path) => (path, true),
+            let (path, foreign) = match self.conflict(artifact, &entries, to, noted, caches)? {
+                Conflict::Nothing => break,
+                Conflict::Changed(path) => (path, false),
+                Conflict::Foreign(path) => (path, true),
             };
             match (overwrite, foreign) {
                 // A folder that gives way to a file is kept as a whole.
@@ -103,13 +107,13 @@ impl Store {
                 (false, true) => return Err(StoreError::NotOurs { path }),
                 // The user works on what is still the result: what else is missing is put back around it.
                 (false, false) if same => {
-                    self.put_missing(&entries, to, files)?;
+                    self.put_missing(&entries, to, caches)?;
                     return Ok(Exported::Left(path));
                 }
                 (false, false) => return Err(StoreError::Edited { path }),
             }
         }
-        self.put(artifact, &entries, to, noted, files)?;
+        self.put(artifact, &entries, to, noted, caches)?;
         Ok(match kept {
             Some(kept) => Exported::Overwritten(kept),
             None if was_there => Exported::Restored,
@@ -122,36 +126,28 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotOurs`] where something lies there that no export of this store wrote.
-    pub fn check_export(&self, to: &Path, files: &mut Files) -> Result<()> {
+    pub fn check_export(&self, to: &Path, caches: &mut Caches) -> Result<()> {
         // What was noted at its very place needs no look.
-        let near = files.real_paths.of(to);
-        if self.notes_of(files)?.contains_key(&near) {
+        let near = caches.exports.real_path(to);
+        if caches.exports.read(self)?.contains_key(&near) {
             return Ok(());
         }
-        let to = self.place_of_export(&near, files)?;
-        if self.notes_of(files)?.contains_key(&to) {
+        let to = self.place_of_export(&near, caches)?;
+        if caches.exports.read(self)?.contains_key(&to) {
             return Ok(());
         }
         let Ok(meta) = fs::symlink_metadata(&to) else { return Ok(()) };
-        if meta.is_file() && !self.is_untouched(&to, &to, None, files) {
+        if meta.is_file() && !self.is_untouched(&to, &to, None, caches) {
             return Err(StoreError::NotOurs { path: to });
         }
         Ok(())
     }
 
-    /// What was exported before; read when it is first needed.
-    fn notes_of<'f>(&self, files: &'f mut Files) -> Result<&'f Notes> {
-        if files.notes.is_none() {
-            files.notes = Some(self.export_notes()?);
-        }
-        Ok(files.notes.get_or_insert_default())
-    }
-
     /// Where an export really goes: links are followed, also where they lead to nothing yet.
-    fn place_of_export(&self, to: &Path, files: &mut Files) -> Result<PathBuf> {
+    fn place_of_export(&self, to: &Path, caches: &mut Caches) -> Result<PathBuf> {
         let mut to = to.to_owned();
         for _ in 0..MAX_LINKS {
-            to = files.real_paths.of(&to);
+            to = caches.exports.real_path(&to);
             match fs::read_link(&to) {
                 Ok(target) => to = to.parent().unwrap_or(Path::new("/")).join(target),
                 Err(e) if !matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotFound) => {
@@ -165,16 +161,16 @@ impl Store {
     }
 
     /// What of the user's an export would replace or remove.
-    fn in_the_way(
+    fn conflict(
         &self,
         artifact: &Artifact,
-        entries: &[Entry],
+        entries: &[TreeEntry],
         to: &Path,
         noted: Option<Noted>,
-        files: &mut Files,
-    ) -> Result<InTheWay> {
+        caches: &mut Caches,
+    ) -> Result<Conflict> {
         if fs::symlink_metadata(to).is_err() {
-            return Ok(InTheWay::Nothing);
+            return Ok(Conflict::Nothing);
         }
         let known = self.noted_entries(noted)?;
         let is_folder = to.is_dir();
@@ -186,7 +182,8 @@ impl Store {
             ),
             (false, false) => BTreeSet::from([to.to_owned()]),
             _ => {
-                let wanting = entries.iter().filter(|entry| !is_equal(&at(to, &entry.name), entry, files));
+                let wanting =
+                    entries.iter().filter(|entry| !is_equal(&at(to, &entry.name), entry, &mut caches.stats));
                 wanting.map(|entry| at(to, &entry.name)).collect()
             }
         };
@@ -198,21 +195,21 @@ impl Store {
                 continue;
             }
             let name = path.strip_prefix(to).unwrap_or(Path::new(""));
-            let of_name: Vec<&Entry> = known.iter().filter(|entry| entry.name == name).collect();
-            if of_name.iter().any(|entry| has_content(path, entry, files))
-                || self.is_untouched(path, to, Some(&of_name), files)
+            let of_name: Vec<&TreeEntry> = known.iter().filter(|entry| entry.name == name).collect();
+            if of_name.iter().any(|entry| has_content(path, entry, &mut caches.stats))
+                || self.is_untouched(path, to, Some(&of_name), caches)
             {
                 continue;
             }
             let path = path.to_owned();
             let is_noted = !of_name.is_empty();
-            return Ok(if is_noted { InTheWay::Changed(path) } else { InTheWay::Foreign(path) });
+            return Ok(if is_noted { Conflict::Changed(path) } else { Conflict::Foreign(path) });
         }
-        Ok(InTheWay::Nothing)
+        Ok(Conflict::Nothing)
     }
 
     /// The entries of what an export wrote last and before, as far as their manifests are there.
-    fn noted_entries(&self, noted: Option<Noted>) -> Result<Vec<Entry>> {
+    fn noted_entries(&self, noted: Option<Noted>) -> Result<Vec<TreeEntry>> {
         let mut entries = Vec::new();
         for artifact in noted.iter().flat_map(|noted| [Some(noted.artifact), noted.before]).flatten() {
             match self.entries(&artifact) {
@@ -226,14 +223,20 @@ impl Store {
 
     /// Whether replacing a file loses nothing: its bytes are what its mark says that an export wrote, or
     /// they are in the store, or they are those of a noted entry but for the line ends.
-    fn is_untouched(&self, path: &Path, to: &Path, noted: Option<&[&Entry]>, files: &mut Files) -> bool {
+    fn is_untouched(
+        &self,
+        path: &Path,
+        to: &Path,
+        noted: Option<&[&TreeEntry]>,
+        caches: &mut Caches,
+    ) -> bool {
         let Ok(meta) = fs::symlink_metadata(path) else { return false };
         if meta.is_symlink() {
             return false;
         }
-        let Ok((digest, size)) = files.file(path, &meta) else { return false };
+        let Ok((digest, size)) = caches.stats.file(path, &meta) else { return false };
         is_marked(path, to, &digest)
-            || self.is_sound(&digest, size)
+            || self.is_intact(&digest, size)
             || noted.is_some_and(|entries| {
                 let plain = digest_with_unix_line_ends(path, size);
                 entries.iter().filter_map(|entry| entry.file()).any(|(digest, _)| Some(digest) == plain)
@@ -244,10 +247,10 @@ impl Store {
     fn put(
         &self,
         artifact: &Artifact,
-        entries: &[Entry],
+        entries: &[TreeEntry],
         to: &Path,
         noted: Option<Noted>,
-        files: &mut Files,
+        caches: &mut Caches,
     ) -> Result<()> {
         let aside = durable::fresh_with(to.parent().unwrap_or(Path::new("/")), ASIDE);
         let placed = (|| {
@@ -262,16 +265,14 @@ impl Store {
             });
             let note = Noted { artifact: *artifact, before };
             self.write_export_note(to, &note)?;
-            if let Some(notes) = &mut files.notes {
-                notes.insert(to.to_owned(), note);
-            }
-            self.replace(artifact, entries, &aside, to, noted, files)
+            caches.exports.add(to, note);
+            self.replace(artifact, entries, &aside, to, noted, caches)
         })();
         let removed = remove_tree(&aside).map_err(|e| StoreError::io("remove", &aside, e));
         placed.and(removed)?;
         for entry in entries {
             if let Some((digest, _)) = entry.file() {
-                files.wrote(&at(to, &entry.name), digest);
+                caches.stats.wrote(&at(to, &entry.name), digest);
             }
         }
         Ok(())
@@ -281,11 +282,11 @@ impl Store {
     fn replace(
         &self,
         artifact: &Artifact,
-        entries: &[Entry],
+        entries: &[TreeEntry],
         aside: &Path,
         to: &Path,
         noted: Option<Noted>,
-        files: &mut Files,
+        caches: &mut Caches,
     ) -> Result<()> {
         let failed = |e| StoreError::io("write", to, e);
         if !to.is_dir() {
@@ -301,9 +302,10 @@ impl Store {
                 continue;
             }
             let path = to.join(&name);
-            let is_known = known.iter().any(|entry| entry.name == name && has_content(&path, entry, files));
-            let is_ours =
-                is_known || files.file(&path, &meta).is_ok_and(|(digest, _)| is_marked(&path, to, &digest));
+            let is_known =
+                known.iter().any(|entry| entry.name == name && has_content(&path, entry, &mut caches.stats));
+            let is_ours = is_known
+                || caches.stats.file(&path, &meta).is_ok_and(|(digest, _)| is_marked(&path, to, &digest));
             match is_ours {
                 true => old.push(path),
                 false => others = true,
@@ -338,7 +340,7 @@ impl Store {
     }
 
     /// Puts back what of an export is missing, and touches nothing that is there.
-    fn put_missing(&self, entries: &[Entry], to: &Path, files: &mut Files) -> Result<()> {
+    fn put_missing(&self, entries: &[TreeEntry], to: &Path, caches: &mut Caches) -> Result<()> {
         for entry in entries {
             let path = at(to, &entry.name);
             if fs::symlink_metadata(&path).is_ok() {
@@ -348,14 +350,14 @@ impl Store {
             fs::create_dir_all(folder).map_err(|e| StoreError::io("create", folder, e))?;
             self.put_entry(entry, &path, to)?;
             if let Some((digest, _)) = entry.file() {
-                files.wrote(&path, digest);
+                caches.stats.wrote(&path, digest);
             }
         }
         Ok(())
     }
 
     /// Puts one entry at its place, whose folder is there.
-    fn put_entry(&self, entry: &Entry, to: &Path, root: &Path) -> Result<()> {
+    fn put_entry(&self, entry: &TreeEntry, to: &Path, root: &Path) -> Result<()> {
         let aside = durable::fresh_with(to.parent().unwrap_or(Path::new("/")), ASIDE);
         let placed = self.copy_entry(entry, &aside).and_then(|()| {
             mark(&aside, entry, root);

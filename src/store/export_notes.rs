@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::artifact::{escape, unescape};
 use super::durable::{self, Durability};
-use super::{Artifact, Result, Store, StoreError, sealed};
+use super::{Artifact, Result, Store, StoreError, checksum};
+use crate::real_paths::RealPaths;
 
 /// The note of an export.
 #[derive(Serialize, Deserialize)]
@@ -35,6 +36,36 @@ pub(super) struct Noted {
 /// What was exported to where; of several exports to one path, the last.
 pub(super) type Notes = HashMap<PathBuf, Noted>;
 
+/// The notes as a process knows them, and where the folders of exports really are.
+#[derive(Debug, Default)]
+pub(super) struct ExportNotes {
+    /// Read when they are first needed.
+    notes: Option<Notes>,
+    real_paths: RealPaths,
+}
+
+impl ExportNotes {
+    /// What was exported before.
+    pub(super) fn read(&mut self, store: &Store) -> Result<&Notes> {
+        if self.notes.is_none() {
+            self.notes = Some(store.export_notes()?);
+        }
+        Ok(self.notes.get_or_insert_default())
+    }
+
+    /// Remembers what was exported just now.
+    pub(super) fn add(&mut self, to: &Path, noted: Noted) {
+        if let Some(notes) = &mut self.notes {
+            notes.insert(to.to_owned(), noted);
+        }
+    }
+
+    /// The path with the links on the way to it followed; see [`RealPaths::of`].
+    pub(super) fn real_path(&mut self, path: &Path) -> PathBuf {
+        self.real_paths.of(path)
+    }
+}
+
 impl Store {
     /// Everything that was exported, and how many lines of the notes are damaged.
     pub(super) fn read_export_notes(&self) -> Result<(Notes, u64)> {
@@ -51,7 +82,7 @@ impl Store {
                 let path = project.join(unescape(&note.path)?);
                 Some((path, Noted { artifact: note.artifact, before: note.before }))
             };
-            match sealed::is_whole(line).then(note) {
+            match checksum::is_valid(line).then(note) {
                 Some(Some((path, noted))) => drop(notes.insert(path, noted)),
                 // Whole, so a newer version's.
                 Some(None) => {}
@@ -91,7 +122,7 @@ impl Store {
         let path = escape(path.strip_prefix(self.project()).unwrap_or(path));
         let note = Note { path, artifact: noted.artifact, before: noted.before };
         // A note is text and numbers: it has a JSON.
-        sealed::seal(&note).unwrap_or_default()
+        checksum::seal(&note).unwrap_or_default()
     }
 
     /// The folder that the store lies in.

@@ -17,7 +17,7 @@ use super::{Artifact, Record, Result, Store, StoreError, durable};
 
 /// What must stay.
 #[derive(Debug, Clone, Default)]
-pub struct Keep {
+pub struct Roots {
     /// Keys whose records stay, with all of their objects.
     pub keys: BTreeSet<Digest>,
     /// Ids of runs whose folders stay, with their plans.
@@ -51,7 +51,7 @@ pub struct GarbageItem {
 
 /// The right to delete: no run and no worker uses the store until this is dropped. What must stay is
 /// to be found out while it is held; a run that ended before is then among the runs, and none ends
-/// meanwhile. Its holder must take no key's lock and no [`Store::live`], which would wait for it.
+/// meanwhile. Its holder must take no key's lock and no [`Store::hold`], which would wait for it.
 #[derive(Debug)]
 pub struct Collector {
     store: Store,
@@ -63,7 +63,7 @@ impl Collector {
     ///
     /// # Errors
     /// Where the store's folders cannot be read.
-    pub fn find(&self, keep: &Keep) -> Result<Garbage> {
+    pub fn find(&self, keep: &Roots) -> Result<Garbage> {
         self.store.garbage(keep)
     }
 
@@ -112,7 +112,7 @@ impl Store {
     ///
     /// # Errors
     /// Where the store's folders cannot be read.
-    pub fn garbage(&self, keep: &Keep) -> Result<Garbage> {
+    pub fn garbage(&self, keep: &Roots) -> Result<Garbage> {
         let mut kept = BTreeSet::new();
         let mut garbage = Garbage::default();
         // By the manifests of exports it is known what in their folders is ours.
@@ -130,7 +130,7 @@ impl Store {
                 // Inputs count: a part's manifest is an object that only the key's input names.
                 kept.extend(record.material.inputs.values().flatten().map(|input| input.digest));
                 makers.insert(record.run.clone());
-                record.outputs.values().for_each(|artifact| self.name_objects(artifact, &mut kept));
+                record.outputs.values().for_each(|artifact| self.mark_objects(artifact, &mut kept));
             } else {
                 going.insert(key, record);
             }
@@ -162,26 +162,26 @@ impl Store {
         garbage.paths.splice(0..0, records);
         for record in going.into_values() {
             let mut named = BTreeSet::new();
-            record.outputs.values().for_each(|artifact| self.name_objects(artifact, &mut named));
+            record.outputs.values().for_each(|artifact| self.mark_objects(artifact, &mut named));
             let bytes = named.iter().filter_map(|digest| sizes.get(digest)).sum();
             garbage.records.push(GarbageItem { record, bytes });
         }
         garbage.records.sort_by_key(|item| (std::cmp::Reverse(item.bytes), item.record.key));
         for scratch in ["work-v1", "tmp-v1", "quarantine-v1"] {
-            self.name_scratch(scratch, &keep.keys, &mut garbage)?;
+            self.collect_scratch(scratch, &keep.keys, &mut garbage)?;
         }
         Ok(garbage)
     }
 
     /// Every object that an artifact needs.
-    pub(super) fn name_objects(&self, artifact: &Artifact, into: &mut BTreeSet<Digest>) {
+    pub(super) fn mark_objects(&self, artifact: &Artifact, into: &mut BTreeSet<Digest>) {
         into.insert(artifact.digest);
         let entries = self.entries(artifact).unwrap_or_default();
         into.extend(entries.iter().filter_map(|entry| Some(entry.file()?.0)));
     }
 
     /// What lies in a folder of scratch. Checkpoints of a kept key, whose step did not end, stay.
-    fn name_scratch(&self, folder: &str, keep: &BTreeSet<Digest>, garbage: &mut Garbage) -> Result<()> {
+    fn collect_scratch(&self, folder: &str, keep: &BTreeSet<Digest>, garbage: &mut Garbage) -> Result<()> {
         let folder = self.root().join(folder);
         let Ok(items) = fs::read_dir(&folder) else { return Ok(()) };
         let mut unfinished = BTreeSet::new();

@@ -13,11 +13,12 @@
 //! digest; whoever asks knows what the numbers mean. Losing rows costs time, never correctness: a
 //! process that finds the database in use by another for a second leaves its rows out.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
@@ -42,6 +43,9 @@ const POLL: Duration = Duration::from_millis(10);
 const DATABASE: usize = 256 << 20;
 
 pub(super) type Id = [u8; ID];
+
+/// The index as the caches of a process share it.
+pub(super) type SharedIndex = Rc<RefCell<Index>>;
 
 /// One row's numbers and digest.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,6 +76,11 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// The index of a store, for several caches.
+    pub(super) fn shared(store: &Store) -> SharedIndex {
+        Rc::new(RefCell::new(Self::open(store)))
+    }
+
     /// Reads the snapshot; a missing or damaged one is an empty one.
     pub(super) fn open(store: &Store) -> Self {
         let snapshot = store.root().join("index.snapshot");
@@ -112,7 +121,8 @@ impl Index {
             return Ok(true);
         }
         // sled asserts where a disk refuses, when it is dropped at the latest. The index is a help.
-        let written = hushed(|| open_database(&self.database).ok().map(|database| self.write(&database)));
+        let written =
+            catching_panics(|| open_database(&self.database).ok().map(|database| self.write(&database)));
         let Some(written) = written.flatten() else { return Ok(false) };
         match written {
             Ok(rows) => {
@@ -186,22 +196,22 @@ impl Index {
 
 thread_local! {
     /// Whether a panic of this thread is expected, and nothing is to be said of it.
-    static HUSHED: Cell<bool> = const { Cell::new(false) };
+    static SILENT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Does what may panic in sled; none where it did.
-fn hushed<T>(work: impl FnOnce() -> T) -> Option<T> {
-    HUSHED.set(true);
+fn catching_panics<T>(work: impl FnOnce() -> T) -> Option<T> {
+    SILENT.set(true);
     let done = catch_unwind(AssertUnwindSafe(work));
-    HUSHED.set(false);
+    SILENT.set(false);
     done.ok()
 }
 
 /// Keeps the panics quiet that the index expects of sled; to be called once, at the start.
-pub fn hush_expected_panics() {
+pub fn silence_expected_panics() {
     let told = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !HUSHED.get() {
+        if !SILENT.get() {
             told(panic);
         }
     }));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use igpt_contract::Digest;
 
-use super::{Live, Record, Result, Store, StoreError, durable};
+use super::{Hold, Record, Result, Store, StoreError, durable};
 
 /// The most digits of a process's number.
 const WIDTH: usize = 10;
@@ -22,7 +22,7 @@ pub struct KeyLock {
     key: Digest,
     file: File,
     path: PathBuf,
-    _live: Live,
+    _live: Hold,
 }
 
 impl Store {
@@ -73,7 +73,7 @@ impl Store {
         // For `holder`: no more than words for people. The blanks are for `name_worker`.
         let text = format!("process {} on {}\ncommand {:WIDTH$}\n", std::process::id(), host(), "");
         let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
-        let live = self.live()?;
+        let live = self.hold()?;
         let (store, path) = (self.clone(), path.to_owned());
         Ok(Some(KeyLock { store, key: *key, file, path, _live: live }))
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::durable::{self, Durability};
 use super::remove::remove_tree;
 use super::scan::walk;
-use super::{Record, Result, RunRecord, Store, StoreError, sealed};
+use super::{Record, Result, RunRecord, Store, StoreError, checksum};
 
 impl Store {
     /// Takes along what an earlier version left in this store.
@@ -71,7 +71,7 @@ impl Store {
     }
 
     fn reseal(&self, value: &impl Serialize, place: &Path) -> Result<()> {
-        let text = sealed::seal(value).map_err(|e| StoreError::io("write", place, e.into()))?;
+        let text = checksum::seal(value).map_err(|e| StoreError::io("write", place, e.into()))?;
         durable::replace(&self.tmp_dir(), place, &text, Durability::BeforeName)
     }
 }

@@ -27,27 +27,30 @@
 //! an ordered journal (ext4, XFS, btrfs); that is why no folder is synced. Where that does not hold,
 //! a record may be torn or lack an object. Both are noticed and are misses: the step runs again.
 
-mod admit;
 mod artifact;
+mod caches;
+mod checkout;
+mod checksum;
 mod durable;
 mod error;
 mod export;
 mod export_exchange;
 mod export_notes;
-mod export_place;
-mod files;
-mod foresight;
+mod export_target;
+mod external;
 mod gc;
 mod index;
-mod layout;
+mod insert;
 mod lock;
 mod migrate;
 mod objects;
+mod prefetch;
 mod record;
 mod remove;
 mod runs;
 mod scan;
-mod sealed;
+mod stat_cache;
+mod step_keys;
 mod verify;
 mod work;
 
@@ -58,17 +61,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use igpt_contract::Digest;
 
-pub use artifact::{Artifact, Content, Entry, Form};
+pub use artifact::{Artifact, Content, Form, TreeEntry};
+pub use caches::Caches;
+pub use checkout::{LinkedObjects, copy_external, link_external};
 pub use error::StoreError;
 pub use export::Exported;
-pub use files::{Files, Outside, Place};
-pub use foresight::Foresight;
-pub use gc::{Collector, Garbage, GarbageItem, Keep};
-pub use index::hush_expected_panics;
-pub use layout::{Linked, copy_outside, link_outside};
+pub use external::{ExternalContent, ExternalPath};
+pub use gc::{Collector, Garbage, GarbageItem, Roots};
+pub use index::silence_expected_panics;
 pub use lock::{KeyLock, host};
+pub use prefetch::Prefetch;
 pub use record::{Cost, InputSource, Program, Record};
 pub use runs::{RunFolder, RunRecord, StepRecord};
+pub use stat_cache::StatCache;
 pub use verify::{Damage, Verification};
 
 /// What the store answers.
@@ -84,7 +89,7 @@ pub struct Store {
 
 /// Says that a run is using the store: `gc` waits for no one, it refuses. Dies with its process.
 #[derive(Debug)]
-pub struct Live {
+pub struct Hold {
     _file: File,
 }
 
@@ -142,11 +147,11 @@ impl Store {
     ///
     /// # Errors
     /// Where the lock file cannot be opened or locked.
-    pub fn live(&self) -> Result<Live> {
+    pub fn hold(&self) -> Result<Hold> {
         let path = self.live_path();
         let file = durable::lock_file(&path)?;
         file.lock_shared().map_err(|e| StoreError::io("lock", &path, e))?;
-        Ok(Live { _file: file })
+        Ok(Hold { _file: file })
     }
 
     /// Removes what killed processes left on its way into place, and locks that nobody holds. Does
@@ -170,11 +175,11 @@ impl Store {
     }
 
     /// The same for somebody who only reads; `None` in a read-only store that has no lock file yet.
-    fn live_to_read(&self) -> Option<Live> {
+    fn hold_to_read(&self) -> Option<Hold> {
         let path = self.live_path();
         let file = File::open(&path).or_else(|_| durable::lock_file(&path)).ok()?;
         file.lock_shared().ok()?;
-        Some(Live { _file: file })
+        Some(Hold { _file: file })
     }
 
     fn live_path(&self) -> PathBuf {
@@ -223,7 +228,7 @@ impl Store {
     }
 
     /// Where damaged objects and records are that this process set aside since the last call.
-    pub fn take_set_aside(&self) -> Vec<PathBuf> {
+    pub fn take_quarantined(&self) -> Vec<PathBuf> {
         std::mem::take(&mut self.set_aside.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

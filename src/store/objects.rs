@@ -8,31 +8,36 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use igpt_contract::Digest;
 
-use super::admit::object_time;
-use super::artifact::{self, Artifact, Content, Entry, Form, list};
+use super::artifact::{self, Artifact, Content, Form, TreeEntry, list};
 use super::{Result, Store, StoreError};
 
 /// So many bytes tell a manifest from other files.
 const HEAD: u64 = 64;
 
+/// The modification time of every object.
+pub(super) fn object_time() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1)
+}
+
 impl Store {
     /// Whether an object is there and untouched since it was admitted. A touched one is hashed:
     /// if its bytes are still right it is dated back, else it is set aside. One that cannot be read
     /// now is no use now, but it may be whole: it stays.
-    pub(super) fn is_sound(&self, digest: &Digest, size: u64) -> bool {
+    pub(super) fn is_intact(&self, digest: &Digest, size: u64) -> bool {
         let Ok(meta) = fs::symlink_metadata(self.object_path(digest)) else { return false };
         if meta.len() == size && meta.modified().is_ok_and(|time| time == object_time()) {
             return true;
         }
-        self.is_whole(digest, size)
+        self.hash_matches(digest, size)
     }
 
     /// Whether an object is there with the bytes of its digest, by hashing them. A damaged one is set
     /// aside, a touched one dated back.
-    pub(super) fn is_whole(&self, digest: &Digest, size: u64) -> bool {
+    pub(super) fn hash_matches(&self, digest: &Digest, size: u64) -> bool {
         let path = self.object_path(digest);
         let Ok((found, length)) = hash_file(&path) else { return false };
         if found == *digest {
@@ -60,17 +65,17 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] where a manifest is not there or damaged (it is set aside then);
     /// [`StoreError::NotTree`] where it is of another version.
-    pub fn entries(&self, artifact: &Artifact) -> Result<Vec<Entry>> {
+    pub fn entries(&self, artifact: &Artifact) -> Result<Vec<TreeEntry>> {
         let digest = artifact.digest;
         if artifact.form == Form::File {
             let content = Content::File { digest, size: artifact.bytes, executable: false };
-            return Ok(vec![Entry { name: PathBuf::new(), content }]);
+            return Ok(vec![TreeEntry { name: PathBuf::new(), content }]);
         }
         self.manifest_entries(&digest)
     }
 
     /// The entries of the manifest with this digest.
-    pub(super) fn manifest_entries(&self, digest: &Digest) -> Result<Vec<Entry>> {
+    pub(super) fn manifest_entries(&self, digest: &Digest) -> Result<Vec<TreeEntry>> {
         let digest = *digest;
         let path = self.object_path(&digest);
         let text = fs::read(&path).map_err(|e| unreadable(digest, &path, e))?;
@@ -96,7 +101,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoPart`], or that the tree's manifest is missing.
     pub fn part(&self, artifact: &Artifact, part: &str) -> Result<Artifact> {
-        self.admit_entries(&mut self.part_entries(artifact, part)?)
+        self.insert_entries(&mut self.part_entries(artifact, part)?)
     }
 
     /// The same as [`Self::part`] without writing anything: for plans.
@@ -118,25 +123,25 @@ impl Store {
             Some(part) => self.part_entries(artifact, part),
         };
         match entries {
-            Ok(entries) => Ok(self.are_sound(&entries)),
+            Ok(entries) => Ok(self.are_intact(&entries)),
             Err(StoreError::Missing { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    fn are_sound(&self, entries: &[Entry]) -> bool {
-        entries.iter().filter_map(Entry::file).all(|(digest, size)| self.is_sound(&digest, size))
+    fn are_intact(&self, entries: &[TreeEntry]) -> bool {
+        entries.iter().filter_map(TreeEntry::file).all(|(digest, size)| self.is_intact(&digest, size))
     }
 
-    fn part_entries(&self, artifact: &Artifact, part: &str) -> Result<Vec<Entry>> {
+    fn part_entries(&self, artifact: &Artifact, part: &str) -> Result<Vec<TreeEntry>> {
         let all = self.entries(artifact)?;
-        let inside = |entry: &Entry| {
+        let inside = |entry: &TreeEntry| {
             let name = entry.name.strip_prefix(part).ok()?.to_owned();
-            Some(Entry { name, ..entry.clone() })
+            Some(TreeEntry { name, ..entry.clone() })
         };
-        let entries: Vec<Entry> = all.iter().filter_map(inside).collect();
+        let entries: Vec<TreeEntry> = all.iter().filter_map(inside).collect();
         if entries.is_empty() || part.is_empty() {
-            let first = |entry: &Entry| match entry.name.components().next() {
+            let first = |entry: &TreeEntry| match entry.name.components().next() {
                 Some(Component::Normal(name)) => Some(name.to_string_lossy().into_owned()),
                 _ => None,
             };
@@ -150,7 +155,7 @@ impl Store {
             let has = has.into_iter().collect();
             return Err(StoreError::NoPart { digest: artifact.digest, part: part.to_owned(), has });
         }
-        let leaves = |entry: &&Entry| match &entry.content {
+        let leaves = |entry: &&TreeEntry| match &entry.content {
             Content::Link { target } => !artifact::stays_inside(&entry.name, target),
             // A part that is an empty folder has no content of its own.
             Content::EmptyFolder => entry.name.as_os_str().is_empty(),
@@ -172,7 +177,8 @@ impl Store {
     /// [`StoreError::Missing`] where it is gone or damaged (it is set aside then).
     pub fn read_entry(&self, artifact: &Artifact, name: &Path) -> Result<Option<Vec<u8>>> {
         let entries = self.entries(artifact)?;
-        let Some((digest, _)) = entries.iter().find(|entry| entry.name == name).and_then(Entry::file) else {
+        let Some((digest, _)) = entries.iter().find(|entry| entry.name == name).and_then(TreeEntry::file)
+        else {
             return Ok(None);
         };
         let path = self.object_path(&digest);
@@ -186,7 +192,7 @@ impl Store {
 
     /// Whether everything of an artifact is in the store, and untouched.
     pub fn contains(&self, artifact: &Artifact) -> bool {
-        self.entries(artifact).is_ok_and(|entries| self.are_sound(&entries))
+        self.entries(artifact).is_ok_and(|entries| self.are_intact(&entries))
     }
 
     /// Where the bytes of a file are. Read-only.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::durable::{self, Durability};
-use super::{Artifact, Result, Store, StoreError, sealed};
+use super::{Artifact, Result, Store, StoreError, checksum};
 use crate::key::KeyMaterial;
 
 /// Steps of less than this many seconds do not wait until the disk has their record: a power cut may
@@ -135,12 +135,12 @@ pub(crate) mod rfc3339 {
 
 /// The first fields of a record: all that a run needs of a step that it reuses.
 #[derive(Deserialize)]
-struct Head {
+struct RecordHead {
     key: Digest,
     outputs: BTreeMap<String, Artifact>,
 }
 
-impl Head {
+impl RecordHead {
     /// Reads a whole record's first fields. They come first in what this program writes: then the rest,
     /// which is longer, is not read.
     fn parse(text: &[u8]) -> Option<Self> {
@@ -156,7 +156,7 @@ impl Store {
     /// The outputs that a key led to: [`Self::record`] for those who look up a thousand keys and need
     /// nothing else. Their objects may be gone; whoever reads them finds out.
     pub fn outputs(&self, key: &Digest) -> Option<BTreeMap<String, Artifact>> {
-        Some(self.read_record(key, Head::parse, |head| head.key)?.outputs)
+        Some(self.read_record(key, RecordHead::parse, |head| head.key)?.outputs)
     }
 
     /// What a key led to. A damaged record is set aside, and the step makes it again; one that a newer
@@ -174,7 +174,7 @@ impl Store {
         let path = self.record_path(key);
         let mut page = [0; PAGE];
         let text = read_small(&path, &mut page).ok()?;
-        if !sealed::is_whole(&text) {
+        if !checksum::is_valid(&text) {
             let _ = self.quarantine(&path);
             return None;
         }
@@ -207,7 +207,7 @@ impl Store {
                 return Err(not_committed(format!("its output `{port}` is not in the store")));
             }
         }
-        let text = sealed::seal(record).map_err(|e| not_committed(e.to_string()))?;
+        let text = checksum::seal(record).map_err(|e| not_committed(e.to_string()))?;
         let path = self.record_path(&record.key);
         let durability = match record.cost.wall_s {
             // Forced: what it replaces is good, and must not be lost to a torn one.
@@ -231,7 +231,7 @@ fn read_small<'p>(path: &Path, page: &'p mut [u8; PAGE]) -> io::Result<Cow<'p, [
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }
-        if page[..length].ends_with(sealed::AFTER.as_bytes()) {
+        if page[..length].ends_with(checksum::AFTER.as_bytes()) {
             break;
         }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::durable::{self, Durability};
 use super::record::rfc3339;
-use super::{Program, Result, Store, StoreError, sealed};
+use super::{Program, Result, Store, StoreError, checksum};
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
@@ -168,7 +168,7 @@ impl RunFolder {
     /// Where it cannot be written.
     pub fn finish(&self, record: &RunRecord) -> Result<()> {
         let path = self.path.join("run.json");
-        let text = sealed::seal(record).map_err(|e| StoreError::io("write", &path, e.into()))?;
+        let text = checksum::seal(record).map_err(|e| StoreError::io("write", &path, e.into()))?;
         durable::replace(&self.store.tmp_dir(), &path, &text, Durability::Later)
     }
 
@@ -177,7 +177,7 @@ impl RunFolder {
     pub fn record(&self) -> Option<RunRecord> {
         let path = self.path.join("run.json");
         let text = fs::read(&path).ok()?;
-        if !sealed::is_whole(&text) {
+        if !checksum::is_valid(&text) {
             let _ = self.store.quarantine(&path);
             return None;
         }

@@ -23,7 +23,7 @@ const MAX_LINKS: usize = 40;
 
 /// What becomes of a link that leaves its folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leaving {
+pub(super) enum OutwardLinks {
     /// What it leads to counts as if it were there.
     Followed,
     /// It is reported as it is, for whoever knows what to do with it.
@@ -32,7 +32,7 @@ pub(super) enum Leaving {
 
 /// One thing below the scanned path.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct ScannedEntry {
     /// Its name relative to the scanned path; empty for the path itself.
     pub(super) name: PathBuf,
     /// Where it really is.
@@ -40,12 +40,12 @@ pub(super) struct Found {
     /// What `lstat` says of it there.
     pub(super) meta: Metadata,
     /// What it is.
-    pub(super) what: What,
+    pub(super) what: EntryKind,
 }
 
 /// What was found.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum EntryKind {
     File,
     /// A link, and whether it stays in the folder.
     Link {
@@ -60,7 +60,7 @@ pub(super) enum What {
 #[derive(Debug)]
 pub(super) struct Scan {
     /// Sorted by name. A single file is one entry without a name.
-    pub(super) found: Vec<Found>,
+    pub(super) found: Vec<ScannedEntry>,
     /// A digest of what `lstat` says of every file, link and folder, those on the way included. It
     /// moves with every exchange and every write, also where the bytes are equal again afterwards.
     pub(super) identity: Digest,
@@ -75,7 +75,7 @@ pub(super) struct Scan {
 ///
 /// # Errors
 /// [`StoreError::NotContent`] for devices, pipes, sockets and circles; else what the system said.
-pub(super) fn scan(path: &Path, leaving: Leaving, without: &BTreeSet<PathBuf>) -> Result<Scan> {
+pub(super) fn scan(path: &Path, leaving: OutwardLinks, without: &BTreeSet<PathBuf>) -> Result<Scan> {
     let mut scanner = Scanner {
         leaving,
         without,
@@ -90,7 +90,7 @@ pub(super) fn scan(path: &Path, leaving: Leaving, without: &BTreeSet<PathBuf>) -
     if meta.is_dir() {
         scanner.enter(&real, &meta, Path::new(""), Path::new(""))?;
     } else {
-        scanner.leaf(PathBuf::new(), real, meta, What::File)?;
+        scanner.leaf(PathBuf::new(), real, meta, EntryKind::File)?;
     }
     let Scanner { hasher, newest, coarse, mut found, .. } = scanner;
     found.sort_by(|a, b| a.name.as_os_str().as_bytes().cmp(b.name.as_os_str().as_bytes()));
@@ -105,11 +105,11 @@ pub(super) fn scan_named(folder: &Path, names: &[PathBuf]) -> Result<Scan> {
     let mut whole = blake3::Hasher::new();
     let (mut found, mut newest, mut coarse) = (Vec::new(), 0, false);
     for name in names {
-        let one = scan(&folder.join(name), Leaving::Followed, &BTreeSet::new())?;
+        let one = scan(&folder.join(name), OutwardLinks::Followed, &BTreeSet::new())?;
         whole.update(one.identity.as_bytes());
         newest = one.newest.max(newest);
         coarse |= one.coarse;
-        found.extend(one.found.into_iter().map(|one| Found { name: name.join(one.name), ..one }));
+        found.extend(one.found.into_iter().map(|one| ScannedEntry { name: name.join(one.name), ..one }));
     }
     for one in &mut found {
         // Joining the empty name of a file added a `/`.
@@ -120,14 +120,14 @@ pub(super) fn scan_named(folder: &Path, names: &[PathBuf]) -> Result<Scan> {
 }
 
 struct Scanner<'a> {
-    leaving: Leaving,
+    leaving: OutwardLinks,
     without: &'a BTreeSet<PathBuf>,
     /// The devices and inodes of the folders around the one that is read.
     above: Vec<(u64, u64)>,
     hasher: blake3::Hasher,
     newest: u64,
     coarse: bool,
-    found: Vec<Found>,
+    found: Vec<ScannedEntry>,
 }
 
 impl Scanner<'_> {
@@ -188,7 +188,7 @@ impl Scanner<'_> {
         }
         if items.is_empty() && !name.as_os_str().is_empty() {
             let (name, path) = (name.to_owned(), path.to_owned());
-            self.found.push(Found { name, path, meta: meta.clone(), what: What::EmptyFolder });
+            self.found.push(ScannedEntry { name, path, meta: meta.clone(), what: EntryKind::EmptyFolder });
             return Ok(());
         }
         for item in items {
@@ -200,13 +200,13 @@ impl Scanner<'_> {
                 continue;
             }
             if !meta.is_symlink() {
-                self.leaf(name, path, meta, What::File)?;
+                self.leaf(name, path, meta, EntryKind::File)?;
                 continue;
             }
             let target = fs::read_link(&path).map_err(|e| StoreError::io("read", &path, e))?;
             let stays = stays_inside(&inside, &target);
-            if stays || self.leaving == Leaving::Kept {
-                self.leaf(name, path, meta, What::Link { target, stays })?;
+            if stays || self.leaving == OutwardLinks::Kept {
+                self.leaf(name, path, meta, EntryKind::Link { target, stays })?;
                 continue;
             }
             self.stamp(&meta, name.as_os_str());
@@ -218,7 +218,7 @@ impl Scanner<'_> {
             if meta.is_dir() {
                 self.enter(&real, &meta, &name, Path::new(""))?;
             } else {
-                self.leaf(name, real, meta, What::File)?;
+                self.leaf(name, real, meta, EntryKind::File)?;
             }
         }
         Ok(())
@@ -237,12 +237,12 @@ impl Scanner<'_> {
         read
     }
 
-    fn leaf(&mut self, name: PathBuf, path: PathBuf, meta: Metadata, what: What) -> Result<()> {
-        if what == What::File && !meta.is_file() {
+    fn leaf(&mut self, name: PathBuf, path: PathBuf, meta: Metadata, what: EntryKind) -> Result<()> {
+        if what == EntryKind::File && !meta.is_file() {
             return Err(StoreError::NotContent { path, what: "neither a file nor a folder" });
         }
         self.stamp(&meta, name.as_os_str());
-        self.found.push(Found { name, path, meta, what });
+        self.found.push(ScannedEntry { name, path, meta, what });
         Ok(())
     }
 
@@ -313,12 +313,12 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn names_of(scan: &Scan) -> Vec<String> {
-        let shown = |found: &Found| {
+        let shown = |found: &ScannedEntry| {
             let name = found.name.display();
             match &found.what {
-                What::File => format!("{name}"),
-                What::Link { stays, .. } => format!("{name}@{stays}"),
-                What::EmptyFolder => format!("{name}/"),
+                EntryKind::File => format!("{name}"),
+                EntryKind::Link { stays, .. } => format!("{name}@{stays}"),
+                EntryKind::EmptyFolder => format!("{name}/"),
             }
         };
         scan.found.iter().map(shown).collect()
@@ -337,9 +337,9 @@ mod tests {
         symlink("../out/sub", inside.join("far")).unwrap();
         // Stays in what `far` leads to, whichever way it is read.
         symlink("y", outside.join("sub/own")).unwrap();
-        let scanned = scan(&inside, Leaving::Followed, &BTreeSet::new()).unwrap();
+        let scanned = scan(&inside, OutwardLinks::Followed, &BTreeSet::new()).unwrap();
         assert_eq!(names_of(&scanned), ["a/own@true", "a/x", "empty/", "far/own@true", "far/y"]);
-        let kept = scan(&inside, Leaving::Kept, &BTreeSet::new()).unwrap();
+        let kept = scan(&inside, OutwardLinks::Kept, &BTreeSet::new()).unwrap();
         assert_eq!(names_of(&kept), ["a/own@true", "a/x", "empty/", "far@false"]);
     }
 
@@ -348,11 +348,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().canonicalize().unwrap();
         symlink(&folder, folder.join("self")).unwrap();
-        let error = scan(&folder, Leaving::Followed, &BTreeSet::new()).unwrap_err().to_string();
+        let error = scan(&folder, OutwardLinks::Followed, &BTreeSet::new()).unwrap_err().to_string();
         assert!(error.contains("a link to a folder that it lies in"), "{error}");
         symlink("two", folder.join("one")).unwrap();
         symlink("one", folder.join("two")).unwrap();
-        assert!(scan(&folder.join("one"), Leaving::Followed, &BTreeSet::new()).is_err());
+        assert!(scan(&folder.join("one"), OutwardLinks::Followed, &BTreeSet::new()).is_err());
     }
 
     #[test]
@@ -364,7 +364,8 @@ mod tests {
             fs::write(at(folder).join("x"), "same").unwrap();
         }
         symlink("v1", at("current")).unwrap();
-        let identity = |name: &str| scan(&at(name), Leaving::Followed, &BTreeSet::new()).unwrap().identity;
+        let identity =
+            |name: &str| scan(&at(name), OutwardLinks::Followed, &BTreeSet::new()).unwrap().identity;
         let (linked, direct) = (identity("current/x"), identity("v1/x"));
         assert_eq!(identity("current/x"), linked);
         fs::remove_file(at("current")).unwrap();
@@ -385,7 +386,7 @@ mod tests {
         let folder = dir.path().canonicalize().unwrap();
         fs::write(folder.join("x"), "1").unwrap();
         let without = [folder.join("artifacts")].into();
-        let scanned = |_: ()| scan(&folder, Leaving::Followed, &without).unwrap();
+        let scanned = |_: ()| scan(&folder, OutwardLinks::Followed, &without).unwrap();
         fs::create_dir(folder.join("artifacts")).unwrap();
         let before = scanned(()).identity;
         fs::write(folder.join("artifacts/y"), "2").unwrap();

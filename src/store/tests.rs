@@ -3,12 +3,12 @@
 //! Some tests need a second process: it is this same test binary, asked for the test `child`, which
 //! does what the environment says and does nothing without it.
 
+mod checkout;
 mod export;
-mod foresight;
 mod gc;
 mod index;
-mod layout;
 mod migrate;
+mod prefetch;
 mod readers;
 mod verify;
 mod work;
@@ -105,7 +105,7 @@ fn step(store: &Store, n: u64) -> Result<bool> {
         .and_then(|()| fs::write(out.join("a"), n.to_string().repeat(50)))
         .and_then(|()| fs::write(out.join("sub/b"), vec![n as u8; 5_000]));
     written.map_err(|e| StoreError::io("write", &out, e))?;
-    let artifact = store.admit(&out)?;
+    let artifact = store.insert(&out)?;
     lock.commit(&record(n, &[("out", artifact)]))?;
     Ok(true)
 }
@@ -135,7 +135,7 @@ fn child() {
             let key = material(1).key();
             let lock = lock(&store, &key);
             let big = vec![7; 200_000];
-            let error = store.admit_files(&[("x", &big)]).unwrap_err();
+            let error = store.insert_files(&[("x", &big)]).unwrap_err();
             assert!(error.to_string().contains("cannot write"), "{error}");
             let ghost = file(&big);
             let error = lock.commit(&record(1, &[("out", ghost)])).unwrap_err();
@@ -200,7 +200,7 @@ fn a_record_is_committed_with_its_objects_and_stands_without_them() {
 fn outputs_are_found_by_any_name() {
     let (_dir, store) = fixture();
     let ports = ["key", "material", "outputs", ",\"material\":"];
-    store.admit_bytes(b"out").unwrap();
+    store.insert_bytes(b"out").unwrap();
     let outputs = ports.map(|port| (port, file(b"out")));
     lock(&store, &material(1).key()).commit(&record(1, &outputs)).unwrap();
     let found = store.outputs(&material(1).key()).unwrap();
@@ -251,7 +251,7 @@ fn a_torn_record_is_set_aside_and_missed() {
 #[test]
 fn an_object_edited_in_place_is_noticed_on_use() {
     let (_dir, store) = fixture();
-    let artifact = store.admit_files(&[("x", b"right")]).unwrap();
+    let artifact = store.insert_files(&[("x", b"right")]).unwrap();
     let path = store.path_of_file(&files_of(&store, &artifact)[0]);
     // Touched but right: believed, and dated back so that it is not hashed every time.
     fs::File::open(&path).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
@@ -275,7 +275,7 @@ fn a_part_is_the_same_artifact_as_its_folder_alone() {
         fs::write(folder.join("y"), b"2").unwrap();
     }
     fs::write(whole.join("top"), b"3").unwrap();
-    let (whole, alone) = (store.admit(&whole).unwrap(), store.admit(&alone).unwrap());
+    let (whole, alone) = (store.insert(&whole).unwrap(), store.insert(&alone).unwrap());
     assert_eq!(store.peek_part(&whole, "5").unwrap(), alone);
     assert_eq!(store.part(&whole, "5").unwrap(), alone);
     assert_eq!(store.part(&whole, "top").unwrap(), file(b"3"));
@@ -292,7 +292,7 @@ fn a_number_names_its_part_however_it_is_padded() {
         fs::create_dir_all(folder.join(name)).unwrap();
         fs::write(folder.join(name).join("x"), text).unwrap();
     }
-    let whole = store.admit(&folder).unwrap();
+    let whole = store.insert(&folder).unwrap();
     let part = |name: &str| store.part(&whole, name).unwrap();
     assert_eq!(part("1000"), part("00001000"));
     assert_eq!(store.peek_part(&whole, "1000").unwrap(), part("00001000"));
@@ -309,7 +309,7 @@ fn a_second_name_of_an_output_cannot_write_into_the_object() {
     let (one, two) = (dir.path().join("one"), dir.path().join("two"));
     fs::write(&one, b"pixels").unwrap();
     fs::hard_link(&one, &two).unwrap();
-    let artifact = store.admit(&one).unwrap();
+    let artifact = store.insert(&one).unwrap();
     fs::write(&two, b"stroke").unwrap();
     assert!(store.contains(&artifact));
     assert_eq!(fs::read(store.path_of_file(&artifact.digest)).unwrap(), b"pixels");
@@ -390,7 +390,7 @@ fn a_full_disk_fails_the_step_and_leaves_the_store_whole() {
 }
 
 /// Deletes all but what `keep` names.
-fn collect(store: &Store, keep: &Keep) -> Result<Garbage> {
+fn collect(store: &Store, keep: &Roots) -> Result<Garbage> {
     let collector = store.collector()?;
     let garbage = collector.find(keep)?;
     assert!(collector.delete(&garbage).is_empty());
@@ -402,12 +402,12 @@ fn gc_deletes_what_nothing_names_and_waits_for_no_run() {
     let (_dir, store) = fixture();
     do_steps(&store, 0..4);
     let kept = material(1).key();
-    let keep = Keep { keys: [kept].into(), ..Keep::default() };
+    let keep = Roots { keys: [kept].into(), ..Roots::default() };
     let garbage = store.garbage(&keep).unwrap();
     assert_eq!(garbage.records.len(), 3);
     assert!(store.record(&material(0).key()).is_some(), "a dry run deletes nothing");
     {
-        let _run = store.live().unwrap();
+        let _run = store.hold().unwrap();
         assert!(matches!(collect(&store, &keep), Err(StoreError::InUse { .. })));
     }
     let collected = collect(&store, &keep).unwrap();

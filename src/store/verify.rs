@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::objects::hash_file;
 use super::scan::walk;
-use super::{Artifact, Entry, InputSource, Record, Result, Store, StoreError, sealed};
+use super::{Artifact, InputSource, Record, Result, Store, StoreError, TreeEntry, checksum};
 
 /// Objects from this size on are hashed by all cores, one after another; smaller ones side by side.
 const LARGE: u64 = 64 << 20;
@@ -59,7 +59,7 @@ impl Store {
     /// # Errors
     /// Where the store's folders cannot be read. A file that cannot be read counts as damaged.
     pub fn verify(&self, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<Verification> {
-        let _live = self.live_to_read();
+        let _live = self.hold_to_read();
         let mut found = Verification::default();
         // What was set aside before counts too: who read it has not been looked for yet.
         let mut damaged = self.quarantined_objects();
@@ -71,7 +71,7 @@ impl Store {
         let records = self.verify_records(&mut found)?;
         self.verify_runs(&mut found)?;
         self.verify_notes(&mut found)?;
-        self.judge_records(records, &damaged, &mut found);
+        self.find_affected_records(records, &damaged, &mut found);
         found.damage.sort();
         Ok(found)
     }
@@ -137,7 +137,7 @@ impl Store {
                 (_, Err(e)) if e.kind() == io::ErrorKind::NotFound => continue,
                 (_, Err(e)) => (format!("it cannot be read: {e}"), false),
                 (None, _) => ("its name is not a key".to_owned(), true),
-                (Some(_), Ok(text)) if !sealed::is_whole(&text) => {
+                (Some(_), Ok(text)) if !checksum::is_valid(&text) => {
                     ("its checksum does not fit".to_owned(), true)
                 }
                 (Some(key), Ok(text)) => match serde_json::from_slice::<Record>(&text) {
@@ -161,7 +161,7 @@ impl Store {
             // A run that did not end has none.
             let Ok(text) = fs::read(&path) else { continue };
             found.records += 1;
-            if !sealed::is_whole(&text) {
+            if !checksum::is_valid(&text) {
                 let what = format!("the checksum of run {} does not fit", run.id());
                 found.damage.push(self.damage("run", None, what, path, true));
             }
@@ -196,7 +196,7 @@ impl Store {
     /// Finds the records that damage costs: those of which an output is damaged, and those that may have
     /// read something damaged, or something that was made from it. The latter are taken out. A record
     /// that was made after the damage was set aside read nothing of it.
-    fn judge_records(
+    fn find_affected_records(
         &self,
         mut records: Vec<Record>,
         damaged: &BTreeMap<Digest, Timestamp>,
@@ -212,7 +212,7 @@ impl Store {
                 self.objects_of(digest).iter().filter_map(|digest| damaged.get(digest)).max().copied()
             })
         };
-        let mut doubt = Doubt::default();
+        let mut doubt = Taint::default();
         loop {
             let mut is_doubted = |record: &mut Record| {
                 let inputs = record.material.inputs.values().flatten().map(|input| input.digest);
@@ -253,7 +253,7 @@ impl Store {
     fn with_parts(&self, artifact: &Artifact) -> BTreeSet<Digest> {
         let mut digests = BTreeSet::from([artifact.digest]);
         let entries = self.entries(artifact).unwrap_or_default();
-        let first = |entry: &Entry| entry.name.iter().next().map(ToOwned::to_owned);
+        let first = |entry: &TreeEntry| entry.name.iter().next().map(ToOwned::to_owned);
         let parts: BTreeSet<OsString> = entries.iter().filter_map(first).collect();
         let part = |name: &OsString| self.peek_part(artifact, name.to_str()?).ok();
         digests.extend(parts.iter().filter_map(part).map(|part| part.digest));
@@ -263,12 +263,12 @@ impl Store {
 
 /// What was made from something damaged.
 #[derive(Default)]
-struct Doubt {
+struct Taint {
     keys: BTreeSet<Digest>,
     artifacts: BTreeSet<Digest>,
 }
 
-impl Doubt {
+impl Taint {
     /// Whether a record was made from something doubted. Records of an older version do not say by
     /// which steps their inputs were made; those are known by the content.
     fn reaches(&self, record: &Record) -> bool {

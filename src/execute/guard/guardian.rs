@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::descendants;
-use super::nursery::{pause, quiet};
-use super::wire::{Order, Reply, Stop, receive_fds};
-use crate::execute::attempt::Usage;
+use super::protocol::{LaunchRequest, Reply, Stop, receive_fds};
+use super::system::{self, pause};
+use crate::execute::usage::Usage;
 
 /// How often what has to be killed is looked for again, at first and later.
 const SOON: Duration = Duration::from_millis(1);
@@ -22,29 +22,29 @@ const STUCK: Duration = Duration::from_secs(10);
 
 /// Does what is ordered, one order after the other, until the orchestrator closes the socket.
 pub(super) fn run(control: UnixStream, urgent: &OwnedFd) {
-    quiet::call_me(c"igpt-guardian");
-    quiet::adopt_orphans();
+    system::set_name(c"igpt-guardian");
+    system::adopt_orphans();
     loop {
         pause([Some(control.as_raw_fd()), Some(urgent.as_raw_fd())], None);
-        let [asked, hurry] = quiet::events([control.as_raw_fd(), urgent.as_raw_fd()]);
+        let [asked, hurry] = system::events([control.as_raw_fd(), urgent.as_raw_fd()]);
         if hurry != 0 {
             return;
         }
         if asked != 0 {
             // Whoever is gone before the order was given wants nothing.
             let Ok(Some(streams)) = receive_fds(&control) else { return };
-            let Ok(order) = Order::read(&control) else { return };
-            fulfil(order, streams, &control, urgent);
+            let Ok(request) = LaunchRequest::read(&control) else { return };
+            run_request(request, streams, &control, urgent);
         }
     }
 }
 
 /// Does an order with these as the process's input, output and error.
-fn fulfil(order: Order, streams: [OwnedFd; 3], control: &UnixStream, urgent: &OwnedFd) {
+fn run_request(request: LaunchRequest, streams: [OwnedFd; 3], control: &UnixStream, urgent: &OwnedFd) {
     let mut say = control;
     let [input, output, error] = streams;
     // The copy of the input that stays here may be a lock.
-    let started = input.try_clone().and_then(|input| command(&order, input, output, error));
+    let started = input.try_clone().and_then(|input| command(&request, input, output, error));
     let pid = match started {
         Ok(pid) => pid,
         Err(error) => {
@@ -58,7 +58,7 @@ fn fulfil(order: Order, streams: [OwnedFd; 3], control: &UnixStream, urgent: &Ow
     let _ = say.write_all(&Reply::Started { pid: pid.cast_unsigned() }.encode());
     let mut guard = Guard {
         control,
-        order,
+        request,
         pid,
         status: None,
         used: Usage::ZERO,
@@ -68,9 +68,9 @@ fn fulfil(order: Order, streams: [OwnedFd; 3], control: &UnixStream, urgent: &Ow
         alone: false,
     };
     while guard.reap() {
-        guard.look(urgent);
-        guard.act();
-        guard.rest(urgent);
+        guard.hear(urgent);
+        guard.kill_if_due();
+        guard.pause(urgent);
     }
     let (status, Usage { cpu_s, peak_memory_mib }) = (guard.status.unwrap_or(libc::SIGKILL), guard.used);
     // The lock goes before the word: whoever hears it may give it to the next.
@@ -78,9 +78,14 @@ fn fulfil(order: Order, streams: [OwnedFd; 3], control: &UnixStream, urgent: &Ow
     let _ = say.write_all(&Reply::Ended { status, cpu_s, peak_memory_mib }.encode());
 }
 
-fn command(order: &Order, input: OwnedFd, output: OwnedFd, error: OwnedFd) -> std::io::Result<libc::pid_t> {
+fn command(
+    request: &LaunchRequest,
+    input: OwnedFd,
+    output: OwnedFd,
+    error: OwnedFd,
+) -> std::io::Result<libc::pid_t> {
     let no_program = || std::io::Error::from_raw_os_error(libc::ENOENT);
-    let (program, arguments) = order.argv.split_first().ok_or_else(no_program)?;
+    let (program, arguments) = request.argv.split_first().ok_or_else(no_program)?;
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -89,20 +94,20 @@ fn command(order: &Order, input: OwnedFd, output: OwnedFd, error: OwnedFd) -> st
         .stderr(Stdio::from(error))
         // A command that signals its own group must not reach us.
         .process_group(0);
-    if !order.inherits {
+    if !request.inherits {
         command.env_clear();
     }
-    command.envs(order.env.iter().map(|(name, value)| (name, value)));
-    if !order.folder.as_os_str().is_empty() {
-        command.current_dir(&order.folder);
+    command.envs(request.env.iter().map(|(name, value)| (name, value)));
+    if !request.folder.as_os_str().is_empty() {
+        command.current_dir(&request.folder);
     }
-    Ok(quiet::starting(|| command.spawn())?.id().cast_signed())
+    Ok(system::starting(|| command.spawn())?.id().cast_signed())
 }
 
 /// A process that runs, or whose descendants do.
 struct Guard<'a> {
     control: &'a UnixStream,
-    order: Order,
+    request: LaunchRequest,
     pid: libc::pid_t,
     /// How the process itself ended.
     status: Option<i32>,
@@ -146,8 +151,8 @@ impl Guard<'_> {
     }
 
     /// Hears what the orchestrator wants, and sees whether it is still there.
-    fn look(&mut self, urgent: &OwnedFd) {
-        let [control, urgent] = quiet::events([self.control.as_raw_fd(), urgent.as_raw_fd()]);
+    fn hear(&mut self, urgent: &OwnedFd) {
+        let [control, urgent] = system::events([self.control.as_raw_fd(), urgent.as_raw_fd()]);
         if urgent & libc::POLLIN != 0 {
             self.killing.get_or_insert_with(Instant::now);
         }
@@ -163,7 +168,7 @@ impl Guard<'_> {
         if asked || self.alone {
             self.stopping = Some(Instant::now());
             // What has ended by itself is not asked: the rest of it is killed.
-            if self.order.stop == Stop::Term && self.status.is_none() {
+            if self.request.stop == Stop::Term && self.status.is_none() {
                 self.signal(libc::SIGTERM);
                 // Something that was halted hears it only now.
                 self.signal(libc::SIGCONT);
@@ -172,8 +177,8 @@ impl Guard<'_> {
     }
 
     /// Kills, where the time has come.
-    fn act(&mut self) {
-        let had_its_time = self.stopping.is_some_and(|since| since.elapsed() >= self.order.grace);
+    fn kill_if_due(&mut self) {
+        let had_its_time = self.stopping.is_some_and(|since| since.elapsed() >= self.request.grace);
         if had_its_time || (self.status.is_some() && self.stopping.is_none()) {
             self.killing.get_or_insert_with(Instant::now);
         }
@@ -186,10 +191,10 @@ impl Guard<'_> {
         }
     }
 
-    fn rest(&self, urgent: &OwnedFd) {
+    fn pause(&self, urgent: &OwnedFd) {
         let limit = match (self.killing, self.stopping) {
             (Some(since), _) => Some((since.elapsed() / 4).clamp(SOON, LATER)),
-            (None, Some(since)) => Some(self.order.grace.saturating_sub(since.elapsed()).max(SOON)),
+            (None, Some(since)) => Some(self.request.grace.saturating_sub(since.elapsed()).max(SOON)),
             (None, None) => None,
         };
         // What has been heard, and stays readable, must not be waited for.

@@ -5,13 +5,13 @@ use std::os::unix::fs::symlink;
 use super::*;
 
 fn export(store: &Store, artifact: &Artifact, to: &Path) -> Result<Exported> {
-    store.export(artifact, to, false, &mut Files::open(store))
+    store.export(artifact, to, false, &mut Caches::open(store))
 }
 
 #[test]
 fn a_tree_is_restored_around_what_is_the_users() {
     let (dir, store) = fixture();
-    let artifact = store.admit_files(&[("table.md", b"| 1 |"), ("sub/x.svg", b"<svg/>")]).unwrap();
+    let artifact = store.insert_files(&[("table.md", b"| 1 |"), ("sub/x.svg", b"<svg/>")]).unwrap();
     let to = dir.path().join("results/all");
     assert_eq!(export(&store, &artifact, &to).unwrap(), Exported::Written);
     assert_eq!(export(&store, &artifact, &to).unwrap(), Exported::Unchanged);
@@ -22,7 +22,7 @@ fn a_tree_is_restored_around_what_is_the_users() {
     assert!(!fs::metadata(to.join("table.md")).unwrap().permissions().readonly());
 
     // A new result replaces the old one and takes away what the old one alone had.
-    let newer = store.admit_files(&[("table.md", b"| 2 |")]).unwrap();
+    let newer = store.insert_files(&[("table.md", b"| 2 |")]).unwrap();
     assert_eq!(export(&store, &newer, &to).unwrap(), Exported::Restored);
     assert!(!to.join("sub").exists() && to.join("mine").exists());
     assert_eq!(fs::read(to.join("table.md")).unwrap(), b"| 2 |");
@@ -35,7 +35,7 @@ fn a_tree_is_restored_around_what_is_the_users() {
 fn a_changed_file_is_left_or_kept_beside() {
     let (dir, store) = fixture();
     let to = dir.path().join("table.md");
-    let [one, two] = [b"| 1 |", b"| 2 |"].map(|text| store.admit_files(&[("t", text)]).unwrap());
+    let [one, two] = [b"| 1 |", b"| 2 |"].map(|text| store.insert_files(&[("t", text)]).unwrap());
     let [one, two] = [one, two].map(|tree| store.part(&tree, "t").unwrap());
     export(&store, &one, &to).unwrap();
     fs::write(&to, b"| 1 | and my notes").unwrap();
@@ -44,7 +44,7 @@ fn a_changed_file_is_left_or_kept_beside() {
     assert!(matches!(error, StoreError::Edited { .. }) && error.hint().is_some(), "{error}");
     assert_eq!(fs::read(&to).unwrap(), b"| 1 | and my notes");
     let kept = dir.path().join("table.md.bak");
-    let mut files = Files::open(&store);
+    let mut files = Caches::open(&store);
     assert_eq!(store.export(&two, &to, true, &mut files).unwrap(), Exported::Overwritten(kept.clone()));
     assert_eq!(
         (fs::read(&to).unwrap(), fs::read(&kept).unwrap()),
@@ -56,7 +56,7 @@ fn a_changed_file_is_left_or_kept_beside() {
 #[test]
 fn a_foreign_file_is_refused() {
     let (dir, store) = fixture();
-    let tree = store.admit_files(&[("t", b"| 1 |"), ("u", b"| 2 |")]).unwrap();
+    let tree = store.insert_files(&[("t", b"| 1 |"), ("u", b"| 2 |")]).unwrap();
     let [table, other] = ["t", "u"].map(|part| store.part(&tree, part).unwrap());
     let foreign = dir.path().join("foreign.md");
     fs::write(&foreign, b"precious").unwrap();
@@ -65,7 +65,7 @@ fn a_foreign_file_is_refused() {
         assert!(matches!(error, StoreError::NotOurs { .. }) && error.hint().is_some());
     }
     assert_eq!(fs::read(&foreign).unwrap(), b"precious");
-    assert!(store.check_export(&foreign, &mut Files::open(&store)).is_err());
+    assert!(store.check_export(&foreign, &mut Caches::open(&store)).is_err());
     // Equal content is not overwritten, whoever wrote it; content of the store may be.
     fs::write(&foreign, b"| 1 |").unwrap();
     assert_eq!(export(&store, &table, &foreign).unwrap(), Exported::Unchanged);
@@ -84,7 +84,7 @@ fn a_moved_project_and_a_new_store_know_their_exports() {
     let [one, two]: [&[(&str, &[u8])]; 2] = [&[("t", b"1")], &[("t", b"2")]];
     let in_store = |project: &Path, files| {
         let store = Store::open(&project.join("artifacts")).unwrap();
-        let tree = store.admit_files(files).unwrap();
+        let tree = store.insert_files(files).unwrap();
         (store.part(&tree, "t").unwrap(), store)
     };
     let (table, store) = in_store(&old, one);
@@ -106,7 +106,7 @@ fn a_moved_project_and_a_new_store_know_their_exports() {
 #[test]
 fn line_ends_of_a_checkout_are_no_change_of_the_users() {
     let (dir, store) = fixture();
-    let tree = store.admit_files(&[("t", b"a\nb\n"), ("u", b"c\n")]).unwrap();
+    let tree = store.insert_files(&[("t", b"a\nb\n"), ("u", b"c\n")]).unwrap();
     let to = dir.path().join("t.md");
     export(&store, &store.part(&tree, "t").unwrap(), &to).unwrap();
     fs::remove_file(&to).unwrap();
@@ -121,7 +121,7 @@ fn an_export_goes_where_links_lead_but_never_into_the_store() {
     fs::create_dir(&scratch).unwrap();
     symlink(&scratch, dir.path().join("results")).unwrap();
     symlink(scratch.join("table"), dir.path().join("table.md")).unwrap();
-    let tree = store.admit_files(&[("x", b"1")]).unwrap();
+    let tree = store.insert_files(&[("x", b"1")]).unwrap();
     let file = store.part(&tree, "x").unwrap();
     export(&store, &tree, &dir.path().join("results")).unwrap();
     export(&store, &file, &dir.path().join("table.md")).unwrap();
@@ -137,11 +137,11 @@ fn an_export_goes_where_links_lead_but_never_into_the_store() {
 fn the_longest_names_are_exported_and_kept_beside() {
     let (dir, store) = fixture();
     let to = dir.path().join("n".repeat(255));
-    let tree = store.admit_files(&[("x", b"1"), ("y", b"2")]).unwrap();
+    let tree = store.insert_files(&[("x", b"1"), ("y", b"2")]).unwrap();
     let [one, two] = ["x", "y"].map(|part| store.part(&tree, part).unwrap());
     assert_eq!(export(&store, &one, &to).unwrap(), Exported::Written);
     fs::write(&to, b"mine").unwrap();
-    let exported = store.export(&two, &to, true, &mut Files::open(&store)).unwrap();
+    let exported = store.export(&two, &to, true, &mut Caches::open(&store)).unwrap();
     let Exported::Overwritten(kept) = exported else { panic!("{exported:?}") };
     assert_eq!(fs::read(kept).unwrap(), b"mine");
 }
@@ -149,7 +149,7 @@ fn the_longest_names_are_exported_and_kept_beside() {
 #[test]
 fn what_a_killed_export_left_is_removed_by_the_next() {
     let (dir, store) = fixture();
-    let tree = store.admit_files(&[("x", b"1")]).unwrap();
+    let tree = store.insert_files(&[("x", b"1")]).unwrap();
     fs::create_dir(dir.path().join(".igpt-flow-1-2-3")).unwrap();
     fs::write(dir.path().join(".igpt-flow-4-5-6"), b"half").unwrap();
     export(&store, &tree, &dir.path().join("out")).unwrap();
@@ -163,7 +163,7 @@ fn exports_to_one_place_take_turns() {
     let (dir, store) = fixture();
     let to = dir.path().join("out");
     let trees: Vec<Artifact> =
-        (0..2_u8).map(|n| store.admit_files(&[("a", &[n]), ("b", &[n]), ("c", &[n])]).unwrap()).collect();
+        (0..2_u8).map(|n| store.insert_files(&[("a", &[n]), ("b", &[n]), ("c", &[n])]).unwrap()).collect();
     export(&store, &trees[0], &to).unwrap();
     std::thread::scope(|scope| {
         for tree in &trees {

@@ -12,7 +12,7 @@ fn a_disk_with_no_room_for_a_trash_is_cleared_all_the_same() {
     fs::remove_dir(store.tmp_dir()).unwrap();
     fs::write(store.tmp_dir(), b"").unwrap();
     let kept = material(1).key();
-    let collected = collect(&store, &Keep { keys: [kept].into(), ..Keep::default() }).unwrap();
+    let collected = collect(&store, &Roots { keys: [kept].into(), ..Roots::default() }).unwrap();
     assert_eq!((collected.records.len(), collected.unfinished), (2, 1));
     assert!(!scratch.exists());
     assert_eq!(store.keys().unwrap(), [kept]);
@@ -22,13 +22,13 @@ fn a_disk_with_no_room_for_a_trash_is_cleared_all_the_same() {
 #[test]
 fn what_a_run_made_before_the_collectors_turn_can_be_kept() {
     let (_dir, store) = fixture();
-    let run = store.live().unwrap();
+    let run = store.hold().unwrap();
     assert!(matches!(store.collector(), Err(StoreError::InUse { .. })));
     step(&store, 1).unwrap();
     drop(run);
     let collector = store.collector().unwrap();
-    // Found out while nobody else can add to it.
-    let keep = Keep { keys: store.keys().unwrap().into_iter().collect(), ..Keep::default() };
+    // ScannedEntry out while nobody else can add to it.
+    let keep = Roots { keys: store.keys().unwrap().into_iter().collect(), ..Roots::default() };
     let late = std::thread::spawn({
         let store = store.clone();
         move || step(&store, 2).unwrap()
@@ -46,7 +46,7 @@ fn runs_that_are_not_kept_go_with_their_logs() {
     let (_dir, store) = fixture();
     let [old, new] = [(); 2].map(|()| store.new_run().unwrap());
     fs::write(old.logs_dir().join("s.log"), b"long").unwrap();
-    let keep = Keep { runs: [new.id().to_owned()].into(), ..Keep::default() };
+    let keep = Roots { runs: [new.id().to_owned()].into(), ..Roots::default() };
     let collected = collect(&store, &keep).unwrap();
     assert_eq!((collected.runs, collected.bytes), (1, 4));
     assert!(!old.path().exists() && new.path().exists());

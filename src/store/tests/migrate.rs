@@ -13,7 +13,7 @@ fn write_old(store: &Store, name: &str, mut value: serde_json::Value) {
 #[test]
 fn results_of_stages_and_runs_are_taken_along_those_of_commands_are_not() {
     let (_dir, store) = fixture();
-    let artifact = store.admit_files(&[("x", b"1")]).unwrap();
+    let artifact = store.insert_files(&[("x", b"1")]).unwrap();
     let [mut training, command] = [1, 2].map(|n| record(n, &[("out", artifact)]));
     training.material.stage = "pretrain".into();
     training.key = training.material.key();

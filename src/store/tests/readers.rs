@@ -4,7 +4,7 @@ use super::*;
 
 /// What the child of a test does: looks at an object while no file can be opened.
 pub(super) fn look_without_files(store: &Store) {
-    let artifact = store.admit_files(&[("x", b"right")]).unwrap();
+    let artifact = store.insert_files(&[("x", b"right")]).unwrap();
     let (digest, size) = store.entries(&artifact).unwrap()[0].file().unwrap();
     let path = store.path_of_file(&digest);
     // Touched, so that it must be hashed to be believed.
@@ -15,7 +15,7 @@ pub(super) fn look_without_files(store: &Store) {
     // SAFETY: as above.
     assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }, 0);
     assert_eq!(allow(&libc::rlimit { rlim_cur: 0, ..limit }), 0);
-    let sound = store.is_sound(&digest, size);
+    let sound = store.is_intact(&digest, size);
     assert_eq!(allow(&limit), 0);
     assert!(!sound, "it could not be told");
     assert!(path.exists(), "and was not condemned for that");
@@ -45,7 +45,7 @@ fn looking_at_a_store_makes_nothing() {
     assert_eq!(there(), before);
     // Whoever writes makes what is missing.
     assert!(seen.try_lock(&material(0).key()).unwrap().is_some());
-    seen.admit_files(&[("x", b"1")]).unwrap();
+    seen.insert_files(&[("x", b"1")]).unwrap();
 }
 
 #[test]

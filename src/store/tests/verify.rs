@@ -25,7 +25,7 @@ fn damage_is_set_aside_so_that_it_is_made_again() {
 fn what_was_made_from_damage_is_doubted_and_taken_out() {
     let (_dir, store) = fixture();
     let commit = |n: u64, from: Option<(&Artifact, Option<Digest>)>, out: &[u8]| {
-        let artifact = store.admit_files(&[("x", out)]).unwrap();
+        let artifact = store.insert_files(&[("x", out)]).unwrap();
         let mut record = record(n, &[("out", artifact)]);
         if let Some((input, maker)) = from {
             record.material.inputs.insert("in".into(), vec![KeyInput::plain(input.digest)]);
@@ -73,9 +73,9 @@ fn damaged_records_runs_and_notes_are_told() {
         steps: Vec::new(),
     };
     run.finish(&ended).unwrap();
-    let artifact = store.admit_files(&[("x", b"1")]).unwrap();
+    let artifact = store.insert_files(&[("x", b"1")]).unwrap();
     for name in ["a", "b"] {
-        store.export(&artifact, &dir.path().join(name), false, &mut Files::open(&store)).unwrap();
+        store.export(&artifact, &dir.path().join(name), false, &mut Caches::open(&store)).unwrap();
     }
     assert!(store.verify(&mut |_, _| {}).unwrap().damage.is_empty());
     let notes = store.notes_path();

@@ -1,13 +1,12 @@
-//! Antialiased resampling of bytes, bit for bit that of Pillow: along the rows, rounded to bytes,
-//! then along the columns, with weights of 22 fractional bits. All sums are of whole numbers, so
-//! wider vectors change no bit.
+//! Antialiased resampling of bytes, bit for bit as in Pillow: along the rows, rounded to bytes, then along
+//! the columns, with weights of 22 fractional bits. All sums are of integers, so wider vectors change no
+//! bit.
 
 use image::RgbImage;
 
-use crate::resize::Filter;
+use crate::filter::Filter;
 
-/// Fractional bits of a weight: 8 bits of a byte, a sign and a bit for filters that overshoot are
-/// left of 32.
+/// Fractional bits of a weight: of 32, a byte takes 8, the sign one, and filters that overshoot one.
 const FRACTION: u32 = 22;
 
 /// A stretch of a resized side.
@@ -15,21 +14,21 @@ const FRACTION: u32 = 22;
 pub(crate) struct Span {
     /// The side's length after resizing, in pixels.
     pub(crate) resized: u32,
-    /// The first resized pixel that is wanted.
+    /// The first resized pixel that is needed.
     pub(crate) first: u32,
 }
 
-/// The source pixels behind each wanted pixel of a side, and their weights.
+/// The source pixels of each result pixel along a side, and their weights.
 struct Taps {
-    /// The first source pixel of each.
+    /// The first source pixel of each result pixel.
     first: Vec<usize>,
-    /// How many weights each has, an even number; those behind its last source pixel are 0.
+    /// The number of weights of each, an even number; those after the last source pixel are 0.
     count: usize,
     weights: Vec<i32>,
 }
 
 impl Taps {
-    /// Of the `wanted` pixels of a side of `source` pixels; Pillow's `precompute_coeffs`.
+    /// The taps of `wanted` pixels of a side of `source` pixels; Pillow's `precompute_coeffs`.
     fn new(source: u32, span: Span, wanted: u32, filter: Filter) -> Self {
         let scale = f64::from(source) / f64::from(span.resized);
         let stretch = scale.max(1.0);
@@ -58,12 +57,12 @@ fn byte(sum: i32) -> u8 {
     ((sum + (1 << (FRACTION - 1))) >> FRACTION).clamp(0, 255) as u8
 }
 
-/// Numbers that are summed at once: pixels of four channels. (RGB has three; an idle fourth costs less
-/// than what is no power of two.)
+/// Numbers that are summed at once: pixels of four channels. (RGB has three; an unused fourth costs less
+/// than a number that is not a power of two.)
 const LANES: usize = 8;
 
-/// A row resampled along itself, to four bytes a pixel. `wide` is scratch: as every source pixel is
-/// needed several times, it is widened once. `weights` has each of the taps' four times.
+/// Resamples a row horizontally, to four bytes per pixel. `wide` is scratch: every source pixel is needed
+/// several times and widened once. `weights` has each weight of the taps four times.
 #[inline(always)]
 fn along_row(row: &[u8], wide: &mut [[i32; 4]], taps: &Taps, weights: &[[i32; 4]], out: &mut [u8]) {
     for (&[r, g, b], wide) in row.as_chunks().0.iter().zip(&mut *wide) {
@@ -85,8 +84,8 @@ fn along_row(row: &[u8], wide: &mut [[i32; 4]], taps: &Taps, weights: &[[i32; 4]
     }
 }
 
-/// A row of the result, from the rows behind it: `narrow` begins with the first of them, each as long as
-/// `out`. `sums` is scratch of that length. Two rows at a time halve the way of the sums.
+/// Resamples rows vertically to one row: `narrow` begins with the first of them, each as long as `out`.
+/// `sums` is scratch of that length. Two rows at a time halve the memory traffic of the sums.
 #[inline(always)]
 fn along_columns(narrow: &[u8], weights: &[i32], sums: &mut [i32], out: &mut [u8]) {
     sums.fill(0);
@@ -104,7 +103,7 @@ fn along_columns(narrow: &[u8], weights: &[i32], sums: &mut [i32], out: &mut [u8
 fn both_passes(rgb: &[u8], width: usize, columns: &Taps, rows: &Taps, out: &mut [u8]) {
     let side = columns.first.len();
     let (top, last) = (rows.first[0], rows.first[side - 1]);
-    // Behind the last source pixel and row there are zeros, where the taps may reach.
+    // Taps may reach beyond the last source pixel and row, where there are zeros.
     let mut narrow = vec![0; 4 * side * (last + rows.count - top)];
     let mut wide = vec![[0; 4]; width + columns.count];
     let weights: Vec<[i32; 4]> = columns.weights.iter().map(|&weight| [weight; 4]).collect();
@@ -122,7 +121,7 @@ fn both_passes(rgb: &[u8], width: usize, columns: &Taps, rows: &Taps, out: &mut 
     }
 }
 
-/// The `side` x `side` pixels at `columns` and `rows` of the image, which must not be empty, resized.
+/// The `side` x `side` pixels at `columns` and `rows` of the resized image, which must not be empty.
 pub(crate) fn resample(image: &RgbImage, columns: Span, rows: Span, side: u32, filter: Filter) -> RgbImage {
     let (width, height) = image.dimensions();
     let columns = Taps::new(width, columns, side, filter);

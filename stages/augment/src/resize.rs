@@ -1,64 +1,19 @@
 //! Antialiased resizing and cropping with the sizes, offsets and rounding of Pillow and torchvision,
-//! whose pictures iGPT and its successors were trained on.
-
-use std::f64::consts::PI;
+//! whose images iGPT and its successors were trained on.
 
 use image::RgbImage;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
+use crate::filter::Filter;
 use crate::resample::{Span, resample};
-
-/// A resampling filter. All are stretched when shrinking, so that every source pixel counts
-/// (antialiasing), as Pillow does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Filter {
-    /// The mean of the covered pixels.
-    Box,
-    /// A triangle of radius 1.
-    Bilinear,
-    /// A cubic of radius 2 (a = -0.5, Catmull-Rom).
-    Bicubic,
-    /// A windowed sinc of radius 3.
-    Lanczos,
-}
-
-impl Filter {
-    /// How far the filter reaches, in pixels of the larger of source and result.
-    pub(crate) fn radius(self) -> f64 {
-        match self {
-            Self::Box => 0.5,
-            Self::Bilinear => 1.0,
-            Self::Bicubic => 2.0,
-            Self::Lanczos => 3.0,
-        }
-    }
-
-    /// What a pixel weighs at that distance.
-    pub(crate) fn weight(self, x: f64) -> f64 {
-        let sinc = |x: f64| if x == 0.0 { 1.0 } else { (PI * x).sin() / (PI * x) };
-        let d = x.abs();
-        match self {
-            // Of two pixels at half a pixel's distance, one counts.
-            Self::Box => f64::from(u8::from(-0.5 < x && x <= 0.5)),
-            Self::Bilinear => (1.0 - d).max(0.0),
-            Self::Bicubic if d < 1.0 => (1.5 * d - 2.5) * d * d + 1.0,
-            Self::Bicubic if d < 2.0 => -0.5 * (((d - 5.0) * d + 8.0) * d - 4.0),
-            Self::Lanczos if d < 3.0 => sinc(x) * sinc(x / 3.0),
-            Self::Bicubic | Self::Lanczos => 0.0,
-        }
-    }
-}
 
 /// A square window of a resized image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// The shorter side after resizing, in pixels.
     pub short: u32,
-    /// The first row and column of the window in the resized image.
+    /// The first row of the window in the resized image.
     pub top: u32,
-    /// See `top`.
+    /// The first column of the window in the resized image.
     pub left: u32,
     /// The window's side, in pixels.
     pub size: u32,
@@ -72,23 +27,23 @@ impl Window {
     }
 }
 
-/// The size of an image whose shorter side is brought to `short`; the longer side is truncated to
-/// whole pixels, as torchvision does.
+/// The size of an image whose shorter side is resized to `short`; the longer side is truncated to whole
+/// pixels, as in torchvision.
 pub fn fit_shorter_side(width: u32, height: u32, short: u32) -> (u32, u32) {
     let longer = |long: u32, side: u32| (u64::from(short) * u64::from(long) / u64::from(side.max(1))) as u32;
     if width <= height { (short, longer(height, width)) } else { (longer(width, height), short) }
 }
 
-/// Where the central `size` pixels of `length` start: half of the rest, a half rounded to the even
-/// number, as Python does.
+/// Where the central `size` pixels of `length` start: half of the rest, rounded half to even as in
+/// Python.
 pub fn centre_offset(length: u32, size: u32) -> u32 {
     let rest = length.saturating_sub(size);
     let half = rest / 2;
     if rest % 2 == 1 && half % 2 == 1 { half + 1 } else { half }
 }
 
-/// The square `window` of the image, resized with `filter`. Only the window's pixels are computed;
-/// they are those of resizing the whole image first.
+/// The square `window` of the image, resized with `filter`. Only the window's pixels are computed,
+/// with the same result as resizing the whole image first.
 ///
 /// # Errors
 /// If the window does not lie within the resized image, or the image is empty.

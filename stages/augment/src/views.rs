@@ -1,4 +1,4 @@
-//! The views of an image: which windows are taken, and what becomes of them.
+//! The views of an image: crops that are resized to the input resolution.
 
 use igpt_contract::{StageError, stream};
 use igpt_dataset::{ImageRow, RowKey, Split, decode};
@@ -6,21 +6,21 @@ use image::RgbImage;
 use rand::RngExt as _;
 use rayon::prelude::*;
 
+use crate::params::{Crop, Params};
 use crate::resize::{ResizeError, Window, fit_shorter_side, resize_and_crop, resize_square};
-use crate::{Crop, Params};
 
-/// How views are made.
+/// Makes views of images.
 #[derive(Debug, Clone, Copy)]
-pub struct Recipe<'p> {
-    /// What the user asked for.
-    pub params: &'p Params,
-    /// The step's seed. Each view draws from a stream of its own, so that neither the order of the
-    /// images nor the number of views nor of threads changes any view.
-    pub seed: u64,
+pub(crate) struct ViewMaker<'p> {
+    /// The step's parameters.
+    pub(crate) params: &'p Params,
+    /// The step's seed. Each view draws from a stream of its own, so that it depends on neither the order
+    /// of the images nor the number of views or threads.
+    pub(crate) seed: u64,
 }
 
-impl Recipe<'_> {
-    /// How many views the recipe makes of an image.
+impl ViewMaker<'_> {
+    /// The number of views of an image.
     fn views(&self, split: Split) -> u16 {
         if self.is_random(split) { self.params.views } else { 1 }
     }
@@ -56,30 +56,30 @@ impl Recipe<'_> {
 }
 
 /// The views of each image of a batch, in order.
-pub(crate) fn views(recipe: &Recipe<'_>, batch: &[ImageRow]) -> Vec<Result<Vec<ImageRow>, StageError>> {
-    batch.par_iter().map(|row| views_of(recipe, row)).collect()
+pub(crate) fn views(maker: &ViewMaker<'_>, batch: &[ImageRow]) -> Vec<Result<Vec<ImageRow>, StageError>> {
+    batch.par_iter().map(|row| views_of(maker, row)).collect()
 }
 
-fn views_of(recipe: &Recipe<'_>, row: &ImageRow) -> Result<Vec<ImageRow>, StageError> {
+fn views_of(maker: &ViewMaker<'_>, row: &ImageRow) -> Result<Vec<ImageRow>, StageError> {
     let name = format!("{} image {}", row.split, row.id);
     if row.view > 0 {
-        let what = format!("expected images that are not augmented yet, found view {} of {name}", row.view);
-        return Err(StageError::new(what).hint("wire the images from before the first `augment` step"));
+        let what = format!("expected images without views, found view {} of {name}", row.view);
+        return Err(StageError::new(what).hint("connect the images from before the first `augment` step"));
     }
-    if recipe.params.crop == Crop::None && row.height != row.width {
+    if maker.params.crop == Crop::None && row.height != row.width {
         let what = format!("expected square images, found {}x{} pixels in {name}", row.height, row.width);
         return Err(StageError::new(what).hint("set `crop: centre` or `crop: random`"));
     }
-    let image = decode(row).map_err(|error| StageError::caused(format!("{name} is unreadable"), error))?;
-    (0..recipe.views(row.split))
+    let image = decode(row).map_err(|error| StageError::caused(format!("cannot decode {name}"), error))?;
+    (0..maker.views(row.split))
         .map(|view| {
             let key = RowKey { view, ..row.key() };
-            let image = recipe
+            let image = maker
                 .view(&image, key)
-                .map_err(|error| StageError::caused(format!("{name} cannot be resized"), error))?;
+                .map_err(|error| StageError::caused(format!("cannot resize {name}"), error))?;
             ImageRow::new(key, &image)
                 .map(|view| view.named(row.name.as_str()))
-                .map_err(|error| StageError::caused(format!("{name} cannot be stored"), error))
+                .map_err(|error| StageError::caused(format!("cannot store {name}"), error))
         })
         .collect()
 }

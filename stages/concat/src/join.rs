@@ -1,11 +1,11 @@
-//! Which layers, and their rows side by side.
+//! Chooses the layers and joins their rows.
 
 use std::path::Path;
 
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{FeatureReader, FeatureTable, FeatureWriter, LayerInfo};
 
-/// The layers in a folder of them, in rising order.
+/// The layers in a folder, in ascending order.
 pub(crate) fn layers(folder: &Path) -> Result<Vec<usize>, StageError> {
     let mut layers = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -20,32 +20,33 @@ pub(crate) fn layers(folder: &Path) -> Result<Vec<usize>, StageError> {
     Ok(layers)
 }
 
-/// The `wanted` neighbouring layers among `there` with `best` in their middle (of an even number
-/// right after the middle), shifted inward where they would reach over an end.
+/// The `wanted` neighbouring layers among `there` centred on `best` (just after the middle for an even
+/// number), shifted inwards at either end.
 pub(crate) fn window(there: &[usize], best: usize, wanted: usize) -> Result<Vec<usize>, StageError> {
     let Ok(place) = there.binary_search(&best) else {
-        let what = format!("the best layer is {best}, and the features are of the layers {there:?}");
-        return Err(StageError::new(what).hint("wire the features that the probes were fitted to"));
+        let what = format!("expected features of the best layer {best}, found the layers {there:?}");
+        return Err(StageError::new(what).hint("connect the features that the probes were fitted to"));
     };
     if there.len() < wanted {
-        return Err(StageError::new(too_few(there.len(), wanted)).hint("give a smaller `layers`"));
+        return Err(StageError::new(too_few(there.len(), wanted)).hint("lower `layers`"));
     }
     let first = place.saturating_sub(wanted / 2).min(there.len() - wanted);
     let window = &there[first..first + wanted];
     if window.windows(2).any(|pair| pair[1] != pair[0] + 1) {
-        let what = format!("the layers {window:?} round the best, {best}, are no neighbours");
-        return Err(StageError::new(what).hint("`features` has left out layers: give it no `layers`"));
+        let what = format!("expected neighbouring layers around the best, {best}, found {window:?}");
+        return Err(StageError::new(what)
+            .hint("compute all layers: remove `layers` from the step that computes the features"));
     }
     Ok(window.to_vec())
 }
 
-/// What is wrong where there are fewer layers than are to be joined.
+/// The error if there are fewer layers than requested.
 pub(crate) fn too_few(found: usize, wanted: usize) -> String {
-    format!("expected at least `layers` {wanted} layers, found {found}")
+    format!("expected at least {wanted} layers (`layers`), found {found}")
 }
 
-/// Writes the rows of `layers`, each a folder of `folder`, joined in that order into `out`, some rows
-/// at a time. Answers the numbers of a row.
+/// Joins the rows of `layers`, each a folder of `folder`, in that order and writes them to `out`, a few
+/// rows at a time. Returns the number of features.
 pub(crate) fn join(
     folder: &Path,
     layers: &[usize],
@@ -87,8 +88,10 @@ pub(crate) fn join(
 }
 
 fn differ() -> StageError {
-    StageError::new("the layers do not hold the features of the same images in the same order")
-        .hint("they must be the parts of one `features` step")
+    StageError::new(
+        "expected features of the same images in the same order in all layers, found different ones",
+    )
+    .hint("connect the layers of a single `features` step")
 }
 
 #[cfg(test)]
@@ -112,8 +115,8 @@ mod tests {
     #[test]
     fn layers_that_are_not_there_are_refused() {
         let refused = |there: &[usize], best, wanted| window(there, best, wanted).unwrap_err().to_string();
-        assert!(refused(&[0, 1, 2], 3, 1).contains("the best layer is 3"));
-        assert!(refused(&[0, 1, 2], 1, 5).contains("expected at least `layers` 5 layers, found 3"));
-        assert!(refused(&[0, 2, 4], 2, 3).contains("no neighbours"));
+        assert!(refused(&[0, 1, 2], 3, 1).contains("the best layer 3"));
+        assert!(refused(&[0, 1, 2], 1, 5).contains("expected at least 5 layers (`layers`), found 3"));
+        assert!(refused(&[0, 2, 4], 2, 3).contains("expected neighbouring layers"));
     }
 }

@@ -1,5 +1,5 @@
-//! Stage `concat`: the features of neighbouring layers, centred on the best, as one long feature
-//! (paper section 4.3: five layers round the best of iGPT-XL, 15,360 features).
+//! Stage `concat`: concatenates the features of neighbouring layers, centred on the best one (section 4.4:
+//! five layers around the best of iGPT-XL, 15,360 features).
 
 mod join;
 
@@ -10,22 +10,22 @@ use igpt_contract::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-const LAYERS: In<FeatureLayers> =
-    In::new("features", "the features of the layers, whole: `features.layers` without a part");
-const PROBES: Many<Metrics> =
-    Many::new("metrics", "the probes of those layers, labelled with `layer`: what the best is known by");
+const LAYERS: In<FeatureLayers> = In::new("features", "the features of all layers: `features.layers`");
+const PROBES: Many<Metrics> = Many::new(
+    "metrics",
+    "the metrics of the probes of those layers, labelled with `layer`, to find the best",
+);
 const FEATURES: Out<FeatureLayer> = Out::new("features", "the layers' features, one after another");
-const METRICS: Out<Metrics> = Out::new("metrics", "which layers were taken, and which is the best");
+const METRICS: Out<Metrics> = Out::new("metrics", "which layers were joined, and which is the best");
 
-/// What `concat` takes.
+/// Parameters of `concat`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// How many neighbouring layers are joined (5 in section 4.3). Half of them lie before the best
-    /// one; at either end the window is shifted inward, so that it is always whole.
+    /// The number of neighbouring layers to join (section 4.4: 5). Half of them precede the best one; at
+    /// either end the window is shifted inwards, so that it is always complete.
     pub layers: usize,
-    /// The metric of the probes that the best layer is known by. It should not be one of the test
-    /// images.
+    /// The metric of the probes that the best layer is chosen by. It should not be a test metric.
     pub metric: String,
     /// Whether the best is the lowest value of the metric, as for a loss.
     pub lowest: bool,
@@ -61,7 +61,7 @@ impl Stage for Concat {
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
         if params.layers == 0 {
-            return Err(ParamError::at("layers", "`layers` is 0, expected at least 1"));
+            return Err(ParamError::at("layers", "expected at least 1 layer, found 0"));
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Which layer is the best, by the metrics of its probes: the one function of every stage that
-//! chooses a layer.
+//! The best layer by the metrics of its probes: the function that every stage which chooses a layer
+//! calls.
 
 use std::collections::BTreeMap;
 
@@ -12,23 +12,24 @@ use crate::metrics::MetricValues;
 pub struct BestLayer {
     /// The layer l, from 0.
     pub layer: usize,
-    /// Its value of the metric.
+    /// The value of the metric at that layer.
     pub value: f64,
 }
 
-/// The layer with the highest (where `lowest`, the lowest) value of `metric` among metrics artifacts
-/// that are labelled with `layer`, one for each; of equal ones the lowest layer. What is not a number
-/// is worse than any.
+/// The layer with the highest value of `metric` (with `lowest`, the lowest) among metrics artifacts
+/// that are labelled with `layer`, one for each layer. On a tie the lowest layer wins; not-a-number is
+/// worse than any number.
 ///
 /// # Errors
-/// If there is no artifact, one has no such label or no such metric, two are of one layer, or no
-/// value is a number.
+/// If there is no artifact, one lacks the label or the metric, two have the same layer, or no value is
+/// a number.
 pub fn best_layer(inputs: &[LabelledInput], metric: &str, lowest: bool) -> Result<BestLayer, StageError> {
     let mut values = BTreeMap::new();
     for input in inputs {
         let layer = layer_of(input)?;
-        let metrics = MetricValues::read(&input.path)
-            .map_err(|e| StageError::caused(format!("the probe of layer {layer} has no metrics"), e))?;
+        let metrics = MetricValues::read(&input.path).map_err(|e| {
+            StageError::caused(format!("cannot read the metrics of the probe of layer {layer}"), e)
+        })?;
         let Some(value) = metrics.values.get(metric) else {
             let there: Vec<String> = metrics.values.keys().map(|name| format!("`{name}`")).collect();
             let what =
@@ -36,13 +37,13 @@ pub fn best_layer(inputs: &[LabelledInput], metric: &str, lowest: bool) -> Resul
             return Err(StageError::new(what).hint("without a validation split there is no `accuracy.valid`"));
         };
         if values.insert(layer, *value).is_some() {
-            let what = format!("found several probes of layer {layer}, expected one of each");
-            return Err(StageError::new(what).hint("the probes must differ in the label `layer` alone"));
+            let what = format!("expected one probe of each layer, found several of layer {layer}");
+            return Err(StageError::new(what).hint("the probes may differ only in the label `layer`"));
         }
     }
     if values.is_empty() {
-        return Err(StageError::new("found no probe to choose a layer by")
-            .hint("wire the metrics of the probes of every layer: `probe.*`"));
+        return Err(StageError::new("expected at least one probe to choose a layer by, found no probe")
+            .hint("connect the metrics of every layer's probe: `metrics: probe.*`"));
     }
     let mut best: Option<BestLayer> = None;
     for (layer, value) in values.into_iter().filter(|(_, value)| !value.is_nan()) {
@@ -51,7 +52,7 @@ pub fn best_layer(inputs: &[LabelledInput], metric: &str, lowest: bool) -> Resul
             best = Some(BestLayer { layer, value });
         }
     }
-    best.ok_or_else(|| StageError::new(format!("no probe has a `{metric}` that is a number")))
+    best.ok_or_else(|| StageError::new(format!("expected a number as `{metric}`, found only not-a-number")))
 }
 
 /// The layer that an artifact's label names.
@@ -59,8 +60,8 @@ fn layer_of(input: &LabelledInput) -> Result<usize, StageError> {
     let label = input.labels.get("layer");
     label.and_then(serde_json::Value::as_u64).and_then(|layer| usize::try_from(layer).ok()).ok_or_else(|| {
         let found = label.map_or("none".to_owned(), ToString::to_string);
-        StageError::new(format!("expected probes with a label `layer` from 0 on, found {found}"))
-            .hint("probe the layers with `matrix: {layer: ...}` and wire all of them: `probe.*`")
+        StageError::new(format!("expected probes with the label `layer`, an integer ≥ 0, found {found}"))
+            .hint("give the probe `matrix: {layer: ...}` and connect all of its instances: `probe.*`")
     })
 }
 

@@ -8,8 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Candidates of a search: written as a number or a list of numbers, kept as a list, so that `1`
-/// and `[1]` are the same.
+/// The candidates of a search. A number and a list of one number are the same: both are stored as a
+/// list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Candidates(pub Vec<f64>);

@@ -1,4 +1,4 @@
-//! What a search tried and chose, as the stages read it: one trains once more, one makes a table.
+//! What a search tried and chose, for the stages that read it: to train again, or to make a table.
 
 use std::io;
 use std::path::Path;
@@ -11,11 +11,11 @@ use crate::error::StageError;
 /// The content of a `choice` artifact (`choice.json`).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ChosenValue {
-    /// The searched parameter, a dotted path.
+    /// The dotted path of the parameter that was searched.
     pub param: String,
     /// The winning value.
     pub value: Value,
-    /// The name of the metric that decided.
+    /// The metric that was compared.
     #[serde(default)]
     pub metric: String,
     /// Every value that was tried, in order.
@@ -28,7 +28,7 @@ pub struct ChosenValue {
 pub struct TriedValue {
     /// The value.
     pub value: Value,
-    /// The metric that it came to; none where the candidate failed or diverged.
+    /// The metric it reached; `None` if the candidate failed or diverged.
     pub metric: Option<f64>,
 }
 
@@ -36,24 +36,26 @@ impl ChosenValue {
     /// Reads `choice.json` from an artifact's folder.
     ///
     /// # Errors
-    /// If the file is missing or is no choice.
+    /// If the file is missing or is not a choice.
     pub fn read(folder: &Path) -> io::Result<Self> {
         Ok(serde_json::from_slice(&std::fs::read(folder.join("choice.json"))?)?)
     }
 
-    /// The number that a search chose for the parameter `param`, the only one that the reader takes.
+    /// The number that a search chose for the parameter `param`.
     ///
     /// # Errors
-    /// If the artifact is no choice, one of another parameter, or not of a number.
+    /// If the artifact is not a choice, is of another parameter, or the value is not a number.
     pub fn number(folder: &Path, param: &str) -> Result<f64, StageError> {
         let choice = Self::read(folder)
-            .map_err(|error| StageError::caused("the input `choice` is not what a search chose", error))?;
+            .map_err(|error| StageError::caused("the input `choice` is not the result of a search", error))?;
         if choice.param != param {
             let what = format!(
-                "the input `choice` is a search's over `{}`, expected one over `{param}`",
+                "the input `choice` is of a search over `{}`, expected one over `{param}`",
                 choice.param
             );
-            return Err(StageError::new(what).hint("wire the `choice` of a search over that parameter"));
+            return Err(
+                StageError::new(what).hint("connect the output `choice` of a search over that parameter")
+            );
         }
         choice.value.as_f64().ok_or_else(|| {
             let what = format!("the input `choice` holds {} for `{param}`, expected a number", choice.value);
@@ -79,6 +81,6 @@ mod tests {
         assert!(error.contains("expected a number"), "{error}");
         write("{}");
         let error = ChosenValue::number(dir.path(), "learning_rate").unwrap_err().to_string();
-        assert!(error.contains("not what a search chose"), "{error}");
+        assert!(error.contains("not the result of a search"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a running stage may ask of and say to the world around it.
+//! What a running stage can ask its surroundings, and report to them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,32 +7,32 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::StageError;
 use crate::rng::{Stream, stream};
 
-/// What a stage says while it runs.
+/// What a stage reports while it runs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Signal {
     /// `done` of `total` units of work (`total` 0: unknown).
     Progress {
         /// Units done.
         done: u64,
-        /// Units in all; 0 where nobody knows.
+        /// Units in total; 0 if unknown.
         total: u64,
         /// The unit's name in the plural: `images`, `steps`.
         unit: &'static str,
     },
-    /// A number on the way, for people who watch; the results belong into a metrics artifact.
+    /// A number for the live view; results belong in a metrics artifact.
     Metric {
         /// The metric's dotted name.
         name: String,
-        /// Where on its curve (a training step, say).
+        /// Its position on the curve, such as the training step.
         x: f64,
-        /// The value; may be not-a-number.
+        /// The value, which may be not-a-number.
         value: f64,
     },
-    /// A line for people and for the step's log.
+    /// A line for the user and for the step's log.
     Note(String),
-    /// A line for the step's log alone: one of many, of which a note tells the sum.
+    /// A line for the step's log only: a detail that a note sums up.
     Log(String),
-    /// What the step read from outside, for its record: an archive's address and digest, say.
+    /// What the step read from outside, for its record, such as an archive's address and digest.
     Fact {
         /// The fact's name.
         name: String,
@@ -41,7 +41,7 @@ pub enum Signal {
     },
 }
 
-/// A running step's surroundings. Saying something cannot fail and must not slow the stage.
+/// A running step's surroundings. Reporting cannot fail and must not slow the stage.
 pub struct StageContext {
     seed: u64,
     threads: usize,
@@ -54,7 +54,7 @@ pub struct StageContext {
 
 impl StageContext {
     /// A context for a step: its seed, how many threads it may use (at least 1), the folder of its
-    /// checkpoints, and where its signals go.
+    /// checkpoints, and the sink of its signals.
     pub fn new(
         seed: u64,
         threads: usize,
@@ -86,29 +86,40 @@ impl StageContext {
         self
     }
 
-    /// The same context, cancelled through that flag.
+    /// The same context, cancelled when the flag is set.
     #[must_use]
     pub fn cancelled_by(mut self, flag: Arc<AtomicBool>) -> Self {
         self.cancelled = flag;
         self
     }
 
-    /// The step's seed. Take streams from [`Self::stream`], not from this, where you can.
+    /// The step's seed. Prefer [`Self::stream`] for drawing random numbers.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// The random stream of a purpose (`data`, `init`, `masks`).
+    /// The random stream for a purpose (`data`, `init`, `masks`).
     pub fn stream(&self, purpose: &str) -> Stream {
         stream(self.seed, purpose)
     }
 
-    /// How many threads the step may use; results must not depend on it.
+    /// How many threads the step may use. Results must not depend on it.
     pub fn threads(&self) -> usize {
         self.threads
     }
 
-    /// The device that was asked for: `auto`, `cpu`, `cuda`, `cuda:1`.
+    /// A pool of [`Self::threads`] threads, for a stage that works in parallel.
+    ///
+    /// # Errors
+    /// If the threads cannot be started.
+    pub fn thread_pool(&self) -> Result<rayon::ThreadPool, StageError> {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .build()
+            .map_err(|error| StageError::caused("cannot start the threads", error))
+    }
+
+    /// The requested device: `auto`, `cpu`, `cuda`, `cuda:1`.
     pub fn device(&self) -> &str {
         &self.device
     }
@@ -118,35 +129,34 @@ impl StageContext {
         self.offline
     }
 
-    /// A folder that belongs to the step's key, outlives a crash and is deleted once the step's
-    /// result is committed. What is in it at the start was left by an earlier attempt at the very
-    /// same work.
+    /// A folder for this cache key's checkpoints. It survives a crash and is deleted once the step's
+    /// result is committed; what it holds at the start is from an earlier attempt at the same work.
     pub fn checkpoint_dir(&self) -> &Path {
         &self.checkpoints
     }
 
-    /// Says how far the work is.
+    /// Reports the progress of the work.
     pub fn progress(&self, done: u64, total: u64, unit: &'static str) {
         (self.sink)(Signal::Progress { done, total, unit });
     }
 
-    /// Says a number on the way, for people who watch.
+    /// Reports a number for the live view.
     pub fn metric(&self, name: &str, x: f64, value: f64) {
         (self.sink)(Signal::Metric { name: name.to_owned(), x, value });
     }
 
-    /// Says a line to people; the step's log has it too.
+    /// Reports a line to the user; it is also written to the step's log.
     pub fn note(&self, text: impl Into<String>) {
         (self.sink)(Signal::Note(text.into()));
     }
 
-    /// Writes a line into the step's log alone.
+    /// Writes a line to the step's log only.
     pub fn log(&self, text: impl Into<String>) {
         (self.sink)(Signal::Log(text.into()));
     }
 
-    /// Says what the step read from outside. It is kept in the step's record, beside the key and the
-    /// outputs, and changes neither.
+    /// Reports what the step read from outside. It is kept in the step's record and affects neither the
+    /// cache key nor the outputs.
     pub fn fact(&self, name: &str, value: serde_json::Value) {
         (self.sink)(Signal::Fact { name: name.to_owned(), value });
     }
@@ -156,10 +166,10 @@ impl StageContext {
         self.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Call this between units of work.
+    /// Fails if the run is being stopped. Call this between units of work.
     ///
     /// # Errors
-    /// [`StageError::Cancelled`] once the run is being stopped: write a checkpoint and return it.
+    /// [`StageError::Cancelled`]: write a checkpoint and return the error.
     pub fn check(&self) -> Result<(), StageError> {
         if self.is_cancelled() { Err(StageError::Cancelled) } else { Ok(()) }
     }

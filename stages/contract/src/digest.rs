@@ -10,13 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
-/// A text that is not 64 lower-case hexadecimal digits.
+/// A string that is not 64 lower-case hexadecimal digits.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a digest (64 lower-case hexadecimal digits)")]
 pub struct ParseDigestError(String);
 
 impl Digest {
-    /// Digests bytes that are in memory.
+    /// The digest of bytes in memory.
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
@@ -26,7 +26,7 @@ impl Digest {
         &self.0
     }
 
-    /// The first ten digits: enough to tell digests apart for a reader.
+    /// The first ten digits, enough for a reader to tell digests apart.
     pub fn short(&self) -> String {
         self.to_string()[..10].to_owned()
     }
@@ -82,7 +82,7 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// Reads a digest from a text without copying the text: records are read by the thousand.
+/// Parses a digest without copying the string: records are read by the thousand.
 struct DigestText;
 
 impl Visitor<'_> for DigestText {

@@ -1,27 +1,27 @@
-//! What a stage may answer instead of its outputs.
+//! Why a stage failed.
 
-/// Why a stage did not finish. The texts are lower-case fragments with names in backticks; a hint
-/// says what the user can do about it.
+/// Why a stage did not finish. Messages are lower-case fragments with names in backticks; a hint says
+/// what the user can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
     /// The run was interrupted; checkpoints are kept.
     #[error("cancelled")]
     Cancelled,
-    /// The inputs, parameters or outside world are not what the stage needs.
+    /// The inputs, the parameters or something outside are not what the stage needs.
     #[error("{what}")]
     Failed {
         /// What was expected and what was found.
         what: String,
         /// What the user can do about it.
         hint: Option<String>,
-        /// The cause, where there is one.
+        /// The cause, if there is one.
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
 }
 
 impl StageError {
-    /// A failure that explains itself.
+    /// A failure without a cause.
     pub fn new(what: impl Into<String>) -> Self {
         Self::Failed { what: what.into(), hint: None, source: None }
     }

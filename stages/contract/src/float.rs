@@ -1,10 +1,10 @@
-//! Floats that may not be finite, as JSON: `NaN`, `inf` and `-inf` are written as texts.
+//! Floats that may not be finite, as JSON: `NaN`, `inf` and `-inf` are written as strings.
 //!
 //! For fields: `#[serde(with = "igpt_contract::float")]`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A float or, where JSON has no number for it, its text.
+/// A float or, where JSON has no number for it, a string.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Float {
@@ -30,7 +30,7 @@ impl Float {
 /// Writes a float.
 ///
 /// # Errors
-/// Whatever the serializer answers.
+/// Those of the serializer.
 pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     Float::from(*value).serialize(serializer)
 }
@@ -38,7 +38,7 @@ pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::
 /// Reads a float.
 ///
 /// # Errors
-/// Where the text is not a number.
+/// If the string is not a number.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Float::deserialize(deserializer)?.value()
 }

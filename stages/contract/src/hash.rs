@@ -1,4 +1,4 @@
-//! The digest of a file, by all cores where it is large.
+//! The digest of a file, computed on all cores if it is large.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -9,17 +9,17 @@ use blake3::hazmat::{self, ChainingValue, HasherExt as _, Mode};
 
 use crate::digest::Digest;
 
-/// Files up to this many bytes are read in one piece; larger ones are hashed by all cores.
+/// Files up to this many bytes are read at once; larger ones are hashed on all cores.
 const SMALL: u64 = 1 << 20;
 
-/// The most bytes of a large file that are read at once: they stay in a core's own cache until they are
-/// hashed.
+/// How many bytes of a large file a core reads at once: few enough to stay in its own cache until they
+/// are hashed.
 const PIECE: u64 = 256 << 10;
 
-/// The digest and size of a file: in one piece where it is small, with all cores where it is large.
+/// The digest and size of a file; a large file is hashed on all cores.
 ///
 /// # Errors
-/// Whatever opening or reading the file answers; also where a large file is cut short meanwhile.
+/// If the file cannot be opened or read, or a large file is truncated meanwhile.
 pub fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
@@ -32,8 +32,8 @@ pub fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
     Ok((hazmat::merge_subtrees_root(&left, &right, Mode::Hash).into(), size))
 }
 
-/// The two subtrees of BLAKE3's tree below a range of a file. Cores that are free take one of them, with
-/// the reading that it needs.
+/// The two subtrees of BLAKE3's tree over a range of a file. A free core takes one of them, reading
+/// included.
 fn halves(file: &File, offset: u64, size: u64) -> io::Result<(ChainingValue, ChainingValue)> {
     let left = hazmat::left_subtree_len(size);
     let (left, right) =
@@ -46,8 +46,8 @@ fn subtree(file: &File, offset: u64, size: u64) -> io::Result<ChainingValue> {
         let (left, right) = halves(file, offset, size)?;
         return Ok(hazmat::merge_subtrees_non_root(&left, &right, Mode::Hash));
     }
-    // Read, not mapped: a file that somebody cuts short must not kill the process, and neither
-    // must a disk that fails.
+    // Read, not mapped: neither a file that is truncated meanwhile nor a failing disk may kill the
+    // process.
     let mut piece = vec![0; size as usize];
     file.read_exact_at(&mut piece, offset)?;
     Ok(blake3::Hasher::new().set_input_offset(offset).update(&piece).finalize_non_root())

@@ -1,6 +1,7 @@
-//! Which vector instructions floating-point work runs on.
+//! The vector instructions that floating-point work runs on.
 
-/// The widest vector instructions of this processor: on another set, floats may round otherwise.
+/// The widest vector instructions of this processor. With other instructions, floats may round
+/// differently.
 pub fn instruction_set() -> String {
     #[cfg(target_arch = "x86_64")]
     for (name, found) in [

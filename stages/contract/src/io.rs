@@ -16,14 +16,14 @@ pub type Labels = BTreeMap<String, serde_json::Value>;
 pub struct LabelledInput {
     /// The artifact's folder (or file, for paths on disk). Read-only.
     pub path: PathBuf,
-    /// The axis values of the step that made it; empty outside a matrix.
+    /// The axis values of the step that produced it; empty outside a matrix.
     pub labels: Labels,
 }
 
 /// The folders of a running step. Inputs are read-only; each output folder exists and is empty.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StageIo {
-    /// Input port -> artifacts, in the order in which they entered the key.
+    /// Input port -> artifacts, in their order in the cache key.
     pub inputs: BTreeMap<String, Vec<LabelledInput>>,
     /// Output port -> the folder to fill.
     pub outputs: BTreeMap<String, PathBuf>,
@@ -33,12 +33,12 @@ impl StageIo {
     /// The folder of a required input.
     ///
     /// # Panics
-    /// If the port was not in the stage's spec: the planner has checked the rest.
+    /// If the port is not in the stage's spec. The planner has checked the rest.
     pub fn input<K: Kind>(&self, port: &In<K>) -> &Path {
         &self.inputs[port.name][0].path
     }
 
-    /// The folder of an optional input, where it is wired.
+    /// The folder of an optional input, if it is connected.
     pub fn optional<K: Kind>(&self, port: &Opt<K>) -> Option<&Path> {
         Some(&self.inputs.get(port.name)?.first()?.path)
     }
@@ -48,10 +48,10 @@ impl StageIo {
         self.inputs.get(port.name).map_or(&[], Vec::as_slice)
     }
 
-    /// The empty folder that an output's files belong into.
+    /// The empty folder for an output's files.
     ///
     /// # Panics
-    /// If the port was not in the stage's spec.
+    /// If the port is not in the stage's spec.
     pub fn output<K: Kind>(&self, port: &Out<K>) -> &Path {
         &self.outputs[port.name]
     }

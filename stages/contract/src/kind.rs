@@ -1,27 +1,27 @@
-//! Artifact kinds: what may flow from one port to another.
+//! Artifact kinds: the types of ports.
 //!
-//! A kind is a name and a format number; its files are described here and read and written by the
-//! shared crates. An artifact is a folder of files; a *part* of an artifact is one of its top-level
+//! A kind is a name and a format number. Its files are described here; the shared crates read and write
+//! them. An artifact is a folder of files; a *part* of an artifact is one of its top-level
 //! folders (`layers/5`), an artifact of its own.
 
-/// A type-level artifact kind, so that ports are typed in the stage's code.
+/// An artifact kind as a type, so that ports are typed in the stage's code.
 pub trait Kind: 'static {
     /// The name in specs and error messages.
     const NAME: &'static str;
     /// Raised when the files of the kind change their meaning.
     const FORMAT: u32;
-    /// The kind of each part, for kinds that are made of parts.
+    /// The kind of each part, for kinds that consist of parts.
     const PART: Option<&'static str> = None;
 }
 
-/// What the planner knows of a kind.
+/// A kind as the planner sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KindInfo {
     /// The kind's name.
     pub name: &'static str,
     /// The kind's format number.
     pub format: u32,
-    /// The kind of each part, for kinds that are made of parts.
+    /// The kind of each part, for kinds that consist of parts.
     pub part: Option<&'static str>,
 }
 
@@ -66,7 +66,7 @@ kinds! {
     /// Per-example predictions: `predictions.parquet` (id, split, label, predicted, and a column of
     /// log-probabilities).
     Predictions = "predictions" v 1;
-    /// The winner of a search: `choice.json` (param, value, step).
+    /// The result of a search: `choice.json` (param, value, step).
     Choice = "choice" v 1;
     /// A results table: `table.md`, `table.tex`, `table.csv`.
     Table = "table" v 1;

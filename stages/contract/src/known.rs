@@ -1,7 +1,7 @@
-//! What is known of artifacts before anything runs: so that a part that will not be there, or the
-//! misspelt name of a metric, is told at once and not after the training.
+//! What is known of artifacts before anything runs, so that a missing part or a misspelt metric is
+//! reported at once and not after the training.
 //!
-//! What is not known is `None`, and nothing is refused for its sake.
+//! What is not known is `None`, and nothing is refused because of it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,22 +15,22 @@ pub struct Known {
     pub parts: Option<Vec<String>>,
     /// The names in a metrics artifact.
     pub metrics: Option<MetricNames>,
-    /// The number of blocks L of the network that it is, or that its parts are; the layers of the
-    /// network are 0 to L.
+    /// The number of blocks L of the network, or of the networks that are its parts; a network's layers
+    /// are 0 to L.
     pub n_layer: Option<usize>,
 }
 
-/// Every name that a metrics artifact may hold; it need not hold all of them. A `*` stands for any
-/// text: `middle_layers.runs.*`.
+/// Every name that a metrics artifact may hold; it need not hold all of them. A `*` matches anything:
+/// `middle_layers.runs.*`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MetricNames {
-    /// Of numbers: `accuracy.test`.
+    /// Names of numbers: `accuracy.test`.
     pub numbers: Vec<String>,
-    /// Of facts: `dataset`.
+    /// Names of facts: `dataset`.
     pub facts: Vec<String>,
 }
 
-/// What is known of a step's outputs, by port. A port that is not there is not known.
+/// What is known of a step's outputs, by port. Nothing is known of a port that is missing.
 pub type KnownOutputs = BTreeMap<&'static str, Known>;
 
 /// What is known of one artifact of an input port.
@@ -42,24 +42,24 @@ pub struct KnownInput<'a> {
     pub known: Cow<'a, Known>,
 }
 
-/// What is known of a step's inputs, by port. A port that is not there is not wired.
+/// What is known of a step's inputs, by port. A port that is missing is not connected.
 #[derive(Debug, Clone, Default)]
 pub struct KnownInputs<'a>(BTreeMap<&'a str, Vec<KnownInput<'a>>>);
 
 /// A parameter that does not fit what is known of the inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misfit {
-    /// The dotted path of the parameter (`columns.0.metric`), empty where none is to blame.
+    /// The dotted path of the parameter (`columns.0.metric`), empty if no single one is at fault.
     pub path: String,
     /// The input port that it does not fit.
     pub port: &'static str,
     /// What was expected and what was found.
     pub what: String,
-    /// A name that is not there, and those that are, for a suggestion.
+    /// The name that does not exist and those that do, for a suggestion.
     pub name: Option<(String, Vec<String>)>,
 }
 
-/// What a name may stand for.
+/// What a name may refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sought {
     /// A number of a metrics artifact.
@@ -120,18 +120,18 @@ impl<'a> KnownInputs<'a> {
         self.0.entry(port).or_default().push(input);
     }
 
-    /// The artifacts of a port; none where it is not wired.
+    /// The artifacts of a port; none if it is not connected.
     pub fn all(&self, port: &str) -> &[KnownInput<'a>] {
         self.0.get(port).map_or(&[], Vec::as_slice)
     }
 
-    /// The one artifact of a port, where it is wired.
+    /// The one artifact of a port, if it is connected.
     pub fn one(&self, port: &str) -> Option<&Known> {
         Some(&self.all(port).first()?.known)
     }
 
-    /// Those of the wanted names (each with the path of its parameter) that no artifact of the ports
-    /// may have. None, where anything is not known of one of the artifacts.
+    /// The wanted names (each with the path of its parameter) that no artifact of the ports can have;
+    /// empty if the names of any of the artifacts are not known.
     pub fn lacking<'n>(
         &self,
         ports: &[&'static str],
@@ -145,7 +145,7 @@ impl<'a> KnownInputs<'a> {
         let mut metrics: Vec<&MetricNames> = Vec::new();
         for input in wired.iter().flat_map(|port| self.all(port)) {
             let Some(names) = &input.known.metrics else { return Vec::new() };
-            // The instances of a matrix are mostly alike.
+            // The instances of a matrix mostly have the same names.
             if metrics.last().is_none_or(|last| *last != names) {
                 metrics.push(names);
             }
@@ -170,7 +170,7 @@ impl<'a> KnownInputs<'a> {
                 }
             }
             let there = there.into_iter().map(str::to_owned).collect();
-            let what = format!("nothing that flows into {shown} has a {what} `{name}`");
+            let what = format!("no artifact connected to {shown} has a {what} `{name}`");
             Misfit { path, port, what, name: Some((name.to_owned(), there)) }
         };
         wanted.into_iter().filter(|(_, name)| !is_there(name)).map(misfit).collect()
@@ -187,7 +187,7 @@ fn union(mut a: Vec<String>, b: &[String]) -> Vec<String> {
     a
 }
 
-/// Whether a name is the pattern's, in which each `*` stands for any text.
+/// Whether a name matches a pattern, in which each `*` matches anything.
 fn stands_for(pattern: &str, name: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(mut open) = name.strip_prefix(first) else { return false };
@@ -231,7 +231,10 @@ mod tests {
             assert!(lacking(&known, Sought::Any, name).is_empty(), "{name}");
         }
         let told = lacking(&known, Sought::Any, "acuracy.test").remove(0);
-        assert_eq!(told.what, "nothing that flows into `metrics` has a metric, fact or label `acuracy.test`");
+        assert_eq!(
+            told.what,
+            "no artifact connected to `metrics` has a metric, fact or label `acuracy.test`"
+        );
         assert_eq!(told.name.unwrap().1, ["accuracy.test", "layer", "loss.*", "solver"]);
         assert_eq!(lacking(&known, Sought::Number, "layer").len(), 1);
         assert_eq!(lacking(&known, Sought::Number, "solver").len(), 1);

@@ -1,14 +1,14 @@
 //! The contract between the orchestrator and its stages.
 //!
-//! Purpose: the one crate that both sides know, so that neither knows the other.
+//! It is the one crate that both sides depend on, so that neither depends on the other.
 //!
 //! ```text
 //! igpt-flow ──> stage crates ──> stages/shared/* ──> igpt-contract
 //!     └────────────────────────────────────────────────^
 //! ```
 //!
-//! It must stay light (no tensors, no tables, no network) and must not depend on any other crate
-//! of the workspace: the inner test loop compiles it and nothing heavier.
+//! It stays light (no tensors, no tables, no network) and depends on no other crate of the workspace,
+//! because the inner test loop compiles it and nothing heavier.
 
 mod best;
 mod candidates;
@@ -23,6 +23,7 @@ mod io;
 mod kind;
 mod known;
 mod metrics;
+mod plural;
 mod port;
 mod rng;
 mod stage;
@@ -44,6 +45,7 @@ pub use kind::{
 };
 pub use known::{Known, KnownInput, KnownInputs, KnownOutputs, MetricNames, Misfit, Sought};
 pub use metrics::{Curve, MetricValues};
+pub use plural::counted;
 pub use port::{Arity, In, InputPort, Many, Opt, Out, OutputPort};
 pub use rng::{Stream, stream};
 pub use stage::{DynStage, ParamError, Resources, Stage, StageSpec};

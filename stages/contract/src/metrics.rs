@@ -1,7 +1,7 @@
 //! The `metrics` artifact: numbers by name, and curves.
 //!
-//! It holds no wall times: those would change with every run, and equal results would no longer
-//! be equal bytes. Cost belongs to the record of the step.
+//! It holds no wall times: they change with every run, so equal results would no longer be equal bytes.
+//! Times belong in the step's record.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// A curve: `(x, y)` points, in the order of `x`.
 pub type Curve = Vec<(f64, f64)>;
 
-/// What a `metrics` artifact holds. Not-a-number and the infinities are written as the texts
+/// The content of a `metrics` artifact. Not-a-number and the infinities are written as the strings
 /// `NaN`, `inf` and `-inf`, so that a diverged loss survives.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MetricValues {
@@ -31,22 +31,22 @@ impl MetricValues {
     /// Reads `metrics.json` from an artifact's folder.
     ///
     /// # Errors
-    /// If the file is missing or is not what [`Self::write`] wrote.
+    /// If the file is missing or was not written by [`Self::write`].
     pub fn read(folder: &Path) -> io::Result<Self> {
         Ok(serde_json::from_slice(&std::fs::read(folder.join("metrics.json"))?)?)
     }
 
-    /// Writes `metrics.json` into an artifact's folder; equal values make equal bytes.
+    /// Writes `metrics.json` into an artifact's folder; equal values give equal bytes.
     ///
     /// # Errors
-    /// Whatever writing the file answers.
+    /// If the file cannot be written.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
         std::fs::write(folder.join("metrics.json"), text)
     }
 
-    /// Sets a value; for building metrics in one expression.
+    /// The metrics with one more value.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: f64) -> Self {
         self.values.insert(name.into(), value);

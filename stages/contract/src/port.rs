@@ -20,7 +20,7 @@ pub enum Arity {
 pub struct InputPort {
     /// The port's name in YAML.
     pub name: &'static str,
-    /// What flows in. The kind `file` takes any artifact.
+    /// The kind of its artifacts. `file` takes any artifact.
     pub kind: KindInfo,
     /// How many artifacts it takes.
     pub arity: Arity,
@@ -33,7 +33,7 @@ pub struct InputPort {
 pub struct OutputPort {
     /// The port's name in YAML.
     pub name: &'static str,
-    /// What flows out.
+    /// The kind of its artifact.
     pub kind: KindInfo,
     /// One line for `igpt-flow stages KIND`.
     pub doc: &'static str,

@@ -1,12 +1,12 @@
-//! Random streams: the same bytes for the same (seed, purpose), on every machine.
+//! Random streams: the same numbers for the same (seed, purpose), on every machine.
 
 use rand_chacha::rand_core::SeedableRng as _;
 
 /// A portable random stream.
 pub type Stream = rand_chacha::ChaCha8Rng;
 
-/// The stream of a purpose. Purposes do not share randomness, so drawing one number more for
-/// "masks" moves nothing in "data".
+/// The stream for a purpose. Purposes do not share randomness: drawing one number more for "masks"
+/// changes nothing in "data".
 pub fn stream(seed: u64, purpose: &str) -> Stream {
     let mut hasher = blake3::Hasher::new_derive_key("igpt-flow 2026 random stream v1");
     hasher.update(&seed.to_le_bytes());

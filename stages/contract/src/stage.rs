@@ -1,4 +1,4 @@
-//! A stage kind, and its erased twin that the engine holds.
+//! The trait of a stage, and its type-erased form that the engine holds.
 
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
@@ -13,14 +13,14 @@ use crate::port::{InputPort, OutputPort};
 
 /// A reusable implementation of one kind of work. A *step* is a use of a stage in a pipeline.
 pub trait Stage: Send + Sync + 'static {
-    /// Parameters: `#[serde(deny_unknown_fields)]`, a default for each that has one, units and the
-    /// source of each number in the docs (they are shown to users by `igpt-flow stages KIND`).
+    /// Parameters: `#[serde(deny_unknown_fields)]`, with a default where there is one; their docs give
+    /// units and the source of each number (`igpt-flow stages KIND` shows them to users).
     type Params: Serialize + DeserializeOwned + JsonSchema;
 
-    /// What the stage is and needs. The same at every call.
+    /// What the stage is and what it needs. The same at every call.
     fn spec(&self) -> StageSpec;
 
-    /// Refuses parameter values that are of the right type but make no sense together.
+    /// Refuses parameters that have the right types but are out of range or contradict each other.
     ///
     /// # Errors
     /// The parameter, what was expected and what was found.
@@ -29,35 +29,34 @@ pub trait Stage: Send + Sync + 'static {
         Ok(())
     }
 
-    /// What the outputs will hold, as far as the parameters and what is known of the inputs tell it:
-    /// parts, names of metrics, layers. An output of which nothing is known is left out. Default: none
-    /// is known.
+    /// What the outputs will hold, as far as it follows from the parameters and from what is known of
+    /// the inputs: parts, names of metrics, layers. An output that nothing is known of is left out.
+    /// Default: nothing is known.
     fn foresee(&self, params: &Self::Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
         let _ = (params, inputs);
         KnownOutputs::new()
     }
 
     /// The parameters that cannot fit the inputs, by what is known of them: names that no artifact will
-    /// have, layers that a network has not. The step would fail, whatever its inputs turn out to hold.
-    /// Default: none.
+    /// have, layers that a network lacks. Running the step would certainly fail. Default: none.
     fn misfits(&self, params: &Self::Params, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
         let _ = (params, inputs);
         Vec::new()
     }
 
-    /// Does the work: reads the inputs, fills every output folder. The same inputs, parameters and
-    /// seed make the same bytes, whatever the thread count.
+    /// Does the work: reads the inputs and fills every output folder. The same inputs, parameters and
+    /// seed give the same bytes, whatever the number of threads.
     ///
     /// # Errors
     /// See [`StageError`].
     fn run(&self, params: &Self::Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError>;
 }
 
-/// A parameter that is not what its stage takes.
+/// A parameter that is not valid.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{what}")]
 pub struct ParamError {
-    /// The dotted path of the parameter, empty where no single one is to blame.
+    /// The dotted path of the parameter, empty if no single one is at fault.
     pub path: String,
     /// What was expected and what was found.
     pub what: String,
@@ -70,43 +69,43 @@ impl ParamError {
     }
 }
 
-/// What a step may take of the machine.
+/// The share of the machine that a step may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Resources {
-    /// Processor slots; 0 means all of the run's.
+    /// CPU slots; 0 means all of the run's.
     pub cpus: u32,
-    /// Memory in MiB; 0 means not worth counting.
+    /// Memory in MiB; 0 means negligible.
     pub memory_mib: u64,
     /// GPU slots.
     pub gpus: u32,
 }
 
-/// What the planner and the engine know of a stage.
+/// A stage as the planner and the engine see it.
 #[derive(Debug, Clone)]
 pub struct StageSpec {
     /// The name in YAML (`uses: pretrain`).
     pub name: &'static str,
     /// One sentence for the reader of `igpt-flow stages`.
     pub summary: &'static str,
-    /// Raised by hand whenever the same inputs and parameters make other bytes.
+    /// Raised by hand whenever the same inputs and parameters give different bytes.
     pub version: u32,
     /// Input ports, in the order of the documentation.
     pub inputs: Vec<InputPort>,
     /// Output ports, in the order of the documentation.
     pub outputs: Vec<OutputPort>,
-    /// Whether the stage draws randomness: only then does the seed enter its keys.
+    /// Whether the stage is stochastic: only then is the seed part of its cache keys.
     pub seeded: bool,
-    /// Whether its numbers depend on the device: only then does the numerics class enter its keys.
+    /// Whether its results depend on the device: only then is the numerics class part of its cache keys.
     pub device_dependent: bool,
-    /// Whether each step gets a fresh process (training does).
+    /// Whether each step runs in a process of its own, as training does.
     pub isolated: bool,
-    /// Top-level parameters that only steer execution and never enter a key.
+    /// Top-level parameters that affect only how a step runs and are not part of the cache key.
     pub unkeyed: &'static [&'static str],
-    /// What a step takes of the machine unless the pipeline says otherwise.
+    /// The share of the machine that a step uses unless the pipeline says otherwise.
     pub resources: Resources,
 }
 
-/// The erased twin of [`Stage`], which the registry holds.
+/// The type-erased form of [`Stage`], which the registry holds.
 pub trait DynStage: Send + Sync + 'static {
     /// See [`Stage::spec`].
     fn spec(&self) -> StageSpec;
@@ -117,7 +116,7 @@ pub trait DynStage: Send + Sync + 'static {
     /// The parameters with every default filled in.
     ///
     /// # Errors
-    /// Where the value is not what the stage takes.
+    /// If a parameter is not valid.
     fn complete(&self, params: &Value) -> Result<Value, ParamError>;
 
     /// See [`Stage::foresee`]; `params` as [`Self::complete`] returned them.
@@ -149,7 +148,7 @@ impl<S: Stage> DynStage for S {
     }
 
     fn foresee(&self, params: &Value, inputs: &KnownInputs<'_>) -> KnownOutputs {
-        // What cannot be read is told elsewhere.
+        // Parameters that are not valid are reported elsewhere.
         S::Params::deserialize(params)
             .map_or_else(|_| KnownOutputs::new(), |p| Stage::foresee(self, &p, inputs))
     }
@@ -171,7 +170,7 @@ fn parse<S: Stage>(params: &Value) -> Result<S::Params, ParamError> {
         Ok(params) => return Ok(params),
         Err(error) => error.to_string(),
     };
-    // serde names no path; the member whose removal changes the message is the one to blame.
+    // serde names no path: the member whose removal changes the message is at fault.
     let path = params.as_object().and_then(|object| {
         object.keys().find(|key| {
             let mut rest = object.clone();

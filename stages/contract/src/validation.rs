@@ -1,4 +1,4 @@
-//! The validation split, in the one function that every training stage shares.
+//! The validation split, which every training stage shares.
 
 use rand_chacha::rand_core::Rng as _;
 use schemars::JsonSchema;
@@ -6,15 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::rng::stream;
 
-/// Which part of the official training images is held out.
+/// The validation split: which of the official training images are held out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Validation {
-    /// The share of the training images that is held out, from 0 to below 1. 0 folds them back
-    /// into training. The paper (section 3.1) holds out 0.1 for CIFAR and STL-10, 0.04 for ImageNet.
+    /// The share of the training images that is held out, 0 ≤ fraction < 1; 0 trains on all of them.
+    /// Section 3.1: 0.1 for CIFAR and STL-10, 0.04 for ImageNet.
     #[serde(default = "Validation::default_fraction")]
     pub fraction: f64,
-    /// The seed of the split, apart from the pipeline's, so that several seeds share one split.
+    /// The seed of the split. It is independent of the pipeline's seed, so that experiments with several
+    /// seeds share one split.
     #[serde(default)]
     pub seed: u64,
 }

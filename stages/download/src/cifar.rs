@@ -1,16 +1,16 @@
 //! CIFAR-10 and CIFAR-100 (Krizhevsky, 2009), binary version: label bytes, then 32x32 pixels as
 //! planes of red, green and blue.
 //!
-//! Format and archives: <https://www.cs.toronto.edu/~kriz/cifar.html>; the checksums are those of
-//! the official archives' files.
+//! Format: <https://www.cs.toronto.edu/~kriz/cifar.html>.
 
 use std::path::Path;
 
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{Encoding, ImageRow, ImageSetInfo, ImageSetWriter, Split, UPRIGHT};
 
-use crate::members::{Members, Official, OfficialFile};
-use crate::params::{Labels, Params, at_most};
+use crate::catalogue::CIFAR10;
+use crate::local_archive::ArchiveFiles;
+use crate::params::{LabelChoice, Params, at_most};
 
 const SIDE: u16 = 32;
 const PLANE: usize = 32 * 32;
@@ -19,58 +19,9 @@ const RECORD10: usize = 1 + 3 * PLANE;
 /// Both labels and pixels of a record of CIFAR-100.
 const RECORD100: usize = 2 + 3 * PLANE;
 
-const URL: &str = "https://www.cs.toronto.edu/~kriz/";
-
-const fn batch(name: &'static str, md5: &'static str) -> OfficialFile {
-    OfficialFile { name, size: 30_730_000, md5, optional: false }
-}
-
-const fn names(name: &'static str) -> OfficialFile {
-    OfficialFile { name, size: 0, md5: "", optional: false }
-}
-
-pub(crate) static CIFAR10: Official = Official {
-    name: "CIFAR-10",
-    url: URL,
-    file: "cifar-10-binary.tar.gz",
-    files: &[
-        names("batches.meta.txt"),
-        batch("data_batch_1.bin", "5dd7e06a14cb22eb9f671a540d1b7c25"),
-        batch("data_batch_2.bin", "5ea93a67294ea407fff1d09f752e9692"),
-        batch("data_batch_3.bin", "942cd6a4bcdd0dd3c604fbe906cb4421"),
-        batch("data_batch_4.bin", "ae636b3ba5c66a11e91e8cb52e771fcb"),
-        batch("data_batch_5.bin", "53f37980c15c3d472c316c40844f3f0d"),
-        batch("test_batch.bin", "803d5f7f4d78ea53de84dbe85f74fb6d"),
-    ],
-    total: 1 << 28,
-};
-
-pub(crate) static CIFAR100: Official = Official {
-    name: "CIFAR-100",
-    url: URL,
-    file: "cifar-100-binary.tar.gz",
-    files: &[
-        names("coarse_label_names.txt"),
-        names("fine_label_names.txt"),
-        OfficialFile {
-            name: "train.bin",
-            size: 153_700_000,
-            md5: "6172c7755cfe09b2fe270c85cebc1b15",
-            optional: false,
-        },
-        OfficialFile {
-            name: "test.bin",
-            size: 30_740_000,
-            md5: "4499cfba6c016c1be1438163640a0898",
-            optional: false,
-        },
-    ],
-    total: 1 << 28,
-};
-
 /// Writes the images of CIFAR-10.
 pub(crate) fn ten(
-    members: &mut Members,
+    members: &mut ArchiveFiles,
     params: &Params,
     out: &Path,
     cx: &StageContext,
@@ -82,48 +33,48 @@ pub(crate) fn ten(
     }
     let test = ("test_batch.bin", members.records("test_batch.bin", RECORD10)?);
     let info = ImageSetInfo { name: "cifar10".to_owned(), classes };
-    let format = Format { record: RECORD10, label: 0 };
+    let format = RecordFormat { record: RECORD10, label: 0 };
     write(&info, format, [&train, &[test]], members, params, out, cx)
 }
 
-/// Writes the images of CIFAR-100, with the labels that are asked for.
+/// Writes the images of CIFAR-100 with fine or coarse labels.
 pub(crate) fn hundred(
-    members: &mut Members,
+    members: &mut ArchiveFiles,
     params: &Params,
     out: &Path,
     cx: &StageContext,
 ) -> Result<(), StageError> {
     let (file, n, label, name) = match params.labels.unwrap_or_default() {
-        Labels::Coarse => ("coarse_label_names.txt", 20, 0, "cifar100-coarse"),
-        // `drop` is of the source `folder` alone: checking the parameters refuses it here.
-        Labels::Fine | Labels::Drop => ("fine_label_names.txt", 100, 1, "cifar100"),
+        LabelChoice::Coarse => ("coarse_label_names.txt", 20, 0, "cifar100-coarse"),
+        // `drop` is only for the source `folder`: the check of the parameters refuses it.
+        LabelChoice::Fine | LabelChoice::Drop => ("fine_label_names.txt", 100, 1, "cifar100"),
     };
     let classes = members.names(file, n)?;
     let train = ("train.bin", members.records("train.bin", RECORD100)?);
     let test = ("test.bin", members.records("test.bin", RECORD100)?);
     let info = ImageSetInfo { name: name.to_owned(), classes };
-    write(&info, Format { record: RECORD100, label }, [&[train], &[test]], members, params, out, cx)
+    write(&info, RecordFormat { record: RECORD100, label }, [&[train], &[test]], members, params, out, cx)
 }
 
-/// How a record is laid out.
+/// The layout of a record.
 #[derive(Clone, Copy)]
-struct Format {
-    /// Bytes of a record; the pixels are its last.
+struct RecordFormat {
+    /// The size in bytes; the pixels come last.
     record: usize,
-    /// Which byte is the label.
+    /// The index of the label's byte.
     label: usize,
 }
 
 /// A member's name and its records.
-type File = (&'static str, Vec<u8>);
+type RecordFile = (&'static str, Vec<u8>);
 
-/// Writes the records of both splits. An image's id is its place in the official order, the test
-/// images after the training images, also where only the first of each are kept.
+/// Writes the records of both splits. An image's id is its index in the official order, the test images
+/// after the training images, even if only the first of each are kept.
 fn write(
     info: &ImageSetInfo,
-    format: Format,
-    splits: [&[File]; 2],
-    members: &mut Members,
+    format: RecordFormat,
+    splits: [&[RecordFile]; 2],
+    members: &mut ArchiveFiles,
     params: &Params,
     out: &Path,
     cx: &StageContext,
@@ -131,7 +82,7 @@ fn write(
     let counts =
         splits.map(|files| files.iter().map(|(_, bytes)| bytes.len() / format.record).sum::<usize>());
     if counts[0] == 0 {
-        return Err(members.refuse("expected at least one training image, found none".to_owned()));
+        return Err(members.refuse("expected training images, found none".to_owned()));
     }
     let limits = [counts[0].min(at_most(params.train)), counts[1].min(at_most(params.test))];
     let mut writer = ImageSetWriter::create(out, info)?;
@@ -145,7 +96,7 @@ fn write(
             let label = record[format.label];
             if usize::from(label) >= info.classes.len() {
                 let n = info.classes.len();
-                let what = format!("{split} image {i} has the label {label}, expected one below {n}");
+                let what = format!("expected a label below {n} for {split} image {i}, found {label}");
                 return Err(members.refuse(what));
             }
             let pixels = interleave(&record[format.record - 3 * PLANE..]);
@@ -174,7 +125,7 @@ fn write(
     Ok(())
 }
 
-/// Planes of red, green and blue as one pixel after another.
+/// Turns planes of red, green and blue into pixels.
 fn interleave(planes: &[u8]) -> Vec<u8> {
     let (red, rest) = planes.split_at(PLANE);
     let (green, blue) = rest.split_at(PLANE);

@@ -1,29 +1,34 @@
 //! Reads comma-separated values (RFC 4180): quoted fields, doubled quotes, line breaks within quotes,
 //! either kind of line end, and a byte order mark.
+//!
+//! It is stricter than the `csv` crate, which reads a quote that is never closed to the end of the
+//! file and takes text beside quotes as part of the field: either would give images wrong labels, and
+//! here either is an error with its line. Blanks are trimmed around fields without quotes alone, where
+//! that crate trims all fields or none.
 
-/// A record and the line that it begins in, from 1.
+/// A record and the line that it begins on, from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record {
+pub(crate) struct CsvRecord {
     pub(crate) line: usize,
     pub(crate) fields: Vec<String>,
 }
 
-/// Where the reader is within a field.
+/// The position of the reader in a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Start,
     Bare,
     Quoted,
-    /// Behind a quote within quotes: the end of the field, or the first of two.
+    /// After a quote within quotes: the end of the field, or the first of two.
     Quote,
 }
 
-/// The records of a text; lines with nothing but blanks are passed over. Blanks around a bare field
-/// do not count, and those within quotes do.
+/// The records of a CSV text; blank lines are skipped. Blanks around an unquoted field are trimmed, those
+/// within quotes are kept.
 ///
 /// # Errors
-/// The line and what is wrong with it: quotes that do not close, or text beside them.
-pub(crate) fn records(text: &str) -> Result<Vec<Record>, String> {
+/// The line and its fault: a quote that is never closed, or text beside quotes.
+pub(crate) fn records(text: &str) -> Result<Vec<CsvRecord>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut records, mut fields, mut field) = (Vec::new(), Vec::new(), String::new());
     let (mut line, mut began, mut state, mut quoted) = (1, 1, State::Start, false);
@@ -31,7 +36,7 @@ pub(crate) fn records(text: &str) -> Result<Vec<Record>, String> {
     loop {
         let next = characters.next();
         match (state, next) {
-            (State::Quoted, None) => return Err(format!("line {began}: a quote that is not closed")),
+            (State::Quoted, None) => return Err(format!("line {began}: a quote is never closed")),
             (State::Quoted, Some('"')) => state = State::Quote,
             (State::Quoted, Some(c)) => {
                 line += usize::from(c == '\n');
@@ -54,7 +59,7 @@ pub(crate) fn records(text: &str) -> Result<Vec<Record>, String> {
                 let blank = fields.len() == 1 && fields[0].is_empty();
                 let found = std::mem::take(&mut fields);
                 if !blank {
-                    records.push(Record { line: began, fields: found });
+                    records.push(CsvRecord { line: began, fields: found });
                 }
                 if next.is_none() {
                     return Ok(records);
@@ -65,10 +70,13 @@ pub(crate) fn records(text: &str) -> Result<Vec<Record>, String> {
             (_, Some('\r')) if characters.peek().is_none_or(|next| *next == '\n') => {}
             (State::Start | State::Quote, Some(' ' | '\t')) => {}
             (State::Quote, Some(c)) => {
-                return Err(format!("line {line}: `{}` behind a closing quote", c.escape_debug()));
+                return Err(format!(
+                    "line {line}: expected a comma after the closing quote, found `{}`",
+                    c.escape_debug()
+                ));
             }
             (State::Bare, Some('"')) => {
-                return Err(format!("line {line}: a quote within a field without quotes"));
+                return Err(format!("line {line}: a quote in a field that does not start with one"));
             }
             (State::Start | State::Bare, Some(c)) => {
                 field.push(c);

@@ -1,9 +1,8 @@
-//! What ImageNet's own files say of its classes and of its validation images: the development kit
-//! of ILSVRC 2012, or the two tables that Kaggle gives in its place.
+//! ImageNet's ground truth: the classes and the labels of the validation images, from the development kit
+//! of ILSVRC 2012 or from the two tables of Kaggle's archive.
 //!
-//! The kit numbers the classes by an `ILSVRC2012_ID` of its own, in the order of `meta.mat` and not of
-//! the alphabet; a line of the ground truth is such a number. Only `meta.mat` leads from it to a
-//! WordNet id (wnid), by which classes are called here.
+//! The kit numbers the classes by `ILSVRC2012_ID`, in the order of `meta.mat`; a line of the ground truth
+//! is such a number. Only `meta.mat` maps it to a WordNet id (wnid), which is the class name here.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,11 +12,11 @@ use std::path::{Path, PathBuf};
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{shown, shown_path};
 
-use crate::archive::{Bounds, members, read_member};
-use crate::matlab::{Value, structures};
+use crate::matlab::{FieldValue, structures};
+use crate::tarball::{SizeLimits, each_file, read_member};
 
-/// The kit as an archive takes 2.5 MB.
-const BOUNDS: Bounds = Bounds { member: 1 << 26, total: 1 << 28 };
+/// The kit's archive has 2.5 MB.
+const LIMITS: SizeLimits = SizeLimits { member: 1 << 26, total: 1 << 28 };
 const KITS: [&str; 2] = ["ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_devkit_t12.tar"];
 const FOLDERS: [&str; 3] = ["ILSVRC2012_devkit_t12", "devkit", ""];
 const META: &str = "data/meta.mat";
@@ -25,16 +24,16 @@ const TRUTH: &str = "data/ILSVRC2012_validation_ground_truth.txt";
 const MAPPING: &str = "LOC_synset_mapping.txt";
 const SOLUTION: &str = "LOC_val_solution.csv";
 
-/// What is known beside the images themselves.
+/// The words of the classes and the labels of the validation images.
 #[derive(Debug, Default)]
-pub(crate) struct Truth {
-    /// What each class is called in words, by its wnid. Empty where nothing says.
+pub(crate) struct GroundTruth {
+    /// The words of each class, by wnid; empty if unknown.
     pub(crate) words: BTreeMap<String, String>,
-    /// The wnid of every validation image, the first being number 1; and the file that says so.
+    /// The wnid of every validation image, from number 1, and the file that it was read from.
     pub(crate) val: Option<(PathBuf, Vec<String>)>,
 }
 
-/// Whether a text is a WordNet id: `n` and eight digits.
+/// Whether a string is a WordNet id: `n` and eight digits.
 pub(crate) fn is_wnid(text: &str) -> bool {
     text.strip_prefix('n').is_some_and(|digits| digits.len() == 8 && is_digits(digits))
 }
@@ -51,11 +50,11 @@ pub(crate) fn val_number(name: &str) -> Option<usize> {
     if digits.len() == 8 && is_digits(digits) { digits.parse().ok() } else { None }
 }
 
-/// Reads whichever there is in a folder: the kit as an archive, the kit unpacked, Kaggle's tables.
+/// Reads the ground truth of a folder: the kit as an archive, the kit unpacked, or Kaggle's tables.
 ///
 /// # Errors
-/// If one is there and is not what it should be.
-pub(crate) fn find(root: &Path, cx: &StageContext) -> Result<Truth, StageError> {
+/// If one exists and is not valid.
+pub(crate) fn find(root: &Path, cx: &StageContext) -> Result<GroundTruth, StageError> {
     if let Some(archive) = KITS.map(|name| root.join(name)).into_iter().find(|path| path.is_file()) {
         return from_archive(&archive, cx);
     }
@@ -71,17 +70,17 @@ pub(crate) fn find(root: &Path, cx: &StageContext) -> Result<Truth, StageError> 
 fn read(path: &Path) -> Result<Vec<u8>, StageError> {
     let failed = |error| StageError::caused(format!("cannot read `{}`", shown_path(path)), error);
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(BOUNDS.member + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    if bytes.len() as u64 <= BOUNDS.member {
+    File::open(path).and_then(|file| file.take(LIMITS.member + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 <= LIMITS.member {
         return Ok(bytes);
     }
-    let (path, most) = (shown_path(path), BOUNDS.member);
+    let (path, most) = (shown_path(path), LIMITS.member);
     Err(StageError::new(format!("`{path}`: expected at most {most} bytes, found more")))
 }
 
-fn from_archive(path: &Path, cx: &StageContext) -> Result<Truth, StageError> {
+fn from_archive(path: &Path, cx: &StageContext) -> Result<GroundTruth, StageError> {
     let mut found: [Option<Vec<u8>>; 2] = [None, None];
-    members(path, path, BOUNDS, cx, |member, input| {
+    each_file(path, path, LIMITS, cx, |member, input| {
         let is = |name: &str| {
             member.name.strip_suffix(name).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
         };
@@ -92,7 +91,7 @@ fn from_archive(path: &Path, cx: &StageContext) -> Result<Truth, StageError> {
             None => Ok(()),
             Some(_) => {
                 let what = format!(
-                    "`{}`: expected each file once, found two `{}`",
+                    "`{}`: expected each file once, found `{}` twice",
                     shown_path(path),
                     [META, TRUTH][place]
                 );
@@ -106,32 +105,37 @@ fn from_archive(path: &Path, cx: &StageContext) -> Result<Truth, StageError> {
             let missing = if meta.is_none() { META } else { TRUTH };
             let what = format!("`{}`: expected the file `{missing}`, found none", shown_path(path));
             Err(StageError::new(what)
-                .hint("the archive of tasks 1 and 2 is meant, `ILSVRC2012_devkit_t12.tar.gz`"))
+                .hint("use the archive of tasks 1 and 2, `ILSVRC2012_devkit_t12.tar.gz`"))
         }
     }
 }
 
-/// What `meta.mat` and the ground truth say.
-fn kit(meta_path: &Path, meta: &[u8], truth_path: &Path, truth: &[u8]) -> Result<Truth, StageError> {
+/// Reads `meta.mat` and the ground truth.
+fn kit(meta_path: &Path, meta: &[u8], truth_path: &Path, truth: &[u8]) -> Result<GroundTruth, StageError> {
     let refuse = |what: String| StageError::new(format!("`{}`: {what}", shown_path(meta_path)));
     let fields = ["num_children", "ILSVRC2012_ID", "WNID", "words"];
     let mut wnids: BTreeMap<u32, String> = BTreeMap::new();
     let mut words = BTreeMap::new();
     for (row, values) in structures(meta, "synsets", &fields).map_err(refuse)?.into_iter().enumerate() {
-        let [Value::Number(children), Value::Number(id), Value::Text(wnid), Value::Text(text)] = &values[..]
+        let [
+            FieldValue::Number(children),
+            FieldValue::Number(id),
+            FieldValue::Text(wnid),
+            FieldValue::Text(text),
+        ] = &values[..]
         else {
             return Err(refuse(format!(
-                "expected two numbers and two texts in synset {}, found others",
+                "expected two numbers and two strings in synset {}, found other types",
                 row + 1
             )));
         };
-        // The others group classes, and no image has one as its label.
+        // Other synsets are groups of classes, which no image has as its label.
         if *children != 0.0 {
             continue;
         }
         if !(id.fract() == 0.0 && (1.0..=1e6).contains(id) && is_wnid(wnid)) {
             let what = format!(
-                "expected an id from 1 and a wnid in synset {}, found {id} and `{}`",
+                "expected an id ≥ 1 and a wnid in synset {}, found {id} and `{}`",
                 row + 1,
                 shown(wnid)
             );
@@ -146,7 +150,7 @@ fn kit(meta_path: &Path, meta: &[u8], truth_path: &Path, truth: &[u8]) -> Result
     for (at, line) in lines(truth_path, truth)? {
         let wnid = line.parse::<u32>().ok().and_then(|id| wnids.get(&id)).ok_or_else(|| {
             let what = format!(
-                "`{}`: line {at}: expected an ILSVRC2012_ID of the {} in `meta.mat`, found `{}`",
+                "`{}`: line {at}: expected one of the {} values of ILSVRC2012_ID in `meta.mat`, found `{}`",
                 shown_path(truth_path),
                 wnids.len(),
                 shown(line)
@@ -155,12 +159,12 @@ fn kit(meta_path: &Path, meta: &[u8], truth_path: &Path, truth: &[u8]) -> Result
         })?;
         val.push(wnid.clone());
     }
-    Ok(Truth { words, val: Some((truth_path.to_owned(), val)) })
+    Ok(GroundTruth { words, val: Some((truth_path.to_owned(), val)) })
 }
 
-/// What Kaggle's tables say, where they are: `WNID words` and `IMAGE,WNID box WNID box ...`.
-fn kaggle(root: &Path) -> Result<Truth, StageError> {
-    let mut truth = Truth::default();
+/// Reads Kaggle's tables, if they exist: `WNID words` and `IMAGE,WNID box WNID box ...`.
+fn kaggle(root: &Path) -> Result<GroundTruth, StageError> {
+    let mut truth = GroundTruth::default();
     let path = root.join(MAPPING);
     if path.is_file() {
         for (at, line) in lines(&path, &read(&path)?)? {
@@ -196,8 +200,7 @@ fn kaggle(root: &Path) -> Result<Truth, StageError> {
         }
         let n = by_number.len();
         if by_number.last_key_value().is_some_and(|(last, _)| *last != n) {
-            let what =
-                format!("`{}`: expected the images 1 to {n}, found numbers left out", shown_path(&path));
+            let what = format!("`{}`: expected the images 1 to {n}, found gaps", shown_path(&path));
             return Err(StageError::new(what));
         }
         truth.val = Some((path, by_number.into_values().collect()));
@@ -205,7 +208,7 @@ fn kaggle(root: &Path) -> Result<Truth, StageError> {
     Ok(truth)
 }
 
-/// The image and the class of a line of Kaggle's solution: the class of all of its boxes.
+/// The image and the class of a line of Kaggle's solution; all of its boxes have that class.
 fn solution(line: &str) -> Option<(usize, &str)> {
     let (image, boxes) = line.split_once(',')?;
     let words: Vec<&str> = boxes.split_whitespace().collect();
@@ -214,11 +217,10 @@ fn solution(line: &str) -> Option<(usize, &str)> {
     if one_class && !image.contains('.') { Some((val_number(image)?, first)) } else { None }
 }
 
-/// The lines of a text that have something in them, with their numbers. A byte order mark and
-/// spaces around are passed over.
+/// The lines of a text that are not blank, trimmed and with their numbers. A byte order mark is ignored.
 fn lines<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<(usize, &'a str)>, StageError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        StageError::caused(format!("`{}`: expected a text in UTF-8", shown_path(path)), error)
+        StageError::caused(format!("`{}`: expected a UTF-8 text file", shown_path(path)), error)
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let numbered = text.lines().enumerate().map(|(i, line)| (i + 1, line.trim()));

@@ -1,4 +1,4 @@
-//! Undoes gzip, of files that nobody vouches for.
+//! Decompresses gzip files from untrusted sources.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write as _};
@@ -8,24 +8,58 @@ use flate2::bufread::GzDecoder;
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::shown_path;
 
-/// Bytes that are expanded at a time.
+/// Bytes that are decompressed at a time.
 const CHUNK: usize = 1 << 18;
 
-/// Whether the file starts as gzip does.
+/// Whether the file starts like a gzip file.
 pub(crate) fn is_gzip(path: &Path) -> io::Result<bool> {
     let mut magic = Vec::new();
     File::open(path)?.take(2).read_to_end(&mut magic)?;
     Ok(magic == [0x1f, 0x8b])
 }
 
-/// Opens a file, undoing gzip where it is gzip.
+/// The error for a gzipped tar that would have to be read in place.
+pub(crate) fn found_gzip(path: &Path) -> StageError {
+    StageError::new(format!("`{}`: expected an uncompressed tar, found gzip", shown_path(path)))
+}
+
+/// Refuses a gzipped tar, whose members cannot be read in place.
+///
+/// # Errors
+/// If it is gzipped or cannot be opened.
+pub(crate) fn refuse_gzip(path: &Path) -> Result<(), StageError> {
+    if is_gzip(path)? { Err(found_gzip(path).hint("decompress it first with `gunzip`")) } else { Ok(()) }
+}
+
+/// A file with the uncompressed tar at `path`: `path` itself or, if it is gzipped, `expanded`, which it is
+/// expanded to. Errors name the archive `own`.
+///
+/// # Errors
+/// If the archive cannot be read, is larger than `most` bytes when expanded, or cannot be written.
+pub(crate) fn plain_tar<'p>(
+    path: &'p Path,
+    own: &Path,
+    expanded: &'p Path,
+    most: u64,
+    cx: &StageContext,
+) -> Result<&'p Path, StageError> {
+    let failed = |error| StageError::caused(format!("cannot open `{}`", shown_path(own)), error);
+    if !is_gzip(path).map_err(failed)? {
+        return Ok(path);
+    }
+    std::fs::create_dir_all(cx.checkpoint_dir())?;
+    expand(path, expanded, most, cx)?;
+    Ok(expanded)
+}
+
+/// Opens a file, decompressing it if it is gzipped.
 pub(crate) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let file = BufReader::with_capacity(CHUNK, File::open(path)?);
     Ok(if is_gzip(path)? { Box::new(Gunzip::new(file)) } else { Box::new(file) })
 }
 
-/// The content of one gzip stream after another. Zeros behind a stream are passed over, as `gzip`
-/// itself does: tapes and some servers fill up whole blocks with them. Anything else is an error.
+/// The content of one gzip stream after another. Zeros after a stream are ignored, as `gzip` itself does:
+/// tapes and some servers pad blocks with them. Anything else is an error.
 struct Gunzip<R> {
     stream: Option<GzDecoder<R>>,
 }
@@ -55,7 +89,7 @@ impl<R: BufRead> Read for Gunzip<R> {
     }
 }
 
-/// Passes over zeros; answers whether anything follows them.
+/// Skips zeros; returns whether anything follows them.
 fn skip_zeros(input: &mut impl BufRead) -> io::Result<bool> {
     loop {
         let bytes = input.fill_buf()?;
@@ -68,15 +102,15 @@ fn skip_zeros(input: &mut impl BufRead) -> io::Result<bool> {
     }
 }
 
-/// Undoes gzip into a file of at most `most` bytes, so that its parts can be read in any order.
+/// Decompresses into a file of at most `most` bytes, so that its parts can be read in any order.
 ///
 /// # Errors
 /// If the file is truncated, is larger than the bound, or cannot be written.
-pub(crate) fn expand(path: &Path, to: &Path, most: u64, cx: &StageContext) -> Result<(), StageError> {
+fn expand(path: &Path, to: &Path, most: u64, cx: &StageContext) -> Result<(), StageError> {
     let failed = |error: io::Error| {
         let path = shown_path(path);
-        let what = format!("`{path}`: expected a whole gzip file, found a truncated or damaged one");
-        StageError::caused(what, error).hint("get the file again, or check which one it is")
+        let what = format!("`{path}`: expected a valid gzip file, found a truncated or damaged one");
+        StageError::caused(what, error).hint("download the file again, or check that it is the right one")
     };
     let unwritten = |error: io::Error| {
         StageError::caused(format!("cannot write `{}`, the expanded archive", shown_path(to)), error)

@@ -1,34 +1,33 @@
-//! Which files and folders nobody meant to be part of a data set.
+//! Hidden and system files, which are not part of a data set.
 
-/// Folders and files that systems and tools leave behind, beside those whose names begin with a dot
+/// Folders and files that systems and tools leave behind, in addition to names that begin with a dot
 /// (`.git`, `.ipynb_checkpoints`, `.DS_Store`, macOS's `._x.jpg`).
 const SYSTEM: [&str; 12] = [
-    // Of archives made by macOS.
+    // Archives made by macOS.
     "__macosx",
-    // Of network storage (Synology, QNAP).
+    // Network storage (Synology, QNAP).
     "@eadir",
     "#recycle",
     "@recycle",
     "@recently-snapshot",
-    // Of Windows.
+    // Windows.
     "$recycle.bin",
     "system volume information",
     "thumbs.db",
     "desktop.ini",
     "ehthumbs.db",
-    // Of file systems.
+    // File systems.
     "lost+found",
-    // Of Python.
+    // Python.
     "__pycache__",
 ];
 
-/// Whether one component of a path, a file's or a folder's name, is hidden or a system's.
+/// Whether a component of a path is hidden or a system file.
 pub(crate) fn is_hidden(component: &str) -> bool {
     component.starts_with('.') || SYSTEM.contains(&component.to_ascii_lowercase().as_str())
 }
 
-/// The hidden part of a path, from its beginning to its first hidden component; none where nothing
-/// is hidden.
+/// The beginning of a path up to its first hidden component; `None` if nothing is hidden.
 pub(crate) fn hidden_part(path: &str) -> Option<&str> {
     let mut end = 0;
     for part in path.split('/') {

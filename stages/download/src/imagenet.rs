@@ -1,8 +1,8 @@
-//! ImageNet (ILSVRC 2012) as its site gives it, not unpacked or unpacked, and as Kaggle does.
+//! ImageNet (ILSVRC 2012): the official archives, packed or unpacked, or Kaggle's.
 //!
-//! Classes are wnids (`n01440764`), in sorted order as everywhere else; `synsets.csv` beside the
-//! images has their words. The tar of class tars is read in place: a file in an inner tar has a
-//! position in the outer one, and nothing is unpacked.
+//! Classes are wnids (`n01440764`), sorted; `synsets.csv` beside the images has their words. The tar of
+//! class tars is read in place: a file in an inner tar has a position in the outer one, and nothing is
+//! unpacked.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,44 +10,41 @@ use std::path::{Path, PathBuf};
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{Split, shown, shown_path};
 
-use crate::archive::{Bounds, Member, Seekable, members, members_within};
-use crate::devkit::{self, Truth, is_wnid};
-use crate::gunzip::is_gzip;
+use crate::devkit::{self, GroundTruth, is_wnid};
+use crate::gunzip::refuse_gzip;
 use crate::hidden::is_hidden;
-use crate::layout::{Arranged, Placed};
-use crate::left_out::LeftOut;
-use crate::listing::{Listing, Place};
+use crate::image_file::{MOST_BYTES, NO_IMAGE, is_image};
+use crate::layout::{SplitImage, SplitImages};
+use crate::listing::{FileListing, FileLocation, folder_entries};
 use crate::params::Params;
-use crate::picture::{MOST_BYTES, is_image};
+use crate::skipped::Skipped;
+use crate::tarball::{PlainTar, SizeLimits, TarMember, each_file, each_nested_file};
 use crate::write;
 
 const TRAIN_TAR: &str = "ILSVRC2012_img_train.tar";
-/// Where Kaggle's archive has the images.
+/// The folder of the images in Kaggle's archive.
 const KAGGLE: &str = "ILSVRC/Data/CLS-LOC";
-/// The training archive takes 138 GB, a class of it up to 0.3 GB.
-const OUTER: Bounds = Bounds { member: 1 << 34, total: 1 << 40 };
-const INNER: Bounds = Bounds { member: MOST_BYTES, total: 1 << 34 };
-
-/// Why a file is left out.
-pub(crate) const NO_IMAGE: &str = "no image by its name";
+/// The training archive has 138 GB, each class up to 0.3 GB.
+const OUTER: SizeLimits = SizeLimits { member: 1 << 34, total: 1 << 40 };
+const INNER: SizeLimits = SizeLimits { member: MOST_BYTES, total: 1 << 34 };
 
 /// The images of each class by their file names.
-pub(crate) type Classes = BTreeMap<String, BTreeMap<String, Place>>;
+pub(crate) type Classes = BTreeMap<String, BTreeMap<String, FileLocation>>;
 
-/// What lies in the folder, as far as it is read.
-pub(crate) struct Found<'a> {
+/// A folder that holds ImageNet, while it is read.
+pub(crate) struct ImagenetFolder<'a> {
     pub(crate) root: &'a Path,
     pub(crate) cx: &'a StageContext,
-    /// The archives that images lie in.
-    tars: Vec<Seekable>,
-    /// Files that are no images.
-    pub(crate) others: LeftOut<'a>,
+    /// The archives that hold images.
+    tars: Vec<PlainTar>,
+    /// Files without an image extension.
+    pub(crate) others: Skipped<'a>,
 }
 
 /// Writes the images of a folder that holds ImageNet.
 pub(crate) fn ingest(root: &Path, params: &Params, out: &Path, cx: &StageContext) -> Result<(), StageError> {
-    let others = LeftOut::new("files that are no images by their names are", cx);
-    let mut found = Found { root, cx, tars: Vec::new(), others };
+    let others = Skipped::new("file", NO_IMAGE, cx);
+    let mut found = ImagenetFolder { root, cx, tars: Vec::new(), others };
     if !root.is_dir() {
         return Err(found.refuse("expected a folder, found a file".to_owned()));
     }
@@ -56,18 +53,16 @@ pub(crate) fn ingest(root: &Path, params: &Params, out: &Path, cx: &StageContext
     let val = found.val(&truth, &train)?;
     found.others.note();
     if val.is_empty() {
-        cx.note(
-            "there are no validation images (`val` or its archive): the set has no test split".to_owned(),
-        );
+        cx.note("found no validation images (`val` or its archive): the set has no test split".to_owned());
     }
     let without = train.keys().filter(|wnid| val.get(*wnid).is_none_or(BTreeMap::is_empty)).count();
     if without > 0 && !val.is_empty() {
-        cx.note(format!("{without} of {} classes have no validation image", train.len()));
+        cx.note(format!("{without} of {} classes have no validation images", train.len()));
     }
     let tests =
         ["test", "ILSVRC/Data/CLS-LOC/test", "ILSVRC2012_img_test_v10102019.tar", "ILSVRC2012_img_test.tar"];
     if let Some(name) = tests.into_iter().find(|name| root.join(name).exists()) {
-        cx.note(format!("`{name}` is left out: nobody publishes the labels of ImageNet's test images"));
+        cx.note(format!("skipped `{name}`: the labels of ImageNet's test images are not published"));
     }
     let classes: Vec<String> = train.keys().cloned().collect();
     let (mut files, mut images) = (BTreeMap::new(), Vec::new());
@@ -75,19 +70,19 @@ pub(crate) fn ingest(root: &Path, params: &Params, out: &Path, cx: &StageContext
         for (wnid, places) in by_class {
             for (file, place) in places {
                 let name = format!("{folder}/{wnid}/{file}");
-                images.push(Placed { split, class: Some(wnid.clone()), name: name.clone() });
+                images.push(SplitImage { split, class: Some(wnid.clone()), name: name.clone() });
                 files.insert(name, place);
             }
         }
     }
     write_words(out, &classes, &truth)?;
-    let listing = Listing { root: root.to_owned(), files, folders: Default::default(), tars: found.tars };
+    let listing = FileListing { root: root.to_owned(), files, folders: Default::default(), tars: found.tars };
     let name = params.name.as_deref().unwrap_or("imagenet");
-    write::set(name, &listing, Arranged { images, classes }, params, out, cx)
+    write::image_set(name, &listing, SplitImages { images, classes }, params, out, cx)
 }
 
-/// Writes `synsets.csv`: the words of each class. Nothing where they are not known.
-fn write_words(out: &Path, classes: &[String], truth: &Truth) -> Result<(), StageError> {
+/// Writes `synsets.csv`, the words of each class, if they are known.
+fn write_words(out: &Path, classes: &[String], truth: &GroundTruth) -> Result<(), StageError> {
     if truth.words.is_empty() {
         return Ok(());
     }
@@ -100,15 +95,15 @@ fn write_words(out: &Path, classes: &[String], truth: &Truth) -> Result<(), Stag
     Ok(())
 }
 
-impl Found<'_> {
+impl ImagenetFolder<'_> {
     pub(crate) fn refuse(&self, what: String) -> StageError {
         StageError::new(format!("`{}`: {what}", shown_path(self.root))).hint(
             "expected ImageNet's archives (`ILSVRC2012_img_train.tar`, `ILSVRC2012_img_val.tar`, \
-             `ILSVRC2012_devkit_t12.tar.gz`) or `train/WNID/FILE` with `val/`; other sets are of the source `folder`",
+             `ILSVRC2012_devkit_t12.tar.gz`) or `train/WNID/FILE` with `val/`; use `source: folder` for other data sets",
         )
     }
 
-    /// The archive or the folder of a split, whichever there is.
+    /// The archive or the folder of a split, whichever exists.
     pub(crate) fn place_of(&self, archive: &str, folder: &str) -> Result<Option<PathBuf>, StageError> {
         let kaggle = self.root.join(KAGGLE).join(folder);
         let places: Vec<PathBuf> = [self.root.join(archive), self.root.join(folder), kaggle]
@@ -122,27 +117,27 @@ impl Found<'_> {
             [only] => Ok(Some(only.clone())),
             [one, other, ..] => {
                 let (one, other) = (shown_path(one), shown_path(other));
-                Err(self.refuse(format!("found both `{one}` and `{other}`, expected one of them")))
+                Err(self.refuse(format!("expected one of `{one}` and `{other}`, found both")))
             }
         }
     }
 
     /// The training images.
-    fn train(&mut self, truth: &Truth) -> Result<Classes, StageError> {
+    fn train(&mut self, truth: &GroundTruth) -> Result<Classes, StageError> {
         let Some(path) = self.place_of(TRAIN_TAR, "train")? else {
             return Err(self.refuse(format!("expected `{TRAIN_TAR}` or `train/`, found neither")));
         };
         let classes = if path.is_dir() { self.class_folders(&path)? } else { self.class_tars(&path)? };
         if classes.is_empty() {
-            return Err(self.refuse(format!("`{}` has no class", shown_path(&path))));
+            return Err(self.refuse(format!("`{}` has no classes", shown_path(&path))));
         }
         for (wnid, files) in &classes {
             if files.is_empty() {
-                return Err(self.refuse(format!("the class `{wnid}` has no training image")));
+                return Err(self.refuse(format!("the class `{wnid}` has no training images")));
             }
             if !truth.words.is_empty() && !truth.words.contains_key(wnid) {
                 let what = format!(
-                    "the training class `{wnid}` is none of the {} that are listed",
+                    "the training class `{wnid}` is not among the {} classes of the development kit",
                     truth.words.len()
                 );
                 return Err(self.refuse(what));
@@ -153,12 +148,9 @@ impl Found<'_> {
 
     /// The class tars of the training archive.
     fn class_tars(&mut self, path: &Path) -> Result<Classes, StageError> {
-        if is_gzip(path)? {
-            let what = format!("`{}`: expected a tar that is not compressed, found gzip", shown_path(path));
-            return Err(StageError::new(what).hint("undo it: `gunzip`"));
-        }
+        refuse_gzip(path)?;
         let mut inner = Vec::new();
-        members(path, path, OUTER, self.cx, |member, _| {
+        each_file(path, path, OUTER, self.cx, |member, _| {
             inner.push(member.clone());
             Ok(())
         })?;
@@ -173,14 +165,14 @@ impl Found<'_> {
                 );
             };
             let (mut files, cx) = (BTreeMap::new(), self.cx);
-            members_within(path, member, INNER, cx, |image| self.add(&mut files, wnid, image, tar))?;
+            each_nested_file(path, member, INNER, cx, |image| self.add(&mut files, wnid, image, tar))?;
             self.new_class(&mut classes, wnid, files)?;
             self.cx.progress(i as u64 + 1, inner.len() as u64, "classes");
         }
         Ok(classes)
     }
 
-    /// Class folders, or class tars that lie in a folder.
+    /// Class folders or class tars in a folder.
     pub(crate) fn class_folders(&mut self, folder: &Path) -> Result<Classes, StageError> {
         let mut classes = Classes::new();
         for (name, path) in entries(folder)? {
@@ -188,29 +180,29 @@ impl Found<'_> {
             if path.is_dir() {
                 if !is_wnid(&name) {
                     let name = shown_path(&path);
-                    return Err(self.refuse(format!("`{name}`: expected class folders named by their wnid")));
+                    return Err(self.refuse(format!("`{name}`: expected class folders named by wnid")));
                 }
                 let files = self.images(&path, &name)?;
                 self.new_class(&mut classes, &name, files)?;
             } else if let Some(wnid) = name.strip_suffix(".tar").filter(|wnid| is_wnid(wnid)) {
                 let tar = self.tar(&path);
                 let mut files = BTreeMap::new();
-                let whole = Member { name: String::new(), size: path.metadata()?.len(), position: 0 };
+                let whole = TarMember { name: String::new(), size: path.metadata()?.len(), position: 0 };
                 let cx = self.cx;
-                members_within(&path, &whole, INNER, cx, |image| self.add(&mut files, wnid, image, tar))?;
+                each_nested_file(&path, &whole, INNER, cx, |image| self.add(&mut files, wnid, image, tar))?;
                 self.new_class(&mut classes, wnid, files)?;
             } else if is_image(&name) {
                 let name = shown_path(&path);
-                return Err(self.refuse(format!("the training image `{name}` lies in no class folder")));
+                return Err(self.refuse(format!("the training image `{name}` is not in a class folder")));
             } else {
-                self.others.add(&name, NO_IMAGE);
+                self.others.add(&name);
             }
         }
         Ok(classes)
     }
 
     /// The image files of a class folder.
-    fn images(&mut self, folder: &Path, wnid: &str) -> Result<BTreeMap<String, Place>, StageError> {
+    fn images(&mut self, folder: &Path, wnid: &str) -> Result<BTreeMap<String, FileLocation>, StageError> {
         let mut files = BTreeMap::new();
         for (name, path) in entries(folder)? {
             if path.is_dir() {
@@ -221,9 +213,9 @@ impl Found<'_> {
             }
             if is_image(&name) {
                 self.check_name(wnid, &name)?;
-                files.insert(name, Place::OnDisk(path));
+                files.insert(name, FileLocation::OnDisk(path));
             } else {
-                self.others.add(&format!("{wnid}/{name}"), NO_IMAGE);
+                self.others.add(&format!("{wnid}/{name}"));
             }
         }
         Ok(files)
@@ -232,18 +224,19 @@ impl Found<'_> {
     /// Adds a file of a class tar.
     fn add(
         &mut self,
-        files: &mut BTreeMap<String, Place>,
+        files: &mut BTreeMap<String, FileLocation>,
         wnid: &str,
-        image: &Member,
+        image: &TarMember,
         tar: usize,
     ) -> Result<(), StageError> {
         let name = image.name.rsplit('/').next().unwrap_or_default();
         if is_hidden(name) || !is_image(name) {
-            self.others.add(&format!("{wnid}/{name}"), NO_IMAGE);
+            self.others.add(&format!("{wnid}/{name}"));
             return Ok(());
         }
         self.check_name(wnid, name)?;
-        match files.insert(name.to_owned(), Place::InTar { tar, position: image.position, size: image.size })
+        match files
+            .insert(name.to_owned(), FileLocation::InTar { tar, position: image.position, size: image.size })
         {
             None => Ok(()),
             Some(_) => Err(self
@@ -251,11 +244,13 @@ impl Found<'_> {
         }
     }
 
-    /// A file is called after its class: another class's is no image of this one.
+    /// Refuses a file that is named after another class.
     fn check_name(&self, wnid: &str, name: &str) -> Result<(), StageError> {
         match name.split_once('_') {
-            Some((other, _)) if is_wnid(other) && other != wnid => Err(self
-                .refuse(format!("the class `{wnid}` holds `{}`, by its name of another class", shown(name)))),
+            Some((other, _)) if is_wnid(other) && other != wnid => Err(self.refuse(format!(
+                "the class `{wnid}` contains `{}`, which is named after another class",
+                shown(name)
+            ))),
             _ => Ok(()),
         }
     }
@@ -264,7 +259,7 @@ impl Found<'_> {
         &self,
         classes: &mut Classes,
         wnid: &str,
-        files: BTreeMap<String, Place>,
+        files: BTreeMap<String, FileLocation>,
     ) -> Result<(), StageError> {
         match classes.insert(wnid.to_owned(), files) {
             None => Ok(()),
@@ -273,24 +268,14 @@ impl Found<'_> {
     }
 
     pub(crate) fn tar(&mut self, path: &Path) -> usize {
-        self.tars.push(Seekable::new(path));
+        self.tars.push(PlainTar::new(path));
         self.tars.len() - 1
     }
 }
 
-/// What lies in a folder, without hidden things and those that systems leave, sorted by name.
+/// The entries of a folder by name, without hidden and system files.
 pub(crate) fn entries(folder: &Path) -> Result<BTreeMap<String, PathBuf>, StageError> {
-    let failed =
-        |error| StageError::caused(format!("cannot list the folder `{}`", shown_path(folder)), error);
-    let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            return Err(StageError::new(format!("expected names in UTF-8, found `{}`", shown_path(&path))));
-        };
-        if !is_hidden(name) {
-            found.insert(name.to_owned(), path);
-        }
-    }
+    let mut found = folder_entries(folder)?;
+    found.retain(|name, _| !is_hidden(name));
     Ok(found)
 }

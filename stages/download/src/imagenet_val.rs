@@ -6,19 +6,19 @@ use std::path::Path;
 use igpt_contract::StageError;
 use igpt_dataset::{shown, shown_path};
 
-use crate::archive::{Bounds, members};
-use crate::devkit::{Truth, val_number};
-use crate::gunzip::is_gzip;
-use crate::imagenet::{Classes, Found, NO_IMAGE, entries};
-use crate::listing::Place;
-use crate::picture::{MOST_BYTES, is_image};
+use crate::devkit::{GroundTruth, val_number};
+use crate::gunzip::refuse_gzip;
+use crate::image_file::{MOST_BYTES, is_image};
+use crate::imagenet::{Classes, ImagenetFolder, entries};
+use crate::listing::FileLocation;
+use crate::tarball::{SizeLimits, each_file};
 
 const VAL_TAR: &str = "ILSVRC2012_img_val.tar";
-const FLAT: Bounds = Bounds { member: MOST_BYTES, total: 1 << 38 };
+const FLAT: SizeLimits = SizeLimits { member: MOST_BYTES, total: 1 << 38 };
 
-impl Found<'_> {
-    /// The validation images by their classes, all of which have training images.
-    pub(crate) fn val(&mut self, truth: &Truth, train: &Classes) -> Result<Classes, StageError> {
+impl ImagenetFolder<'_> {
+    /// The validation images by class; every class has training images.
+    pub(crate) fn val(&mut self, truth: &GroundTruth, train: &Classes) -> Result<Classes, StageError> {
         let Some(path) = self.place_of(VAL_TAR, "val")? else { return Ok(Classes::new()) };
         let mut flat = BTreeMap::new();
         let classes = if path.is_dir() {
@@ -27,29 +27,22 @@ impl Found<'_> {
                 for (name, path) in entries(&path)? {
                     if path.is_dir() {
                         let path = shown_path(&path);
-                        return Err(self.refuse(format!("`{path}`: found a folder beside validation images")));
+                        return Err(self.refuse(format!("expected only files in the folder of validation images, found the folder `{path}`")));
                     }
-                    flat.insert(name, Place::OnDisk(path));
+                    flat.insert(name, FileLocation::OnDisk(path));
                 }
                 self.labelled(&path, flat, truth)?
             } else {
                 self.class_folders(&path)?
             }
         } else {
-            if is_gzip(&path)? {
-                let what =
-                    format!("`{}`: expected a tar that is not compressed, found gzip", shown_path(&path));
-                return Err(StageError::new(what).hint("undo it: `gunzip`"));
-            }
+            refuse_gzip(&path)?;
             let tar = self.tar(&path);
-            members(&path, &path, FLAT, self.cx, |member, _| {
-                let place = Place::InTar { tar, position: member.position, size: member.size };
+            each_file(&path, &path, FLAT, self.cx, |member, _| {
+                let place = FileLocation::InTar { tar, position: member.position, size: member.size };
                 let name = member.name.rsplit('/').next().unwrap_or_default().to_owned();
                 if flat.insert(name, place).is_some() {
-                    let what = format!(
-                        "expected each file once, found two of the name of `{}`",
-                        shown(&member.name)
-                    );
+                    let what = format!("expected each file name once, found `{}` twice", shown(&member.name));
                     return Err(StageError::new(format!("`{}`: {what}", shown_path(&path))));
                 }
                 Ok(())
@@ -69,24 +62,24 @@ impl Found<'_> {
         Ok(classes)
     }
 
-    /// Flat validation images by the classes that the ground truth gives them.
+    /// Flat validation images by their classes in the ground truth.
     fn labelled(
         &mut self,
         path: &Path,
-        files: BTreeMap<String, Place>,
-        truth: &Truth,
+        files: BTreeMap<String, FileLocation>,
+        truth: &GroundTruth,
     ) -> Result<Classes, StageError> {
-        let is_kept = |(name, _): &(String, Place)| is_image(name);
+        let is_kept = |(name, _): &(String, FileLocation)| is_image(name);
         let (images, others): (Vec<_>, Vec<_>) = files.into_iter().partition(is_kept);
-        others.iter().for_each(|(name, _)| self.others.add(name, NO_IMAGE));
+        others.iter().for_each(|(name, _)| self.others.add(name));
         let path = shown_path(path);
         let Some((source, wnids)) = &truth.val else {
             let what = format!(
-                "`{path}` has {} images without classes, and nothing here says which they are of",
+                "`{path}` has {} images without classes, and the folder has no ground truth",
                 images.len()
             );
             return Err(StageError::new(what).hint(
-                "put `ILSVRC2012_devkit_t12.tar.gz` (or Kaggle's `LOC_val_solution.csv`) beside it, or the images into `val/WNID/`",
+                "add `ILSVRC2012_devkit_t12.tar.gz` or Kaggle's `LOC_val_solution.csv`, or move the images to `val/WNID/`",
             ));
         };
         if images.len() != wnids.len() {
@@ -112,25 +105,26 @@ impl Found<'_> {
             .len();
         if n != wnids.len() {
             return Err(StageError::new(format!(
-                "`{path}`: expected each number once, found some twice (`.jpg` and `.JPEG`?)"
+                "`{path}`: expected each image number once, found some twice (as `.jpg` and `.JPEG`?)"
             )));
         }
         Ok(classes)
     }
 
-    /// Refuses a validation image in the folder of another class than the ground truth's.
+    /// Refuses a validation image in a folder of a class that is not the ground truth's.
     fn check_labels(
         &self,
         wnid: &str,
-        files: &BTreeMap<String, Place>,
-        truth: &Truth,
+        files: &BTreeMap<String, FileLocation>,
+        truth: &GroundTruth,
     ) -> Result<(), StageError> {
         let Some((source, wnids)) = &truth.val else { return Ok(()) };
         for name in files.keys() {
             let expected = val_number(name).and_then(|number| wnids.get(number.checked_sub(1)?));
             if let Some(expected) = expected.filter(|expected| *expected != wnid) {
                 let (name, source) = (shown(name), shown_path(source));
-                let what = format!("`val/{wnid}/{name}` is of the class `{expected}` by `{source}`");
+                let what =
+                    format!("`val/{wnid}/{name}` belongs to the class `{expected}` according to `{source}`");
                 return Err(self.refuse(what));
             }
         }

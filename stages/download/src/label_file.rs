@@ -1,4 +1,4 @@
-//! The rows of a file of labels: CSV, or Parquet with the same columns.
+//! Label files: CSV, or Parquet with the same columns.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,19 +7,18 @@ use arrow::array::{Array as _, ArrayRef, AsArray as _};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use igpt_contract::StageError;
-use igpt_dataset::{shown, shown_path};
+use igpt_dataset::{name_list, shown, shown_path};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::csv::{Record, records};
-use crate::left_out::named;
+use crate::csv::{CsvRecord, records};
 
-/// The most bytes of a file of labels: some ten million lines.
+/// The most bytes of a label file: about ten million lines.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// What one row says.
+/// A row of a label file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(crate) struct LabelRow {
     /// The line in a CSV file, from 1; the row in a Parquet file, from 1.
     pub(crate) line: usize,
     pub(crate) file: String,
@@ -27,29 +26,29 @@ pub(crate) struct Row {
     pub(crate) split: Option<String>,
 }
 
-/// A file of labels.
+/// A label file.
 #[derive(Debug)]
 pub(crate) struct LabelFile {
     path: PathBuf,
-    /// What a row's number is called.
+    /// The unit of row numbers.
     unit: &'static str,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<LabelRow>,
 }
 
 impl LabelFile {
-    /// Reads a file; of a folder, the only file in it (what a `command` step made).
+    /// Reads a file; of a folder, the only file in it (the output of a `command` step).
     ///
     /// # Errors
     /// If it is neither CSV nor Parquet, lacks a column, or has a row without a file or a label.
     pub(crate) fn read(path: &Path) -> Result<Self, StageError> {
         let path = only_file(path)?;
         let failed = |error: std::io::Error| {
-            StageError::caused(format!("cannot read the file of labels `{}`", shown_path(&path)), error)
+            StageError::caused(format!("cannot read the label file `{}`", shown_path(&path)), error)
         };
         let size = std::fs::metadata(&path).map_err(failed)?.len();
         if size > MOST_BYTES {
             let what = format!(
-                "`{}`: expected at most {MOST_BYTES} bytes of labels, found {size}",
+                "`{}`: expected a label file of at most {MOST_BYTES} bytes, found {size}",
                 shown_path(&path)
             );
             return Err(StageError::new(what));
@@ -61,15 +60,15 @@ impl LabelFile {
         let found = if parquet { guarded(|| of_parquet(&path)) } else { of_csv(&bytes) };
         let rows = found.map_err(|what| {
             refuse(what).hint(
-                "a file of labels is CSV or Parquet with the columns `file`, `label` and, if wanted, `split`",
+                "a label file is CSV or Parquet with the columns `file`, `label` and optionally `split`",
             )
         })?;
         let file = Self { path, unit, rows };
         if file.rows.is_empty() {
-            return Err(file.refuse("expected a row for each image, found none"));
+            return Err(file.refuse("expected a row for each image, found no rows"));
         }
         let empty =
-            |row: &&Row| row.file.is_empty() || row.label.is_empty() || row.split.as_deref() == Some("");
+            |row: &&LabelRow| row.file.is_empty() || row.label.is_empty() || row.split.as_deref() == Some("");
         if let Some(row) = file.rows.iter().find(empty) {
             let column = if row.file.is_empty() {
                 "file"
@@ -89,12 +88,12 @@ impl LabelFile {
     }
 
     /// An error that names the file and the row.
-    pub(crate) fn refuse_at(&self, row: &Row, what: &str) -> StageError {
+    pub(crate) fn refuse_at(&self, row: &LabelRow, what: &str) -> StageError {
         self.refuse(&format!("{} {}: {what}", self.unit, row.line))
     }
 
-    /// What a row is called: `line 7`.
-    pub(crate) fn at(&self, row: &Row) -> String {
+    /// The position of a row: `line 7`.
+    pub(crate) fn position(&self, row: &LabelRow) -> String {
         format!("{} {}", self.unit, row.line)
     }
 }
@@ -112,13 +111,13 @@ fn only_file(path: &Path) -> Result<PathBuf, StageError> {
         _ => {
             let n = files.len();
             let what =
-                format!("expected one file of labels in the folder `{}`, found {n} files", shown_path(path));
+                format!("expected one label file in the folder `{}`, found {n} files", shown_path(path));
             Err(StageError::new(what))
         }
     }
 }
 
-/// The places of `file`, `label` and `split` among columns of these names.
+/// The indices of the columns `file`, `label` and `split`.
 fn columns<'n>(names: impl Iterator<Item = &'n str>) -> Result<[Option<usize>; 3], String> {
     let names: Vec<String> = names.map(|name| name.trim().to_lowercase()).collect();
     let mut found = [None; 3];
@@ -126,48 +125,48 @@ fn columns<'n>(names: impl Iterator<Item = &'n str>) -> Result<[Option<usize>; 3
         let mut places = names.iter().enumerate().filter(|(_, name)| *name == wanted).map(|(i, _)| i);
         *place = places.next();
         if places.next().is_some() {
-            return Err(format!("the column `{wanted}` is there twice"));
+            return Err(format!("expected the column `{wanted}` once, found it twice"));
         }
     }
     if found[0].is_none() || found[1].is_none() {
-        let found = named(names.iter().map(String::as_str));
+        let found = name_list(names.iter().map(String::as_str));
         return Err(format!("expected the columns `file` and `label`, found {found}"));
     }
     Ok(found)
 }
 
-fn of_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
+fn of_csv(bytes: &[u8]) -> Result<Vec<LabelRow>, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("line {line}: expected text in UTF-8, found other bytes")
+        format!("line {line}: expected UTF-8, found other bytes")
     })?;
     let mut records = records(text)?.into_iter();
-    let header = records.next().ok_or("expected a line that names the columns, found nothing")?;
+    let header = records.next().ok_or("expected a header line with the column names, found an empty file")?;
     let [file, label, split] = columns(header.fields.iter().map(String::as_str))?;
     let width = header.fields.len();
-    let row = |Record { line, mut fields }: Record| {
+    let row = |CsvRecord { line, mut fields }: CsvRecord| {
         if fields.len() != width {
             return Err(format!(
-                "line {line}: expected {width} fields as in the first line, found {}",
+                "line {line}: expected {width} fields as in the header, found {}",
                 fields.len()
             ));
         }
         let mut take = |place: Option<usize>| place.map(|place| std::mem::take(&mut fields[place]));
         let (file, label) = (take(file).unwrap_or_default(), take(label).unwrap_or_default());
-        Ok(Row { line, file, label, split: take(split) })
+        Ok(LabelRow { line, file, label, split: take(split) })
     };
     records.map(row).collect()
 }
 
-/// Calls into the Parquet crate, which answers some damaged files with a panic instead of an error.
+/// Calls into the Parquet crate, which panics on some damaged files instead of returning an error.
 fn guarded<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err("expected a Parquet file, found a damaged one".to_owned()))
 }
 
-fn of_parquet(path: &Path) -> Result<Vec<Row>, String> {
+fn of_parquet(path: &Path) -> Result<Vec<LabelRow>, String> {
     let failed =
-        |error: &dyn std::fmt::Display| format!("not a whole Parquet file: {}", shown(&error.to_string()));
+        |error: &dyn std::fmt::Display| format!("not a valid Parquet file: {}", shown(&error.to_string()));
     let file = File::open(path).map_err(|error| failed(&error))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
     let names: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
@@ -179,7 +178,7 @@ fn of_parquet(path: &Path) -> Result<Vec<Row>, String> {
         let batch = batch.map_err(|error| failed(&error))?;
         let text = |place: Option<usize>| -> Result<Option<ArrayRef>, String> {
             let Some(place) = place else { return Ok(None) };
-            let column = batch.column_by_name(&names[place]).ok_or("a column is gone")?;
+            let column = batch.column_by_name(&names[place]).ok_or("a column is missing")?;
             texts(column, &names[place]).map(Some)
         };
         let [file, label, split] = [text(wanted[0])?, text(wanted[1])?, text(wanted[2])?];
@@ -192,13 +191,13 @@ fn of_parquet(path: &Path) -> Result<Vec<Row>, String> {
                 })
             };
             let (file, label) = (at(&file).unwrap_or_default(), at(&label).unwrap_or_default());
-            rows.push(Row { line, file, label, split: at(&split) });
+            rows.push(LabelRow { line, file, label, split: at(&split) });
         }
     }
     Ok(rows)
 }
 
-/// A column of texts or whole numbers as texts.
+/// A column of strings or integers, as strings.
 fn texts(column: &ArrayRef, name: &str) -> Result<ArrayRef, String> {
     let kind = match column.data_type() {
         DataType::Dictionary(_, values) => values.as_ref(),
@@ -206,7 +205,7 @@ fn texts(column: &ArrayRef, name: &str) -> Result<ArrayRef, String> {
     };
     let text = matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     if !text && !kind.is_integer() {
-        return Err(format!("the column `{name}`: expected texts or whole numbers, found {kind}"));
+        return Err(format!("the column `{name}`: expected strings or integers, found {kind}"));
     }
     cast(column, &DataType::Utf8)
         .map_err(|error| format!("the column `{name}`: {}", shown(&error.to_string())))

@@ -1,75 +1,75 @@
-//! What paths say: the split and the class of each image.
+//! Reads the split and the class of each image from its path.
 //!
-//! A layout is read one way or refused: as `SPLIT/CLASS/FILE` (or `SPLIT/FILE`) only where every
-//! image lies so, as `CLASS/FILE` or `FILE` where none lies in a split folder. Where both could be
-//! meant, the error names both and the parameter that settles it.
+//! A layout is `SPLIT/CLASS/FILE` (or `SPLIT/FILE`) only if every image is in a split folder, and
+//! `CLASS/FILE` or `FILE` if none is. If both readings are possible, the error names both and the
+//! parameter that decides.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use igpt_contract::{StageContext, StageError};
-use igpt_dataset::{Split, shown, shown_path};
+use igpt_dataset::{Split, name_list, shown, shown_path};
 
-use crate::left_out::{LeftOut, named};
-use crate::splits::Known;
+use crate::skipped::Skipped;
+use crate::splits::SplitMap;
 
 /// An image with its split and class.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Placed {
+pub(crate) struct SplitImage {
     /// The path below the root.
     pub(crate) name: String,
     pub(crate) split: Split,
-    /// None in a set without labels.
+    /// `None` in a set without labels.
     pub(crate) class: Option<String>,
 }
 
 /// Images with their classes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Arranged {
-    pub(crate) images: Vec<Placed>,
-    /// All class names, by label; also those of classes without an image.
+pub(crate) struct SplitImages {
+    pub(crate) images: Vec<SplitImage>,
+    /// All class names, by label, including classes without images.
     pub(crate) classes: Vec<String>,
 }
 
-/// What is to be read off the paths.
-pub(crate) struct Layout<'a> {
-    /// What errors call the whole.
+/// The paths to read and how.
+pub(crate) struct FolderLayout<'a> {
+    /// The folder or archive, for errors.
     pub(crate) root: &'a Path,
     /// The images' paths, sorted.
     pub(crate) images: Vec<&'a str>,
     pub(crate) folders: &'a BTreeSet<String>,
-    pub(crate) splits: &'a Known,
-    /// Whether folders of classes mean nothing.
+    pub(crate) splits: &'a SplitMap,
+    /// Whether class folders are ignored.
     pub(crate) drop_labels: bool,
 }
 
-/// The ways to say it.
-const SETTLE: &str = "`splits: none` says that no folder is a split, and `splits: {train: [NAME], test: [NAME]}` \
-                      which ones are";
+/// How the user can decide.
+const SETTLE: &str = "set `splits: none` if no folder is a split, else name them: `splits: {train: [NAME], test: \
+                      [NAME]}`";
 
-/// A path taken apart below its split folder.
-pub(crate) struct Parts<'a> {
+/// The components of an image's path.
+pub(crate) struct PathParts<'a> {
     pub(crate) name: &'a str,
     /// The split folder.
     pub(crate) top: Option<&'a str>,
     pub(crate) split: Split,
-    /// What follows.
+    /// The components below it.
     pub(crate) rest: Vec<&'a str>,
 }
 
-/// The components of a path below the folders around all of it.
+/// The components of a path below the common folders.
 fn parts_below<'n>(around: &str, name: &'n str) -> Vec<&'n str> {
     name[around.len()..].split('/').collect()
 }
 
-impl Layout<'_> {
-    /// Reads splits and classes off the paths.
+impl FolderLayout<'_> {
+    /// Assigns splits and classes by path.
     ///
     /// # Errors
-    /// If the images do not all lie in one and the same way, or two ways fit.
-    pub(crate) fn arrange(&self, cx: &StageContext) -> Result<Arranged, StageError> {
+    /// If the images do not share one layout, or two layouts fit.
+    pub(crate) fn arrange(&self, cx: &StageContext) -> Result<SplitImages, StageError> {
         if self.images.is_empty() {
-            return Err(self.refuse("found no image files").hint(LAYOUTS));
+            return Err(self.refuse("expected image files, found none").hint(LAYOUTS));
         }
         let around = self.around();
         let images: Vec<(&str, Vec<&str>)> =
@@ -86,12 +86,15 @@ impl Layout<'_> {
             self.check_splits(&parts, &folders)?;
         }
         if self.drop_labels {
-            let placed =
-                |part: Parts<'_>| Placed { name: part.name.to_owned(), split: part.split, class: None };
-            return Ok(Arranged { images: parts.into_iter().map(placed).collect(), classes: Vec::new() });
+            let placed = |part: PathParts<'_>| SplitImage {
+                name: part.name.to_owned(),
+                split: part.split,
+                class: None,
+            };
+            return Ok(SplitImages { images: parts.into_iter().map(placed).collect(), classes: Vec::new() });
         }
         self.check_depth(&parts)?;
-        // Folders where classes are looked for.
+        // Folders that may be classes.
         let class_folders: BTreeSet<&str> = folders
             .iter()
             .filter_map(|folder| match (folder.as_slice(), by_split) {
@@ -103,30 +106,30 @@ impl Layout<'_> {
         let labelled = parts.iter().any(|part| part.rest.len() == 2);
         if let (false, Some(folder)) = (labelled, class_folders.first()) {
             let what = format!(
-                "the {} images lie in no class folder, and the folder `{}` beside them has none",
+                "expected images in class folders, found {} outside of them and none in the folder `{}`",
                 parts.len(),
                 shown(folder)
             );
-            return Err(self.refuse(&what).hint("`labels: drop` takes the images without labels"));
+            return Err(self.refuse(&what).hint("set `labels: drop` to read the images without labels"));
         }
         self.check_spelling(&parts)?;
         let classes =
             if labelled { class_folders.into_iter().map(str::to_owned).collect() } else { Vec::new() };
-        let placed = |part: Parts<'_>| Placed {
+        let placed = |part: PathParts<'_>| SplitImage {
             name: part.name.to_owned(),
             split: part.split,
             class: labelled.then(|| part.rest[0].to_owned()),
         };
-        Ok(Arranged { images: parts.into_iter().map(placed).collect(), classes })
+        Ok(SplitImages { images: parts.into_iter().map(placed).collect(), classes })
     }
 
-    /// An error that names the whole.
+    /// An error that names the folder or archive.
     pub(crate) fn refuse(&self, what: &str) -> StageError {
         StageError::new(format!("`{}`: {what}", shown_path(self.root)))
     }
 
-    /// The folders around all of it, as many archives have, with `/` at the end. They are passed
-    /// over while each is the only one at its place and folders remain below.
+    /// The folders that contain everything, as in many archives, with `/` at the end. A folder counts if
+    /// it is the only entry at its level and has folders below it.
     fn around(&self) -> String {
         let mut around = String::new();
         loop {
@@ -146,7 +149,7 @@ impl Layout<'_> {
         }
     }
 
-    /// Whether the folders at the top are splits.
+    /// Whether the top folders are splits.
     fn has_splits(
         &self,
         images: &[(&str, Vec<&str>)],
@@ -160,9 +163,9 @@ impl Layout<'_> {
                 return Ok(!self.splits.is_empty());
             }
             let what = format!(
-                "`splits` names {}, and no such folder lies at the top; found {}",
-                named(missing.iter().copied()),
-                if tops.is_empty() { "no folder".to_owned() } else { named(tops.iter().copied()) }
+                "expected the top folders {} that `splits` names, found {}",
+                name_list(missing.iter().copied()),
+                if tops.is_empty() { "no folders".to_owned() } else { name_list(tops.iter().copied()) }
             );
             return Err(self.refuse(&what));
         }
@@ -176,9 +179,9 @@ impl Layout<'_> {
         }
         let outside = images.iter().find(|(_, parts)| named_split(parts).is_none());
         let shallow = images.iter().all(|(_, parts)| parts.len() == 2);
-        let split_folders = named(split_folders);
+        let split_folders = name_list(split_folders);
         match outside {
-            // `train/FILE`: a split without labels, or a class of that name?
+            // `train/FILE`: a split without labels, or a class named `train`?
             None if shallow && !self.drop_labels => {
                 let what = format!(
                     "the layout is ambiguous: {split_folders} may be splits of images without classes \
@@ -188,19 +191,19 @@ impl Layout<'_> {
             }
             None => Ok(true),
             Some(_) if n == 0 => Ok(false),
-            // A class that happens to be called `train`; two such names are no chance.
+            // A class may happen to be named `train`; two such names are no coincidence.
             Some(_) if shallow && kinds.len() == 1 => {
-                cx.note(format!("{split_folders} is a class here: not every image lies in a split's folder"));
+                cx.note(format!("{split_folders} is read as a class: not every image is in a split folder"));
                 Ok(false)
             }
             Some((name, _)) => {
                 let deep = images.iter().find(|(_, parts)| parts.len() > 2);
                 let against = deep.map_or_else(
                     || format!("{split_folders} would be classes"),
-                    |(deep, _)| format!("`{}` lies deeper than a class folder", shown(deep)),
+                    |(deep, _)| format!("`{}` is deeper than a class folder", shown(deep)),
                 );
                 let what = format!(
-                    "the layout is ambiguous: as `SPLIT/CLASS/FILE`, `{}` lies in no split's folder ({}); as \
+                    "the layout is ambiguous: as `SPLIT/CLASS/FILE`, `{}` is not in a split folder ({}); as \
                      `CLASS/FILE`, {against}",
                     shown(name),
                     self.splits.listed()
@@ -210,32 +213,32 @@ impl Layout<'_> {
         }
     }
 
-    /// The images below their split folders; those of other folders are left out.
+    /// The images below their split folders; those in other folders are skipped.
     fn by_split<'i>(
         &self,
         images: Vec<(&'i str, Vec<&'i str>)>,
         cx: &StageContext,
-    ) -> Result<Vec<Parts<'i>>, StageError> {
-        let mut left = LeftOut::new("images that lie in no folder that `splits` names are", cx);
+    ) -> Result<Vec<PathParts<'i>>, StageError> {
+        let mut skipped = Skipped::new("image", "in no folder that `splits` names", cx);
         let mut parts = Vec::with_capacity(images.len());
         for (name, all) in images {
             match self.splits.split(all[0]) {
                 Some(split) if all.len() > 1 => {
-                    parts.push(Parts { name, top: Some(all[0]), split, rest: all[1..].to_vec() });
+                    parts.push(PathParts { name, top: Some(all[0]), split, rest: all[1..].to_vec() });
                 }
-                _ => left.add(name, "in no folder that `splits` names"),
+                _ => skipped.add(name),
             }
         }
-        left.note();
+        skipped.note();
         Ok(parts)
     }
 
-    fn without_split<'i>(images: Vec<(&'i str, Vec<&'i str>)>) -> Vec<Parts<'i>> {
-        let parts = |(name, rest)| Parts { name, top: None, split: Split::Train, rest };
+    fn without_split<'i>(images: Vec<(&'i str, Vec<&'i str>)>) -> Vec<PathParts<'i>> {
+        let parts = |(name, rest)| PathParts { name, top: None, split: Split::Train, rest };
         images.into_iter().map(parts).collect()
     }
 }
 
-/// The layouts there are.
+/// The supported layouts.
 pub(crate) const LAYOUTS: &str =
-    "expected `SPLIT/CLASS/FILE`, `CLASS/FILE` or `FILE`, with files that are images by their names";
+    "expected `SPLIT/CLASS/FILE`, `CLASS/FILE` or `FILE`, with files that have an image extension";

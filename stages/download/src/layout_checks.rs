@@ -1,56 +1,45 @@
-//! What is refused although the way to read it is clear: splits, depths and names that do not go
-//! together.
+//! Checks of a layout: splits, depths and names that contradict each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use igpt_contract::StageError;
-use igpt_dataset::{Split, shown};
+use igpt_contract::{StageError, counted};
+use igpt_dataset::{Split, name_list, shown};
 
-use crate::layout::{LAYOUTS, Layout, Parts};
-use crate::left_out::named;
+use crate::layout::{FolderLayout, LAYOUTS, PathParts};
 
-impl Layout<'_> {
-    /// Refuses two folders for one split that nobody asked for, and a split folder without images.
-    pub(crate) fn check_splits(&self, parts: &[Parts<'_>], folders: &[Vec<&str>]) -> Result<(), StageError> {
+impl FolderLayout<'_> {
+    /// Refuses several test splits that the user did not name, and split folders without images.
+    pub(crate) fn check_splits(
+        &self,
+        parts: &[PathParts<'_>],
+        folders: &[Vec<&str>],
+    ) -> Result<(), StageError> {
         let filled: BTreeSet<&str> = parts.iter().filter_map(|part| part.top).collect();
         let of_split = folders.iter().filter(|folder| folder.len() == 1).map(|folder| folder[0]);
         let empty: Vec<&str> =
             of_split.filter(|top| self.splits.split(top).is_some() && !filled.contains(top)).collect();
         if !empty.is_empty() {
-            let what = format!("the split folder {} holds no image", named(empty));
+            let what = format!("the split folder {} has no images", name_list(empty));
             return Err(self
                 .refuse(&what)
-                .hint("`splits: {train: [NAME], test: [NAME]}` names those to read"));
-        }
-        if self.splits.given {
-            return Ok(());
+                .hint("name the splits to read: `splits: {train: [NAME], test: [NAME]}`"));
         }
         let test = |top: &&str| self.splits.split(top) == Some(Split::Test);
-        let tests: BTreeSet<String> = filled.into_iter().filter(test).map(str::to_lowercase).collect();
-        if tests.len() < 2 {
-            return Ok(());
-        }
-        let what = format!(
-            "found the test splits {}; a set has one test split",
-            named(tests.iter().map(String::as_str))
-        );
-        Err(self.refuse(&what).hint(
-            "`splits: {train: [train], test: [val]}` reads these two, `splits: {train: [train, val], test: \
-             [test]}` trains on `val` too",
-        ))
+        let tests = filled.into_iter().filter(test).map(str::to_lowercase).collect();
+        self.splits.check_one_test(&tests, |what| self.refuse(what))
     }
 
-    /// Refuses images that lie deeper than class folders, and sets of which only a part has classes.
-    pub(crate) fn check_depth(&self, parts: &[Parts<'_>]) -> Result<(), StageError> {
+    /// Refuses images deeper than class folders, and sets in which only some images have a class.
+    pub(crate) fn check_depth(&self, parts: &[PathParts<'_>]) -> Result<(), StageError> {
         if let Some(deep) = parts.iter().find(|part| part.rest.len() > 2) {
-            let what = format!("`{}` lies deeper than a class folder", shown(deep.name));
+            let what = format!("`{}` is deeper than a class folder", shown(deep.name));
             let hint = if deep.top.is_none() && !self.splits.given {
                 format!(
                     "{LAYOUTS}; if `{}` is a split, name it: `splits: {{train: [NAME], test: [NAME]}}`",
                     shown(deep.rest[0])
                 )
             } else {
-                format!("{LAYOUTS}; `labels: drop` takes images at any depth, without labels")
+                format!("{LAYOUTS}; `labels: drop` reads images at any depth, without labels")
             };
             return Err(self.refuse(&what).hint(hint));
         }
@@ -62,16 +51,19 @@ impl Layout<'_> {
         let (Some(bare), true) = (bare, parts.iter().any(|part| part.rest.len() == 2)) else { return Ok(()) };
         let n = counts[&bare.top][0];
         let place = bare.top.map_or_else(String::new, |top| format!(" of `{}`", shown(top)));
-        let what =
-            format!("{n} images{place} lie in no class folder (`{}`), and other images do", shown(bare.name));
+        let what = format!(
+            "expected all images in class folders or none, found {}{place} outside (`{}`)",
+            counted(n, "image"),
+            shown(bare.name)
+        );
         Err(self.refuse(&what).hint(
-            "a file of labels as the input `labels` tells their classes, and `labels: drop` takes all images \
-             without labels",
+            "give their classes with a label file as the input `labels`, or set `labels: drop` to read all \
+             images without labels",
         ))
     }
 
-    /// Refuses a class of one split whose name differs in case alone from one of another split.
-    pub(crate) fn check_spelling(&self, parts: &[Parts<'_>]) -> Result<(), StageError> {
+    /// Refuses class names of different splits that differ only in case.
+    pub(crate) fn check_spelling(&self, parts: &[PathParts<'_>]) -> Result<(), StageError> {
         let mut by_split: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
         for part in parts.iter().filter(|part| part.rest.len() == 2) {
             by_split.entry(part.top).or_default().insert(part.rest[0]);
@@ -83,13 +75,13 @@ impl Layout<'_> {
                 let together = by_split.values().any(|all| all.contains(other) && all.contains(class));
                 if other != *class && !together {
                     let what = format!(
-                        "the class `{}` of `{}` and the class `{}` of `{}` differ in case alone",
+                        "the class `{}` of `{}` and the class `{}` of `{}` differ only in case",
                         shown(other),
                         shown(of.unwrap_or_default()),
                         shown(class),
                         shown(top.unwrap_or_default())
                     );
-                    return Err(self.refuse(&what).hint("give the class one name in both splits"));
+                    return Err(self.refuse(&what).hint("give the class the same name in both splits"));
                 }
             }
         }

@@ -1,35 +1,35 @@
-//! Stage `download`: images with their labels and official splits, from an official archive, from
-//! files or drawn.
+//! Stage `download`: reads images with their labels and official splits, from an official archive or from
+//! files, or draws them.
 //!
-//! The stage knows formats and places, and nothing of what is done with the images. A bad archive
-//! is an error that names the file, what was expected and what was found.
+//! An archive that is not valid is an error that names the file, what was expected and what was found.
 
-mod archive;
+mod archive_stage;
+mod catalogue;
 mod cifar;
 mod csv;
 mod devkit;
+mod drawn_split;
 mod folder;
+mod forward_reader;
 mod gunzip;
 mod hidden;
+mod image_file;
 mod imagenet;
 mod imagenet_val;
 mod label_file;
+mod labels_from_file;
 mod layout;
 mod layout_checks;
-mod left_out;
 mod listing;
+mod local_archive;
 mod locate;
 mod matlab;
-mod members;
-mod official;
-mod own_labels;
-mod own_split;
 mod params;
-mod picture;
 mod shapes;
+mod skipped;
 mod splits;
 mod stl10;
-mod tape;
+mod tarball;
 mod web;
 mod write;
 
@@ -39,22 +39,20 @@ use igpt_contract::{
     AnyFile, ImageSet, Opt, Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec,
 };
 
-pub use official::{Archive, ArchiveParams, Dataset, keep};
-pub use own_split::OwnSplit;
-pub use params::{EmptyClasses, Exif, Labels, Params, Source};
-pub use splits::{Names, NoSplits, SplitNames, Splits};
-
-/// The environment variable that names another place for the official archives: a URL prefix
-/// (`http://`, `https://`) or a local folder. It never enters a key: the content is checked.
-pub const MIRROR: &str = "IGPT_FLOW_MIRROR";
+pub use archive_stage::{Archive, ArchiveParams, OfficialDataset, fetch_archive};
+use catalogue::{CIFAR10, CIFAR100, STL10};
+pub use drawn_split::DrawnSplit;
+pub use locate::MIRROR;
+pub use params::{EmptyClasses, Exif, LabelChoice, Params, Source};
+pub use splits::{NoSplits, OneOrMany, SplitNames, Splits};
 
 const ARCHIVE: Opt<AnyFile> = Opt::new(
     "archive",
-    "a local archive instead of a download; for `imagenet`, `folder` and `web` the images themselves",
+    "a local archive instead of a download; the images themselves for `imagenet`, `folder` and `web`",
 );
 const LABELS: Opt<AnyFile> = Opt::new(
     "labels",
-    "for `folder`: a CSV or Parquet file of labels, with the columns `file`, `label` and, if wanted, `split`",
+    "for `folder`: a CSV or Parquet file of labels with the columns `file`, `label` and optionally `split`",
 );
 const IMAGES: Out<ImageSet> = Out::new("images", "the images with their labels and official splits");
 
@@ -68,7 +66,7 @@ impl Stage for Download {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "download",
-            summary: "gets images with their labels and official splits: CIFAR, STL-10, ImageNet, files, web images, shapes",
+            summary: "reads images with labels and official splits: CIFAR, STL-10, ImageNet, files, web images, drawn shapes",
             // 2: a JPEG that is cut off is no image any more.
             // 3: layouts that can be read in two ways, classes without images and hidden folders; joined
             //    archives are read to their end, names in archives and lists are cleaned; rows have
@@ -77,7 +75,7 @@ impl Stage for Download {
             version: 3,
             inputs: vec![ARCHIVE.port(), LABELS.port()],
             outputs: vec![IMAGES.port()],
-            // Shapes have a seed of their own: the experiment's changes no data set.
+            // Shapes have a seed of their own: the pipeline's seed changes no data set.
             seeded: false,
             device_dependent: false,
             isolated: false,
@@ -91,54 +89,47 @@ impl Stage for Download {
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        let given = Given { archive: io.optional(&ARCHIVE), labels: io.optional(&LABELS) };
-        ingest(params, given, mirror().as_deref(), io.output(&IMAGES), cx)
+        let given = Inputs { archive: io.optional(&ARCHIVE), labels: io.optional(&LABELS) };
+        ingest(params, given, locate::mirror().as_deref(), io.output(&IMAGES), cx)
     }
-}
-
-/// What [`MIRROR`] says.
-fn mirror() -> Option<String> {
-    std::env::var(MIRROR).ok().filter(|mirror| !mirror.is_empty())
 }
 
 /// The stage's inputs.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Given<'a> {
-    /// A local archive; for `folder` and `web` the images.
+pub struct Inputs<'a> {
+    /// A local archive, or the images.
     pub archive: Option<&'a Path>,
-    /// A file of labels.
+    /// A label file.
     pub labels: Option<&'a Path>,
 }
 
-/// The stage's work: fills the empty folder `out` with the image set. `mirror` is what [`MIRROR`]
-/// would say.
+/// The stage's work: fills the empty folder `out` with the image set. `mirror` is the value of
+/// [`MIRROR`].
 ///
 /// # Errors
-/// If the archive cannot be had, or is not what it should be.
+/// If the archive cannot be obtained or is not valid.
 pub fn ingest(
     params: &Params,
-    given: Given<'_>,
+    given: Inputs<'_>,
     mirror: Option<&str>,
     out: &Path,
     cx: &StageContext,
 ) -> Result<(), StageError> {
-    let Given { archive, labels } = given;
+    let Inputs { archive, labels } = given;
     if labels.is_some() && params.source != Source::Folder {
-        let what = format!("the source `{}` takes no input `labels`, found one", params.source.as_str());
+        let what = format!("the source `{}` does not take the input `labels`", params.source.as_str());
         return Err(StageError::new(what));
     }
     let official = |spec| locate::archive(spec, archive, mirror, cx);
     match params.source {
-        Source::Cifar10 => official(&cifar::CIFAR10)?.ingest(|members| cifar::ten(members, params, out, cx)),
-        Source::Cifar100 => {
-            official(&cifar::CIFAR100)?.ingest(|members| cifar::hundred(members, params, out, cx))
-        }
-        Source::Stl10 => official(&stl10::STL10)?.ingest(|members| stl10::ingest(members, params, out, cx)),
+        Source::Cifar10 => official(&CIFAR10)?.ingest(|members| cifar::ten(members, params, out, cx)),
+        Source::Cifar100 => official(&CIFAR100)?.ingest(|members| cifar::hundred(members, params, out, cx)),
+        Source::Stl10 => official(&STL10)?.ingest(|members| stl10::ingest(members, params, out, cx)),
         Source::Imagenet | Source::Folder | Source::Web => {
             let images = archive.ok_or_else(|| {
                 let source = params.source.as_str();
-                StageError::new(format!("the source `{source}` needs the input `archive`, found none"))
-                    .hint("wire a folder or a tar of images: `in: {archive: path/to/images}`")
+                StageError::new(format!("the source `{source}` needs the input `archive`"))
+                    .hint("set a folder or tar of images: `in: {archive: path/to/images}`")
             })?;
             match params.source {
                 Source::Imagenet => imagenet::ingest(images, params, out, cx),
@@ -147,7 +138,7 @@ pub fn ingest(
             }
         }
         Source::Shapes if archive.is_some() => {
-            Err(StageError::new("the source `shapes` takes no input `archive`, found one"))
+            Err(StageError::new("the source `shapes` does not take the input `archive`"))
         }
         Source::Shapes => shapes::ingest(params, out, cx),
     }

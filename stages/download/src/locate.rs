@@ -1,27 +1,36 @@
-//! Finds an official archive: on this machine, at a mirror, or at its official address.
+//! Locates an official archive: on this machine, at a mirror, or at its official URL.
 
 use std::path::{Path, PathBuf};
 
 use igpt_contract::{StageContext, StageError};
 use igpt_dataset::shown_path;
-use igpt_fetch::{Wanted, fetch, say_what_was_read};
+use igpt_fetch::{FileRequest, fetch, record_source};
 
-use crate::MIRROR;
+use crate::catalogue::OfficialArchive;
 use crate::hidden::is_hidden;
 use crate::listing::is_archive;
-use crate::members::{Local, Official};
+use crate::local_archive::LocalArchive;
 
-/// The archive as a file on this machine: the user's own, the mirror's, or a downloaded one.
+/// The environment variable that names another place for the official archives: a URL prefix
+/// (`http://`, `https://`) or a local folder. It is not part of the cache key: the content is checked.
+pub const MIRROR: &str = "IGPT_FLOW_MIRROR";
+
+/// The value of [`MIRROR`], where it is set.
+pub(crate) fn mirror() -> Option<String> {
+    std::env::var(MIRROR).ok().filter(|mirror| !mirror.is_empty())
+}
+
+/// The archive as a local file: the user's own, the mirror's, or a download.
 ///
 /// # Errors
-/// If it cannot be had.
+/// If it cannot be obtained.
 pub(crate) fn archive<'a>(
-    official: &'static Official,
+    official: &'static OfficialArchive,
     own: Option<&Path>,
     mirror: Option<&str>,
     cx: &'a StageContext,
-) -> Result<Local<'a>, StageError> {
-    let local = |path, subset, downloaded| Local { official, path, subset, downloaded, cx };
+) -> Result<LocalArchive<'a>, StageError> {
+    let local = |path, subset, downloaded| LocalArchive { official, path, subset, downloaded, cx };
     if let Some(path) = own {
         return Ok(local(archive_in(path)?, true, false));
     }
@@ -31,42 +40,44 @@ pub(crate) fn archive<'a>(
             let path = Path::new(folder).join(official.file);
             if path.is_file() {
                 let address = format!("{}/{}", official.url.trim_end_matches('/'), official.file);
-                say_what_was_read("archive", &address, &path, cx)?;
+                record_source("archive", &address, &path, cx)?;
                 return Ok(local(path, false, false));
             }
             Err(StageError::new(format!(
-                "expected the archive of {} at `{}`, as `{MIRROR}` says, found no such file",
+                "expected the archive of {} at `{}` (from `{MIRROR}`), found no such file",
                 official.name,
                 shown_path(&path)
             )))
         }
         _ if cx.is_offline() => Err(StageError::new(format!(
-            "the archive `{}` of {} is needed, and the network must not be used",
+            "the archive `{}` of {} must be downloaded, and the network may not be used",
             official.file, official.name
         ))
         .hint(format!(
-            "wire a local copy as the input `archive`, or set `{MIRROR}` to the folder that holds it"
+            "set `in: {{archive: ./{}}}` to a local copy, or `{MIRROR}` to its folder",
+            official.file
         ))),
         _ => {
             let prefix = mirror.unwrap_or(official.url);
             let url = format!("{}/{}", prefix.trim_end_matches('/'), official.file);
-            let wanted = Wanted {
+            let wanted = FileRequest {
                 url: &url,
                 folder: cx.checkpoint_dir(),
                 name: official.file,
                 limit: official.total,
                 elsewhere: &format!(
-                    "set `{MIRROR}` to a URL prefix or a folder that has the file, or wire a local copy as `archive`"
+                    "set `in: {{archive: ./{}}}` to a local copy, or `{MIRROR}` to a URL prefix or folder that has it",
+                    official.file
                 ),
             };
             let path = fetch(&wanted, cx)?;
-            say_what_was_read("archive", &url, &path, cx)?;
+            record_source("archive", &url, &path, cx)?;
             Ok(local(path, false, true))
         }
     }
 }
 
-/// The archive itself, or the only one in a folder (what a `command` step made, say).
+/// The archive itself, or the only one in a folder, such as the output of a `command` step.
 pub(crate) fn archive_in(path: &Path) -> Result<PathBuf, StageError> {
     if !path.is_dir() {
         return Ok(path.to_owned());
@@ -82,8 +93,8 @@ pub(crate) fn archive_in(path: &Path) -> Result<PathBuf, StageError> {
     }
 }
 
-/// The archives that lie in a folder, sorted.
-pub(crate) fn archives_of(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
+/// The archives in a folder, sorted.
+fn archives_of(folder: &Path) -> Result<Vec<PathBuf>, StageError> {
     let mut archives = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

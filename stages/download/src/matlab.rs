@@ -1,10 +1,10 @@
-//! Reads an array of structures from a MATLAB 5 file: as much of the format as ImageNet's `meta.mat`
-//! needs, and nothing trusted of what the file says of itself.
+//! Reads an array of structures from a MATLAB 5 file: the part of the format that ImageNet's `meta.mat`
+//! needs, without trusting the file.
 //!
 //! Format: "MAT-File Format", The MathWorks, chapter 1, version 5. After 128 bytes of header come
-//! elements: a tag of type and size, then the data, filled up to 8 bytes; up to 4 bytes of data may
-//! lie in the tag itself. A matrix is an element whose data are elements: flags, dimensions, a name,
-//! and what its class asks for.
+//! elements: a tag of type and size, then the data, padded to 8 bytes; up to 4 bytes of data may
+//! be in the tag itself. A matrix is an element whose data are elements: flags, dimensions, a name, and
+//! the content of its class.
 
 use std::io::Read as _;
 
@@ -12,7 +12,7 @@ use flate2::read::ZlibDecoder;
 
 /// Bytes before the first element.
 const HEADER: usize = 128;
-/// The most bytes of an element when expanded; the whole of ImageNet's takes 0.4 MB.
+/// The most bytes of a decompressed element; all of ImageNet's take 0.4 MB.
 const MOST: u64 = 1 << 26;
 /// The most structures of an array, and fields of a structure.
 const MOST_CELLS: usize = 1 << 20;
@@ -26,39 +26,39 @@ const CHAR: u8 = 4;
 
 /// A field of a structure.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
+pub(crate) enum FieldValue {
     /// One number.
     Number(f64),
     Text(String),
-    /// Several numbers, or whatever else a field may hold.
+    /// Several numbers, or any other value.
     Other,
 }
 
 /// The structures of the array `name`; each the values of `fields`, in their order.
 ///
 /// # Errors
-/// What is wrong with the file.
-pub(crate) fn structures(bytes: &[u8], name: &str, fields: &[&str]) -> Result<Vec<Vec<Value>>, String> {
-    // The mark of the byte order, as a machine of the usual one writes it.
+/// The fault of the file.
+pub(crate) fn structures(bytes: &[u8], name: &str, fields: &[&str]) -> Result<Vec<Vec<FieldValue>>, String> {
+    // The byte order mark of a little-endian machine.
     if bytes.get(126..HEADER) != Some(b"IM") || bytes.get(125) != Some(&1) {
-        return Err("expected a MATLAB 5 file (little-endian), found another".to_owned());
+        return Err("expected a MATLAB 5 file (little-endian), found another kind of file".to_owned());
     }
     let mut file = Elements { bytes: &bytes[HEADER..] };
-    while let Some((kind, data)) = file.next(Fill::Whole)? {
+    while let Some((kind, data)) = file.next(Padding::Whole)? {
         let expanded;
         let matrix = match kind {
             MATRIX => data,
             COMPRESSED => {
                 expanded = expand(data)?;
                 let mut inner = Elements { bytes: &expanded };
-                match inner.next(Fill::Whole)? {
+                match inner.next(Padding::Whole)? {
                     Some((MATRIX, data)) => data,
                     _ => continue,
                 }
             }
             _ => continue,
         };
-        let matrix = Matrix::read(matrix)?;
+        let matrix = MatlabArray::read(matrix)?;
         if matrix.name == name.as_bytes() {
             return matrix.structures(fields);
         }
@@ -78,10 +78,10 @@ fn expand(data: &[u8]) -> Result<Vec<u8>, String> {
     Ok(expanded)
 }
 
-/// What follows the data of an element.
+/// The padding after the data of an element.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fill {
-    /// The next one; so it is between the variables of a file where they are compressed.
+enum Padding {
+    /// None, as between compressed variables.
     Whole,
     /// Bytes up to a multiple of 8.
     Eight,
@@ -94,7 +94,7 @@ struct Elements<'a> {
 
 impl<'a> Elements<'a> {
     /// The type and the data of the next element, unless this is the end.
-    fn next(&mut self, fill: Fill) -> Result<Option<(u32, &'a [u8])>, String> {
+    fn next(&mut self, fill: Padding) -> Result<Option<(u32, &'a [u8])>, String> {
         if self.bytes.is_empty() {
             return Ok(None);
         }
@@ -113,27 +113,27 @@ impl<'a> Elements<'a> {
         let size = word(4)? as usize;
         let end = size.checked_add(8).ok_or_else(cut)?;
         let data = self.bytes.get(8..end).ok_or_else(cut)?;
-        let next = if fill == Fill::Eight { end.next_multiple_of(8) } else { end };
-        // The last one's filling may be missing.
+        let next = if fill == Padding::Eight { end.next_multiple_of(8) } else { end };
+        // The last element may lack its padding.
         self.bytes = self.bytes.get(next..).unwrap_or_default();
         Ok(Some((first, data)))
     }
 
-    /// The next element, which must be there.
+    /// The next element, which must exist.
     fn expect(&mut self, what: &str) -> Result<(u32, &'a [u8]), String> {
-        self.next(Fill::Eight)?.ok_or_else(|| format!("expected {what} of a variable, found its end"))
+        self.next(Padding::Eight)?.ok_or_else(|| format!("expected {what} of a variable, found its end"))
     }
 }
 
-/// A matrix whose content is not read yet.
-struct Matrix<'a> {
+/// A matrix whose content has not been read.
+struct MatlabArray<'a> {
     class: u8,
     cells: usize,
     name: &'a [u8],
     rest: Elements<'a>,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a> MatlabArray<'a> {
     fn read(data: &'a [u8]) -> Result<Self, String> {
         let mut rest = Elements { bytes: data };
         let (_, flags) = rest.expect("the flags")?;
@@ -150,7 +150,7 @@ impl<'a> Matrix<'a> {
         Ok(Self { class, cells, name, rest })
     }
 
-    fn structures(mut self, fields: &[&str]) -> Result<Vec<Vec<Value>>, String> {
+    fn structures(mut self, fields: &[&str]) -> Result<Vec<Vec<FieldValue>>, String> {
         if self.class != STRUCT {
             return Err(format!("expected an array of structures, found the class {}", self.class));
         }
@@ -176,15 +176,15 @@ impl<'a> Matrix<'a> {
         let wanted = fields.iter().map(place).collect::<Result<Vec<usize>, String>>()?;
         let mut all = Vec::new();
         for _ in 0..self.cells {
-            let mut values = vec![Value::Other; fields.len()];
+            let mut values = vec![FieldValue::Other; fields.len()];
             for field in 0..names.len() {
                 let (kind, data) = self.rest.expect("a field")?;
                 if kind != MATRIX {
                     return Err(format!("expected a matrix as the field, found the type {kind}"));
                 }
-                // A matrix without any data is an empty one.
+                // A matrix without data is empty.
                 if let Some(at) = wanted.iter().position(|wanted| *wanted == field && !data.is_empty()) {
-                    values[at] = Matrix::read(data)?.value()?;
+                    values[at] = MatlabArray::read(data)?.value()?;
                 }
             }
             all.push(values);
@@ -192,25 +192,25 @@ impl<'a> Matrix<'a> {
         Ok(all)
     }
 
-    fn value(mut self) -> Result<Value, String> {
+    fn value(mut self) -> Result<FieldValue, String> {
         match self.class {
-            CHAR if self.cells == 0 => Ok(Value::Text(String::new())),
+            CHAR if self.cells == 0 => Ok(FieldValue::Text(String::new())),
             CHAR => {
                 let (kind, data) = self.rest.expect("the text")?;
-                text(kind, data).map(Value::Text)
+                text(kind, data).map(FieldValue::Text)
             }
             6..=15 if self.cells == 1 => {
                 let (kind, data) = self.rest.expect("the number")?;
-                number(kind, data).map(Value::Number)
+                number(kind, data).map(FieldValue::Number)
             }
-            _ => Ok(Value::Other),
+            _ => Ok(FieldValue::Other),
         }
     }
 }
 
-/// A text of one of the types that characters are stored as.
+/// A string of one of the types that characters are stored as.
 fn text(kind: u32, data: &[u8]) -> Result<String, String> {
-    let bad = || "expected a text, found bytes that are none".to_owned();
+    let bad = || "expected a string, found other bytes".to_owned();
     match kind {
         // 8-bit numbers and UTF-8; older files have Latin-1 beyond ASCII.
         1 | 2 | 16 => Ok(match std::str::from_utf8(data) {
@@ -234,7 +234,7 @@ fn text(kind: u32, data: &[u8]) -> Result<String, String> {
     }
 }
 
-/// The first number of the data; whatever the matrix's class, small ones are stored in fewer bytes.
+/// The first number of the data. Small numbers are stored in fewer bytes than the matrix's class suggests.
 fn number(kind: u32, data: &[u8]) -> Result<f64, String> {
     fn first<const N: usize>(data: &[u8]) -> Result<[u8; N], String> {
         data.first_chunk::<N>().copied().ok_or_else(|| "expected a number, found too few bytes".to_owned())
@@ -248,7 +248,7 @@ fn number(kind: u32, data: &[u8]) -> Result<f64, String> {
         6 => f64::from(u32::from_le_bytes(first(data)?)),
         7 => f64::from(f32::from_le_bytes(first(data)?)),
         9 => f64::from_le_bytes(first(data)?),
-        // Whole numbers beyond 2^53 are no identifiers of anything.
+        // Identifiers are far below 2^53.
         12 => i64::from_le_bytes(first(data)?) as f64,
         13 => u64::from_le_bytes(first(data)?) as f64,
         _ => return Err(format!("expected a number, found the type {kind}")),
@@ -271,8 +271,8 @@ mod tests {
     fn what_scipy_wrote_is_read() {
         for bytes in [PLAIN, COMPRESSED] {
             let found = structures(bytes, "synsets", &FIELDS).unwrap();
-            let number = |n: u32| Value::Number(f64::from(n));
-            let text = |text: &str| Value::Text(text.to_owned());
+            let number = |n: u32| FieldValue::Number(f64::from(n));
+            let text = |text: &str| FieldValue::Text(text.to_owned());
             assert_eq!(found.len(), 5);
             assert_eq!(found[0], [number(0), number(1), text("n02119789"), text("kit fox, Vulpes macrotis")]);
             assert_eq!(found[3], [number(0), number(4), text("n01440764"), text("tench, Tinca tinca")]);

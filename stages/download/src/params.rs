@@ -1,12 +1,12 @@
-//! The stage's parameters, and which of them belong to which source.
+//! The stage's parameters, and which source each belongs to.
 
 use igpt_contract::ParamError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::own_split::OwnSplit;
+use crate::catalogue::N_FOLDS;
+use crate::drawn_split::DrawnSplit;
 use crate::splits::Splits;
-use crate::stl10::N_FOLDS;
 
 /// Where images come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,25 +16,26 @@ pub enum Source {
     Cifar10,
     /// CIFAR-100: 50,000 + 10,000 images of 32x32 in 100 fine or 20 coarse classes.
     Cifar100,
-    /// STL-10: 5,000 + 8,000 labelled images of 96x96 in 10 classes; its unlabelled part is left
-    /// out, as in the paper.
+    /// STL-10: 5,000 + 8,000 labelled images of 96x96 in 10 classes; its unlabelled part is not
+    /// read, as in the paper (section 3.1).
     Stl10,
-    /// JPEG, PNG, WebP, GIF, BMP and TIFF files of the input `archive`, a folder or a tar (gzip or not), laid out as
-    /// `SPLIT/CLASS/FILE`, `CLASS/FILE` (all for training) or `FILE` (without labels); or with a
-    /// file of labels as the input `labels`. A split is `train`, or `val`, `valid`, `validation` or
-    /// `test`, in any case, for testing. Hidden and system folders are passed over.
+    /// JPEG, PNG, WebP, GIF, BMP and TIFF files of the input `archive`, a folder or a tar (gzipped or
+    /// not), laid out as `SPLIT/CLASS/FILE`, `CLASS/FILE` (all for training) or `FILE` (without labels);
+    /// or with a label file as the input `labels`. A split is `train` for training, or `val`, `valid`,
+    /// `validation` or `test` for testing, in any case. Hidden and system folders are skipped.
     Folder,
     /// ImageNet (ILSVRC 2012): the input `archive` is a folder of the official archives
-    /// (`ILSVRC2012_img_train.tar`, `ILSVRC2012_img_val.tar`, `ILSVRC2012_devkit_t12.tar.gz`), of the
-    /// same unpacked (`train/WNID/FILE`; `val/FILE` with the kit, or `val/WNID/FILE`), or of Kaggle's
-    /// archive. The classes are the wnids of `train`, in sorted order; `val` is the test split.
+    /// (`ILSVRC2012_img_train.tar`, `ILSVRC2012_img_val.tar`, `ILSVRC2012_devkit_t12.tar.gz`), of their
+    /// content (`train/WNID/FILE`; `val/FILE` with the development kit, or `val/WNID/FILE`), or of
+    /// Kaggle's archive. The classes are the wnids of `train`, in sorted order; `val` is the test split.
     Imagenet,
     /// Unlabelled images for pre-training (the paper trains iGPT-XL on web images too): the input
-    /// `archive` is a tar (gzip or not), a folder of tars or of image files, or a list, a text file
-    /// that names one image or one tar a line, by its path (from the list's folder) or `http(s)`
-    /// address. All are training images without a label. Of a list only its text enters the key: what it names must not change.
+    /// `archive` is a tar (gzipped or not), a folder of tars or image files, or a list: a text file with
+    /// one image or tar per line, as a path (relative to the list's folder) or `http(s)` URL. All are
+    /// training images without a label. Only the text of a list is part of the cache key: the files it
+    /// names must not change.
     Web,
-    /// Drawn shapes in 10 classes; nothing is downloaded.
+    /// Drawn shapes in 10 classes, generated without a download.
     Shapes,
 }
 
@@ -56,112 +57,110 @@ impl Source {
 /// Which labels to keep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Labels {
+pub enum LabelChoice {
     /// CIFAR-100's 100 classes.
     #[default]
     Fine,
     /// CIFAR-100's 20 superclasses.
     Coarse,
-    /// None: the images are taken without labels, at any depth below their split's folder.
+    /// None: images are read without labels, at any depth below their split folder.
     Drop,
 }
 
-/// What is done about classes without an image that can be read.
+/// What to do about classes without readable images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EmptyClasses {
     /// The step fails and names them.
     #[default]
     Error,
-    /// They keep their names and labels, without an image.
+    /// The classes keep their names and labels.
     Keep,
 }
 
-/// What becomes of a photograph that lies on its side, or mirrored, by its Exif orientation.
+/// What to do about the Exif orientation of photographs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Exif {
-    /// It is turned upright.
+    /// Photographs are turned upright.
     Apply,
-    /// It is taken as it lies, as torchvision and PIL's `open` do.
+    /// The orientation is ignored, as torchvision and PIL's `open` do.
     #[default]
     Ignore,
 }
 
-/// Parameters of `download`. Where an archive comes from (a mirror, a local copy) is no parameter:
-/// it is the input `archive`, or the environment's `IGPT_FLOW_MIRROR`, a URL prefix or a folder
-/// that holds the archive under its official file name.
+/// Parameters of `download`. Where an archive comes from is not a parameter: set the input `archive` to a
+/// local copy, or the environment variable `IGPT_FLOW_MIRROR` to a URL prefix or a folder that has the
+/// archive under its official file name.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
     /// Where the images come from.
     pub source: Source,
-    /// Training images. Of `shapes` so many are drawn (default 5000). Of the others only so many
-    /// are kept (default all): the first in the official order; of a `folder` and of `imagenet` the
-    /// first of each class in turn.
+    /// The number of training images. `shapes`: how many to draw (default 5000). Others: how many to keep
+    /// (default all), the first in the official order; for `folder` and `imagenet` the first of each
+    /// class in turn.
     #[serde(default)]
     pub train: Option<u64>,
-    /// Test images, as for `train` (`shapes`: default 1000).
+    /// The number of test images, as for `train` (default for `shapes`: 1000).
     #[serde(default)]
     pub test: Option<u64>,
-    /// `cifar100`: `fine` (100 classes, the default) or `coarse` (20). `folder`: `drop` takes
-    /// the images without labels, for pre-training (default: as laid out).
+    /// `cifar100`: `fine` (100 classes, the default) or `coarse` (20). `folder`: `drop` reads the images
+    /// without labels, for pre-training (default: labels from the layout).
     #[serde(default)]
-    pub labels: Option<Labels>,
-    /// `folder` only: which folders at the top, or values of a label file's `split`, are which
-    /// split: `{train: [NAME, ...], test: [NAME, ...]}`, in any case; what is in none of them is
-    /// left out. `none`: no folder is a split. Default: `train` for training; `val`, `valid`,
-    /// `validation` or `test`, one of them, for testing; only where every image lies in such a
-    /// folder.
+    pub labels: Option<LabelChoice>,
+    /// `folder` only: which top folders, or values of a label file's column `split`, are which split:
+    /// `{train: [NAME, ...], test: [NAME, ...]}`, in any case; images of other folders are skipped.
+    /// `none`: no folder is a split. Default: `train` for training and one of `val`, `valid`,
+    /// `validation` and `test` for testing, if every image is in such a folder.
     #[serde(default)]
     pub splits: Option<Splits>,
-    /// `folder` only: draws test images from each class: `{test: 0.1, seed: 0}`. For sets without a
-    /// test split.
+    /// `folder` only, for sets without a test split: draws test images from each class, for example
+    /// `{test: 0.1, seed: 0}`.
     #[serde(default)]
-    pub split: Option<OwnSplit>,
-    /// `folder` only: `error` (the default) or `keep` where a class has no image that can be read:
-    /// an empty folder, or one whose files are all left out.
+    pub split: Option<DrawnSplit>,
+    /// `folder` only: what to do about a class without readable images: `error` (the default) or `keep`
+    /// its name and label.
     #[serde(default)]
     pub empty_classes: Option<EmptyClasses>,
-    /// `stl10` only: keep the training images of one of the ten folds that its authors evaluate by, 0
-    /// to 9: the line of the archive's `fold_indices.txt`, 1,000 images (default all 5,000). Their
-    /// protocol is the mean over the ten folds of the accuracy on all test images.
+    /// `stl10` only: one of the ten folds of the official protocol, 0 to 9: the 1,000 training images in
+    /// that line of the archive's `fold_indices.txt` (default: all 5,000). The protocol averages the
+    /// accuracy on all test images over the ten folds.
     #[serde(default)]
     pub fold: Option<usize>,
-    /// `folder` and `imagenet`: leave out files that cannot be decoded, instead of failing (default false).
+    /// `folder` and `imagenet`: skip files that cannot be decoded instead of failing (default false).
     #[serde(default)]
     pub skip_broken: Option<bool>,
-    /// `web` only: the share of image files that may be unreadable, from 0 to below 1 (default 0.1).
-    /// They are left out, counted and named; more of them are an error.
+    /// `web` only: the share of image files that may be unreadable, 0 ≤ broken < 1 (default 0.1). They are
+    /// skipped and reported; more of them are an error.
     #[serde(default)]
     pub broken: Option<f64>,
-    /// `folder`, `imagenet` and `web`: `ignore` (the default) takes photographs as they lie in their files
-    /// and says how many ask to be turned; `apply` turns them as their Exif orientation asks. Read
-    /// from JPEG, PNG, WebP and TIFF.
+    /// `folder`, `imagenet` and `web`: `ignore` (the default) ignores the Exif orientation of JPEG, PNG,
+    /// WebP and TIFF files and reports how many images have one; `apply` turns them upright.
     #[serde(default)]
     pub exif: Option<Exif>,
-    /// `folder`, `imagenet` and `web`: the set's name in tables (default the source's).
+    /// `folder`, `imagenet` and `web`: the set's name in tables (default: the source's).
     #[serde(default)]
     pub name: Option<String>,
-    /// `shapes` only: pixels a side, from 8 to 64 (default 32).
+    /// `shapes` only: the side in pixels, 8 to 64 (default 32).
     #[serde(default)]
     pub size: Option<u32>,
-    /// `shapes` only: how many of the 10 classes, from 2 (default 10).
+    /// `shapes` only: the number of classes, 2 to 10 (default 10).
     #[serde(default)]
     pub classes: Option<usize>,
-    /// `shapes` only: the seed of the drawing (default 0), apart from the pipeline's, so that
-    /// several seeds of an experiment share one data set.
+    /// `shapes` only: the seed of the data set (default 0). It is independent of the pipeline's seed, so
+    /// that experiments with several seeds share one data set.
     #[serde(default)]
     pub seed: Option<u64>,
 }
 
-/// How many images a limit allows: any number where there is none.
+/// The number of images that a limit allows.
 pub(crate) fn at_most(limit: Option<u64>) -> usize {
     limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 impl Params {
-    /// Every image of a source, with every parameter at its default.
+    /// The parameters of a source, all others at their defaults.
     pub fn of(source: Source) -> Self {
         Self {
             source,
@@ -185,7 +184,7 @@ impl Params {
     /// Refuses parameters of another source and values out of range.
     ///
     /// # Errors
-    /// The first parameter that does not belong.
+    /// The first parameter that is not valid.
     pub fn check(&self) -> Result<(), ParamError> {
         let owned: [(&str, bool, &[Source]); 12] = [
             ("labels", self.labels.is_some(), &[Source::Cifar100, Source::Folder]),
@@ -205,12 +204,13 @@ impl Params {
             if given && !owners.contains(&self.source) {
                 let owners: Vec<&str> = owners.iter().map(|owner| owner.as_str()).collect();
                 let (owners, source) = (owners.join("` or `"), self.source.as_str());
-                let what = format!("`{name}` belongs to the source `{owners}`, found the source `{source}`");
+                let what =
+                    format!("`{name}` is a parameter of the source `{owners}`, found the source `{source}`");
                 return Err(ParamError::at(name, what));
             }
         }
         if let Some(labels) = self.labels {
-            let dropped = labels == Labels::Drop;
+            let dropped = labels == LabelChoice::Drop;
             if dropped != (self.source == Source::Folder) {
                 let (expected, source) =
                     (if dropped { "`fine` or `coarse`" } else { "`drop`" }, self.source.as_str());
@@ -218,7 +218,7 @@ impl Params {
                 return Err(ParamError::at("labels", what));
             }
             if dropped && self.empty_classes.is_some() {
-                let what = "there are no classes with `labels: drop`";
+                let what = "cannot be combined with `labels: drop`: there are no classes";
                 return Err(ParamError::at("empty_classes", what));
             }
         }
@@ -229,19 +229,19 @@ impl Params {
             split.check()?;
         }
         if self.test.is_some() && self.source == Source::Web {
-            return Err(ParamError::at("test", "the images of the source `web` are all for training"));
+            return Err(ParamError::at(
+                "test",
+                "cannot be set: the images of the source `web` are all for training",
+            ));
         }
         if let Some(broken) = self.broken.filter(|broken| !(0.0..1.0).contains(broken)) {
-            return Err(ParamError::at(
-                "broken",
-                format!("expected a share from 0 to below 1, found {broken}"),
-            ));
+            return Err(ParamError::at("broken", format!("expected 0 ≤ broken < 1, found {broken}")));
         }
         if let Some(fold) = self.fold.filter(|fold| *fold >= N_FOLDS) {
             return Err(ParamError::at("fold", format!("expected a fold from 0 to 9, found {fold}")));
         }
         if let Some(size) = self.size.filter(|size| !(8..=64).contains(size)) {
-            return Err(ParamError::at("size", format!("expected 8 to 64 pixels a side, found {size}")));
+            return Err(ParamError::at("size", format!("expected 8 to 64 pixels, found {size}")));
         }
         if let Some(classes) = self.classes.filter(|classes| !(2..=10).contains(classes)) {
             return Err(ParamError::at("classes", format!("expected 2 to 10 classes, found {classes}")));
@@ -268,7 +268,7 @@ mod tests {
         let error = check(r#"{"source": "cifar10", "labels": "coarse"}"#).unwrap_err();
         assert_eq!(
             error,
-            "`labels` belongs to the source `cifar100` or `folder`, found the source `cifar10`"
+            "`labels` is a parameter of the source `cifar100` or `folder`, found the source `cifar10`"
         );
         assert!(
             check(r#"{"source": "folder", "labels": "coarse"}"#).unwrap_err().contains("expected `drop`")

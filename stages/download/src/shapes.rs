@@ -1,9 +1,9 @@
-//! Draws labelled images: ten kinds of shapes on plain ground, for experiments without a network.
+//! Draws labelled images: ten kinds of shapes on a plain background, for experiments without a download.
 //!
-//! Place, size, turn, the ground's colour, a shade across it and noise are random and tell nothing of
-//! the class. The shape's own colour leans towards one of its class, as a lawn's towards green, so
-//! that colours tell something and how pixels go together tells more. Only additions, multiplications,
-//! divisions and square roots are used, which every machine rounds alike.
+//! Position, size, rotation, background colour, a gradient and noise are random and independent of the
+//! class. The shape's colour leans towards one of its class, as a lawn's towards green, so that colour
+//! carries some information and shape more. Only additions, multiplications, divisions and square roots
+//! are used, which every machine rounds alike.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::params::Params;
 /// The classes, by label.
 const CLASSES: [&str; 10] =
     ["circle", "square", "triangle", "cross", "ring", "frame", "rows", "columns", "checks", "half"];
-/// Points of a pixel along each axis that are looked at for its coverage.
+/// Samples per pixel along each axis, for its coverage.
 const SAMPLES: usize = 3;
 /// The least distance of the two colours, in levels, over red, green and blue.
 const CONTRAST: f32 = 110.0;
@@ -38,7 +38,7 @@ const TINTS: [[f32; 3]; 10] = [
 /// How much of a shape's colour is its class's; the rest is random.
 const LEAN: f32 = 0.4;
 
-/// Writes the images: so many of each split, the classes in random order and equal in number.
+/// Writes the images of each split, with equally many of each class in random order.
 pub(crate) fn ingest(params: &Params, out: &Path, cx: &StageContext) -> Result<(), StageError> {
     let n_classes = params.classes.unwrap_or(CLASSES.len());
     let size = params.size.unwrap_or(32);
@@ -52,13 +52,13 @@ pub(crate) fn ingest(params: &Params, out: &Path, cx: &StageContext) -> Result<(
         let (images, labels) = (random("images"), random("labels"));
         for i in 0..n {
             let label = label(&labels, i, n_classes);
-            // Each image has randomness of its own: more images leave the first as they are.
+            // Each image has a stream of its own: more images do not change the first ones.
             let mut random = images.clone();
             random.set_stream(i);
             let image = draw(label, size, &mut random);
             let key = RowKey { id, split, label: label as i32, view: 0 };
             let row = ImageRow::new(key, &image)
-                .map_err(|error| StageError::caused("cannot keep a drawn image", error))?;
+                .map_err(|error| StageError::caused("cannot store a drawn image", error))?;
             writer.append(row.named(format!("{}:{id}", CLASSES[label])))?;
             id += 1;
             if id % 256 == 0 {
@@ -72,8 +72,7 @@ pub(crate) fn ingest(params: &Params, out: &Path, cx: &StageContext) -> Result<(
     Ok(())
 }
 
-/// The class of the image numbered `i`: every run of `n_classes` images has each class once, in an
-/// order of its own.
+/// The class of the image `i`: every run of `n_classes` images has each class once, in random order.
 fn label(stream: &Stream, i: u64, n_classes: usize) -> usize {
     let mut random = stream.clone();
     random.set_stream(i / n_classes as u64);
@@ -87,10 +86,10 @@ fn label(stream: &Stream, i: u64, n_classes: usize) -> usize {
 /// Draws a shape of a class.
 fn draw(class: usize, size: u32, random: &mut Stream) -> RgbImage {
     let (ground, ink) = colours(TINTS[class], random);
-    // The middle and half the extent of the shape, in shares of the image's side.
+    // The centre and half the extent of the shape, as shares of the image's side.
     let extent: f32 = random.random_range(0.30..0.44);
     let middle: [f32; 2] = [(); 2].map(|()| random.random_range(extent + 0.04..=0.96 - extent));
-    // A turn of up to 10 degrees: cosine and sine from the tangent of half the angle.
+    // A rotation of up to 10 degrees: cosine and sine from the tangent of half the angle.
     let half: f32 = random.random_range(-0.087..0.087);
     let (cos, sin) = ((1.0 - half * half) / (1.0 + half * half), 2.0 * half / (1.0 + half * half));
     let shade: [f32; 2] = [(); 2].map(|()| random.random_range(-24.0..24.0));
@@ -107,14 +106,14 @@ fn draw(class: usize, size: u32, random: &mut Stream) -> RgbImage {
             .count();
         let coverage = hits as f32 / (SAMPLES * SAMPLES) as f32;
         let slope = shade[0] * (at(x, 1) - 0.5) + shade[1] * (at(y, 1) - 0.5);
-        // The sum of three uniform numbers is near enough to a normal one.
+        // The sum of three uniform numbers is close enough to normal.
         let speck = noise * (0..3).map(|_| random.random_range(-1.0f32..1.0)).sum::<f32>();
         let level = |c: usize| ground[c] + coverage * (ink[c] - ground[c]) + slope + speck;
         Rgb([0, 1, 2].map(|c| level(c).round().clamp(0.0, 255.0) as u8))
     })
 }
 
-/// The colours of the ground, anything, and of the shape, which differ enough.
+/// The colours of the background and of the shape, which must differ enough.
 fn colours(tint: [f32; 3], random: &mut Stream) -> ([f32; 3], [f32; 3]) {
     let mut colour = || [(); 3].map(|()| random.random_range(0.0f32..256.0));
     loop {
@@ -127,7 +126,7 @@ fn colours(tint: [f32; 3], random: &mut Stream) -> ([f32; 3], [f32; 3]) {
     }
 }
 
-/// Whether the class covers a point, in units of half its extent from its middle.
+/// Whether a shape covers a point, in units of half its extent from its centre.
 fn covers(class: usize, x: f32, y: f32) -> bool {
     let (ax, ay) = (x.abs(), y.abs());
     let in_square = ax.max(ay) < 0.9;

@@ -1,13 +1,13 @@
-//! The names of split folders, and which split each stands for.
+//! The names of split folders, and the split of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use igpt_contract::ParamError;
-use igpt_dataset::{Split, shown};
+use igpt_contract::{ParamError, StageError};
+use igpt_dataset::{Split, name_list, shown};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which folders at the top (or values of a label file's `split`) are splits.
+/// Which top folders (or values of a label file's column `split`) are splits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Splits {
@@ -25,36 +25,35 @@ pub enum NoSplits {
     None,
 }
 
-/// The names of the folders of each split, in any case. Folders at the top that are not among them
-/// are left out.
+/// The folder names of each split, in any case. Images of other top folders are skipped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SplitNames {
-    /// Those of the training images.
+    /// The names for training images.
     #[serde(default)]
-    pub train: Names,
-    /// Those of the test images.
+    pub train: OneOrMany,
+    /// The names for test images.
     #[serde(default)]
-    pub test: Names,
+    pub test: OneOrMany,
 }
 
 /// One name or several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Names {
+pub enum OneOrMany {
     /// One.
     One(String),
     /// Several.
     Many(Vec<String>),
 }
 
-impl Default for Names {
+impl Default for OneOrMany {
     fn default() -> Self {
         Self::Many(Vec::new())
     }
 }
 
-impl Names {
+impl OneOrMany {
     fn all(&self) -> &[String] {
         match self {
             Self::One(name) => std::slice::from_ref(name),
@@ -63,8 +62,8 @@ impl Names {
     }
 }
 
-/// Names without `splits`, in lower case. Those of the first line are for training.
-const USUAL: [(&str, Split); 5] = [
+/// The default names, in lower case.
+const DEFAULT_NAMES: [(&str, Split); 5] = [
     ("train", Split::Train),
     ("val", Split::Test),
     ("valid", Split::Test),
@@ -72,38 +71,59 @@ const USUAL: [(&str, Split); 5] = [
     ("test", Split::Test),
 ];
 
-/// The names in force.
+/// The split of each name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct SplitMap {
     names: BTreeMap<String, Split>,
-    /// Whether the user named them.
+    /// Whether the user set them.
     pub(crate) given: bool,
 }
 
-impl Known {
-    /// Those of a parameter, or the usual ones.
-    pub(crate) fn of(splits: Option<&Splits>) -> Self {
+impl SplitMap {
+    /// The names that the parameter sets, or the default ones.
+    pub(crate) fn new(splits: Option<&Splits>) -> Self {
         let names = match splits {
-            None => USUAL.map(|(name, split)| (name.to_owned(), split)).into(),
+            None => DEFAULT_NAMES.map(|(name, split)| (name.to_owned(), split)).into(),
             Some(Splits::No(_)) => BTreeMap::new(),
             Some(Splits::By(SplitNames { train, test })) => {
-                let of = |names: &Names, split| -> Vec<_> {
+                let pairs = |names: &OneOrMany, split| -> Vec<_> {
                     names.all().iter().map(|name| (name.to_lowercase(), split)).collect()
                 };
-                of(train, Split::Train).into_iter().chain(of(test, Split::Test)).collect()
+                pairs(train, Split::Train).into_iter().chain(pairs(test, Split::Test)).collect()
             }
         };
         Self { names, given: splits.is_some() }
     }
 
-    /// The split that a name stands for, in any case.
+    /// The split of a name, in any case.
     pub(crate) fn split(&self, name: &str) -> Option<Split> {
         self.names.get(&name.to_lowercase()).copied()
     }
 
-    /// Whether no name stands for a split.
+    /// Whether there are no splits.
     pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty()
+    }
+
+    /// Refuses several test splits that the user did not name; `tests` are their names in lower case,
+    /// and `refuse` makes an error that says where.
+    ///
+    /// # Errors
+    /// If there are several.
+    pub(crate) fn check_one_test(
+        &self,
+        tests: &BTreeSet<String>,
+        refuse: impl FnOnce(&str) -> StageError,
+    ) -> Result<(), StageError> {
+        if self.given || tests.len() < 2 {
+            return Ok(());
+        }
+        let tests = name_list(tests.iter().map(String::as_str));
+        let what = format!("expected one test split, found {tests}");
+        Err(refuse(&what).hint(
+            "for example, `splits: {train: [train], test: [val]}` tests on `val`; `splits: {train: [train, val], \
+             test: [test]}` also trains on it",
+        ))
     }
 
     /// All names, for an error: `train`, `val`.
@@ -112,7 +132,7 @@ impl Known {
         names.join(", ")
     }
 
-    /// The names that none of `found` is.
+    /// The names that are not among `found`.
     pub(crate) fn missing<'n>(&self, found: impl IntoIterator<Item = &'n str>) -> Vec<&str> {
         let found: Vec<String> = found.into_iter().map(str::to_lowercase).collect();
         self.names.keys().filter(|name| !found.contains(name)).map(String::as_str).collect()
@@ -120,24 +140,25 @@ impl Known {
 }
 
 impl Splits {
-    /// Refuses names that are none, or that stand for two splits.
+    /// Refuses names that are not valid or are used twice.
     pub(crate) fn check(&self) -> Result<(), ParamError> {
         let Self::By(SplitNames { train, test }) = self else { return Ok(()) };
         let mut seen: Vec<String> = Vec::new();
         for name in train.all().iter().chain(test.all()) {
             let lower = name.to_lowercase();
             if lower.trim().is_empty() || lower.contains('/') {
-                let what = format!("expected names of folders at the top, found `{}`", shown(name));
+                let what = format!("expected names of top folders, found `{}`", shown(name));
                 return Err(ParamError::at("splits", what));
             }
             if seen.contains(&lower) {
-                let what = format!("`{}` is named twice (names hold in any case)", shown(name));
+                let what =
+                    format!("expected each name once, found `{}` twice (case is ignored)", shown(name));
                 return Err(ParamError::at("splits", what));
             }
             seen.push(lower);
         }
         if seen.is_empty() {
-            let what = "expected names of folders, or the word `none`, found no name";
+            let what = "expected names of folders, or `none`, found no names";
             return Err(ParamError::at("splits", what));
         }
         Ok(())

@@ -1,8 +1,7 @@
 //! STL-10 (Coates, Ng and Lee, 2011), binary version: 96x96 pixels as planes of red, green and
 //! blue, each in column-major order; labels from 1 in files of their own.
 //!
-//! Format and archive: <https://cs.stanford.edu/~acoates/stl10/>; the checksums are those of the
-//! official archive's files, as torchvision has them (`torchvision/datasets/stl10.py`).
+//! Format: <https://cs.stanford.edu/~acoates/stl10/>.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,55 +10,17 @@ use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown};
 use image::{Rgb, RgbImage};
 
-use crate::members::{Members, Official, OfficialFile};
+use crate::catalogue::{FOLDS, N_FOLDS};
+use crate::local_archive::ArchiveFiles;
 use crate::params::{Params, at_most};
 
-/// The training images of each of the ten folds by which the authors evaluate.
-const FOLDS: &str = "fold_indices.txt";
-pub(crate) const N_FOLDS: usize = 10;
 const SIDE: usize = 96;
 const PLANE: usize = SIDE * SIDE;
 
-pub(crate) static STL10: Official = Official {
-    name: "STL-10",
-    url: "http://ai.stanford.edu/~acoates/stl10/",
-    file: "stl10_binary.tar.gz",
-    files: &[
-        OfficialFile { name: "class_names.txt", size: 0, md5: "", optional: false },
-        OfficialFile { name: FOLDS, size: 0, md5: "", optional: true },
-        OfficialFile {
-            name: "train_X.bin",
-            size: 138_240_000,
-            md5: "918c2871b30a85fa023e0c44e0bee87f",
-            optional: false,
-        },
-        OfficialFile {
-            name: "train_y.bin",
-            size: 5_000,
-            md5: "5a34089d4802c674881badbb80307741",
-            optional: false,
-        },
-        OfficialFile {
-            name: "test_X.bin",
-            size: 221_184_000,
-            md5: "7f263ba9f9e0b06b93213547f721ac82",
-            optional: false,
-        },
-        OfficialFile {
-            name: "test_y.bin",
-            size: 8_000,
-            md5: "36f9794fa4beb8a2c72628de14fa638e",
-            optional: false,
-        },
-    ],
-    // The 100,000 unlabelled images, which are passed over, take 2.8 GB of it.
-    total: 1 << 32,
-};
-
-/// Writes the labelled images. An image's id is its place in the official order, the test images
-/// after the training images, also where only a fold of the training images is kept.
+/// Writes the labelled images. An image's id is its index in the official order, the test images after the
+/// training images, even if only a fold of the training images is kept.
 pub(crate) fn ingest(
-    members: &mut Members,
+    members: &mut ArchiveFiles,
     params: &Params,
     out: &Path,
     cx: &StageContext,
@@ -83,11 +44,11 @@ pub(crate) fn ingest(
         let n = labels.len();
         if images.len() / (3 * PLANE) != n {
             let found = images.len() / (3 * PLANE);
-            let what = format!("found {found} {split} images and {n} labels, expected as many");
+            let what = format!("expected as many {split} images as labels, found {found} and {n}");
             return Err(members.refuse(what));
         }
         if split == Split::Train && n == 0 {
-            return Err(members.refuse("expected at least one training image, found none".to_owned()));
+            return Err(members.refuse("expected training images, found none".to_owned()));
         }
         if let (Split::Train, Some(last)) = (split, fold.as_ref().and_then(BTreeSet::last))
             && *last >= n
@@ -100,7 +61,7 @@ pub(crate) fn ingest(
         for (i, (planes, label)) in images.filter(|(i, _)| of_fold(*i)).take(at_most(limit)) {
             cx.check()?;
             if !(1..=10).contains(label) {
-                let what = format!("{split} image {i} has the label {label}, expected 1 to 10");
+                let what = format!("expected a label from 1 to 10 for {split} image {i}, found {label}");
                 return Err(members.refuse(what));
             }
             let id = first_id + i as u64;
@@ -120,10 +81,10 @@ pub(crate) fn ingest(
     Ok(())
 }
 
-/// The training images of a fold: the places that a line of `fold_indices.txt` names, from 0.
-fn indices(members: &mut Members, fold: usize) -> Result<BTreeSet<usize>, StageError> {
+/// The training images of a fold: the indices in a line of `fold_indices.txt`, from 0.
+fn indices(members: &mut ArchiveFiles, fold: usize) -> Result<BTreeSet<usize>, StageError> {
     let Some(text) = members.text(FOLDS) else {
-        return Err(members.refuse(format!("`fold` needs the file `{FOLDS}`, found none")));
+        return Err(members.refuse(format!("`fold` needs the file `{FOLDS}`, which is missing")));
     };
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.len() != N_FOLDS {
@@ -134,7 +95,7 @@ fn indices(members: &mut Members, fold: usize) -> Result<BTreeSet<usize>, StageE
         let new = word.parse().ok().filter(|_| word.bytes().all(|byte| byte.is_ascii_digit()));
         if !new.is_some_and(|index| found.insert(index)) {
             let what = format!(
-                "`{FOLDS}`: line {}: expected the number of a training image, each once, found `{}`",
+                "`{FOLDS}`: line {}: expected each number of a training image once, found `{}`",
                 fold + 1,
                 shown(word)
             );
@@ -142,12 +103,15 @@ fn indices(members: &mut Members, fold: usize) -> Result<BTreeSet<usize>, StageE
         }
     }
     if found.is_empty() {
-        return Err(members.refuse(format!("`{FOLDS}`: line {} names no image", fold + 1)));
+        return Err(members.refuse(format!(
+            "`{FOLDS}`: line {}: expected numbers of training images, found none",
+            fold + 1
+        )));
     }
     Ok(found)
 }
 
-/// The image of three column-major planes.
+/// Converts three column-major planes to an image.
 fn image(planes: &[u8]) -> RgbImage {
     RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
         let at = x as usize * SIDE + y as usize;

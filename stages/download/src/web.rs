@@ -1,8 +1,8 @@
 //! Unlabelled images: a list of paths and addresses, tars, or folders of either.
 //!
-//! Images keep the order of the list, of the tars' names and of the members within a tar, so that
-//! neither the file system nor the network shows. Files that cannot be read are left out, as web
-//! images are never all well; too many of them are an error.
+//! Images keep the order of the list, of the tars' names and of the members in a tar, so that neither the
+//! file system nor the network affects the result. Unreadable files are skipped, as some web images are
+//! always damaged; too many of them are an error.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -12,64 +12,63 @@ use igpt_contract::{StageContext, StageError};
 use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown, shown_path};
 use rayon::prelude::*;
 
-use crate::archive::{Seekable, members};
-use crate::gunzip::{expand, is_gzip};
+use crate::gunzip::plain_tar;
 use crate::hidden::hidden_part;
-use crate::left_out::LeftOut;
-use crate::listing::{BOUNDS, Listing, Place, is_archive};
+use crate::image_file::{self, MOST_BYTES, Orientations, is_image, read_file};
+use crate::listing::{FileListing, FileLocation, LIMITS, is_archive};
 use crate::params::{Params, at_most};
-use crate::picture::{self, MOST_BYTES, Orientations, is_image, read_file};
+use crate::skipped::Skipped;
+use crate::tarball::{PlainTar, each_file};
 use crate::write::CHUNK;
-use igpt_fetch::{Wanted, fetch};
+use igpt_fetch::{FileRequest, fetch};
 
-/// The most bytes of a list: some ten million lines.
+/// The most bytes of a list: about ten million lines.
 const MOST_LIST: u64 = 1 << 30;
-/// The share of unreadable files that is let through unless told otherwise.
+/// The default of `broken`.
 const BROKEN: f64 = 0.1;
 
-/// Where something is.
+/// Where a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum At {
-    /// A file, and what the folder or list calls it: nothing for the only one.
+enum Location {
+    /// A file, and its name in the folder or list; empty for the only one.
     Disk(PathBuf, String),
     Web(String),
 }
 
-/// What a list or a folder names.
+/// An item of a list or folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Entry {
-    Image(At),
-    Tar(At),
+enum ListItem {
+    Image(Location),
+    Tar(Location),
 }
 
-/// Writes the images that `path` holds or lists.
+/// Writes the images that `path` contains or lists.
 pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext) -> Result<(), StageError> {
     let entries = entries(path, cx)?;
-    let asks = |entry: &Entry| matches!(entry, Entry::Image(At::Web(_)) | Entry::Tar(At::Web(_)));
-    if cx.is_offline() && entries.iter().any(asks) {
-        let what = format!("`{}` lists addresses, and the network must not be used", shown_path(path));
+    let is_remote = |entry: &ListItem| {
+        matches!(entry, ListItem::Image(Location::Web(_)) | ListItem::Tar(Location::Web(_)))
+    };
+    if cx.is_offline() && entries.iter().any(is_remote) {
+        let what = format!("`{}` lists URLs, and the network may not be used", shown_path(path));
         return Err(StageError::new(what));
     }
     let name = params.name.clone().unwrap_or_else(|| "web".to_owned());
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(cx.threads())
-        .build()
-        .map_err(|error| StageError::caused("cannot start the decoding threads", error))?;
-    let mut set = Set {
+    let pool = cx.thread_pool()?;
+    let mut set = WebSet {
         writer: ImageSetWriter::create(out, &ImageSetInfo { name, classes: Vec::new() })?,
         pool,
         cx,
         limit: at_most(params.train) as u64,
         seen: 0,
-        broken: LeftOut::new("image files that cannot be read are", cx),
-        others: LeftOut::new("files that are no images by their names are", cx),
+        broken: Skipped::new("image file", "unreadable", cx),
+        others: Skipped::new("file", "hidden or no image extension", cx),
         orientations: Orientations::new(params),
     };
     let (mut images, mut tars) = (Vec::new(), 0);
     for entry in entries {
         match entry {
-            Entry::Image(at) => images.push(at),
-            Entry::Tar(at) => {
+            ListItem::Image(at) => images.push(at),
+            ListItem::Tar(at) => {
                 set.images(&std::mem::take(&mut images))?;
                 set.tar(&at, tars)?;
                 tars += 1;
@@ -83,54 +82,62 @@ pub(crate) fn ingest(path: &Path, params: &Params, out: &Path, cx: &StageContext
     set.finish(path, params.broken.unwrap_or(BROKEN))
 }
 
-/// What a path holds.
-fn entries(path: &Path, cx: &StageContext) -> Result<Vec<Entry>, StageError> {
-    // A step sees its input by a link; paths in a list are relative to where the list itself lies.
+/// The items of a path.
+fn entries(path: &Path, cx: &StageContext) -> Result<Vec<ListItem>, StageError> {
+    // A step finds its input as a link; paths in a list are relative to the folder of the list itself.
     let path = &std::fs::canonicalize(path)
         .map_err(|error| StageError::caused(format!("cannot open `{}`", shown_path(path)), error))?;
     if !path.is_dir() {
         let tar = is_tar(&path.to_string_lossy()) || begins_as_tar(path)?;
-        return if tar { Ok(vec![Entry::Tar(At::Disk(path.to_owned(), String::new()))]) } else { list(path) };
+        return if tar {
+            Ok(vec![ListItem::Tar(Location::Disk(path.to_owned(), String::new()))])
+        } else {
+            list(path)
+        };
     }
-    let Listing { files, .. } = Listing::of_folder(path, cx)?;
-    let mut left = LeftOut::new("files that are neither images nor tars by their names are", cx);
-    let on_disk = |(name, place): (&String, &Place)| match place {
-        Place::OnDisk(path) if is_tar(name) => Some(Entry::Tar(At::Disk(path.clone(), name.clone()))),
-        Place::OnDisk(path) if is_image(name) => Some(Entry::Image(At::Disk(path.clone(), name.clone()))),
+    let FileListing { files, .. } = FileListing::of_folder(path, cx)?;
+    let mut skipped = Skipped::new("file", "neither an image nor a tar extension", cx);
+    let on_disk = |(name, place): (&String, &FileLocation)| match place {
+        FileLocation::OnDisk(path) if is_tar(name) => {
+            Some(ListItem::Tar(Location::Disk(path.clone(), name.clone())))
+        }
+        FileLocation::OnDisk(path) if is_image(name) => {
+            Some(ListItem::Image(Location::Disk(path.clone(), name.clone())))
+        }
         _ => None,
     };
-    let found: Vec<Entry> = files.iter().filter_map(on_disk).collect();
-    // What a `command` step wrote is a folder, also where it is one list.
+    let found: Vec<ListItem> = files.iter().filter_map(on_disk).collect();
+    // The output of a `command` step is a folder, even if it is one list.
     match (found.is_empty(), files.values().next()) {
-        (true, Some(Place::OnDisk(only))) if files.len() == 1 => list(only),
+        (true, Some(FileLocation::OnDisk(only))) if files.len() == 1 => list(only),
         (true, _) => {
             let what = format!("expected images, tars or one list in `{}`, found none", shown_path(path));
             Err(StageError::new(what))
         }
         _ => {
             let others = files.keys().filter(|name| !is_tar(name) && !is_image(name));
-            others.for_each(|name| left.add(name, "neither an image's name nor a tar's"));
-            left.note();
+            others.for_each(|name| skipped.add(name));
+            skipped.note();
             Ok(found)
         }
     }
 }
 
-/// Whether a path or an address is a tar's, by its name.
+/// Whether a path or URL has a tar extension.
 fn is_tar(name: &str) -> bool {
     is_archive(name.split(['?', '#']).next().unwrap_or_default())
 }
 
-/// Whether a file begins as a tar does, gzipped or not: what the store holds has no name.
+/// Whether a file starts like a tar, gzipped or not: files in the store have no names.
 fn begins_as_tar(path: &Path) -> Result<bool, StageError> {
     let mut head = Vec::new();
     File::open(path)?.take(512).read_to_end(&mut head)?;
     Ok(head.starts_with(&[0x1f, 0x8b]) || head.get(257..262) == Some(b"ustar"))
 }
 
-/// The lines of a list, without empty ones and those that start with `#`; a byte order mark is passed
-/// over. Paths are relative to the list's folder.
-fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
+/// The lines of a list, without empty ones and those that start with `#`; a byte order mark is ignored.
+/// Paths are relative to the list's folder.
+fn list(path: &Path) -> Result<Vec<ListItem>, StageError> {
     let failed = |what: &str| format!("`{}`: {what}", shown_path(path));
     let read = || {
         let size = std::fs::metadata(path)?.len();
@@ -142,26 +149,29 @@ fn list(path: &Path) -> Result<Vec<Entry>, StageError> {
     };
     let text = read().map_err(|error| {
         StageError::caused(failed("cannot read the list of images"), error)
-            .hint("a list is a text in UTF-8 with a path or an address a line; images and tars are known by their names")
+            .hint("a list is a UTF-8 file with one path or URL per line; images and tars are recognised by their extensions")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let folder = path.parent().unwrap_or(Path::new("."));
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let entries: Vec<Entry> = lines
+    let entries: Vec<ListItem> = lines
         .map(|line| {
             let web = line.starts_with("http://") || line.starts_with("https://");
-            let at =
-                if web { At::Web(line.to_owned()) } else { At::Disk(folder.join(line), line.to_owned()) };
-            if is_tar(line) { Entry::Tar(at) } else { Entry::Image(at) }
+            let at = if web {
+                Location::Web(line.to_owned())
+            } else {
+                Location::Disk(folder.join(line), line.to_owned())
+            };
+            if is_tar(line) { ListItem::Tar(at) } else { ListItem::Image(at) }
         })
         .collect();
     if entries.is_empty() {
-        return Err(StageError::new(failed("expected a path or an address a line, found none")));
+        return Err(StageError::new(failed("expected one path or URL per line, found none")));
     }
     Ok(entries)
 }
 
-impl At {
+impl Location {
     fn name(&self) -> String {
         match self {
             Self::Disk(path, _) => path.to_string_lossy().into_owned(),
@@ -169,96 +179,92 @@ impl At {
         }
     }
 
-    /// What rows call it, the same on every machine.
-    fn called(&self) -> &str {
+    /// Its name in rows, the same on every machine.
+    fn row_name(&self) -> &str {
         match self {
             Self::Disk(_, name) => name,
             Self::Web(url) => url,
         }
     }
 
-    /// The file on this machine; one from the web is kept as `name` among the step's checkpoints, so
-    /// that a run that was stopped goes on from there.
+    /// The file on this machine. A download is kept as `name` among the step's checkpoints, so that a
+    /// stopped run continues from there.
     fn file(&self, name: &str, limit: u64, cx: &StageContext) -> Result<PathBuf, StageError> {
         match self {
             Self::Disk(path, _) => Ok(path.clone()),
             Self::Web(url) => {
                 let folder = cx.checkpoint_dir().join("web");
-                let elsewhere = "name a copy on this machine in the list";
-                fetch(&Wanted { url, folder: &folder, name, limit, elsewhere }, cx)
+                let elsewhere = "list a local copy instead";
+                fetch(&FileRequest { url, folder: &folder, name, limit, elsewhere }, cx)
             }
         }
     }
 }
 
-/// The image set on its way.
-struct Set<'a> {
+/// Writes the image set.
+struct WebSet<'a> {
     writer: ImageSetWriter,
     pool: rayon::ThreadPool,
     cx: &'a StageContext,
-    /// Image files that are looked at, at most.
+    /// The most image files to read.
     limit: u64,
-    /// Image files so far; the number of each is its id.
+    /// Image files so far; the index of each is its id.
     seen: u64,
-    /// Those of them that could not be read.
-    broken: LeftOut<'a>,
-    /// Members of tars that are no images.
-    others: LeftOut<'a>,
+    /// Unreadable image files.
+    broken: Skipped<'a>,
+    /// Members of tars that are not images.
+    others: Skipped<'a>,
     orientations: Orientations,
 }
 
-impl Set<'_> {
-    /// Adds image files by their places.
-    fn images(&mut self, images: &[At]) -> Result<(), StageError> {
+impl WebSet<'_> {
+    /// Adds image files.
+    fn images(&mut self, images: &[Location]) -> Result<(), StageError> {
         let cx = self.cx;
         self.add(images, |at, key, orientations| {
             let path = at.file(&format!("image-{}", key.id), MOST_BYTES, cx)?;
-            let row = picture::row(&at.name(), read_file(&path), key, orientations)?;
-            Ok(row.named(at.called()))
+            let row = image_file::row(&at.name(), read_file(&path), key, orientations)?;
+            Ok(row.named(at.row_name()))
         })
     }
 
     /// Adds the images of a tar, the `number`th.
-    fn tar(&mut self, at: &At, number: usize) -> Result<(), StageError> {
+    fn tar(&mut self, at: &Location, number: usize) -> Result<(), StageError> {
         if self.seen >= self.limit {
             return Ok(());
         }
-        let path = at.file(&format!("tar-{number}"), BOUNDS.total, self.cx)?;
+        let path = at.file(&format!("tar-{number}"), LIMITS.total, self.cx)?;
         let expanded = self.cx.checkpoint_dir().join("expanded.tar");
-        let gzip = is_gzip(&path)
-            .map_err(|error| StageError::caused(format!("cannot open `{}`", shown(&at.name())), error))?;
-        if gzip {
-            std::fs::create_dir_all(self.cx.checkpoint_dir())?;
-            expand(&path, &expanded, BOUNDS.total, self.cx)?;
-        }
-        let tar = if gzip { &expanded } else { &path };
+        let own = at.name();
+        let own = Path::new(&own);
+        let plain = plain_tar(&path, own, &expanded, LIMITS.total, self.cx)?;
         let mut found = Vec::new();
-        members(tar, Path::new(&at.name()), BOUNDS, self.cx, |member, _| {
+        each_file(plain, own, LIMITS, self.cx, |member, _| {
             if is_image(&member.name) && hidden_part(&member.name).is_none() {
                 found.push(member.clone());
             } else {
-                self.others.add(&format!("{}/{}", at.name(), member.name), "hidden, or not an image's name");
+                self.others.add(&format!("{}/{}", at.name(), member.name));
             }
             Ok(())
         })?;
-        let tar = Seekable::new(tar);
+        let tar = PlainTar::new(plain);
         for chunk in found.chunks(CHUNK) {
             self.add(chunk, |member, key, orientations| {
                 let name = format!("{}/{}", at.name(), member.name);
-                let row = picture::row(&name, tar.read(member), key, orientations)?;
-                Ok(row.named(match at.called() {
+                let row = image_file::row(&name, tar.read(member), key, orientations)?;
+                Ok(row.named(match at.row_name() {
                     "" => member.name.clone(),
                     tar => format!("{tar}/{}", member.name),
                 }))
             })?;
         }
-        if gzip {
+        if plain == expanded {
             std::fs::remove_file(&expanded)?;
         }
         Ok(())
     }
 
-    /// Reads some files on all threads and writes them in their order.
+    /// Reads files on all threads and writes them in order.
     fn add<T: Sync>(
         &mut self,
         items: &[T],
@@ -284,29 +290,29 @@ impl Set<'_> {
         Ok(())
     }
 
-    /// Ends the set, unless too many files could not be read.
+    /// Ends the set, unless too many files are unreadable.
     fn finish(self, path: &Path, most_broken: f64) -> Result<(), StageError> {
-        let Self { writer, cx, seen, broken: left, others, orientations, .. } = self;
-        let (path, broken) = (shown_path(path), left.count());
+        let Self { writer, cx, seen, broken: skipped, others, orientations, .. } = self;
+        let (path, broken) = (shown_path(path), skipped.count());
         others.note();
         if seen == 0 {
             return Err(StageError::new(format!(
-                "`{path}`: found no image files (JPEG, PNG, WebP, GIF, BMP or TIFF)"
+                "`{path}`: expected image files (JPEG, PNG, WebP, GIF, BMP or TIFF), found none"
             )));
         }
         if broken == seen {
-            let what = format!("`{path}`: none of the {seen} image files can be read: {}", left.first());
-            return Err(StageError::new(what).hint("the step's log names each of them, and why"));
+            let what = format!("`{path}`: none of the {seen} image files can be read: {}", skipped.first());
+            return Err(StageError::new(what).hint("see the step's log for each of them"));
         }
         if broken as f64 > most_broken * seen as f64 {
             let what = format!(
-                "`{path}`: {broken} of the {seen} image files cannot be read, more than the share of \
-                 {most_broken} that `broken` allows: {}",
-                left.first()
+                "`{path}`: {broken} of the {seen} image files cannot be read, more than the share that `broken: \
+                 {most_broken}` allows: {}",
+                skipped.first()
             );
-            return Err(StageError::new(what).hint("the step's log names each of them, and why"));
+            return Err(StageError::new(what).hint("see the step's log for each of them"));
         }
-        left.note_of(seen);
+        skipped.note_of(seen);
         writer.finish()?;
         orientations.note(cx);
         Ok(())

@@ -5,7 +5,7 @@ use std::ops::Range;
 use igpt_contract::{StageError, Stream, stream, validation_split};
 use igpt_dataset::{
     Fold, FoldTable, RowKey, Split, TokenTable, TokensInfo, images_of, pad_crop_flip, select_labels,
-    share_out, spaced, untrained,
+    share_out, spaced, untrained, unvalidated,
 };
 use igpt_optim::Draw;
 use rand::Rng as _;
@@ -141,17 +141,8 @@ impl Images {
         let first: Vec<usize> = self.train.iter().map(|views| views.start).collect();
         let (train, valid, test) = (labels(&first), labels(&self.valid), labels(&self.test));
         let mut notes = Vec::new();
-        if !valid.is_empty()
-            && let Some(lacking) =
-                untrained("training", train.iter().copied(), valid.iter().copied(), classes)
-        {
-            notes.push(format!(
-                "warning: {} held-out images choose, and {} of the {} training images are of classes that none \
-                 of them has: raise `validation.fraction` or the number of labels",
-                valid.len(),
-                lacking.images,
-                train.len()
-            ));
+        if !valid.is_empty() {
+            notes.extend(unvalidated("images", &valid, &train, classes));
         }
         for (what, images) in [("held-out", valid), ("test", test)] {
             let found = untrained(what, images, train.iter().copied(), classes);

@@ -1,7 +1,7 @@
-//! Stage `import`: a network of others with its palette, from a folder or from the Hugging Face hub,
-//! so that `tokenize`, `features`, `probe`, `finetune` and `sample` go on from there.
+//! Stage `import`: reads a released network with its palette, from a folder or the Hugging Face hub, for use
+//! in `tokenize`, `features`, `probe`, `finetune` and `sample`.
 //!
-//! The stage knows where files lie; what they mean is `igpt-released`'s.
+//! The stage finds the files; `igpt-released` reads them.
 
 mod hub;
 mod params;
@@ -14,25 +14,22 @@ use igpt_contract::{
 };
 use igpt_dataset::swatches;
 use igpt_model::save_model;
-use igpt_released::{Options, Released};
+use igpt_released::{ReadOptions, Released};
 
+pub use hub::ENDPOINT;
 pub use params::Params;
-
-/// The environment variable that names another place for the hub, as `huggingface_hub` has it: a
-/// URL prefix. It never enters a key.
-pub const ENDPOINT: &str = "HF_ENDPOINT";
 
 const FROM: Opt<AnyFile> = Opt::new(
     "from",
-    "a folder with the network, instead of `repo`: Hugging Face's ImageGPT, or OpenAI's names",
+    "a folder with the network, instead of `repo`: Hugging Face's ImageGPT, or weights under OpenAI's names",
 );
 const COLOURS: Opt<AnyFile> = Opt::new(
     "palette",
-    "the colours, where the network's folder has none: `.npy`, `clusters.json` or \
-     `preprocessor_config.json`, or a folder that holds one",
+    "the colours, if the network's folder has none: `.npy`, `clusters.json` or `preprocessor_config.json`, \
+     or a folder with one of them",
 );
 const MODEL: Out<Model> = Out::new("model", "the network");
-const PALETTE: Out<Palette> = Out::new("palette", "the colours that its tokens are");
+const PALETTE: Out<Palette> = Out::new("palette", "the colours of its tokens");
 
 /// The stage.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,7 +41,7 @@ impl Stage for Import {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "import",
-            summary: "takes a network of others with its palette: Hugging Face's ImageGPT, OpenAI's names",
+            summary: "imports a released network with its palette: Hugging Face's ImageGPT, OpenAI's weights",
             // 2: networks without a head over the colours come in; a class head of others is left out; a
             // palette in 0..1 is no longer taken for one in -1..1.
             version: 2,
@@ -65,14 +62,15 @@ impl Stage for Import {
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let endpoint = std::env::var(ENDPOINT).ok().filter(|endpoint| !endpoint.is_empty());
         let folder = folder(params, io.optional(&FROM), endpoint.as_deref(), cx)?;
-        let options = Options { palette: io.optional(&COLOURS), range: params.range, heads: params.heads };
+        let options =
+            ReadOptions { palette: io.optional(&COLOURS), range: params.range, heads: params.heads };
         let Released { gpt, card, palette, notes } = igpt_released::read(&folder, options)?;
         for note in notes {
             cx.note(note);
         }
         cx.check()?;
         save_model(io.output(&MODEL), &gpt, &card)
-            .map_err(|error| StageError::caused("the model cannot be written", error))?;
+            .map_err(|error| StageError::caused("cannot write the model", error))?;
         let out = io.output(&PALETTE);
         palette.write(out)?;
         swatches(&palette.rgb())
@@ -81,10 +79,10 @@ impl Stage for Import {
     }
 }
 
-/// Where the network lies on this machine; `endpoint` is what [`ENDPOINT`] says.
+/// The network's folder on this machine; `endpoint` is the value of [`ENDPOINT`].
 ///
 /// # Errors
-/// If both places are named or none, or the hub's files cannot be had.
+/// If both or neither of `from` and `repo` are set, or the files cannot be downloaded.
 pub fn folder(
     params: &Params,
     from: Option<&Path>,
@@ -93,14 +91,14 @@ pub fn folder(
 ) -> Result<PathBuf, StageError> {
     match (from, &params.repo) {
         (Some(_), Some(repo)) => {
-            let what = format!("expected one place, found two: the input `from` and `repo: {repo}`");
-            Err(StageError::new(what).hint("leave one of them out"))
+            let what = format!("expected either the input `from` or `repo`, found both (`repo: {repo}`)");
+            Err(StageError::new(what).hint("remove one of them"))
         }
         (Some(folder), None) => Ok(folder.to_owned()),
         (None, Some(repo)) => hub::fetch_network(repo, &params.revision, endpoint, cx),
         (None, None) => {
             Err(StageError::new("expected the input `from` or the parameter `repo`, found neither")
-                .hint("`in: {from: path/to/folder}` or `with: {repo: openai/imagegpt-small}`"))
+                .hint("set `in: {from: path/to/folder}` or `with: {repo: openai/imagegpt-small}`"))
         }
     }
 }

@@ -5,21 +5,22 @@ use igpt_dataset::PaletteRange;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What `import` takes.
+/// Parameters of `import`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// A repository of the Hugging Face hub: `openai/imagegpt-small`. Left out where `from` is wired.
+    /// A repository on the Hugging Face hub, such as `openai/imagegpt-small`; leave it out with the input
+    /// `from`.
     pub repo: Option<String>,
-    /// A branch, tag or commit of it. A result is kept under this name: take a commit's full hash to
-    /// say for good what it is.
+    /// A branch, tag or commit of the repository. Results are cached under this name: use a full commit
+    /// hash to pin the content.
     pub revision: String,
-    /// Attention heads, for weights by OpenAI's names whose shapes do not tell: 8 for iGPT-S and M,
-    /// 16 for iGPT-L.
+    /// Attention heads, for weights under OpenAI's names whose shapes do not tell: 8 for iGPT-S and
+    /// iGPT-M, 16 for iGPT-L.
     pub heads: Option<usize>,
-    /// Between which numbers the palette has its colours, from black to white: `-1..1`, `0..1` or
-    /// `0..255`. Left out, the numbers must tell: one below 0 means `-1..1`, one above 1 means
-    /// `0..255`, transformers' `preprocessor_config.json` is `-1..1`; anything else is an error.
+    /// The range of the palette's numbers, from black to white: `-1..1`, `0..1` or `0..255`. By default it
+    /// is detected: a number below 0 means `-1..1`, one above 1 means `0..255`, transformers'
+    /// `preprocessor_config.json` is `-1..1`; otherwise it is an error.
     pub range: Option<PaletteRange>,
 }
 
@@ -30,7 +31,7 @@ impl Default for Params {
 }
 
 impl Params {
-    /// Refuses names that are none of the hub's.
+    /// Refuses names that are not valid on the hub.
     ///
     /// # Errors
     /// The parameter, what was expected and what was found.
@@ -43,15 +44,15 @@ impl Params {
         if let Some(repo) = &self.repo
             && !repo.split_once('/').is_some_and(|(owner, name)| plain(owner) && plain(name))
         {
-            let what = format!("`repo` is `{repo}`, expected `owner/name` as in `openai/imagegpt-small`");
+            let what = format!("expected `owner/name` as in `openai/imagegpt-small`, found `{repo}`");
             return Err(ParamError::at("repo", what));
         }
         if !self.revision.split('/').all(plain) {
-            let what = format!("`revision` is `{}`, expected a branch, tag or commit", self.revision);
+            let what = format!("expected a branch, tag or commit, found `{}`", self.revision);
             return Err(ParamError::at("revision", what));
         }
         match self.heads {
-            Some(0) => Err(ParamError::at("heads", "`heads` is 0, expected at least 1")),
+            Some(0) => Err(ParamError::at("heads", "expected at least 1 head, found 0")),
             _ => Ok(()),
         }
     }

@@ -5,7 +5,7 @@
 
 use igpt_contract::stream;
 use igpt_fixtures::{Meter, peak_mib};
-use igpt_palette::{Histogram, Stop, fit, inertia};
+use igpt_palette::{Histogram, StopRule, fit, inertia};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -14,7 +14,7 @@ fn main() {
     };
     let number = |text: &str| text.parse::<usize>().expect("a number");
     let rgb = std::fs::read(pixels).expect("a file of pixels");
-    let stop = Stop { max_iterations: 100, tolerance: 1e-4 };
+    let stop = StopRule { max_iterations: 100, tolerance: 1e-4 };
     let mut random = stream(number(seed) as u64, "seeding");
     let pool = rayon::ThreadPoolBuilder::new().num_threads(number(threads)).build().expect("threads");
     pool.install(|| {

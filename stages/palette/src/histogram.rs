@@ -2,7 +2,7 @@
 //!
 //! Colours are counted under their Morton code (the bits of r, g and b interleaved), so that the
 //! table, read in order, is already sorted along an octree: neighbours in the list are neighbours
-//! in colour space, and [`crate::tree`] needs no sort of its own.
+//! in colour space, and the colour tree needs no sort of its own.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ impl Colours {
         // colour are left: memory depends on the colours, not on `n`. Of two ways the shorter one
         // is taken, to draw the pixels that stay or those that go.
         let stay = n <= pixels / 2;
-        let mut left = Left::new(&self.weight);
+        let mut left = RemainingPixels::new(&self.weight);
         let mut drawn = vec![0; self.len()];
         let draws = if stay { n } else { pixels - n };
         for rest in (pixels - draws + 1..=pixels).rev() {
@@ -66,12 +66,12 @@ impl Colours {
 
 /// How many pixels of each colour are left to draw: a binary indexed tree (Fenwick, "A new data
 /// structure for cumulative frequency tables", 1994).
-struct Left {
+struct RemainingPixels {
     /// At i, from 1 on: the pixels of the colours i - (lowest bit of i) up to i - 1.
     sums: Vec<u64>,
 }
 
-impl Left {
+impl RemainingPixels {
     fn new(weight: &[u64]) -> Self {
         let mut sums = vec![0];
         sums.extend_from_slice(weight);

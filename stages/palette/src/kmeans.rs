@@ -4,44 +4,44 @@ use rand::Rng;
 
 use crate::histogram::Colours;
 use crate::seed::seed;
-use crate::tree::Tree;
+use crate::tree::ColourTree;
 
-/// When to stop.
+/// The stopping rule.
 #[derive(Debug, Clone, Copy)]
-pub struct Stop {
-    /// After that many rounds at the latest.
+pub struct StopRule {
+    /// The maximum number of iterations.
     pub max_iterations: u32,
-    /// Once the centres' squared moves add up to at most this times the mean variance of a channel
-    /// (scikit-learn's rule). 0: once nothing moves.
+    /// The sum of the centres' squared moves at which the fit has converged, in units of the mean variance
+    /// of a channel (scikit-learn's rule). 0: once nothing moves.
     pub tolerance: f64,
 }
 
 /// A fitted palette.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fit {
+pub struct KMeansFit {
     /// The centres, in units of 0 to 255.
     pub centres: Vec<[f64; 3]>,
-    /// Rounds of Lloyd's algorithm.
+    /// Iterations of Lloyd's algorithm.
     pub iterations: u32,
-    /// Whether the tolerance was met within the allowed rounds.
+    /// Whether it converged within the allowed iterations.
     pub converged: bool,
-    /// How many empty clusters were moved to the farthest colour.
+    /// The number of empty clusters that were moved to the farthest colour.
     pub relocated: u32,
 }
 
-/// Fits `k` centres. `colours` must be in Morton order, as [`crate::Histogram::colours`] gives
-/// them, and at least `k`. `watch` sees each round and may end the fit with an error.
+/// Fits `k` centres to at least `k` colours in Morton order, as [`crate::Histogram::colours`] returns them.
+/// `watch` is called in each iteration and may end the fit with an error.
 ///
 /// # Errors
 /// Only those of `watch`.
 pub fn fit<E>(
     colours: &Colours,
     k: usize,
-    stop: Stop,
+    stop: StopRule,
     random: &mut impl Rng,
     mut watch: impl FnMut(u32) -> Result<(), E>,
-) -> Result<Fit, E> {
-    let tree = Tree::new(colours);
+) -> Result<KMeansFit, E> {
+    let tree = ColourTree::new(colours);
     let enough = stop.tolerance * mean_variance(colours);
     let mut centres: Vec<[f64; 3]> =
         seed(&tree, k, random).into_iter().map(|colour| colour.map(f64::from)).collect();
@@ -65,13 +65,13 @@ pub fn fit<E>(
         }
         converged = moved <= enough;
     }
-    Ok(Fit { centres, iterations, converged, relocated })
+    Ok(KMeansFit { centres, iterations, converged, relocated })
 }
 
 /// The sum over all pixels of the squared distance to the nearest centre, in units of 0 to 255.
 /// `colours` must be in Morton order; an empty histogram has none.
 pub fn inertia(colours: &Colours, centres: &[[f64; 3]]) -> f64 {
-    if colours.is_empty() { 0.0 } else { Tree::new(colours).inertia(centres) }
+    if colours.is_empty() { 0.0 } else { ColourTree::new(colours).inertia(centres) }
 }
 
 /// The mean over red, green and blue of the variance over pixels.
@@ -100,9 +100,9 @@ mod tests {
 
     use crate::histogram::Histogram;
 
-    const SKLEARN: Stop = Stop { max_iterations: 100, tolerance: 1e-4 };
+    const SKLEARN: StopRule = StopRule { max_iterations: 100, tolerance: 1e-4 };
 
-    fn fit_all(colours: &Colours, k: usize, stop: Stop, seed: u64) -> Fit {
+    fn fit_all(colours: &Colours, k: usize, stop: StopRule, seed: u64) -> KMeansFit {
         fit(colours, k, stop, &mut stream(seed, "test"), |_| Ok::<(), Infallible>(())).unwrap()
     }
 
@@ -139,8 +139,10 @@ mod tests {
     fn the_first_round_assigns_as_brute_force_does() {
         let Some(colours) = fixture_colours() else { return };
         let colours = colours.sample(3000, &mut stream(0, "sample"));
-        let centres: Vec<[f64; 3]> =
-            seed(&Tree::new(&colours), 64, &mut stream(0, "seed")).iter().map(|c| c.map(f64::from)).collect();
+        let centres: Vec<[f64; 3]> = seed(&ColourTree::new(&colours), 64, &mut stream(0, "seed"))
+            .iter()
+            .map(|c| c.map(f64::from))
+            .collect();
         let of_colour = |rgb: [u8; 3]| {
             let distances =
                 centres.iter().map(|c| (0..3).map(|i| (c[i] - f64::from(rgb[i])).powi(2)).sum::<f64>());
@@ -153,7 +155,7 @@ mod tests {
             .map(|(rgb, weight)| *weight as f64 * of_colour(*rgb))
             .sum();
         assert!((inertia(&colours, &centres) / expected - 1.0).abs() < 1e-12);
-        let totals = Tree::new(&colours).assign(&centres);
+        let totals = ColourTree::new(&colours).assign(&centres);
         assert_eq!(totals.iter().map(|total| total.weight).sum::<u64>(), 3000);
     }
 
@@ -169,7 +171,7 @@ mod tests {
     #[test]
     fn an_empty_cluster_moves_to_the_farthest_colour() {
         let colours = Colours { rgb: vec![[0, 0, 0], [0, 0, 9], [200, 0, 0]], weight: vec![5, 1, 1] };
-        let tree = Tree::new(&colours);
+        let tree = ColourTree::new(&colours);
         let centres = [[0.0; 3], [250.0; 3], [250.0; 3]];
         assert_eq!(tree.assign(&centres).iter().map(|total| total.weight).collect::<Vec<_>>(), [7, 0, 0]);
         assert_eq!(tree.farthest(&centres, 2), [[200, 0, 0], [0, 0, 9]]);

@@ -1,9 +1,10 @@
-//! Stage `palette`: the few hundred colours that images are reduced to (paper section 3.2: "we
+//! Stage `palette`: the few hundred colours that images are reduced to (section 3.2: "we
 //! create our own 9-bit color palette by clustering (R, G, B) pixel values using k-means with
-//! k = 512"), fitted to the training images or taken from a file.
+//! k = 512"), fitted to the training images or read from a file.
 
 mod histogram;
 mod kmeans;
+mod params;
 mod seed;
 mod tree;
 
@@ -14,51 +15,23 @@ use igpt_contract::{
     Out, Palette, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec,
 };
 use igpt_dataset::{
-    Encoding, ImageSetReader, PaletteInfo, PaletteRange, PaletteTable, Split, TakenPalette, decode,
-    shown_path, swatches, take_palette,
+    Encoding, ImageSetReader, LoadedPalette, PaletteInfo, PaletteTable, Split, decode, load_palette,
+    shown_path, swatches,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 pub use histogram::{Colours, Histogram};
-pub use kmeans::{Fit, Stop, fit, inertia};
+pub use kmeans::{KMeansFit, StopRule, fit, inertia};
+pub use params::Params;
 
-const IMAGES: Many<ImageSet> = Many::new("images", "the images whose official training split is clustered");
+const IMAGES: Many<ImageSet> =
+    Many::new("images", "the images; those of the official training split are clustered");
 const FROM: Opt<AnyFile> = Opt::new(
     "from",
-    "a palette to take instead of fitting one: `.npy`, `clusters.json` or `preprocessor_config.json`, or a \
-     folder that holds one",
+    "a palette to use instead of fitting one: `.npy`, `clusters.json` or `preprocessor_config.json`, or a \
+     folder with one of them",
 );
 const PALETTE: Out<Palette> = Out::new("palette", "the colours");
 const METRICS: Out<Metrics> = Out::new("metrics", "how well the colours fit the training images");
-
-/// Parameters of the stage. With a palette wired to `from` nothing is fitted: `colours` may say how
-/// many the palette must have and `range` how it is written, the others are refused.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Params {
-    /// Colours of the palette, 2 to 65,535. The paper's is 512 (section 3.2).
-    pub colours: usize,
-    /// Pixels that are clustered, drawn without replacement from those of the training images; 0
-    /// takes all of them, which costs little: only distinct colours are visited.
-    pub sample: u64,
-    /// The most rounds of Lloyd's algorithm, at least 1.
-    pub max_iterations: u32,
-    /// The fit ends once the centres' squared moves in a round add up to at most this times the mean
-    /// variance of a channel (scikit-learn's rule and default). 0: once nothing moves.
-    pub tolerance: f64,
-    /// Between which numbers a palette in `from` has its colours, from black to white: `-1..1` (the
-    /// released palette), `0..1` or `0..255`. Left out, the numbers must tell: one below 0 means
-    /// `-1..1`, one above 1 means `0..255`, transformers' `preprocessor_config.json` is `-1..1`;
-    /// anything else is an error that asks.
-    pub range: Option<PaletteRange>,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self { colours: 512, sample: 0, max_iterations: 300, tolerance: 1e-4, range: None }
-    }
-}
 
 /// The stage.
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,7 +43,7 @@ impl Stage for PaletteFit {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "palette",
-            summary: "clusters the colours of the training images by k-means, or takes a palette from a file",
+            summary: "clusters the colours of the training images by k-means, or reads a palette from a file",
             // 2: `sample` draws in another way.
             // 3: an exact palette has no `psnr_db` among its metrics; one in `from` in 0..1 is no longer
             //    taken for one in -1..1.
@@ -86,17 +59,7 @@ impl Stage for PaletteFit {
     }
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
-        let Params { colours, max_iterations, tolerance, .. } = *params;
-        if !(2..=usize::from(u16::MAX)).contains(&colours) {
-            return Err(ParamError::at("colours", format!("expected 2 to 65535 colours, found {colours}")));
-        }
-        if max_iterations == 0 {
-            return Err(ParamError::at("max_iterations", "expected at least 1 round, found 0"));
-        }
-        if !(tolerance >= 0.0 && tolerance.is_finite()) {
-            return Err(ParamError::at("tolerance", format!("expected 0 or more, found {tolerance}")));
-        }
-        Ok(())
+        params.check()
     }
 
     fn foresee(&self, _: &Params, _: &KnownInputs<'_>) -> KnownOutputs {
@@ -115,10 +78,7 @@ impl Stage for PaletteFit {
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(cx.threads())
-            .build()
-            .map_err(|error| StageError::caused("cannot start threads", error))?;
+        let pool = cx.thread_pool()?;
         pool.install(|| run(params, io, cx))
     }
 }
@@ -126,13 +86,14 @@ impl Stage for PaletteFit {
 fn run(params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
     let images = io.many(&IMAGES);
     if images.is_empty() && io.optional(&FROM).is_none() {
-        return Err(StageError::new("neither `images` nor `from` is wired")
-            .hint("wire an image set to `images` to fit a palette, or a palette file to `from` to take it"));
+        return Err(StageError::new("expected the input `images` or `from`, found neither").hint(
+            "connect an image set to `images` to fit a palette, or a palette file to `from` to use it",
+        ));
     }
     let taken = io.optional(&FROM).map(|path| taken(params, path, cx)).transpose()?;
     if let (None, Some(range)) = (&taken, params.range) {
-        let what = format!("`range` is {}, and no palette is wired to `from`", range.as_str());
-        return Err(StageError::new(what).hint("leave `range` out: a fit reads bytes of pixels"));
+        let what = format!("`range` is set to {} without a palette in `from`", range.as_str());
+        return Err(StageError::new(what).hint("remove `range`: a fit reads the bytes of pixels"));
     }
     let colours = training_colours(images, cx)?;
     let (palette, fitted) = match taken {
@@ -152,14 +113,14 @@ fn run(params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageErro
             .with("relocated", f64::from(fit.relocated));
         if !fit.converged {
             cx.note(format!(
-                "warning: the palette has not converged after {} rounds: raise `max_iterations` or `tolerance`",
+                "warning: the palette has not converged after {} iterations; raise `max_iterations` or `tolerance`",
                 fit.iterations
             ));
         }
     }
     let out = io.output(&PALETTE);
     if !colours.is_empty() {
-        // Of the palette as it is written, in single precision, over all training pixels.
+        // For the palette as it is written, in single precision, over all training pixels.
         let centres: Vec<[f64; 3]> =
             palette.colours.iter().map(|colour| colour.map(|c| 127.5 * (f64::from(c) + 1.0))).collect();
         let levels = inertia(&colours, &centres);
@@ -168,7 +129,7 @@ fn run(params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageErro
         let info = PaletteInfo {
             k,
             inertia: levels / (127.5 * 127.5),
-            // Without any error the ratio has no bound; JSON has no infinity.
+            // Without any error the ratio is infinite, which JSON cannot express.
             psnr_db: psnr_db.min(999.0),
             iterations: fitted.as_ref().map_or(0, |fit| u64::from(fit.iterations)),
             pixels,
@@ -192,7 +153,7 @@ fn run(params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageErro
     Ok(())
 }
 
-/// The histogram of the training images of all sets.
+/// The colours of the training images of all sets.
 fn training_colours(images: &[LabelledInput], cx: &StageContext) -> Result<Colours, StageError> {
     if images.is_empty() {
         return Ok(Colours::default());
@@ -212,7 +173,7 @@ fn training_colours(images: &[LabelledInput], cx: &StageContext) -> Result<Colou
                 histogram.add(&row.pixels);
             } else {
                 let image = decode(&row)
-                    .map_err(|error| StageError::caused(format!("image {} is unreadable", row.id), error))?;
+                    .map_err(|error| StageError::caused(format!("cannot decode image {}", row.id), error))?;
                 histogram.add(image.as_raw());
             }
             done += 1;
@@ -226,8 +187,8 @@ fn training_colours(images: &[LabelledInput], cx: &StageContext) -> Result<Colou
     Ok(histogram.colours())
 }
 
-/// Reads the palette of `from`. Parameters that steer a fit are refused beside it: they would change
-/// nothing but the step's key.
+/// Reads the palette in `from`. Parameters of a fit are refused: they would change nothing but the cache
+/// key.
 fn taken(params: &Params, path: &Path, cx: &StageContext) -> Result<PaletteTable, StageError> {
     let default = Params::default();
     let given = [
@@ -237,28 +198,29 @@ fn taken(params: &Params, path: &Path, cx: &StageContext) -> Result<PaletteTable
     ];
     let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
     if !given.is_empty() {
-        let what =
-            format!("expected no parameters of a fit beside a palette in `from`, found {}", given.join(", "));
-        return Err(StageError::new(what).hint("leave them out, or fit a palette without `from`"));
+        let what = format!(
+            "expected no parameters of a fit together with a palette in `from`, found {}",
+            given.join(", ")
+        );
+        return Err(StageError::new(what).hint("remove them, or fit a palette without `from`"));
     }
-    let TakenPalette { palette, range, file } = take_palette(path, params.range)?;
+    let LoadedPalette { palette, range, file } = load_palette(path, params.range)?;
     cx.note(format!("`{}`: {} colours in {}", shown_path(&file), palette.colours.len(), range.as_str()));
     let (expected, found) = (params.colours, palette.colours.len());
-    // The default cannot be told from no word at all.
+    // The default is the same as not setting it.
     if expected != default.colours && expected != found {
-        let what =
-            format!("`{}`: expected the {expected} colours of `colours`, found {found}", shown_path(path));
-        return Err(StageError::new(what).hint("leave `colours` out, or take another palette"));
+        let what = format!("`{}`: expected {expected} colours (`colours`), found {found}", shown_path(path));
+        return Err(StageError::new(what).hint("remove `colours`, or use another palette"));
     }
     Ok(palette)
 }
 
-/// Fits a palette; its colours are in the order of their luminance.
+/// Fits a palette; its colours are sorted by luminance.
 fn fit_palette(
     params: &Params,
     colours: &Colours,
     cx: &StageContext,
-) -> Result<(PaletteTable, Fit), StageError> {
+) -> Result<(PaletteTable, KMeansFit), StageError> {
     let all = colours.len();
     let sampled;
     let colours = if params.sample == 0 {
@@ -275,16 +237,16 @@ fn fit_palette(
                 "`sample` {} drew {found} distinct colours, fewer than `colours` {k}; the training images have {all}",
                 params.sample
             );
-            return Err(StageError::new(what).hint("raise `sample`, or set it to 0 to take all pixels"));
+            return Err(StageError::new(what).hint("raise `sample`, or set it to 0 to use all pixels"));
         }
         let what = format!("expected training images of at least {k} distinct colours, found {found}");
         return Err(StageError::new(what).hint(if found < 2 {
-            "look at the image set: has it a training split?".to_owned()
+            "check that the image set has a training split".to_owned()
         } else {
             format!("set `colours` to {found} or less")
         }));
     }
-    let stop = Stop { max_iterations: params.max_iterations, tolerance: params.tolerance };
+    let stop = StopRule { max_iterations: params.max_iterations, tolerance: params.tolerance };
     let mut fit = fit(colours, k, stop, &mut cx.stream("seeding"), |iteration| {
         cx.progress(u64::from(iteration), u64::from(stop.max_iterations), "iterations");
         cx.check()

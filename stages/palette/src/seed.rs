@@ -9,10 +9,10 @@
 use rand::{Rng, RngExt as _};
 use rayon::prelude::*;
 
-use crate::tree::{Tree, colour_distance2};
+use crate::tree::{ColourTree, colour_distance2};
 
 /// Draws `k` distinct colours of the tree, which must hold at least `k`.
-pub(crate) fn seed(tree: &Tree, k: usize, random: &mut impl Rng) -> Vec<[u8; 3]> {
+pub(crate) fn seed(tree: &ColourTree, k: usize, random: &mut impl Rng) -> Vec<[u8; 3]> {
     let trials = 2 + (k as f64).ln() as usize;
     let mut potential = Potential::new(tree);
     let mut centres = Vec::with_capacity(k);
@@ -34,16 +34,16 @@ pub(crate) fn seed(tree: &Tree, k: usize, random: &mut impl Rng) -> Vec<[u8; 3]>
 
 /// Squared distances to the nearest centre so far.
 struct Potential<'a> {
-    tree: &'a Tree<'a>,
+    tree: &'a ColourTree<'a>,
     /// By colour.
     distance2: Vec<u32>,
     /// By node of the tree.
-    node: Vec<Left>,
+    node: Vec<NodePotential>,
 }
 
 /// What is left of the potential under a node.
 #[derive(Clone, Copy)]
-struct Left {
+struct NodePotential {
     /// The largest squared distance of a colour.
     most: u32,
     /// The sum over pixels of the squared distance.
@@ -52,11 +52,11 @@ struct Left {
 
 impl<'a> Potential<'a> {
     /// No centre yet: everything is far.
-    fn new(tree: &'a Tree) -> Self {
+    fn new(tree: &'a ColourTree) -> Self {
         Self {
             tree,
             distance2: vec![u32::MAX; tree.colours.len()],
-            node: vec![Left { most: u32::MAX, left: 0 }; tree.nodes.len()],
+            node: vec![NodePotential { most: u32::MAX, left: 0 }; tree.nodes.len()],
         }
     }
 
@@ -117,7 +117,7 @@ impl<'a> Potential<'a> {
         if node.distance2(centre) >= self.node[at].most {
             return;
         }
-        let mut now = Left { most: 0, left: 0 };
+        let mut now = NodePotential { most: 0, left: 0 };
         if node.is_leaf() {
             for i in node.range() {
                 let distance2 = self.distance2[i].min(colour_distance2(centre, self.tree.colours.rgb[i]));

@@ -16,7 +16,7 @@ const TASKS: usize = 128;
 
 /// A range of colours and what k-means needs to know of it as a whole.
 #[derive(Debug, Clone)]
-pub(crate) struct Node {
+pub(crate) struct TreeNode {
     /// The corners of the tightest box round the colours.
     pub(crate) lo: [u8; 3],
     pub(crate) hi: [u8; 3],
@@ -26,10 +26,10 @@ pub(crate) struct Node {
     /// The second child; the first follows its parent. 0 in a leaf.
     pub(crate) right: u32,
     /// The pixels of all colours, and their sum of red, green and blue.
-    pub(crate) total: Total,
+    pub(crate) total: ColourSum,
 }
 
-impl Node {
+impl TreeNode {
     pub(crate) fn is_leaf(&self) -> bool {
         self.right == 0
     }
@@ -61,12 +61,12 @@ pub(crate) fn centre_distance2(centre: &[f64; 3], colour: [u8; 3]) -> f64 {
 
 /// Pixels and their sum of colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Total {
+pub(crate) struct ColourSum {
     pub(crate) weight: u64,
     pub(crate) sum: [u64; 3],
 }
 
-impl Total {
+impl ColourSum {
     pub(crate) fn add(&mut self, other: &Self) {
         self.weight += other.weight;
         for i in 0..3 {
@@ -85,15 +85,15 @@ impl Total {
 }
 
 /// Distinct colours under a tree of boxes.
-pub(crate) struct Tree<'a> {
+pub(crate) struct ColourTree<'a> {
     pub(crate) colours: &'a Colours,
     /// In preorder; the root first.
-    pub(crate) nodes: Vec<Node>,
+    pub(crate) nodes: Vec<TreeNode>,
     /// Roots of disjoint subtrees that hold all colours: the pieces of parallel work.
     tasks: Vec<usize>,
 }
 
-impl<'a> Tree<'a> {
+impl<'a> ColourTree<'a> {
     /// Builds the tree over at least one colour, in Morton order.
     pub(crate) fn new(colours: &'a Colours) -> Self {
         let mut nodes = Vec::with_capacity(4 * colours.len() / LEAF + 1);
@@ -113,18 +113,18 @@ impl<'a> Tree<'a> {
     }
 
     /// The number of pixels and the sum of their colours.
-    pub(crate) fn total(&self) -> &Total {
+    pub(crate) fn total(&self) -> &ColourSum {
         &self.nodes[0].total
     }
 
     /// The pixels that are nearest to each centre.
-    pub(crate) fn assign(&self, centres: &[[f64; 3]]) -> Vec<Total> {
-        let none = || vec![Total::default(); centres.len()];
+    pub(crate) fn assign(&self, centres: &[[f64; 3]]) -> Vec<ColourSum> {
+        let none = || vec![ColourSum::default(); centres.len()];
         let owned = self.tasks.par_iter().fold(none, |mut totals, &task| {
             self.visit(task, centres, &mut |owner, owned| match owned {
-                Owned::Node(node) => totals[owner].add(&node.total),
+                Owned::TreeNode(node) => totals[owner].add(&node.total),
                 Owned::Colour(i) => {
-                    totals[owner].add(&Total::of(self.colours.rgb[i], self.colours.weight[i]))
+                    totals[owner].add(&ColourSum::of(self.colours.rgb[i], self.colours.weight[i]))
                 }
             });
             totals
@@ -161,7 +161,7 @@ impl<'a> Tree<'a> {
             let mut folded = T::default();
             self.visit(task, centres, &mut |owner, owned| {
                 let range = match owned {
-                    Owned::Node(node) => node.range(),
+                    Owned::TreeNode(node) => node.range(),
                     Owned::Colour(i) => i..i + 1,
                 };
                 for i in range {
@@ -211,7 +211,7 @@ impl<'a> Tree<'a> {
             }
         }
         if candidates.len() == end + 1 {
-            hand(best as usize, Owned::Node(node));
+            hand(best as usize, Owned::TreeNode(node));
         } else {
             self.descend(at + 1, centres, candidates, end, hand);
             self.descend(node.right as usize, centres, candidates, end, hand);
@@ -222,7 +222,7 @@ impl<'a> Tree<'a> {
 
 /// What a centre owns: all colours of a node, or one.
 enum Owned<'a> {
-    Node(&'a Node),
+    TreeNode(&'a TreeNode),
     Colour(usize),
 }
 
@@ -250,7 +250,7 @@ fn nearest(point: &[f64; 3], centres: &[[f64; 3]], candidates: &[u32]) -> u32 {
     best
 }
 
-impl Node {
+impl TreeNode {
     /// Grows the box to hold another one.
     fn widen(&mut self, lo: [u8; 3], hi: [u8; 3]) {
         self.lo = std::array::from_fn(|i| self.lo[i].min(lo[i]));
@@ -259,16 +259,23 @@ impl Node {
 }
 
 /// Appends the subtree of the colours `start..end` in preorder.
-fn build(colours: &Colours, start: usize, end: usize, nodes: &mut Vec<Node>) {
+fn build(colours: &Colours, start: usize, end: usize, nodes: &mut Vec<TreeNode>) {
     let at = nodes.len();
     let rgb = &colours.rgb[start..end];
     let (lo, hi) = ([u8::MAX; 3], [0; 3]);
-    nodes.push(Node { lo, hi, start: start as u32, end: end as u32, right: 0, total: Total::default() });
+    nodes.push(TreeNode {
+        lo,
+        hi,
+        start: start as u32,
+        end: end as u32,
+        right: 0,
+        total: ColourSum::default(),
+    });
     if rgb.len() <= LEAF {
         let node = &mut nodes[at];
         for (&rgb, &weight) in rgb.iter().zip(&colours.weight[start..end]) {
             node.widen(rgb, rgb);
-            node.total.add(&Total::of(rgb, weight));
+            node.total.add(&ColourSum::of(rgb, weight));
         }
         return;
     }
@@ -280,7 +287,7 @@ fn build(colours: &Colours, start: usize, end: usize, nodes: &mut Vec<Node>) {
     let right = nodes.len();
     build(colours, cut, end, nodes);
     for child in [at + 1, right] {
-        let Node { lo, hi, total, .. } = nodes[child].clone();
+        let TreeNode { lo, hi, total, .. } = nodes[child].clone();
         let node = &mut nodes[at];
         node.widen(lo, hi);
         node.total.add(&total);

@@ -1,11 +1,11 @@
-//! Images to rows of numbers.
+//! Turns images into rows of numbers.
 
 use std::path::Path;
 
 use igpt_contract::{StageContext, StageError, stream};
 use igpt_dataset::{FeatureWriter, ImageSetReader, LayerInfo, RowKey, Split, decode, subset_rows};
 
-use crate::Params;
+use crate::params::Params;
 
 /// Writes the pixels of the images in the folder `images` into the folder `layer`, one image at a
 /// time: red, green and blue of each pixel, rows from top to bottom, each value c as c / 127.5 - 1
@@ -31,7 +31,7 @@ pub(crate) fn flatten(
         }
         let RowKey { id, split, .. } = row.key();
         let image = decode(&row)
-            .map_err(|error| StageError::caused(format!("image {id} of `{split}` is damaged"), error))?;
+            .map_err(|error| StageError::caused(format!("cannot decode {split} image {id}"), error))?;
         let size = image.dimensions();
         let (first, writer) = match &mut writer {
             Some((first, writer)) => (*first, writer),
@@ -49,11 +49,11 @@ pub(crate) fn flatten(
     }
     match writer {
         Some((_, writer)) => Ok(writer.finish()?),
-        None => Err(StageError::new("the image set holds no image")),
+        None => Err(StageError::new("expected at least one image, found none")),
     }
 }
 
-/// What the features are.
+/// The description of the features.
 fn info(reader: &ImageSetReader, (width, height): (u32, u32)) -> LayerInfo {
     let none = || "none".to_owned();
     LayerInfo {
@@ -81,13 +81,15 @@ fn check_size(
     let hint = "resize the images with `augment`";
     if params.side > 0 && (width, height) != (params.side, params.side) {
         let side = params.side;
-        let what = format!("image {id} of `{split}` is {height} x {width}, expected `side` {side} x {side}");
+        let what = format!(
+            "expected images of {side} x {side} pixels (`side`), found {height} x {width} in {split} image {id}"
+        );
         return Err(StageError::new(what).hint(hint));
     }
     if (width, height) != (first_width, first_height) {
         let what = format!(
-            "images must be of one size: the first is {first_height} x {first_width}, image {id} of \
-             `{split}` is {height} x {width}"
+            "expected images of {first_height} x {first_width} pixels like the first, found {height} x {width} \
+             in {split} image {id}"
         );
         return Err(StageError::new(what).hint(hint));
     }

@@ -1,7 +1,9 @@
 //! One layer measured: rows split, candidates searched, scores and predictions made.
 
 use igpt_contract::{Known, MetricValues, StageContext, StageError, stream};
-use igpt_dataset::{FeatureTable, FoldTable, LayerInfo, PredictionTable, RowKey, Split, untrained};
+use igpt_dataset::{
+    FeatureTable, FoldTable, LayerInfo, PredictionTable, RowKey, Split, untrained, unvalidated,
+};
 
 use crate::examples::Examples;
 use crate::params::{Params, Solver};
@@ -160,15 +162,8 @@ fn look_at(
         cx.note(format!("{found}: there is no validation score"));
     }
     if choosing && !valid.is_empty() {
-        let lacking = untrained("training", train.iter().copied(), valid.iter().copied(), classes);
-        if let Some(lacking) = lacking {
-            cx.note(format!(
-                "warning: {} held-out images choose, and {} of the {} training rows are of classes that none \
-                 of them has: raise `validation.fraction` or the number of labels",
-                valid.len(),
-                lacking.images,
-                train.len()
-            ));
+        if let Some(note) = unvalidated("rows", &valid, &train, classes) {
+            cx.note(note);
         }
     }
     if let Some(found) = untrained("held-out", valid.iter().copied(), train.iter().copied(), classes) {

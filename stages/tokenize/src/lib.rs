@@ -1,5 +1,5 @@
-//! Stage `tokenize`: each pixel becomes the index of its nearest palette colour (paper section 3.2),
-//! each image a row of such indices in raster order.
+//! Stage `tokenize`: turns each pixel into the index of its nearest palette colour (section 3.2), and each
+//! image into a row of such indices in raster order.
 
 mod mixture;
 mod preview;
@@ -18,16 +18,16 @@ use quantize::quantize;
 
 const IMAGES: Many<ImageSet> = Many::new(
     "images",
-    "the images, all of one size; several sets are read as one, in the order of their names, with their \
-     classes matched by name",
+    "the images, all of one size; several sets are joined in the order of their names, with classes \
+     matched by name",
 );
 const PALETTE: In<Palette> = In::new("palette", "the colours");
 const TOKENS: Out<Tokens> = Out::new("tokens", "a row of colour indices for each image, and a contact sheet");
 
-/// Images that are quantized at once.
+/// Images that are quantised at once.
 const BATCH: usize = 1024;
 
-/// The stage has no parameters: the size of the images and the palette decide all.
+/// The stage has no parameters: the images and the palette determine the result.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {}
@@ -42,7 +42,7 @@ impl Stage for Tokenize {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "tokenize",
-            summary: "turns images into rows of palette indices, the nearest colour of each pixel",
+            summary: "turns images into rows of palette indices: the nearest colour of each pixel",
             // 2: several sets are ordered by name; footers name resolution and palette.
             // 3: the classes of several sets are matched by name; `tokens.json` names the sets.
             version: 3,
@@ -57,10 +57,7 @@ impl Stage for Tokenize {
     }
 
     fn run(&self, _: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(cx.threads())
-            .build()
-            .map_err(|error| StageError::caused("cannot start threads", error))?;
+        let pool = cx.thread_pool()?;
         pool.install(|| run(io, cx))
     }
 }
@@ -70,14 +67,14 @@ fn run(io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
     mixture.notes.iter().for_each(|note| cx.note(note));
     let palette = PaletteTable::read(io.input(&PALETTE))?;
     let nearest = NearestColour::new(&palette.colours)
-        .map_err(|error| StageError::caused("the palette cannot be used", error))?;
+        .map_err(|error| StageError::caused("cannot use the palette", error))?;
     let mut rows = mixture.rows().peekable();
     let (height, width) = match rows.peek() {
         Some(Ok(first)) => (first.height, first.width),
-        Some(Err(_)) => (1, 1), // The loop below meets the error.
+        Some(Err(_)) => (1, 1), // The loop below returns the error.
         None => {
             return Err(StageError::new("expected at least one image, found none")
-                .hint("wire an image set that is not empty to `images`"));
+                .hint("connect an image set that is not empty to `images`"));
         }
     };
     let info = TokensInfo {
@@ -121,10 +118,10 @@ fn run(io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
 }
 
 fn unreadable(row: &ImageRow, error: igpt_dataset::BadImage) -> StageError {
-    StageError::caused(format!("{} image {} is unreadable", row.split, row.id), error)
+    StageError::caused(format!("cannot decode {} image {}", row.split, row.id), error)
 }
 
-/// The row, where its image has the expected size.
+/// Checks the size of a row's image.
 fn same_size(row: ImageRow, height: u16, width: u16) -> Result<ImageRow, StageError> {
     if (row.height, row.width) == (height, width) {
         return Ok(row);
@@ -133,7 +130,7 @@ fn same_size(row: ImageRow, height: u16, width: u16) -> Result<ImageRow, StageEr
         "expected images of {height}x{width} pixels like the first, found {}x{} in {} image {}",
         row.height, row.width, row.split, row.id
     );
-    Err(StageError::new(what).hint("bring them to one size with an `augment` step, such as `side: 32`"))
+    Err(StageError::new(what).hint("resize the images with an `augment` step, for example `side: 32`"))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! One or several image sets as one: rows in the order of (split, set, id, view).
+//! Joins image sets: rows in the order of (split, set, id, view).
 //!
-//! Sets are ordered by name. The steps' inputs come in the order of their digests, which moves with
-//! any change of an image; names stay, and ids and classes with them. Sets of one name keep the
-//! order of their digests.
+//! Sets are ordered by name. A step's inputs come in the order of their digests, which changes with any
+//! image; names are stable, and so are ids and classes. Sets of the same name keep the order of their
+//! digests.
 
 use std::iter::Peekable;
 use std::path::Path;
@@ -13,30 +13,30 @@ use igpt_dataset::{
     join_classes, shown,
 };
 
-/// Image sets that are read as one.
+/// Image sets that are joined.
 ///
-/// Sets are taken in the order of their names, see above. Their classes are matched by name: those of
-/// the first set, then what each further one adds. The ids of the second set are raised by 2^40, those
-/// of the third by twice that, and so on.
+/// Sets are in the order of their names, see above. Classes are matched by name: those of the first set,
+/// then the new ones of each further set. The ids of the second set are raised by 2^40, those of the third
+/// by twice that, and so on.
 #[derive(Debug)]
 pub(crate) struct Mixture {
     readers: Vec<ImageSetReader>,
-    /// For each set the label of each of its classes in the whole.
+    /// For each set and each of its labels, the label in the joined set.
     labels: Vec<Vec<i32>>,
     /// The sets' names, joined.
     pub(crate) name: String,
     /// The classes of all sets.
     pub(crate) classes: Vec<String>,
-    /// The sets, where there are several.
+    /// The sets, if there are several.
     pub(crate) sets: Vec<JoinedSet>,
-    /// What the user should know of how the sets go together.
+    /// Notes for the user on how the sets were joined.
     pub(crate) notes: Vec<String>,
-    /// Images in all.
+    /// The total number of images.
     pub(crate) total: u64,
 }
 
 impl Mixture {
-    /// Opens the sets of these folders, which come in the order of their digests.
+    /// Opens the sets of these folders, which are in the order of their digests.
     ///
     /// # Errors
     /// If a set cannot be read, or the sets' classes cannot be matched by name.
@@ -48,7 +48,7 @@ impl Mixture {
         let of_sets: Vec<(&str, &[String])> =
             readers.iter().map(|reader| (reader.info().name.as_str(), &reader.info().classes[..])).collect();
         let JoinedClasses { classes, labels, differences } = join_classes(&of_sets).map_err(|what| {
-            StageError::new(what).hint("give each class a name of its own, or tokenize the sets apart")
+            StageError::new(what).hint("give each class a unique name, or tokenize the sets separately")
         })?;
         let mut notes = Vec::new();
         if !differences.is_empty() {
@@ -56,8 +56,8 @@ impl Mixture {
         }
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             notes.push(format!(
-                "two of the image sets are called `{}`: give them names of their own, so that an image's \
-                 set can be told",
+                "two of the image sets are named `{}`: give them different names, so that an image's set can be \
+                 identified",
                 shown(pair[0])
             ));
         }
@@ -84,7 +84,7 @@ impl Mixture {
         let mut turns = turns.peekable();
         std::iter::from_fn(move || {
             while let Some(&(split, set)) = turns.peek() {
-                // Within a set the training rows come first; an error belongs to whose turn it is.
+                // In a set the training rows come first; an error ends the turn of its set.
                 let row = sets[set].next_if(|row| row.as_ref().map_or(true, |row| row.split == split));
                 match row {
                     Some(row) => return Some(row.and_then(|row| self.renumber(row, set))),
@@ -98,7 +98,7 @@ impl Mixture {
     fn renumber(&self, mut row: ImageRow, set: usize) -> Result<ImageRow, DatasetError> {
         if self.readers.len() > 1 {
             if row.id >= ID_STEP {
-                let what = format!("expected ids below 2^40 where sets are joined, found {}", row.id);
+                let what = format!("expected ids below 2^40 in a set that is joined, found {}", row.id);
                 return Err(DatasetError::new(Path::new(&self.readers[set].info().name), what));
             }
             row.id += set as u64 * ID_STEP;

@@ -1,20 +1,20 @@
-//! A contact sheet: some of the images, each beside what its tokens say.
+//! A contact sheet: some of the images, each next to its quantised version.
 
 use image::{Rgb, RgbImage, imageops};
 
 /// Images on a sheet, and in a row of it.
 const IMAGES: u64 = 64;
 const COLUMNS: u32 = 8;
-/// Images are magnified by the largest whole number that keeps them within so many pixels.
+/// Images are magnified by the largest integer that keeps them within so many pixels.
 const SIDE: u32 = 64;
-/// Pixels between pairs, and between the two of a pair.
+/// Pixels between pairs, and between the two images of a pair.
 const GAP: u32 = 8;
 const PAIR_GAP: u32 = 2;
 
 /// Collects images, evenly spread over a set, for the sheet.
 pub(crate) struct Preview {
     palette: Vec<[u8; 3]>,
-    /// Every which image is taken.
+    /// Every how many images one is taken.
     stride: u64,
     seen: u64,
     pairs: Vec<(RgbImage, RgbImage)>,
@@ -26,7 +26,7 @@ impl Preview {
         Self { palette, stride: total.div_ceil(IMAGES).max(1), seen: 0, pairs: Vec::new() }
     }
 
-    /// Whether the next image, which is hereby counted, goes on the sheet.
+    /// Counts the next image and returns whether it goes on the sheet.
     pub(crate) fn wants_next(&mut self) -> bool {
         self.seen += 1;
         (self.seen - 1).is_multiple_of(self.stride)
@@ -45,7 +45,7 @@ impl Preview {
         self.pairs.push((magnify(image), magnify(&quantized)));
     }
 
-    /// The sheet: original left, quantized right, in rows of eight pairs.
+    /// The sheet: original left, quantised right, in rows of eight pairs.
     pub(crate) fn sheet(&self) -> RgbImage {
         let (width, height) = self.pairs.first().map_or((0, 0), |(image, _)| image.dimensions());
         let (pair, row) = (2 * width + PAIR_GAP + GAP, height + GAP);

@@ -1,4 +1,4 @@
-//! From pixels to colour indices, a batch of images at a time.
+//! Quantises pixels to colour indices, a batch of images at a time.
 
 use igpt_dataset::{BadImage, Encoding, ImageRow, NearestColour, decode};
 use rayon::prelude::*;
@@ -6,7 +6,7 @@ use rayon::prelude::*;
 /// The indices of the nearest palette colours of each image's pixels, in raster order.
 ///
 /// # Errors
-/// The number of the first image in the batch that is unreadable, and why.
+/// The index of the first image in the batch that cannot be decoded, and why.
 pub(crate) fn quantize(
     rows: &[ImageRow],
     nearest: &NearestColour,

@@ -6,7 +6,7 @@ use std::fs;
 use crate::support::{Bench, cifar10_files, data, file, gzip, tar_of, tar_of_owned, words};
 use igpt_contract::{DynStage as _, LabelledInput, StageIo};
 use igpt_dataset::{Encoding, Split, SplitCounts, decode};
-use igpt_download::{Dataset, Download};
+use igpt_download::{Download, OfficialDataset};
 use serde_json::json;
 
 #[test]
@@ -287,7 +287,8 @@ fn an_archive_that_was_kept_is_as_good_as_the_mirrors() {
     let keep = |mirror: &std::path::Path| {
         let kept = bench.files().join("kept");
         fs::create_dir_all(&kept).unwrap();
-        igpt_download::keep(Dataset::Cifar10, mirror.to_str(), &kept, &bench.context()).map(|()| kept)
+        igpt_download::fetch_archive(OfficialDataset::Cifar10, mirror.to_str(), &kept, &bench.context())
+            .map(|()| kept)
     };
     file(&bench, "cifar-10-binary.tar.gz", &gzip(&tar_of_owned(&cifar10_files(10))));
     let error = words(&keep(&bench.files()).unwrap_err());
@@ -330,7 +331,7 @@ fn a_cancelled_run_stops() {
     let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let params = igpt_download::Params::of(igpt_download::Source::Cifar10);
     let cx = bench.context().cancelled_by(flag);
-    let given = igpt_download::Given { archive: Some(&archive), labels: None };
+    let given = igpt_download::Inputs { archive: Some(&archive), labels: None };
     let error = igpt_download::ingest(&params, given, None, &bench.out(), &cx).unwrap_err();
     assert_eq!(words(&error), "cancelled");
 }

@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use igpt_contract::{Signal, StageContext, StageError};
 use igpt_dataset::{ImageRow, ImageSetReader};
-use igpt_download::{Given, Params, ingest};
+use igpt_download::{Inputs, Params, ingest};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -67,15 +67,15 @@ impl Bench {
         archive: Option<&Path>,
         mirror: Option<&str>,
     ) -> Result<(), StageError> {
-        self.run_on(params, Given { archive, labels: None }, mirror)
+        self.run_on(params, Inputs { archive, labels: None }, mirror)
     }
 
     /// Runs the stage on images and a file of labels.
     pub(crate) fn run_labelled(&self, params: Value, images: &Path, labels: &Path) -> Result<(), StageError> {
-        self.run_on(params, Given { archive: Some(images), labels: Some(labels) }, None)
+        self.run_on(params, Inputs { archive: Some(images), labels: Some(labels) }, None)
     }
 
-    fn run_on(&self, params: Value, given: Given<'_>, mirror: Option<&str>) -> Result<(), StageError> {
+    fn run_on(&self, params: Value, given: Inputs<'_>, mirror: Option<&str>) -> Result<(), StageError> {
         let out = self.out();
         if out.exists() {
             fs::remove_dir_all(&out).unwrap();

@@ -1,61 +1,37 @@
-//! Image files and rows to RGB pixels.
+//! Decodes image files and rows to RGB pixels.
 
 use std::io::Cursor;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage};
 
+use crate::bad_image::BadImage;
 use crate::encoding::Encoding;
 use crate::image_row::ImageRow;
 use crate::{gif, jpeg, jpeg_scans};
 
-/// Images with a longer side are refused rather than decoded.
+/// Images with a longer side are refused.
 const MAX_SIDE: u32 = 16_384;
-/// Images that take more bytes when decoded are refused: each thread holds one, and its conversion
-/// to RGB. It is a photograph of 89 million pixels.
+/// Images that take more bytes when decoded are refused, as each thread holds one and its conversion to
+/// RGB. This is a photograph of 89 million pixels.
 const MAX_DECODED: u64 = 1 << 28;
 
-/// Why bytes are not the image that they should be.
-#[derive(Debug, thiserror::Error)]
-pub enum BadImage {
-    /// Raw pixels of the wrong length, an image that is too large or of another size.
-    #[error("{0}")]
-    Size(String),
-    /// A JPEG that the decoder would fill up with grey.
-    #[error("the jpeg image is cut off: expected its end mark (FF D9), found the end of its {0} bytes")]
-    CutOff(usize),
-    /// An image of a kind that no decoder here reads.
-    #[error("{0} is not read")]
-    Unread(&'static str),
-    /// The decoder's answer.
-    #[error("cannot decode the {0} image")]
-    Decode(&'static str, #[source] image::ImageError),
-    /// The answer of the decoder for the odd ones.
-    #[error("cannot decode the jpeg image")]
-    Jpeg(#[source] jpeg_decoder::Error),
-    /// The encoder's answer.
-    #[error("cannot encode the image as PNG")]
-    Encode(#[source] image::ImageError),
-}
-
-/// Decodes an image file to RGB, as it lies: [`crate::orientation`] is not applied. Grey images get
-/// three equal channels, CMYK is converted, 16 bits become 8 by rounding, transparency is dropped
-/// (the colours below it are kept, as by PIL's `convert("RGB")`); of several frames or pages the
-/// first counts.
+/// Decodes an image file to RGB without applying its [`crate::orientation`]. Grey images get three equal
+/// channels, CMYK is converted, 16 bits are rounded to 8, transparency is dropped (the colours below it
+/// are kept, as PIL's `convert("RGB")` does); of several frames or pages the first is taken.
 ///
 /// # Errors
-/// If the bytes are no such image, end before it does, or its sides or memory exceed the bounds of
-/// this module.
+/// If the bytes are not such an image, are truncated, or exceed the limits of this module.
 pub fn decode_file(bytes: &[u8], encoding: Encoding) -> Result<RgbImage, BadImage> {
     let Some(format) = encoding.format() else {
-        return Err(BadImage::Size("raw pixels have no size of their own".to_owned()));
+        return Err(BadImage::Size("raw pixels carry no size".to_owned()));
     };
     let frame = if encoding == Encoding::Jpeg { jpeg::frame(bytes) } else { None };
-    if let Some(what) = frame.as_ref().and_then(jpeg::Frame::unread) {
-        return Err(BadImage::Unread(what));
+    if let Some(what) = frame.as_ref().and_then(jpeg::Frame::unsupported) {
+        return Err(BadImage::Unsupported(what));
     }
     if encoding == Encoding::Gif && !gif::first_frame_covers(bytes) {
-        return Err(BadImage::Unread("a GIF whose first frame is not its whole picture"));
+        return Err(BadImage::Unsupported("a GIF whose first frame does not cover the whole image"));
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
@@ -79,14 +55,14 @@ pub fn decode_file(bytes: &[u8], encoding: Encoding) -> Result<RgbImage, BadImag
         Some(frame) => jpeg_scans::decode(bytes, &frame)?,
         None => DynamicImage::from_decoder(decoder).map_err(failed)?.into_rgb8(),
     };
-    // After the decoder, which knows better what is wrong with other damage.
+    // After the decoder, which describes other damage better.
     if encoding == Encoding::Jpeg && !jpeg::is_whole(bytes) {
-        return Err(BadImage::CutOff(bytes.len()));
+        return Err(BadImage::Truncated(bytes.len()));
     }
     Ok(image)
 }
 
-/// The image turned and mirrored as an Exif orientation asks for; those outside 1 to 8 ask for
+/// The image rotated and mirrored according to an Exif orientation; values outside 1 to 8 change
 /// nothing.
 #[must_use]
 pub fn turned(image: RgbImage, orientation: u8) -> RgbImage {

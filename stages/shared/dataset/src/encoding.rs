@@ -1,8 +1,8 @@
-//! What the bytes of an image are, by their names in files and by how they begin.
+//! Image encodings: their names in files, and how to tell them from a file's first bytes.
 
 use image::ImageFormat;
 
-/// What the bytes of an image are.
+/// The encoding of an image's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// Red, green and blue bytes of one pixel after another, rows from top to bottom.
@@ -13,16 +13,16 @@ pub enum Encoding {
     Png,
     /// A WebP file.
     Webp,
-    /// A GIF file; of several frames the first counts.
+    /// A GIF file; of several frames the first is taken.
     Gif,
     /// A BMP file.
     Bmp,
-    /// A TIFF file; of several pages the first counts.
+    /// A TIFF file; of several pages the first is taken.
     Tiff,
 }
 
 impl Encoding {
-    /// All there are.
+    /// All encodings.
     pub const ALL: [Self; 7] =
         [Self::Rgb, Self::Jpeg, Self::Png, Self::Webp, Self::Gif, Self::Bmp, Self::Tiff];
 
@@ -39,7 +39,7 @@ impl Encoding {
         }
     }
 
-    /// The encoding of a file, by its first bytes; none where it is no image of a kind that is read.
+    /// The encoding of a file, from its first bytes; `None` if it is not a supported image.
     pub fn of_file(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [0xff, 0xd8, ..] => Some(Self::Jpeg),
@@ -56,12 +56,12 @@ impl Encoding {
         Self::ALL.into_iter().find(|encoding| encoding.as_str() == text)
     }
 
-    /// All names, for an error that puts it between back quotes.
+    /// All names, for an error that puts the list between backticks.
     pub(crate) fn names() -> String {
         Self::ALL.map(Self::as_str).join("`, `")
     }
 
-    /// The format of a file; none of raw pixels.
+    /// The file format; `None` for raw pixels.
     pub(crate) fn format(self) -> Option<ImageFormat> {
         match self {
             Self::Rgb => None,

@@ -1,13 +1,13 @@
-//! What is wrong with a file of a data set.
+//! The error of a file of a data set.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use igpt_contract::StageError;
 
-use crate::shown::shown_path;
+use crate::display::shown_path;
 
-/// A file or folder that cannot be read or written as what it should be.
+/// A file or folder that is not valid, or cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("`{}`: {what}", shown_path(path))]
 pub struct DatasetError {
@@ -17,13 +17,13 @@ pub struct DatasetError {
     pub what: String,
     /// What the user can do about it.
     pub hint: Option<String>,
-    /// The cause, where there is one.
+    /// The cause, if there is one.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl DatasetError {
-    /// An error at a file that explains itself.
+    /// An error at a file, without a cause.
     pub fn new(path: &Path, what: impl Into<String>) -> Self {
         Self { path: path.to_owned(), what: what.into(), hint: None, source: None }
     }

@@ -1,4 +1,4 @@
-//! How a photograph lies in its file, as its camera noted it.
+//! The Exif orientation of a photograph.
 
 use std::io::Cursor;
 
@@ -10,9 +10,8 @@ use crate::encoding::Encoding;
 use crate::image_row::UPRIGHT;
 use crate::jpeg;
 
-/// The Exif orientation of an image file, from 1 to 8; 1, upright, where it has none, or one that
-/// is damaged or unknown. Read are JPEG's first Exif segment, PNG's `eXIf`, WebP's `EXIF` and
-/// TIFF's own tag.
+/// The Exif orientation of an image file, 1 to 8; 1 (upright) if it has none, or one that is damaged or
+/// unknown. It is read from JPEG's first Exif segment, PNG's `eXIf`, WebP's `EXIF` and TIFF's own tag.
 pub fn orientation(bytes: &[u8], encoding: Encoding) -> u8 {
     let found = match encoding {
         Encoding::Rgb | Encoding::Gif | Encoding::Bmp => None,
@@ -26,7 +25,7 @@ pub fn orientation(bytes: &[u8], encoding: Encoding) -> u8 {
     found.map_or(UPRIGHT, Orientation::to_exif)
 }
 
-/// The content of PNG's `eXIf`, wherever it lies. A chunk is its length, four letters, the content
+/// The content of PNG's `eXIf`, wherever it is. A chunk is its length, four letters, the content
 /// and a checksum of four bytes.
 fn png(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = bytes.get(8..)?;
@@ -40,8 +39,8 @@ fn png(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The content of WebP's `EXIF`. A chunk is four letters, its length, the content and a byte more
-/// where the length is odd.
+/// The content of WebP's `EXIF`. A chunk is four letters, its length, the content and one more byte if
+/// the length is odd.
 fn webp(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = bytes.get(12..)?;
     loop {
@@ -49,7 +48,7 @@ fn webp(bytes: &[u8]) -> Option<&[u8]> {
         let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
         if head.starts_with(b"EXIF") {
             let content = body.get(..length)?;
-            // As in JPEG, which some programs copy it from.
+            // As in JPEG, from which some programs copy it.
             return Some(content.strip_prefix(b"Exif\0\0").unwrap_or(content));
         }
         rest = body.get(length.checked_add(length % 2)?..)?;

@@ -1,9 +1,8 @@
 //! Pooled features of one layer: one row of float32 numbers for each image.
 //!
 //! `features.parquet` holds the columns id (u64), split (`train`, `test`), label (i32, -1 for
-//! none), view (u16) and feature (a list of fixed size of f32); `layer.json` says of which layer of
-//! which network, and of which image sets: (split, id) is that of the tokens' row. A layer needs no
-//! other file beside it.
+//! none), view (u16) and feature (a list of fixed size of f32); `layer.json` names the layer,
+//! the network and the image sets: (split, id) is that of the tokens' row. A layer needs no other file.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -16,15 +15,18 @@ use parquet::basic::Encoding;
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 
+use crate::columns;
 use crate::error::DatasetError;
 use crate::joined::JoinedSet;
+use crate::json;
 use crate::row::{RowKey, Split, rows_of};
-use crate::table::{self, RowGroup, ShardWriter};
+use crate::row_groups::{self, RowGroup};
+use crate::shards::{self, ShardWriter};
 
-/// The numbers after which a row group ends: 16 MiB of them in memory.
+/// The values after which a row group ends: 16 MiB in memory.
 const GROUP_VALUES: usize = 1 << 22;
 
-/// What the features are: `layer.json`.
+/// A description of the features: `layer.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerInfo {
@@ -32,21 +34,20 @@ pub struct LayerInfo {
     pub name: String,
     /// The class names, by label.
     pub classes: Vec<String>,
-    /// The image sets that were read as one, see [`crate::TokensInfo`].
+    /// The image sets that were joined, see [`crate::TokensInfo`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<JoinedSet>,
-    /// Numbers of a row.
+    /// Features in a row.
     pub dim: usize,
     /// The layer l of f^l, from 0 to `n_layer`; the first of them where several are joined.
     pub layer: usize,
-    /// Blocks of the network; 0 where the features are no network's (raw pixels).
+    /// Blocks of the network; 0 if there is no network (raw pixels).
     pub n_layer: usize,
-    /// Width of the network's residual stream; 0 where the features are no network's.
+    /// Width of the network's residual stream; 0 if there is no network.
     pub n_embd: usize,
     /// How positions were pooled: `mean`; `none` for raw pixels.
     pub pooling: String,
-    /// Which side of a block's layer norm: `pre` means n^l, the block's normalised input (paper,
-    /// section 3.3).
+    /// Where in a block: `pre` means n^l, the block's normalised input (section 2.4).
     pub norm: String,
     /// The network's objective: `autoregressive`, `bert`; `none` for raw pixels.
     pub objective: String,
@@ -64,10 +65,10 @@ impl LayerInfo {
     /// Reads `layer.json` from a layer's folder.
     ///
     /// # Errors
-    /// If the file is missing or is not what it should be.
+    /// If the file is missing or not valid.
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
         let path = info_path(dir);
-        let info: Self = table::read_json(&path)?;
+        let info: Self = json::read_json(&path)?;
         info.check().map_err(|what| DatasetError::new(&path, what))?;
         Ok(info)
     }
@@ -76,12 +77,12 @@ impl LayerInfo {
         if (1..=1 << 24).contains(&self.dim) {
             Ok(())
         } else {
-            Err(format!("expected a `dim` of 1 to {} numbers, found {}", 1 << 24, self.dim))
+            Err(format!("expected `dim` from 1 to {}, found {}", 1 << 24, self.dim))
         }
     }
 }
 
-/// Writes the features of one layer, some rows at a time.
+/// Writes the features of one layer, a few rows at a time.
 pub struct FeatureWriter {
     dir: PathBuf,
     info: LayerInfo,
@@ -96,15 +97,15 @@ impl FeatureWriter {
     /// Starts a layer in an existing, empty folder.
     ///
     /// # Errors
-    /// If the width makes no sense.
+    /// If the number of features is not valid.
     pub fn create(dir: &Path, info: &LayerInfo) -> Result<Self, DatasetError> {
         info.check().map_err(|what| DatasetError::new(dir, what))?;
         let item = Arc::new(Field::new_list_field(DataType::Float32, false));
-        let mut fields = table::key_fields();
+        let mut fields = columns::key_fields();
         fields.push(Field::new("feature", DataType::FixedSizeList(item.clone(), info.dim as i32), false));
         // Bytes of equal weight lie side by side: signs and exponents then shrink, mantissas never.
         let column = ColumnPath::new(vec!["feature".to_owned(), "list".to_owned(), item.name().clone()]);
-        let properties = table::properties(1)
+        let properties = shards::properties(1)
             .map_err(|error| DatasetError::caused(dir, "cannot set up the writer", error))?
             .set_column_dictionary_enabled(column.clone(), false)
             .set_column_encoding(column, Encoding::BYTE_STREAM_SPLIT)
@@ -120,8 +121,8 @@ impl FeatureWriter {
         })
     }
 
-    /// Adds rows: `values` holds `dim` numbers for each key. Rows come in the order of (split, id,
-    /// view); how they are cut into calls does not show in the file.
+    /// Adds rows: `values` holds `dim` features for each key. Rows come in the order of (split, id,
+    /// view); how they are divided among calls does not affect the file.
     ///
     /// # Errors
     /// If the lengths do not fit, a row is out of order or has a label without a class, or the rows
@@ -129,8 +130,11 @@ impl FeatureWriter {
     pub fn append(&mut self, keys: &[RowKey], values: &[f32]) -> Result<(), DatasetError> {
         let dim = self.info.dim;
         if keys.len() * dim != values.len() {
-            let what =
-                format!("expected {dim} numbers for each of {} rows, found {}", keys.len(), values.len());
+            let what = format!(
+                "expected {dim} features for each of {} rows, found {} values",
+                keys.len(),
+                values.len()
+            );
             return Err(DatasetError::new(&self.dir, what));
         }
         for (key, values) in keys.iter().zip(values.chunks_exact(dim)) {
@@ -155,7 +159,7 @@ impl FeatureWriter {
             self.flush()?;
         }
         self.shards.finish()?;
-        table::write_json(&info_path(&self.dir), &self.info)
+        json::write_json(&info_path(&self.dir), &self.info)
     }
 
     fn flush(&mut self) -> Result<(), DatasetError> {
@@ -165,13 +169,13 @@ impl FeatureWriter {
         let values: ArrayRef = Arc::new(Float32Array::new(ScalarBuffer::from(values), None));
         let list = FixedSizeListArray::try_new(self.item.clone(), self.info.dim as i32, values, None)
             .map_err(|error| DatasetError::caused(&self.dir, "cannot form the features' column", error))?;
-        let mut columns = table::key_columns(&keys);
+        let mut columns = columns::key_columns(&keys);
         columns.push(Arc::new(list));
         self.shards.write(columns, bytes)
     }
 }
 
-/// Reads a layer some rows at a time, for features that no memory holds.
+/// Reads a layer a few rows at a time, for features that do not fit in memory.
 #[derive(Debug)]
 pub struct FeatureReader {
     info: LayerInfo,
@@ -182,18 +186,18 @@ impl FeatureReader {
     /// Opens a layer's folder: reads `layer.json` and the file's footer.
     ///
     /// # Errors
-    /// If a file is missing or is not what it should be.
+    /// If a file is missing or not valid.
     pub fn open(dir: &Path) -> Result<Self, DatasetError> {
-        Ok(Self { info: LayerInfo::read(dir)?, groups: table::row_groups(&[table_path(dir)])? })
+        Ok(Self { info: LayerInfo::read(dir)?, groups: row_groups::row_groups(&[table_path(dir)])? })
     }
 
-    /// Of which layer, and of which images.
+    /// The layer and the images.
     pub fn info(&self) -> &LayerInfo {
         &self.info
     }
 
-    /// The row groups one after another, each read when its turn comes (16 MiB of numbers). Layers
-    /// of one network have their groups at the same rows.
+    /// The row groups one after another, each read when it is needed (16 MiB of values). The layers of
+    /// one network have the same row groups.
     pub fn tables(&self) -> impl Iterator<Item = Result<FeatureTable, DatasetError>> + '_ {
         self.groups.iter().map(|group| {
             let mut table = FeatureTable::empty(self.info.clone());
@@ -205,19 +209,19 @@ impl FeatureReader {
 /// The features of one layer, in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureTable {
-    /// Of which layer, and of which images.
+    /// The layer and the images.
     pub info: LayerInfo,
     /// The image of each row.
     pub ids: Vec<u64>,
     /// The split of each row: all training rows come first.
     pub splits: Vec<Split>,
-    /// The class of each row; -1 where nobody knows it.
+    /// The class of each row; -1 if unknown.
     pub labels: Vec<i32>,
     /// The augmented view of each row.
     pub views: Vec<u16>,
-    /// Numbers of a row.
+    /// Features in a row.
     pub dim: usize,
-    /// The numbers of all rows, one row after another.
+    /// The features of all rows, one row after another.
     pub values: Vec<f32>,
 }
 
@@ -225,7 +229,7 @@ impl FeatureTable {
     /// Reads a layer's folder.
     ///
     /// # Errors
-    /// If a file is missing or is not what it should be.
+    /// If a file is missing or not valid.
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
         let reader = FeatureReader::open(dir)?;
         let mut table = Self::empty(reader.info.clone());
@@ -246,10 +250,10 @@ impl FeatureTable {
         let path = group.path();
         let mut last = self.len().checked_sub(1).map(|row| self.key(row));
         for batch in group.read(group.rows)? {
-            let keys = table::keys(path, &batch)?;
-            let (size, values) = table::fixed_size_list::<Float32Array>(path, &batch, "feature")?;
+            let keys = columns::keys(path, &batch)?;
+            let (size, values) = columns::fixed_size_list::<Float32Array>(path, &batch, "feature")?;
             if size != self.dim {
-                let what = format!("expected rows of the {} numbers of `layer.json`, found {size}", self.dim);
+                let what = format!("expected rows of {} features as in `layer.json`, found {size}", self.dim);
                 return Err(DatasetError::new(path, what));
             }
             for key in keys {
@@ -287,7 +291,7 @@ impl FeatureTable {
         self.ids.is_empty()
     }
 
-    /// The numbers of a row.
+    /// The features of a row.
     ///
     /// # Panics
     /// If there is no such row.
@@ -295,7 +299,7 @@ impl FeatureTable {
         &self.values[row * self.dim..][..self.dim]
     }
 
-    /// Whose row it is.
+    /// The key of a row.
     ///
     /// # Panics
     /// If there is no such row.

@@ -1,4 +1,5 @@
-//! Which images a stage trained on, chose by and tested on, so that other code can use the same split.
+//! Folds: which images a stage trained, validated and tested on, so that other code can use the same
+//! split.
 //!
 //! `folds.parquet` holds a row for each image, whatever its views: set (the image set's name), image
 //! (u64, its id there), id (u64, its id in tokens, features and predictions: another one where sets
@@ -11,21 +12,23 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field};
 
+use crate::columns;
 use crate::error::DatasetError;
 use crate::joined::{JoinedSet, image_in};
 use crate::row::{RowKey, Split};
-use crate::table::{self, ShardWriter};
+use crate::row_groups;
+use crate::shards::{self, ShardWriter};
 
 /// What a stage used an image for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fold {
     /// Trained on.
     Train,
-    /// Held out of the official training images, to choose and to validate by.
+    /// Held out of the official training images, for validation.
     Valid,
     /// Tested on.
     Test,
-    /// Not used: without a label where labels are needed, or not drawn.
+    /// Not used: without a label, or not drawn.
     Unused,
 }
 
@@ -56,16 +59,16 @@ pub struct FoldRow {
     pub id: u64,
     /// The official split.
     pub split: Split,
-    /// The class; -1 where nobody knows it.
+    /// The class; -1 if unknown.
     pub label: i32,
-    /// What it was used for.
+    /// Its fold.
     pub fold: Fold,
 }
 
-/// The folds of all images that a stage was given.
+/// The folds of all images that a stage read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FoldTable {
-    /// In the order of the images.
+    /// One row for each image, in order.
     pub rows: Vec<FoldRow>,
 }
 
@@ -102,7 +105,7 @@ impl FoldTable {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, dir: &Path) -> Result<(), DatasetError> {
-        let properties = table::properties(3)
+        let properties = shards::properties(3)
             .map_err(|error| DatasetError::caused(dir, "cannot set up the writer", error))?
             .build();
         let fields = vec![
@@ -131,18 +134,18 @@ impl FoldTable {
     /// Reads `folds.parquet`.
     ///
     /// # Errors
-    /// If the file is missing or is not what it should be.
+    /// If the file is missing or not valid.
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
         let path = path_in(dir);
         let mut table = Self::default();
-        for group in table::row_groups(std::slice::from_ref(&path))? {
+        for group in row_groups::row_groups(std::slice::from_ref(&path))? {
             for batch in group.read(group.rows)? {
-                let sets = table::column::<StringArray>(&path, &batch, "set")?;
-                let images = table::column::<UInt64Array>(&path, &batch, "image")?;
-                let ids = table::column::<UInt64Array>(&path, &batch, "id")?;
-                let splits = table::column::<StringArray>(&path, &batch, "split")?;
-                let labels = table::column::<Int32Array>(&path, &batch, "label")?;
-                let folds = table::column::<StringArray>(&path, &batch, "fold")?;
+                let sets = columns::column::<StringArray>(&path, &batch, "set")?;
+                let images = columns::column::<UInt64Array>(&path, &batch, "image")?;
+                let ids = columns::column::<UInt64Array>(&path, &batch, "id")?;
+                let splits = columns::column::<StringArray>(&path, &batch, "split")?;
+                let labels = columns::column::<Int32Array>(&path, &batch, "label")?;
+                let folds = columns::column::<StringArray>(&path, &batch, "fold")?;
                 for i in 0..batch.num_rows() {
                     let fold = Fold::parse(folds.value(i)).ok_or_else(|| {
                         let what = format!(
@@ -156,7 +159,7 @@ impl FoldTable {
                         set: Arc::from(sets.value(i)),
                         image: images.value(i),
                         id: ids.value(i),
-                        split: split.map_err(|error| DatasetError::caused(&path, "bad split", error))?,
+                        split: split.map_err(|error| DatasetError::caused(&path, "not a split", error))?,
                         label: labels.value(i),
                         fold,
                     });

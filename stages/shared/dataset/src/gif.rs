@@ -1,7 +1,7 @@
-//! Whether a GIF's first frame is the whole picture.
+//! Whether a GIF's first frame covers the whole image.
 
-/// Whether the first frame covers the GIF's canvas. Where it does not, viewers disagree on what lies
-/// around it. Damage counts as covered: the decoder has words for it.
+/// Whether the first frame covers the GIF's canvas. If it does not, viewers disagree on what surrounds
+/// it. A damaged file counts as covered: the decoder reports it.
 pub(crate) fn first_frame_covers(bytes: &[u8]) -> bool {
     frame(bytes).is_none_or(|(canvas, place)| place == [0, 0, canvas[0], canvas[1]])
 }

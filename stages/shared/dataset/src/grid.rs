@@ -1,9 +1,9 @@
 //! The Wide-ResNet augmentation of CIFAR, exact on grids of colour indices.
 //!
 //! Full fine-tuning on CIFAR augments as Zagoruyko and Komodakis (2016) do (iGPT paper, section
-//! 3.4): pad by 4 pixels, reflecting, and take a random 32 x 32 crop of the image or of its mirror
-//! image. Moving pixels about commutes with quantising each of them, so the tokens of the augmented
-//! image are the augmented grid of tokens: nothing needs to be tokenized again.
+//! 3.1): pad by 4 pixels, reflecting, and take a random 32 x 32 crop of the image or of its mirror
+//! image. Moving pixels commutes with quantising each of them, so the tokens of the augmented image are
+//! the augmented grid of tokens: nothing needs to be tokenized again.
 
 /// Where a pixel of the padded grid comes from: `i` counts from the start of the padding. The edge
 /// is not repeated (numpy's `reflect`): ... 2 1 0 1 2 ...

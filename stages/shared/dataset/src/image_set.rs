@@ -1,10 +1,11 @@
 //! Image sets: labelled images in Parquet shards, with their official splits and class names.
 //!
 //! `images-00000.parquet`, ... hold the columns id (u64), split (`train`, `test`), label (i32, -1
-//! for none), view (u16), height and width (u16), encoding (`rgb`, `jpeg`, `png`), orientation (u8, 1
-//! to 8 as in Exif: the turn that is made when `pixels` are decoded; 1 is none), name (what the
-//! source calls the image) and pixels (binary). Sets of other programs may lack `orientation`, which
-//! is then 1, and `name`, which is then empty. `classes.json` holds the set's name, its class names and its rows by split.
+//! for none), view (u16), height and width (u16), encoding (a name of [`Encoding`]), orientation (u8,
+//! 1 to 8 as in Exif: the rotation that is applied when `pixels` are decoded; 1 is none), name (what
+//! the source calls the image) and pixels (binary). Sets that other programs wrote may lack
+//! `orientation`, which is then 1, and `name`, which is then empty. `classes.json` holds the set's
+//! name, its class names and its rows by split.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -16,11 +17,14 @@ use arrow::record_batch::RecordBatch;
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 
+use crate::columns;
 use crate::encoding::Encoding;
 use crate::error::DatasetError;
 use crate::image_row::{ImageRow, UPRIGHT};
+use crate::json;
 use crate::row::{RowKey, Split, SplitCounts};
-use crate::table::{self, RowGroup, ShardWriter};
+use crate::row_groups::{self, RowGroup};
+use crate::shards::{self, ShardWriter};
 
 /// The rows after which a row group ends.
 const GROUP_ROWS: usize = 2048;
@@ -29,7 +33,7 @@ const GROUP_BYTES: usize = 1 << 24;
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 256;
 
-/// What is known of a set of images as a whole.
+/// The name and classes of an image set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageSetInfo {
     /// The set's name for tables: `cifar10`.
@@ -41,13 +45,13 @@ pub struct ImageSetInfo {
 /// `classes.json`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+struct ClassesJson {
     name: String,
     classes: Vec<String>,
     rows: SplitCounts,
 }
 
-fn document_path(dir: &Path) -> PathBuf {
+fn json_path(dir: &Path) -> PathBuf {
     dir.join("classes.json")
 }
 
@@ -68,7 +72,7 @@ impl ImageSetWriter {
     /// # Errors
     /// If the writer cannot be set up.
     pub fn create(dir: &Path, info: &ImageSetInfo) -> Result<Self, DatasetError> {
-        let mut fields = table::key_fields();
+        let mut fields = columns::key_fields();
         fields.push(Field::new("height", DataType::UInt16, false));
         fields.push(Field::new("width", DataType::UInt16, false));
         fields.push(Field::new("encoding", DataType::Utf8, false));
@@ -76,7 +80,7 @@ impl ImageSetWriter {
         fields.push(Field::new("name", DataType::Utf8, false));
         fields.push(Field::new("pixels", DataType::Binary, false));
         // Photographs hardly shrink: the fastest level costs a percent and saves half the time.
-        let properties = table::properties(1)
+        let properties = shards::properties(1)
             .map_err(|error| DatasetError::caused(dir, "cannot set up the writer", error))?
             .set_column_dictionary_enabled(ColumnPath::from("pixels"), false)
             .set_column_dictionary_enabled(ColumnPath::from("name"), false)
@@ -107,7 +111,7 @@ impl ImageSetWriter {
         if self.rows.len() >= GROUP_ROWS || self.bytes >= GROUP_BYTES { self.flush() } else { Ok(()) }
     }
 
-    /// Ends the set; answers its rows by split.
+    /// Ends the set; returns its rows by split.
     ///
     /// # Errors
     /// If the rest cannot be written.
@@ -117,14 +121,14 @@ impl ImageSetWriter {
         }
         self.shards.finish()?;
         let ImageSetInfo { name, classes } = self.info;
-        table::write_json(&document_path(&self.dir), &Document { name, classes, rows: self.counts })?;
+        json::write_json(&json_path(&self.dir), &ClassesJson { name, classes, rows: self.counts })?;
         Ok(self.counts)
     }
 
     fn flush(&mut self) -> Result<(), DatasetError> {
         let rows = std::mem::take(&mut self.rows);
         let keys: Vec<RowKey> = rows.iter().map(ImageRow::key).collect();
-        let mut columns = table::key_columns(&keys);
+        let mut columns = columns::key_columns(&keys);
         let more: [ArrayRef; 6] = [
             Arc::new(UInt16Array::from_iter_values(rows.iter().map(|row| row.height))),
             Arc::new(UInt16Array::from_iter_values(rows.iter().map(|row| row.width))),
@@ -138,7 +142,7 @@ impl ImageSetWriter {
     }
 }
 
-/// What is wrong with a row that follows `last`.
+/// Checks a row that follows `last`.
 fn check(row: &ImageRow, last: Option<&RowKey>, n_classes: usize) -> Result<(), String> {
     row.key().check(last, n_classes)?;
     let expected = 3 * usize::from(row.height) * usize::from(row.width);
@@ -149,7 +153,7 @@ fn check(row: &ImageRow, last: Option<&RowKey>, n_classes: usize) -> Result<(), 
     if !(1..=8).contains(&row.orientation) || (turned && row.encoding == Encoding::Rgb) {
         let (id, found) = (row.id, row.orientation);
         return Err(format!(
-            "image {id} has the orientation {found}, expected 1 to 8, and 1 where `encoding` is `rgb`"
+            "image {id} has the orientation {found}, expected 1 to 8 (1 if `encoding` is `rgb`)"
         ));
     }
     if row.encoding == Encoding::Rgb && row.pixels.len() != expected {
@@ -176,10 +180,10 @@ impl ImageSetReader {
     /// Opens the set of a folder: reads `classes.json` and the footers of the shards.
     ///
     /// # Errors
-    /// If a file is missing or is not what it should be.
+    /// If a file is missing or not valid.
     pub fn open(dir: &Path) -> Result<Self, DatasetError> {
-        let Document { name, classes, rows } = table::read_json(&document_path(dir))?;
-        let groups = table::row_groups(&table::shards(dir, "images")?)?;
+        let ClassesJson { name, classes, rows } = json::read_json(&json_path(dir))?;
+        let groups = row_groups::row_groups(&shards::list_shards(dir, "images")?)?;
         let found: usize = groups.iter().map(|group| group.rows).sum();
         if found as u64 != rows.total() {
             let what = format!(
@@ -201,12 +205,12 @@ impl ImageSetReader {
         self.counts
     }
 
-    /// Whose each row is, in order; the pixels are not read.
+    /// The key of each row, in order; the pixels are not read.
     ///
     /// # Errors
     /// If a file is damaged.
     pub fn keys(&self) -> Result<Vec<RowKey>, DatasetError> {
-        table::all_keys(&self.groups)
+        row_groups::all_keys(&self.groups)
     }
 
     /// The rows, in order. At most one row group is in memory at a time (16 MiB of pixels, or one
@@ -280,16 +284,16 @@ impl ImageRows<'_> {
 }
 
 fn rows(path: &Path, batch: &RecordBatch) -> Result<Vec<ImageRow>, DatasetError> {
-    let keys = table::keys(path, batch)?;
-    let heights = table::column::<UInt16Array>(path, batch, "height")?;
-    let widths = table::column::<UInt16Array>(path, batch, "width")?;
-    let encodings = table::column::<StringArray>(path, batch, "encoding")?;
-    // Sets that other programs wrote, or this one before it kept them.
+    let keys = columns::keys(path, batch)?;
+    let heights = columns::column::<UInt16Array>(path, batch, "height")?;
+    let widths = columns::column::<UInt16Array>(path, batch, "width")?;
+    let encodings = columns::column::<StringArray>(path, batch, "encoding")?;
+    // Sets from other programs or older versions lack these two.
     let has = |name: &str| batch.column_by_name(name).is_some();
     let orientations =
-        has("orientation").then(|| table::column::<UInt8Array>(path, batch, "orientation")).transpose()?;
-    let names = has("name").then(|| table::column::<StringArray>(path, batch, "name")).transpose()?;
-    let pixels = table::column::<BinaryArray>(path, batch, "pixels")?;
+        has("orientation").then(|| columns::column::<UInt8Array>(path, batch, "orientation")).transpose()?;
+    let names = has("name").then(|| columns::column::<StringArray>(path, batch, "name")).transpose()?;
+    let pixels = columns::column::<BinaryArray>(path, batch, "pixels")?;
     keys.into_iter()
         .enumerate()
         .map(|(i, RowKey { id, split, label, view })| {

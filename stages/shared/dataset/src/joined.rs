@@ -1,27 +1,28 @@
-//! Several image sets read as one: which class is whose, and which set an image is of.
+//! Image sets that are joined: how their classes are matched, and which set an image is from.
 
 use serde::{Deserialize, Serialize};
 
+use crate::display::{name_list, shown};
 use crate::row::SplitCounts;
-use crate::shown::shown;
 
-/// By how much the ids of each further set are raised, so that they neither meet nor change places.
+/// The offset between the ids of one joined set and the next, so that ids are unique and keep their
+/// order.
 pub const ID_STEP: u64 = 1 << 40;
 
-/// One of the image sets that were read as one: the way from a row back to its image.
+/// One of the joined image sets: the way from a row back to its image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JoinedSet {
     /// The set's name.
     pub name: String,
-    /// What its ids were raised by: image i of this set has the id `first_id + i` in the whole.
+    /// The offset of its ids: image i of this set has the id `first_id + i` in the joined set.
     pub first_id: u64,
     /// Its rows by split.
     pub rows: SplitCounts,
 }
 
-/// The name of the set that the image `id` is of, and its id there. `name` is that of the whole,
-/// `sets` are those that it was joined from, in the order of their ids; none where it is one set.
+/// The name of the set that the image `id` is from, and its id there. `name` is that of the joined set,
+/// `sets` are its parts in the order of their ids; empty if it was not joined.
 pub fn image_in<'a>(id: u64, name: &'a str, sets: &'a [JoinedSet]) -> (&'a str, u64) {
     match sets.iter().rev().find(|set| set.first_id <= id) {
         Some(set) => (&set.name, id - set.first_id),
@@ -29,23 +30,22 @@ pub fn image_in<'a>(id: u64, name: &'a str, sets: &'a [JoinedSet]) -> (&'a str, 
     }
 }
 
-/// The classes of several sets, matched by their names.
+/// The classes of several sets, matched by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinedClasses {
-    /// Every class once: those of the first set in their order, then what each further set adds.
+    /// Every class once: those of the first set in their order, then the new ones of each further set.
     pub classes: Vec<String>,
-    /// For each set, by its own label, the label among `classes`.
+    /// For each set and each of its labels, the label among `classes`.
     pub labels: Vec<Vec<i32>>,
-    /// What to tell the user where sets with classes have not the same ones; empty where they do.
+    /// Notes on sets whose classes differ; empty if all have the same.
     pub differences: Vec<String>,
 }
 
-/// Matches the classes of sets, each a name and its class names, by their names. A set without
-/// classes adds none.
+/// Matches the classes of sets, each a name and its class names, by name. A set without classes adds
+/// none.
 ///
 /// # Errors
-/// In words, if the sets' classes differ and a set has two of one name: then nobody can say which
-/// of the two another set's is.
+/// If the sets' classes differ and a set has two classes of one name, so that they cannot be matched.
 pub fn join_classes(sets: &[(&str, &[String])]) -> Result<JoinedClasses, String> {
     let named: Vec<&(&str, &[String])> = sets.iter().filter(|(_, classes)| !classes.is_empty()).collect();
     let same = named.windows(2).all(|pair| pair[0].1 == pair[1].1);
@@ -59,8 +59,8 @@ pub fn join_classes(sets: &[(&str, &[String])]) -> Result<JoinedClasses, String>
         let twice = classes.iter().enumerate().find(|(i, class)| classes[..*i].contains(class));
         if let Some((_, class)) = twice {
             return Err(format!(
-                "the image sets have different classes, and `{}` has two that are called `{}`: they cannot \
-                 be matched by name",
+                "the image sets have different classes, which cannot be matched by name: `{}` has two classes \
+                 named `{}`",
                 shown(name),
                 shown(class)
             ));
@@ -78,18 +78,18 @@ pub fn join_classes(sets: &[(&str, &[String])]) -> Result<JoinedClasses, String>
     }
     for ((name, classes), labels) in sets.iter().zip(&joined.labels).filter(|(set, _)| !set.1.is_empty()) {
         let has: std::collections::HashSet<i32> = labels.iter().copied().collect();
-        let lacks: Vec<&String> =
-            (0..).zip(&joined.classes).filter(|(i, _)| !has.contains(i)).map(|(_, class)| class).collect();
+        let lacks: Vec<&str> = (0..)
+            .zip(&joined.classes)
+            .filter(|(i, _)| !has.contains(i))
+            .map(|(_, class)| class.as_str())
+            .collect();
         if !lacks.is_empty() {
-            let first: Vec<String> =
-                lacks.iter().take(5).map(|class| format!("`{}`", shown(class))).collect();
             joined.differences.push(format!(
-                "`{}` has {} of the {} classes; it lacks {}{}",
+                "`{}` has {} of the {} classes and lacks {}",
                 shown(name),
                 classes.len(),
                 joined.classes.len(),
-                first.join(", "),
-                if lacks.len() > first.len() { ", ..." } else { "" }
+                name_list(lacks)
             ));
         }
     }
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(joined.classes, names("a b c d"));
         assert_eq!(joined.labels, [vec![0, 1, 2], vec![0, 2], vec![], vec![3, 2]]);
         assert_eq!(joined.differences.len(), 3);
-        assert_eq!(joined.differences[1], "`set` has 2 of the 4 classes; it lacks `b`, `d`");
+        assert_eq!(joined.differences[1], "`set` has 2 of the 4 classes and lacks `b`, `d`");
         let other = join(&["c a", "a b c"]).unwrap();
         assert_eq!((other.classes, other.labels), (names("c a b"), vec![vec![0, 1], vec![1, 2, 0]]));
     }
@@ -134,7 +134,7 @@ mod tests {
         // ImageNet has two of `crane`: with itself it goes together, with others it does not.
         assert_eq!(join(&["crane b crane", "crane b crane"]).unwrap().labels[1], [0, 1, 2]);
         let error = join(&["crane b", "crane b crane"]).unwrap_err();
-        assert!(error.contains("two that are called `crane`"), "{error}");
+        assert!(error.contains("two classes named `crane`"), "{error}");
     }
 
     #[test]

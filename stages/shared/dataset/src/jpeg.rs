@@ -1,21 +1,21 @@
-//! What a JPEG file's segments say: whether it is there as a whole, and how it is coded.
+//! The structure of a JPEG file: whether it is whole, and how it is coded.
 //!
-//! The decoder forgives a file that ends within its scans and answers grey for what is missing, as
-//! a viewer should. In a data set that is a broken image, so the file's structure is walked here:
-//! segments, and scans up to the next marker, as far as the end mark. What lies behind that is
-//! nobody's business; cameras and servers leave zeros and more there.
+//! The decoder accepts a file that ends within its scans and fills in grey for what is missing, as a
+//! viewer should. In a data set that is a damaged image, so the structure is checked here: segments, and
+//! scans up to the next marker, as far as the end mark. Bytes after it are ignored: cameras and servers
+//! leave zeros and more there.
 
-/// The markers that no length follows, other than the end mark.
+/// The markers that are not followed by a length, other than the end mark.
 fn stands_alone(marker: u8) -> bool {
     matches!(marker, 0x01 | 0xd0..=0xd8)
 }
 
-/// Whether the bytes reach their end mark (FF D9). Thumbnails lie within segments, so that an end
-/// mark of theirs does not count.
+/// Whether the bytes reach their end mark (FF D9). Thumbnails are within segments, so their end marks do
+/// not count.
 pub(crate) fn is_whole(bytes: &[u8]) -> bool {
     let mut rest = bytes;
-    // Markers are FF and another byte; in a scan FF 00 is a value, and FF FF only fills up. Whatever
-    // else lies between two segments is passed over, as the decoder does.
+    // Markers are FF and another byte; in a scan FF 00 is a value and FF FF is padding. Anything else
+    // between two segments is skipped, as the decoder does.
     while let Some(at) = rest.iter().position(|byte| *byte == 0xff) {
         rest = &rest[at + 1..];
         match *rest {
@@ -34,7 +34,7 @@ pub(crate) fn is_whole(bytes: &[u8]) -> bool {
     false
 }
 
-/// The segments before the first scan, and the header of that: markers with their contents.
+/// The segments before the first scan, and its header: markers with their contents.
 fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut rest = Some(bytes);
     std::iter::from_fn(move || {
@@ -66,7 +66,7 @@ pub(crate) fn exif(bytes: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// How a JPEG's image is coded, from the segments before its first scan.
+/// How a JPEG is coded, from the segments before its first scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Frame {
     /// The second byte of the frame's marker: the kind of coding.
@@ -77,13 +77,13 @@ pub(crate) struct Frame {
     pub(crate) width: u16,
     /// How often each component is sampled, across and down.
     sampling: Vec<(u8, u8)>,
-    /// After how many units of a scan the coding starts anew; 0 for never.
+    /// The restart interval, in units of a scan; 0 for none.
     restart: u16,
     /// The components of the first scan.
     scanned: usize,
 }
 
-/// The frame of a JPEG; none where its segments are damaged, which the decoder has words for.
+/// The frame of a JPEG; `None` if its segments are damaged, which the decoder reports.
 pub(crate) fn frame(bytes: &[u8]) -> Option<Frame> {
     let mut frame = None;
     let mut restart = 0;
@@ -114,20 +114,20 @@ pub(crate) fn frame(bytes: &[u8]) -> Option<Frame> {
 }
 
 impl Frame {
-    /// What it is, if it is of a kind that no decoder here reads.
-    pub(crate) fn unread(&self) -> Option<&'static str> {
+    /// The kind of JPEG, if it is not supported.
+    pub(crate) fn unsupported(&self) -> Option<&'static str> {
         match (self.kind, self.precision) {
             (0xc3 | 0xc7 | 0xcb | 0xcf, _) => Some("a lossless JPEG"),
             (0xc5 | 0xc6 | 0xcd | 0xce, _) => Some("a hierarchical JPEG"),
             (0xc9 | 0xca, _) => Some("a JPEG with arithmetic coding"),
-            (_, 12) => Some("a JPEG of 12 bits a sample"),
+            (_, 12) => Some("a JPEG of 12 bits per sample"),
             _ if self.has_thin_chroma() => Some("a JPEG of at most 4 pixels across with halved chroma"),
             _ => None,
         }
     }
 
-    /// Whether the chroma is one or two samples across: libjpeg repeats those, and smooths others, and
-    /// no decoder here does both. A single sample in all is the same either way.
+    /// Whether the chroma is one or two samples across: libjpeg repeats those and smooths
+    /// others, and neither decoder does both. For a single sample there is no difference.
     fn has_thin_chroma(&self) -> bool {
         let (across, down) = (self.most(|s| s.0), self.most(|s| s.1));
         self.sampling.iter().any(|s| {
@@ -184,7 +184,7 @@ mod tests {
         let image = decode_file(&whole, Encoding::Jpeg).unwrap();
         for kept in [whole.len() / 2, whole.len() * 9 / 10, whole.len() - 1] {
             let error = decode_file(&whole[..kept], Encoding::Jpeg).unwrap_err();
-            assert!(matches!(error, BadImage::CutOff(n) if n == kept), "{kept}: {error}");
+            assert!(matches!(error, BadImage::Truncated(n) if n == kept), "{kept}: {error}");
         }
         // What lies behind the end mark says nothing.
         let padded = [&whole[..], &[0; 700], b"\xff\xe1 and more"].concat();

@@ -1,9 +1,9 @@
-//! The JPEG files that the fast decoder gets wrong, by a slower one.
+//! Decodes the JPEG files that the fast decoder gets wrong, with a slower one.
 
 use image::RgbImage;
 use jpeg_decoder::{Decoder, PixelFormat};
 
-use crate::decode::BadImage;
+use crate::bad_image::BadImage;
 use crate::jpeg::Frame;
 
 /// Decodes a JPEG to RGB.
@@ -15,7 +15,9 @@ pub(crate) fn decode(bytes: &[u8], frame: &Frame) -> Result<RgbImage, BadImage> 
         Some(PixelFormat::RGB24) => pixels,
         Some(PixelFormat::L8) => pixels.iter().flat_map(|grey| [*grey; 3]).collect(),
         Some(PixelFormat::CMYK32) => pixels.chunks_exact(4).flat_map(from_cmyk).collect(),
-        Some(PixelFormat::L16) | None => return Err(BadImage::Unread("a JPEG of more than 8 bits a sample")),
+        Some(PixelFormat::L16) | None => {
+            return Err(BadImage::Unsupported("a JPEG of more than 8 bits per sample"));
+        }
     };
     let found = rgb.len();
     RgbImage::from_raw(frame.width.into(), frame.height.into(), rgb)
@@ -26,7 +28,7 @@ pub(crate) fn decode(bytes: &[u8], frame: &Frame) -> Result<RgbImage, BadImage> 
         })
 }
 
-/// Ink over paper: what cyan, magenta and yellow leave of the light, and black of that.
+/// Subtractive mixing: the light that remains after cyan, magenta and yellow, and after black.
 fn from_cmyk(cmyk: &[u8]) -> [u8; 3] {
     [0, 1, 2].map(|c| {
         let product = (255 - u32::from(cmyk[c])) * (255 - u32::from(cmyk[3]));

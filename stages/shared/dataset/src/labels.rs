@@ -1,28 +1,28 @@
-//! Seeded subsets of labelled images: so many of each class, and what of them chooses and trains.
+//! Seeded subsets of labelled images, and checks that training and validation cover the classes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use igpt_contract::Stream;
 use rand_chacha::rand_core::Rng as _;
 
-use crate::shown::shown;
+use crate::display::shown;
 
-/// A class that has fewer images than are asked for.
+/// A class that has fewer images than requested.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {wanted} labelled images of class {class}, found {found}")]
 pub struct TooFewLabels {
     /// The class.
     pub class: usize,
-    /// Images asked for.
+    /// Images requested.
     pub wanted: usize,
-    /// Images there are.
+    /// Images found.
     pub found: usize,
 }
 
 /// Draws `per_class` images of each class without replacement: their positions in `labels`, in
 /// ascending order. Labels of -1 (none) and beyond `n_classes` are never drawn.
 ///
-/// Each class has randomness of its own, so that adding a class changes no other's images, and a
+/// Each class draws from a stream of its own, so that adding a class changes no other's images, and a
 /// larger `per_class` keeps the images of a smaller one.
 ///
 /// # Errors
@@ -46,8 +46,7 @@ pub fn select_labels(
         }
         let mut random = stream.clone();
         random.set_stream(class as u64);
-        // The first places of a Fisher-Yates shuffle; the remainder of 64 bits is biased by nothing
-        // that could be seen.
+        // The first places of a Fisher-Yates shuffle; the bias of a remainder of 64 bits is negligible.
         for i in 0..per_class {
             let rest = (positions.len() - i) as u64;
             positions.swap(i, i + (random.next_u64() % rest) as usize);
@@ -58,10 +57,10 @@ pub fn select_labels(
     Ok(selected)
 }
 
-/// Gives each class of a draw of few labels an image to choose by and one to train on, where it has
-/// two: of a class none of whose images in `drawn` is held out the first one is, and of a class all
-/// of whose images are held out the first one is not. A class with a single image trains. `drawn` are
-/// positions in `labels` and in `held_out`, in ascending order; a split that holds out nothing stays.
+/// Gives each class of a draw of few labels at least one validation and one training image, if it has
+/// two: if none of a class's images in `drawn` is held out, the first one is; if all are, the first one
+/// is not. A class with a single image trains on it. `drawn` are positions in `labels` and in
+/// `held_out`, in ascending order. A split that holds out nothing is not changed.
 pub fn share_out(labels: &[i32], drawn: &[usize], held_out: &mut [bool]) {
     if !held_out.contains(&true) {
         return;
@@ -81,9 +80,9 @@ pub fn share_out(labels: &[i32], drawn: &[usize], held_out: &mut [bool]) {
     }
 }
 
-/// What to tell the user of labelled images that are of classes without training images: whoever
-/// fits a classifier can but get them wrong. `None` where there are none. `what` names the images
-/// (`test`), `images` and `trained` are the labels of those and of the training images.
+/// A note on labelled images whose classes have no training images, so that a classifier can only get
+/// them wrong; `None` if there are none. `what` names the images (`test`); `images` and `trained` are
+/// their labels and those of the training images.
 pub fn untrained(
     what: &str,
     images: impl IntoIterator<Item = i32>,
@@ -118,12 +117,26 @@ pub fn untrained(
     })
 }
 
+/// A note on training images whose classes have no held-out image, where the held-out images choose
+/// between candidates; `None` if every class has one. `rows` names the training images (`images`);
+/// `held_out` and `trained` are labels.
+pub fn unvalidated(rows: &str, held_out: &[i32], trained: &[i32], classes: &[String]) -> Option<String> {
+    let lacking = untrained("training", trained.iter().copied(), held_out.iter().copied(), classes)?;
+    Some(format!(
+        "warning: the classes of {2} of the {3} training {rows} have none of the {0} held-out images that \
+         choose: raise `validation.fraction` or the number of labels",
+        held_out.len(),
+        lacking.images,
+        trained.len()
+    ))
+}
+
 /// See [`untrained`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Untrained {
-    /// How many images they are.
+    /// How many images.
     pub images: usize,
-    /// What to tell the user.
+    /// The note for the user.
     pub note: String,
 }
 

@@ -1,9 +1,9 @@
 //! The exact nearest colour of a palette, quickly.
 //!
-//! Colour space is cut into 32 x 32 x 32 cells. Each keeps the palette colours that are nearest to
-//! some point of it, as a rule fewer than ten; only those are compared. The answer of each of the
-//! 2^24 colours is remembered, as images repeat their colours: a colour's answer does not depend on
-//! who asked first, so threads may share the memory.
+//! Colour space is divided into 32 x 32 x 32 cells. Each keeps the palette colours that are nearest to
+//! some point of it, usually fewer than ten, and only those are compared. The result for each of the
+//! 2^24 colours is cached, as images repeat their colours; it does not depend on the order of queries,
+//! so threads share the cache.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -13,19 +13,19 @@ use crate::morton::morton;
 const CELL_BITS: u32 = 5;
 /// Levels of a channel in a cell.
 const CELL: usize = 256 >> CELL_BITS;
-/// Cells along an edge of a block, the coarser cells from which the cells take their candidates.
+/// Cells along an edge of a block, a coarser cell from which cells take their candidates.
 const BLOCK: usize = 4;
-/// Palette colours that are farther by less than this everywhere in a cell are kept: it is far
-/// above the rounding errors of the comparison and far below what would cost time.
+/// Palette colours that are farther by less than this everywhere in a cell are kept: far above the
+/// rounding errors of the comparison, and too small to cost time.
 const SLACK: f64 = 1e-9;
 
-/// A palette that cannot be searched.
+/// A palette that is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadPalette {
     /// Tokens are 16 bits wide.
     #[error("expected 1 to 65535 colours, found {0}")]
     Size(usize),
-    /// Nothing is nearest to not-a-number.
+    /// Distances to not-a-number are undefined.
     #[error("colour {0} is not finite")]
     NotFinite(usize),
 }
@@ -33,18 +33,18 @@ pub enum BadPalette {
 /// Finds the nearest palette colour of any RGB colour.
 ///
 /// The distance is Euclidean over red, green and blue in [-1, 1] (`x / 127.5 - 1`), computed in
-/// `f64`; of colours that are equally near, the lowest index is the answer.
+/// `f64`; on a tie the lowest index wins.
 pub struct NearestColour {
     palette: Vec<[f64; 3]>,
     /// Where the candidates of each cell start; and the end of the last.
     starts: Vec<u32>,
     candidates: Vec<u16>,
-    /// By Morton code, as neighbours in an image have similar colours: the answer plus 1, or 0 for
-    /// "nobody asked".
+    /// By Morton code, as neighbours in an image have similar colours: the result plus 1, or 0 if not
+    /// computed yet.
     known: Vec<AtomicU16>,
 }
 
-/// What a channel's byte stands for.
+/// The value of a channel's byte.
 fn level(x: usize) -> f64 {
     x as f64 / 127.5 - 1.0
 }
@@ -115,8 +115,8 @@ impl NearestColour {
         }
     }
 
-    /// Compares the candidates. Apart from the loop over pixels: a short loop has more of its reads of
-    /// memory under way at once.
+    /// Compares the candidates. Kept out of the loop over pixels: a short loop overlaps more of its memory
+    /// reads.
     #[cold]
     #[inline(never)]
     fn search(&self, rgb: [usize; 3]) -> u16 {
@@ -134,8 +134,7 @@ impl NearestColour {
     }
 }
 
-/// Those of the candidates that may be nearest to a colour of the box of `size` levels a side, in
-/// the order in which they came.
+/// The candidates that may be nearest to a colour of the box of `size` levels per side, in their order.
 ///
 /// The one nearest to the box's middle rules a rival out where it is nearer in the whole box: it is
 /// enough to look at the corner that lies farthest towards the rival.

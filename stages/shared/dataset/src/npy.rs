@@ -3,7 +3,7 @@
 
 use half::f16;
 
-use crate::shown::shown;
+use crate::display::shown;
 
 /// An array of an `.npy` file.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ struct Header {
     shape: Vec<usize>,
 }
 
-/// Whether these are the first bytes of an `.npy` file.
+/// Whether a file starts like an `.npy` file.
 pub(crate) fn is_npy(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
@@ -35,7 +35,7 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// Reads the bytes of an `.npy` file.
 ///
 /// # Errors
-/// What was expected and what was found, where it is another kind of file or holds no numbers.
+/// What was expected and what was found, if it is another kind of file or holds no numbers.
 pub fn read_npy(bytes: &[u8]) -> Result<Npy, String> {
     let rest = bytes
         .strip_prefix(MAGIC)
@@ -93,7 +93,7 @@ fn read_header(header: &str) -> Result<Header, String> {
         }
         _ => {
             let found: String = name.unwrap_or(descr).chars().take(40).collect();
-            let what = "expected the type float16, float32, float64 or an integer";
+            let what = "expected the dtype float16, float32, float64 or an integer";
             return Err(format!("{what}, found `{}`", shown(&found)));
         }
     };

@@ -1,4 +1,4 @@
-//! Palettes: a few hundred colours, in the layout of the released one.
+//! Palettes: a few hundred colours, in the format of the released one.
 //!
 //! `palette.npy` is a float32 array (k, 3) of red, green and blue in [-1, 1], x = level / 127.5 - 1;
 //! `clusters.json` holds the same numbers under the key `clusters`, as a Hugging Face
@@ -10,8 +10,7 @@ use igpt_contract::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
-use crate::palette_file::{PaletteRange, take_palette};
-use crate::{npy, table};
+use crate::{json, npy};
 
 /// How well a palette fits the training images: `palette.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,14 +20,12 @@ pub struct PaletteInfo {
     pub k: usize,
     /// The sum over all pixels of the squared distance to the nearest colour, in [-1, 1] units.
     pub inertia: f64,
-    /// The peak signal-to-noise ratio of the quantised pixels, in decibel; 999 at most, where
-    /// no pixel changes.
+    /// The peak signal-to-noise ratio of the quantised pixels, in dB; at most 999, if no pixel changes.
     pub psnr_db: f64,
-    /// Rounds of the fit, until the centres (almost) stood still or the most that were allowed; 0
-    /// for a palette that was taken from a file.
+    /// Iterations of the fit; 0 for a palette that was read from a file.
     pub iterations: u64,
-    /// Pixels of the training images, over which `inertia` and `psnr_db` are taken; the fit may
-    /// have seen a sample of them.
+    /// Pixels of the training images, over which `inertia` and `psnr_db` are computed; the fit may have
+    /// used a sample of them.
     pub pixels: u64,
     /// Distinct colours among them.
     pub distinct_colours: u64,
@@ -38,9 +35,9 @@ impl PaletteInfo {
     /// Reads `palette.json` from an artifact's folder.
     ///
     /// # Errors
-    /// If the file is missing or is not what [`Self::write`] wrote.
+    /// If the file is missing or was not written by [`Self::write`].
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
-        table::read_json(&dir.join("palette.json"))
+        json::read_json(&dir.join("palette.json"))
     }
 
     /// Writes `palette.json` into an artifact's folder.
@@ -48,7 +45,7 @@ impl PaletteInfo {
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&self, dir: &Path) -> Result<(), DatasetError> {
-        table::write_json(&dir.join("palette.json"), self)
+        json::write_json(&dir.join("palette.json"), self)
     }
 }
 
@@ -66,7 +63,7 @@ struct Clusters {
 }
 
 /// The files of an artifact that hold the colours.
-const FILES: [&str; 2] = ["palette.npy", "clusters.json"];
+pub(crate) const FILES: [&str; 2] = ["palette.npy", "clusters.json"];
 
 impl PaletteTable {
     /// A palette from levels in [0, 255].
@@ -85,31 +82,20 @@ impl PaletteTable {
         self.colours.iter().map(|colour| colour.map(level)).collect()
     }
 
-    /// Reads a palette: from an artifact's folder, or from what [`take_palette`] takes without being
-    /// told the range.
-    ///
-    /// # Errors
-    /// If there is no such file, or it does not hold 1 to 65,535 colours in [-1, 1].
-    pub fn read(path: &Path) -> Result<Self, DatasetError> {
-        // What [`Self::write`] wrote is in [-1, 1] by definition, be all its colours bright.
-        let own = FILES.iter().all(|name| path.join(name).is_file());
-        Ok(take_palette(path, own.then_some(PaletteRange::Signed))?.palette)
-    }
-
     /// Writes `palette.npy` and `clusters.json` into an artifact's folder.
     ///
     /// # Errors
-    /// If the palette is not one, or a file cannot be written.
+    /// If the palette is not valid, or a file cannot be written.
     pub fn write(&self, dir: &Path) -> Result<(), DatasetError> {
         let path = dir.join(FILES[0]);
         self.check().map_err(|what| DatasetError::new(&path, what))?;
         std::fs::write(&path, npy::write_npy(&self.colours))
             .map_err(|error| DatasetError::caused(&path, "cannot write the file", error))?;
-        table::write_json(&dir.join(FILES[1]), &Clusters { clusters: self.colours.clone() })
+        json::write_json(&dir.join(FILES[1]), &Clusters { clusters: self.colours.clone() })
     }
 
-    /// The digest of the bytes of `palette.npy`, whatever file the palette came from: equal
-    /// palettes have equal digests.
+    /// The digest of the bytes of `palette.npy`, whichever file the palette came from: equal palettes
+    /// have equal digests.
     pub fn digest(&self) -> Digest {
         Digest::of(&npy::write_npy(&self.colours))
     }
@@ -125,12 +111,4 @@ impl PaletteTable {
             None => Ok(()),
         }
     }
-}
-
-/// The digest of a palette's `palette.npy`, see [`PaletteTable::digest`].
-///
-/// # Errors
-/// See [`PaletteTable::read`].
-pub fn palette_digest(path: &Path) -> Result<Digest, DatasetError> {
-    Ok(PaletteTable::read(path)?.digest())
 }

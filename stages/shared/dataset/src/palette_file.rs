@@ -1,72 +1,29 @@
-//! Palettes in files of others: `.npy` arrays, lists in JSON and the settings of transformers' image
-//! processor, told apart by their content, in any of three ranges.
+//! Reads palettes from any file: `.npy` arrays, lists in JSON and the settings of transformers' image
+//! processor, recognised by their content, in any of three ranges.
 
 use std::path::{Path, PathBuf};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use igpt_contract::Digest;
 use serde_json::{Map, Value};
 
+use crate::display::{name_list, shown};
 use crate::error::DatasetError;
 use crate::npy::{is_npy, read_npy};
-use crate::palette::PaletteTable;
-use crate::shown::shown;
+use crate::palette::{FILES, PaletteTable};
+use crate::palette_range::{PaletteRange, ROUNDING, range_of};
 
-/// The numbers between which a palette's file writes its colours, from black to white.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum PaletteRange {
-    /// As the released palette has it.
-    #[serde(rename = "-1..1")]
-    Signed,
-    /// As images of floats have it.
-    #[serde(rename = "0..1")]
-    Unit,
-    /// Levels of bytes.
-    #[serde(rename = "0..255")]
-    Levels,
-}
-
-impl PaletteRange {
-    /// Its name in a pipeline.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Signed => "-1..1",
-            Self::Unit => "0..1",
-            Self::Levels => "0..255",
-        }
-    }
-
-    fn bounds(self) -> (f64, f64) {
-        match self {
-            Self::Signed => (-1.0, 1.0),
-            Self::Unit => (0.0, 1.0),
-            Self::Levels => (0.0, 255.0),
-        }
-    }
-
-    /// A value of this range in [-1, 1].
-    fn signed(self, value: f64) -> f32 {
-        let signed = match self {
-            Self::Signed => value,
-            Self::Unit => 2.0 * value - 1.0,
-            Self::Levels => value / 127.5 - 1.0,
-        };
-        signed as f32
-    }
-}
-
-/// A palette of others.
+/// A palette that was read from a file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TakenPalette {
+pub struct LoadedPalette {
     /// Its colours, in [-1, 1].
     pub palette: PaletteTable,
-    /// The range that the file has them in.
+    /// The range of the file's numbers.
     pub range: PaletteRange,
     /// The file.
     pub file: PathBuf,
 }
 
-/// The names by which a palette is looked for in a folder, the first one first.
+/// The file names that a palette is looked for under in a folder, in this order.
 pub const PALETTE_FILES: [&str; 5] = [
     "palette.npy",
     "clusters.json",
@@ -75,34 +32,31 @@ pub const PALETTE_FILES: [&str; 5] = [
     "kmeans_centers.npy",
 ];
 
-/// A palette of 65,535 colours in JSON has a tenth of it.
+/// A limit on the file's size. A palette of 65,535 colours in JSON takes a tenth of it.
 const MOST_BYTES: u64 = 64 << 20;
-/// What rounding may add to a range's ends, as a share of the distance from black to grey.
-const ROUNDING: f64 = 0.001;
-
-/// The numbers of a file, as they are.
-struct Found {
+/// The numbers of a file, unchanged.
+struct RawPalette {
     file: PathBuf,
     colours: Vec<[f64; 3]>,
-    /// The range that the kind of file has by its definition.
+    /// The range that the kind of file implies.
     range: Option<PaletteRange>,
 }
 
 /// Reads a palette from a file (`.npy` or JSON, whatever its name) or from a folder that holds one:
 /// under one of [`PALETTE_FILES`], else under any name that ends in `.npy` or `.json`. Without
-/// `range` it is the one that the numbers leave: below 0 means -1..1, above 1 means 0..255.
+/// `range` the numbers decide: one below 0 means -1..1, one above 1 means 0..255.
 ///
 /// # Errors
-/// If there is no palette, or several that differ; if the numbers fit no range, or more than one;
-/// if there are not 1 to 65,535 colours.
-pub fn take_palette(path: &Path, range: Option<PaletteRange>) -> Result<TakenPalette, DatasetError> {
+/// If there is no palette, or several that differ; if the numbers fit no range or more than one; if
+/// there are not 1 to 65,535 colours.
+pub fn load_palette(path: &Path, range: Option<PaletteRange>) -> Result<LoadedPalette, DatasetError> {
     if !path.is_dir() {
         let what = "expected a palette: a `.npy` array of the shape [k, 3] or JSON with `clusters`";
         let found = read_file(path)?
             .ok_or_else(|| DatasetError::new(path, format!("{what}, found JSON without `clusters`")))?;
         return resolve(found, range);
     }
-    // What a stage wrote is in [-1, 1] by definition, be all its colours bright.
+    // An artifact of ours is in [-1, 1] by definition, even if all its colours are bright.
     let artifact =
         ["palette.npy", "clusters.json", "palette.png"].iter().all(|name| path.join(name).is_file());
     match named_palette(path, range.or(artifact.then_some(PaletteRange::Signed)))? {
@@ -111,17 +65,17 @@ pub fn take_palette(path: &Path, range: Option<PaletteRange>) -> Result<TakenPal
     }
 }
 
-/// Reads the palette of a folder that holds other things too: one under [`PALETTE_FILES`].
+/// Reads the palette of a folder that may hold other files too, under one of [`PALETTE_FILES`].
 ///
 /// # Errors
-/// Those of [`take_palette`], but none where there is no such file.
+/// Those of [`load_palette`], except that a missing file is not an error.
 pub fn named_palette(
     folder: &Path,
     range: Option<PaletteRange>,
-) -> Result<Option<TakenPalette>, DatasetError> {
+) -> Result<Option<LoadedPalette>, DatasetError> {
     let mut found = Vec::new();
     for file in PALETTE_FILES.map(|name| folder.join(name)) {
-        // The settings of a processor that quantises nothing have no clusters.
+        // The settings of a processor that does not quantise have no clusters.
         if file.is_file() {
             found.extend(read_file(&file)?);
         }
@@ -129,8 +83,29 @@ pub fn named_palette(
     one_of(folder, found, range)
 }
 
-/// The palette of a folder under a name of its own.
-fn other_palette(folder: &Path, range: Option<PaletteRange>) -> Result<TakenPalette, DatasetError> {
+impl PaletteTable {
+    /// Reads a palette: from an artifact's folder, or from what [`load_palette`] takes without being
+    /// told the range.
+    ///
+    /// # Errors
+    /// If there is no such file, or it does not hold 1 to 65,535 colours in [-1, 1].
+    pub fn read(path: &Path) -> Result<Self, DatasetError> {
+        // An artifact of ours is in [-1, 1] by definition, even if all its colours are bright.
+        let own = FILES.iter().all(|name| path.join(name).is_file());
+        Ok(load_palette(path, own.then_some(PaletteRange::Signed))?.palette)
+    }
+}
+
+/// The digest of a palette's `palette.npy`, see [`PaletteTable::digest`].
+///
+/// # Errors
+/// See [`PaletteTable::read`].
+pub fn palette_digest(path: &Path) -> Result<Digest, DatasetError> {
+    Ok(PaletteTable::read(path)?.digest())
+}
+
+/// The palette of a folder under any other name.
+fn other_palette(folder: &Path, range: Option<PaletteRange>) -> Result<LoadedPalette, DatasetError> {
     let failed = |error| DatasetError::caused(folder, "cannot be read", error);
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
@@ -141,14 +116,12 @@ fn other_palette(folder: &Path, range: Option<PaletteRange>) -> Result<TakenPale
     }
     names.sort();
     let candidates = names.iter().filter(|name| name.ends_with(".npy") || name.ends_with(".json"));
-    // What is no palette may lie beside one.
+    // Other files may lie beside a palette.
     let found = candidates.filter_map(|name| read_file(&folder.join(name)).ok().flatten()).collect();
     one_of(folder, found, range)?.ok_or_else(|| {
-        let first: Vec<String> = names.iter().take(3).map(|name| format!("`{}`", shown(name))).collect();
-        let found = match names.len() {
-            0 => "nothing".to_owned(),
-            n if n > first.len() => format!("{} and {} more", first.join(", "), n - first.len()),
-            _ => first.join(", "),
+        let found = match names.as_slice() {
+            [] => "nothing".to_owned(),
+            names => name_list(names.iter().map(String::as_str)),
         };
         let what = format!(
             "expected a palette in one of `{}`, or in another `.npy` or `.json`; found {found}",
@@ -158,18 +131,18 @@ fn other_palette(folder: &Path, range: Option<PaletteRange>) -> Result<TakenPale
     })
 }
 
-/// The first of several palettes, which must agree.
+/// The first of several palettes, which must be equal.
 fn one_of(
     folder: &Path,
-    found: Vec<Found>,
+    found: Vec<RawPalette>,
     range: Option<PaletteRange>,
-) -> Result<Option<TakenPalette>, DatasetError> {
+) -> Result<Option<LoadedPalette>, DatasetError> {
     let mut found = found.into_iter();
     let Some(mut first) = found.next() else { return Ok(None) };
     let mut others = Vec::new();
     for other in found {
         if near(&first.colours, &other.colours) {
-            // Equal numbers mean the same, whichever file says how they are meant.
+            // Equal numbers have the same range, whichever file gives it.
             first.range = first.range.or(other.range);
         } else {
             others.push(other);
@@ -188,22 +161,20 @@ fn one_of(
                 name(&first.file),
                 name(&other.file)
             );
-            return Err(
-                DatasetError::new(folder, what).hint("name the file that is meant, or remove the other")
-            );
+            return Err(DatasetError::new(folder, what).hint("name the right file, or remove the other"));
         }
     }
     Ok(Some(first))
 }
 
-/// Whether two palettes are one, but for the rounding of their files.
+/// Whether two palettes are equal up to the rounding of their files.
 fn near(a: &[[f64; 3]], b: &[[f64; 3]]) -> bool {
     let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-5 * a.abs().max(1.0);
     a.len() == b.len() && a.as_flattened().iter().zip(b.as_flattened()).all(close)
 }
 
-/// The numbers of a file; none where it is JSON that holds no clusters.
-fn read_file(file: &Path) -> Result<Option<Found>, DatasetError> {
+/// The numbers of a file; `None` if it is JSON without clusters.
+fn read_file(file: &Path) -> Result<Option<RawPalette>, DatasetError> {
     let failed = |error| DatasetError::caused(file, "cannot read the file", error);
     let metadata = std::fs::metadata(file).map_err(failed)?;
     if !metadata.is_file() || metadata.len() > MOST_BYTES {
@@ -219,15 +190,15 @@ fn read_file(file: &Path) -> Result<Option<Found>, DatasetError> {
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         if !text.trim_ascii_start().starts_with(b"{") && !text.trim_ascii_start().starts_with(b"[") {
             let what = "expected a palette as a `.npy` array or as JSON, found another kind of file";
-            let hint = "NumPy writes one: `numpy.save('palette.npy', colours)`, an array of the shape [k, 3]";
+            let hint = "save an array of the shape [k, 3] with NumPy: `numpy.save('palette.npy', colours)`";
             return Err(DatasetError::new(file, what).hint(hint));
         }
-        let value: Value =
-            serde_json::from_slice(text).map_err(|error| DatasetError::caused(file, "is no JSON", error))?;
+        let value: Value = serde_json::from_slice(text)
+            .map_err(|error| DatasetError::caused(file, "not valid JSON", error))?;
         let Some((list, settings)) = clusters(&value) else { return Ok(None) };
         (list_colours(list).map_err(refuse)?, settings.map_or(Ok(None), processor_range).map_err(refuse)?)
     };
-    Ok(Some(Found { file: file.to_owned(), colours, range }))
+    Ok(Some(RawPalette { file: file.to_owned(), colours, range }))
 }
 
 fn array_colours(bytes: &[u8]) -> Result<Vec<[f64; 3]>, String> {
@@ -238,7 +209,7 @@ fn array_colours(bytes: &[u8]) -> Result<Vec<[f64; 3]>, String> {
     }
 }
 
-/// The list of colours in JSON, with the settings that it lies among.
+/// The list of colours in JSON, and the settings around it.
 fn clusters(value: &Value) -> Option<(&Value, Option<&Map<String, Value>>)> {
     let in_object = |value: &'_ Value| value.get("clusters").is_some_and(|clusters| !clusters.is_null());
     match value {
@@ -253,7 +224,7 @@ fn clusters(value: &Value) -> Option<(&Value, Option<&Map<String, Value>>)> {
 }
 
 fn list_colours(list: &Value) -> Result<Vec<[f64; 3]>, String> {
-    let list = list.as_array().ok_or("`clusters` is no list, expected one of colours")?;
+    let list = list.as_array().ok_or("expected a list of colours in `clusters`, found another value")?;
     let colour = |(i, colour): (usize, &Value)| {
         let numbers: Option<Vec<f64>> =
             colour.as_array().and_then(|values| values.iter().map(Value::as_f64).collect());
@@ -265,7 +236,7 @@ fn list_colours(list: &Value) -> Result<Vec<[f64; 3]>, String> {
     list.iter().enumerate().map(colour).collect()
 }
 
-/// The range of the colours that the settings of transformers' image processor compare pixels with.
+/// The range in which transformers' image processor compares pixels with the palette, by its settings.
 fn processor_range(settings: &Map<String, Value>) -> Result<Option<PaletteRange>, String> {
     let kinds = ["image_processor_type", "feature_extractor_type", "do_normalize"];
     let on = |key: &str| settings.get(key).and_then(Value::as_bool).unwrap_or(true);
@@ -278,16 +249,16 @@ fn processor_range(settings: &Map<String, Value>) -> Result<Option<PaletteRange>
         let fits = found.as_array().map_or_else(|| as_expected(found), |list| list.iter().all(as_expected));
         if !fits {
             let found: String = found.to_string().chars().take(60).collect();
-            let what = "of a processor that brings pixels to -1..1";
+            let what = "for pixels in -1..1";
             return Err(format!("expected `{key}` {expected:.4} {what}, found {}", shown(&found)));
         }
     }
     Ok(Some(PaletteRange::Signed))
 }
 
-/// The palette in [-1, 1].
-fn resolve(found: Found, asked: Option<PaletteRange>) -> Result<TakenPalette, DatasetError> {
-    let Found { file, colours, range } = found;
+/// Converts the palette to [-1, 1].
+fn resolve(found: RawPalette, asked: Option<PaletteRange>) -> Result<LoadedPalette, DatasetError> {
+    let RawPalette { file, colours, range } = found;
     let refuse = |what: String| DatasetError::new(&file, what);
     if let Some(i) = colours.iter().position(|colour| !colour.iter().all(|value| value.is_finite())) {
         return Err(refuse(format!("expected finite numbers, found {:?} at index {i}", colours[i])));
@@ -309,33 +280,5 @@ fn resolve(found: Found, asked: Option<PaletteRange>) -> Result<TakenPalette, Da
     let palette =
         PaletteTable { colours: colours.iter().map(|colour| colour.map(|v| range.signed(v))).collect() };
     palette.check().map_err(refuse)?;
-    Ok(TakenPalette { palette, range, file })
-}
-
-/// The one range that numbers leave, or what is wrong and what to do.
-fn range_of(colours: &[[f64; 3]]) -> Result<PaletteRange, (String, &'static str)> {
-    let values = || colours.as_flattened().iter().copied();
-    let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
-    let (negative, above) = (low < -ROUNDING, high > 1.0 + ROUNDING);
-    // As short as the file has them.
-    let (least, most) = (low as f32, high as f32);
-    if low < -1.0 - ROUNDING || high > 255.0 * (1.0 + ROUNDING) || (negative && above) {
-        let what = format!(
-            "expected colours in one of the ranges -1..1, 0..1 and 0..255, found values from {least} to {most}"
-        );
-        return Err((what, ""));
-    }
-    match (negative, above) {
-        (true, _) => Ok(PaletteRange::Signed),
-        (_, true) => Ok(PaletteRange::Levels),
-        // An empty palette is refused for that.
-        _ if colours.is_empty() => Ok(PaletteRange::Signed),
-        _ => {
-            let what = format!(
-                "no colour is below 0 and none above 1 (from {least} to {most}): is the palette in 0..1, \
-                 -1..1 or 0..255?"
-            );
-            Err((what, "say it with the parameter `range`, as in `with: {range: 0..1}`"))
-        }
-    }
+    Ok(LoadedPalette { palette, range, file })
 }

@@ -1,8 +1,8 @@
-//! Per-example predictions, for ensembles and for looking at mistakes.
+//! Predictions of each image, for ensembles and for error analysis.
 //!
 //! `predictions.parquet` holds the columns id (u64), split (`train`, `test`), label (i32, -1 for
 //! none), view (u16), predicted (i32) and log_probs (a list of fixed size of f32, in nats). Its
-//! footer says whose they are: `igpt.dataset` is the image set's name, `igpt.classes` a JSON list of
+//! footer describes the images: `igpt.dataset` is the image set's name, `igpt.classes` a JSON list of
 //! class names by label, and `igpt.sets`, where sets were joined, that of `tokens.json`.
 
 use std::collections::BTreeMap;
@@ -15,23 +15,25 @@ use arrow::datatypes::{DataType, Field};
 
 use parquet::file::metadata::KeyValue;
 
+use crate::columns;
 use crate::error::DatasetError;
 use crate::joined::JoinedSet;
 use crate::row::RowKey;
-use crate::table::{self, ShardWriter};
+use crate::row_groups;
+use crate::shards::{self, ShardWriter};
 
 /// Predictions in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PredictionTable {
-    /// Whose each row is.
+    /// The key of each row.
     pub keys: Vec<RowKey>,
     /// The most likely class of each row.
     pub predicted: Vec<i32>,
-    /// Classes.
+    /// The number of classes.
     pub n_classes: usize,
     /// The log-probabilities of the classes in nats, one row after another.
     pub log_probs: Vec<f32>,
-    /// What the footer says of the images, by name; see [`Self::of`].
+    /// The footer's metadata, by name; see [`Self::of`].
     pub about: BTreeMap<String, String>,
 }
 
@@ -40,20 +42,20 @@ fn path_in(dir: &Path) -> PathBuf {
 }
 
 impl PredictionTable {
-    /// Predictions from log-probabilities: the most likely class, of equals the lowest.
+    /// Predictions from log-probabilities: the most likely class, on a tie the lowest.
     ///
     /// # Panics
-    /// If there are not `n_classes` numbers for each key: both are the caller's own.
+    /// If there are not `n_classes` numbers for each key.
     pub fn new(keys: Vec<RowKey>, n_classes: usize, log_probs: Vec<f32>) -> Self {
         assert_eq!(keys.len() * n_classes, log_probs.len(), "one number for each row and class");
         let predicted = log_probs.chunks_exact(n_classes.max(1)).map(most_likely).collect();
         Self { keys, predicted, n_classes, log_probs, about: BTreeMap::new() }
     }
 
-    /// The same, with the image set's name, its classes and the sets that it was joined from.
+    /// The same predictions, with the image set's name, its classes and the sets that it was joined from.
     #[must_use]
     pub fn of(mut self, name: &str, classes: &[String], sets: &[JoinedSet]) -> Self {
-        // Lists of texts and numbers cannot fail to be JSON.
+        // Strings and numbers always convert to JSON.
         let json = |value: serde_json::Result<String>| value.unwrap_or_default();
         self.about.insert("igpt.dataset".to_owned(), name.to_owned());
         self.about.insert("igpt.classes".to_owned(), json(serde_json::to_string(classes)));
@@ -63,7 +65,7 @@ impl PredictionTable {
         self
     }
 
-    /// The share of labelled rows whose most likely class is their label; none without any.
+    /// The share of labelled rows whose prediction is correct; `None` if no row is labelled.
     pub fn accuracy(&self) -> Option<f64> {
         let labelled = self.keys.iter().zip(&self.predicted).filter(|(key, _)| key.label >= 0);
         let (n, right) = labelled
@@ -92,11 +94,11 @@ impl PredictionTable {
             return Err(DatasetError::new(&path, what));
         }
         let item = Arc::new(Field::new_list_field(DataType::Float32, false));
-        let mut fields = table::key_fields();
+        let mut fields = columns::key_fields();
         fields.push(Field::new("predicted", DataType::Int32, false));
         let size = self.n_classes as i32;
         fields.push(Field::new("log_probs", DataType::FixedSizeList(item.clone(), size), false));
-        let properties = table::properties(3)
+        let properties = shards::properties(3)
             .map_err(|error| DatasetError::caused(&path, "cannot set up the writer", error))?
             .set_key_value_metadata((!self.about.is_empty()).then(|| {
                 self.about.iter().map(|(name, text)| KeyValue::new(name.clone(), text.clone())).collect()
@@ -105,7 +107,7 @@ impl PredictionTable {
         let values: ArrayRef = Arc::new(Float32Array::new(ScalarBuffer::from(self.log_probs.clone()), None));
         let list = FixedSizeListArray::try_new(item, size, values, None)
             .map_err(|error| DatasetError::caused(&path, "cannot form the column `log_probs`", error))?;
-        let mut columns = table::key_columns(&self.keys);
+        let mut columns = columns::key_columns(&self.keys);
         columns.push(Arc::new(Int32Array::from(self.predicted.clone())));
         columns.push(Arc::new(list));
         let mut writer = ShardWriter::single(dir, "predictions", fields, properties);
@@ -116,20 +118,20 @@ impl PredictionTable {
     /// Reads `predictions.parquet`.
     ///
     /// # Errors
-    /// If the file is missing or is not what it should be.
+    /// If the file is missing or not valid.
     pub fn read(dir: &Path) -> Result<Self, DatasetError> {
         let path = path_in(dir);
         let mut table = Self::new(Vec::new(), 0, Vec::new());
-        for group in table::row_groups(std::slice::from_ref(&path))? {
+        for group in row_groups::row_groups(std::slice::from_ref(&path))? {
             table.about = group.footer();
             for batch in group.read(group.rows)? {
-                let (size, values) = table::fixed_size_list::<Float32Array>(&path, &batch, "log_probs")?;
+                let (size, values) = columns::fixed_size_list::<Float32Array>(&path, &batch, "log_probs")?;
                 table.n_classes = size;
-                for key in table::keys(&path, &batch)? {
+                for key in columns::keys(&path, &batch)? {
                     key.check(table.keys.last(), size).map_err(|what| DatasetError::new(&path, what))?;
                     table.keys.push(key);
                 }
-                table.predicted.extend(table::column::<Int32Array>(&path, &batch, "predicted")?.values());
+                table.predicted.extend(columns::column::<Int32Array>(&path, &batch, "predicted")?.values());
                 table.log_probs.extend_from_slice(values.values());
             }
         }

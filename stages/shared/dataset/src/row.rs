@@ -1,4 +1,4 @@
-//! What every row has, of images, tokens, features and predictions alike: whose row it is.
+//! The key that every row of images, tokens, features and predictions has.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// For training, and for the validation drawn from it.
+    /// Training images, from which validation images are drawn.
     Train,
-    /// For the final figures alone.
+    /// Test images, for final results only.
     Test,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for Split {
     }
 }
 
-/// A text that names no split.
+/// A string that is not a split.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected the split `train` or `test`, found `{0}`")]
 pub struct UnknownSplit(String);
@@ -50,27 +50,26 @@ impl FromStr for Split {
     }
 }
 
-/// Whose row it is. Rows are ordered by split (`train` first), id and view, and no two are equal in
-/// all three.
+/// The key of a row. Rows are ordered by split (`train` first), id and view, which together are unique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowKey {
     /// The image's number in its set.
     pub id: u64,
     /// The official split.
     pub split: Split,
-    /// The class, an index into the set's class names; -1 where nobody knows it.
+    /// The class, an index into the set's class names; -1 if unknown.
     pub label: i32,
     /// Which augmented view of the image; 0 for the first or only one.
     pub view: u16,
 }
 
 impl RowKey {
-    /// What rows are ordered by.
+    /// The sort key of rows.
     pub fn order(&self) -> (Split, u64, u16) {
         (self.split, self.id, self.view)
     }
 
-    /// Whether the row may follow `last` in a set of so many classes; else what is wrong.
+    /// Checks that the row may follow `last` in a set of `n_classes` classes.
     pub(crate) fn check(&self, last: Option<&Self>, n_classes: usize) -> Result<(), String> {
         if let Some(last) = last.filter(|last| last.order() >= self.order()) {
             let name = |key: &Self| format!("({}, {}, {})", key.split, key.id, key.view);
@@ -82,7 +81,7 @@ impl RowKey {
         }
         if self.label < -1 || usize::try_from(self.label).is_ok_and(|label| label >= n_classes) {
             return Err(format!(
-                "row {} has the label {}, expected -1 (none) or an index of the {n_classes} classes",
+                "row {} has the label {}, expected -1 (none) or an index into the {n_classes} classes",
                 self.id, self.label
             ));
         }
@@ -90,7 +89,7 @@ impl RowKey {
     }
 }
 
-/// How many rows each split has.
+/// The number of rows in each split.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitCounts {
@@ -106,7 +105,7 @@ impl SplitCounts {
         self.train.saturating_add(self.test)
     }
 
-    /// Counts one row more.
+    /// Counts one more row.
     pub fn add(&mut self, split: Split) {
         match split {
             Split::Train => self.train += 1,
@@ -124,7 +123,7 @@ pub fn rows_of(splits: &[Split], split: Split) -> Range<usize> {
     }
 }
 
-/// The rows of each image of a split, in order: an image's views lie side by side, as rows are
+/// The rows of each image of a split, in order: an image's views are adjacent, as rows are
 /// ordered by split, id and view. `ids` and `splits` are those of all rows of a table, such as
 /// [`crate::TokenTable`] or [`crate::FeatureTable`].
 ///

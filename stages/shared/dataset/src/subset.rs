@@ -1,5 +1,5 @@
-//! Subsets of images for experiments that need not see all of them: the same ones in every stage
-//! that is asked for as many.
+//! Subsets of images for smaller experiments: every stage that is asked for the same number takes the
+//! same images.
 
 use std::ops::Range;
 
@@ -8,15 +8,14 @@ use rand_chacha::rand_core::Rng as _;
 
 use crate::row::{RowKey, Split, images_of};
 
-/// Draws `wanted` of the images without replacement, in ascending order of their places; all of them
-/// where 0 or as many are wanted. More keep those that fewer drew.
+/// Draws `wanted` of the images without replacement, in ascending order; all of them if `wanted` is 0 or
+/// at least their number. A larger draw includes a smaller one.
 pub fn draw_images(mut images: Vec<usize>, wanted: usize, stream: &Stream) -> Vec<usize> {
     if wanted == 0 || wanted >= images.len() {
         return images;
     }
     let mut random = stream.clone();
-    // The first places of a Fisher-Yates shuffle; the remainder of 64 bits is biased by nothing
-    // that could be seen.
+    // The first places of a Fisher-Yates shuffle; the bias of a remainder of 64 bits is negligible.
     for i in 0..wanted {
         let rest = (images.len() - i) as u64;
         images.swap(i, i + (random.next_u64() % rest) as usize);
@@ -26,7 +25,7 @@ pub fn draw_images(mut images: Vec<usize>, wanted: usize, stream: &Stream) -> Ve
     images
 }
 
-/// `wanted` of the items, evenly spaced; all of them where it is 0 or there are no more.
+/// `wanted` of the items, evenly spaced; all of them if it is 0 or there are no more.
 pub fn spaced<T: Copy>(items: Vec<T>, wanted: usize) -> Vec<T> {
     match wanted {
         0 => items,
@@ -35,9 +34,8 @@ pub fn spaced<T: Copy>(items: Vec<T>, wanted: usize) -> Vec<T> {
     }
 }
 
-/// Which rows are those of `train` training images, drawn from the labelled ones (from all, where no
-/// image has a label), and of `test` test images, evenly spaced; 0 takes all. An image is taken with
-/// all its views.
+/// Marks the rows of `train` training images, drawn from the labelled ones (from all if none has a
+/// label), and of `test` test images, evenly spaced; 0 takes all. An image is taken with all its views.
 ///
 /// With the stream of a probe's labels this is the draw of its `train_rows`.
 pub fn subset_rows(keys: &[RowKey], train: usize, test: usize, stream: &Stream) -> Vec<bool> {

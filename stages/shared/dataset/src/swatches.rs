@@ -1,4 +1,4 @@
-//! A picture of a palette: a swatch for each colour.
+//! An image of a palette: a swatch for each colour.
 
 use image::{Rgb, RgbImage};
 

@@ -1,4 +1,4 @@
-//! Several predictions of one image made one: the ensemble over masks of the paper's section 4.6.
+//! Combines several predictions of one image: the ensemble over masks of section 4.6.
 
 use igpt_contract::Stream;
 use rand_chacha::rand_core::Rng as _;
@@ -6,11 +6,11 @@ use rand_chacha::rand_core::Rng as _;
 use crate::predictions::PredictionTable;
 use crate::row::RowKey;
 
-/// The class that most of `votes` name, each below `n_classes`; a tie is broken by a draw from
-/// sub-stream `image` of `ties`, so that no image's draw depends on another's.
+/// The most frequent of `votes`, each below `n_classes`; a tie is broken by a draw from sub-stream
+/// `image` of `ties`, so that no image's draw depends on another's.
 ///
 /// # Panics
-/// If a vote is no class: they are the caller's own.
+/// If a vote is not a class.
 pub fn modal(votes: &[i32], n_classes: usize, image: u64, ties: &Stream) -> i32 {
     let mut counts = vec![0u32; n_classes];
     votes.iter().for_each(|class| counts[*class as usize] += 1);
@@ -29,7 +29,7 @@ pub fn modal(votes: &[i32], n_classes: usize, image: u64, ties: &Stream) -> i32 
 }
 
 impl PredictionTable {
-    /// One row for each image, its first view: what one look at each says.
+    /// One row for each image: the prediction of its first view.
     pub fn first_views(&self) -> Self {
         self.by_image(|keys, first| {
             let row = |i: usize| self.log_probs[i * self.n_classes..][..self.n_classes].to_vec();
@@ -37,11 +37,11 @@ impl PredictionTable {
         })
     }
 
-    /// One row for each image: the class that most of its views name, ties broken by a draw from
+    /// One row for each image: the most frequent prediction of its views, ties broken by a draw from
     /// `ties`, and the logarithm of the views' mean probability of each class.
     ///
     /// # Panics
-    /// If a prediction is no class.
+    /// If a prediction is not a class.
     pub fn voted(&self, ties: &Stream) -> Self {
         self.by_image(|keys, first| {
             let rows = first..first + keys.len();
@@ -54,12 +54,12 @@ impl PredictionTable {
         })
     }
 
-    /// The most views that an image has.
+    /// The largest number of views of an image.
     pub fn views(&self) -> usize {
         self.images().map(<[RowKey]>::len).max().unwrap_or_default()
     }
 
-    /// The mean of -ln p of the label over labelled rows, in nats; none without any.
+    /// The mean of -ln p of the label over labelled rows, in nats; `None` if no row is labelled.
     pub fn loss(&self) -> Option<f64> {
         let rows = self.keys.iter().zip(self.log_probs.chunks_exact(self.n_classes.max(1)));
         let (n, sum) = rows

@@ -46,7 +46,7 @@ fn jpegs_that_no_decoder_reads_are_refused_by_their_kind() {
     for (path, kind) in files.iter().zip(kinds) {
         let error = decode_file(&fs::read(path).unwrap(), Encoding::Jpeg).unwrap_err();
         assert!(
-            matches!(error, BadImage::Unread(what) if what.contains(kind)),
+            matches!(error, BadImage::Unsupported(what) if what.contains(kind)),
             "{}: {error}",
             path.display()
         );
@@ -57,7 +57,7 @@ fn jpegs_that_no_decoder_reads_are_refused_by_their_kind() {
     let frame = thin.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
     thin[frame + 7..frame + 9].copy_from_slice(&4u16.to_be_bytes());
     let error = decode_file(&thin, Encoding::Jpeg).unwrap_err();
-    assert!(matches!(error, BadImage::Unread(what) if what.contains("4 pixels across")), "{error}");
+    assert!(matches!(error, BadImage::Unsupported(what) if what.contains("4 pixels across")), "{error}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use igpt_dataset::{DatasetError, PaletteRange, PaletteTable, TakenPalette, take_palette};
+use igpt_dataset::{DatasetError, LoadedPalette, PaletteRange, PaletteTable, load_palette};
 
 fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
@@ -20,11 +20,11 @@ fn floats(values: &[f32]) -> Vec<u8> {
 }
 
 /// What is taken of a file without an extension, as a stage sees its input.
-fn take(bytes: &[u8], range: Option<PaletteRange>) -> Result<TakenPalette, DatasetError> {
+fn take(bytes: &[u8], range: Option<PaletteRange>) -> Result<LoadedPalette, DatasetError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("0");
     fs::write(&path, bytes).unwrap();
-    take_palette(&path, range)
+    load_palette(&path, range)
 }
 
 #[track_caller]
@@ -138,43 +138,43 @@ fn what_is_no_palette_is_refused_with_what_was_found() {
         assert!(error.contains(part), "{part}: {error}");
         assert!(!error.contains('\n'), "{error}");
     }
-    assert!(refusal(take_palette(Path::new("/dev/null"), None)).contains("expected a file"));
+    assert!(refusal(load_palette(Path::new("/dev/null"), None)).contains("expected a file"));
 }
 
 #[test]
 fn a_folder_holds_one_palette_under_any_name() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
-    let error = refusal(take_palette(folder, None));
+    let error = refusal(load_palette(folder, None));
     assert!(error.contains("`clusters.json`") && error.contains("found nothing"), "{error}");
     fs::write(folder.join("notes.txt"), "x").unwrap();
     fs::write(folder.join("config.json"), r#"{"model_type": "imagegpt"}"#).unwrap();
     fs::write(folder.join("embeddings.npy"), npy("<f4", "(3,)", &[0; 12])).unwrap();
     assert!(
-        refusal(take_palette(folder, None)).contains("found `config.json`, `embeddings.npy`, `notes.txt`")
+        refusal(load_palette(folder, None)).contains("found `config.json`, `embeddings.npy`, `notes.txt`")
     );
 
     // Under another name, as long as there is one.
     let greys_file = floats(&[-1.0, -1.0, -1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
     fs::write(folder.join("centroids.npy"), &greys_file).unwrap();
-    assert_eq!(take_palette(folder, None).unwrap().palette, greys());
+    assert_eq!(load_palette(folder, None).unwrap().palette, greys());
     fs::write(folder.join("others.npy"), floats(&[-1.0; 3])).unwrap();
-    let error = refusal(take_palette(folder, None));
+    let error = refusal(load_palette(folder, None));
     assert!(error.contains("two that differ: `centroids.npy` and `others.npy`"), "{error}");
 
     // A name that is known goes before; several must agree, settings without clusters say nothing.
     fs::write(folder.join("preprocessor_config.json"), r#"{"do_resize": true}"#).unwrap();
     fs::write(folder.join("kmeans_centers.npy"), &greys_file).unwrap();
-    let taken = take_palette(folder, None).unwrap();
+    let taken = load_palette(folder, None).unwrap();
     assert!(taken.palette == greys() && taken.file.ends_with("kmeans_centers.npy"));
     fs::write(folder.join("clusters.json"), "[[0,0,0],[127.5,127.5,127.5],[255,255,255]]").unwrap();
-    assert!(take_palette(folder, None).unwrap().file.ends_with("clusters.json"));
+    assert!(load_palette(folder, None).unwrap().file.ends_with("clusters.json"));
     fs::write(folder.join("clusters.json"), "[[0,0,0],[127,127,127],[255,255,255]]").unwrap();
-    let error = refusal(take_palette(folder, None));
+    let error = refusal(load_palette(folder, None));
     assert!(error.contains("two that differ: `clusters.json` and `kmeans_centers.npy`"), "{error}");
     // A file of a known name that is damaged is not passed over.
     fs::write(folder.join("clusters.json"), "{").unwrap();
-    assert!(refusal(take_palette(folder, None)).contains("is no JSON"));
+    assert!(refusal(load_palette(folder, None)).contains("is no JSON"));
 }
 
 #[test]
@@ -184,5 +184,5 @@ fn an_artifact_is_in_its_own_range_however_bright() {
     bright.write(dir.path()).unwrap();
     assert_eq!(PaletteTable::read(dir.path()).unwrap(), bright);
     // The same numbers as a file of somebody are asked about.
-    assert!(refusal(take_palette(&dir.path().join("palette.npy"), None)).contains("`range`"));
+    assert!(refusal(load_palette(&dir.path().join("palette.npy"), None)).contains("`range`"));
 }

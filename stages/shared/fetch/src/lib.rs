@@ -1,86 +1,29 @@
 //! Downloads one file over HTTP(S), through interruptions.
 //!
-//! The bytes go into `NAME.part`, beside `NAME.part.json` that says which content they belong to.
-//! After a broken connection, or in another run after a kill, the rest is asked for (`Range`, and
-//! `If-Range` with the content's own tag); a server that answers with the whole file, or with
-//! another content, starts the file over. Only a file of the full length gets its name.
+//! The bytes go into `NAME.part`, and `NAME.part.json` says which content they belong to. After a broken
+//! connection, or in a later run, the rest is requested (`Range`, and `If-Range` with the content's tag);
+//! if the server sends the whole file or other content, the file starts over. Only a complete file gets
+//! its name.
 
-mod patient;
+mod address;
+mod content;
+mod download;
+mod request;
+mod wait;
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use igpt_contract::{StageContext, StageError};
-use patient::{Pieces, wait_for};
-use serde::{Deserialize, Serialize};
-use ureq::http::{HeaderMap, Response, StatusCode, header};
-use ureq::{Agent, Body};
 
-/// Attempts in a row that bring no byte before the download is given up.
-const ATTEMPTS: u32 = 5;
-/// The pause after the first such attempt; it doubles with each.
-const PAUSE: Duration = Duration::from_millis(250);
-/// How long a server may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
+pub use address::without_credentials;
+use download::{Outcome, download};
+pub use request::FileRequest;
 
-/// Which content a part belongs to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Content {
-    url: String,
-    /// The strong `ETag`, else the `Last-Modified` date; none where the server names neither, and
-    /// the part cannot be continued.
-    tag: Option<String>,
-    /// The length of the whole, where the server says it.
-    size: Option<u64>,
-}
-
-/// How an attempt ended.
-enum Attempt {
-    /// The file is complete.
-    Done,
-    /// The connection broke, the server is busy: another attempt may help.
-    Interrupted(String),
-    /// It will not get better.
-    Refused(StageError),
-    /// The server has no such file, which is no error to who only looks.
-    Absent(StageError),
-}
-
-impl From<std::io::Error> for Attempt {
-    fn from(error: std::io::Error) -> Self {
-        Self::Refused(StageError::caused("cannot write the downloaded file", error))
-    }
-}
-
-/// One file to be had over HTTP(S).
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
-    /// Its address.
-    pub url: &'a str,
-    /// Where it is put.
-    pub folder: &'a Path,
-    /// Its name there.
-    pub name: &'a str,
-    /// The most bytes it may have.
-    pub limit: u64,
-    /// What the user can do where a server keeps failing: a lower-case fragment that names another
-    /// place.
-    pub elsewhere: &'a str,
-}
-
-/// Says in the step's record which file from outside it read: its address (without credentials), size
-/// and digest.
+/// Records which file from outside the step read: its URL (without credentials), size and digest.
 ///
 /// # Errors
 /// If the file cannot be read.
-pub fn say_what_was_read(
-    name: &str,
-    address: &str,
-    path: &Path,
-    cx: &StageContext,
-) -> Result<(), StageError> {
+pub fn record_source(name: &str, address: &str, path: &Path, cx: &StageContext) -> Result<(), StageError> {
     let (digest, bytes) = igpt_contract::hash_file(path)?;
     let fact = serde_json::json!({
         "address": without_credentials(address), "bytes": bytes, "blake3": digest,
@@ -89,291 +32,24 @@ pub fn say_what_was_read(
     Ok(())
 }
 
-/// An address as it may be shown and stored: `https://user:secret@host/x` without the user's part.
-pub fn without_credentials(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
-    let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let host = host.rsplit_once('@').map_or(host.to_owned(), |(_, host)| format!("***@{host}"));
-    format!("{scheme}://{host}{path}")
-}
-
-/// Downloads a file; one that was completed by an earlier attempt is answered as it is.
+/// Downloads a file; one that an earlier attempt completed is returned as it is.
 ///
 /// # Errors
-/// If the server refuses, keeps breaking off, or the run is cancelled.
-pub fn fetch(wanted: &Wanted, cx: &StageContext) -> Result<PathBuf, StageError> {
-    attempt_all(wanted, cx)?
+/// If the server refuses, the connection keeps breaking, or the run is cancelled.
+pub fn fetch(wanted: &FileRequest, cx: &StageContext) -> Result<PathBuf, StageError> {
+    match download(wanted, cx)? {
+        Outcome::Found(path) => Ok(path),
+        Outcome::Absent(error) => Err(error),
+    }
 }
 
-/// [`fetch`] for a file that may not be there: none where the server says so (404, 410).
+/// Like [`fetch`], for a file that may not exist: `None` if the server says so (404, 410).
 ///
 /// # Errors
-/// As for [`fetch`].
-pub fn find(wanted: &Wanted, cx: &StageContext) -> Result<Option<PathBuf>, StageError> {
-    Ok(attempt_all(wanted, cx)?.ok())
-}
-
-/// The file, or the error of its absence.
-fn attempt_all(wanted: &Wanted, cx: &StageContext) -> Result<Result<PathBuf, StageError>, StageError> {
-    let Wanted { folder, name, .. } = *wanted;
-    let url = without_credentials(wanted.url);
-    let path = folder.join(name);
-    if path.is_file() {
-        return Ok(Ok(path));
-    }
-    std::fs::create_dir_all(folder)?;
-    let agent = Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_connect(Some(SILENCE))
-        .timeout_recv_response(Some(SILENCE))
-        .timeout_per_read(Some(SILENCE))
-        .user_agent(concat!("igpt-flow/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .new_agent();
-    let part = Part { part: folder.join(format!("{name}.part")), wanted, agent, cx };
-    let mut fruitless = 0;
-    let mut pause = PAUSE;
-    loop {
-        cx.check()?;
-        let before = part.length();
-        match part.attempt() {
-            Attempt::Done => break,
-            Attempt::Refused(error) => return Err(error),
-            Attempt::Absent(error) => return Ok(Err(error)),
-            Attempt::Interrupted(why) => {
-                if part.length() > before {
-                    (fruitless, pause) = (0, PAUSE);
-                }
-                fruitless += 1;
-                if fruitless >= ATTEMPTS {
-                    let what = format!("cannot download `{url}`: {why}, {ATTEMPTS} times in a row");
-                    let hint =
-                        format!("what has arrived is kept: run again to continue, or {}", wanted.elsewhere);
-                    return Err(StageError::new(what).hint(hint));
-                }
-                cx.note(format!("`{url}`: {why}; again in {} ms", pause.as_millis()));
-                sleep(pause, cx)?;
-                pause *= 2;
-            }
-        }
-    }
-    std::fs::rename(&part.part, &path)?;
-    match std::fs::remove_file(part.content_path()) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(Ok(path)),
-    }
-}
-
-/// Sleeps, but for a cancelled run.
-fn sleep(pause: Duration, cx: &StageContext) -> Result<(), StageError> {
-    const SLICE: Duration = Duration::from_millis(50);
-    let mut left = pause;
-    while !left.is_zero() {
-        cx.check()?;
-        std::thread::sleep(left.min(SLICE));
-        left = left.saturating_sub(SLICE);
-    }
-    Ok(())
-}
-
-/// A file on its way.
-struct Part<'a> {
-    part: PathBuf,
-    wanted: &'a Wanted<'a>,
-    agent: Agent,
-    cx: &'a StageContext,
-}
-
-impl Part<'_> {
-    /// The address as it may be shown.
-    fn address(&self) -> String {
-        without_credentials(self.wanted.url)
-    }
-
-    fn content_path(&self) -> PathBuf {
-        self.part.with_extension("part.json")
-    }
-
-    /// Bytes that have arrived.
-    fn length(&self) -> u64 {
-        std::fs::metadata(&self.part).map_or(0, |metadata| metadata.len())
-    }
-
-    /// What the part belongs to, if it can be continued.
-    fn known(&self) -> Option<Content> {
-        let content: Content = serde_json::from_slice(&std::fs::read(self.content_path()).ok()?).ok()?;
-        (content.url == without_credentials(self.wanted.url) && content.tag.is_some() && self.length() > 0)
-            .then_some(content)
-    }
-
-    /// Asks for the file or its rest and takes what comes.
-    fn attempt(&self) -> Attempt {
-        let known = self.known();
-        let have = self.length();
-        if known.as_ref().is_some_and(|known| known.size == Some(have)) {
-            return Attempt::Done;
-        }
-        let mut request = self.agent.get(self.wanted.url);
-        if let Some(tag) = known.as_ref().and_then(|known| known.tag.as_ref()) {
-            request = request.header(header::RANGE, format!("bytes={have}-")).header(header::IF_RANGE, tag);
-        }
-        let response = match wait_for(self.cx, move || request.call()) {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return self.failed(error),
-            Err(cancelled) => return Attempt::Refused(cancelled),
-        };
-        match (response.status(), known) {
-            (StatusCode::OK, _) => self.start_over(response).unwrap_or_else(Attempt::from),
-            (StatusCode::PARTIAL_CONTENT, Some(known)) => {
-                self.go_on(response, known, have).unwrap_or_else(Attempt::from)
-            }
-            (StatusCode::RANGE_NOT_SATISFIABLE, Some(_)) => match std::fs::remove_file(&self.part) {
-                Ok(()) => Attempt::Interrupted("the file at the server has become shorter".to_owned()),
-                Err(error) => error.into(),
-            },
-            (status, _) => self.refused(status),
-        }
-    }
-
-    /// Takes the whole file from its first byte.
-    fn start_over(&self, response: Response<Body>) -> std::io::Result<Attempt> {
-        let size = response.body().content_length();
-        let content =
-            Content { url: without_credentials(self.wanted.url), tag: tag(response.headers()), size };
-        let file = File::create(&self.part)?;
-        std::fs::write(self.content_path(), serde_json::to_vec(&content)?)?;
-        self.take(response, file, 0, size)
-    }
-
-    /// Takes the rest of the file.
-    fn go_on(&self, response: Response<Body>, known: Content, have: u64) -> std::io::Result<Attempt> {
-        let range = response.headers().get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
-        let (start, total) = range.and_then(content_range).unwrap_or((u64::MAX, None));
-        if start != have || (known.size.is_some() && total.is_some() && total != known.size) {
-            std::fs::remove_file(&self.part)?;
-            let found = range.unwrap_or("no `Content-Range`");
-            return Ok(Attempt::Interrupted(format!(
-                "asked for the bytes from {have} on, the server answered with `{found}`"
-            )));
-        }
-        let file = OpenOptions::new().append(true).open(&self.part)?;
-        self.take(response, file, have, known.size.or(total))
-    }
-
-    /// Writes the body to the end of the file.
-    fn take(
-        &self,
-        response: Response<Body>,
-        mut file: File,
-        have: u64,
-        size: Option<u64>,
-    ) -> std::io::Result<Attempt> {
-        if size.is_some_and(|size| size > self.wanted.limit) {
-            return Ok(self.too_large());
-        }
-        let pieces = Pieces::of(response.into_body().into_with_config().reader(), self.cx)?;
-        let mut done = have;
-        loop {
-            let piece = match pieces.next() {
-                Err(cancelled) => return Ok(Attempt::Refused(cancelled)),
-                Ok(Ok(piece)) => piece,
-                Ok(Err(error)) => {
-                    return Ok(Attempt::Interrupted(match size {
-                        Some(size) => {
-                            format!("expected {size} bytes, the connection ended after {done} ({error})")
-                        }
-                        None => format!("the connection ended after {done} bytes ({error})"),
-                    }));
-                }
-            };
-            if piece.is_empty() {
-                break;
-            }
-            file.write_all(&piece)?;
-            done += piece.len() as u64;
-            if done > self.wanted.limit {
-                return Ok(self.too_large());
-            }
-            self.cx.progress(done, size.unwrap_or(0), "bytes");
-        }
-        match size {
-            Some(size) if done < size => {
-                Ok(Attempt::Interrupted(format!("expected {size} bytes, the connection ended after {done}")))
-            }
-            Some(size) if done > size => {
-                // What came is of no use: it is not the file that was announced.
-                std::fs::remove_file(&self.part)?;
-                Ok(Attempt::Interrupted(format!("expected {size} bytes, found {done}")))
-            }
-            _ => {
-                file.sync_all()?;
-                Ok(Attempt::Done)
-            }
-        }
-    }
-
-    fn too_large(&self) -> Attempt {
-        let what =
-            format!("`{}` is larger than the {} bytes expected at most", self.address(), self.wanted.limit);
-        Attempt::Refused(StageError::new(what))
-    }
-
-    /// The server's no: for good, or for now.
-    fn refused(&self, status: StatusCode) -> Attempt {
-        let answer = format!("the server answered {status}");
-        let busy = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-        if busy || status.is_server_error() {
-            return Attempt::Interrupted(answer);
-        }
-        let error = StageError::new(format!("cannot download `{}`: {answer}", self.address()))
-            .hint(self.wanted.elsewhere);
-        match status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => Attempt::Absent(error),
-            _ => Attempt::Refused(error),
-        }
-    }
-
-    /// No answer: for good, or for now.
-    fn failed(&self, error: ureq::Error) -> Attempt {
-        match error {
-            ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::TooManyRedirects => {
-                let what = format!("cannot download `{}`", self.address());
-                Attempt::Refused(StageError::caused(what, error))
-            }
-            error => Attempt::Interrupted(error.to_string()),
-        }
-    }
-}
-
-/// What the content is known by: its strong `ETag` or else its date.
-fn tag(headers: &HeaderMap) -> Option<String> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let strong = text(header::ETAG).filter(|tag| !tag.starts_with("W/"));
-    strong.or_else(|| text(header::LAST_MODIFIED)).map(str::to_owned)
-}
-
-/// The first byte and the total of `bytes 100-199/1000`; the total may be `*`.
-fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
-    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
-    Some((range.split_once('-')?.0.parse().ok()?, total.parse().ok()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_are_not_shown() {
-        assert_eq!(without_credentials("https://me:secret@host:1/x@y"), "https://***@host:1/x@y");
-        assert_eq!(without_credentials("https://host/x@y?z"), "https://host/x@y?z");
-        assert_eq!(without_credentials("./file"), "./file");
-    }
-
-    #[test]
-    fn content_ranges_are_read() {
-        assert_eq!(content_range("bytes 100-199/1000"), Some((100, Some(1000))));
-        assert_eq!(content_range("bytes 100-199/*"), Some((100, None)));
-        assert_eq!(content_range("bytes */1000"), None);
-        assert_eq!(content_range("lines 1-2/3"), None);
+/// Those of [`fetch`].
+pub fn find(wanted: &FileRequest, cx: &StageContext) -> Result<Option<PathBuf>, StageError> {
+    match download(wanted, cx)? {
+        Outcome::Found(path) => Ok(Some(path)),
+        Outcome::Absent(_) => Ok(None),
     }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_model::{Decoder, Gpt, Input, set_threads, tune_allocator};
-use igpt_released::{Options, read};
+use igpt_released::{ReadOptions, read};
 
 fn likeliest(logits: &[f32]) -> u16 {
     let better = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
@@ -52,7 +52,7 @@ fn main() {
     let (images, threads, passes) = (number(1, 16), number(2, 2), number(3, 8));
     tune_allocator();
     set_threads(threads);
-    let gpt = read(Path::new(folder), Options::default()).expect("a network").gpt;
+    let gpt = read(Path::new(folder), ReadOptions::default()).expect("a network").gpt;
     let decoder = Decoder::new(&gpt);
     cached(&decoder, images); // warms up
     let (rows, seconds) = cached(&decoder, images);

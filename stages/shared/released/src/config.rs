@@ -1,4 +1,4 @@
-//! Hugging Face's `config.json` and `preprocessor_config.json`: what of them has a meaning here.
+//! Hugging Face's `config.json` and `preprocessor_config.json`, as far as they are used here.
 
 use std::path::Path;
 
@@ -9,16 +9,19 @@ use serde_json::{Value, json};
 
 use crate::error::ReleasedError;
 
-/// The key under which our own card lies in a `config.json` that we wrote: it holds what ImageGPT's
-/// configuration has no word for, so that a network comes back as it went.
+/// The key of our own model card in a `config.json` that we wrote. It holds what ImageGPT's configuration
+/// cannot express, so that a network is read back unchanged.
 pub(crate) const CARD: &str = "igpt_flow";
 
-/// The epsilon of ImageGPT's norm that our networks compute with.
+/// The class in the code that a classifier's folder holds, as `auto_map` names it.
+const CLASS: &str = "modeling_igpt_flow.ImageGPTWithStartToken";
+
+/// The epsilon of the layer norm that our networks use.
 const EPSILON: f64 = 1e-5;
 
-/// ImageGPT's configuration; what is left out is as transformers has it.
+/// ImageGPT's configuration, with the defaults of transformers.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Config {
+pub(crate) struct ImageGptConfig {
     pub(crate) vocab_size: usize,
     pub(crate) n_positions: usize,
     pub(crate) n_embd: usize,
@@ -38,7 +41,7 @@ pub(crate) struct Config {
     add_cross_attention: bool,
     #[serde(default)]
     tie_word_embeddings: bool,
-    /// Our own card, where we wrote the file.
+    /// Our own model card, if we wrote the file.
     #[serde(default, rename = "igpt_flow")]
     pub(crate) card: Option<ModelCard>,
 }
@@ -55,13 +58,15 @@ fn yes() -> bool {
     true
 }
 
-impl Config {
+impl ImageGptConfig {
     /// Reads `config.json`.
     pub(crate) fn read(path: &Path) -> Result<Self, ReleasedError> {
         let value = read_json(path)?;
         if value.get("structure").is_some() && value.get("objective").is_some() {
-            let what = "a model of igpt-flow itself, which needs no import";
-            return Err(ReleasedError::new(path, what).hint("wire the folder where a `model` is taken"));
+            let what = "this is already a model of igpt-flow, which needs no import";
+            return Err(
+                ReleasedError::new(path, what).hint("use the folder directly as the input `model` of a step")
+            );
         }
         let kind = value.get("model_type").and_then(Value::as_str).unwrap_or("none");
         if kind != "imagegpt" {
@@ -69,14 +74,14 @@ impl Config {
             return Err(ReleasedError::new(path, what));
         }
         serde_json::from_value(value)
-            .map_err(|error| ReleasedError::caused(path, "is no configuration of ImageGPT", error))
+            .map_err(|error| ReleasedError::caused(path, "not a valid configuration of ImageGPT", error))
     }
 
-    /// The structure that the configuration describes, without biases; what we cannot compute is
-    /// refused.
+    /// The structure that the configuration describes, without biases. Settings that are not supported
+    /// are refused.
     pub(crate) fn structure(&self, path: &Path) -> Result<GptConfig, ReleasedError> {
         let refuse = |name: &str, expected: String, found: String| {
-            Err(ReleasedError::new(path, format!("`{name}` is {found}, expected {expected}")))
+            Err(ReleasedError::new(path, format!("expected {expected} as `{name}`, found {found}")))
         };
         if let Some(inner) = self.n_inner.filter(|inner| Some(*inner) != self.n_embd.checked_mul(4)) {
             return refuse("n_inner", format!("4 * `n_embd` {}", self.n_embd), inner.to_string());
@@ -106,7 +111,7 @@ impl Config {
         if self.vocab_size < 2 {
             return refuse(
                 "vocab_size",
-                "the colours and one start token".to_owned(),
+                "at least one colour and the start token".to_owned(),
                 self.vocab_size.to_string(),
             );
         }
@@ -123,12 +128,14 @@ impl Config {
             zero_head: true,
             init: Init::default(),
         };
-        config.check().map_err(|error| ReleasedError::caused(path, "describes no network", error))?;
+        config
+            .check()
+            .map_err(|error| ReleasedError::caused(path, "does not describe a valid network", error))?;
         Ok(config)
     }
 }
 
-/// Transformers' names of the non-linearities; the first of each is the one that is written.
+/// The activation functions by their names in transformers; the first name of each is written.
 const ACTIVATIONS: [(&str, Activation); 4] = [
     ("quick_gelu", Activation::QuickGelu),
     ("gelu_new", Activation::GeluTanh),
@@ -181,7 +188,7 @@ pub(crate) fn config_json(card: &ModelCard) -> Value {
             (0..head.classes).map(|class| (name(class), class.into())).collect();
         json["id2label"] = names.into();
         json["label2id"] = numbers.into();
-        json["auto_map"] = json!({ "AutoModelForImageClassification": crate::write::CLASS });
+        json["auto_map"] = json!({ "AutoModelForImageClassification": CLASS });
     }
     json
 }
@@ -196,26 +203,26 @@ pub(crate) fn preprocessor_json(card: &ModelCard, palette: &PaletteTable) -> Val
         "do_resize": true,
         "image_processor_type": "ImageGPTImageProcessor",
         "resample": 2,
-        "size": Size { height: card.height, width: card.width },
+        "size": Resolution { height: card.height, width: card.width },
     })
 }
 
 /// The resolution in `preprocessor_config.json`.
 #[derive(Serialize, Deserialize)]
-struct Size {
+struct Resolution {
     height: usize,
     width: usize,
 }
 
-/// Rows and columns of pixels of images of so many positions: what the folder's
-/// `preprocessor_config.json` says, or a square.
+/// The height and width of images of `positions` pixels: from the folder's `preprocessor_config.json`,
+/// else a square.
 pub(crate) fn resolution(folder: &Path, positions: usize) -> Result<(usize, usize), ReleasedError> {
     let path = folder.join("preprocessor_config.json");
-    let size: Option<Size> = match path.is_file() {
+    let size: Option<Resolution> = match path.is_file() {
         true => serde_json::from_value(read_json(&path)?["size"].take()).ok(),
         false => None,
     };
-    // A strip of four squares is no square: what the folder says goes before what is likely.
+    // The file takes precedence: a strip of four squares may also have a square number of pixels.
     let side = positions.isqrt();
     let square = (side * side == positions).then_some((side, side));
     size.filter(|size| size.height.checked_mul(size.width) == Some(positions))
@@ -223,14 +230,15 @@ pub(crate) fn resolution(folder: &Path, positions: usize) -> Result<(usize, usiz
         .or(square)
         .ok_or_else(|| {
             let what = format!(
-                "the network has {positions} positions, which is no square, and no `size` in \
-                 `preprocessor_config.json` says of which height and width"
+                "cannot tell the resolution: {positions} positions are not a square, and \
+                 `preprocessor_config.json` has no matching `size`"
             );
             ReleasedError::new(folder, what)
         })
 }
 
 fn read_json(path: &Path) -> Result<Value, ReleasedError> {
-    let bytes = std::fs::read(path).map_err(|error| ReleasedError::caused(path, "cannot be read", error))?;
-    serde_json::from_slice(&bytes).map_err(|error| ReleasedError::caused(path, "is no JSON", error))
+    let bytes =
+        std::fs::read(path).map_err(|error| ReleasedError::caused(path, "cannot read the file", error))?;
+    serde_json::from_slice(&bytes).map_err(|error| ReleasedError::caused(path, "not valid JSON", error))
 }

@@ -1,11 +1,11 @@
-//! What is wrong with a network of others, or with one that is to be given to them.
+//! The error of reading or writing a network in another format.
 
 use std::path::{Path, PathBuf};
 
 use igpt_contract::StageError;
 use igpt_dataset::shown_path;
 
-/// Files that are not the network they should be, or a network that they cannot hold.
+/// A file or folder that is not valid, or a network that the format cannot express.
 #[derive(Debug, thiserror::Error)]
 #[error("`{}`: {what}", shown_path(path))]
 pub struct ReleasedError {
@@ -15,13 +15,13 @@ pub struct ReleasedError {
     pub what: String,
     /// What the user can do about it.
     pub hint: Option<String>,
-    /// The cause, where there is one.
+    /// The cause, if there is one.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl ReleasedError {
-    /// An error at a file that explains itself.
+    /// An error at a file, without a cause.
     pub(crate) fn new(path: &Path, what: impl Into<String>) -> Self {
         Self { path: path.to_owned(), what: what.into(), hint: None, source: None }
     }
@@ -41,24 +41,24 @@ impl ReleasedError {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// How the tensors that were found differ from the `expected` ones, in two lines.
+    /// The differences between the tensors found and the `expected` number of them, in two lines.
     pub(crate) fn differences(
         path: &Path,
         expected: usize,
         found: usize,
         kinds: [(&str, &[String]); 3],
     ) -> Self {
-        /// More names than these say nothing new.
+        /// How many names of each kind are listed.
         const SHOWN: usize = 3;
-        let told = kinds.iter().filter(|(_, which)| !which.is_empty()).map(|(kind, which)| {
+        let differences = kinds.iter().filter(|(_, which)| !which.is_empty()).map(|(kind, which)| {
             let first = which[..which.len().min(SHOWN)].join(", ");
             let more = if which.len() > SHOWN { ", ..." } else { "" };
             format!("{} {kind} ({first}{more})", which.len())
         });
-        let told: Vec<String> = told.collect();
+        let differences: Vec<String> = differences.collect();
         let what = format!(
-            "expected the {expected} tensors of the network, found {found} that are not those:\n  {}",
-            told.join(", ")
+            "expected the {expected} tensors of the network, found {found} others:\n  {}",
+            differences.join(", ")
         );
         Self::new(path, what)
     }

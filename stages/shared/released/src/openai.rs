@@ -1,26 +1,26 @@
 //! The names of OpenAI's released code (`openai/image-gpt`, src/model.py): `model/h0/attn/q_proj`.
 //!
-//! Queries, keys and values are three tensors `[heads, C/heads, C]` that map the last dimension to
-//! the first two; the attention's output is `[heads, C/heads, C]` the other way about. There are no
-//! biases. A network that was trained as BERT has no start vector.
+//! Queries, keys and values are three tensors `[heads, C/heads, C]` that map the last dimension to the
+//! first two; the attention's output is `[heads, C/heads, C]` the other way round. There are no biases. A
+//! network that was trained with BERT's objective has no start vector.
 
 use std::path::Path;
 
 use igpt_model::{Activation, GptConfig, Init, NamedTensor, Objective, Variant};
 
 use crate::error::ReleasedError;
-use crate::tensors::{Array, Tensors};
-use crate::transformers::Taker;
+use crate::taker::Taker;
+use crate::tensors::{Tensor, Tensors};
 
-/// What OpenAI's tensors make.
-pub(crate) struct Network {
+/// A network in our names and layout.
+pub(crate) struct OpenAiNetwork {
     pub(crate) config: GptConfig,
     pub(crate) objective: Objective,
     pub(crate) classes: Option<usize>,
     pub(crate) tensors: Vec<NamedTensor>,
 }
 
-/// Names without `model/` and `:0`; what the optimiser kept is left out.
+/// The weights, under names without `model/` and `:0`; the optimiser's state is dropped.
 fn weights(tensors: Tensors) -> Tensors {
     const OPTIMISER: [&str; 7] =
         ["adam_m", "adam_v", "Adam", "Adam_1", "AdamWeightDecayOptimizer", "global_step", "beta1_power"];
@@ -36,21 +36,21 @@ fn weights(tensors: Tensors) -> Tensors {
     weights
 }
 
-/// Whether these are tensors by OpenAI's names.
+/// Whether the tensors have OpenAI's names.
 pub(crate) fn is_openai(tensors: &Tensors) -> bool {
     tensors.keys().any(|name| name.contains("h0/attn/"))
 }
 
-/// Our tensors and structure from theirs. The heads are those of the tensors' shapes; where these
-/// do not say, `heads`.
+/// Converts their tensors to our tensors and structure. The number of heads follows from the tensors'
+/// shapes, else it is `heads`.
 ///
 /// # Errors
-/// Every tensor that is missing, left over or of another shape; heads that nobody knows.
+/// Every tensor that is missing, unexpected or of another shape; an unknown number of heads.
 pub(crate) fn from_theirs(
     path: &Path,
     tensors: Tensors,
     heads: Option<usize>,
-) -> Result<Network, ReleasedError> {
+) -> Result<OpenAiNetwork, ReleasedError> {
     let mut taker = Taker::new(weights(tensors));
     let matrix = |taker: &Taker, name: &str| match taker.tensors.get(name).map(|array| &array.shape[..]) {
         Some(&[rows, columns]) => Ok((rows, columns)),
@@ -67,7 +67,7 @@ pub(crate) fn from_theirs(
         _ => None,
     };
     let n_head = by_shape.or(heads).ok_or_else(|| {
-        ReleasedError::new(path, "no tensor's shape tells the number of attention heads")
+        ReleasedError::new(path, "cannot tell the number of attention heads from the shapes of the tensors")
             .hint("set `heads`: 8 for iGPT-S and iGPT-M, 16 for iGPT-L")
     })?;
     let config = GptConfig {
@@ -83,7 +83,9 @@ pub(crate) fn from_theirs(
         zero_head: true,
         init: Init::Released,
     };
-    config.check().map_err(|error| ReleasedError::caused(path, "describes no network", error))?;
+    config
+        .check()
+        .map_err(|error| ReleasedError::caused(path, "does not describe a valid network", error))?;
 
     let mut ours = Vec::new();
     let mut put = |name: String, shape: &[usize], values: Option<Vec<f32>>| {
@@ -123,12 +125,12 @@ pub(crate) fn from_theirs(
         put("clf.weight".into(), &[classes, c], taker.take("clf/wclf", &[classes, c]));
     }
     taker.finish(path)?;
-    Ok(Network { config, objective, classes, tensors: ours })
+    Ok(OpenAiNetwork { config, objective, classes, tensors: ours })
 }
 
-/// A matrix `[C, C]` that may be stored with its first dimension split into heads.
+/// A matrix `[C, C]` whose first dimension may be split into heads.
 fn square(taker: &mut Taker, name: &str, c: usize) -> Option<Vec<f32>> {
-    if let Some(Array { shape, .. }) = taker.tensors.get_mut(name)
+    if let Some(Tensor { shape, .. }) = taker.tensors.get_mut(name)
         && let [heads, width, last] = shape[..]
         && (heads.checked_mul(width), last) == (Some(c), c)
     {

@@ -1,5 +1,5 @@
-//! The tensors of a folder, whatever files hold them: safetensors (whole or in shards), an `.npz`
-//! archive, or `.npy` files whose paths are the names. Every float type becomes 32 bits wide.
+//! Reads the tensors of a folder: from safetensors (whole or in shards), an `.npz` archive, or `.npy`
+//! files whose paths are the names. All floats are converted to single precision.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -13,35 +13,35 @@ use serde::Deserialize;
 
 use crate::error::ReleasedError;
 
-/// The header of a safetensors file may not be longer, as the format's own readers have it.
+/// The longest header of a safetensors file, as in the format's own readers.
 const MAX_HEADER: u64 = 100_000_000;
 
 /// A tensor: its shape, and its elements row by row.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Array {
+pub(crate) struct Tensor {
     pub(crate) shape: Vec<usize>,
     pub(crate) values: Vec<f32>,
 }
 
-impl From<Npy> for Array {
+impl From<Npy> for Tensor {
     fn from(npy: Npy) -> Self {
         Self { shape: npy.shape, values: npy.values }
     }
 }
 
 /// Tensors by the names that their files give them.
-pub(crate) type Tensors = BTreeMap<String, Array>;
+pub(crate) type Tensors = BTreeMap<String, Tensor>;
 
 /// `model.safetensors.index.json`: which shard holds which tensor.
 #[derive(Deserialize)]
-struct Index {
+struct ShardIndex {
     weight_map: BTreeMap<String, String>,
 }
 
 /// Reads every tensor of a folder.
 ///
 /// # Errors
-/// If it holds none, holds them in a form that cannot be read here, or a file is damaged.
+/// If there are none, their format is not supported, or a file is damaged.
 pub(crate) fn read_tensors(folder: &Path) -> Result<Tensors, ReleasedError> {
     let index = folder.join("model.safetensors.index.json");
     let whole = folder.join("model.safetensors");
@@ -62,7 +62,7 @@ pub(crate) fn read_tensors(folder: &Path) -> Result<Tensors, ReleasedError> {
             read_npz(file, &mut tensors)?;
         }
         for file in of("npy") {
-            // A palette lies beside the weights and is none of them.
+            // A palette beside the weights is not a weight.
             if !file.file_name().is_some_and(|name| name == "kmeans_centers.npy" || name == "palette.npy") {
                 let relative = file.strip_prefix(folder).unwrap_or(file).with_extension("");
                 let name = relative.to_string_lossy().replace('\\', "/");
@@ -78,12 +78,12 @@ pub(crate) fn read_tensors(folder: &Path) -> Result<Tensors, ReleasedError> {
     Ok(tensors)
 }
 
-/// Why a folder has no tensors: formats of others have a way of their own out.
+/// Why a folder has no tensors, with a hint for formats that are not supported.
 fn none_found(folder: &Path, files: &[PathBuf]) -> ReleasedError {
     let ends = |end: &str| files.iter().find(|file| file.to_string_lossy().ends_with(end));
     if let Some(file) = [".bin", ".pt", ".pth"].into_iter().find_map(ends) {
-        return ReleasedError::new(file, "a pickle of PyTorch, which runs code when it is read: refused").hint(
-            "save it as safetensors with transformers: `ImageGPTForCausalImageModeling.from_pretrained(FOLDER)\
+        return ReleasedError::new(file, "PyTorch pickles are not supported: reading one runs code").hint(
+            "convert it to safetensors with transformers: `ImageGPTForCausalImageModeling.from_pretrained(FOLDER)\
              .save_pretrained(OTHER, safe_serialization=True)`",
         );
     }
@@ -92,8 +92,8 @@ fn none_found(folder: &Path, files: &[PathBuf]) -> ReleasedError {
         name.contains(".ckpt") || name.contains(".data-00000-of-")
     };
     if let Some(file) = files.iter().find(is_checkpoint) {
-        return ReleasedError::new(file, "a checkpoint of TensorFlow, which only TensorFlow reads").hint(
-            "convert it once where TensorFlow is: `r = tf.train.load_checkpoint(PATH); \
+        return ReleasedError::new(file, "TensorFlow checkpoints are not supported").hint(
+            "convert it with TensorFlow: `r = tf.train.load_checkpoint(PATH); \
              numpy.savez('model.npz', **{n: r.get_tensor(n) for n in r.get_variable_to_shape_map()})`",
         );
     }
@@ -117,45 +117,53 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>, ReleasedError> {
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> ReleasedError {
-    ReleasedError::caused(path, "cannot be read", error)
+    ReleasedError::caused(path, "cannot read the file", error)
 }
 
-fn add(tensors: &mut Tensors, file: &Path, name: String, array: Array) -> Result<(), ReleasedError> {
+fn add(tensors: &mut Tensors, file: &Path, name: String, array: Tensor) -> Result<(), ReleasedError> {
     match tensors.insert(name.clone(), array) {
-        Some(_) => Err(ReleasedError::new(file, format!("the tensor `{}` is there twice", shown(&name)))),
+        Some(_) => Err(ReleasedError::new(
+            file,
+            format!("expected each tensor once, found `{}` twice", shown(&name)),
+        )),
         None => Ok(()),
     }
 }
 
 fn read_shards(folder: &Path, index: &Path, tensors: &mut Tensors) -> Result<(), ReleasedError> {
     let bytes = std::fs::read(index).map_err(|error| unreadable(index, error))?;
-    let Index { weight_map } = serde_json::from_slice(&bytes)
-        .map_err(|error| ReleasedError::caused(index, "is no index of shards", error))?;
+    let ShardIndex { weight_map } = serde_json::from_slice(&bytes)
+        .map_err(|error| ReleasedError::caused(index, "not a valid index of shards", error))?;
     let shards: BTreeSet<&String> = weight_map.values().collect();
     for shard in shards {
         if !is_plain_name(shard) {
-            return Err(ReleasedError::new(index, format!("`{}` is no name of a shard", shown(shard))));
+            return Err(ReleasedError::new(
+                index,
+                format!("`{}` is not a valid name of a shard", shown(shard)),
+            ));
         }
         read_safetensors(&folder.join(shard), tensors)?;
     }
     match weight_map.keys().find(|name| !tensors.contains_key(*name)) {
-        Some(name) => Err(ReleasedError::new(index, format!("no shard holds the tensor `{}`", shown(name)))),
+        Some(name) => {
+            Err(ReleasedError::new(index, format!("no shard contains the tensor `{}`", shown(name))))
+        }
         None => Ok(()),
     }
 }
 
-/// Whether a name is one of a file in the same folder.
+/// Whether a name refers to a file in the same folder.
 pub(crate) fn is_plain_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':'])
 }
 
 fn read_safetensors(path: &Path, tensors: &mut Tensors) -> Result<(), ReleasedError> {
     let fail = |error| unreadable(path, error);
-    let damaged = |what: String| ReleasedError::new(path, format!("not a safetensors file: {what}"));
+    let damaged = |what: String| ReleasedError::new(path, format!("not a valid safetensors file: {what}"));
     let mut file = File::open(path).map_err(fail)?;
     let size = file.metadata().map_err(fail)?.len();
     let mut length = [0; 8];
-    file.read_exact(&mut length).map_err(|_| damaged("it has no header".to_owned()))?;
+    file.read_exact(&mut length).map_err(|_| damaged("no header".to_owned()))?;
     let length = u64::from_le_bytes(length);
     if length > MAX_HEADER || length > size - 8 {
         return Err(damaged(format!("a header of {length} bytes in {size}")));
@@ -167,7 +175,7 @@ fn read_safetensors(path: &Path, tensors: &mut Tensors) -> Result<(), ReleasedEr
     if data != size - 8 - length {
         return Err(damaged(format!("expected {data} bytes of tensors, found {}", size - 8 - length)));
     }
-    // In the order of the file: one pass over it.
+    // In the order of the file, in one pass.
     let mut infos: Vec<_> = header.tensors().into_iter().collect();
     infos.sort_by_key(|(_, info)| info.data_offsets.0);
     for (name, info) in infos {
@@ -175,18 +183,24 @@ fn read_safetensors(path: &Path, tensors: &mut Tensors) -> Result<(), ReleasedEr
         let mut bytes = vec![0; end - start];
         file.seek(SeekFrom::Start(8 + length + start as u64)).map_err(fail)?;
         file.read_exact(&mut bytes).map_err(fail)?;
-        // Masks of attention and the like, which are no weights, may be of any type.
+        // Buffers that are not weights, such as attention masks, may have any type.
         let values = floats(info.dtype, &bytes).unwrap_or_default();
-        if values.is_empty() && !bytes.is_empty() && !crate::transformers::is_buffer(&name) {
-            let what = format!("`{}` is {:?}, expected F32, F16, BF16 or F64", shown(&name), info.dtype);
+        if values.is_empty() && !bytes.is_empty() && !is_buffer(&name) {
+            let what =
+                format!("expected F32, F16, BF16 or F64 for `{}`, found {:?}", shown(&name), info.dtype);
             return Err(ReleasedError::new(path, what));
         }
-        add(tensors, path, name, Array { shape: info.shape.clone(), values })?;
+        add(tensors, path, name, Tensor { shape: info.shape.clone(), values })?;
     }
     Ok(())
 }
 
-/// The elements in single precision; none where they are no floats.
+/// Whether a tensor is a buffer and not a weight: the causal mask in older files.
+pub(crate) fn is_buffer(name: &str) -> bool {
+    name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")
+}
+
+/// The elements in single precision; `None` if they are not floats.
 fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     Some(match dtype {
         Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
@@ -197,9 +211,9 @@ fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     })
 }
 
-/// An archive of NumPy's `savez`: a zip of `.npy` members.
+/// Reads an archive of NumPy's `savez`: a zip of `.npy` members.
 fn read_npz(path: &Path, tensors: &mut Tensors) -> Result<(), ReleasedError> {
-    let damaged = |error| ReleasedError::caused(path, "not an `.npz` archive", error);
+    let damaged = |error| ReleasedError::caused(path, "not a valid `.npz` archive", error);
     let file = File::open(path).map_err(|error| unreadable(path, error))?;
     let mut archive = zip::ZipArchive::new(std::io::BufReader::new(file)).map_err(damaged)?;
     for i in 0..archive.len() {
@@ -211,10 +225,10 @@ fn read_npz(path: &Path, tensors: &mut Tensors) -> Result<(), ReleasedError> {
             .read_to_end(&mut bytes)
             .map_err(|error| ReleasedError::caused(path, format!("member `{}`", shown(name)), error))?;
         match read_npy(&bytes) {
-            // Counters of steps and the like are integers; what is missing is found out later.
+            // Integers are step counters and the like; missing tensors are reported later.
             Ok(array) if array.integers => {}
             Ok(array) => add(tensors, path, name.to_owned(), array.into())?,
-            Err(what) if what.contains("expected the type") => {}
+            Err(what) if what.contains("expected the dtype") => {}
             Err(what) => {
                 return Err(ReleasedError::new(path, format!("member `{}`: {what}", shown(name))));
             }

@@ -1,34 +1,36 @@
-//! The names of Hugging Face's ImageGPT, in both directions.
+//! Maps tensors between our names and those of Hugging Face's ImageGPT.
 //!
-//! Theirs differ from ours in three ways: the start vector is the last row of the token embeddings,
-//! every linear map has a bias (zero in the released weights), and names are longer. Weights of
-//! linear maps are stored `[in, out]` by both, the head `[out, in]`.
+//! Theirs differ from ours in three ways: the start vector is the last row of the token embeddings, every
+//! linear layer has a bias (zero in the released weights), and names are longer. Both store weights of
+//! linear layers as `[in, out]` and the output head as `[out, in]`.
 
 use std::path::Path;
 
 use igpt_model::{GptConfig, NamedTensor};
 
 use crate::error::ReleasedError;
-use crate::tensors::{Array, Tensors};
+use crate::taker::Taker;
+use crate::tensors::{Tensor, Tensors, is_buffer};
 
-/// A tensor by both names.
-struct Pair {
+/// A tensor under both names.
+struct NamePair {
     theirs: String,
     ours: String,
     shape: Vec<usize>,
 }
 
-/// The start vector and the colours' embeddings in one.
+/// The token embeddings, with the start vector as the last row.
 const EMBEDDINGS: &str = "transformer.wte.weight";
-/// The head over the colours.
+/// The output head.
 const LM_HEAD: &str = "lm_head.weight";
 /// The class head.
 const SCORE: &str = "score.weight";
 
-/// Every tensor but the token embeddings and the class head: weights, and biases of linear maps.
-fn pairs(config: &GptConfig) -> (Vec<Pair>, Vec<Pair>) {
+/// Every tensor but the token embeddings and the class head: weights, and biases of linear layers.
+fn pairs(config: &GptConfig) -> (Vec<NamePair>, Vec<NamePair>) {
     let c = config.n_embd;
-    let pair = |theirs: String, ours: String, shape: &[usize]| Pair { theirs, ours, shape: shape.to_vec() };
+    let pair =
+        |theirs: String, ours: String, shape: &[usize]| NamePair { theirs, ours, shape: shape.to_vec() };
     let mut weights = vec![
         pair("transformer.wpe.weight".into(), "wpe".into(), &[config.n_positions, c]),
         pair("transformer.ln_f.weight".into(), "ln_f.weight".into(), &[c]),
@@ -54,41 +56,36 @@ fn pairs(config: &GptConfig) -> (Vec<Pair>, Vec<Pair>) {
     (weights, biases)
 }
 
-/// Whether a tensor of that name is no weight: the causal mask that older files hold.
-pub(crate) fn is_buffer(name: &str) -> bool {
-    name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")
-}
-
-/// What their tensors make.
-pub(crate) struct Theirs {
+/// A network's tensors in our names.
+pub(crate) struct TheirTensors {
     pub(crate) tensors: Vec<NamedTensor>,
-    /// The classes of the class head, where there is one.
+    /// The number of classes of the class head, if there is one.
     pub(crate) classes: Option<usize>,
-    /// Whether there is no head over the colours; ours is zero then.
+    /// Whether the output head is missing, so that ours is zero.
     pub(crate) headless: bool,
 }
 
-/// Our tensors from theirs. A network whose every bias is zero has none (`config.biases` says it
-/// otherwise); with a class head that is its classes.
+/// Converts their tensors to ours. A network whose biases are all zero has none, unless `config.biases`
+/// says otherwise.
 ///
 /// # Errors
-/// Every tensor that is missing, left over or of another shape.
+/// Every tensor that is missing, unexpected or of another shape.
 pub(crate) fn from_theirs(
     path: &Path,
     mut theirs: Tensors,
     config: &mut GptConfig,
-) -> Result<Theirs, ReleasedError> {
+) -> Result<TheirTensors, ReleasedError> {
     theirs.retain(|name, _| !is_buffer(name));
-    // A bare `ImageGPTModel` is what the others call `transformer`.
+    // A bare `ImageGPTModel` has no `transformer.` in its names.
     if !theirs.keys().any(|name| name.starts_with("transformer.")) {
         theirs = theirs.into_iter().map(|(name, array)| (format!("transformer.{name}"), array)).collect();
     }
-    // Features and fine-tuning need no head over the colours.
+    // Features and fine-tuning need no output head.
     let headless = !theirs.contains_key(LM_HEAD);
     if headless {
         theirs.insert(
             LM_HEAD.to_owned(),
-            Array {
+            Tensor {
                 shape: vec![config.vocab, config.n_embd],
                 values: vec![0.0; config.vocab * config.n_embd],
             },
@@ -98,11 +95,11 @@ pub(crate) fn from_theirs(
     let c = config.n_embd;
     let (weights, biases) = pairs(config);
     let mut ours = Vec::new();
-    for Pair { theirs, ours: name, shape } in weights {
+    for NamePair { theirs, ours: name, shape } in weights {
         ours.extend(taker.take(&theirs, &shape).map(|values| NamedTensor { name, shape, values }));
     }
     let mut bias_tensors = Vec::new();
-    for Pair { theirs, ours: name, shape } in biases {
+    for NamePair { theirs, ours: name, shape } in biases {
         bias_tensors.extend(taker.take(&theirs, &shape).map(|values| NamedTensor { name, shape, values }));
     }
     if let Some(mut wte) = taker.take(EMBEDDINGS, &[config.vocab + 1, c]) {
@@ -126,14 +123,14 @@ pub(crate) fn from_theirs(
     if config.linear_biases() {
         ours.extend(bias_tensors);
     }
-    Ok(Theirs { tensors: ours, classes, headless })
+    Ok(TheirTensors { tensors: ours, classes, headless })
 }
 
-/// Their tensors from ours; the biases that ours has not are zero, a tied head is written out.
+/// Converts our tensors to theirs; missing biases are zero, a tied head is written out.
 pub(crate) fn to_theirs(config: &GptConfig, ours: Vec<NamedTensor>) -> Vec<NamedTensor> {
     let mut ours: Tensors = ours
         .into_iter()
-        .map(|tensor| (tensor.name, Array { shape: tensor.shape, values: tensor.values }))
+        .map(|tensor| (tensor.name, Tensor { shape: tensor.shape, values: tensor.values }))
         .collect();
     if config.tied
         && let Some(wte) = ours.get("wte").cloned()
@@ -142,7 +139,7 @@ pub(crate) fn to_theirs(config: &GptConfig, ours: Vec<NamedTensor>) -> Vec<Named
     }
     let (weights, biases) = pairs(config);
     let mut theirs = Vec::new();
-    for Pair { theirs: name, ours: own, shape } in weights.into_iter().chain(biases) {
+    for NamePair { theirs: name, ours: own, shape } in weights.into_iter().chain(biases) {
         let values =
             ours.remove(&own).map_or_else(|| vec![0.0; shape.iter().product()], |array| array.values);
         theirs.push(NamedTensor { name, shape, values });
@@ -156,49 +153,4 @@ pub(crate) fn to_theirs(config: &GptConfig, ours: Vec<NamedTensor>) -> Vec<Named
         theirs.push(NamedTensor { name: SCORE.to_owned(), shape: score.shape, values: score.values });
     }
     theirs
-}
-
-/// Takes tensors by name and shape, and remembers what did not fit.
-pub(crate) struct Taker {
-    pub(crate) tensors: Tensors,
-    found: usize,
-    expected: usize,
-    missing: Vec<String>,
-    shapes: Vec<String>,
-}
-
-impl Taker {
-    pub(crate) fn new(tensors: Tensors) -> Self {
-        let found = tensors.len();
-        Self { tensors, found, expected: 0, missing: Vec::new(), shapes: Vec::new() }
-    }
-
-    /// The elements of a tensor, if it is there and of that shape.
-    pub(crate) fn take(&mut self, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
-        self.expected += 1;
-        match self.tensors.remove(name) {
-            None => self.missing.push(format!("`{name}` {shape:?}")),
-            Some(array) if array.shape != shape => {
-                self.shapes.push(format!("`{name}`: expected {shape:?}, found {:?}", array.shape));
-            }
-            Some(array) => return Some(array.values),
-        }
-        None
-    }
-
-    /// Refuses the tensors if one did not fit or is left over.
-    pub(crate) fn finish(self, path: &Path) -> Result<(), ReleasedError> {
-        let left =
-            |(name, array): (&String, &Array)| format!("`{}` {:?}", igpt_dataset::shown(name), array.shape);
-        let left: Vec<String> = self.tensors.iter().map(left).collect();
-        if self.missing.is_empty() && self.shapes.is_empty() && left.is_empty() {
-            return Ok(());
-        }
-        let kinds = [
-            ("missing", self.missing.as_slice()),
-            ("of another shape", self.shapes.as_slice()),
-            ("unexpected", left.as_slice()),
-        ];
-        Err(ReleasedError::differences(path, self.expected, self.found, kinds))
-    }
 }

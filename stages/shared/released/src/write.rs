@@ -1,4 +1,4 @@
-//! Our network in the layout of Hugging Face's ImageGPT.
+//! Writes a network in the format of Hugging Face's ImageGPT.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,20 +14,20 @@ use crate::transformers::to_theirs;
 
 /// Writes a network into an existing, empty folder, as `ImageGPTForCausalImageModeling` reads it
 /// (`ImageGPTForImageClassification`, if it has a class head): `model.safetensors`, `config.json`
-/// and `preprocessor_config.json` with the palette; beside a class head also the code by which
-/// transformers puts the start token before an image's tokens, as our networks read them. The card lies in `config.json` under
-/// `igpt_flow`, so that [`crate::read`] gives back the same network to the byte.
+/// and `preprocessor_config.json` with the palette; with a class head also the code with which
+/// transformers puts the start token before an image's tokens, as our networks expect. The model card is
+/// in `config.json` under `igpt_flow`, so that [`crate::read`] returns exactly the same network.
 ///
 /// # Errors
-/// If ImageGPT has no word for the network (the text's variant, BERT, a class head below the last
-/// layer), the palette is not the network's, or a file cannot be written.
+/// If ImageGPT cannot express the network (the variant `paper`, BERT, a class head below the last layer),
+/// the palette is not the network's, or a file cannot be written.
 pub fn write(folder: &Path, gpt: &Gpt, card: &ModelCard, palette: &PaletteTable) -> Result<(), StageError> {
     expressible(card)?;
     let digest = palette.digest();
     if palette.colours.len() != card.config.vocab || card.palette.is_some_and(|own| own != digest) {
         let own = card.palette.map_or("unknown".to_owned(), |own| own.to_string());
         return Err(StageError::new(format!(
-            "the palette is not the network's: expected {} colours ({own}), found {} ({digest})",
+            "expected the network's palette of {} colours ({own}), found {} ({digest})",
             card.config.vocab,
             palette.colours.len()
         )));
@@ -35,7 +35,7 @@ pub fn write(folder: &Path, gpt: &Gpt, card: &ModelCard, palette: &PaletteTable)
     let tensors = to_theirs(&card.config, named_parameters(gpt));
     let notes = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     write_tensors(&folder.join("model.safetensors"), &tensors, Some(notes))
-        .map_err(|error| StageError::caused("the weights cannot be written", error))?;
+        .map_err(|error| StageError::caused("cannot write the weights", error))?;
     write_json(&folder.join("config.json"), &config_json(card))?;
     write_json(&folder.join("preprocessor_config.json"), &preprocessor_json(card, palette))?;
     if card.class_head.is_some() {
@@ -45,32 +45,30 @@ pub fn write(folder: &Path, gpt: &Gpt, card: &ModelCard, palette: &PaletteTable)
     Ok(())
 }
 
-/// The class in the folder's own code, as `auto_map` names it.
-pub(crate) const CLASS: &str = "modeling_igpt_flow.ImageGPTWithStartToken";
-/// The code that a classifier's folder holds for transformers.
+/// The code in a classifier's folder, for transformers.
 const CODE: &str = include_str!("modeling_igpt_flow.py");
-/// How a classifier's folder is loaded.
+/// How to load a classifier's folder.
 const README: &str = include_str!("published.md");
 
-/// Refuses networks that ImageGPT would compute otherwise.
+/// Refuses networks that ImageGPT cannot express.
 fn expressible(card: &ModelCard) -> Result<(), StageError> {
     let refuse = |what: &str, hint: &str| Err(StageError::new(what).hint(hint));
     if card.config.variant == Variant::Paper {
         return refuse(
-            "ImageGPT has no word for the variant `paper`: its norm subtracts no mean and has no bias",
+            "ImageGPT does not support the variant `paper`: its norm subtracts no mean and has no bias",
             "train with `model: {variant: released}`, which is the default",
         );
     }
     if card.objective == Objective::Bert {
         return refuse(
-            "ImageGPT has no word for a BERT network: each of its positions sees only those before it",
+            "ImageGPT does not support BERT networks: each of its positions attends only to earlier ones",
             "publish a network that was trained with `objective: autoregressive`",
         );
     }
     match &card.class_head {
         Some(head) if head.layer != card.config.n_layer => refuse(
             &format!(
-                "ImageGPT has no word for a class head on layer {}: its own reads the last, {}",
+                "ImageGPT does not support a class head on layer {}: its own is on the last, {}",
                 head.layer, card.config.n_layer
             ),
             "fine-tune with the head on the last layer",
@@ -81,11 +79,11 @@ fn expressible(card: &ModelCard) -> Result<(), StageError> {
 
 fn write_json(path: &Path, value: &Value) -> Result<(), ReleasedError> {
     let mut text = serde_json::to_string_pretty(value)
-        .map_err(|error| ReleasedError::caused(path, "cannot be formed", error))?;
+        .map_err(|error| ReleasedError::caused(path, "cannot convert to JSON", error))?;
     text.push('\n');
     write_text(path, &text)
 }
 
 fn write_text(path: &Path, text: &str) -> Result<(), ReleasedError> {
-    std::fs::write(path, text).map_err(|error| ReleasedError::caused(path, "cannot be written", error))
+    std::fs::write(path, text).map_err(|error| ReleasedError::caused(path, "cannot write the file", error))
 }

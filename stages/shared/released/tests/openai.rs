@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use igpt_model::{NamedTensor, Objective, named_parameters, write_tensors};
-use igpt_released::{Options, read};
+use igpt_released::{ReadOptions, read};
 use support::{VOCAB, artifact, network, npy, palette, params, read_folder, refusal, write_palette};
 
 const C: usize = 24;
@@ -106,7 +106,7 @@ fn heads_that_no_shape_tells_are_asked_for() {
     let dir = folder(&tensors);
     let error = refusal(dir.path());
     assert!(error.contains("set `heads`: 8 for iGPT-S"), "{error}");
-    let released = read(dir.path(), Options { heads: Some(HEADS), ..Options::default() }).unwrap();
+    let released = read(dir.path(), ReadOptions { heads: Some(HEADS), ..ReadOptions::default() }).unwrap();
     assert_eq!(released.gpt.config().n_head, HEADS);
 }
 

@@ -11,7 +11,7 @@ use igpt_model::{
     Activation, ClassHeadCard, Gpt, Input, ModelCard, ModelParams, NamedTensor, Objective, Variant,
     named_parameters, write_tensors,
 };
-use igpt_released::{Options, read, write};
+use igpt_released::{ReadOptions, read, write};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Value, json};
 use support::{VOCAB, artifact, network, palette, params, read_folder, refusal, write_palette};
@@ -51,7 +51,8 @@ fn the_reference_networks_have_the_reference_logits_and_hidden_states() {
         let Some(folder) = fixture(name) else { return };
         let dir = tempfile::tempdir().unwrap();
         let colours = write_palette(dir.path(), 16);
-        let released = read(&folder, Options { palette: Some(&colours), ..Options::default() }).unwrap();
+        let released =
+            read(&folder, ReadOptions { palette: Some(&colours), ..ReadOptions::default() }).unwrap();
         assert_eq!(released.gpt.config().biases, biases, "{name}");
         assert_eq!((released.card.height, released.card.width, released.card.config.vocab), (8, 8, 16));
         assert_eq!(released.card.palette, Some(palette(16).digest()));

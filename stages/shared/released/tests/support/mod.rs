@@ -10,7 +10,7 @@ use igpt_model::{
     Gpt, ModelCard, ModelParams, NamedTensor, Objective, Preset, assign_parameters, named_parameters,
     save_model,
 };
-use igpt_released::{Options, Released, ReleasedError, read};
+use igpt_released::{ReadOptions, Released, ReleasedError, read};
 use rand::RngExt as _;
 
 pub(crate) const SIDE: usize = 4;
@@ -58,7 +58,7 @@ pub(crate) fn artifact(gpt: &Gpt, card: &ModelCard) -> BTreeMap<String, Vec<u8>>
 }
 
 pub(crate) fn read_folder(folder: &Path) -> Result<Released, ReleasedError> {
-    read(folder, Options::default())
+    read(folder, ReadOptions::default())
 }
 
 /// What is said of a folder that is refused, the hint included.

@@ -1,0 +1,130 @@
+//! A step whose inputs are settled: reused, queued, or waiting until what it reads is made again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use super::Run;
+use super::audit::Verdict;
+use super::launch::Launch;
+use super::rebuild_reason::{last_record, rebuild_reason};
+use super::resolve::job_work;
+use crate::event::Event;
+use crate::execute::{Failure, Job};
+use crate::plan::{PlannedStep, StepId};
+use crate::rebuild::{Reason, Rebuild, decide};
+use crate::schedule::Outcome;
+use crate::store::{Artifact, StoreError};
+
+impl Run<'_> {
+    /// Everything that the step reads is settled: reuse it, or queue it.
+    pub(super) fn offer(&mut self, id: StepId) -> Result<(), StoreError> {
+        let step = self.step(id);
+        let (material, inputs) = match self.resolver.resolve(step, &self.results) {
+            Ok(resolved) => resolved,
+            Err(error) => return self.cannot_resolve(id, error),
+        };
+        let key = material.key();
+        self.results.keys.insert(id, key);
+        let forced = [&step.name, &step.base].iter().any(|name| self.options.force.contains(*name));
+        let rebuild = match (self.is_audited(id), forced, self.restored.contains_key(&id)) {
+            (true, ..) => Rebuild::Verify,
+            (_, true, _) => Rebuild::Always,
+            (_, _, true) => Rebuild::Restore,
+            _ => Rebuild::Memoize,
+        };
+        let store = self.resolver.store;
+        let is_stored =
+            |outputs: &BTreeMap<String, Artifact>| outputs.values().all(|artifact| store.contains(artifact));
+        let recorded = self.recorded(step, &key);
+        if let Some(outputs) = recorded.as_ref().filter(|_| rebuild == Rebuild::Verify) {
+            // What is below it gets what is recorded, whatever comes of the audit.
+            self.results.steps.insert(id, outputs.clone());
+        }
+        match decide(rebuild, || recorded, is_stored) {
+            ControlFlow::Continue(Reason::NoRecord) if self.audit.is_some() => {
+                self.note_verdict(id, Verdict::NotAudited { why: "it has no result".to_owned() });
+                self.settle(id, Outcome::Skipped)
+            }
+            ControlFlow::Break(outputs) => {
+                self.counts.reused.insert(id);
+                self.events.send(Event::StepReused { step: step.name.clone(), key });
+                self.remember(id, key);
+                self.finish_step(id, outputs)
+            }
+            ControlFlow::Continue(reason) => {
+                match self.missing_inputs(id) {
+                    Err(error) => return self.fail(id, &error.into()),
+                    Ok(gone) if self.audit.is_some() && !gone.is_empty() => {
+                        let why = "what it reads is not in the store any more".to_owned();
+                        self.note_verdict(id, Verdict::NotAudited { why });
+                        return self.settle(id, Outcome::Done);
+                    }
+                    // It waits until they are there again.
+                    Ok(gone) if self.restore_all(&gone) => return Ok(()),
+                    Ok(gone) if !gone.is_empty() => return self.fail(id, &lost(self.step(id))),
+                    Ok(_) => {}
+                }
+                let reason = match reason {
+                    Reason::Forced => "forced".to_owned(),
+                    Reason::Verified => "to compare it with its record".to_owned(),
+                    Reason::OutputsMissing => {
+                        "its outputs are needed and not in the store any more".to_owned()
+                    }
+                    Reason::NoRecord => rebuild_reason(last_record(&self.resolver, step).as_ref(), &material),
+                };
+                let job = Job {
+                    store: self.audit.as_ref().map_or(store, |audit| &audit.scratch).root().to_path_buf(),
+                    inputs_in: self.audit.as_ref().map(|_| store.root().to_path_buf()),
+                    key,
+                    material,
+                    pipeline: self.plan().name.clone(),
+                    step: step.name.clone(),
+                    run: self.options.run.clone(),
+                    work: job_work(&step.work),
+                    inputs,
+                    outputs: step.work.output_kinds().into_keys().collect(),
+                    threads: self.schedule.cpus_of(id) as usize,
+                    gpus: Vec::new(),
+                    device: self.options.device.clone(),
+                    offline: self.options.offline,
+                    force: forced,
+                    keep_failed: self.options.keep_failed,
+                };
+                self.jobs.insert(id, (job, reason));
+                self.schedule.queue(id);
+                Ok(())
+            }
+        }
+    }
+
+    /// An input cannot be looked up: it is made again where it is only gone.
+    fn cannot_resolve(&mut self, id: StepId, error: StoreError) -> Result<(), StoreError> {
+        let gone = match &error {
+            StoreError::Missing { .. } => self.missing_inputs(id).unwrap_or_default(),
+            _ => BTreeSet::new(),
+        };
+        if self.restore_all(&gone) { Ok(()) } else { self.fail(id, &error.into()) }
+    }
+
+    pub(super) fn launch(&mut self, id: StepId) -> Option<Launch> {
+        let (job, reason) = self.jobs.get(&id)?;
+        let step = self.step(id);
+        let attempt = *self.attempts.entry(id).and_modify(|n| *n += 1).or_insert(1);
+        self.events.send(Event::StepStarted {
+            step: step.name.clone(),
+            key: job.key,
+            reason: reason.clone(),
+            attempt,
+        });
+        let job = Job { gpus: self.schedule.gpus_of(id).to_vec(), ..job.clone() };
+        Some(Launch { job, log: self.log(id), timeout: step.timeout, grace: step.grace })
+    }
+}
+
+/// What to say of a step whose inputs are lost again and again.
+fn lost(step: &PlannedStep) -> Failure {
+    Failure {
+        error: format!("inputs of `{}` are not in the store, and making them again did not help", step.name),
+        hint: Some("`igpt-flow verify` looks for damage; is the disk well?".to_owned()),
+    }
+}

@@ -1,0 +1,57 @@
+//! What a run is told, and what it answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use igpt_contract::Digest;
+
+use crate::event::RunStatus;
+use crate::plan::StepId;
+use crate::schedule::{Budget, OnFailure, Outcome};
+use crate::store::Artifact;
+
+/// How a run is to go.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The run's id.
+    pub run: String,
+    /// The folder that paths in the pipeline are relative to.
+    pub folder: PathBuf,
+    /// Where the logs of steps go.
+    pub logs: PathBuf,
+    /// What may be used at once.
+    pub budget: Budget,
+    /// What a failure stops.
+    pub on_failure: OnFailure,
+    /// Steps (names in the YAML, or of single instances) that run although there is a record.
+    pub force: BTreeSet<String>,
+    /// Steps that are wanted, with all above them; empty: every step.
+    pub targets: BTreeSet<String>,
+    /// The device for stages that ask for one.
+    pub device: String,
+    /// The numerics class of that device.
+    pub numerics: String,
+    /// Whether the network is forbidden.
+    pub offline: bool,
+    /// Whether exports replace what is the user's, keeping it beside.
+    pub overwrite: bool,
+    /// Whether scratch folders of failed attempts are kept.
+    pub keep_failed: bool,
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// How it ended.
+    pub status: RunStatus,
+    /// Step name -> what became of it, and its key where it is known.
+    pub steps: Vec<(String, Outcome, Option<Digest>)>,
+    /// How many steps did work.
+    pub executed: usize,
+    /// How many were there already.
+    pub reused: usize,
+    /// What was results, by step.
+    pub outputs: BTreeMap<StepId, BTreeMap<String, Artifact>>,
+    /// The exports that are in place: where, and what.
+    pub exports: Vec<(PathBuf, Artifact)>,
+}

@@ -1,0 +1,99 @@
+//! From the plan to the schedule: which steps are wanted, what waits for what, what each needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use igpt_contract::Resources;
+
+use super::Options;
+use crate::plan::{Plan, StepId};
+use crate::schedule::{Budget, Edge, Need, Schedule};
+
+/// Which steps the targets want: themselves and all above them.
+pub(crate) fn wanted(plan: &Plan, targets: &BTreeSet<String>) -> Vec<bool> {
+    let mut wanted: Vec<bool> = plan
+        .steps
+        .iter()
+        .map(|step| targets.is_empty() || targets.contains(&step.name) || targets.contains(&step.base))
+        .collect();
+    // Every step comes after all that it reads, so one pass from the end is enough.
+    for id in (0..plan.steps.len()).rev().filter(|_| !targets.is_empty()) {
+        if wanted[id] {
+            for read in plan.steps[id].reads(&plan.searches) {
+                wanted[read] = true;
+            }
+        }
+    }
+    wanted
+}
+
+/// The schedule of the wanted steps.
+pub(super) fn schedule(plan: &Plan, wanted: &[bool], options: &Options) -> Schedule {
+    let mut edges: Vec<Vec<Edge>> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            let edges = step.inputs.iter().flat_map(|input| {
+                let tolerant = input.may_miss;
+                let from = input.source.steps(&plan.searches).into_iter();
+                from.map(move |from| Edge { from, tolerant })
+            });
+            edges.collect()
+        })
+        .collect();
+    // Candidates are released one after the other; a failed one does not hold up the next.
+    for search in &plan.searches {
+        for pair in search.candidates.windows(2) {
+            edges[pair[1]].push(Edge { from: pair[0], tolerant: true });
+        }
+    }
+    let needs = plan.steps.iter().map(|step| {
+        let resources = step.resources;
+        let cpus = if resources.cpus == 0 { options.budget.cpus } else { resources.cpus };
+        // A stage that computes on the device takes a slot of it, whoever wrote the pipeline.
+        let on_gpu = options.device.starts_with("cuda") && step.work.is_device_dependent();
+        Need { cpus, memory_mib: resources.memory_mib, gpus: resources.gpus.max(on_gpu.into()) }
+    });
+    Schedule::new(edges, needs.collect(), wanted, options.budget, options.on_failure)
+}
+
+/// What a step asks for and this run has not, and what comes of it, in words.
+pub(super) fn shortages(asked: Resources, there: Budget) -> Vec<String> {
+    let gib = |mib: u64| format!("{:.1} GiB", mib as f64 / 1024.0);
+    let mut shortages = Vec::new();
+    if asked.gpus > there.gpus {
+        shortages.push(format!("asks for {} GPUs, this run has {}: it goes without", asked.gpus, there.gpus));
+    }
+    if asked.memory_mib > there.memory_mib {
+        let (asked, there) = (gib(asked.memory_mib), gib(there.memory_mib));
+        shortages.push(format!("asks for {asked} of memory, this run has {there}: it may run out of it"));
+    }
+    if asked.cpus > there.cpus {
+        shortages.push(format!(
+            "asks for {} processor slots, this run has {}: it gets those",
+            asked.cpus, there.cpus
+        ));
+    }
+    shortages
+}
+
+/// The search of each step that is a candidate of one.
+pub(super) fn candidates(plan: &Plan) -> BTreeMap<StepId, usize> {
+    let candidates = plan.searches.iter().enumerate();
+    candidates.flat_map(|(n, search)| search.candidates.iter().map(move |step| (*step, n))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_machine_lacks_is_told() {
+        let there = Budget { cpus: 2, memory_mib: 4096, gpus: 0 };
+        let fits = Resources { cpus: 2, memory_mib: 4096, gpus: 0 };
+        assert!(shortages(fits, there).is_empty());
+        let shortages = shortages(Resources { cpus: 512, memory_mib: 921_600, gpus: 1 }, there);
+        assert_eq!(shortages.len(), 3);
+        assert!(shortages[1].contains("900.0 GiB") && shortages[1].contains("4.0 GiB"), "{shortages:?}");
+        assert!(shortages[2].contains("512"), "{shortages:?}");
+    }
+}
