@@ -5,6 +5,7 @@ mod experiments;
 mod foreseen;
 mod imagenet;
 mod left_out;
+mod published;
 mod released;
 mod resume;
 mod shipped;
