@@ -128,9 +128,9 @@ pub(super) fn read(with: &Value, inputs: &[&str]) -> Result<Command, Vec<ParamFa
 pub const SHELLS: [&str; 10] =
     ["bash", "ksh", "node", "perl", "python", "python3", "Rscript", "ruby", "sh", "zsh"];
 
-type Fault<'a> = dyn FnMut(&[&str], String) + 'a;
+type ReportFault<'a> = dyn FnMut(&[&str], String) + 'a;
 
-fn run(written: &Value, fault: &mut Fault<'_>) -> Invocation {
+fn run(written: &Value, fault: &mut ReportFault<'_>) -> Invocation {
     let run = match written {
         Value::Array(items) => Invocation::Argv(items.iter().map(schema::plain).collect()),
         text => Invocation::Script(text.as_str().unwrap_or_default().to_owned()),
@@ -150,7 +150,7 @@ fn run(written: &Value, fault: &mut Fault<'_>) -> Invocation {
     run
 }
 
-fn shell(written: &Value, run: &Invocation, fault: &mut Fault<'_>) -> Vec<String> {
+fn shell(written: &Value, run: &Invocation, fault: &mut ReportFault<'_>) -> Vec<String> {
     let shell: Vec<String> = match written {
         Value::String(name) => vec![name.clone()],
         Value::Array(words) => words.iter().map(schema::plain).collect(),
@@ -175,7 +175,7 @@ fn shell(written: &Value, run: &Invocation, fault: &mut Fault<'_>) -> Vec<String
     if shell == ["sh"] { Vec::new() } else { shell }
 }
 
-fn link(written: &Value, inputs: &[&str], fault: &mut Fault<'_>) -> Vec<String> {
+fn link(written: &Value, inputs: &[&str], fault: &mut ReportFault<'_>) -> Vec<String> {
     let mut link: Vec<String> = match written {
         Value::Bool(true) => inputs.iter().map(|port| (*port).to_owned()).collect(),
         Value::Array(ports) => ports.iter().map(schema::plain).collect(),

@@ -42,17 +42,17 @@ pub(crate) fn dereference<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
 
 /// What a schema takes, for a sentence: `an integer ≥ 1`, "one of `a`, `b`".
 pub(crate) fn expected(root: &Value, schema: &Value) -> String {
-    words(root, schema, Form::Sentence)
+    words(root, schema, Wording::Sentence)
 }
 
 /// What a schema takes, for a table: `integer ≥ 1`, `list of strings`.
 pub(crate) fn type_name(root: &Value, schema: &Value) -> String {
-    words(root, schema, Form::Name)
+    words(root, schema, Wording::Name)
 }
 
 /// How a type is written.
 #[derive(Clone, Copy)]
-enum Form {
+enum Wording {
     /// `integer`
     Name,
     /// `an integer`
@@ -61,12 +61,12 @@ enum Form {
     Plural,
 }
 
-fn words(root: &Value, schema: &Value, form: Form) -> String {
+fn words(root: &Value, schema: &Value, form: Wording) -> String {
     let schema = dereference(root, schema);
     let choices = choices(root, schema);
     if !choices.is_empty() {
         let names: Vec<String> = choices.iter().map(|c| format!("`{}`", plain(c))).collect();
-        let start = if matches!(form, Form::Plural) { "values out of" } else { "one of" };
+        let start = if matches!(form, Wording::Plural) { "values out of" } else { "one of" };
         return format!("{start} {}", names.join(", "));
     }
     if let Some(branches) = branches(schema) {
@@ -75,9 +75,9 @@ fn words(root: &Value, schema: &Value, form: Form) -> String {
         return all.join(" or ");
     }
     let of_form = |name: &str, sentence: &str, plural: &str| match form {
-        Form::Name => name.to_owned(),
-        Form::Sentence => sentence.to_owned(),
-        Form::Plural => plural.to_owned(),
+        Wording::Name => name.to_owned(),
+        Wording::Sentence => sentence.to_owned(),
+        Wording::Plural => plural.to_owned(),
     };
     let types = types(schema);
     if types.is_empty() {
@@ -95,7 +95,7 @@ fn words(root: &Value, schema: &Value, form: Form) -> String {
                 let list = of_form("list", "a list", "lists");
                 match schema.get("items") {
                     Some(items @ Value::Object(_)) => {
-                        format!("{list} of {}", words(root, items, Form::Plural))
+                        format!("{list} of {}", words(root, items, Wording::Plural))
                     }
                     _ => list,
                 }

@@ -179,7 +179,7 @@ pub enum Source {
     /// A file or folder on disk, relative to the folder of the pipeline file.
     Path(PathBuf),
     /// The files on disk that match patterns, relative to the folder of the pipeline file: a folder
-    /// that holds these files alone. See [`globs`] for what patterns say.
+    /// that holds these files alone. See [`super::globs`] for what patterns mean.
     Glob {
         /// What is taken.
         files: Vec<String>,

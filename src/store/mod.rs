@@ -147,8 +147,8 @@ impl Store {
         self.root.join("runs-v2")
     }
 
-    /// Says that the store is in use until the answer is dropped, so that nothing is collected
-    /// under a run's feet. Any number of processes may hold it; while `gc` deletes this waits.
+    /// Marks the store as in use until the returned value is dropped, so that nothing is collected
+    /// during a run. Any number of processes may hold it; while `gc` deletes this waits.
     ///
     /// # Errors
     /// Where the lock file cannot be opened or locked.
