@@ -177,7 +177,7 @@ fn layers_and_images_can_be_chosen() {
     assert_eq!(some.row(7), all.row(2 * drawn[3] + 1));
     assert_eq!(some.row(9), all.row(43));
     let error = bench.run("none", &model, &tokens, json!({ "layers": [5] })).unwrap_err().to_string();
-    assert!(error.contains("layer 5, and the network has layers 0 to 4"), "{error}");
+    assert!(error.contains("layer 5, expected 0 to 4"), "{error}");
 }
 
 /// The paper's section 4.6: several independent masks at evaluation.

@@ -8,12 +8,12 @@ use igpt_table::observe::{Observation, Value, require};
 use crate::params::{Claim, Group};
 
 /// Labels and their values.
-type Key<'a> = BTreeMap<&'a str, &'a Value>;
+type RunKey<'a> = BTreeMap<&'a str, &'a Value>;
 
 /// An artifact of a group, with what tells it apart from the group's other runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Run<'a> {
-    pub(crate) key: Key<'a>,
+    pub(crate) key: RunKey<'a>,
     pub(crate) artifact: &'a Observation,
 }
 
@@ -95,7 +95,7 @@ fn best<'a>(
     worth: impl Fn(&Observation) -> Option<f64>,
 ) -> Vec<&'a Observation> {
     // An artifact without one of those labels was not made in their matrix, and is alone.
-    let mut classes: BTreeMap<(Key<'a>, bool), (f64, Vec<&Value>, &'a Observation)> = BTreeMap::new();
+    let mut classes: BTreeMap<(RunKey<'a>, bool), (f64, Vec<&Value>, &'a Observation)> = BTreeMap::new();
     for artifact in members {
         let Some(worth) = worth(artifact) else { continue };
         let place: Vec<&Value> = over.iter().filter_map(|name| artifact.get(name)).collect();
@@ -113,7 +113,7 @@ fn is_in(names: &[String], name: &str) -> bool {
     names.iter().any(|other| other == name)
 }
 
-fn key(artifact: &Observation, keep: impl Fn(&str) -> bool) -> Key<'_> {
+fn key(artifact: &Observation, keep: impl Fn(&str) -> bool) -> RunKey<'_> {
     artifact.labels().filter(|(name, _)| keep(name)).collect()
 }
 
@@ -139,8 +139,8 @@ pub(crate) fn runs<'a>(
             let what = format!(
                 "the group `{}` has two artifacts of one run: {} and {}",
                 title(group, std::slice::from_ref(other)),
-                shown(other.artifact),
-                shown(artifact)
+                labels_text(other.artifact),
+                labels_text(artifact)
             );
             return Err(StageError::new(what).hint(
                 "choose one by `where`, `pick` or `last`, give their wires names, or name the labels \
@@ -154,7 +154,7 @@ pub(crate) fn runs<'a>(
 }
 
 /// An artifact's labels for an error: `layer 2, step probe`.
-pub(crate) fn shown(artifact: &Observation) -> String {
+pub(crate) fn labels_text(artifact: &Observation) -> String {
     let labels: Vec<String> =
         artifact.labels().map(|(name, value)| format!("{name} {}", value.text())).collect();
     if labels.is_empty() { "one without labels".to_owned() } else { format!("`{}`", labels.join(", ")) }

@@ -333,7 +333,7 @@ fn validation_scores_are_those_of_a_fit_that_has_not_seen_the_images() {
 #[test]
 fn a_fit_that_has_not_converged_is_told_and_measured() {
     let (metrics, said) = told(&table(), &json!({"max_iterations": 2})).unwrap();
-    assert!(said.contains("the last fit, of C 1, has not converged: after 2 iterations"), "{said}");
+    assert!(said.contains("the last fit, with C 1, has not converged: after 2 iterations"), "{said}");
     assert!(said.contains("raise `max_iterations`"), "{said}");
     assert_eq!((metrics.values["converged"], metrics.values["converged.search"]), (0.0, 0.0));
     assert!(metrics.values["gradient"] > 1e-6);

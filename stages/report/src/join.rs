@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use igpt_contract::StageError;
+use igpt_table::observe::{Observation, Value};
 
-use crate::figure::Key;
 use crate::figure_params::Figure;
-use crate::observe::{Observation, Value};
+use crate::series::SeriesKey;
 use crate::statistics::{Measured, Statistics};
 
 /// A point of a series: the mean of `x`, and what there is of `y`.
@@ -21,7 +21,7 @@ pub(crate) fn joined<'a>(
     figure: &Figure,
     observations: &'a [Observation],
     notes: &mut Vec<String>,
-) -> Result<BTreeMap<Key<'a>, Vec<Joined>>, StageError> {
+) -> Result<BTreeMap<SeriesKey<'a>, Vec<Joined>>, StageError> {
     type Numbers = (Vec<Measured>, Vec<Measured>);
     let mut points: BTreeMap<(Option<&Value>, Vec<&Value>), Numbers> = BTreeMap::new();
     let mut nameless = 0;
@@ -54,7 +54,7 @@ pub(crate) fn joined<'a>(
             figure.x, figure.y, figure.points
         ));
     }
-    let mut series: BTreeMap<Key<'_>, Vec<Joined>> = BTreeMap::new();
+    let mut series: BTreeMap<SeriesKey<'_>, Vec<Joined>> = BTreeMap::new();
     for ((name, others), (xs, ys)) in points {
         if let (Some(x), Some(y)) = (Statistics::of(&xs), Statistics::of(&ys)) {
             series.entry((name, 0)).or_default().push((x.mean, y));

@@ -196,5 +196,5 @@ fn what_cannot_be_drawn_says_why() {
     assert!(error.contains("the model does not belong to these tokens"), "{error}");
     palette().write(&bench.folder("palette")).unwrap();
     bench.model(Objective::Bert);
-    assert!(bench.refusal(json!({}), None).contains("it defines no order"));
+    assert!(bench.refusal(json!({}), None).contains("cannot generate images in order"));
 }

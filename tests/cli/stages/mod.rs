@@ -1,5 +1,6 @@
 //! The binary with its stage crates, on drawn shapes and on the pipelines that are shipped.
 
+mod citations;
 mod docs;
 mod experiments;
 mod foreseen;

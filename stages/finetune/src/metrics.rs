@@ -1,16 +1,16 @@
-//! The numbers that a fine-tuning reports.
+//! The outputs `metrics` and `predictions`.
 
 use igpt_contract::{Known, MetricValues, StageContext};
 use igpt_dataset::{PredictionTable, RowKey, TokensInfo};
 use igpt_model::ModelCard;
 
-use crate::evaluate::Verdicts;
+use crate::evaluate::Evaluation;
 use crate::images::Images;
 use crate::params::{Augment, Loss, Params};
 use crate::start::Start;
-use crate::state::{Search, Trial};
+use crate::state::{RateSearch, Trial};
 
-/// The names that the metrics may have.
+/// The names of all metrics that a fine-tuning may have.
 pub(crate) fn names(params: &Params) -> Known {
     let always = [
         "images.train",
@@ -35,11 +35,11 @@ pub(crate) fn names(params: &Params) -> Known {
 }
 
 /// The metrics of the winning learning rate.
-pub(crate) fn metrics(
+pub(crate) fn values(
     params: &Params,
     images: &Images,
     start: &Start,
-    search: &Search,
+    search: &RateSearch,
     winner: &Trial,
 ) -> MetricValues {
     let n = |rows: usize| rows as f64;
@@ -114,11 +114,11 @@ fn facts(params: &Params, card: &ModelCard) -> [(String, String); 4] {
     ]
 }
 
-/// What was said of each test image, under each mask: its views.
-pub(crate) fn predictions(images: &Images, tests: &[Verdicts]) -> PredictionTable {
+/// The predictions for each test image; those under several masks are its views.
+pub(crate) fn predictions(images: &Images, tests: &[Evaluation]) -> PredictionTable {
     let classes = images.classes();
     let (mut keys, mut log_probs) = (Vec::new(), Vec::new());
-    // Without test images there is nothing to say.
+    // Without test images there are no predictions.
     let rows = images.test().iter().enumerate().filter(|_| !tests.is_empty());
     for (i, row) in rows {
         for (view, test) in tests.iter().enumerate() {
@@ -130,11 +130,11 @@ pub(crate) fn predictions(images: &Images, tests: &[Verdicts]) -> PredictionTabl
     PredictionTable::new(keys, classes, log_probs).of(name, names, sets)
 }
 
-/// Adds the scores of the test images: under the first mask, and what several masks say together
+/// Adds the scores of the test images: under the first mask, and of the vote over several masks
 /// (section 4.6).
 pub(crate) fn test(
     metrics: &mut MetricValues,
-    tests: &[Verdicts],
+    tests: &[Evaluation],
     predictions: &PredictionTable,
     cx: &StageContext,
 ) {
@@ -150,16 +150,16 @@ pub(crate) fn test(
     }
 }
 
-/// Says so where what was learned is no better than naming one class throughout.
-pub(crate) fn warn_of_chance(images: &Images, test: &Verdicts, cx: &StageContext) {
+/// Warns if the network is no better than always naming one class.
+pub(crate) fn warn_of_chance(images: &Images, test: &Evaluation, cx: &StageContext) {
     let mut counts = vec![0usize; images.classes()];
     images.test().iter().for_each(|row| counts[images.label(*row)] += 1);
     let rows = images.test().len().max(1) as f64;
     let chance = counts.into_iter().max().unwrap_or_default() as f64 / rows;
     if test.accuracy <= chance {
         cx.note(format!(
-            "warning: the test accuracy {:.4} is no better than naming the most frequent class, {chance:.4}: \
-             train for longer, or with another learning rate",
+            "warning: the test accuracy {:.4} is no better than always naming the most frequent class \
+             ({chance:.4}); train longer, or with another learning rate",
             test.accuracy
         ));
     }

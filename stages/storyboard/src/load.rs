@@ -1,4 +1,4 @@
-//! Which images are shown, and all that the artifacts know of them.
+//! Loads the images to show, in every state.
 
 use std::path::Path;
 
@@ -15,17 +15,17 @@ use crate::params::Params;
 /// The longest side of the tokens: the cells of a larger one could not be told apart in print.
 const LONGEST: usize = 64;
 
-/// An image in each state that it passes through.
+/// An image in each of its states.
 #[derive(Debug)]
 pub(crate) struct Scene {
-    /// Its class, or its id where nobody knows that.
+    /// Its class, or its id if it has none.
     pub(crate) name: String,
     pub(crate) original: RgbImage,
-    /// At the input resolution, where that image set is wired.
+    /// At the input resolution, if that image set is connected.
     pub(crate) small: Option<RgbImage>,
     /// The colour of each token, in raster order.
     pub(crate) colours: Vec<[u8; 3]>,
-    /// Which tokens BERT does not see.
+    /// Which tokens are masked for BERT.
     pub(crate) masked: Vec<bool>,
 }
 
@@ -42,11 +42,11 @@ pub(crate) struct Story {
     pub(crate) context: usize,
 }
 
-/// Chooses the images and reads what there is of them.
+/// Chooses the images and reads them.
 ///
 /// # Errors
 /// If the inputs do not belong together, have no such images, or cannot be read.
-pub(crate) fn gather(
+pub(crate) fn load(
     params: &Params,
     images: &Path,
     small: Option<&Path>,
@@ -89,16 +89,16 @@ fn check(info: &TokensInfo, palette: &PaletteTable) -> Result<(), StageError> {
     let digest = palette.digest();
     if info.vocab != palette.colours.len() || info.palette.is_some_and(|expected| expected != digest) {
         let what = format!(
-            "the tokens were made with another palette ({} colours) than the one wired ({} colours)",
+            "the tokens were made with another palette ({} colours) than the input `palette` ({} colours)",
             info.vocab,
             palette.colours.len()
         );
-        return Err(StageError::new(what).hint("wire the palette of the step that made the tokens"));
+        return Err(StageError::new(what).hint("connect the palette of the step that made the tokens"));
     }
     if info.height.max(info.width) > LONGEST {
         let what =
             format!("expected at most {LONGEST}x{LONGEST} tokens, found {}x{}", info.height, info.width);
-        return Err(StageError::new(what).hint("single cells of more could not be seen in print"));
+        return Err(StageError::new(what).hint("single cells would be too small to see in print"));
     }
     Ok(())
 }
@@ -154,7 +154,7 @@ fn choose(
         return Err(StageError::new(format!(
             "expected at least one {split} image among the tokens, found none"
         ))
-        .hint("take images of the other split: `split: train`"));
+        .hint("use the other split: `split: train`"));
     }
     found.sort_by_key(|(key, _)| params.ids.iter().position(|id| *id == key.id));
     Ok(found)
@@ -196,7 +196,7 @@ fn pictures(
                 "expected images of {height}x{width} pixels like the tokens at `small`, found {}x{} in {} image {}",
                 row.height, row.width, row.split, row.id
             );
-            return Err(StageError::new(what).hint("wire the image set that the tokens were made from"));
+            return Err(StageError::new(what).hint("connect the image set that the tokens were made from"));
         }
         for (found, _) in found.iter_mut().zip(keys).filter(|(_, key)| is_wanted(key)) {
             *found = Some(image.clone());
@@ -210,7 +210,7 @@ fn pictures(
         .map(|(key, image)| {
             image.ok_or_else(|| {
                 let what = format!("`{}` has no {} image {}", shown_path(folder), key.split, key.id);
-                StageError::new(what).hint("wire the image set that the tokens were made from")
+                StageError::new(what).hint("connect the image set that the tokens were made from")
             })
         })
         .collect()

@@ -1,13 +1,14 @@
-//! What a training came to, as a `metrics` artifact: losses in nats a token, and their curves.
+//! The output `metrics`: losses in nats/token, and their curves.
 
 use igpt_contract::{Known, MetricValues};
 use igpt_corpus::Corpus;
 use igpt_optim::Exact;
 
+use crate::config::TrainingConfig;
 use crate::params::Params;
-use crate::train::{Log, Recipe};
+use crate::train::TrainingLog;
 
-/// The names that the metrics may have.
+/// The names of all metrics that a training may have.
 pub(crate) fn names(params: &Params) -> Known {
     let always = [
         "steps",
@@ -26,15 +27,20 @@ pub(crate) fn names(params: &Params) -> Known {
     Known::metrics(always.into_iter().chain(valid), ["objective", "dataset"])
 }
 
-/// The values `loss.train` (mean of the last 100 steps), `loss.valid` and its best, the amount of
-/// training, and the curves by step.
-pub(crate) fn metrics(params: &Params, recipe: &Recipe, corpus: &Corpus, log: &Log) -> MetricValues {
+/// `loss.train` (the mean of the last 100 steps), `loss.valid` and its best, the amount of training,
+/// and the curves by step.
+pub(crate) fn values(
+    params: &Params,
+    config: &TrainingConfig,
+    corpus: &Corpus,
+    log: &TrainingLog,
+) -> MetricValues {
     let images = params.steps as f64 * params.batch as f64;
     let mut metrics = MetricValues::default()
         .with("steps", params.steps as f64)
         .with("epochs", images / corpus.train.len() as f64)
         .with("learning_rate", params.learning_rate)
-        .with("warmup_steps", recipe.schedule.warmup_steps as f64)
+        .with("warmup_steps", config.schedule.warmup_steps as f64)
         .with("images.train", corpus.train.len() as f64)
         .with("images.valid", corpus.valid.len() as f64)
         .with("images.test", corpus.test.len() as f64);

@@ -1,4 +1,4 @@
-//! Drawn images as a picture: a grid, through the palette.
+//! Generated images as one picture: a grid, in the colours of the palette.
 
 use image::{Rgb, RgbImage};
 
@@ -6,26 +6,26 @@ use image::{Rgb, RgbImage};
 const HIDDEN: [u8; 3] = [200; 3];
 const GROUND: [u8; 3] = [255; 3];
 
-/// Sizes of a picture's cells, in pixels.
+/// The size of the grid's cells.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Layout {
+pub(crate) struct CellSize {
     /// The images' sizes.
     pub(crate) height: usize,
     pub(crate) width: usize,
-    /// Pixels of the picture a side for each of an image.
+    /// The side of an image's pixel in the picture.
     pub(crate) scale: u32,
 }
 
 /// A column of the picture: whether it stands apart from the one before it, and its images by row.
-pub(crate) struct Column<'a> {
+pub(crate) struct GridColumn<'a> {
     pub(crate) apart: bool,
     /// The tokens of each row's image, from the first pixel on; pixels that are missing are grey.
     pub(crate) images: Vec<&'a [u16]>,
 }
 
 /// The columns side by side.
-pub(crate) fn grid(layout: Layout, palette: &[[u8; 3]], columns: &[Column]) -> RgbImage {
-    let Layout { height, width, scale } = layout;
+pub(crate) fn grid(size: CellSize, palette: &[[u8; 3]], columns: &[GridColumn]) -> RgbImage {
+    let CellSize { height, width, scale } = size;
     let (cell_height, cell_width) = (height as u32 * scale, width as u32 * scale);
     let gap = (scale / 2).max(1);
     let rows = columns.iter().map(|column| column.images.len()).max().unwrap_or(0) as u32;
@@ -61,12 +61,12 @@ mod tests {
     #[test]
     fn images_lie_where_their_cells_are() {
         let palette = [[1; 3], [2; 3]];
-        let layout = Layout { height: 2, width: 1, scale: 2 };
+        let size = CellSize { height: 2, width: 1, scale: 2 };
         let columns = [
-            Column { apart: false, images: vec![&[0], &[1, 0]] },
-            Column { apart: true, images: vec![&[1, 1]] },
+            GridColumn { apart: false, images: vec![&[0], &[1, 0]] },
+            GridColumn { apart: true, images: vec![&[1, 1]] },
         ];
-        let picture = grid(layout, &palette, &columns);
+        let picture = grid(size, &palette, &columns);
         // Two cells of 2 x 4, spaces of 1, 4 and 1; rows of 4 with spaces of 1.
         assert_eq!(picture.dimensions(), (1 + 2 + 4 + 2 + 1, 1 + 4 + 1 + 4 + 1));
         let at = |x, y| picture.get_pixel(x, y).0[0];

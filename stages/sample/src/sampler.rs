@@ -1,11 +1,11 @@
-//! From logits to a colour: temperature, the likeliest k, and one number of the image's own stream.
+//! From logits to a colour: temperature, the likeliest k, and one random number.
 
 use igpt_contract::Stream;
 use rand::RngExt as _;
 
-/// How colours are drawn.
+/// Draws colours from logits.
 #[derive(Debug, Clone)]
-pub(crate) struct Draw {
+pub(crate) struct Sampler {
     temperature: f64,
     top_k: usize,
     /// Room for the candidates and their weights.
@@ -13,7 +13,7 @@ pub(crate) struct Draw {
     weights: Vec<f64>,
 }
 
-impl Draw {
+impl Sampler {
     /// `top_k` 0 allows every colour.
     pub(crate) fn new(temperature: f64, top_k: usize) -> Self {
         Self { temperature, top_k, candidates: Vec::new(), weights: Vec::new() }
@@ -57,12 +57,12 @@ mod tests {
     use super::*;
     use igpt_contract::stream;
 
-    fn shares(draw: &mut Draw, logits: &[f32]) -> Vec<f64> {
+    fn shares(sampler: &mut Sampler, logits: &[f32]) -> Vec<f64> {
         const DRAWS: usize = 20_000;
         let mut stream = stream(1, "draws");
         let mut counts = vec![0.0; logits.len()];
         for _ in 0..DRAWS {
-            counts[usize::from(draw.token(logits, &mut stream).unwrap())] += 1.0 / DRAWS as f64;
+            counts[usize::from(sampler.token(logits, &mut stream).unwrap())] += 1.0 / DRAWS as f64;
         }
         counts
     }
@@ -82,15 +82,15 @@ mod tests {
             let total: f64 = allowed.iter().map(|i| weight(*i)).sum();
             (0..5).map(|i| if allowed.contains(&i) { weight(i) / total } else { 0.0 }).collect()
         };
-        close(&shares(&mut Draw::new(1.0, 0), &logits), &softmax(1.0, &[0, 1, 2, 4]));
-        close(&shares(&mut Draw::new(0.5, 0), &logits), &softmax(0.5, &[0, 1, 2, 4]));
-        close(&shares(&mut Draw::new(2.0, 2), &logits), &softmax(2.0, &[2, 4]));
-        assert_eq!(shares(&mut Draw::new(1.0, 1), &logits)[2].round(), 1.0);
+        close(&shares(&mut Sampler::new(1.0, 0), &logits), &softmax(1.0, &[0, 1, 2, 4]));
+        close(&shares(&mut Sampler::new(0.5, 0), &logits), &softmax(0.5, &[0, 1, 2, 4]));
+        close(&shares(&mut Sampler::new(2.0, 2), &logits), &softmax(2.0, &[2, 4]));
+        assert_eq!(shares(&mut Sampler::new(1.0, 1), &logits)[2].round(), 1.0);
     }
 
     #[test]
     fn of_equal_logits_the_first_are_the_candidates() {
-        let found = shares(&mut Draw::new(1.0, 2), &[0.0; 6]);
+        let found = shares(&mut Sampler::new(1.0, 2), &[0.0; 6]);
         close(&found, &[0.5, 0.5, 0.0, 0.0, 0.0, 0.0]);
         assert_eq!(found[2..], [0.0; 4]);
     }
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn what_is_not_a_number_is_no_colour() {
         let mut stream = stream(1, "draws");
-        assert_eq!(Draw::new(1.0, 0).token(&[0.0, f32::NAN], &mut stream), None);
-        assert_eq!(Draw::new(1.0, 0).token(&[0.0, f32::INFINITY], &mut stream), None);
+        assert_eq!(Sampler::new(1.0, 0).token(&[0.0, f32::NAN], &mut stream), None);
+        assert_eq!(Sampler::new(1.0, 0).token(&[0.0, f32::INFINITY], &mut stream), None);
     }
 }

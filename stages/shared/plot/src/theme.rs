@@ -1,4 +1,4 @@
-//! Colours, strokes and markers: told apart by the colour-blind, and in a copy without colours.
+//! Colours, strokes and markers: io_error apart by the colour-blind, and in a copy without colours.
 
 use plotters::element::{Circle, PathElement, Polygon, Rectangle};
 use plotters::style::{Color as _, RGBColor, ShapeStyle, WHITE};

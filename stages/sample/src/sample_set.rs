@@ -1,4 +1,4 @@
-//! What a step draws: images from nothing, or completions of the upper part of real ones.
+//! The images to generate: from scratch, or completions of the upper part of real ones.
 
 use std::path::Path;
 
@@ -7,9 +7,9 @@ use igpt_dataset::{PaletteTable, RowKey, Split, TokensInfo, TokensReader};
 use igpt_model::ModelCard;
 use image::RgbImage;
 
-use crate::generate::Canvas;
+use crate::generate::Prompt;
+use crate::image_grid::{CellSize, GridColumn, grid};
 use crate::params::Params;
-use crate::picture::{Column, Layout, grid};
 
 /// A real image that is completed.
 struct Original {
@@ -17,23 +17,23 @@ struct Original {
     tokens: Vec<u16>,
 }
 
-/// The images that are to be drawn.
-pub(crate) struct Work {
-    /// What the drawn set says of itself.
+/// The images that are to be generated.
+pub(crate) struct SampleSet {
+    /// The description of the generated set.
     pub(crate) info: TokensInfo,
-    /// Whose row each image is, in the order of the set.
+    /// The row of each image, in the order of the set.
     pub(crate) keys: Vec<RowKey>,
-    /// What is given of each.
-    pub(crate) canvases: Vec<Canvas>,
-    /// The images that are completed, a row of the picture each; none for images from nothing.
+    /// The start of each image.
+    pub(crate) prompts: Vec<Prompt>,
+    /// The images that are completed, a row of the picture each; none for images from scratch.
     originals: Vec<Original>,
 }
 
-impl Work {
+impl SampleSet {
     /// Everything that the parameters ask for.
     ///
     /// # Errors
-    /// If the palette or the tokens are not the network's, or there are too few images.
+    /// If palette or tokens are not the network's, or there are too few images.
     pub(crate) fn new(
         params: &Params,
         card: &ModelCard,
@@ -41,7 +41,7 @@ impl Work {
         tokens: Option<&Path>,
         cx: &StageContext,
     ) -> Result<Self, StageError> {
-        belongs(card, palette, (card.height, card.width), palette.colours.len())?;
+        check_palette(card, palette, (card.height, card.width), palette.colours.len())?;
         let info = TokensInfo {
             name: "samples".to_owned(),
             height: card.height,
@@ -52,7 +52,7 @@ impl Work {
             sets: Vec::new(),
         };
         match tokens {
-            None => Ok(Self::from_nothing(params, info, cx)),
+            None => Ok(Self::from_scratch(params, info, cx)),
             Some(folder) => {
                 let (theirs, originals) = test_images(params, card, palette, folder)?;
                 let name = format!("completions of {}", theirs.name);
@@ -64,12 +64,12 @@ impl Work {
 
     /// Each image's randomness is named by its number alone, so that more `rows`, other `columns`
     /// and another `batch` leave it as it is.
-    fn from_nothing(params: &Params, info: TokensInfo, cx: &StageContext) -> Self {
+    fn from_scratch(params: &Params, info: TokensInfo, cx: &StageContext) -> Self {
         let key = |id| RowKey { id, split: Split::Train, label: -1, view: 0 };
-        let canvas = |id| Canvas { given: Vec::new(), stream: cx.stream(&format!("sample {id}")) };
+        let prompt = |id| Prompt { given: Vec::new(), stream: cx.stream(&format!("sample {id}")) };
         let ids = 0..(params.rows * params.columns) as u64;
         let keys = ids.clone().map(key).collect();
-        Self { info, keys, canvases: ids.map(canvas).collect(), originals: Vec::new() }
+        Self { info, keys, prompts: ids.map(prompt).collect(), originals: Vec::new() }
     }
 
     fn completions(
@@ -83,39 +83,39 @@ impl Work {
         }
         let rows = ((params.keep * info.height as f64).round() as usize).clamp(1, info.height - 1);
         let views = 0..params.columns as u16;
-        let (keys, canvases) = originals
+        let (keys, prompts) = originals
             .iter()
             .flat_map(|original| views.clone().map(move |view| (original, view)))
             .map(|(Original { key, tokens }, view)| {
                 let given = tokens[..rows * info.width].to_vec();
                 let stream = cx.stream(&format!("completion {view} of image {}", key.id));
-                (RowKey { view, ..*key }, Canvas { given, stream })
+                (RowKey { view, ..*key }, Prompt { given, stream })
             })
             .unzip();
-        Ok(Self { info, keys, canvases, originals })
+        Ok(Self { info, keys, prompts, originals })
     }
 
-    /// The drawn images in rows; completions between what was given and the original.
+    /// The generated images in rows; completions between the given part and the original.
     pub(crate) fn picture(&self, params: &Params, palette: &[[u8; 3]], drawn: &[Vec<u16>]) -> RgbImage {
         let completed = !self.originals.is_empty();
-        let column = |i| Column {
+        let column = |i| GridColumn {
             apart: completed && i == 0,
             images: drawn.iter().skip(i).step_by(params.columns).map(Vec::as_slice).collect(),
         };
-        let mut columns: Vec<Column> = (0..params.columns).map(column).collect();
+        let mut columns: Vec<GridColumn> = (0..params.columns).map(column).collect();
         if completed {
-            let given = self.canvases[0].given.len();
+            let given = self.prompts[0].given.len();
             let parts = |end: usize| self.originals.iter().map(|image| &image.tokens[..end]).collect();
-            columns.insert(0, Column { apart: false, images: parts(given) });
-            columns.push(Column { apart: true, images: parts(self.info.positions()) });
+            columns.insert(0, GridColumn { apart: false, images: parts(given) });
+            columns.push(GridColumn { apart: true, images: parts(self.info.positions()) });
         }
-        let layout = Layout { height: self.info.height, width: self.info.width, scale: params.scale };
-        grid(layout, palette, &columns)
+        let size = CellSize { height: self.info.height, width: self.info.width, scale: params.scale };
+        grid(size, palette, &columns)
     }
 }
 
-/// Refuses a palette or tokens that are not the network's.
-fn belongs(
+/// Checks that palette and tokens are the network's.
+fn check_palette(
     card: &ModelCard,
     palette: &PaletteTable,
     (height, width): (usize, usize),
@@ -133,9 +133,9 @@ fn test_images(
 ) -> Result<(TokensInfo, Vec<Original>), StageError> {
     let reader = TokensReader::open(folder)?;
     let info = reader.info().clone();
-    belongs(card, palette, (info.height, info.width), info.vocab)?;
+    check_palette(card, palette, (info.height, info.width), info.vocab)?;
     if info.palette.is_some_and(|theirs| theirs != palette.digest()) {
-        let what = "the tokens were made with another palette than that of the input `palette`";
+        let what = "the tokens were made with a palette other than the input `palette`";
         return Err(StageError::new(what));
     }
     let mut originals: Vec<Original> = Vec::new();

@@ -1,4 +1,4 @@
-//! Attention of one query over the keys and values of the positions before it, which are kept.
+//! Attention of one query over the keys and values of the positions before it, which are caches.
 
 use crate::ops::kernel::{CHAINS, Width, weighted};
 use crate::ops::simd::{exp, max, sum, vectorised};
@@ -11,12 +11,12 @@ const CHANNELS: usize = 16;
 /// The keys and values of one head of one image: keys `[T/64][C/H][64]`, so that scores of
 /// neighbouring positions are computed side by side, values `[T][C/H]`; T and C/H rounded up.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept {
+pub(crate) struct KeyValueCache {
     keys: Vec<f32>,
     values: Vec<f32>,
 }
 
-impl Kept {
+impl KeyValueCache {
     /// Room for `positions` keys and values of `head` channels.
     pub(crate) fn new(positions: usize, head: usize) -> Self {
         let room = padded_positions(positions);

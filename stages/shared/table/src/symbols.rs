@@ -1,7 +1,7 @@
-//! Signs as LaTeX commands: pdfLaTeX stops at most characters that are neither ASCII nor accented
-//! letters. Those that results are written with have a command in every LaTeX; others stay.
+//! Symbols as LaTeX commands: pdfLaTeX stops at most characters that are neither ASCII nor accented
+//! letters. Those that occur in results have a command in every LaTeX; others stay.
 
-/// The command for a sign of text.
+/// The command for a symbol in text.
 pub(crate) fn text(c: char) -> Option<&'static str> {
     Some(match c {
         '–' => "--",
@@ -20,7 +20,7 @@ pub(crate) fn text(c: char) -> Option<&'static str> {
     })
 }
 
-/// The command for a sign of mathematics, to be set as such.
+/// The command for a symbol in mathematics mode.
 pub(crate) fn mathematics(c: char) -> Option<&'static str> {
     Some(match c {
         '≥' => "\\geq",

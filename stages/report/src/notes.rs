@@ -1,16 +1,17 @@
-//! What is said under a table.
+//! The notes below a table.
 
-use crate::grid::number;
-use crate::params::{Column, Error, Params};
-use crate::summary::{Cell, Summary};
+use crate::format::number;
+use crate::params::{Column, Params};
+use crate::statistics::ErrorBar;
+use crate::summary::{CellValue, Summary};
 
-/// What a reader must know: who won by what, what a mean is a mean of, what has not converged.
-pub(crate) fn remarks(params: &Params, summary: &Summary) -> Vec<String> {
-    let mut remarks = Vec::new();
+/// How rows were picked and marked, what means and errors are over, which fits have not converged.
+pub(crate) fn notes(params: &Params, summary: &Summary) -> Vec<String> {
+    let mut notes = Vec::new();
     if let Some(pick) = &params.pick {
         let which = if pick.lowest { "lowest" } else { "highest" };
         let over = pick.over.join(", ");
-        remarks.push(format!("Only the {over} with the {which} {} of each.", pick.metric));
+        notes.push(format!("Only the {over} with the {which} {} of each.", pick.metric));
     }
     if let Some(best) = &params.best {
         let column = params.columns.iter().find(|c| c.metric == best.metric && c.only.is_empty());
@@ -20,19 +21,19 @@ pub(crate) fn remarks(params: &Params, summary: &Summary) -> Vec<String> {
             let winner = summary.rows[row].name();
             let column = column.unwrap_or(&plain);
             let value = number(column, column.of(value));
-            remarks.push(format!("Best {} by {by}: {winner} ({value}).", params.rows.join(", ")));
+            notes.push(format!("BestRow {} by {by}: {winner} ({value}).", params.rows.join(", ")));
         }
         if summary.winners.is_empty() {
-            remarks.push(format!("Best {} by {by}: none, no row has a number.", params.rows.join(", ")));
+            notes.push(format!("BestRow {} by {by}: none, no row has a number.", params.rows.join(", ")));
         }
     }
-    let of_columns = |error: Error, several: bool| {
+    let of_columns = |error: ErrorBar, several: bool| {
         summary.rows.iter().any(|row| {
             params.columns.iter().zip(&row.cells).any(|(column, (cell, _))| match cell {
-                Cell::Numbers(s, expected) => {
+                CellValue::Numbers(s, expected) => {
                     column.error == error && (*expected > 1) == several && (several || s.error.is_some())
                 }
-                Cell::NotRun | Cell::Apart | Cell::Values(_) => false,
+                CellValue::NotRun | CellValue::NotApplicable | CellValue::Values(_) => false,
             })
         })
     };
@@ -40,15 +41,15 @@ pub(crate) fn remarks(params: &Params, summary: &Summary) -> Vec<String> {
         [] => String::new(),
         axes => format!(" over {}", axes.join(", ")),
     };
-    if of_columns(Error::Sd, true) {
-        remarks.push(format!("Mean ± sample standard deviation{over} (n: how many)."));
+    if of_columns(ErrorBar::Sd, true) {
+        notes.push(format!("Mean ± sample standard deviation{over} (n: how many)."));
     }
-    if of_columns(Error::Se, true) {
-        remarks.push(format!("Mean ± standard error{over} (n: how many), from their sample deviation."));
+    if of_columns(ErrorBar::Se, true) {
+        notes.push(format!("Mean ± standard error{over} (n: how many), from their sample deviation."));
     }
-    if of_columns(Error::Se, false) {
+    if of_columns(ErrorBar::Se, false) {
         let images = "of a single run √(p(1 − p)/N), N the number of images";
-        remarks.push(format!("± standard error {images}."));
+        notes.push(format!("± standard error {images}."));
     }
     if !summary.unconverged.is_empty() {
         let of = |(row, not, all): &(String, usize, usize)| match all {
@@ -56,10 +57,10 @@ pub(crate) fn remarks(params: &Params, summary: &Summary) -> Vec<String> {
             _ => format!("{row} ({not} of {all})"),
         };
         let rows: Vec<String> = summary.unconverged.iter().map(of).collect();
-        remarks.push(format!(
+        notes.push(format!(
             "Not converged: {}. With more iterations their numbers may be others.",
             rows.join("; ")
         ));
     }
-    remarks
+    notes
 }
