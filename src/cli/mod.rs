@@ -6,6 +6,7 @@
 mod audit;
 mod check;
 mod diff;
+mod ending;
 mod error;
 mod explain;
 mod gc;
@@ -24,6 +25,7 @@ mod schema;
 mod show;
 mod stages;
 mod status;
+mod tasks;
 mod told;
 mod verify;
 mod worker;

@@ -77,4 +77,9 @@ pub(super) struct RunArgs {
     /// Forbid the network.
     #[arg(long)]
     pub(super) offline: bool,
+    /// When the run has ended, run this shell command; it finds `IGPT_FLOW_STATUS` (`succeeded`,
+    /// `failed`, `interrupted` or `error`), `IGPT_FLOW_RUN`, `IGPT_FLOW_PIPELINE` and
+    /// `IGPT_FLOW_SECONDS` in its environment.
+    #[arg(long, value_name = "CMD")]
+    pub(super) notify: Option<String>,
 }

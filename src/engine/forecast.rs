@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use igpt_contract::Digest;
 
+use super::estimate::{Estimate, Measured, estimates};
 pub(crate) use super::order::wanted;
 use super::resolve::{Made, Resolver, Winner};
 use super::search;
@@ -42,6 +43,8 @@ pub struct Outlook {
     /// Of a step that is there: what its result took. Of any other: what the last result of a step
     /// of that name in this pipeline took, the best guess there is; none where there was none.
     pub past: Option<Past>,
+    /// How long it should take, where it is not there and something is known of it.
+    pub estimate: Option<Estimate>,
 }
 
 /// What a result took.
@@ -66,9 +69,11 @@ impl From<&Record> for Past {
 pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
     let mut made = Made::default();
     let mut outlooks: Vec<Outlook> = Vec::new();
+    let mut measured = Vec::new();
     for (id, step) in resolver.plan.steps.iter().enumerate() {
         let last = last_record(resolver, step);
         let mut past = last.as_ref().map(Past::from);
+        measured.push(last.as_ref().map(|last| Measured::new(step, last)));
         let forecast = match waits(resolver, step, &made) {
             Some((above, hole)) => {
                 let name = resolver.plan.steps[above].name.clone();
@@ -93,11 +98,15 @@ pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
                 }
             },
         };
-        outlooks.push(Outlook { forecast, past });
+        outlooks.push(Outlook { forecast, past, estimate: None });
         decide_searches(resolver, &mut made, id)?;
     }
     leave_out_candidates(resolver, &made, &mut outlooks);
     make_again(resolver, &made, &mut outlooks)?;
+    for (outlook, estimate) in outlooks.iter_mut().zip(estimates(resolver.plan, &measured)) {
+        let is_there = matches!(outlook.forecast, Forecast::Reused(_));
+        outlook.estimate = estimate.filter(|_| !is_there);
+    }
     Ok(outlooks)
 }
 
@@ -143,7 +152,7 @@ pub fn forecast_new(plan: &Plan, folder: &Path) -> Vec<Outlook> {
         })
     };
     let forecast = |step: &PlannedStep| missing(step).map_or(Forecast::New, Forecast::Broken);
-    plan.steps.iter().map(|step| Outlook { forecast: forecast(step), past: None }).collect()
+    plan.steps.iter().map(|step| Outlook { forecast: forecast(step), past: None, estimate: None }).collect()
 }
 
 /// The first step above that has no outputs to go on from, and whether this one could do without.

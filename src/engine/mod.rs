@@ -6,6 +6,7 @@
 pub mod audit;
 mod compare;
 mod ended;
+pub mod estimate;
 pub mod export;
 pub mod forecast;
 pub mod glob;

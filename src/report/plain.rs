@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::clean::one_line;
-use super::line;
+use super::{Style, line};
 use crate::event::{Consumer, Event, Numbered};
 
 /// A step's progress is told at most this often.
@@ -15,13 +15,14 @@ const PROGRESS: Duration = Duration::from_secs(15);
 /// The plain consumer.
 pub struct Plain<W> {
     out: W,
+    style: Style,
     told: BTreeMap<String, Instant>,
 }
 
 impl<W: Write + Send> Plain<W> {
     /// Lines into `out`.
     pub fn new(out: W) -> Self {
-        Self { out, told: BTreeMap::new() }
+        Self { out, style: Style::plain(), told: BTreeMap::new() }
     }
 }
 
@@ -30,7 +31,7 @@ impl<W: Write + Send> Consumer for Plain<W> {
         let text = match &event.event {
             Event::StepStarted { step, .. } => {
                 self.told.insert(step.clone(), Instant::now());
-                line(&event.event)
+                line(&event.event, self.style)
             }
             Event::StepProgressed { step, done, total, unit } => {
                 let due = self.told.get(step).is_none_or(|at| at.elapsed() >= PROGRESS);
@@ -40,7 +41,7 @@ impl<W: Write + Send> Consumer for Plain<W> {
                     format!("  ...  {}: {done}{of} {}", one_line(step), one_line(unit))
                 })
             }
-            other => line(other),
+            other => line(other, self.style),
         };
         if let Some(text) = text {
             // A closed pipe ends the output, not the run.
