@@ -27,6 +27,7 @@ mod stages;
 mod status;
 mod tasks;
 mod told;
+mod totals;
 mod verify;
 mod worker;
 
