@@ -9,6 +9,7 @@ mod diff;
 mod ending;
 mod error;
 mod explain;
+mod follow;
 mod gc;
 mod graph;
 mod history;

@@ -9,6 +9,7 @@
 //! - [`guard`]: guardians, which end everything that a step started
 //! - [`pool`]: the threads that hash
 //! - `limits`: what bounds an attempt in time, and what it leaves behind
+//! - `step_log`: what a stage says, as lines of its step's log
 //! - `shell`: which interpreter runs a command's text, and how strictly
 //!
 //! It must not know the graph, the schedule or the pipeline.
@@ -24,6 +25,7 @@ pub mod local;
 pub mod pool;
 pub mod process;
 mod shell;
+mod step_log;
 
 pub use job::{Failure, Job, JobInput, JobOutcome, JobResult, JobWork, Outlet};
 use process::Watch;

@@ -97,6 +97,19 @@ pub fn counted(n: u64, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
+/// A number in four digits.
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    if !(1e-3..1e5).contains(&size) {
+        return format!("{value:.2e}");
+    }
+    let digits = (3 - size.log10().floor() as i64).clamp(0, 6) as usize;
+    format!("{value:.digits$}")
+}
+
 /// A duration that passes while people look: whole seconds below a minute.
 fn clock(s: f64) -> String {
     if s < 59.5 { format!("{:.0} s", s.max(0.0)) } else { seconds(s.round()) }
@@ -146,6 +159,12 @@ mod tests {
         let coloured = text(Style { colour: true, links: true, progress: false });
         assert!(coloured.starts_with("\u{1b}[1;31mFAILED\u{1b}[0m s (attempt 1)"), "{coloured:?}");
         assert!(coloured.contains("/runs/1/s.log\u{1b}\\/runs/1/s.log\u{1b}]8;;"), "{coloured:?}");
+    }
+
+    #[test]
+    fn numbers_have_four_digits() {
+        let texts = [3.214_56, 0.003, 123_456.0, 0.000_05, 0.0, f64::NAN, -12.345, 1000.4].map(number);
+        assert_eq!(texts, ["3.215", "0.003000", "1.23e5", "5.00e-5", "0", "NaN", "-12.35", "1000"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod inputs;
 mod kill;
 mod language;
 mod limits;
+mod logs;
 mod memo;
 mod model;
 mod plan;

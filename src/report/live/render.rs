@@ -5,7 +5,7 @@ use super::step::{Progress, Running};
 use super::view::View;
 use crate::report::clean::one_line;
 use crate::report::width::{columns, cut, fit};
-use crate::report::{Role, Style, clock, counted};
+use crate::report::{Role, Style, clock, counted, number};
 
 /// From this width on there is room for words.
 const WIDE: usize = 110;
@@ -257,19 +257,6 @@ fn unit_of(bytes: u64) -> (f64, &'static str) {
         0x10_0000..0x4000_0000 => (1_048_576.0, "MiB"),
         _ => (1_073_741_824.0, "GiB"),
     }
-}
-
-/// A number in four digits.
-pub(super) fn number(value: f64) -> String {
-    let size = value.abs();
-    if value == 0.0 || !value.is_finite() {
-        return format!("{value}");
-    }
-    if !(1e-3..1e5).contains(&size) {
-        return format!("{value:.2e}");
-    }
-    let digits = (3 - size.log10().floor() as i64).clamp(0, 6) as usize;
-    format!("{value:.digits$}")
 }
 
 #[cfg(test)]

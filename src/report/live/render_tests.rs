@@ -144,12 +144,6 @@ fn a_run_that_is_told_to_stop_says_for_whom_it_waits() {
 }
 
 #[test]
-fn numbers_have_four_digits() {
-    let texts = [3.214_56, 0.003, 123_456.0, 0.000_05, 0.0, f64::NAN, -12.345, 1000.4].map(number);
-    assert_eq!(texts, ["3.215", "0.003000", "1.23e5", "5.00e-5", "0", "NaN", "-12.35", "1000"]);
-}
-
-#[test]
 fn no_line_is_wider_than_the_terminal() {
     let mut view = view();
     let long = "a-step-with-quite-a-long-name[learning_rate=0.003,画像=大きい,seed=12345]";
