@@ -21,6 +21,7 @@ mod options;
 mod plan;
 mod results;
 mod run;
+mod run_facts;
 mod runs;
 mod schema;
 mod show;
@@ -49,6 +50,7 @@ use graph::GraphArgs;
 use history::{DiffArgs, StepArgs};
 use logs::LogArgs;
 use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
+use runs::ListArgs;
 
 /// Run whole iGPT experiments from a YAML file; every stage is cached by content.
 #[derive(Debug, Parser)]
@@ -72,8 +74,8 @@ enum Verb {
     Plan(PlanArgs),
     /// Show what of a pipeline is in the store.
     Status(SelectArgs),
-    /// List the runs of the store.
-    Runs,
+    /// List the runs of the store, the latest first.
+    Runs(ListArgs),
     /// Show why a step ran or was reused: which field of its key changed, from what to what.
     Explain(StepArgs),
     /// Show a step's parameters, metrics, outputs and cost.
@@ -202,7 +204,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Run(args) => return run::run(&store, json, &args, out),
         Verb::Plan(args) => return plan::plan(&store, json, &args, out),
         Verb::Status(args) => status::status(&store, json, &args, out)?,
-        Verb::Runs => runs::runs(&store, json, out)?,
+        Verb::Runs(args) => runs::runs(&store, json, &args, out)?,
         Verb::Explain(args) => explain::explain(&store, json, &args, out)?,
         Verb::Show(args) => show::show(&store, json, &args, out)?,
         Verb::Logs(args) => logs::logs(&store, json, &args, out)?,

@@ -132,28 +132,35 @@ impl State {
         self.screen.show(&shown);
     }
 
+    /// The one line of a step's notes that stays: the latest, and how many more its log has.
+    fn note(&self, step: &str, text: &str, more: u64) -> String {
+        let event = Event::StepNoted { step: step.to_owned(), text: text.to_owned() };
+        let more = if more == 0 { String::new() } else { format!(" ({more} more in its log)") };
+        let room = self.screen.size().columns.saturating_sub(1 + more.len());
+        let text = super::text(&event, Style::default()).unwrap_or_default();
+        painted(&event, &format!("{}{more}", cut(&text, room)), self.screen.style())
+    }
+
     fn take(&mut self, event: &Event) {
         let now = self.now();
-        let notes = match event {
-            Event::StepSucceeded { step, .. } | Event::StepNoted { step, .. } => self.view.notes(step),
-            _ => 0,
+        let style = self.screen.style();
+        let (text, note) = match event {
+            Event::StepStarted { attempt: 1, .. } => (None, None),
+            // While the step runs, its latest note is in the region; all of them are in its log.
+            Event::StepNoted { step, text } => match self.view.notes(step) {
+                Some(_) => (None, None),
+                None => (None, Some(self.note(step, text, 0))),
+            },
+            Event::StepSucceeded { step, .. }
+            | Event::StepFailed { step, .. }
+            | Event::StepSkipped { step, .. } => {
+                let notes = self.view.notes(step).filter(|(count, _)| *count > 0);
+                (line(event, style), notes.map(|(count, latest)| self.note(step, latest, count - 1)))
+            }
+            event => (line(event, style), None),
         };
         self.view.take(now, event);
-        let text = match event {
-            Event::StepStarted { attempt: 1, .. } => None,
-            // The others are in the step's log, and while it runs in the region.
-            Event::StepNoted { .. } if notes > 0 => None,
-            Event::StepNoted { .. } => super::text(event, Style::default()).map(|text| {
-                let room = self.screen.size().columns.saturating_sub(1);
-                painted(event, &cut(&text, room), self.screen.style())
-            }),
-            Event::StepSucceeded { .. } if notes > 1 => {
-                let more = super::counted(notes - 1, "more note");
-                line(event, self.screen.style()).map(|text| format!("{text}; {more} in its log"))
-            }
-            event => line(event, self.screen.style()),
-        };
-        if let Some(text) = text {
+        for text in note.into_iter().chain(text) {
             self.screen.print(&text);
         }
         if let Event::RunFinished { .. } = event {
@@ -186,3 +193,7 @@ impl Drop for Live {
         self.shared.ended.notify_all();
     }
 }
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;

@@ -16,8 +16,8 @@ pub(super) struct Running {
     pub(super) progress: Option<Progress>,
     /// The latest value of each metric, in the order in which they first came.
     pub(super) metrics: Vec<(String, f64)>,
-    /// How many notes came.
-    pub(super) notes: u64,
+    /// How many notes came, and the latest.
+    pub(super) notes: (u64, String),
 }
 
 /// How far a step is.
@@ -33,7 +33,7 @@ pub(super) struct Progress {
 
 impl Running {
     pub(super) fn new(name: &str, since: f64) -> Self {
-        Self { name: name.to_owned(), since, progress: None, metrics: Vec::new(), notes: 0 }
+        Self { name: name.to_owned(), since, progress: None, metrics: Vec::new(), notes: (0, String::new()) }
     }
 
     /// The step said how far it is. What is counted in other units, or from the beginning, is

@@ -65,9 +65,9 @@ impl View {
                 }
             }
             Event::StepNoted { step, text } => {
-                self.note = Some((step.clone(), text.clone()));
                 if let Some(running) = self.running(step) {
-                    running.notes += 1;
+                    running.notes = (running.notes.0 + 1, text.clone());
+                    self.note = Some((step.clone(), text.clone()));
                 }
             }
             Event::StepReused { step, .. } => {
@@ -116,9 +116,9 @@ impl View {
         self.running.iter_mut().find(|running| running.name == *step)
     }
 
-    /// How many notes a running step has had.
-    pub(super) fn notes(&self, step: &str) -> u64 {
-        self.running.iter().find(|running| running.name == step).map_or(0, |running| running.notes)
+    /// How many notes a running step has had, and the latest; none of a step that does not run.
+    pub(super) fn notes(&self, step: &str) -> Option<&(u64, String)> {
+        self.running.iter().find(|running| running.name == step).map(|running| &running.notes)
     }
 
     /// How many steps are settled, of how many.
