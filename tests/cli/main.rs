@@ -28,4 +28,5 @@ mod stages;
 mod storm;
 mod support;
 mod tangle;
+mod terminal;
 mod verbs;

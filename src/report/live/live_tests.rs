@@ -1,13 +1,12 @@
 //! What stays on the terminal after a run.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use igpt_contract::Digest;
+use serde_json::json;
 
 use super::*;
 use crate::event::RunStatus;
-use crate::store::Cost;
 
 static NOT_INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -48,8 +47,11 @@ fn noted(step: &str, text: &str) -> Event {
 fn of_a_steps_notes_one_line_stays() {
     let key = Digest::of(b"key");
     let started = Event::StepStarted { step: "s".into(), key, reason: "x".into(), attempt: 1 };
-    let cost = Cost { wall_s: 2.0, cpu_s: 1.0, ..Cost::default() };
-    let done = Event::StepSucceeded { step: "s".into(), key, outputs: BTreeMap::new(), cost, adopted: false };
+    let done = json!({
+        "event": "step_succeeded", "step": "s", "key": key, "outputs": {}, "adopted": false,
+        "cost": {"wall_s": 2.0, "cpu_s": 1.0, "peak_memory_mib": 0.0},
+    });
+    let done = serde_json::from_value(done).unwrap();
     let end = Event::RunFinished {
         status: RunStatus::Succeeded,
         executed: 1,

@@ -10,8 +10,11 @@ use crate::report::{Role, Style, clock, counted, number};
 /// From this width on there is room for words.
 const WIDE: usize = 110;
 
-/// The widths of bars, and of a step's name at most.
-const BAR: std::ops::RangeInclusive<usize> = 8..=30;
+/// The width of a bar: at least, where there is room, and where there is much. It changes as seldom as
+/// it can, for what stands after it moves along.
+const BAR: [usize; 3] = [8, 12, 30];
+
+/// The width of a step's name at most.
 const NAME: usize = 40;
 
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
@@ -193,7 +196,8 @@ impl Writer {
     /// Ends the line with a bar (its share and colour) and the parts that there is room for.
     fn finish(mut self, bar: Option<(f64, Role)>, parts: Vec<Part>) -> Line {
         let room = self.width.saturating_sub(self.line.columns);
-        let least = if bar.is_some() { BAR.start() + 1 } else { 0 };
+        let [least, usual, most] = BAR;
+        let least = if bar.is_some() { least + 1 } else { 0 };
         let mut by_rank: Vec<usize> = (0..parts.len()).collect();
         by_rank.sort_by_key(|part| parts[*part].rank);
         let mut chosen = vec![false; parts.len()];
@@ -211,7 +215,7 @@ impl Writer {
         if let Some((share, role)) = bar
             && free >= least
         {
-            let length = (free - 1).min(*BAR.end());
+            let length = (free - 1).min(if self.width >= WIDE { most } else { usual });
             let full = ((share.clamp(0.0, 1.0) * length as f64) as usize).min(length);
             self.put(" ", None);
             self.put(&"━".repeat(full), Some(role));
