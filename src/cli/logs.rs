@@ -21,17 +21,17 @@ use crate::store::{RunFolder, StepRecord, Store};
 pub(super) struct LogArgs {
     #[command(flatten)]
     pub(super) step: StepArgs,
-    /// The log of this attempt, from 1 [default: the last one's].
+    /// Print the log of attempt N, counted from 1 [default: the last].
     #[arg(long, value_name = "N")]
     pub(super) attempt: Option<u32>,
-    /// The bytes as they are: without this, control characters are left out, and of a line that was
-    /// written over the last state is shown.
+    /// Print the bytes unchanged. Otherwise control characters are removed, and a line that was
+    /// overwritten shows its last state.
     #[arg(long)]
     pub(super) raw: bool,
-    /// The last so many lines alone.
+    /// Print only the last N lines.
     #[arg(long, value_name = "N")]
     pub(super) tail: Option<usize>,
-    /// Go on until the step ends, with what comes into the log meanwhile.
+    /// Keep printing what is written until the step ends.
     #[arg(long, short, conflicts_with = "attempt")]
     pub(super) follow: bool,
 }

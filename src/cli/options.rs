@@ -45,7 +45,7 @@ pub(super) struct PlanArgs {
     /// What would run.
     #[command(flatten)]
     pub(super) select: SelectArgs,
-    /// Show the parameters at their defaults as well.
+    /// Show parameters that are left at their defaults too.
     #[arg(long)]
     pub(super) defaults: bool,
 }
@@ -77,9 +77,9 @@ pub(super) struct RunArgs {
     /// Forbid the network.
     #[arg(long)]
     pub(super) offline: bool,
-    /// When the run has ended, run this shell command; it finds `IGPT_FLOW_STATUS` (`succeeded`,
-    /// `failed`, `interrupted` or `error`), `IGPT_FLOW_RUN`, `IGPT_FLOW_PIPELINE` and
-    /// `IGPT_FLOW_SECONDS` in its environment.
+    /// Run this shell command when the run ends. Its environment has `IGPT_FLOW_STATUS`
+    /// (`succeeded`, `failed`, `interrupted` or `error`), `IGPT_FLOW_RUN`, `IGPT_FLOW_PIPELINE` and
+    /// `IGPT_FLOW_SECONDS`.
     #[arg(long, value_name = "CMD")]
     pub(super) notify: Option<String>,
 }

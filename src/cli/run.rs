@@ -147,7 +147,8 @@ impl Run<'_> {
         let log_fault = log.fault();
         let mut out_fault = None;
         let stdout = std::io::stdout();
-        let is_watched = is_watched(stdout.is_terminal(), std::io::stderr().is_terminal());
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let is_watched = !is_dumb && is_watched(stdout.is_terminal(), std::io::stderr().is_terminal());
         let told: Box<dyn Consumer> = match (json, is_watched) {
             (true, _) => {
                 let lines = JsonLines::new(BufWriter::new(stdout));

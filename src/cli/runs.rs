@@ -18,17 +18,17 @@ use crate::store::Store;
 /// Which runs are listed.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// Only runs of the pipeline of this name.
+    /// Only runs of this pipeline, by its name.
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
     /// Only runs that failed.
     #[arg(long)]
     failed: bool,
-    /// Only runs that began since then: a time ago (`90min`, `12h`, `7d`), or a day or time in UTC
-    /// (`2026-03-01`, `2026-03-01T18:00`).
+    /// Only runs that began since then: some time ago (`90min`, `12h`, `7d`), or a date or time in
+    /// UTC (`2026-03-01`, `2026-03-01T18:00`).
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<Timestamp>,
-    /// At most so many runs; 0 lists all [default: 20, with --json all].
+    /// List at most N runs; 0 lists all [default: 20; with --json all].
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }

@@ -38,7 +38,9 @@ fn on_terminal(mut command: Command, columns: u16, typed: impl FnOnce(&mut File)
             command.env_remove(name);
         }
     }
-    command.env("TERM", "xterm");
+    if !command.get_envs().any(|(set, _)| set == "TERM") {
+        command.env("TERM", "xterm");
+    }
     let mut child = command.spawn().unwrap();
     drop((command, theirs));
     let mut reader = ours.try_clone().unwrap();
@@ -84,6 +86,16 @@ fn a_run_is_drawn_in_its_terminals_width_and_leaves_its_lines() {
             assert!(!text.contains(hidden), "{hidden:?} in {text:?}");
         }
     }
+}
+
+#[test]
+fn a_terminal_that_cannot_move_its_cursor_gets_lines() {
+    let project = Project::new(TWO);
+    let mut command = project.command(&["run", "pipeline.yaml", "slow"]);
+    command.env("TERM", "dumb");
+    let (code, text) = on_terminal(command, 80, |_| {});
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("start  slow") && !text.contains('\x1b'), "{text:?}");
 }
 
 #[test]
