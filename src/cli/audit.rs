@@ -88,7 +88,8 @@ pub(super) fn audit(
     };
     stop_on_interrupt();
     // The table is the answer on standard output; progress goes beside it.
-    let plain = Box::new(Plain::new(std::io::stderr()));
+    let style = terminal.style(&std::io::stderr());
+    let plain = Box::new(Plain::new(std::io::stderr(), style));
     let consumer = with_verbosity(terminal.verbosity(), plain, std::io::stderr(), options.logs.clone());
     let dispatcher = Dispatcher::start(vec![consumer], plan.secrets_with(|name| std::env::var(name).ok()))
         .map_err(CliError::no_room("a thread"))?;

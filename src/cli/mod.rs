@@ -8,8 +8,10 @@ mod cause;
 mod check;
 mod completion;
 mod diff;
+mod ending;
 mod error;
 mod explain;
+mod follow;
 mod gc;
 mod graph;
 mod help;
@@ -24,6 +26,7 @@ mod plan;
 mod progress;
 mod results;
 mod run;
+mod run_facts;
 mod runs;
 mod schema;
 mod show;
@@ -33,7 +36,9 @@ mod stages;
 mod status;
 mod step_events;
 mod step_name;
+mod tasks;
 mod terminal;
+mod totals;
 mod verify;
 mod wording;
 mod worker;
@@ -59,6 +64,7 @@ use history::{DiffArgs, StepArgs};
 use logs::LogArgs;
 use new::NewArgs;
 use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
+use runs::ListArgs;
 use terminal::Terminal;
 
 /// The heading of the options that every verb takes.
@@ -88,8 +94,8 @@ enum Verb {
     Plan(PlanArgs),
     /// Show how many steps of a pipeline are cached.
     Status(SelectArgs),
-    /// List the runs in the store.
-    Runs,
+    /// List the runs in the store, the latest first.
+    Runs(ListArgs),
     /// Explain why a step ran or was reused.
     Explain(StepArgs),
     /// Show a step's parameters, metrics, outputs and cost.
@@ -244,7 +250,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Run(args) => return run::run(&store, json, terminal, &args, out),
         Verb::Plan(args) => return plan::plan(&store, json, &args, out),
         Verb::Status(args) => status::status(&store, json, &args, out)?,
-        Verb::Runs => runs::runs(&store, json, out)?,
+        Verb::Runs(args) => runs::runs(&store, json, &args, out)?,
         Verb::Explain(args) => explain::explain(&store, json, &args, out)?,
         Verb::Show(args) => show::show(&store, json, &args, out)?,
         Verb::Logs(args) => logs::logs(&store, json, &args, out)?,

@@ -77,4 +77,9 @@ pub(super) struct RunArgs {
     /// Refuse network access to the steps.
     #[arg(long)]
     pub(super) offline: bool,
+    /// Run this shell command when the run ends. Its environment has `IGPT_FLOW_STATUS`
+    /// (`succeeded`, `failed`, `interrupted` or `error`), `IGPT_FLOW_RUN`, `IGPT_FLOW_PIPELINE` and
+    /// `IGPT_FLOW_SECONDS`.
+    #[arg(long, value_name = "CMD")]
+    pub(super) notify: Option<String>,
 }

@@ -6,6 +6,8 @@ use std::io::IsTerminal;
 
 use clap::{Args, ColorChoice, ValueEnum as _};
 
+use crate::report::Style;
+
 /// What a command prints besides its results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verbosity {
@@ -42,9 +44,18 @@ impl Terminal {
         }
     }
 
+    /// What goes to this stream besides text: colours as asked for, and what the terminal takes.
+    pub(super) fn style(self, stream: &impl IsTerminal) -> Style {
+        let taken = if stream.is_terminal() { Style::terminal() } else { Style::default() };
+        Style { colour: self.colours(stream), ..taken }
+    }
+
     /// Whether what goes to this stream is coloured.
     pub(super) fn colours(self, stream: &impl IsTerminal) -> bool {
-        colours(self.color, stream.is_terminal(), |name| var_os(name).is_some_and(|value| is_on(&value)))
+        let is_dumb = var_os("TERM").is_some_and(|term| term == "dumb");
+        colours(self.color, stream.is_terminal() && !is_dumb, |name| {
+            var_os(name).is_some_and(|value| is_on(&value))
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 mod attempt_end;
 pub mod audit;
 mod compare;
+pub mod estimate;
 pub mod export;
 pub mod forecast;
 pub mod glob;

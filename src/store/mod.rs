@@ -60,7 +60,7 @@ mod walk;
 mod work;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -157,6 +157,12 @@ impl Store {
         let file = durable::lock_file(&path)?;
         file.lock_shared().map_err(|e| StoreError::io("lock", &path, e))?;
         Ok(Hold { _file: file })
+    }
+
+    /// Whether a process, this one or another, has said that it uses the store.
+    pub fn is_in_use(&self) -> bool {
+        let file = File::open(self.live_path());
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
     /// Removes what killed processes left on its way into place, and locks that nobody holds. Does

@@ -113,7 +113,7 @@ stages:
         assert_eq!(log.out, format!("attempt {attempt}\n"));
     }
     assert_eq!(project.igpt_flow(&["logs", "s"]).out, "attempt 3\n");
-    assert!(project.igpt_flow(&["logs", "s", "--attempt", "4"]).out.contains("there were 3"));
+    assert!(project.igpt_flow(&["logs", "s", "--attempt", "4"]).out.contains("there were 3 attempts"));
 }
 
 #[test]
