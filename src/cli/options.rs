@@ -74,7 +74,7 @@ pub(super) struct RunArgs {
     /// Keep the working folder of a failed step and print its path.
     #[arg(long)]
     pub(super) keep_failed: bool,
-    /// Refuse network access to the steps.
+    /// Do not let stages use the network; commands are not restricted.
     #[arg(long)]
     pub(super) offline: bool,
 }
