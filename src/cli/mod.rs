@@ -38,6 +38,9 @@ mod verify;
 mod wording;
 mod worker;
 
+#[cfg(test)]
+mod docs_tests;
+
 use std::io::Write;
 use std::panic::{UnwindSafe, catch_unwind};
 use std::path::PathBuf;

@@ -72,7 +72,7 @@ pub struct Sample {
     pub seed: u64,
 }
 
-/// Runs recorded steps again in `scratch` and compares. Answers what became of each that was selected.
+/// Runs recorded steps again in `scratch` and compares. Returns what became of each that was selected.
 ///
 /// # Errors
 /// If a store is unusable.

@@ -101,7 +101,7 @@ pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
     Ok(outlooks)
 }
 
-/// Steps whose recorded outputs are not in the store any more run as well, where one that runs reads
+/// Steps whose recorded outputs are no longer in the store run as well, where one that runs reads
 /// them.
 fn restore_missing(
     resolver: &Resolver<'_>,

@@ -1,7 +1,7 @@
 //! The files that patterns name, on disk.
 //!
 //! Folders are walked in, links to folders are not: what lies behind one would be taken twice, or lie
-//! outside. A link to a folder that a pattern names itself is told, as is a pattern that names
+//! outside. A link to a folder that a pattern names itself is reported, as is a pattern that names
 //! nothing. A link to a file is taken as the file. Names that begin with a dot are names like others.
 
 use std::collections::BTreeSet;
@@ -67,7 +67,7 @@ impl From<GlobError> for StoreError {
 
 /// The files in a folder that match one of `files` and, themselves or in a folder above, none of
 /// `ignore`: relative to the folder and sorted. What lies in one of the `excluded` places is not
-/// looked at. The patterns are right ones, see [`globs`].
+/// looked at. The patterns are valid, see [`globs`].
 ///
 /// # Errors
 /// See [`GlobError`].
@@ -145,7 +145,7 @@ impl Walk<'_> {
         Err(GlobError::Nothing { pattern: text.to_owned(), but })
     }
 
-    /// Puts what lies in a folder on the list; answers what is left out.
+    /// Puts what lies in a folder on the list; returns what is left out.
     fn folder_items(
         &self,
         name: &Path,

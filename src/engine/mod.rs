@@ -11,6 +11,7 @@ pub mod forecast;
 pub mod glob;
 mod launch;
 pub mod logs;
+mod material;
 mod offer;
 mod options;
 pub mod preflight;

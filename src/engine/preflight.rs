@@ -1,6 +1,6 @@
 //! What can be known before the first step: inputs on disk, and places where exports may not go.
 //!
-//! It looks and changes nothing. What it finds is told at its line, before an hour of work instead of
+//! It looks and changes nothing. What it finds is reported at its line, before an hour of work instead of
 //! after it. Whether a file at an export's place is the user's own is a question for the store, and
 //! is asked by the engine.
 

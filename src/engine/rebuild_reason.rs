@@ -5,7 +5,7 @@ use crate::key::{self, KeyMaterial};
 use crate::plan::PlannedStep;
 use crate::store::Record;
 
-/// How many changes are told, and how many characters of each; `explain` tells all.
+/// How many changes are reported, and how many characters of each; `explain` shows all.
 const MAX_CHANGES: usize = 2;
 const WIDTH: usize = 100;
 

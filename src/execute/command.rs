@@ -67,7 +67,7 @@ pub fn run_command(job: &Job, watch: &Supervision<'_>, sink: SignalSink<'_>, gua
                 if starved(watch.log) {
                     return Err(AttemptError::Exhausted(Failure { error, hint: Some(STARVED.to_owned()) }));
                 }
-                // What a shell answers where SIGPIPE ended something.
+                // What a shell returns where SIGPIPE ended something.
                 let hint = (ended.status.code() == Some(128 + libc::SIGPIPE)).then(|| UNREAD.to_owned());
                 return Err(AttemptError::Failed(Failure { error, hint }));
             }

@@ -162,7 +162,7 @@ impl Failure {
         Self { error: error.into(), hint: None }
     }
 
-    /// A failure told by an error and its causes.
+    /// A failure described by an error and its causes.
     pub fn from_error(error: &dyn std::error::Error) -> Self {
         let mut text = error.to_string();
         let mut cause = error.source();

@@ -47,7 +47,7 @@ pub(crate) struct StepDecl<'a> {
     pub(crate) grace: Option<&'a Node>,
 }
 
-/// Reads the declarations; what is wrong is left out and told.
+/// Reads the declarations; what is wrong is left out and reported.
 pub(crate) fn declare<'a>(root: &'a Node, faults: &mut Faults) -> Declaration<'a> {
     let empty = Declaration {
         name: None,
@@ -165,7 +165,7 @@ fn present<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
     node.get(key).filter(|member| member.data != Data::Null)
 }
 
-/// Tells keys that do not belong.
+/// Reports keys that do not belong.
 pub(crate) fn check_keys(node: &Node, what: &str, known: &[&str], faults: &mut Faults) {
     for (key, _) in node.as_map().unwrap_or(&[]) {
         if !known.contains(&key.text.as_str()) && key.text != "<<" {

@@ -69,7 +69,7 @@ pub(super) fn merge(own: &mut Node, included: Node, file: &Path, faults: &mut Fa
             }
             "secrets" => add_secrets(own, key, node),
             "stages" => add_steps(own, key, node, file, faults),
-            // What is not a key of a pipeline is told like one of our own.
+            // What is not a key of a pipeline is reported like one of our own.
             _ => underlay(own, key, node),
         }
     }

@@ -11,7 +11,7 @@ use super::node::{Data, Mark, Node, describe};
 use super::segments::{Segment, split};
 use super::spelling::{Spelled, Spellings};
 
-/// Tells that there is no such name; `names` are those that there are.
+/// Reports that there is no such name; `names` are those that there are.
 pub(super) fn report_unknown<'f>(
     name: &str,
     mark: Mark,
@@ -33,31 +33,31 @@ pub(super) fn report_unknown<'f>(
     fault
 }
 
-/// Tells every name that the texts of a node interpolate.
-pub(super) fn names_in(node: &Node, tell: &mut dyn FnMut(&str, Mark)) {
+/// Visits every name that the strings of a node interpolate.
+pub(super) fn names_in(node: &Node, visit: &mut dyn FnMut(&str, Mark)) {
     match &node.data {
         Data::Text(text) if text.contains("${") => {
             for segment in split(text).into_iter().flatten() {
                 if let Segment::Name(name) = segment {
-                    tell(name, node.mark);
+                    visit(name, node.mark);
                 }
             }
         }
-        Data::List(items) => items.iter().for_each(|item| names_in(item, tell)),
-        Data::Map(members) => members.iter().for_each(|(_, member)| names_in(member, tell)),
+        Data::List(items) => items.iter().for_each(|item| names_in(item, visit)),
+        Data::Map(members) => members.iter().for_each(|(_, member)| names_in(member, visit)),
         _ => {}
     }
 }
 
-/// The value of a name; `None` where there is none, which it tells.
+/// The value of a name; `None` where there is none, which it reports.
 pub(super) type Lookup<'a> = dyn FnMut(&str, Mark, &mut Faults) -> Option<Spelled> + 'a;
 
-/// The value of a node, with what `lookup` answers in the place of names.
+/// The value of a node, with what `lookup` returns in the place of names.
 pub(super) fn resolve(node: &Node, faults: &mut Faults, lookup: &mut Lookup<'_>) -> Option<Spelled> {
     match &node.data {
         Data::Text(text) => interpolate(text, node.mark, faults, lookup),
         Data::List(items) => {
-            // Every item is looked at, so that every fault is told.
+            // Every item is looked at, so that every fault is reported.
             let values: Vec<_> = items.iter().map(|item| resolve(item, faults, lookup)).collect();
             let mut spellings = Spellings::default();
             let items = values.into_iter().enumerate().map(|(i, item)| {
@@ -89,7 +89,7 @@ pub(super) fn resolve(node: &Node, faults: &mut Faults, lookup: &mut Lookup<'_>)
     }
 }
 
-/// A string with what `lookup` answers in the place of names.
+/// A string with what `lookup` returns in the place of names.
 pub(super) fn interpolate(
     text: &str,
     mark: Mark,

@@ -36,7 +36,7 @@ impl Matrix {
         Self { axes: Vec::new(), instances: vec![Labels::new()], spellings: Spellings::default() }
     }
 
-    /// Reads and expands the `matrix` of a step; `None` if it is wrong.
+    /// Reads and expands the `matrix` of a step; `None` if it is invalid.
     pub(crate) fn expand(node: &Node, scope: &Scope<'_>, faults: &mut Faults) -> Option<Self> {
         let found = faults.len();
         let dependent: Vec<(&str, &Node)> = dependent(node).collect();
@@ -164,7 +164,7 @@ fn product(axes: &[(String, Vec<Value>)]) -> Vec<Labels> {
     instances
 }
 
-/// Takes the excluded combinations out; answers which of them match no instance.
+/// Takes the excluded combinations out; returns which of them match no instance.
 fn remove(instances: &mut Vec<Labels>, exclude: &[(Mark, Labels)]) -> Vec<usize> {
     // By the axes that they name, so that each instance is looked up and not compared with all.
     let mut groups: BTreeMap<Vec<&String>, HashMap<Vec<&Value>, Vec<usize>>> = BTreeMap::new();

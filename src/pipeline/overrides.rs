@@ -90,7 +90,7 @@ fn apply_profile(root: &Node, name: &str, applied: &mut Applied<'_>, faults: &mu
     };
     let Some(values) = values.as_map() else { return };
     let tree = applied.root.to_mut();
-    // What is wrong with it is told by `check_profiles`, which looks at every profile.
+    // What is wrong with it is reported by `check_profiles`, which looks at every profile.
     merge(member(tree, "vars"), values, "vars", name, &mut Faults::default());
     push_leaves("vars", values, &format!("profile {name}"), &mut applied.changed);
 }
@@ -203,7 +203,7 @@ fn check_path(root: &Node, words: &[&str], path: &str, mark: Mark, faults: &mut 
     }
 }
 
-/// Puts a value at a path, making the maps on the way; answers how far it came if it cannot.
+/// Puts a value at a path, making the maps on the way; returns how far it came if it cannot.
 fn put(root: &mut Node, words: &[&str], value: Node, mark: Mark) -> Result<(), usize> {
     let mut node = root;
     for (i, word) in words.iter().enumerate() {

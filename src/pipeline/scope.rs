@@ -9,8 +9,9 @@ use super::diagnostic::Faults;
 use super::interpolate::{interpolate, report_unknown, resolve};
 use super::node::{Data, Mark, Node, describe};
 use super::spelling::{Spelled, Spellings};
+use super::value_budget::size;
 use super::var_order::variable_name;
-use super::vars::{Unknown, Vars, size};
+use super::vars::{Unknown, Vars};
 
 /// The names that a value may use.
 #[derive(Clone, Copy)]
@@ -36,14 +37,14 @@ pub(crate) struct AxisValues<'a> {
 pub(crate) const SECRET_PLACES: &str = "secrets can be used in the `env` of a command, as in `env: {TOKEN: \"${vars.token}\"}`, or in a string parameter of a stage";
 
 impl Scope<'_> {
-    /// The value of a node; `None` if something in it is wrong, which `faults` then tells.
+    /// The value of a node; `None` if something in it is wrong, which `faults` then holds.
     pub(crate) fn resolve(&self, node: &Node, faults: &mut Faults) -> Option<Value> {
         self.spelled(node, faults).map(|spelled| spelled.value)
     }
 
     /// The same with the spellings of what is in it.
     pub(crate) fn spelled(&self, node: &Node, faults: &mut Faults) -> Option<Spelled> {
-        if !self.vars.spend(node_size(node), node.mark, faults) {
+        if !self.vars.budget.spend(node_size(node), node.mark, faults) {
             return None;
         }
         resolve(node, faults, &mut |name, mark, faults| self.value(name, mark, faults))
@@ -51,7 +52,7 @@ impl Scope<'_> {
 
     /// The same where secrets may stand as well.
     pub(crate) fn with_secrets(&self, node: &Node, faults: &mut Faults) -> Option<Spelled> {
-        if !self.vars.spend(node_size(node), node.mark, faults) {
+        if !self.vars.budget.spend(node_size(node), node.mark, faults) {
             return None;
         }
         resolve(node, faults, &mut |name, mark, faults| self.any_value(name, mark, faults))
@@ -68,7 +69,7 @@ impl Scope<'_> {
         text
     }
 
-    /// The value of a name; `None` if there is none, which `faults` then tells.
+    /// The value of a name; `None` if there is none, which `faults` then holds.
     pub(super) fn value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Spelled> {
         if variable_name(name).is_some_and(|variable| self.vars.secret.contains(variable)) {
             faults.push(mark, format!("`{name}` is secret and cannot be used here")).hint(SECRET_PLACES);
@@ -84,7 +85,7 @@ impl Scope<'_> {
         }
         match self.look_up(name) {
             Ok((value, spellings)) => {
-                let afforded = self.vars.spend(size(value), mark, faults);
+                let afforded = self.vars.budget.spend(size(value), mark, faults);
                 afforded.then(|| Spelled { value: value.clone(), spellings })
             }
             Err(Unknown::Broken) => None,

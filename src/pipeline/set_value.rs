@@ -8,7 +8,7 @@ use super::diagnostic::Faults;
 use super::node::{Data, Mark, Node};
 use super::yaml;
 
-/// Reads a value; `None` if it is a list or a map with a fault, which is told.
+/// Reads a value; `None` if it is a list or a map with a fault, which is reported.
 pub(super) fn read(text: &str, mark: Mark, faults: &mut Faults) -> Option<Node> {
     let mut node = match text.as_bytes() {
         [b'[', .., b']'] | [b'{', .., b'}'] => collection(text, mark, faults)?,

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Faults};
 use super::node::{Mark, Node};
-use super::yaml::{self, Marks};
+use super::yaml;
+use super::yaml_tree::Marks;
 use super::{MAX_BYTES, locate};
 
 /// A file's name and its text.

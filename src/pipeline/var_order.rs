@@ -6,7 +6,7 @@ use super::diagnostic::Faults;
 use super::interpolate::names_in;
 use super::node::{Key, Node};
 
-/// The variables in an order in which each comes after those that it names. A circle is told where
+/// The variables in an order in which each comes after those that it names. A cycle is reported where
 /// it closes, and the variable there is broken.
 pub(super) fn order(
     members: &[(Key, Node)],

@@ -21,7 +21,7 @@ pub(super) enum Subject {
     SetValue,
 }
 
-/// Tells an error of the parser. `mark` is the place that it gave, `furthest` the last place that it
+/// Reports an error of the parser. `mark` is the place that it gave, `furthest` the last place that it
 /// had read.
 pub(super) fn report(
     message: &str,

@@ -1,6 +1,6 @@
 //! How the scalars of a YAML text are spelled: a second reading along the tree of the first.
 //!
-//! A parser that is asked for a string answers with the scalar's own characters, whatever it would take
+//! A parser that is asked for a string returns the scalar's own characters, whatever it would take
 //! them for otherwise. So comments, quotes, flow style and aliases need no rules of ours. Most files
 //! spell their numbers as they are printed, and a look at the words of the text saves the reading.
 
@@ -102,7 +102,8 @@ impl<'de> Visitor<'de> for Speller<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::diagnostic::Faults;
-    use super::super::yaml::{Marks, parse};
+    use super::super::yaml::parse;
+    use super::super::yaml_tree::Marks;
     use super::*;
 
     #[test]

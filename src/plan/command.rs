@@ -86,7 +86,7 @@ pub(super) fn read(with: &Value, inputs: &[&str]) -> Result<Command, Vec<ParamFa
             written => (port.clone(), written.get(port)),
         };
         if item.is_some_and(|item| !item.is_string()) {
-            // That is told already.
+            // That is reported already.
             continue;
         }
         if !is_port(port) {

@@ -76,7 +76,7 @@ impl Planner<'_> {
         let Some(p) = edge.producer else { return false };
         let producer = &self.declared_steps[p];
         let Some(instances) = &producer.instances else {
-            // Its matrix is wrong, but what it makes is known.
+            // Its matrix is invalid, but what it makes is known.
             self.output_port(producer, Planned::Nothing, output, port, edge, faults);
             return false;
         };

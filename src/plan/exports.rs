@@ -168,7 +168,7 @@ fn scope<'a>(planner: &Planner<'a>, declared: &'a DeclaredStep<'_>, instance: &'
     Scope { vars: planner.vars, matrix: declared.axes_of(instance), seed: Some(planner.plan.seed) }
 }
 
-/// The output that an export names; tells where it is none.
+/// The output that an export names; reports where it is none.
 fn output(text: &str, mark: Mark, faults: &mut Faults) -> Option<OutputRef> {
     match parse_reference(text) {
         Ok(Reference::Output(output)) if !output.gather => Some(output),

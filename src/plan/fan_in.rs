@@ -8,7 +8,7 @@ use super::planner::Planner;
 use crate::pipeline::Faults;
 
 impl Planner<'_> {
-    /// Tells artifacts of a command's gathering port that nothing tells apart.
+    /// Reports artifacts of a command's gathering port that nothing tells apart.
     pub(super) fn check_fan_in(
         &self,
         declared: &DeclaredStep<'_>,

@@ -13,7 +13,7 @@ use crate::paths::normal;
 use crate::pipeline::{Faults, Mark, Reference};
 
 impl Planner<'_> {
-    /// Tells every input on disk that is an export or lies in one.
+    /// Reports every input on disk that is an export or lies in one.
     pub(super) fn check_feedback(&self, needed: &[bool], faults: &mut Faults) {
         if self.plan.exports.is_empty() {
             return;

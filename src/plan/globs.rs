@@ -10,7 +10,7 @@ use glob::Pattern;
 
 /// Why a string is no pattern, and what to write; `None` if it is one.
 pub(super) fn fault(text: &str) -> Option<(String, String)> {
-    let told = |what: &str, hint: &str| Some((format!("the pattern `{text}` {what}"), hint.to_owned()));
+    let invalid = |what: &str, hint: &str| Some((format!("the pattern `{text}` {what}"), hint.to_owned()));
     if text.is_empty() {
         return Some(("a pattern is empty".into(), "for example `src/**/*.py`".into()));
     }
@@ -18,27 +18,27 @@ pub(super) fn fault(text: &str) -> Option<(String, String)> {
         return Some((what, hint));
     }
     if Path::new(text).is_absolute() {
-        return told("is absolute", "patterns are relative to the pipeline's folder");
+        return invalid("is absolute", "patterns are relative to the pipeline's folder");
     }
     if Path::new(text).components().any(|part| part == Component::ParentDir) {
-        return told("leaves the pipeline's folder", "patterns match files in the pipeline's folder");
+        return invalid("leaves the pipeline's folder", "patterns match files in the pipeline's folder");
     }
     if text.ends_with('/') {
-        return told("ends with `/`", "write `folder/**` for all files in a folder");
+        return invalid("ends with `/`", "write `folder/**` for all files in a folder");
     }
     if text.starts_with('!') {
-        return told(
+        return invalid(
             "begins with `!`",
             "list what to leave out under `ignore`; write `[!]` for a literal `!`",
         );
     }
     if let Some(c) = outside_sets(text).find(|c| "{}\\".contains(*c)) {
         let hint = format!("write a list for alternatives, and `[{c}]` for a literal `{c}`");
-        return told(&format!("contains `{c}`, which patterns do not support"), &hint);
+        return invalid(&format!("contains `{c}`, which patterns do not support"), &hint);
     }
     match compile(text) {
         Ok(_) => None,
-        Err(error) => told(
+        Err(error) => invalid(
             &format!("is invalid: {}", error.msg),
             "`**` must stand alone between slashes; `[` opens a set that `]` closes, and `[[]` is a literal `[`",
         ),
@@ -61,7 +61,7 @@ fn outside_sets(text: &str) -> impl Iterator<Item = char> + '_ {
     })
 }
 
-/// The pattern of a string that `fault` finds right.
+/// The pattern of a string that `fault` accepts.
 ///
 /// # Errors
 /// Where it is none.

@@ -129,7 +129,7 @@ impl Planner<'_> {
                 Some(StepKind::Stage(entry)) => entry.spec.inputs.iter().find(|port| port.name == edge.port),
                 _ => None,
             };
-            // A port that does not exist, or belongs to a kind that does not, is told already.
+            // A port that does not exist, or belongs to a kind that does not, is reported already.
             if port.is_some() || matches!(declared.kind, Some(StepKind::Command)) {
                 is_whole &= self.connect(b, instance, edge, port, joins, &mut inputs, faults);
             }
@@ -166,7 +166,7 @@ impl Planner<'_> {
         done.map_err(|found| written.report(&format!("step `{}`", decl.name), found, faults)).ok()
     }
 
-    /// Puts an instance that is right into the plan.
+    /// Puts a valid instance into the plan.
     fn add_to_plan(
         &mut self,
         b: usize,
@@ -259,7 +259,7 @@ fn or_empty(with: Spelled) -> Spelled {
     if with.value.is_null() { Value::Object(Map::new()).into() } else { with }
 }
 
-/// Tells that there are more than `most` of something, from this step on.
+/// Reports that there are more than `most` of something, from this step on.
 pub(super) fn too_many(what: &str, most: usize, mark: Mark, faults: &mut Faults) {
     faults
         .push(mark, format!("with this step the pipeline has more than {most} {what}"))

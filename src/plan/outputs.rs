@@ -85,7 +85,7 @@ impl Planner<'_> {
         None
     }
 
-    /// The kind of an output; tells where there is no such output.
+    /// The kind of an output; reports where there is no such output.
     pub(super) fn find_output(
         &self,
         producer: &DeclaredStep<'_>,
@@ -105,7 +105,7 @@ impl Planner<'_> {
         found
     }
 
-    /// The kind of a part, or of the whole where none is named; tells where there are no parts.
+    /// The kind of a part, or of the whole where none is named; reports where there are no parts.
     pub(super) fn find_part(
         &self,
         whole: impl Fn() -> String,
@@ -129,7 +129,7 @@ impl Planner<'_> {
     }
 
     /// The outputs of an instance with their kinds (a search also has its `choice`). Those of a stage
-    /// are known even where the instance is wrong; those of a command are not: then, `None`.
+    /// are known even where the instance is invalid; those of a command are not: then, `None`.
     pub(super) fn outputs<'s>(
         &'s self,
         declared: &'s DeclaredStep<'_>,

@@ -13,7 +13,7 @@ use crate::pipeline::secrets::mask_urls;
 use crate::pipeline::{Faults, SECRET_PLACES, Scope, StepDecl};
 
 impl Planner<'_> {
-    /// What is to be hidden in the parameters of an instance; tells secrets in other places.
+    /// What is to be hidden in the parameters of an instance; reports secrets in other places.
     pub(super) fn redactions_in(
         &self,
         decl: &StepDecl<'_>,

@@ -27,7 +27,7 @@ pub(super) struct SearchDecl {
     pub(super) stop_first_worse: bool,
 }
 
-/// Reads a `search`; `None` if it is wrong.
+/// Reads a `search`; `None` if it is invalid.
 pub(super) fn read(
     node: &Node,
     with: Option<&Node>,

@@ -67,7 +67,7 @@ impl<'a> Planner<'a> {
         DeclaredStep { decl, kind, axes: matrix.axes, spellings, instances }
     }
 
-    /// Tells references to steps that do not exist.
+    /// Reports references to steps that do not exist.
     pub(super) fn check_references(&self, faults: &mut Faults) {
         for edge in self.declared_steps.iter().flat_map(DeclaredStep::edges) {
             if let Some(output) = edge.output()
@@ -98,7 +98,7 @@ impl<'a> Planner<'a> {
         needed
     }
 
-    /// The steps in order; where they form circles, which is told, in the order of the file.
+    /// The steps in order; where they form cycles, which is reported, in the order of the file.
     pub(super) fn order(&self, faults: &mut Faults) -> Vec<usize> {
         let mut reads = Vec::new();
         for (b, declared) in self.declared_steps.iter().enumerate() {

@@ -76,6 +76,9 @@ fn shared() -> Vec<String> {
     folders.map(|folder| format!("igpt-{}", folder.unwrap().file_name().to_str().unwrap())).collect()
 }
 
+/// The crate that lists all stages.
+const CATALOG: &str = "igpt-stages";
+
 #[test]
 fn crates_depend_downwards_only() {
     let packages = packages();
@@ -85,7 +88,7 @@ fn crates_depend_downwards_only() {
         "{shared:?} are packages of the workspace"
     );
     for (package, dependencies) in packages {
-        if package == "igpt-flow" {
+        if package == "igpt-flow" || package == CATALOG {
             continue;
         }
         for dependency in dependencies {
@@ -95,8 +98,23 @@ fn crates_depend_downwards_only() {
     }
 }
 
+/// A stage that is in nobody's list is a stage that nobody can use.
 #[test]
-fn only_the_registry_names_stage_crates() {
+fn every_stage_is_in_the_catalog() {
+    let folders = fs::read_dir(root().join("stages")).unwrap();
+    let folders = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap());
+    let not_stages = ["catalog", "contract", "shared", "template"];
+    let stages: BTreeSet<String> = folders
+        .filter(|name| !not_stages.contains(&name.as_str()))
+        .map(|name| format!("igpt-{name}"))
+        .collect();
+    let mut listed = packages().remove(CATALOG).unwrap();
+    listed.remove("igpt-contract");
+    assert_eq!(listed, stages);
+}
+
+#[test]
+fn only_the_registry_names_crates_of_stages() {
     let stages: Vec<String> = packages()
         .into_keys()
         .filter(|name| name.starts_with("igpt-") && name != "igpt-contract" && name != "igpt-flow")

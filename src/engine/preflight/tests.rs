@@ -1,4 +1,4 @@
-//! What is told before a run, of inputs and of exports.
+//! What is reported before a run, of inputs and of exports.
 
 use std::fs;
 use std::path::Path;

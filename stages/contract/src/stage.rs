@@ -45,7 +45,7 @@ pub trait Stage: Send + Sync + 'static {
     }
 
     /// Does the work: reads the inputs and fills every output folder. The same inputs, parameters and
-    /// seed give the same bytes, whatever the number of threads.
+    /// seed give the same bytes, for any number of threads.
     ///
     /// # Errors
     /// See [`StageError`].

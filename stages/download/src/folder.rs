@@ -47,7 +47,7 @@ fn ingest_listed(
     let drop_labels = params.labels == Some(LabelChoice::Drop);
     let mut arranged = if let Some(labels) = labels {
         let labels = LabelFile::read(labels)?;
-        own_labels::arrange(listing, &labels, &splits, drop_labels, cx)?
+        labels_from_file::arrange(listing, &labels, &splits, drop_labels, cx)?
     } else {
         let mut skipped = Skipped::new("file", NO_IMAGE, cx);
         let others = listing.files.keys().filter(|name| !is_image(name));

@@ -79,13 +79,13 @@ pub(crate) fn each_nested_file(
     mut visit: impl FnMut(&TarMember) -> Result<(), StageError>,
 ) -> Result<(), StageError> {
     let own = path.join(&inner.name);
-    let tape = ForwardReader::within(path, inner.position, inner.size, bounds.total).map_err(|error| {
+    let input = ForwardReader::within(path, inner.position, inner.size, bounds.total).map_err(|error| {
         StageError::caused(format!("`{}`: cannot open the archive", shown_path(&own)), error)
     })?;
-    if tape.is_gzip() {
+    if input.is_gzip() {
         return Err(found_gzip(&own).hint("the official archive contains uncompressed tars, one per class"));
     }
-    read(tape, &own, bounds, cx, |found| match found {
+    read(input, &own, bounds, cx, |found| match found {
         TarEntry::Folder(_) => Ok(()),
         TarEntry::File(member, _) => {
             visit(&TarMember { position: inner.position + member.position, ..member })
@@ -104,10 +104,10 @@ pub(crate) fn each_entry(
     cx: &StageContext,
     visit: impl FnMut(TarEntry<'_>) -> Result<(), StageError>,
 ) -> Result<(), StageError> {
-    let tape = ForwardReader::open(path, bounds.total).map_err(|error| {
+    let input = ForwardReader::open(path, bounds.total).map_err(|error| {
         StageError::caused(format!("cannot open the archive `{}`", shown_path(own)), error)
     })?;
-    read(tape, own, bounds, cx, visit)
+    read(input, own, bounds, cx, visit)
 }
 
 fn read(
@@ -127,7 +127,7 @@ fn read(
         let cause = io::Error::new(error.kind(), shown(&error.to_string()));
         StageError::caused(what, cause).hint("download the file again, or check that it is the right one")
     };
-    let mut archive = tar::Archive::new(tape);
+    let mut archive = tar::Archive::new(input);
     // Read on after an end mark: a concatenated archive, or more zeros.
     archive.set_ignore_zeros(true);
     let mut names: HashSet<Box<str>> = HashSet::new();

@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use igpt_contract::{StageContext, StageError};
-use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown, shown_path};
+use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split, shown_path};
 use rayon::prelude::*;
 
 use crate::gunzip::plain_tar;

@@ -293,7 +293,7 @@ mod tests {
         let mut none = table();
         none.labels[80..].fill(-1);
         let error = Images::new(none.clone(), &params(0.25, 0)).unwrap_err().to_string();
-        assert!(error.contains("none of the 4 test images has a class"), "{error}");
+        assert!(error.contains("none of the 4 test images has a label"), "{error}");
         let keep = Params { unlabelled_test: UnlabelledTest::Keep, ..params(0.25, 0) };
         assert_eq!(Images::new(none, &keep).unwrap().test(), [0_usize; 0]);
         let mut other = table();

@@ -266,7 +266,7 @@ fn a_draw_of_few_labels_has_every_class_held_out_and_trained_on() {
     assert!(error.contains("`c` is a list to choose from"), "{error}");
     // Where the held-out images lack a class it is said.
     let (_, said) = told(&shortened(12), &json!({"c": [0.1, 1]})).unwrap();
-    assert!(said.contains("warning: 1 held-out images choose"), "{said}");
+    assert!(said.contains("classes without any of the 1 held-out images"), "{said}");
 }
 
 #[test]
@@ -274,14 +274,14 @@ fn test_images_without_labels_are_an_error_unless_that_is_meant() {
     let mut table = table();
     table.labels[240..].fill(-1);
     let error = refused(&table, json!({}));
-    assert!(error.contains("none of the 60 test images has a class"), "{error}");
+    assert!(error.contains("none of the 60 test images has a label"), "{error}");
     let (metrics, said) = told(&table, &json!({"unlabelled_test": "keep"})).unwrap();
     assert!(said.contains("there are no test scores"), "{said}");
     assert!(metrics.values.keys().all(|name| name != "accuracy.test" && name != "loss.test"));
     assert_eq!(metrics.values["rows.test"], 0.0);
     table.labels[240] = 1;
     let (metrics, said) = told(&table, &json!({})).unwrap();
-    assert!(said.contains("59 of 60 test images have no class"), "{said}");
+    assert!(said.contains("59 of 60 test images have no label"), "{said}");
     assert_eq!(metrics.values["rows.test"], 1.0);
 }
 

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::support::{Bench, cifar10_files, data, file, gzip, tar_of, tar_of_owned, words};
+use crate::support::{Bench, cifar10_files, data, file, gzip, tar_of_owned, words};
 use igpt_contract::{DynStage as _, LabelledInput, StageIo};
 use igpt_dataset::{Encoding, Split, SplitCounts, decode};
 use igpt_download::{Download, OfficialDataset};
@@ -59,11 +59,14 @@ fn wrong_archives_are_named_with_what_was_expected() {
     let mut ragged = good.clone();
     ragged[2].1.pop();
     let ragged = refusal(&gzip(&tar_of_owned(&ragged)));
-    assert!(ragged.contains("`data_batch_2.bin` has 30729 bytes, expected a multiple of 3073"), "{ragged}");
+    assert!(
+        ragged.contains("expected a multiple of 3073 bytes (an image) in `data_batch_2.bin`, found 30729"),
+        "{ragged}"
+    );
     let mut label = good.clone();
     label[1].1[0] = 10;
     let label = refusal(&gzip(&tar_of_owned(&label)));
-    assert!(label.contains("train image 0 has the label 10"), "{label}");
+    assert!(label.contains("expected a label below 10 for train image 0, found 10"), "{label}");
     let mut names = good.clone();
     names[0].1 = b"cat\ndog\n".to_vec();
     let names = refusal(&gzip(&tar_of_owned(&names)));
@@ -73,7 +76,7 @@ fn wrong_archives_are_named_with_what_was_expected() {
     let twice = refusal(&gzip(&tar_of_owned(&twice)));
     assert!(twice.contains("twice"), "{twice}");
     let html = refusal(b"<html>404 Not Found</html>");
-    assert!(html.contains("expected a whole tar archive"), "{html}");
+    assert!(html.contains("expected a tar archive"), "{html}");
     assert!(refusal(b"").contains("truncated"));
     let gone = bench.refusal(cifar10(), Some(&bench.files().join("gone.tar")), None);
     assert!(gone.contains("gone.tar"), "{gone}");
@@ -129,7 +132,7 @@ fn members_that_reach_outside_are_refused() {
     };
     for name in ["../evil.png", "/etc/evil.png", "a/../../evil.png", "c:\\evil.png", "//evil.png", "a/.."] {
         let error = refusal(&named(name));
-        assert!(error.contains("reaches outside the archive") && error.contains(name), "{error}");
+        assert!(error.contains("leads outside the archive") && error.contains(name), "{error}");
     }
     let linked = |kind| {
         let mut header = tar::Header::new_gnu();
@@ -141,7 +144,7 @@ fn members_that_reach_outside_are_refused() {
     };
     for kind in [tar::EntryType::Symlink, tar::EntryType::Link] {
         let error = refusal(&linked(kind));
-        assert!(error.contains("`a.png` is a link"), "{error}");
+        assert!(error.contains("found the link, device or sparse file `a.png`"), "{error}");
     }
     // A header that claims more than any photograph has.
     let mut header = tar::Header::new_gnu();
@@ -156,89 +159,6 @@ fn members_that_reach_outside_are_refused() {
     header.set_cksum();
     let error = refusal(header.as_bytes());
     assert!(error.contains("a name of 1073741824 bytes"), "{error}");
-}
-
-#[test]
-fn stl10_is_column_major_and_its_labels_start_at_one() {
-    let bench = Bench::new();
-    let image = |i: u8| -> Vec<u8> {
-        // Red holds the column, green the row, blue the image; columns come first.
-        let plane = |value: fn(usize, usize, u8) -> u8| {
-            (0..96 * 96).map(move |at| value(at / 96, at % 96, i)).collect::<Vec<u8>>()
-        };
-        [plane(|x, _, _| x as u8), plane(|_, y, _| y as u8), plane(|_, _, i| i)].concat()
-    };
-    let images = |n: u8| (0..n).flat_map(image).collect::<Vec<u8>>();
-    let names: String = (0..10).map(|class| format!("class{class}\n")).collect();
-    let (train, test) = (images(6), images(3));
-    let archive = |labels: &'static [u8]| {
-        gzip(&tar_of([
-            ("stl10_binary/test_X.bin", test.as_slice()),
-            ("stl10_binary/test_y.bin", &[1, 2, 10]),
-            ("stl10_binary/train_X.bin", &train),
-            ("stl10_binary/train_y.bin", labels),
-            ("stl10_binary/unlabeled_X.bin", &[7; 27_648]),
-            ("stl10_binary/class_names.txt", names.as_bytes()),
-            ("stl10_binary/fold_indices.txt", b"0 1 2"),
-        ]))
-    };
-    let good = file(&bench, "stl10_binary.tar.gz", &archive(&[10, 9, 8, 7, 6, 5]));
-    bench.run(json!({"source": "stl10"}), Some(&good), None).unwrap();
-    let (set, rows) = bench.images();
-    assert_eq!(set.counts(), SplitCounts { train: 6, test: 3 });
-    assert_eq!((rows[0].label, rows[5].label, rows[8].label), (9, 4, 9));
-    assert_eq!(rows[4].encoding, Encoding::Png);
-    assert_eq!(decode(&rows[4]).unwrap().get_pixel(17, 80).0, [17, 80, 4]);
-    let zero = file(&bench, "zero.tar.gz", &archive(&[0, 9, 8, 7, 6, 5]));
-    let error = bench.refusal(json!({"source": "stl10"}), Some(&zero), None);
-    assert!(error.contains("train image 0 has the label 0, expected 1 to 10"), "{error}");
-    let fewer = file(&bench, "fewer.tar.gz", &archive(&[10, 9]));
-    let error = bench.refusal(json!({"source": "stl10"}), Some(&fewer), None);
-    assert!(error.contains("6 train images and 2 labels"), "{error}");
-}
-
-#[test]
-fn a_fold_of_stl10_is_the_images_that_its_line_names() {
-    let bench = Bench::new();
-    let images = |n: u8| (0..n).flat_map(|i| vec![i; 3 * 96 * 96]).collect::<Vec<u8>>();
-    let names: String = (0..10).map(|class| format!("class{class}\n")).collect();
-    let (train, test) = (images(6), images(2));
-    let archive = |folds: Option<&str>| {
-        let mut files = vec![
-            ("b/train_X.bin", train.as_slice()),
-            ("b/train_y.bin", &[10, 9, 8, 7, 6, 5]),
-            ("b/test_X.bin", &test),
-            ("b/test_y.bin", &[1, 2]),
-            ("b/class_names.txt", names.as_bytes()),
-        ];
-        files.extend(folds.map(|folds| ("b/fold_indices.txt", folds.as_bytes())));
-        file(&bench, "stl10.tar", &tar_of(files))
-    };
-    let folds = |third: &str| format!("0 1\n1 2 \n{third}\n{}", "3 4\n".repeat(7));
-    let params = json!({"source": "stl10", "fold": 2});
-    bench.run(params.clone(), Some(&archive(Some(&folds("5 0 3")))), None).unwrap();
-    let (set, rows) = bench.images();
-    assert_eq!(set.counts(), SplitCounts { train: 3, test: 2 });
-    let kept: Vec<(u64, i32)> = rows.iter().map(|row| (row.id, row.label)).collect();
-    assert_eq!(kept, [(0, 9), (3, 6), (5, 4), (6, 0), (7, 1)], "ids are those of the whole set");
-    let two = json!({"source": "stl10", "fold": 2, "train": 2});
-    bench.run(two, Some(&archive(Some(&folds("5 0 3")))), None).unwrap();
-    assert_eq!(bench.images().1.iter().map(|row| row.id).collect::<Vec<_>>(), [0, 3, 6, 7]);
-    for (line, what) in [
-        ("5 6", "names the training image 6, expected 0 to 5"),
-        ("1 1", "line 3: expected the number of a training image, each once, found `1`"),
-        ("1 -1", "found `-1`"),
-        ("1 +1", "found `+1`"),
-        ("1 99999999999999999999", "found `99999999999999999999`"),
-    ] {
-        let error = bench.refusal(params.clone(), Some(&archive(Some(&folds(line)))), None);
-        assert!(error.contains(what), "{error}");
-    }
-    let error = bench.refusal(params.clone(), Some(&archive(Some("0 1\n"))), None);
-    assert!(error.contains("expected 10 lines in `fold_indices.txt`, found 1"), "{error}");
-    let error = bench.refusal(params, Some(&archive(None)), None);
-    assert!(error.contains("`fold` needs the file `fold_indices.txt`"), "{error}");
-    bench.run(json!({"source": "stl10"}), Some(&archive(None)), None).unwrap();
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn numbers_are_classes_in_their_order() {
     parquet(&table, vec![("file", files), ("label", numbers)]);
     bench.run_labelled(plain(), &images, &table).unwrap();
     assert_eq!(rows(&bench), ("0 1".to_owned(), vec![(Train, 0, 2), (Train, 1, 1)]));
-    assert!(refusal("file,label\na.png,1\nb.png,01\n", plain()).contains("`01` and `1` are one number"));
+    assert!(refusal("file,label\na.png,1\nb.png,01\n", plain()).contains("`01` and `1` are the same number"));
     // Names that look like numbers in part stay names.
     let csv = file(&bench, "labels.csv", b"file,label\na.png,10\nb.png,9b\n");
     bench.run_labelled(plain(), &images, &csv).unwrap();
@@ -111,7 +111,7 @@ fn images_that_are_not_listed_are_left_out_by_name() {
     assert_eq!(rows(&bench), ("x y".to_owned(), vec![(Train, 0, 1), (Train, 1, 3)]));
     let notes = bench.notes.lock().unwrap().join("\n");
     assert!(
-        notes.contains("2 images that the file of labels does not list") && notes.contains("`sub/d.png`"),
+        notes.contains("skipped 2 images (not in the label file)") && notes.contains("`sub/d.png`"),
         "{notes}"
     );
 }
@@ -124,9 +124,9 @@ fn rows_that_say_nothing_or_two_things_are_refused_by_line() {
         "{error}"
     );
     let error = refusal("file,label\na.png,x\n./a.png,y\n", plain());
-    assert!(error.contains("line 3: `a.png` has the label `y`, and `x` in line 2"), "{error}");
+    assert!(error.contains("line 3: `a.png` has the label `y` here and `x` in line 2"), "{error}");
     let error = refusal("file,label,split\na.png,x,train\na.png,x,val\n", plain());
-    assert!(error.contains("line 3: `a.png` has the split `val`, and `train` in line 2"), "{error}");
+    assert!(error.contains("line 3: `a.png` has the split `val` here and `train` in line 2"), "{error}");
     assert!(refusal("file,label\na.png,\n", plain()).contains("line 2: the column `label` is empty"));
     assert!(refusal("file,label,split\na.png,x,\n", plain()).contains("the column `split` is empty"));
     assert!(refusal("file,label\na.png,x,y\n", plain()).contains("line 2: expected 2 fields"));
@@ -137,12 +137,12 @@ fn rows_that_say_nothing_or_two_things_are_refused_by_line() {
     assert!(
         refusal("file,label\n../a.png,x\n", plain()).contains("line 2: `../a.png`: expected a path below")
     );
-    assert!(refusal("file,label\n", plain()).contains("found none"));
-    assert!(refusal("file,label,label\na.png,x,y\n", plain()).contains("`label` is there twice"));
+    assert!(refusal("file,label\n", plain()).contains("found no rows"));
+    assert!(refusal("file,label,label\na.png,x,y\n", plain()).contains("`label` once, found it twice"));
     let error = refusal("file,label,split\na.png,x,holdout\n", plain());
     assert!(error.contains("line 2: expected a split (`test`, `train`, `val`"), "{error}");
     let error = refusal("file,label,split\na.png,x,val\nb.png,x,test\n", plain());
-    assert!(error.contains("the test splits `test`, `val`"), "{error}");
+    assert!(error.contains("one test split, found `test`, `val`"), "{error}");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn splits_hold_for_the_column_and_for_folders_of_listed_files() {
     bench.run_labelled(plain(), &images, &csv).unwrap();
     assert_eq!(rows(&bench).1, [(Train, 0, 1), (Test, 0, 2)]);
     let error = bench.refusal(json!({"source": "shapes"}), Some(&images), None);
-    assert!(error.contains("takes no input `archive`"), "{error}");
+    assert!(error.contains("does not take the input `archive`"), "{error}");
     let other = words(&bench.run_labelled(json!({"source": "web"}), &images, &csv).unwrap_err());
-    assert!(other.contains("`web` takes no input `labels`"), "{other}");
+    assert!(other.contains("`web` does not take the input `labels`"), "{other}");
 }

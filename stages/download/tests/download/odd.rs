@@ -79,13 +79,13 @@ fn an_official_archive_without_images_is_none() {
     let bench = Bench::new();
     let empty = file(&bench, "empty.tar", &tar_of_owned(&cifar10_files(0)));
     let error = bench.refusal(json!({"source": "cifar10"}), Some(&empty), None);
-    assert!(error.contains("expected at least one training image, found none"), "{error}");
+    assert!(error.contains("expected training images, found none"), "{error}");
     let names: String = (0..10).map(|class| format!("class{class}\n")).collect();
     let files = ["train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin"].map(|name| (name, &b""[..]));
     let empty =
         file(&bench, "empty.tar", &tar_of(files.into_iter().chain([("class_names.txt", names.as_bytes())])));
     let error = bench.refusal(json!({"source": "stl10"}), Some(&empty), None);
-    assert!(error.contains("expected at least one training image, found none"), "{error}");
+    assert!(error.contains("expected training images, found none"), "{error}");
 }
 
 #[test]

@@ -123,11 +123,11 @@ pub fn untrained(
 pub fn unvalidated(rows: &str, held_out: &[i32], trained: &[i32], classes: &[String]) -> Option<String> {
     let lacking = untrained("training", trained.iter().copied(), held_out.iter().copied(), classes)?;
     Some(format!(
-        "warning: the classes of {2} of the {3} training {rows} have none of the {0} held-out images that \
-         choose: raise `validation.fraction` or the number of labels",
-        held_out.len(),
+        "warning: {} of {} training {rows} belong to classes without any of the {} held-out images; raise \
+         `validation.fraction` or the number of labels",
         lacking.images,
-        trained.len()
+        trained.len(),
+        held_out.len()
     ))
 }
 

@@ -111,7 +111,7 @@ fn a_gif_is_its_first_frame_and_one_that_is_a_part_of_the_picture_is_refused() {
     // A canvas that is wider than the frame.
     bytes[6] = 9;
     let error = decode_file(&bytes, Encoding::Gif).unwrap_err().to_string();
-    assert!(error.contains("first frame is not its whole picture"), "{error}");
+    assert!(error.contains("first frame does not cover the whole image"), "{error}");
 }
 
 /// An Exif block with an orientation, in either order of bytes, behind another tag.

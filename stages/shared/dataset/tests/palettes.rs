@@ -70,20 +70,20 @@ fn the_three_ranges_are_told_apart_or_asked_for() {
 
     let unit = [[0.0; 3], [0.5; 3], [1.0; 3]].concat();
     let error = refusal(take(&floats(&unit), None));
-    assert!(error.contains("no colour is below 0 and none above 1 (from 0 to 1)"), "{error}");
+    assert!(error.contains("cannot tell the palette's range: its values are from 0 to 1"), "{error}");
     assert!(error.contains("with: {range: 0..1}"), "{error}");
     assert_eq!(take(&floats(&unit), Some(PaletteRange::Unit)).unwrap().palette, greys());
     let bright = take(&floats(&unit), Some(PaletteRange::Signed)).unwrap();
     assert_eq!(bright.palette.rgb(), [[128; 3], [191; 3], [255; 3]]);
     // Bytes of 0 and 1 are almost black, or a mask of black and white: nobody but the user knows.
     let bytes = npy("|u1", "(2, 3)", &[0, 0, 0, 1, 1, 1]);
-    assert!(refusal(take(&bytes, None)).contains("none above 1"));
+    assert!(refusal(take(&bytes, None)).contains("cannot tell the palette"));
     assert_eq!(take(&bytes, Some(PaletteRange::Levels)).unwrap().palette.rgb(), [[0; 3], [1; 3]]);
     // The format of a processor's settings says that pixels are in -1..1.
     let settings = r#"{"clusters": [[0, 0, 0], [1, 1, 1]], "do_normalize": true}"#;
     assert_eq!(take(settings.as_bytes(), None).unwrap().palette.rgb(), [[128; 3], [255; 3]]);
     let settings = settings.replace("true", "false");
-    assert!(refusal(take(settings.as_bytes(), None)).contains("none above 1"));
+    assert!(refusal(take(settings.as_bytes(), None)).contains("cannot tell the palette"));
 }
 
 #[test]
@@ -123,11 +123,11 @@ fn what_is_no_palette_is_refused_with_what_was_found() {
         (b"".to_vec(), "found another kind of file"),
         (b"{\"size\": 32}".to_vec(), "found JSON without `clusters`"),
         (b"{\"clusters\": null}".to_vec(), "found JSON without `clusters`"),
-        (b"{\"clusters\": 9}".to_vec(), "`clusters` is no list"),
+        (b"{\"clusters\": 9}".to_vec(), "expected a list of colours in `clusters`"),
         (b"[[0, 0]]".to_vec(), "three numbers for the colour at index 0, found [0,0]"),
         (b"[[-1, 0, 0], [0, null, 0]]".to_vec(), "at index 1, found [0,null,0]"),
         (b"[1, 2, 3]".to_vec(), "at index 0, found 1"),
-        (b"[[NaN, 0, 0]]".to_vec(), "is no JSON"),
+        (b"[[NaN, 0, 0]]".to_vec(), "not valid JSON"),
         (
             b"{\"clusters\": [[-1, 0, 0]], \"do_normalize\": true, \"image_mean\": [0.485, 0.456, 0.406]}"
                 .to_vec(),
@@ -174,7 +174,7 @@ fn a_folder_holds_one_palette_under_any_name() {
     assert!(error.contains("two that differ: `clusters.json` and `kmeans_centers.npy`"), "{error}");
     // A file of a known name that is damaged is not passed over.
     fs::write(folder.join("clusters.json"), "{").unwrap();
-    assert!(refusal(load_palette(folder, None)).contains("is no JSON"));
+    assert!(refusal(load_palette(folder, None)).contains("not valid JSON"));
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Damaged pipelines: whatever is in the file, the planner answers with errors and never panics.
+//! Damaged pipelines: whatever is in the file, the planner returns errors and never panics.
 
-use super::testing::planned_bytes;
-use super::tests::EXPERIMENT;
+use super::EXPERIMENT;
 use crate::pipeline::{Overrides, render};
+use crate::plan::testing::planned_bytes;
 
 /// Pieces that mean something to YAML or to the pipeline language.
 const PIECES: &[&str] = &[

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::error_tests::{check, check_with, overrides};
-use super::testing::planned;
-use super::{Plan, Work};
+use super::errors::{check, check_with, overrides};
 use crate::pipeline::{Overrides, render};
+use crate::plan::testing::planned;
+use crate::plan::{Plan, Work};
 
 fn plan_of(yaml: &str) -> Plan {
     planned(yaml, &Overrides::default()).unwrap_or_else(|errors| panic!("{}", render(&errors, false)))

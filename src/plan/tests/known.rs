@@ -1,8 +1,8 @@
-//! Parts that will not be there and misspelt names of metrics, told before anything runs.
+//! Parts that will not be there and misspelt names of metrics, reported before anything runs.
 
-use super::error_tests::{after_images, check};
-use super::testing::planned;
+use super::errors::{after_images, check};
 use crate::pipeline::Overrides;
+use crate::plan::testing::planned;
 
 /// A network of three blocks, its features, and what else there is.
 fn after_features(rest: &str) -> String {
@@ -66,7 +66,7 @@ fn a_misspelt_metric_is_told_where_it_is_written_or_where_the_input_is() {
             "  s:\n    uses: summary\n    in: {metrics: n.metrics}\n    with:\n      names: [loss.valid, dataset, los.train]\n",
         ),
         &[
-            "9:36 step `s`: nothing that flows into `metrics` has a metric, fact or label `los.train` | did you mean `loss.train`?",
+            "9:36 step `s`: no artifact connected to `metrics` has a metric, fact or label `los.train` | did you mean `loss.train`?",
         ],
     );
     // The default of a parameter has no place of its own.
@@ -74,7 +74,7 @@ fn a_misspelt_metric_is_told_where_it_is_written_or_where_the_input_is() {
         &after_features(
             "  p: {uses: probe, in: {features: f.layers/3}}\n  s: {uses: summary, in: {metrics: p.metrics}}\n",
         ),
-        &["6:36 step `s`: nothing that flows into `metrics` has a metric, fact or label `loss.valid`"],
+        &["6:36 step `s`: no artifact connected to `metrics` has a metric, fact or label `loss.valid`"],
     );
     // One of several inputs is enough, and so is a label.
     is_right(&after_features(

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::testing::planned;
-use super::{Command, Invocation, Plan, Work};
 use crate::pipeline::{Overrides, render};
+use crate::plan::testing::planned;
+use crate::plan::{Command, Invocation, Plan, Work};
 
 fn plan_of(yaml: &str, sets: &[&str]) -> Plan {
     let overrides =

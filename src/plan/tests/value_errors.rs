@@ -1,8 +1,8 @@
 //! Values that YAML and the schemas take but a stage, a port or a matrix does not.
 
-use super::error_tests::{IMAGES, after_images, check, check_with, overrides};
-use super::testing::planned;
+use super::errors::{IMAGES, after_images, check, check_with, overrides};
 use crate::pipeline::Overrides;
+use crate::plan::testing::planned;
 
 fn train(with: &str) -> String {
     after_images(&format!("  t: {{uses: train, in: {{images: images.images}}, with: {with}}}\n"))

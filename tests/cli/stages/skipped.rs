@@ -1,4 +1,4 @@
-//! What a stage leaves out is in its step's log and in its notes, with the cause.
+//! What a stage skips is in its step's log and in its notes, with the cause.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ const PNG: [u8; 69] = [
 ];
 
 #[test]
-fn files_that_are_left_out_are_in_the_log_with_their_cause() {
+fn skipped_files_are_in_the_log_with_their_cause() {
     let project = Project::new(
         "
 name: photos
@@ -29,21 +29,14 @@ stages:
     project.write("list.txt", "nowhere.png\n");
     let ran = project.igpt_flow(&["run", "pipeline.yaml", "--keep-going"]);
     assert_eq!(ran.code, 100, "{}", ran.out);
-    assert!(
-        ran.out.contains("7 of 8 image files that cannot be read are left out: `c/cut0.png`"),
-        "{}",
-        ran.out
-    );
-    assert!(ran.out.contains("and 2 more, which the step's log names"), "{}", ran.out);
+    assert!(ran.out.contains("skipped 7 of 8 image files (unreadable): `c/cut0.png`"), "{}", ran.out);
+    assert!(ran.out.contains("and 2 more (see the step's log)"), "{}", ran.out);
     let log = ran.out.lines().find_map(|line| line.trim().strip_prefix("log ")).unwrap();
     let web = fs::read_to_string(log).unwrap();
     assert!(web.contains("nowhere.png") && web.contains("No such file or directory"), "{web}");
     let folder = fs::read_to_string(log.replace("web.log", "folder.log")).unwrap();
     for i in 0..7 {
-        assert!(
-            folder.lines().any(|line| line.starts_with(&format!("left out: `c/cut{i}.png`"))),
-            "{folder}"
-        );
+        assert!(folder.lines().any(|line| line.starts_with(&format!("skipped: `c/cut{i}.png`"))), "{folder}");
     }
     assert!(folder.contains("unexpected end of file") && folder.contains("7 of 8 image files"), "{folder}");
 }

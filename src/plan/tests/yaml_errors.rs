@@ -1,8 +1,8 @@
 //! What is not YAML: the place to look at and what helps.
 
-use super::error_tests::{check, check_with, overrides, told};
-use super::testing::planned_bytes;
+use super::errors::{check, check_with, overrides, told};
 use crate::pipeline::Overrides;
+use crate::plan::testing::planned_bytes;
 
 /// What an error says behind `the file is not valid YAML: `, with its place and its hint.
 fn syntax(yaml: &str, expected: &str) {

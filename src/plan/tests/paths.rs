@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::Source;
-use super::error_tests::check;
-use super::testing::planned;
+use super::errors::check;
 use crate::pipeline::Overrides;
+use crate::plan::Source;
+use crate::plan::testing::planned;
 
 #[test]
 fn exports_are_settled_as_text() {

@@ -1,10 +1,10 @@
-//! Small pipelines that ask for very much: each is refused, or told, within moments.
+//! Small pipelines that ask for very much: each is refused, or reported, within moments.
 
 use std::fmt::Write as _;
 
-use super::error_tests::told;
-use super::testing::planned;
+use super::errors::told;
 use crate::pipeline::{Overrides, render};
+use crate::plan::testing::planned;
 
 /// The errors of a pipeline, and how they are shown.
 #[track_caller]
