@@ -11,7 +11,8 @@ use super::Cli;
 fn pages() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = [root.to_owned(), root.join("docs")];
-    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+    let files =
+        folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
     let pages = files.filter(|path| path.extension().is_some_and(|end| end == "md"));
     pages.map(|path| (path.display().to_string(), fs::read_to_string(path).unwrap())).collect()
 }
@@ -33,9 +34,11 @@ fn commands(page: &str) -> Vec<String> {
         }
     }
     found.extend(text.split('`').skip(1).step_by(2).map(str::to_owned));
-    let start = |command: &String| ["igpt-flow ", "cargo run --release -- "].iter().find_map(|start| {
-        command.strip_prefix(start).map(|rest| format!("igpt-flow {rest}"))
-    });
+    let start = |command: &String| {
+        ["igpt-flow ", "cargo run --release -- "]
+            .iter()
+            .find_map(|start| command.strip_prefix(start).map(|rest| format!("igpt-flow {rest}")))
+    };
     found.iter().filter_map(start).collect()
 }
 
@@ -76,7 +79,8 @@ fn every_command_in_the_docs_is_one() {
 
 #[test]
 fn a_command_ends_where_the_shell_takes_over() {
-    assert_eq!(words("igpt-flow run a.yaml --set 'vars.x=\"3\"' > log  # why"), [
-        "igpt-flow", "run", "a.yaml", "--set", "vars.x=\"3\""
-    ]);
+    assert_eq!(
+        words("igpt-flow run a.yaml --set 'vars.x=\"3\"' > log  # why"),
+        ["igpt-flow", "run", "a.yaml", "--set", "vars.x=\"3\""]
+    );
 }

@@ -8,7 +8,10 @@ use crate::support::Project;
 /// The fenced blocks of YAML that are whole pipelines, with what stands before each.
 fn pipelines(page: &str) -> Vec<String> {
     let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
-    blocks.filter(|block| block.starts_with("name: ") && block.contains("\nstages:")).map(str::to_owned).collect()
+    blocks
+        .filter(|block| block.starts_with("name: ") && block.contains("\nstages:"))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]

@@ -39,6 +39,7 @@ export: {published.folder: out/folder, tokens.tokens: out/tokens, tuned.predicti
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/classifier.py");
     let folders = ["out/folder", "out/tokens", "out/predictions"].map(|folder| project.path(folder));
     let compared = Command::new(python).arg(script).args(folders).output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&compared.stdout), String::from_utf8_lossy(&compared.stderr));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&compared.stdout), String::from_utf8_lossy(&compared.stderr));
     assert!(compared.status.success() && said.contains("40 images"), "{said}");
 }

@@ -27,7 +27,8 @@ impl Trial {
             assert!(is_written, "the output `{}` has no file", port.name);
         }
         for (threads, what) in [(1, "a second run"), (3, "a run on three threads")] {
-            let again = self.run_on(params, threads).unwrap_or_else(|error| panic!("{what} failed: {error:?}"));
+            let again =
+                self.run_on(params, threads).unwrap_or_else(|error| panic!("{what} failed: {error:?}"));
             let again = again.files();
             let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
             assert_eq!(names(&files), names(&again), "{what} writes other files");
