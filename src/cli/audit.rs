@@ -41,7 +41,7 @@ pub(super) struct AuditArgs {
     /// CPU slots for the steps that run at the same time [default: the number of CPUs].
     #[arg(long, short)]
     jobs: Option<u32>,
-    /// Refuse network access to the steps.
+    /// Do not let stages use the network; commands are not restricted.
     #[arg(long)]
     offline: bool,
 }

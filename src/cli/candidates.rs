@@ -4,13 +4,14 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use clap::ArgMatches;
+use clap::{ArgMatches, Command};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter};
 
-use super::history::{base, steps_of};
+use super::history::steps_of;
 use super::load::load;
 use super::options::PipelineArgs;
-use super::{step_name, store_folder};
+use super::step_name::{base, typed};
+use super::store_folder;
 use crate::pipeline::{Node, Pipeline};
 use crate::plan::catalog::{COMMAND, Catalog};
 use crate::plan::command;
@@ -20,15 +21,36 @@ use crate::{machine, registry};
 /// How many of the latest runs are offered, and searched for steps.
 const RUNS: usize = 30;
 
+/// The command with what completes its arguments, by their names.
+pub(super) fn with_candidates(command: Command) -> Command {
+    command.mut_subcommands(|verb| {
+        let writes = verb.get_name() == "new";
+        verb.mut_args(move |argument| {
+            let completer = match argument.get_id().as_str() {
+                "file" | "files" if !writes => pipelines(),
+                "steps" | "force" => steps(),
+                "step" => recorded_steps(),
+                "run" | "old" | "new" => runs(),
+                "profiles" => profiles(),
+                "sets" => settings(),
+                "device" => devices(),
+                "kind" => kinds(),
+                _ => return argument,
+            };
+            argument.add(completer)
+        })
+    })
+}
+
 /// Pipeline files.
-pub(super) fn pipelines() -> ArgValueCompleter {
+fn pipelines() -> ArgValueCompleter {
     let is_yaml =
         |path: &Path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     ArgValueCompleter::new(PathCompleter::any().filter(move |path| path.is_file() && is_yaml(path)))
 }
 
 /// The steps of the pipeline on the line.
-pub(super) fn steps() -> ArgValueCompleter {
+fn steps() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let names = line().map(|line| pipeline_steps(&line)).unwrap_or_default();
         step_candidates(names, &current.to_string_lossy())
@@ -36,7 +58,7 @@ pub(super) fn steps() -> ArgValueCompleter {
 }
 
 /// The steps of the run on the line, or of the latest runs.
-pub(super) fn recorded_steps() -> ArgValueCompleter {
+fn recorded_steps() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let named = line().and_then(|line| value::<String>(&line, "run").cloned());
         let runs: Vec<RunFolder> = match named {
@@ -57,7 +79,7 @@ pub(super) fn recorded_steps() -> ArgValueCompleter {
 }
 
 /// Ids of runs, the newest first.
-pub(super) fn runs() -> ArgValueCompleter {
+fn runs() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let described = latest_runs().into_iter().map(|run| {
             let (pipeline, _) = steps_of(&run);
@@ -70,7 +92,7 @@ pub(super) fn runs() -> ArgValueCompleter {
 }
 
 /// Profiles that the pipeline on the line declares.
-pub(super) fn profiles() -> ArgValueCompleter {
+fn profiles() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let pipeline = line().and_then(|line| read(&line));
         let names = pipeline.iter().flat_map(|pipeline| keys(pipeline.root().get("profiles")));
@@ -79,7 +101,7 @@ pub(super) fn profiles() -> ArgValueCompleter {
 }
 
 /// Values of the pipeline on the line that `--set` can override: its variables, and its steps' parameters.
-pub(super) fn settings() -> ArgValueCompleter {
+fn settings() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let Some(pipeline) = line().and_then(|line| read(&line)) else { return Vec::new() };
         let root = pipeline.root();
@@ -94,7 +116,7 @@ pub(super) fn settings() -> ArgValueCompleter {
 }
 
 /// Devices that this program can compute on.
-pub(super) fn devices() -> ArgValueCompleter {
+fn devices() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let mut devices = vec!["auto".to_owned(), "cpu".to_owned()];
         let gpus = machine::budget(None, None).gpus;
@@ -107,7 +129,7 @@ pub(super) fn devices() -> ArgValueCompleter {
 }
 
 /// Stage kinds.
-pub(super) fn kinds() -> ArgValueCompleter {
+fn kinds() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let catalog = Catalog::new(registry::stages());
         let stages =
@@ -187,7 +209,7 @@ fn step_candidates(names: Vec<(String, String)>, current: &str) -> Vec<Completio
     let instances: Vec<(String, String)> = names
         .into_iter()
         .filter(|(name, _)| name.contains('[') && (in_brackets || current.contains(':') || meant == 1))
-        .map(|(name, about)| (if in_brackets { name } else { step_name::typed(&name) }, about))
+        .map(|(name, about)| (if in_brackets { name } else { typed(&name) }, about))
         .collect();
     starting_with(steps.into_iter().chain(instances), current)
 }

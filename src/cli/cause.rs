@@ -6,7 +6,8 @@ use std::fmt;
 use igpt_contract::Digest;
 use serde::Serialize;
 
-use super::history::{base, steps_of};
+use super::history::steps_of;
+use super::step_name::base;
 use crate::key::{self, FieldChange, KeyInput};
 use crate::store::{InputSource, Record, RunFolder, StepRecord, Store};
 

@@ -9,7 +9,6 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::candidates;
 use super::error::CliError;
 use super::history::steps_of;
 use super::load::load_profiles;
@@ -27,7 +26,7 @@ use crate::store::{Garbage, GarbageItem, Roots, RunFolder, RunRecord, Store};
 #[derive(Debug, Args)]
 pub(super) struct GcArgs {
     /// Pipelines whose results are kept, with each of their profiles.
-    #[arg(value_name = "FILE", add = candidates::pipelines())]
+    #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Delete the unreferenced results instead of listing them.
     #[arg(long)]

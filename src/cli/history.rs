@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::error::CliError;
-use super::{candidates, step_name};
+use super::step_name::{self, base};
 use crate::engine::logs::file_name;
 use crate::pipeline::nearest;
 use crate::store::{Record, RunFolder, StepRecord, Store};
@@ -13,10 +13,10 @@ use crate::store::{Record, RunFolder, StepRecord, Store};
 #[derive(Debug, Args)]
 pub(super) struct StepArgs {
     /// The step: `probe` is all of its instances, `probe:layer=3` one.
-    #[arg(value_parser = step_name::parse, add = candidates::recorded_steps())]
+    #[arg(value_parser = step_name::parse)]
     pub step: String,
     /// The run: its id, the beginning of one, or `last` [default: the latest that has the step].
-    #[arg(long, value_name = "RUN", add = candidates::runs())]
+    #[arg(long, value_name = "RUN")]
     pub run: Option<String>,
 }
 
@@ -24,10 +24,9 @@ pub(super) struct StepArgs {
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
     /// The older run: its id, the beginning of one, or `last`.
-    #[arg(add = candidates::runs())]
     pub old: String,
     /// The newer run.
-    #[arg(default_value = "last", add = candidates::runs())]
+    #[arg(default_value = "last")]
     pub new: String,
 }
 
@@ -117,9 +116,4 @@ pub(super) fn record_of(store: &Store, step: &StepRecord) -> Option<Record> {
 
 fn is_meant(asked: &str, name: &str) -> bool {
     asked == name || asked == base(name)
-}
-
-/// `probe[layer=3]` without its labels.
-pub(super) fn base(name: &str) -> &str {
-    name.split('[').next().unwrap_or(name)
 }

@@ -7,9 +7,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::error::CliError;
-use super::history::base;
 use super::options::PipelineArgs;
-use super::step_name;
+use super::step_name::{self, base};
 use crate::engine::folder_of;
 use crate::engine::forecast::wanted;
 use crate::engine::preflight::{diagnostic, preflight};

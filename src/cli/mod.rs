@@ -127,7 +127,6 @@ enum Verb {
     /// List the stage kinds, or describe one.
     Stages {
         /// The kind to describe.
-        #[arg(add = candidates::kinds())]
         kind: Option<String>,
     },
     /// Print the JSON Schema of the pipeline language, for editors.
@@ -168,7 +167,7 @@ enum IndexVerb {
 
 /// The command line's definition.
 fn command() -> Command {
-    help::with_help(Cli::command())
+    help::with_help(candidates::with_candidates(Cli::command()))
 }
 
 /// The parsed command line. Help and usage errors end the process, as does `--version`.

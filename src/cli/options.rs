@@ -5,19 +5,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{candidates, step_name};
+use super::step_name;
 
 /// A pipeline file and what replaces its values.
 #[derive(Debug, Args)]
 pub(super) struct PipelineArgs {
     /// The pipeline file (YAML).
-    #[arg(add = candidates::pipelines())]
     pub(super) file: PathBuf,
     /// Override a value, such as vars.side=8 or stages.pretrain.with.steps=100 (repeatable).
-    #[arg(long = "set", value_name = "PATH=VALUE", add = candidates::settings())]
+    #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(super) sets: Vec<String>,
     /// Use a profile that the pipeline declares (repeatable).
-    #[arg(long = "profile", value_name = "NAME", add = candidates::profiles())]
+    #[arg(long = "profile", value_name = "NAME")]
     pub(super) profiles: Vec<String>,
 }
 
@@ -27,10 +26,10 @@ pub(super) struct SelectArgs {
     #[command(flatten)]
     pub(super) pipeline: PipelineArgs,
     /// Only these steps and what they need: `probe` is all of its instances, `probe:layer=3` one.
-    #[arg(value_name = "STEP", value_parser = step_name::parse, add = candidates::steps())]
+    #[arg(value_name = "STEP", value_parser = step_name::parse)]
     pub(super) steps: Vec<String>,
     /// Device for the stages that compute on one: auto, cpu, cuda or cuda:N.
-    #[arg(long, default_value = "auto", add = candidates::devices())]
+    #[arg(long, default_value = "auto")]
     pub(super) device: String,
 }
 
@@ -57,7 +56,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) select: SelectArgs,
     /// Run this step even if it is cached (repeatable).
-    #[arg(long, value_name = "STEP", value_parser = step_name::parse, add = candidates::steps())]
+    #[arg(long, value_name = "STEP", value_parser = step_name::parse)]
     pub(super) force: Vec<String>,
     /// CPU slots for the steps that run at the same time [default: the number of CPUs].
     #[arg(long, short)]
@@ -74,7 +73,7 @@ pub(super) struct RunArgs {
     /// Keep the working folder of a failed step and print its path.
     #[arg(long)]
     pub(super) keep_failed: bool,
-    /// Refuse network access to the steps.
+    /// Do not let stages use the network; commands are not restricted.
     #[arg(long)]
     pub(super) offline: bool,
     /// Run this shell command when the run ends. Its environment has `IGPT_FLOW_STATUS`

@@ -3,8 +3,6 @@
 
 use std::convert::Infallible;
 
-use super::history::base;
-
 /// Reads a step's name. `probe:seed=0,layer=3` is `probe[layer=3,seed=0]`: names have their axes in the
 /// order of the alphabet.
 pub(super) fn parse(text: &str) -> Result<String, Infallible> {
@@ -21,6 +19,11 @@ pub(super) fn parse(text: &str) -> Result<String, Infallible> {
     }
     parts.sort_by(|a, b| axis(a).cmp(axis(b)));
     Ok(format!("{base}[{}]", parts.join(",")))
+}
+
+/// `probe[layer=3]` without its labels.
+pub(super) fn base(name: &str) -> &str {
+    name.split('[').next().unwrap_or(name)
 }
 
 fn axis(part: &str) -> &str {
