@@ -8,13 +8,14 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::load::load_with;
 use super::options::SelectArgs;
 use super::progress::with_verbosity;
 use super::run::{INTERRUPTED, begin_guards, stop_on_interrupt};
 use super::terminal::Terminal;
-use super::wording::count;
 use crate::engine::audit::{Sample, Verdict, audit as audit_steps};
 use crate::engine::{self, Options};
 use crate::event::Dispatcher;
@@ -124,7 +125,7 @@ pub(super) fn audit(
         for (id, verdict) in &verdicts {
             writeln!(out, "{:32} {}", plan.steps[*id].name, text(verdict))?;
         }
-        let steps = count(verdicts.len(), "step");
+        let steps = counted(verdicts.len(), "step");
         writeln!(out, "{steps} audited: {} as recorded, {bad} not", verdicts.len() - bad)?;
     }
     if INTERRUPTED.load(std::sync::atomic::Ordering::Relaxed) {

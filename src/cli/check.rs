@@ -6,10 +6,11 @@ use std::path::Path;
 
 use serde_json::json;
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::load::{load, look_ahead};
 use super::options::PipelineArgs;
-use super::wording::count;
 use crate::plan::Plan;
 
 /// Plans the pipeline and summarises it, or lists all of its errors (exit code 2).
@@ -39,11 +40,11 @@ fn contents(plan: &Plan) -> String {
     let bases: BTreeSet<&str> = plan.steps.iter().map(|step| step.base.as_str()).collect();
     let mut extra = Vec::new();
     if bases.len() < plan.steps.len() {
-        extra.push(count(plan.steps.len(), "instance"));
+        extra.push(counted(plan.steps.len(), "instance"));
     }
     if !plan.searches.is_empty() {
-        extra.push(count(plan.searches.len(), "search"));
+        extra.push(counted(plan.searches.len(), "search"));
     }
     let extra = if extra.is_empty() { String::new() } else { format!(" ({})", extra.join(", ")) };
-    format!("{}{extra}, {}", count(bases.len(), "step"), count(plan.exports.len(), "export"))
+    format!("{}{extra}, {}", counted(bases.len(), "step"), counted(plan.exports.len(), "export"))
 }

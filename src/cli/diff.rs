@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::history::{DiffArgs, record_of, steps_of};
-use super::wording::count;
 use crate::key::{self, FieldChange};
 use crate::store::{Record, Store};
 
@@ -57,7 +58,7 @@ pub(super) fn diff(store: &Path, json: bool, args: &DiffArgs, out: &mut dyn Writ
         writeln!(out, "{:#}", json!({"old": old.id(), "new": new.id(), "equal": equal, "differences": all}))?;
         return Ok(());
     }
-    let (equal, different) = (count(equal, "step"), differences.len());
+    let (equal, different) = (counted(equal, "step"), differences.len());
     writeln!(out, "{} -> {}: {equal} equal, {different} different", old.id(), new.id())?;
     for difference in &differences {
         print(difference, out)?;

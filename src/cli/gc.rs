@@ -9,13 +9,14 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::history::steps_of;
 use super::load::load_profiles;
 use super::plan::look_ahead;
 use super::show::bytes;
 use super::terminal::Verbosity;
-use super::wording::count;
 use crate::engine::forecast::Forecast;
 use crate::execute::Failure;
 use crate::pipeline::units;
@@ -83,7 +84,7 @@ pub(super) fn gc(
     let Garbage { objects, runs, unfinished, .. } = garbage;
     let counts = [(records, "result"), (objects, "object"), (runs, "run"), (unfinished, "unfinished step")];
     let counts: Vec<String> =
-        counts.iter().filter(|(n, _)| *n > 0).map(|(n, noun)| count(*n, noun)).collect();
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, noun)| counted(*n, noun)).collect();
     match (counts.is_empty(), args.delete) {
         (true, _) => writeln!(out, "nothing to delete")?,
         (false, true) => writeln!(out, "deleted {size}: {}", counts.join(", "))?,

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde_json::json;
 
+use igpt_contract::counted;
+
 use super::error::CliError;
-use super::wording::count;
 use crate::store::{Caches, Store};
 
 /// Rebuilds the index.
@@ -16,7 +17,7 @@ pub(super) fn rebuild(store: &Path, json: bool, out: &mut dyn Write) -> Result<(
     if json {
         writeln!(out, "{:#}", json!({"records": records}))?;
     } else {
-        let records = count(records, "record");
+        let records = counted(records, "record");
         writeln!(
             out,
             "index rebuilt from {records}; files outside the store are hashed again when next needed"

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::follow::follow;
 use super::history::{Found, StepArgs, find, record_of, steps_of};
 use crate::engine::logs::of_attempt;
 use crate::report::clean::{last_state, one_line};
-use crate::report::counted;
 use crate::store::{RunFolder, StepRecord, Store};
 
 /// Whose logs, and how.
@@ -61,7 +62,7 @@ pub(super) fn logs(store: &Path, json: bool, args: &LogArgs, out: &mut dyn Write
         match (log, args.attempt) {
             (Some(path), _) => copy(path, args, out)?,
             (None, Some(attempt)) if !logs.is_empty() => {
-                let there = counted(logs.len() as u64, "attempt");
+                let there = counted(logs.len(), "attempt");
                 writeln!(out, "`{}` has no attempt {attempt}: there were {there}", step.name)?;
             }
             (None, _) => writeln!(out, "`{}` has no log: {}", step.name, step.outcome)?,

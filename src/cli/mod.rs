@@ -40,7 +40,6 @@ mod tasks;
 mod terminal;
 mod totals;
 mod verify;
-mod wording;
 mod worker;
 
 #[cfg(test)]

@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use crate::engine::Summary;
 use crate::engine::export::result_steps;
 use crate::event::RunStatus;
 use crate::plan::Plan;
+use crate::report::Style;
 use crate::report::clean::{lines, one_line};
-use crate::report::{Style, counted};
 use crate::store::{Artifact, Form, Store};
 
 /// How many files of one output are named; `show` names them all.
@@ -67,7 +69,7 @@ fn output(
     }
     if files.len() > FILES {
         let step = name.split(['.', '[']).next().unwrap_or(name);
-        let more = counted((files.len() - FILES) as u64, "more file");
+        let more = counted(files.len() - FILES, "more file");
         writeln!(out, "       and {more}: igpt-flow show {}", one_line(step))?;
     }
     match files.iter().find(|(name, _)| *name == Path::new("table.md")) {

@@ -9,10 +9,12 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::run_facts::{Counts, RunFacts, began};
 use crate::pipeline::units;
-use crate::report::{counted, seconds};
+use crate::report::seconds;
 use crate::store::Store;
 
 /// Which runs are listed.

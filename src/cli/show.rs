@@ -5,9 +5,10 @@ use std::path::Path;
 
 use serde_json::json;
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::history::{StepArgs, find, record_of};
-use super::wording::count;
 use crate::report::seconds;
 use crate::store::{Artifact, Content, Record, Store};
 
@@ -80,7 +81,7 @@ fn print(store: &Store, record: &Record, out: &mut dyn Write) -> Result<(), CliE
 fn print_output(store: &Store, port: &str, artifact: &Artifact, out: &mut dyn Write) -> Result<(), CliError> {
     let there = if store.contains(artifact) { "" } else { ", no longer in the store" };
     let (digest, size) = (artifact.digest.short(), bytes(artifact.bytes));
-    writeln!(out, "    out {port} {digest}, {size}, {}{there}", count(artifact.files, "file"))?;
+    writeln!(out, "    out {port} {digest}, {size}, {}{there}", counted(artifact.files, "file"))?;
     // A manifest that is gone was reported above.
     for entry in store.entries(artifact).unwrap_or_default() {
         let name = entry.name.display();

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use serde_json::json;
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::options::SelectArgs;
 use super::plan::{Outlooks, outlooks};
-use super::wording::count;
 use crate::engine::forecast::Forecast;
 
 /// Counts the cached steps and lists the others.
@@ -31,7 +32,7 @@ pub(super) fn status(
         writeln!(out, "{status:#}")?;
         return Ok(());
     }
-    let steps = count(steps, "step");
+    let steps = counted(steps, "step");
     let cached = if missing.is_empty() { format!("all {steps}") } else { format!("{cached} of {steps}") };
     writeln!(out, "`{}`: {cached} cached in {}", plan.name, store.display())?;
     for name in missing {

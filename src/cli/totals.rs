@@ -4,13 +4,15 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
+use igpt_contract::counted;
+
 use super::plan::Outlooks;
 use super::show::bytes;
 use super::tasks::tasks;
 use crate::engine::forecast::Forecast;
 use crate::machine;
 use crate::report::clean::one_line;
-use crate::report::{counted, eta, seconds};
+use crate::report::{eta, seconds};
 
 /// How many steps of the critical path are named.
 const NAMED: usize = 8;
@@ -90,12 +92,12 @@ impl Totals {
         let at_least = if self.unknown == 0 { "about" } else { "at least" };
         write!(out, "time    {at_least} {}", seconds(self.elapsed_s))?;
         if self.wall_s > self.elapsed_s * 1.01 {
-            let slots = counted(self.slots.into(), "processor slot");
+            let slots = counted(self.slots, "processor slot");
             write!(out, " on {slots} ({} one after the other)", seconds(self.wall_s))?;
         }
         match self.unknown {
             0 => writeln!(out)?,
-            n => writeln!(out, "; unknown for {}", counted(n as u64, "step"))?,
+            n => writeln!(out, "; unknown for {}", counted(n, "step"))?,
         }
         if self.critical_path.len() > 1 {
             let (time, path) = (seconds(self.critical_s), self.path());
@@ -111,14 +113,14 @@ impl Totals {
             (0, _) => "no steps".to_owned(),
             (1, 0) => "the step is cached".to_owned(),
             (_, 0) => format!("all {all} steps cached"),
-            (_, n) if n == all => format!("{} to run", counted(all as u64, "step")),
+            (_, n) if n == all => format!("{} to run", counted(all, "step")),
             (_, n) => format!("{n} of {all} steps to run, {} cached", all - n),
         };
         if perhaps > 0 {
             text.push_str(&format!(", {perhaps} of them only if an output before them changes"));
         }
         if broken > 0 {
-            text.push_str(&format!("; {} cannot run", counted(broken as u64, "step")));
+            text.push_str(&format!("; {} cannot run", counted(broken, "step")));
         }
         text
     }

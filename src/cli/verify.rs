@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::show::bytes;
 use super::terminal::Verbosity;
-use super::wording::count;
 use crate::execute::pool;
 use crate::report::seconds;
 use crate::store::{Damage, Record, Store};
@@ -46,7 +47,7 @@ pub(super) fn verify(
     for record in &found.doubted {
         writeln!(out, "suspect: {}, made from damaged data; removed, and will run again", described(record))?;
     }
-    let (objects, records) = (count(found.objects, "object"), count(found.records, "record"));
+    let (objects, records) = (counted(found.objects, "object"), counted(found.records, "record"));
     let (size, damaged) = (bytes(found.bytes), found.damage.len());
     writeln!(out, "checked {objects} ({size}) and {records}: {damaged} damaged")?;
     if !intact && verbosity != Verbosity::Quiet {

@@ -17,6 +17,8 @@ pub use style::{Role, Style};
 
 use std::path::Path;
 
+use igpt_contract::counted;
+
 use clean::one_line;
 
 use crate::event::Event;
@@ -46,7 +48,7 @@ fn text(event: &Event, style: Style) -> Option<String> {
     let path = |path: &Path| style.link(path, &one_line(&path.to_string_lossy()));
     Some(match event {
         Event::RunStarted { pipeline, store, steps, run } => {
-            let steps = counted(*steps as u64, "step");
+            let steps = counted(*steps, "step");
             format!("store {}\nrun {run}: `{}`, {steps}", path(store), shown(pipeline))
         }
         Event::StepStarted { step, reason, attempt, .. } => match attempt {
@@ -72,7 +74,7 @@ fn text(event: &Event, style: Style) -> Option<String> {
         Event::SearchSettled { step, value, tried } => {
             let value = value.to_string();
             let (step, value) = (shown(step), shown(&value));
-            format!("choose {step}: {value} ({} of {} tried)", tried.0, counted(tried.1 as u64, "candidate"))
+            format!("choose {step}: {value} ({} of {} tried)", tried.0, counted(tried.1, "candidate"))
         }
         Event::StepNoted { step, text } => format!("note   {}: {}", shown(step), shown(text)),
         Event::RunNoted { text } => format!("note   {}", shown(text)),
@@ -90,11 +92,6 @@ fn text(event: &Event, style: Style) -> Option<String> {
 
 fn hint_line(hint: &Option<String>) -> String {
     hint.as_ref().map(|hint| format!("\n       hint: {}", one_line(hint))).unwrap_or_default()
-}
-
-/// A number of things: `1 step`, `3 steps`.
-pub fn counted(n: u64, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// A number in four digits.

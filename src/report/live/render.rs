@@ -1,11 +1,13 @@
 //! The live view as lines: a pure function of the state, the time and the width. No line is wider than
 //! the terminal.
 
+use igpt_contract::counted;
+
 use super::step::{Progress, Running};
 use super::view::View;
 use crate::report::clean::one_line;
 use crate::report::width::{columns, cut, fit};
-use crate::report::{Role, Style, clock, counted, number};
+use crate::report::{Role, Style, clock, number};
 
 /// From this width on there is room for words.
 const WIDE: usize = 110;
@@ -68,7 +70,7 @@ pub(super) fn lines(view: &View, now: f64, size: Size, style: Style) -> Vec<Line
         .map(|step| step_line(step, view.expected(&step.name), now, name, width, style))
         .collect();
     if shown < view.running.len() {
-        let more = counted((view.running.len() - shown) as u64, "more step");
+        let more = counted(view.running.len() - shown, "more step");
         lines.push(plain(&format!("  and {more}"), width, Some(Role::Faint), style));
     }
     lines.extend(note);
@@ -136,7 +138,7 @@ fn run_line(view: &View, now: f64, width: usize, style: Style) -> Line {
         let parts = vec![Part::new(0, cut(&text, room)).coloured(Role::Warning), Part::new(1, elapsed)];
         return line.finish(None, parts);
     }
-    let mut parts = vec![Part::new(0, format!("{done} of {}", counted(of as u64, "step")))];
+    let mut parts = vec![Part::new(0, format!("{done} of {}", counted(of, "step")))];
     if view.failed > 0 {
         parts.push(Part::new(1, format!("{} failed", view.failed)).coloured(Role::Bad));
     }
@@ -144,7 +146,7 @@ fn run_line(view: &View, now: f64, width: usize, style: Style) -> Line {
         parts.push(Part::new(4, format!("{} cached", view.reused)));
     }
     parts.push(Part::new(2, elapsed));
-    let unknown = |n: usize| counted(n as u64, "step");
+    let unknown = |n: usize| counted(n, "step");
     let left = match view.left(now) {
         None => Part::new(3, "ETA unknown".to_owned()),
         Some(left) if left.unknown == 0 && left.seconds < 0.5 => Part::new(3, "almost done".to_owned()),
