@@ -46,7 +46,7 @@ pub fn centre_offset(length: u32, size: u32) -> u32 {
 /// with the same result as resizing the whole image first.
 ///
 /// # Errors
-/// If the window does not lie within the resized image, or the image is empty.
+/// If the window is not within the resized image, or the image is empty.
 pub fn resize_and_crop(image: &RgbImage, window: Window, filter: Filter) -> Result<RgbImage, ResizeError> {
     let (width, height) = fit_shorter_side(image.width(), image.height(), window.short);
     let fits = |offset: u32, length: u32| u64::from(offset) + u64::from(window.size) <= u64::from(length);

@@ -102,7 +102,7 @@ mod tests {
         let error = refused(std::slice::from_ref(&one), "accuracy.test");
         assert!(error.contains("layer 1 has no metric `accuracy.test`; it has `accuracy.valid`"), "{error}");
         let error = refused(&[one.clone(), one], "accuracy.valid");
-        assert!(error.contains("several probes of layer 1"), "{error}");
+        assert!(error.contains("several of layer 1"), "{error}");
         let error = refused(&[probe(dir.path(), "text", json!("last"), 0.5)], "accuracy.valid");
         assert!(error.contains("found \"last\""), "{error}");
     }

@@ -138,12 +138,12 @@ impl<'a> KnownInputs<'a> {
         sought: Sought,
         wanted: impl IntoIterator<Item = (String, &'n str)>,
     ) -> Vec<Misfit> {
-        let wired: Vec<&'static str> =
+        let connected: Vec<&'static str> =
             ports.iter().copied().filter(|port| self.0.contains_key(port)).collect();
-        let Some(port) = wired.first().copied() else { return Vec::new() };
+        let Some(port) = connected.first().copied() else { return Vec::new() };
         let mut labels: BTreeSet<&str> = BTreeSet::new();
         let mut metrics: Vec<&MetricNames> = Vec::new();
-        for input in wired.iter().flat_map(|port| self.all(port)) {
+        for input in connected.iter().flat_map(|port| self.all(port)) {
             let Some(names) = &input.known.metrics else { return Vec::new() };
             // The instances of a matrix mostly have the same names.
             if metrics.last().is_none_or(|last| *last != names) {
@@ -159,7 +159,7 @@ impl<'a> KnownInputs<'a> {
             Sought::Number => "metric",
             Sought::Any => "metric, fact or label",
         };
-        let shown: Vec<String> = wired.iter().map(|port| format!("`{port}`")).collect();
+        let shown: Vec<String> = connected.iter().map(|port| format!("`{port}`")).collect();
         let shown = shown.join(" or ");
         let misfit = |(path, name): (String, &str)| {
             let mut there = labels.clone();
@@ -230,12 +230,12 @@ mod tests {
         for name in ["accuracy.test", "loss.valid", "solver", "layer"] {
             assert!(lacking(&known, Sought::Any, name).is_empty(), "{name}");
         }
-        let told = lacking(&known, Sought::Any, "acuracy.test").remove(0);
+        let misfit = lacking(&known, Sought::Any, "acuracy.test").remove(0);
         assert_eq!(
-            told.what,
+            misfit.what,
             "no artifact connected to `metrics` has a metric, fact or label `acuracy.test`"
         );
-        assert_eq!(told.name.unwrap().1, ["accuracy.test", "layer", "loss.*", "solver"]);
+        assert_eq!(misfit.name.unwrap().1, ["accuracy.test", "layer", "loss.*", "solver"]);
         assert_eq!(lacking(&known, Sought::Number, "layer").len(), 1);
         assert_eq!(lacking(&known, Sought::Number, "solver").len(), 1);
         // Nothing is refused on a guess.

@@ -8,6 +8,7 @@ mod catalogue;
 mod cifar;
 mod csv;
 mod devkit;
+mod drawing;
 mod drawn_split;
 mod folder;
 mod forward_reader;
@@ -30,6 +31,7 @@ mod skipped;
 mod splits;
 mod stl10;
 mod tarball;
+mod textures;
 mod web;
 mod write;
 
@@ -66,7 +68,7 @@ impl Stage for Download {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "download",
-            summary: "reads images with labels and official splits: CIFAR, STL-10, ImageNet, files, web images, drawn shapes",
+            summary: "reads images with labels and official splits: CIFAR, STL-10, ImageNet, files, web images, drawn shapes and textures",
             // 2: a JPEG that is cut off is no image any more.
             // 3: layouts that can be read in two ways, classes without images and hidden folders; joined
             //    archives are read to their end, names in archives and lists are cleaned; rows have
@@ -75,7 +77,7 @@ impl Stage for Download {
             version: 3,
             inputs: vec![ARCHIVE.port(), LABELS.port()],
             outputs: vec![IMAGES.port()],
-            // Shapes have a seed of their own: the pipeline's seed changes no data set.
+            // Drawn sets have a seed of their own: the pipeline's seed changes no data set.
             seeded: false,
             device_dependent: false,
             isolated: false,
@@ -137,9 +139,11 @@ pub fn ingest(
                 _ => folder::ingest(images, labels, params, out, cx),
             }
         }
-        Source::Shapes if archive.is_some() => {
-            Err(StageError::new("the source `shapes` does not take the input `archive`"))
+        Source::Shapes | Source::Textures if archive.is_some() => {
+            let source = params.source.as_str();
+            Err(StageError::new(format!("the source `{source}` does not take the input `archive`")))
         }
-        Source::Shapes => shapes::ingest(params, out, cx),
+        Source::Shapes => shapes::SHAPES.ingest(params, out, cx),
+        Source::Textures => textures::TEXTURES.ingest(params, out, cx),
     }
 }

@@ -37,6 +37,9 @@ pub enum Source {
     Web,
     /// Drawn shapes in 10 classes, generated without a download.
     Shapes,
+    /// Drawn repeating patterns in 10 classes, generated without a download. Raw pixels tell little of the
+    /// class, how they repeat much: what a pre-trained network has to learn.
+    Textures,
 }
 
 impl Source {
@@ -50,6 +53,7 @@ impl Source {
             Self::Folder => "folder",
             Self::Web => "web",
             Self::Shapes => "shapes",
+            Self::Textures => "textures",
         }
     }
 }
@@ -97,12 +101,12 @@ pub enum Exif {
 pub struct Params {
     /// Where the images come from.
     pub source: Source,
-    /// The number of training images. `shapes`: how many to draw (default 5000). Others: how many to keep
+    /// The number of training images. `shapes` and `textures`: how many to draw (default 5000). Others: how many to keep
     /// (default all), the first in the official order; for `folder` and `imagenet` the first of each
     /// class in turn.
     #[serde(default)]
     pub train: Option<u64>,
-    /// The number of test images, as for `train` (default for `shapes`: 1000).
+    /// The number of test images, as for `train` (default for `shapes` and `textures`: 1000).
     #[serde(default)]
     pub test: Option<u64>,
     /// `cifar100`: `fine` (100 classes, the default) or `coarse` (20). `folder`: `drop` reads the images
@@ -142,13 +146,13 @@ pub struct Params {
     /// `folder`, `imagenet` and `web`: the set's name in tables (default: the source's).
     #[serde(default)]
     pub name: Option<String>,
-    /// `shapes` only: the side in pixels, 8 to 64 (default 32).
+    /// `shapes` and `textures`: the side in pixels, 8 to 64 (default 32).
     #[serde(default)]
     pub size: Option<u32>,
-    /// `shapes` only: the number of classes, 2 to 10 (default 10).
+    /// `shapes` and `textures`: the number of classes, 2 to 10 (default 10).
     #[serde(default)]
     pub classes: Option<usize>,
-    /// `shapes` only: the seed of the data set (default 0). It is independent of the pipeline's seed, so
+    /// `shapes` and `textures`: the seed of the data set (default 0). It is independent of the pipeline's seed, so
     /// that experiments with several seeds share one data set.
     #[serde(default)]
     pub seed: Option<u64>,
@@ -196,9 +200,9 @@ impl Params {
             ("broken", self.broken.is_some(), &[Source::Web]),
             ("exif", self.exif.is_some(), &[Source::Folder, Source::Imagenet, Source::Web]),
             ("name", self.name.is_some(), &[Source::Folder, Source::Imagenet, Source::Web]),
-            ("size", self.size.is_some(), &[Source::Shapes]),
-            ("classes", self.classes.is_some(), &[Source::Shapes]),
-            ("seed", self.seed.is_some(), &[Source::Shapes]),
+            ("size", self.size.is_some(), &[Source::Shapes, Source::Textures]),
+            ("classes", self.classes.is_some(), &[Source::Shapes, Source::Textures]),
+            ("seed", self.seed.is_some(), &[Source::Shapes, Source::Textures]),
         ];
         for (name, given, owners) in owned {
             if given && !owners.contains(&self.source) {
@@ -276,7 +280,7 @@ mod tests {
         assert!(check(r#"{"source": "cifar100", "labels": "drop"}"#).unwrap_err().contains("`fine`"));
         let both = r#"{"source": "folder", "labels": "drop", "empty_classes": "keep"}"#;
         assert!(check(both).unwrap_err().contains("no classes"));
-        assert!(check(r#"{"source": "stl10", "size": 32}"#).unwrap_err().contains("`shapes`"));
+        assert!(check(r#"{"source": "stl10", "size": 32}"#).unwrap_err().contains("`shapes` or `textures`"));
         assert_eq!(check(r#"{"source": "web", "name": "photos", "broken": 0.5}"#), Ok(()));
         assert!(check(r#"{"source": "cifar10", "name": "x"}"#).unwrap_err().contains("`imagenet` or `web`"));
         assert_eq!(check(r#"{"source": "folder", "exif": "apply"}"#), Ok(()));
@@ -284,7 +288,7 @@ mod tests {
             check(r#"{"source": "stl10", "exif": "apply"}"#).unwrap_err().contains("`imagenet` or `web`")
         );
         assert!(check(r#"{"source": "web", "test": 1}"#).unwrap_err().contains("all for training"));
-        assert!(check(r#"{"source": "web", "broken": 1}"#).unwrap_err().contains("below 1"));
+        assert!(check(r#"{"source": "web", "broken": 1}"#).unwrap_err().contains("broken < 1"));
     }
 
     #[test]
@@ -296,7 +300,14 @@ mod tests {
     fn unknown_parameters_and_values_out_of_range_are_refused() {
         assert!(check(r#"{"source": "cifar11"}"#).unwrap_err().contains("cifar11"));
         assert!(check(r#"{"source": "cifar10", "limit": 3}"#).unwrap_err().contains("limit"));
-        assert!(check(r#"{"source": "shapes", "size": 65}"#).unwrap_err().contains("8 to 64"));
+        for source in ["shapes", "textures"] {
+            let drawn = |rest: &str| check(&format!(r#"{{"source": "{source}", {rest}}}"#));
+            assert_eq!(drawn(r#""train": 1, "test": 0, "size": 8, "classes": 2, "seed": 9"#), Ok(()));
+            assert!(drawn(r#""size": 65"#).unwrap_err().contains("8 to 64 pixels, found 65"));
+            assert!(drawn(r#""classes": 1"#).unwrap_err().contains("2 to 10 classes, found 1"));
+            assert!(drawn(r#""train": 0"#).unwrap_err().contains("at least 1"));
+            assert!(drawn(r#""name": "x""#).unwrap_err().contains("`imagenet` or `web`"));
+        }
         assert_eq!(check(r#"{"source": "folder", "splits": "none"}"#), Ok(()));
         assert_eq!(check(r#"{"source": "folder", "splits": {"train": "a", "test": ["b", "c"]}}"#), Ok(()));
         let splits =
@@ -308,9 +319,7 @@ mod tests {
         let split = |test: &str| check(&format!(r#"{{"source": "folder", "split": {{"test": {test}}}}}"#));
         assert_eq!(split("0.1"), Ok(()));
         assert!([split("0"), split("1"), split("-1")].iter().all(Result::is_err));
-        assert!(check(r#"{"source": "shapes", "classes": 1}"#).unwrap_err().contains("2 to 10"));
         assert!(check(r#"{"source": "stl10", "fold": 10}"#).unwrap_err().contains("0 to 9, found 10"));
         assert!(check(r#"{"source": "cifar10", "fold": 1}"#).unwrap_err().contains("`stl10`"));
-        assert!(check(r#"{"source": "shapes", "train": 0}"#).unwrap_err().contains("at least 1"));
     }
 }

@@ -20,6 +20,10 @@ pub struct Params {
     #[serde(default)]
     pub title: String,
     /// The claims, in the order of the table.
+    #[schemars(extend("examples" = [[{
+        "name": "middle_layers", "claim": "Layer 2 is better than layer 0", "source": "Chen et al. 2020, section 4.1",
+        "difference": {"metric": "accuracy.test", "a": {"where": {"layer": 2}}, "b": {"where": {"layer": 0}}}
+    }]]))]
     pub claims: Vec<Claim>,
 }
 

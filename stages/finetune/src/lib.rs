@@ -76,6 +76,12 @@ impl Stage for Finetune {
         params.check()
     }
 
+    fn work(&self, params: &Params) -> Option<f64> {
+        // Of epochs, the number of images would have to be known.
+        let images = params.learning_rates.len() as f64 * params.steps as f64 * params.batch as f64;
+        (params.steps > 0).then_some(images)
+    }
+
     fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
         [(MODEL.name, Known::network(n_layer(params, inputs))), (METRICS.name, metrics::names(params))].into()
     }

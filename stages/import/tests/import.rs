@@ -139,7 +139,7 @@ fn a_folder_becomes_a_model_and_its_palette() {
     files.remove("preprocessor_config.json");
     let bare = bench.write("bare", &files);
     let error = bench.run(json!({}), &[("from", &bare)]).unwrap_err();
-    assert!(error.to_string().contains("expected the palette"), "{error}");
+    assert!(error.to_string().contains("expected a palette"), "{error}");
     let colours = bench.folder("palette");
     bench.run(json!({}), &[("from", &bare), ("palette", &colours)]).unwrap();
 }
@@ -151,7 +151,7 @@ fn one_place_is_named_and_no_more() {
     assert!(error.to_string().contains("found neither"), "{error}");
     let published = bench.write("published", &files());
     let error = bench.run(json!({"repo": "me/tiny"}), &[("from", &published)]).unwrap_err();
-    assert!(error.to_string().contains("found two"), "{error}");
+    assert!(error.to_string().contains("found both"), "{error}");
     assert!(bench.run(json!({"repo": "tiny"}), &[]).unwrap_err().to_string().contains("owner/name"));
 }
 
@@ -211,5 +211,5 @@ fn what_the_hub_has_not_says_what_to_do() {
     assert!(absent.contains("404") && absent.contains("me/other/resolve/main/config.json"), "{absent}");
     assert!(refusal("me/tiny", "refs/pr/1", false).contains("refs%2Fpr%2F1"));
     let offline = refusal("me/tiny", "main", true);
-    assert!(offline.contains("may not be used") && offline.contains("`from`"), "{offline}");
+    assert!(offline.contains("may not be used") && offline.contains("{from: path/to/folder}"), "{offline}");
 }

@@ -1,15 +1,15 @@
-//! The weighted histogram of distinct colours: what k-means needs to know of any number of pixels.
+//! The histogram of distinct colours, which is all that k-means needs of any number of pixels.
 //!
-//! Colours are counted under their Morton code (the bits of r, g and b interleaved), so that the
-//! table, read in order, is already sorted along an octree: neighbours in the list are neighbours
-//! in colour space, and the colour tree needs no sort of its own.
+//! Colours are counted by Morton code (the bits of r, g and b interleaved), so the table is already
+//! sorted along an octree: neighbours in the list are neighbours in colour space, and the colour tree
+//! needs no sort of its own.
 
 use std::collections::BTreeMap;
 
 use igpt_dataset::{morton, morton_colour};
 use rand::{Rng, RngExt as _};
 
-/// Distinct colours in Morton order, and how many pixels have each.
+/// Distinct colours in Morton order, and the number of pixels of each.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Colours {
     /// The colours: red, green, blue.
@@ -19,32 +19,32 @@ pub struct Colours {
 }
 
 impl Colours {
-    /// How many distinct colours there are.
+    /// The number of distinct colours.
     pub fn len(&self) -> usize {
         self.rgb.len()
     }
 
-    /// Whether there is no colour at all.
+    /// Whether there are no colours.
     pub fn is_empty(&self) -> bool {
         self.rgb.is_empty()
     }
 
-    /// How many pixels were counted.
+    /// The number of pixels.
     pub fn pixels(&self) -> u64 {
         self.weight.iter().sum()
     }
 
-    /// The histogram of `n` of the pixels, drawn without replacement; of all of them where there
-    /// are no more than `n`.
+    /// The histogram of `n` of the pixels, drawn without replacement; of all of them if there are no more
+    /// than `n`.
     #[must_use]
     pub fn sample(&self, n: u64, random: &mut impl Rng) -> Self {
         let pixels = self.pixels();
         if n >= pixels {
             return self.clone();
         }
-        // Pixels of one colour are interchangeable, so the draws need to know only how many of each
-        // colour are left: memory depends on the colours, not on `n`. Of two ways the shorter one
-        // is taken, to draw the pixels that stay or those that go.
+        // Pixels of one colour are interchangeable, so a draw only needs the number of each colour that
+        // is left: memory depends on the colours, not on `n`. Either the pixels to keep or those to
+        // drop are drawn, whichever are fewer.
         let stay = n <= pixels / 2;
         let mut left = RemainingPixels::new(&self.weight);
         let mut drawn = vec![0; self.len()];
@@ -64,10 +64,10 @@ impl Colours {
     }
 }
 
-/// How many pixels of each colour are left to draw: a binary indexed tree (Fenwick, "A new data
+/// The number of pixels of each colour that are left to draw: a binary indexed tree (Fenwick, "A new data
 /// structure for cumulative frequency tables", 1994).
 struct RemainingPixels {
-    /// At i, from 1 on: the pixels of the colours i - (lowest bit of i) up to i - 1.
+    /// At i ≥ 1: the pixels of the colours from i - (lowest bit of i) to i - 1.
     sums: Vec<u64>,
 }
 
@@ -84,7 +84,8 @@ impl RemainingPixels {
         Self { sums }
     }
 
-    /// Takes the pixel of that ordinal, which must be below what is left, away; answers its colour.
+    /// Removes the pixel with that ordinal, which must be less than the number left, and returns its
+    /// colour.
     fn take(&mut self, mut ordinal: u64) -> usize {
         let mut at = 0;
         let mut step = 1 << self.sums.len().ilog2();
@@ -95,7 +96,7 @@ impl RemainingPixels {
                     ordinal -= *sum;
                     at = next;
                 }
-                // The colour lies below `next`.
+                // The colour is below `next`.
                 Some(sum) => *sum -= 1,
                 None => {}
             }
@@ -105,10 +106,10 @@ impl RemainingPixels {
     }
 }
 
-/// Counts pixels by colour. Takes 64 MiB, whatever the number of pixels.
+/// Counts pixels by colour, in 64 MiB for any number of pixels.
 pub struct Histogram {
     counts: Vec<u32>,
-    /// How often a count of 32 bits wrapped round: one colour of more than 4 thousand million pixels.
+    /// How often the 32-bit count of a colour overflowed (more than 4 billion pixels).
     wraps: BTreeMap<u32, u64>,
 }
 
@@ -131,7 +132,7 @@ impl Histogram {
         }
     }
 
-    /// The distinct colours of all that was counted.
+    /// The distinct colours counted so far.
     pub fn colours(&self) -> Colours {
         let mut colours = Colours::default();
         for (code, &count) in (0u32..).zip(&self.counts) {

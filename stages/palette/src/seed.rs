@@ -1,10 +1,9 @@
-//! Greedy k-means++: the first centres are colours that the pixels have.
+//! Greedy k-means++: the initial centres are colours of pixels.
 //!
 //! Arthur and Vassilvitskii ("k-means++: the advantages of careful seeding", 2007) draw each centre
-//! with a probability in proportion to the squared distance from those before; of 2 + ln(k) such
-//! draws the one that leaves the least inertia is kept, as their section 5 proposes and
-//! scikit-learn does. The centres are colours, so distances, potentials and draws are whole
-//! numbers and exact.
+//! with a probability proportional to the squared distance from the previous ones; of 2 + ln(k) such
+//! draws the one with the least inertia is kept, as in their section 5 and in scikit-learn. The centres
+//! are colours, so distances, potentials and draws are integers and exact.
 
 use rand::{Rng, RngExt as _};
 use rayon::prelude::*;
@@ -24,7 +23,7 @@ pub(crate) fn seed(tree: &ColourTree, k: usize, random: &mut impl Rng) -> Vec<[u
         let candidates: Vec<[u8; 3]> =
             (0..trials).map(|_| potential.draw_far_pixel(random.random_range(0..left))).collect();
         let gains: Vec<u64> = candidates.par_iter().map(|&candidate| potential.gain(0, candidate)).collect();
-        // The first of equals.
+        // The first one on a tie.
         let best = (0..trials).rev().max_by_key(|&trial| gains[trial]).unwrap_or(0);
         potential.admit(0, candidates[best]);
         centres.push(candidates[best]);
@@ -41,7 +40,7 @@ struct Potential<'a> {
     node: Vec<NodePotential>,
 }
 
-/// What is left of the potential under a node.
+/// The potential under a node.
 #[derive(Clone, Copy)]
 struct NodePotential {
     /// The largest squared distance of a colour.
@@ -51,7 +50,7 @@ struct NodePotential {
 }
 
 impl<'a> Potential<'a> {
-    /// No centre yet: everything is far.
+    /// Without a centre every distance is at its maximum.
     fn new(tree: &'a ColourTree) -> Self {
         Self {
             tree,
@@ -60,7 +59,7 @@ impl<'a> Potential<'a> {
         }
     }
 
-    /// The colour of the pixel of that ordinal.
+    /// The colour of the pixel with that ordinal.
     fn draw_pixel(&self, mut ordinal: u64) -> [u8; 3] {
         let weights = self.tree.colours.weight.iter();
         let before = weights.take_while(|&&weight| {
@@ -71,7 +70,7 @@ impl<'a> Potential<'a> {
         self.tree.colours.rgb[before.count()]
     }
 
-    /// The colour at that place of the potential, which must be below what is left.
+    /// The colour at a position in the potential, which must be less than the total.
     fn draw_far_pixel(&self, mut place: u64) -> [u8; 3] {
         let mut at = 0;
         while !self.tree.nodes[at].is_leaf() {
@@ -94,7 +93,7 @@ impl<'a> Potential<'a> {
         self.tree.colours.rgb[drawn.unwrap_or(last)]
     }
 
-    /// By how much a new centre would lower the potential under a node.
+    /// How much a new centre would reduce the potential under a node.
     fn gain(&self, at: usize, centre: [u8; 3]) -> u64 {
         let node = &self.tree.nodes[at];
         if node.distance2(centre) >= self.node[at].most {
@@ -111,7 +110,7 @@ impl<'a> Potential<'a> {
             .sum()
     }
 
-    /// Takes a new centre in, under a node.
+    /// Adds a new centre to the potential under a node.
     fn admit(&mut self, at: usize, centre: [u8; 3]) {
         let node = &self.tree.nodes[at];
         if node.distance2(centre) >= self.node[at].most {

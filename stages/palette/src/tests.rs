@@ -93,9 +93,9 @@ fn parameters_that_mean_nothing_beside_a_palette_are_refused() {
     let run = |params| run_in(dir.path(), Some(&kept), params, 1).map_err(|error| error.to_string());
     assert_eq!(run(json!({"colours": 3})), Ok(()));
     let error = run(json!({"sample": 9, "tolerance": 0.5})).unwrap_err();
-    assert!(error.contains("beside a palette in `from`, found `sample`, `tolerance`"), "{error}");
+    assert!(error.contains("together with a palette in `from`, found `sample`, `tolerance`"), "{error}");
     let error = run(json!({"colours": 4})).unwrap_err();
-    assert!(error.contains("the 4 colours of `colours`, found 3"), "{error}");
+    assert!(error.contains("expected 4 colours (`colours`), found 3"), "{error}");
 }
 
 /// Black as 0, white as 1, the file under a name without extension as the engine gives it.
@@ -123,7 +123,7 @@ fn a_palette_of_others_is_taken_in_its_range_or_asked_about() {
     std::fs::create_dir(dir.path().join("images")).unwrap();
     images(&dir.path().join("images"));
     let error = run_in(dir.path(), None, json!({"colours": 4, "range": "0..1"}), 1).unwrap_err();
-    assert!(error.to_string().contains("no palette is wired to `from`"), "{error}");
+    assert!(error.to_string().contains("without a palette in `from`"), "{error}");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_sample_of_fewer_colours_than_are_wanted_is_named_as_the_cause() {
 fn without_images_and_without_a_palette_there_is_nothing_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let error = run_in(dir.path(), None, json!({}), 1).unwrap_err();
-    assert!(error.to_string().contains("neither `images` nor `from`"), "{error}");
+    assert!(error.to_string().contains("`images` or `from`, found neither"), "{error}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! An octree over distinct colours, cut into binary steps, and the two searches on it that make
-//! exact k-means quick: which colours are nearer to a new centre, and which centre owns what.
+//! An octree over distinct colours, split in binary steps, and the two searches on it that make exact
+//! k-means fast: which colours are nearer to a new centre, and which centre is nearest to each colour.
 //!
-//! Every sum over colours is a sum of whole numbers, so it is exact in any order: neither the tree
-//! nor the number of threads shows in a result.
+//! Every sum over colours is a sum of integers, so it is exact in any order: results depend on neither the
+//! tree nor the number of threads.
 
 use igpt_dataset::morton;
 use rayon::prelude::*;
@@ -11,13 +11,13 @@ use crate::histogram::Colours;
 
 /// The most colours in a leaf: below this, comparing boxes costs more than comparing colours.
 const LEAF: usize = 8;
-/// The most subtrees that are worked on at once, about. Fixed, whatever the number of threads.
+/// The approximate number of parallel tasks, independent of the number of threads.
 const TASKS: usize = 128;
 
-/// A range of colours and what k-means needs to know of it as a whole.
+/// A range of colours, with its bounding box and its sum.
 #[derive(Debug, Clone)]
 pub(crate) struct TreeNode {
-    /// The corners of the tightest box round the colours.
+    /// The corners of the bounding box.
     pub(crate) lo: [u8; 3],
     pub(crate) hi: [u8; 3],
     /// The colours' range.
@@ -84,12 +84,12 @@ impl ColourSum {
     }
 }
 
-/// Distinct colours under a tree of boxes.
+/// Distinct colours in a tree of bounding boxes.
 pub(crate) struct ColourTree<'a> {
     pub(crate) colours: &'a Colours,
     /// In preorder; the root first.
     pub(crate) nodes: Vec<TreeNode>,
-    /// Roots of disjoint subtrees that hold all colours: the pieces of parallel work.
+    /// Roots of disjoint subtrees that hold all colours: the parallel tasks.
     tasks: Vec<usize>,
 }
 
@@ -117,7 +117,7 @@ impl<'a> ColourTree<'a> {
         &self.nodes[0].total
     }
 
-    /// The pixels that are nearest to each centre.
+    /// The sum of the pixels nearest to each centre.
     pub(crate) fn assign(&self, centres: &[[f64; 3]]) -> Vec<ColourSum> {
         let none = || vec![ColourSum::default(); centres.len()];
         let owned = self.tasks.par_iter().fold(none, |mut totals, &task| {
@@ -151,7 +151,8 @@ impl<'a> ColourTree<'a> {
         colours.iter().take(n).map(|&(_, i)| self.colours.rgb[i]).collect()
     }
 
-    /// Folds every colour, with its squared distance to the nearest centre; a result for each task.
+    /// Folds over every colour and its squared distance to the nearest centre; returns a result for each
+    /// task.
     fn by_colour<T: Default + Send>(
         &self,
         centres: &[[f64; 3]],
@@ -173,14 +174,14 @@ impl<'a> ColourTree<'a> {
         self.tasks.par_iter().map(task).collect()
     }
 
-    /// Hands every colour under `root` to its nearest centre, in as large pieces as can be.
+    /// Assigns every colour under `root` to its nearest centre, in the largest possible ranges.
     fn visit(&self, root: usize, centres: &[[f64; 3]], hand: &mut impl FnMut(usize, Owned<'_>)) {
         let mut candidates: Vec<u32> = (0..centres.len() as u32).collect();
         self.descend(root, centres, &mut candidates, 0, hand);
     }
 
     /// The filtering step of Kanungo et al. ("An efficient k-means clustering algorithm", 2002):
-    /// of the candidates from `first` on, those that own nothing in the node's box are dropped.
+    /// of the candidates from `first` on, those that are nearest nowhere in the node's box are dropped.
     fn descend(
         &self,
         at: usize,
@@ -202,7 +203,7 @@ impl<'a> ColourTree<'a> {
         let middle: [f64; 3] = std::array::from_fn(|i| 0.5 * (lo[i] + hi[i]));
         let best = nearest(&middle, centres, &candidates[first..]);
         let ruler = &centres[best as usize];
-        // The nearest one first: it is the likeliest owner of a colour, too.
+        // The nearest one first: it is also the most likely one for a colour.
         candidates.push(best);
         for i in first..end {
             let candidate = candidates[i];
@@ -220,14 +221,14 @@ impl<'a> ColourTree<'a> {
     }
 }
 
-/// What a centre owns: all colours of a node, or one.
+/// What a centre is nearest to: all colours of a node, or one.
 enum Owned<'a> {
     TreeNode(&'a TreeNode),
     Colour(usize),
 }
 
-/// Whether, everywhere in the box from `lo` to `hi`, centre `a` is at least as near as centre `b`:
-/// true where it holds at the corner that lies farthest towards `b`.
+/// Whether centre `a` is at least as near as centre `b` everywhere in the box from `lo` to `hi`: it is if
+/// it is at the corner farthest towards `b`.
 fn dominates(a: &[f64; 3], b: &[f64; 3], lo: &[f64; 3], hi: &[f64; 3]) -> bool {
     let margin = |i: usize| {
         let corner = if b[i] > a[i] { hi[i] } else { lo[i] };
@@ -251,7 +252,7 @@ fn nearest(point: &[f64; 3], centres: &[[f64; 3]], candidates: &[u32]) -> u32 {
 }
 
 impl TreeNode {
-    /// Grows the box to hold another one.
+    /// Extends the box to include another one.
     fn widen(&mut self, lo: [u8; 3], hi: [u8; 3]) {
         self.lo = std::array::from_fn(|i| self.lo[i].min(lo[i]));
         self.hi = std::array::from_fn(|i| self.hi[i].max(hi[i]));
@@ -279,7 +280,7 @@ fn build(colours: &Colours, start: usize, end: usize, nodes: &mut Vec<TreeNode>)
         }
         return;
     }
-    // The codes are distinct and in order: cut where the highest bit that differs changes.
+    // The codes are distinct and sorted: split where the highest differing bit changes.
     let (first, last) = (morton(rgb[0]), morton(rgb[rgb.len() - 1]));
     let below = (1u32 << (first ^ last).ilog2()) - 1;
     let cut = start + rgb.partition_point(|&rgb| morton(rgb) < last & !below);

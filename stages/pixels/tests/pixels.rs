@@ -81,9 +81,15 @@ fn images_of_each_split_can_be_chosen() {
 fn images_of_several_sizes_are_refused_by_name() {
     let dir = bench(&[(2, 2), (2, 2), (2, 3), (2, 2)]);
     let error = run(dir.path(), "mixed", json!({})).unwrap_err().to_string();
-    assert!(error.contains("the first is 2 x 2, image 2 of `test` is 2 x 3"), "{error}");
+    assert!(
+        error.contains("expected images of 2 x 2 pixels like the first, found 2 x 3 in test image 2"),
+        "{error}"
+    );
     let error = run(dir.path(), "other", json!({ "side": 8 })).unwrap_err().to_string();
-    assert!(error.contains("image 0 of `train` is 2 x 2, expected `side` 8 x 8"), "{error}");
+    assert!(
+        error.contains("expected images of 8 x 8 pixels (`side`), found 2 x 2 in train image 0"),
+        "{error}"
+    );
 }
 
 #[test]

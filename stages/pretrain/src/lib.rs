@@ -72,6 +72,11 @@ impl Stage for Pretrain {
         params.check()
     }
 
+    fn work(&self, params: &Params) -> Option<f64> {
+        let weights = params.model.n_layer() * params.model.n_embd().pow(2);
+        Some(params.steps as f64 * params.batch as f64 * weights as f64)
+    }
+
     fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {
         let n_layer = Some(params.model.n_layer());
         let parts = params.kept_steps().into_iter().map(checkpoints::part_name);

@@ -281,7 +281,7 @@ fn test_images_without_labels_are_an_error_unless_that_is_meant() {
     assert_eq!(metrics.values["rows.test"], 0.0);
     table.labels[240] = 1;
     let (metrics, said) = told(&table, &json!({})).unwrap();
-    assert!(said.contains("59 of 60 test images have no class"), "{said}");
+    assert!(said.contains("59 of 60 test images have no label"), "{said}");
     assert_eq!(metrics.values["rows.test"], 1.0);
 }
 

@@ -25,8 +25,10 @@ pub struct Params {
     /// The names whose values identify a row: `[layer]`, `[model, layer]`. Everything else that varies
     /// (seeds, for example) is averaged over. A name that an artifact lacks becomes a dash; an artifact
     /// that lacks all of them is in no row.
+    #[schemars(extend("examples" = [["layer"]]))]
     pub rows: Vec<String>,
     /// The columns, from left to right.
+    #[schemars(extend("examples" = [[{"metric": "accuracy.test", "percent": true}]]))]
     pub columns: Vec<Column>,
     /// Keeps only the best of the artifacts that differ in some labels alone, before anything else. An
     /// artifact whose metric is missing or NaN is kept only if no other has it; artifacts with none of

@@ -60,6 +60,10 @@ impl Stage for Sample {
         params.check()
     }
 
+    fn work(&self, params: &Params) -> Option<f64> {
+        Some((params.rows * params.columns) as f64)
+    }
+
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         tune_allocator();
         set_threads(cx.threads());

@@ -136,7 +136,7 @@ fn one_set_is_what_it_was_and_classes_that_cannot_be_matched_are_named() {
     let text = std::fs::read_to_string(dir.path().join("tokens/tokens.json")).unwrap();
     assert!(!text.contains("sets"), "{text}");
     let error = run_in(dir.path(), &["birds", "more"], 1).unwrap_err().to_string();
-    assert!(error.contains("`birds` has two that are called `crane`"), "{error}");
+    assert!(error.contains("`birds` has two classes named `crane`"), "{error}");
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn wrong_archives_are_named_with_what_was_expected() {
     let mut label = good.clone();
     label[1].1[0] = 10;
     let label = refusal(&gzip(&tar_of_owned(&label)));
-    assert!(label.contains("train image 0 has the label 10"), "{label}");
+    assert!(label.contains("expected a label below 10 for train image 0, found 10"), "{label}");
     let mut names = good.clone();
     names[0].1 = b"cat\ndog\n".to_vec();
     let names = refusal(&gzip(&tar_of_owned(&names)));
@@ -144,7 +144,7 @@ fn members_that_reach_outside_are_refused() {
     };
     for kind in [tar::EntryType::Symlink, tar::EntryType::Link] {
         let error = refusal(&linked(kind));
-        assert!(error.contains("`a.png` is a link"), "{error}");
+        assert!(error.contains("found the link, device or sparse file `a.png`"), "{error}");
     }
     // A header that claims more than any photograph has.
     let mut header = tar::Header::new_gnu();
@@ -152,13 +152,13 @@ fn members_that_reach_outside_are_refused() {
     header.set_size(1 << 40);
     header.set_cksum();
     let error = refusal(header.as_bytes());
-    assert!(error.contains("`bomb.png` has 1099511627776 bytes, expected at most"), "{error}");
+    assert!(error.contains("bytes, found `bomb.png` with 1099511627776"), "{error}");
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::GNULongName);
     header.set_size(1 << 30);
     header.set_cksum();
     let error = refusal(header.as_bytes());
-    assert!(error.contains("a name of 1073741824 bytes"), "{error}");
+    assert!(error.contains("a name of at most 16384 bytes, found 1073741824"), "{error}");
 }
 
 #[test]

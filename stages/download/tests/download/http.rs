@@ -203,7 +203,7 @@ fn a_download_that_always_ends_early_says_what_was_expected() {
     let server = Server::new(archive(), Box::leak(vec![Deed::BreakAfter(0); 9].into_boxed_slice()));
     let error = refusal(&server, &Bench::new());
     assert!(error.contains(&format!("expected {} bytes", archive().len())), "{error}");
-    assert!(error.contains("run again to continue"), "{error}");
+    assert!(error.contains("run again to resume"), "{error}");
 }
 
 #[test]

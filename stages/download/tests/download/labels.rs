@@ -111,7 +111,7 @@ fn images_that_are_not_listed_are_left_out_by_name() {
     assert_eq!(rows(&bench), ("x y".to_owned(), vec![(Train, 0, 1), (Train, 1, 3)]));
     let notes = bench.notes.lock().unwrap().join("\n");
     assert!(
-        notes.contains("2 images that the file of labels does not list") && notes.contains("`sub/d.png`"),
+        notes.contains("skipped 2 images (not in the label file)") && notes.contains("`sub/d.png`"),
         "{notes}"
     );
 }
@@ -124,9 +124,9 @@ fn rows_that_say_nothing_or_two_things_are_refused_by_line() {
         "{error}"
     );
     let error = refusal("file,label\na.png,x\n./a.png,y\n", plain());
-    assert!(error.contains("line 3: `a.png` has the label `y`, and `x` in line 2"), "{error}");
+    assert!(error.contains("line 3: `a.png` has the label `y` here and `x` in line 2"), "{error}");
     let error = refusal("file,label,split\na.png,x,train\na.png,x,val\n", plain());
-    assert!(error.contains("line 3: `a.png` has the split `val`, and `train` in line 2"), "{error}");
+    assert!(error.contains("line 3: `a.png` has the split `val` here and `train` in line 2"), "{error}");
     assert!(refusal("file,label\na.png,\n", plain()).contains("line 2: the column `label` is empty"));
     assert!(refusal("file,label,split\na.png,x,\n", plain()).contains("the column `split` is empty"));
     assert!(refusal("file,label\na.png,x,y\n", plain()).contains("line 2: expected 2 fields"));
@@ -137,12 +137,12 @@ fn rows_that_say_nothing_or_two_things_are_refused_by_line() {
     assert!(
         refusal("file,label\n../a.png,x\n", plain()).contains("line 2: `../a.png`: expected a path below")
     );
-    assert!(refusal("file,label\n", plain()).contains("found none"));
+    assert!(refusal("file,label\n", plain()).contains("found no rows"));
     assert!(refusal("file,label,label\na.png,x,y\n", plain()).contains("`label` once, found it twice"));
     let error = refusal("file,label,split\na.png,x,holdout\n", plain());
     assert!(error.contains("line 2: expected a split (`test`, `train`, `val`"), "{error}");
     let error = refusal("file,label,split\na.png,x,val\nb.png,x,test\n", plain());
-    assert!(error.contains("the test splits `test`, `val`"), "{error}");
+    assert!(error.contains("one test split, found `test`, `val`"), "{error}");
 }
 
 #[test]

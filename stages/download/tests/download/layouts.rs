@@ -120,7 +120,7 @@ fn split_folders_have_the_usual_names_in_any_case_or_those_that_are_given() {
     let own = json!({"source": "folder", "splits": {"train": "lernen", "test": "prüfen"}});
     assert_eq!(read(&["Lernen/a/0.png", "PRÜFEN/a/1.png"], own.clone()).1, [(Train, 0, 1), (Test, 0, 2)]);
     let error = refusal(&["lernen/a/0.png", "other/a/1.png"], own);
-    assert!(error.contains("names `prüfen`") && error.contains("found `lernen`, `other`"), "{error}");
+    assert!(error.contains("top folders `prüfen`") && error.contains("found `lernen`, `other`"), "{error}");
 }
 
 #[test]
@@ -176,14 +176,14 @@ fn a_class_without_images_is_an_error_or_keeps_its_label() {
     assert!(bench.refusal(plain(), Some(&empty), None).contains("`ant`"));
     write(&empty, &[("ant/cut.png", png(8, 1)[..40].to_vec())]);
     let skip = json!({"source": "folder", "skip_broken": true});
-    assert!(bench.refusal(skip, Some(&empty), None).contains("no image that can be read: `ant`"));
+    assert!(bench.refusal(skip, Some(&empty), None).contains("without readable images: `ant`"));
     let both = json!({"source": "folder", "skip_broken": true, "empty_classes": "keep"});
     bench.run(both, Some(&empty), None).unwrap();
     assert_eq!(rows(&bench), ("ant bee".to_owned(), vec![(Train, 1, 1)]));
     // No set without labels is made of one whose classes are all empty.
     let bare = folder(&bench, "bare", &["0.png"]);
     write(&bare, &[("ant/0.txt", b"GIF89a".to_vec())]);
-    assert!(bench.refusal(plain(), Some(&bare), None).contains("no class folder"));
+    assert!(bench.refusal(plain(), Some(&bare), None).contains("outside of them and none in the folder"));
     // Nor is a split passed over that has no image.
     let split = folder(&bench, "split", &["train/bee/0.png"]);
     write(&split, &[("test/bee/0.txt", b"GIF89a".to_vec())]);
@@ -233,7 +233,10 @@ fn a_split_of_our_own_is_drawn_from_each_class() {
     let split = |test: f64| json!({"source": "folder", "split": {"test": test}});
     assert!(refusal(&["cat/0.png", "dog/1.png"], split(0.6)).contains("no training images"));
     assert!(refusal(&["cat/0.png", "dog/1.png"], split(0.1)).contains("less than half an image"));
-    assert!(refusal(&["train/a/0.png", "test/a/1.png"], split(0.1)).contains("some already: `test/a/1.png`"));
+    assert!(
+        refusal(&["train/a/0.png", "test/a/1.png"], split(0.1))
+            .contains("found the test image `test/a/1.png`")
+    );
 }
 
 #[test]

@@ -89,7 +89,8 @@ fn an_orientation_is_ignored_and_said_or_applied() {
         let notes = bench.notes.lock().unwrap().join("\n");
         let large = notes.find("large.jpg").unwrap();
         assert!(
-            notes.contains("2 images have an Exif orientation") && notes[large..].contains("small.jpg"),
+            notes.contains("ignored the Exif orientation of 2 images")
+                && notes[large..].contains("small.jpg"),
             "{notes}"
         );
         assert!(notes.contains("`exif: apply` turns them upright"), "{notes}");

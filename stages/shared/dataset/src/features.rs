@@ -103,7 +103,7 @@ impl FeatureWriter {
         let item = Arc::new(Field::new_list_field(DataType::Float32, false));
         let mut fields = columns::key_fields();
         fields.push(Field::new("feature", DataType::FixedSizeList(item.clone(), info.dim as i32), false));
-        // Bytes of equal weight lie side by side: signs and exponents then shrink, mantissas never.
+        // Group bytes of equal significance: signs and exponents then compress, mantissas never do.
         let column = ColumnPath::new(vec!["feature".to_owned(), "list".to_owned(), item.name().clone()]);
         let properties = shards::properties(1)
             .map_err(|error| DatasetError::caused(dir, "cannot set up the writer", error))?

@@ -1,7 +1,7 @@
 //! Folds: which images a stage trained, validated and tested on, so that other code can use the same
 //! split.
 //!
-//! `folds.parquet` holds a row for each image, whatever its views: set (the image set's name), image
+//! `folds.parquet` holds a row for each image, with any number of views: set (the image set's name), image
 //! (u64, its id there), id (u64, its id in tokens, features and predictions: another one where sets
 //! were joined), split (`train`, `test`: the official one), label (i32, -1 for none) and fold
 //! (`train`, `valid`, `test`, `unused`).

@@ -144,10 +144,10 @@ impl Frame {
     }
 
     /// Whether the fast decoder gets it wrong:
-    /// - scans of some components each take their units from other places than it looks;
-    /// - restarts within a row of units, likewise;
-    /// - at the right and lower edge it mixes halved chroma with what lies outside the image, unless
-    ///   the edge falls on the middle of a sample (an odd side) or on that of a unit.
+    /// - it misplaces the units of scans of single components;
+    /// - and those after a restart within a row of units;
+    /// - at the right and lower edge it mixes halved chroma with values outside the image, unless the
+    ///   edge is in the middle of a sample (an odd side) or at the end of a unit.
     pub(crate) fn is_odd(&self) -> bool {
         let (across, down) = (self.most(|s| s.0), self.most(|s| s.1));
         let progressive = self.kind == 0xc2;
@@ -186,7 +186,7 @@ mod tests {
             let error = decode_file(&whole[..kept], Encoding::Jpeg).unwrap_err();
             assert!(matches!(error, BadImage::Truncated(n) if n == kept), "{kept}: {error}");
         }
-        // What lies behind the end mark says nothing.
+        // Bytes after the end mark are ignored.
         let padded = [&whole[..], &[0; 700], b"\xff\xe1 and more"].concat();
         assert_eq!(decode_file(&padded, Encoding::Jpeg).unwrap(), image);
     }

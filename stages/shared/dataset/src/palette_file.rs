@@ -42,7 +42,7 @@ struct RawPalette {
     range: Option<PaletteRange>,
 }
 
-/// Reads a palette from a file (`.npy` or JSON, whatever its name) or from a folder that holds one:
+/// Reads a palette from a file (`.npy` or JSON, of any name) or from a folder that holds one:
 /// under one of [`PALETTE_FILES`], else under any name that ends in `.npy` or `.json`. Without
 /// `range` the numbers decide: one below 0 means -1..1, one above 1 means 0..255.
 ///
@@ -84,8 +84,7 @@ pub fn named_palette(
 }
 
 impl PaletteTable {
-    /// Reads a palette: from an artifact's folder, or from what [`load_palette`] takes without being
-    /// told the range.
+    /// Reads a palette from an artifact's folder, or like [`load_palette`] without a range.
     ///
     /// # Errors
     /// If there is no such file, or it does not hold 1 to 65,535 colours in [-1, 1].

@@ -123,11 +123,11 @@ fn what_is_no_palette_is_refused_with_what_was_found() {
         (b"".to_vec(), "found another kind of file"),
         (b"{\"size\": 32}".to_vec(), "found JSON without `clusters`"),
         (b"{\"clusters\": null}".to_vec(), "found JSON without `clusters`"),
-        (b"{\"clusters\": 9}".to_vec(), "`clusters` is no list"),
+        (b"{\"clusters\": 9}".to_vec(), "expected a list of colours in `clusters`"),
         (b"[[0, 0]]".to_vec(), "three numbers for the colour at index 0, found [0,0]"),
         (b"[[-1, 0, 0], [0, null, 0]]".to_vec(), "at index 1, found [0,null,0]"),
         (b"[1, 2, 3]".to_vec(), "at index 0, found 1"),
-        (b"[[NaN, 0, 0]]".to_vec(), "is no JSON"),
+        (b"[[NaN, 0, 0]]".to_vec(), "not valid JSON"),
         (
             b"{\"clusters\": [[-1, 0, 0]], \"do_normalize\": true, \"image_mean\": [0.485, 0.456, 0.406]}"
                 .to_vec(),
@@ -174,7 +174,7 @@ fn a_folder_holds_one_palette_under_any_name() {
     assert!(error.contains("two that differ: `clusters.json` and `kmeans_centers.npy`"), "{error}");
     // A file of a known name that is damaged is not passed over.
     fs::write(folder.join("clusters.json"), "{").unwrap();
-    assert!(refusal(load_palette(folder, None)).contains("is no JSON"));
+    assert!(refusal(load_palette(folder, None)).contains("not valid JSON"));
 }
 
 #[test]

@@ -168,6 +168,11 @@ impl ModelParams {
         self.n_layer.unwrap_or(self.preset.sizes().0)
     }
 
+    /// The width.
+    pub fn n_embd(&self) -> usize {
+        self.n_embd.unwrap_or(self.preset.sizes().2)
+    }
+
     /// The network for images of `n_positions` tokens out of `vocab` colours.
     ///
     /// # Errors

@@ -130,7 +130,7 @@ fn what_imagegpt_has_no_word_for_is_not_published() {
     let head = |card: &mut ModelCard| {
         card.class_head = Some(ClassHeadCard { classes: 2, layer: 1, names: Vec::new() })
     };
-    assert!(refused(&params(), &head).contains("class head on layer 1: its own reads the last, 2"));
+    assert!(refused(&params(), &head).contains("class head on layer 1: its own is on the last, 2"));
     let other = |card: &mut ModelCard| card.palette = Some(palette(9).digest());
     assert!(refused(&params(), &other).contains("expected the network's palette"));
 }
@@ -300,14 +300,14 @@ fn a_published_classifier_names_its_classes_and_puts_the_start_token_first() {
 fn configurations_that_we_cannot_compute_are_refused_by_their_key() {
     for (key, value, part) in [
         ("model_type", json!("gpt2"), "expected the `model_type` `imagegpt`, found `gpt2`"),
-        ("n_inner", json!(50), "`n_inner` is 50, expected 4 * `n_embd` 24"),
-        ("layer_norm_epsilon", json!(1e-6), "`layer_norm_epsilon` is 1e-6, expected 1e-5"),
-        ("scale_attn_by_inverse_layer_idx", json!(true), "is true, expected false"),
-        ("tie_word_embeddings", json!(true), "is true, expected false"),
-        ("activation_function", json!("relu"), "is `relu`, expected `quick_gelu`"),
-        ("vocab_size", json!(1), "`vocab_size` is 1"),
+        ("n_inner", json!(50), "expected 4 * `n_embd` 24 as `n_inner`, found 50"),
+        ("layer_norm_epsilon", json!(1e-6), "expected 1e-5 as `layer_norm_epsilon`, found 1e-6"),
+        ("scale_attn_by_inverse_layer_idx", json!(true), "inverse_layer_idx`, found true"),
+        ("tie_word_embeddings", json!(true), "expected false as `tie_word_embeddings`, found true"),
+        ("activation_function", json!("relu"), "as `activation_function`, found `relu`"),
+        ("vocab_size", json!(1), "as `vocab_size`, found 1"),
         ("n_head", json!(5), "not a multiple of `n_head` 5"),
-        ("n_layer", json!("two"), "is no configuration of ImageGPT"),
+        ("n_layer", json!("two"), "not a valid configuration of ImageGPT"),
         ("n_layer", json!(3), "missing (`transformer.h.2."),
     ] {
         let dir = published();
@@ -317,7 +317,7 @@ fn configurations_that_we_cannot_compute_are_refused_by_their_key() {
     }
     let dir = published();
     std::fs::write(dir.path().join("config.json"), "{").unwrap();
-    assert!(refusal(dir.path()).contains("is no JSON"));
+    assert!(refusal(dir.path()).contains("not valid JSON"));
 }
 
 #[test]
@@ -327,15 +327,15 @@ fn a_card_or_palette_that_is_not_the_networks_is_refused() {
     write(dir.path(), &gpt, &card, &palette(VOCAB)).unwrap();
     let config = dir.path().join("config.json");
     edit(&config, |config| config["igpt_flow"]["config"]["n_layer"] = json!(9));
-    assert!(refusal(dir.path()).contains("`igpt_flow` describes another network"));
+    assert!(refusal(dir.path()).contains("`igpt_flow` contradicts the other keys"));
     write(dir.path(), &gpt, &card, &palette(VOCAB)).unwrap();
     let colours = dir.path().join("preprocessor_config.json");
     edit(&colours, |config| config["clusters"][0] = json!([0.5, 0.5, 0.5]));
-    assert!(refusal(dir.path()).contains("expected the palette"), "{}", refusal(dir.path()));
+    assert!(refusal(dir.path()).contains("expected the network's palette"), "{}", refusal(dir.path()));
     edit(&colours, |config| config["clusters"] = json!([[0.5, 0.5, 0.5]]));
-    assert!(refusal(dir.path()).contains("expected the network's 6 colours, found 1"));
+    assert!(refusal(dir.path()).contains("expected 6 colours as in the network, found 1"));
     std::fs::remove_file(&colours).unwrap();
-    assert!(refusal(dir.path()).contains("wire the palette"));
+    assert!(refusal(dir.path()).contains("set the input `palette`"));
 }
 
 #[test]
@@ -346,9 +346,9 @@ fn other_kinds_of_weights_say_how_to_convert_them() {
     std::fs::write(&weights, &bytes[..bytes.len() - 5]).unwrap();
     assert!(refusal(dir.path()).contains("bytes of tensors"), "{}", refusal(dir.path()));
     std::fs::write(&weights, b"PK").unwrap();
-    assert!(refusal(dir.path()).contains("not a safetensors file"));
+    assert!(refusal(dir.path()).contains("not a valid safetensors file"));
     std::fs::write(&weights, [&(1u64 << 60).to_le_bytes()[..], &b"{}"[..]].concat()).unwrap();
-    assert!(refusal(dir.path()).contains("not a safetensors file"));
+    assert!(refusal(dir.path()).contains("not a valid safetensors file"));
     std::fs::remove_file(&weights).unwrap();
     assert!(refusal(dir.path()).contains("expected weights"));
     std::fs::write(dir.path().join("pytorch_model.bin"), b"PK").unwrap();
@@ -362,6 +362,9 @@ fn other_kinds_of_weights_say_how_to_convert_them() {
     let tensorflow = tempfile::tempdir().unwrap();
     std::fs::write(tensorflow.path().join("model.ckpt-1000000.index"), b"").unwrap();
     let error = refusal(tensorflow.path());
-    assert!(error.contains("only TensorFlow reads") && error.contains("numpy.savez"), "{error}");
-    assert!(refusal(&own.path().join("gone")).contains("found no folder"));
+    assert!(
+        error.contains("TensorFlow checkpoints are not supported") && error.contains("numpy.savez"),
+        "{error}"
+    );
+    assert!(refusal(&own.path().join("gone")).contains("expected a folder with a network, found none"));
 }
