@@ -17,8 +17,8 @@ pub(crate) struct Run<'a> {
     pub(crate) artifact: &'a Observation,
 }
 
-/// That every name of a claim is known to some artifact: a slip of the pen is an error, not a claim
-/// without a result.
+/// Checks that every name of a claim is known to some artifact: a misspelt name is an error, not a
+/// claim without a result.
 ///
 /// # Errors
 /// Names what is there, and what may have been meant.
@@ -117,8 +117,7 @@ fn key(artifact: &Observation, keep: impl Fn(&str) -> bool) -> RunKey<'_> {
     artifact.labels().filter(|(name, _)| keep(name)).collect()
 }
 
-/// The runs of a group: its artifacts by the labels `names`, or by all that the group does not
-/// speak of.
+/// The runs of a group: its artifacts by the labels `names`, or by all that the group does not fix.
 ///
 /// # Errors
 /// If two artifacts are of one run: whatever is said of them would depend on which is taken.
@@ -176,7 +175,7 @@ pub(crate) fn title(group: &Group, runs: &[Run<'_>]) -> String {
     if parts.is_empty() { "all".to_owned() } else { parts.join(", ") }
 }
 
-/// A condition as it is read: the name of a wire says enough, a number does not.
+/// A condition as text: a number is shown with its name, the name of an input without.
 fn named(name: &str, value: &str) -> String {
     if value.parse::<f64>().is_ok() { format!("{name} {value}") } else { value.to_owned() }
 }

@@ -273,7 +273,7 @@ fn what_makes_no_sense_is_refused() {
     refused(
         &lost,
         &middle(&json!({})),
-        &["`layer 2, step probe` belong to no metrics", "under the same names"],
+        &["no metrics have the labels of the predictions `layer 2, step probe`", "under the same names"],
     );
 }
 

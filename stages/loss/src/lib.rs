@@ -7,7 +7,7 @@ mod params;
 
 use igpt_contract::{
     In, Known, KnownInputs, KnownOutputs, Many, MetricValues, Metrics, Model, Out, ParamError, Resources,
-    Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
+    Stage, StageContext, StageError, StageIo, StageSpec, Tokens, counted,
 };
 use igpt_corpus::{Corpus, Rows, Task};
 use igpt_model::{input_model, loss::BertReduction, param_count, prepare};
@@ -85,7 +85,7 @@ impl Stage for Loss {
         }
         for (name, rows) in parts {
             let nats = task.mean_loss(&gpt, rows, params.batch, &device, cx)?;
-            cx.note(format!("loss.{name}: {nats:.4} nats/token over {} images", rows.len()));
+            cx.note(format!("loss.{name}: {nats:.4} nats/token over {}", counted(rows.len(), "image")));
             metrics = metrics
                 .with(format!("loss.{name}"), nats)
                 .with(format!("bits.{name}"), nats / std::f64::consts::LN_2)

@@ -56,7 +56,7 @@ const EXAMPLES_PER_FEATURE: usize = 16;
 const WIDEST: usize = 4096;
 
 impl LinearProbe {
-    /// Fits the examples' classes, `0..n_class`. `watch` is told (iteration, J, largest gradient
+    /// Fits the examples' classes, `0..n_class`. `watch` is called with (iteration, J, largest gradient
     /// entry) and may stop the fit with an error of its own.
     ///
     /// Memory beside the examples: the square of the width, and some tens of times the number of

@@ -91,7 +91,7 @@ pub(crate) fn measure(
         metrics = metrics.with("rows.test.untrained", unseen as f64);
     }
     match params.solver {
-        // A descent ends after its steps; whether it could have gone on, its gradient tells.
+        // SGD ends after its steps; the gradient says how far it is from the minimum.
         Solver::Sgd => metrics = metrics.with("learning_rate", found.choice),
         Solver::Lbfgs => {
             metrics = metrics.with("converged", flag(found.probe.converged));

@@ -1,6 +1,6 @@
 //! Choosing C or the learning rate on the validation images, and the final fit.
 
-use igpt_contract::{Curve, StageContext, StageError, stream};
+use igpt_contract::{Curve, StageContext, StageError, counted, stream};
 
 use crate::examples::Examples;
 use crate::fit::{FittedProbe, LinearProbe};
@@ -59,7 +59,11 @@ pub(crate) fn search(
     for &candidate in &candidates {
         let probe = fit(params, candidate, train, n_class, cx)?;
         if !probe.objective.is_finite() {
-            cx.note(format!("{} {candidate}: diverged after {} iterations", name(params), probe.iterations));
+            cx.note(format!(
+                "{} {candidate}: diverged after {}",
+                name(params),
+                counted(probe.iterations, "iteration")
+            ));
             continue;
         }
         converged &= probe.converged;
@@ -70,12 +74,12 @@ pub(crate) fn search(
             curve.push((candidate, score.accuracy));
         }
         cx.note(format!(
-            "{} {candidate}: {} accuracy {:.4}, loss {:.4} nats, {} iterations{}",
+            "{} {candidate}: {} accuracy {:.4}, loss {:.4} nats, {}{}",
             name(params),
             if valid.is_empty() { "training" } else { "validation" },
             score.accuracy,
             score.loss,
-            probe.iterations,
+            counted(probe.iterations, "iteration"),
             if probe.converged || params.solver == Solver::Sgd { "" } else { ", not converged" }
         ));
         // The primary measure, and what decides between equals. Of learning rates the one of the
@@ -124,9 +128,11 @@ fn warn_if_not_converged(params: &Params, choice: f64, probe: &FittedProbe, cx: 
         "rounding prevents further progress: raise `tolerance`, or use a smaller `c`"
     };
     cx.note(format!(
-        "warning: the last fit, with C {choice}, has not converged: after {} iterations the largest entry of \
+        "warning: the last fit, with C {choice}, has not converged: after {} the largest entry of \
          the gradient is {:.1e}, above the `tolerance` of {:.1e}; {remedy}",
-        probe.iterations, probe.gradient, params.tolerance
+        counted(probe.iterations, "iteration"),
+        probe.gradient,
+        params.tolerance
     ));
 }
 

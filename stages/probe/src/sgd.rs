@@ -30,7 +30,7 @@ pub(crate) struct Descent {
 }
 
 impl Descent {
-    /// Fits the examples' classes, `0..n_class`, in an order drawn from `random`. `watch` is told
+    /// Fits the examples' classes, `0..n_class`, in an order drawn from `random`. `watch` is called with
     /// (step, batch loss) and may stop the fit with an error of its own. A diverged fit has an
     /// objective that is not finite.
     ///

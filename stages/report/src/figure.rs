@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use igpt_contract::StageError;
+use igpt_contract::{StageError, counted};
 use igpt_table::observe::{Observation, Value, require};
 
 use crate::figure_params::{Figure, PlotKind};
@@ -170,7 +170,8 @@ fn gather<'a>(
     }
     if nameless > 0 {
         let Figure { y, series, .. } = figure;
-        notes.push(format!("the figure leaves out {nameless} artifacts with `{y}`: they have no `{series}`"));
+        let nameless = counted(nameless, "artifact");
+        notes.push(format!("the figure leaves out {nameless} with `{y}` but without `{series}`"));
     }
     Ok(series)
 }

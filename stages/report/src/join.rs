@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use igpt_contract::StageError;
+use igpt_contract::{StageError, counted};
 use igpt_table::observe::{Observation, Value};
 
 use crate::figure_params::Figure;
 use crate::series::SeriesKey;
 use crate::statistics::{Measured, Statistics};
 
-/// A point of a series: the mean of `x`, and what there is of `y`.
+/// A point of a series: the mean of `x`, and the statistics of `y`.
 pub(crate) type Joined = (f64, Statistics);
 
 /// The points of each series, in the order of the other names' values.
@@ -50,8 +50,11 @@ pub(crate) fn joined<'a>(
     }
     if nameless > 0 {
         notes.push(format!(
-            "the figure leaves out {nameless} artifacts with `{}` or `{}`: they have not all of {:?}",
-            figure.x, figure.y, figure.points
+            "the figure leaves out {} with `{}` or `{}` but without all of {:?}",
+            counted(nameless, "artifact"),
+            figure.x,
+            figure.y,
+            figure.points
         ));
     }
     let mut series: BTreeMap<SeriesKey<'_>, Vec<Joined>> = BTreeMap::new();
@@ -104,7 +107,7 @@ mod tests {
         assert_eq!(shown, [(4.0, 0.35, 2), (3.0, 0.5, 1)]);
         assert_eq!(notes.len(), 2);
         assert!(
-            notes[0].contains("1 artifacts") && notes[1].contains("m, 20: it has no `accuracy`"),
+            notes[0].contains("1 artifact with") && notes[1].contains("m, 20: it has no `accuracy`"),
             "{notes:?}"
         );
     }

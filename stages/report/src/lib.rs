@@ -29,7 +29,7 @@ mod text_table;
 
 use igpt_contract::{
     Choice, Figure as FigureKind, KnownInputs, Many, Metrics, Misfit, Out, ParamError, Resources, Sought,
-    Stage, StageContext, StageError, StageIo, StageSpec, Table,
+    Stage, StageContext, StageError, StageIo, StageSpec, Table, counted,
 };
 use igpt_table::observe;
 
@@ -94,14 +94,19 @@ impl Stage for Report {
         igpt_table::write(io.output(&TABLE), &text, &csv)?;
         draw::figure(&plot, io.output(&FIGURE))
             .map_err(|e| StageError::caused("the figure could not be drawn", e))?;
-        cx.note(format!("{} rows from {} metrics artifacts", text.rows.len(), observations.len()));
+        cx.note(format!(
+            "{} from {}",
+            counted(text.rows.len(), "row"),
+            counted(observations.len(), "metrics artifact")
+        ));
         if observations.len() < all {
             cx.note(format!("picked {} of {all} artifacts", observations.len()));
         }
         if summary.outside > 0 {
             cx.note(format!(
-                "{} artifacts are in no row: they have none of {:?}",
-                summary.outside, params.rows
+                "left out {} without any of {:?}",
+                counted(summary.outside, "artifact"),
+                params.rows
             ));
         }
         for note in notes {

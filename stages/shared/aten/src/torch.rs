@@ -53,7 +53,7 @@ fn check(error: *mut c_char) {
 pub fn gradients(result: &Tensor, slope: &Tensor, operands: &[&Tensor]) -> Vec<Tensor> {
     let inputs: Vec<_> = operands.iter().map(|operand| operand.as_ptr()).collect();
     let mut found = vec![ptr::null_mut(); operands.len()];
-    // SAFETY: all point to live tensors, and both arrays have as many elements as it is told.
+    // SAFETY: all point to live tensors, and both arrays have the given number of elements.
     check(unsafe {
         igpt_aten_gradients(
             result.as_ptr(),
@@ -89,7 +89,7 @@ pub fn adam(all: &[AdamTensors], rule: AdamRule) {
     let of = |part: fn(&AdamTensors) -> &Tensor| all.iter().map(|one| part(one).as_ptr()).collect::<Vec<_>>();
     let (values, gradients) = (of(|one| &one.value), of(|one| &one.gradient));
     let (means, squares) = (of(|one| &one.mean), of(|one| &one.square));
-    // SAFETY: all point to live tensors, and the arrays have as many elements as it is told.
+    // SAFETY: all point to live tensors, and the arrays have the given number of elements.
     check(unsafe {
         igpt_aten_adam(
             values.as_ptr(),

@@ -115,7 +115,7 @@ impl Checkpointer {
     }
 
     /// The newest checkpoint that is whole and fits the model, or `None`. `model` gives structure,
-    /// devices and gradient settings; `refused` hears of every newer file that could not be used.
+    /// devices and gradient settings; `refused` is called with every newer file that could not be used.
     ///
     /// # Errors
     /// If the folder cannot be listed. A file that cannot be used is no error.
@@ -153,7 +153,7 @@ impl Checkpointer {
             Ok(())
         };
         write().map_err(|error: SafeTensorError| {
-            // The partial file would only take up room; that it may not exist is no news.
+            // The partial file only takes up space, and may not exist.
             _ = std::fs::remove_file(&temporary);
             match error {
                 SafeTensorError::IoError(source) => CheckpointError::Io { path: target.clone(), source },

@@ -34,7 +34,7 @@ impl Observation {
         self.labels.contains(name)
     }
 
-    /// What the pipeline called the wire that it came by; empty where the wire has no name.
+    /// The name of the input that it came by; empty if the input has none.
     pub fn step(&self) -> String {
         self.get("step").map(Value::text).unwrap_or_default()
     }
@@ -107,8 +107,8 @@ pub fn read(inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageError> {
         observations.push(Observation::new(&input.labels, &metrics));
     }
     if observations.is_empty() {
-        return Err(StageError::new("the port `metrics` has no inputs: there is nothing to report")
-            .hint("wire it to the metrics of some steps, `metrics: probe.*` for instance"));
+        return Err(StageError::new("expected at least one input at the port `metrics`, found none")
+            .hint("connect it to the metrics of some steps, such as `metrics: probe.*`"));
     }
     // Sums of floats depend on their order, and inputs come in any.
     observations.sort_by_cached_key(|o| format!("{:?}", o.values));
@@ -152,7 +152,7 @@ pub fn require(observations: &[Observation], name: &str) -> Result<(), StageErro
     let known: Vec<String> = known.into_iter().cloned().collect();
     let error = StageError::new(unknown("metric, fact or label", name, &known));
     Err(match name {
-        "step" => error.hint("`step` is the name of a wire that has one: `metrics: [{probe: probe.*}]`"),
+        "step" => error.hint("`step` is the name of an input that has one: `metrics: [{probe: probe.*}]`"),
         _ => error,
     })
 }
