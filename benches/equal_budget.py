@@ -9,7 +9,7 @@ width 128, 4 heads, learning rate 0.003, seed 0. It trains, probes every layer, 
 train.npy, test.npy, train_labels.npy, test_labels.npy. igpt-flow then trains on the same tokens (the text's variant of
 the network, the same initial distributions, batch 32, clipping at 1, warm-up and cosine) and fits probes with the same
 labels, C = 1, standardised. With --tokens-only the script stops after one step: its tokens are taken, its figures
-claim nothing. Needs numpy and pyarrow; run it with the Python that has PyTorch and scikit-learn.
+are a smoke test only. Needs numpy and pyarrow; run it with the Python that has PyTorch and scikit-learn.
 """
 import argparse, csv, json, os, pathlib, subprocess, sys, time
 
@@ -132,9 +132,9 @@ def main():
     work.mkdir(parents=True)
     loss, accuracies, script_s = theirs(args.script.resolve(), work, 1 if args.tokens_only else args.steps, args.labels)
     our_loss, our_accuracies, our_s = ours(args.binary.resolve(), work, args.steps, args.labels)
-    print(f"script: {loss:.4f} nats a token, best layer {max(accuracies):.4f}, {script_s:.0f} s in all")
+    print(f"script: {loss:.4f} nats/token, best layer {max(accuracies):.4f}, {script_s:.0f} s in all")
     print(f"script by layer: {accuracies}")
-    print(f"igpt-flow: {our_loss:.4f} nats a token, best layer {max(our_accuracies):.4f}, {our_s:.0f} s in all")
+    print(f"igpt-flow: {our_loss:.4f} nats/token, best layer {max(our_accuracies):.4f}, {our_s:.0f} s in all")
     print(f"igpt-flow by layer: {our_accuracies}")
     print(f"loss: {our_loss - loss:+.4f} nats; best layer: {max(our_accuracies) - max(accuracies):+.4f}")
 

@@ -4,7 +4,7 @@
     benches/gpu.py GPU_BENCH [--preset igpt-s] [--batch 128] [--micro 1] [--steps 12] [--rounds 3] [--skip SIDE]... [--device cuda]
 
 GPU_BENCH is `gpu_bench` of `cargo build --release --workspace --examples --features tch`, built against the PyTorch of this
-Python. Both train the text's variant of the network at 32x32 on 512 colours: bfloat16 inside of blocks, parameters and
+Python. Both train the text's variant of the network at 32x32 on 512 colours: bfloat16 inside transformer blocks, parameters and
 Adam in float32. A round runs each side once, in a process of its own; a side that fails is told and left out. Prints the
 medians of tokens a second, the peak memory that nvidia-smi saw, and the ratios. `--device cpu` is for trying the script
 out. SIDE is `keep`, `recompute`, `eager` or `compiled`: a large preset takes long to compile.

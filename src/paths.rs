@@ -31,7 +31,7 @@ pub fn lies_in(path: &Path, folder: &Path) -> bool {
     rest.is_some_and(|rest| rest.first().is_none_or(|first| *first == b'/'))
 }
 
-/// The path without `.`, empty names and, as far as it can be told from the text, without `..`.
+/// The path without `.`, empty names and, as far as the text shows, without `..`.
 pub fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for component in path.components() {

@@ -16,7 +16,7 @@ pub(crate) struct RealPaths {
 impl RealPaths {
     /// The path with the links on the way to it followed, as far as its folder is there. Its last name
     /// stays, whatever it is.
-    pub(crate) fn of(&mut self, path: &Path) -> PathBuf {
+    pub(crate) fn resolve(&mut self, path: &Path) -> PathBuf {
         let path = if path.is_absolute() { path.to_owned() } else { absolute(path) };
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return real(&path) };
         if let Some(folder) = self.folders.get(folder.as_os_str()) {
@@ -60,9 +60,9 @@ mod tests {
         for (path, real) in
             [("link/x", "there/x"), ("link/y", "there/y"), ("link", "link"), ("no/../link/z", "there/z")]
         {
-            assert_eq!(paths.of(&home.join(path)), home.join(real), "{path}");
+            assert_eq!(paths.resolve(&home.join(path)), home.join(real), "{path}");
         }
-        assert_eq!(paths.of(&home.join("link/new/x")), home.join("there/new/x"));
+        assert_eq!(paths.resolve(&home.join("link/new/x")), home.join("there/new/x"));
         assert_eq!(real(&home.join("link")), home.join("there"));
     }
 }

@@ -22,7 +22,7 @@ pub enum Rebuild {
 pub enum Reason {
     /// No record with this key.
     NoRecord,
-    /// Somebody needs outputs that are not in the store any more.
+    /// Somebody needs outputs that are no longer in the store.
     OutputsMissing,
     /// The user asked for it.
     Forced,

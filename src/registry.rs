@@ -1,4 +1,4 @@
-//! The composition root: the only file that names stage crates.
+//! The stage kinds of this binary: the only file that names the crate of stages.
 
 use std::sync::Arc;
 
@@ -7,26 +7,7 @@ use igpt_contract::DynStage;
 /// Every stage kind of this binary, in the order of a pipeline.
 pub fn stages() -> Vec<Arc<dyn DynStage>> {
     #[cfg(feature = "stages")]
-    return vec![
-        Arc::new(igpt_download::Archive),
-        Arc::new(igpt_download::Download),
-        Arc::new(igpt_augment::Augment),
-        Arc::new(igpt_pixels::Pixels),
-        Arc::new(igpt_palette::PaletteFit),
-        Arc::new(igpt_tokenize::Tokenize),
-        Arc::new(igpt_pretrain::Pretrain),
-        Arc::new(igpt_import::Import),
-        Arc::new(igpt_features::Features),
-        Arc::new(igpt_loss::Loss),
-        Arc::new(igpt_probe::Probe),
-        Arc::new(igpt_concat::Concat),
-        Arc::new(igpt_finetune::Finetune),
-        Arc::new(igpt_sample::Sample),
-        Arc::new(igpt_publish::Publish),
-        Arc::new(igpt_report::Report),
-        Arc::new(igpt_findings::Findings),
-        Arc::new(igpt_storyboard::Storyboard),
-    ];
+    return igpt_stages::all();
     #[cfg(not(feature = "stages"))]
     Vec::new()
 }
@@ -42,7 +23,7 @@ pub fn find(name: &str) -> Option<Arc<dyn DynStage>> {
 /// If this binary cannot compute on that device.
 pub fn numerics(device: &str) -> Result<String, String> {
     #[cfg(feature = "stages")]
-    return igpt_pretrain::numerics_class(device);
+    return igpt_stages::numerics_class(device);
     #[cfg(not(feature = "stages"))]
     match device {
         "auto" | "cpu" => Ok("none".to_owned()),

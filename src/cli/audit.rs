@@ -1,4 +1,4 @@
-//! `audit FILE [STEP...]`: run recorded steps again and compare what they make with the records.
+//! `audit FILE [STEP...]`: run cached steps again and compare the results.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -8,13 +8,17 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::load::load_with;
 use super::options::SelectArgs;
+use super::progress::with_verbosity;
 use super::run::{INTERRUPTED, begin_guards, stop_on_interrupt};
+use super::terminal::Terminal;
 use crate::engine::audit::{Sample, Verdict, audit as audit_steps};
 use crate::engine::{self, Options};
-use crate::event::{Consumer, Dispatcher};
+use crate::event::Dispatcher;
 use crate::execute::local::Local;
 use crate::report::Plain;
 use crate::schedule::OnFailure;
@@ -24,22 +28,21 @@ use crate::{machine, registry};
 /// What to audit.
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
-    /// The pipeline; of its steps those named alone are run again.
     #[command(flatten)]
     select: SelectArgs,
-    /// Run only this share of the steps again, such as 5%.
+    /// Audit only this share of the steps, such as 5%.
     #[arg(long, value_name = "SHARE", default_value = "100%", value_parser = parse_share)]
     sample: f64,
-    /// Which sample: another number takes other steps.
+    /// Seed of the sample: another number picks other steps.
     #[arg(long, value_name = "N", default_value_t = 0)]
     sample_seed: u64,
-    /// The largest relative difference of two numbers that counts as equal.
+    /// Largest relative difference between two numbers that still counts as equal.
     #[arg(long, value_name = "NUMBER", default_value_t = 1e-5)]
     tolerance: f64,
-    /// Processor slots [default: the machine's].
+    /// CPU slots for the steps that run at the same time [default: the number of CPUs].
     #[arg(long, short)]
     jobs: Option<u32>,
-    /// Forbid the network.
+    /// Do not let stages use the network; commands are not restricted.
     #[arg(long)]
     offline: bool,
 }
@@ -53,10 +56,11 @@ fn parse_share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "expected a share such as `5%` or `0.05`, above 0 and at most 100%".to_owned())
 }
 
-/// Audits; answers 0 where every record holds, 100 where one does not.
+/// Audits. The exit code is 0 if every result is the same again, 100 if one is not.
 pub(super) fn audit(
     store: &Path,
     json: bool,
+    terminal: Terminal,
     args: &AuditArgs,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
@@ -84,9 +88,11 @@ pub(super) fn audit(
         keep_failed: false,
     };
     stop_on_interrupt();
-    // Its table is the answer; how it goes is said beside it.
-    let consumers: Vec<Box<dyn Consumer>> = vec![Box::new(Plain::new(std::io::stderr()))];
-    let dispatcher = Dispatcher::start(consumers, plan.secrets_with(|name| std::env::var(name).ok()))
+    // The table is the answer on standard output; progress goes beside it.
+    let style = terminal.style(&std::io::stderr());
+    let plain = Box::new(Plain::new(std::io::stderr(), style));
+    let consumer = with_verbosity(terminal.verbosity(), plain, std::io::stderr(), options.logs.clone());
+    let dispatcher = Dispatcher::start(vec![consumer], plan.secrets_with(|name| std::env::var(name).ok()))
         .map_err(CliError::no_room("a thread"))?;
     let files = RefCell::new(Caches::open(&store));
     let sample = Sample { share: args.sample, seed: args.sample_seed };
@@ -119,7 +125,8 @@ pub(super) fn audit(
         for (id, verdict) in &verdicts {
             writeln!(out, "{:32} {}", plan.steps[*id].name, text(verdict))?;
         }
-        writeln!(out, "{} steps audited, {bad} of them without the recorded result", verdicts.len())?;
+        let steps = counted(verdicts.len(), "step");
+        writeln!(out, "{steps} audited: {} as recorded, {bad} not", verdicts.len() - bad)?;
     }
     if INTERRUPTED.load(std::sync::atomic::Ordering::Relaxed) {
         return Ok(ExitCode::from(130));
@@ -129,8 +136,8 @@ pub(super) fn audit(
 
 fn text(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Same => "the same bytes".to_owned(),
-        Verdict::Close { largest } => format!("within tolerance, at most {largest:.1e} apart"),
+        Verdict::Same => "identical".to_owned(),
+        Verdict::Close { largest } => format!("within tolerance (relative difference at most {largest:.1e})"),
         Verdict::Different { port, first } => format!("different: {port}: {first}"),
         Verdict::Failed { error } => format!("failed: {error}"),
         Verdict::NotAudited { why } => format!("not audited: {why}"),

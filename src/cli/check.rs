@@ -1,4 +1,4 @@
-//! `check FILE`: whether a pipeline is right and what it needs is there, without running anything.
+//! `check FILE`: whether a pipeline is valid and its input files exist, without running anything.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -6,12 +6,14 @@ use std::path::Path;
 
 use serde_json::json;
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::load::{load, look_ahead};
 use super::options::PipelineArgs;
 use crate::plan::Plan;
 
-/// Plans the pipeline and tells what it holds, or all of its errors (exit code 2).
+/// Plans the pipeline and summarises it, or lists all of its errors (exit code 2).
 pub(super) fn check(
     store: &Path,
     json: bool,
@@ -21,33 +23,28 @@ pub(super) fn check(
     let plan = load(args)?;
     look_ahead(args, &plan, store, &BTreeSet::new())?;
     if json {
-        writeln!(out, "{:#}", right(&plan))?;
+        writeln!(out, "{:#}", as_json(&plan))?;
     } else {
-        writeln!(out, "{} is right: {}", args.file.display(), contents(&plan))?;
+        writeln!(out, "{} is valid: {}", args.file.display(), contents(&plan))?;
     }
     Ok(())
 }
 
-fn right(plan: &Plan) -> serde_json::Value {
+fn as_json(plan: &Plan) -> serde_json::Value {
     let steps: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
     json!({"ok": true, "name": plan.name, "steps": steps, "exports": plan.exports.len(), "errors": []})
 }
 
-/// What a plan holds: `9 steps (12 instances, 1 search), 2 exports`.
+/// A plan in numbers: `9 steps (12 instances, 1 search), 2 exports`.
 fn contents(plan: &Plan) -> String {
     let bases: BTreeSet<&str> = plan.steps.iter().map(|step| step.base.as_str()).collect();
     let mut extra = Vec::new();
     if bases.len() < plan.steps.len() {
-        extra.push(count(plan.steps.len(), "instance"));
+        extra.push(counted(plan.steps.len(), "instance"));
     }
     if !plan.searches.is_empty() {
-        let word = if plan.searches.len() == 1 { "search" } else { "searches" };
-        extra.push(format!("{} {word}", plan.searches.len()));
+        extra.push(counted(plan.searches.len(), "search"));
     }
     let extra = if extra.is_empty() { String::new() } else { format!(" ({})", extra.join(", ")) };
-    format!("{}{extra}, {}", count(bases.len(), "step"), count(plan.exports.len(), "export"))
-}
-
-fn count(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+    format!("{}{extra}, {}", counted(bases.len(), "step"), counted(plan.exports.len(), "export"))
 }

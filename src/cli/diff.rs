@@ -1,10 +1,12 @@
-//! `diff RUN RUN`: which steps differ between two runs, in what, and what came of it.
+//! `diff OLD NEW`: which steps differ between two runs, in which fields, and with which results.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Value, json};
+
+use igpt_contract::counted;
 
 use super::error::CliError;
 use super::history::{DiffArgs, record_of, steps_of};
@@ -56,9 +58,10 @@ pub(super) fn diff(store: &Path, json: bool, args: &DiffArgs, out: &mut dyn Writ
         writeln!(out, "{:#}", json!({"old": old.id(), "new": new.id(), "equal": equal, "differences": all}))?;
         return Ok(());
     }
-    writeln!(out, "{} -> {}: {equal} steps are equal, {} differ", old.id(), new.id(), differences.len())?;
+    let (equal, different) = (counted(equal, "step"), differences.len());
+    writeln!(out, "{} -> {}: {equal} equal, {different} different", old.id(), new.id())?;
     for difference in &differences {
-        tell(difference, out)?;
+        print(difference, out)?;
     }
     Ok(())
 }
@@ -97,22 +100,22 @@ fn differing(
     names.sort();
     names.dedup();
     let values = names.into_iter().map(|name| (name.clone(), old.get(name).copied(), new.get(name).copied()));
-    // Bits, so that a not-a-number that stays one is no difference.
+    // By bits: NaN is equal to NaN here.
     values.filter(|(_, old, new)| old.map(f64::to_bits) != new.map(f64::to_bits)).collect()
 }
 
-fn tell(difference: &Difference, out: &mut dyn Write) -> std::io::Result<()> {
+fn print(difference: &Difference, out: &mut dyn Write) -> std::io::Result<()> {
     let Difference { step, only_in, changes, outputs, metrics } = difference;
     match only_in {
         Some(run) => return writeln!(out, "\n`{step}`: only in {run}"),
-        None if changes.is_empty() => writeln!(out, "\n`{step}`: has a result in one of them only")?,
+        None if changes.is_empty() => writeln!(out, "\n`{step}`: only one of the runs has a result of it")?,
         None => writeln!(out, "\n`{step}`")?,
     }
     for change in changes {
         writeln!(out, "    {change}")?;
     }
     if !changes.is_empty() && outputs.is_empty() {
-        writeln!(out, "    outputs are equal: nothing below it changed because of it")?;
+        writeln!(out, "    the outputs are identical, so nothing downstream changed because of it")?;
     }
     let show = |value: &Option<f64>| value.map_or("none".to_owned(), |value| value.to_string());
     for (name, old, new) in metrics {

@@ -10,10 +10,10 @@ use crate::pipeline::{Diagnostic, render};
 use crate::report::clean::lines;
 use crate::store::StoreError;
 
-/// Why a verb did not end well.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// The arguments make no sense.
+    /// The arguments are invalid.
     #[error("{what}")]
     Usage {
         /// What was expected and what was found.
@@ -21,8 +21,8 @@ pub enum CliError {
         /// What the user can do about it.
         hint: Option<String>,
     },
-    /// The pipeline has errors, each with its place.
-    #[error("the pipeline has {} errors", .0.len())]
+    /// The pipeline has errors, each with its location.
+    #[error("the pipeline is invalid")]
     Pipeline(Vec<Diagnostic>),
     /// The store cannot be used.
     #[error(transparent)]
@@ -37,7 +37,7 @@ pub enum CliError {
         /// What the system said.
         source: io::Error,
     },
-    /// The system has no process, thread or descriptor left.
+    /// The system is out of processes, threads or file descriptors.
     #[error("cannot start {what}")]
     NoRoom {
         /// What was to be started.
@@ -62,7 +62,7 @@ impl CliError {
         move |source| Self::File { doing, path, source }
     }
 
-    /// For `map_err`: the system had no room to start this.
+    /// For `map_err`: the system was out of what this needs.
     pub(super) fn no_room(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::NoRoom { what, source }
     }
@@ -95,7 +95,7 @@ impl CliError {
         text
     }
 
-    /// The answer of `--json`, for errors that have one: those of a pipeline.
+    /// The error as `--json` prints it; only those of a pipeline have such a form.
     pub(super) fn as_json(&self) -> Option<Value> {
         match self {
             Self::Pipeline(errors) => Some(json!({"ok": false, "errors": errors})),
@@ -106,7 +106,7 @@ impl CliError {
     /// The documented exit code.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            // A run that is not there is a mistyped name: the store is well.
+            // An unknown run is a mistyped name, not a fault of the store.
             Self::Usage { .. } | Self::Pipeline(_) | Self::Store(StoreError::NoRun { .. }) => 2,
             Self::Store(_) => 101,
             Self::File { .. } | Self::NoRoom { .. } | Self::Output(_) => 1,

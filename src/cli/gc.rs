@@ -1,4 +1,4 @@
-//! `gc`: say what nothing names any more, in bytes; delete it when asked to.
+//! `gc`: list unreferenced results with their sizes, or delete them.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,31 +9,34 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::history::steps_of;
 use super::load::load_profiles;
 use super::plan::look_ahead;
 use super::show::bytes;
+use super::terminal::Verbosity;
 use crate::engine::forecast::Forecast;
 use crate::execute::Failure;
 use crate::pipeline::units;
 use crate::report::seconds;
 use crate::store::{Garbage, GarbageItem, Roots, RunFolder, RunRecord, Store};
 
-/// What stays, and whether to delete.
+/// What is kept, and whether the rest is deleted.
 #[derive(Debug, Args)]
 pub(super) struct GcArgs {
-    /// Pipelines whose results stay, with each of their profiles, besides those of recent runs.
+    /// Pipelines whose results are kept, with each of their profiles.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Delete; without this nothing is changed.
+    /// Delete the unreferenced results instead of listing them.
     #[arg(long)]
     pub delete: bool,
-    /// Keep this many latest successful runs of each pipeline and command line with what they used,
-    /// and all later runs.
+    /// Keep the latest N successful runs of each pipeline and command line, all later runs, and the
+    /// results that they used.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub keep_runs: usize,
-    /// Keep runs that are younger than this as well, such as 30d or 12h.
+    /// Also keep runs younger than this, such as 30d or 12h, and the results that they used.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub keep_for: Option<Duration>,
 }
@@ -42,11 +45,17 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     units::duration(text).ok_or_else(|| format!("expected {}", units::DURATION))
 }
 
-/// Shows or deletes what neither the named pipelines nor recent runs use.
-pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -> Result<(), CliError> {
+/// Lists or deletes what neither the named pipelines nor recent runs use.
+pub(super) fn gc(
+    store: &Path,
+    json: bool,
+    verbosity: Verbosity,
+    args: &GcArgs,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let opened = Store::open_existing(store)?;
     let (garbage, failed) = if args.delete {
-        // What must stay is found out with nobody else at work, lest a run end in between.
+        // Looked for with the store locked: a run that ends meanwhile would be missed.
         let collector = opened.collector()?;
         let garbage = collector.find(&kept(store, &opened, args)?)?;
         let failed = collector.delete(&garbage);
@@ -71,21 +80,26 @@ pub(super) fn gc(store: &Path, json: bool, args: &GcArgs, out: &mut dyn Write) -
             seconds(record.cost.wall_s)
         )?;
     }
-    let (records, size) = (garbage.records.len(), bytes(garbage.bytes));
+    let (records, size) = (garbage.records.len() as u64, bytes(garbage.bytes));
     let Garbage { objects, runs, unfinished, .. } = garbage;
-    let verb = if args.delete { "deleted" } else { "would delete" };
-    writeln!(
-        out,
-        "{verb} {size}: {records} results, {objects} objects, {runs} runs with their logs, scratch of {unfinished} \
-         unfinished steps"
-    )?;
-    if !args.delete && garbage.bytes > 0 {
-        writeln!(out, "\nhint: `igpt-flow gc --delete` deletes it; name pipelines whose results must stay")?;
+    let counts = [(records, "result"), (objects, "object"), (runs, "run"), (unfinished, "unfinished step")];
+    let counts: Vec<String> =
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, noun)| counted(*n, noun)).collect();
+    match (counts.is_empty(), args.delete) {
+        (true, _) => writeln!(out, "nothing to delete")?,
+        (false, true) => writeln!(out, "deleted {size}: {}", counts.join(", "))?,
+        (false, false) => writeln!(out, "unreferenced: {size}: {}", counts.join(", "))?,
+    }
+    if !args.delete && !counts.is_empty() && verbosity != Verbosity::Quiet {
+        writeln!(
+            out,
+            "\nhint: `igpt-flow gc --delete` deletes this; name the pipelines whose results must stay"
+        )?;
     }
     for error in &failed {
-        writeln!(out, "not deleted: {}", Failure::from_error(error).error)?;
+        writeln!(out, "cannot delete: {}", Failure::from_error(error).error)?;
     }
-    // All else is deleted; the exit code says that something is left.
+    // The rest is deleted; the exit code says that something is left.
     failed.into_iter().next().map_or(Ok(()), |error| Err(error.into()))
 }
 

@@ -1,4 +1,4 @@
-//! `graph FILE`: the steps and their wires as text, DOT or Mermaid.
+//! `graph FILE`: the steps and their edges as text, DOT or Mermaid.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -24,18 +24,17 @@ pub(super) enum Format {
 /// What to draw.
 #[derive(Debug, Args)]
 pub(super) struct GraphArgs {
-    /// The pipeline.
     #[command(flatten)]
     pub(super) pipeline: PipelineArgs,
-    /// How the graph is written [default: text].
+    /// Output format [default: text].
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Draw every instance of a matrix or search, not one node for each step of the file.
+    /// Draw every instance of a matrix or search instead of one node for each step of the file.
     #[arg(long)]
     instances: bool,
 }
 
-/// The steps in order with what each reads.
+/// The steps in order, and what each reads.
 struct Graph<'a> {
     nodes: Vec<Node<'a>>,
     /// (producer, reader, ports of the producer).

@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::error::CliError;
+use super::step_name::{self, base};
 use crate::engine::logs::file_name;
 use crate::pipeline::nearest;
 use crate::store::{Record, RunFolder, StepRecord, Store};
@@ -11,9 +12,10 @@ use crate::store::{Record, RunFolder, StepRecord, Store};
 /// A step of a run.
 #[derive(Debug, Args)]
 pub(super) struct StepArgs {
-    /// The step: its name in the YAML (all of its instances), or one instance, `probe[layer=3]`.
+    /// The step: `probe` is all of its instances, `probe:layer=3` one.
+    #[arg(value_parser = step_name::parse)]
     pub step: String,
-    /// The run: its id or the beginning of one [default: the latest that has the step].
+    /// The run: its id, the beginning of one, or `last` [default: the latest that has the step].
     #[arg(long, value_name = "RUN")]
     pub run: Option<String>,
 }
@@ -114,9 +116,4 @@ pub(super) fn record_of(store: &Store, step: &StepRecord) -> Option<Record> {
 
 fn is_meant(asked: &str, name: &str) -> bool {
     asked == name || asked == base(name)
-}
-
-/// `probe[layer=3]` without its labels.
-fn base(name: &str) -> &str {
-    name.split('[').next().unwrap_or(name)
 }

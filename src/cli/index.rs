@@ -1,9 +1,11 @@
-//! `index rebuild`: throw the index away and build it again from the truth.
+//! `index rebuild`: discard the index and build it again from the records.
 
 use std::io::Write;
 use std::path::Path;
 
 use serde_json::json;
+
+use igpt_contract::counted;
 
 use super::error::CliError;
 use crate::store::{Caches, Store};
@@ -15,9 +17,10 @@ pub(super) fn rebuild(store: &Path, json: bool, out: &mut dyn Write) -> Result<(
     if json {
         writeln!(out, "{:#}", json!({"records": records}))?;
     } else {
+        let records = counted(records, "record");
         writeln!(
             out,
-            "the index is rebuilt from {records} records; files outside the store are hashed again when next needed"
+            "index rebuilt from {records}; files outside the store are hashed again when next needed"
         )?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! From the arguments to a plan, or to all of the pipeline's errors: the one way for every verb.
+//! From the arguments to a plan, or to all errors of the pipeline, for every verb.
 
 use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::options::PipelineArgs;
+use super::step_name::{self, base};
 use crate::engine::folder_of;
 use crate::engine::forecast::wanted;
 use crate::engine::preflight::{diagnostic, preflight};
@@ -17,6 +18,9 @@ use crate::plan::{Catalog, Plan, plan, plan_placed};
 use crate::registry;
 use crate::store::{Caches, Store, StoreError};
 
+/// How many instances of a step a hint names.
+const INSTANCES: usize = 6;
+
 /// Reads and plans the pipeline.
 pub(super) fn load(args: &PipelineArgs) -> Result<Plan, CliError> {
     let overrides = Overrides { sets: args.sets.clone(), profiles: args.profiles.clone() };
@@ -25,7 +29,7 @@ pub(super) fn load(args: &PipelineArgs) -> Result<Plan, CliError> {
     planned.map_err(CliError::Pipeline)
 }
 
-/// Looks at what the pipeline needs outside of itself, before anything is done; see [`preflight`].
+/// Checks what the pipeline needs outside of itself before anything runs; see [`preflight`].
 pub(super) fn look_ahead(
     args: &PipelineArgs,
     plan: &Plan,
@@ -37,13 +41,13 @@ pub(super) fn look_ahead(
     if found.is_empty() {
         return Ok(());
     }
-    // Something is wrong: once more, for the places of all values.
+    // Something is wrong: plan again, this time with the locations of all values.
     let overrides = Overrides { sets: args.sets.clone(), profiles: args.profiles.clone() };
     let pipeline = Pipeline::read(&args.file).map_err(CliError::Pipeline)?;
     let placed = plan_placed(&pipeline, &Catalog::new(registry::stages()), &overrides);
     let found = placed.map_or(found, |plan| preflight(&plan, &folder, store, targets));
     if found.is_empty() {
-        // It has passed (too many open files, say).
+        // It was transient (too many open files, say).
         return Ok(());
     }
     let shown = pipeline.with_lines(found).into_iter().map(|one| one.masked(&plan.secrets));
@@ -65,13 +69,13 @@ pub(super) fn load_whole<'a>(
     steps: impl IntoIterator<Item = &'a String>,
 ) -> Result<Loaded, CliError> {
     let overrides = Overrides { sets: args.sets.clone(), profiles: args.profiles.clone() };
-    // As long as the run, and freed with the process: it is of many small pieces.
+    // Freed with the process: it consists of many small pieces.
     let pipeline = ManuallyDrop::new(Pipeline::read(&args.file).map_err(CliError::Pipeline)?);
     let catalog = Catalog::new(registry::stages());
     let plan = plan(&pipeline, &catalog, &overrides).map_err(CliError::Pipeline)?;
     check_names(&plan, steps)?;
     let secrets = plan.secrets_with(|name| std::env::var(name).ok());
-    // Their names from the folder of the pipeline: where that lies is nobody's business.
+    // Relative to the pipeline's folder: records do not say where that is.
     let folder = folder_of(pipeline.file());
     let file = |(path, text): (&Path, &str)| {
         let name = path.strip_prefix(&folder).unwrap_or(path);
@@ -88,7 +92,7 @@ pub(super) fn load_whole<'a>(
     Ok(Loaded { plan, made_of, secrets })
 }
 
-/// Looks at the places of the exports, before anything is done: what is the user's stays so.
+/// Checks the targets of the exports before anything runs: files of the user are not replaced.
 pub(super) fn look_at_exports(
     args: &PipelineArgs,
     plan: &Plan,
@@ -149,6 +153,20 @@ fn check_names<'a>(plan: &Plan, names: impl IntoIterator<Item = &'a String>) -> 
         if plan.steps.iter().any(|step| step.name == *name || step.base == *name) {
             continue;
         }
+        let what = format!("the pipeline has no step `{name}`");
+        let siblings = plan.steps.iter().filter(|step| step.base == base(name));
+        let typed: Vec<String> = siblings.map(|step| step_name::typed(&step.name)).collect();
+        if !typed.is_empty() {
+            let (shown, more) =
+                (typed.iter().take(INSTANCES).cloned(), typed.len().saturating_sub(INSTANCES));
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let hint = format!(
+                "the instances of `{}` are {}{more}",
+                base(name),
+                shown.collect::<Vec<_>>().join(" ")
+            );
+            return Err(CliError::Usage { what, hint: Some(hint) });
+        }
         let mut known: Vec<&str> = Vec::new();
         for step in &plan.steps {
             if !known.contains(&step.base.as_str()) {
@@ -157,7 +175,7 @@ fn check_names<'a>(plan: &Plan, names: impl IntoIterator<Item = &'a String>) -> 
         }
         let near = nearest(name, &known).map(|near| format!("did you mean `{near}`? "));
         return Err(CliError::Usage {
-            what: format!("the pipeline has no step `{name}`"),
+            what,
             hint: Some(format!("{}its steps are {}", near.unwrap_or_default(), known.join(", "))),
         });
     }

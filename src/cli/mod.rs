@@ -1,39 +1,56 @@
 //! The command line: one file for each verb, and what they share.
 //!
-//! Exit codes: 0 ok, 1 unexpected, 2 usage or pipeline, 100 a step failed, 101 store unusable,
-//! 130 interrupted.
+//! The exit codes are listed in `help.rs`.
 
 mod audit;
+mod candidates;
+mod cause;
 mod check;
+mod completion;
 mod diff;
+mod ending;
 mod error;
 mod explain;
+mod follow;
 mod gc;
 mod graph;
+mod help;
 mod history;
 mod index;
 mod load;
 mod logs;
+mod man;
 mod new;
 mod options;
 mod plan;
+mod progress;
 mod results;
 mod run;
+mod run_facts;
 mod runs;
 mod schema;
 mod show;
+mod stage_example;
+mod stage_params;
 mod stages;
 mod status;
-mod told;
+mod step_events;
+mod step_name;
+mod tasks;
+mod terminal;
+mod totals;
 mod verify;
 mod worker;
 
-use std::io::{IsTerminal as _, Write};
+#[cfg(test)]
+mod docs_tests;
+
+use std::io::Write;
 use std::panic::{UnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
 use audit::AuditArgs;
 pub use error::CliError;
@@ -44,71 +61,86 @@ use gc::GcArgs;
 use graph::GraphArgs;
 use history::{DiffArgs, StepArgs};
 use logs::LogArgs;
+use new::NewArgs;
 use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
+use runs::ListArgs;
+use terminal::Terminal;
+
+/// The heading of the options that every verb takes.
+const GLOBAL: &str = "Global options";
 
 /// Run whole iGPT experiments from a YAML file; every stage is cached by content.
 #[derive(Debug, Parser)]
 #[command(name = "igpt-flow", version, max_term_width = 100, arg_required_else_help = true)]
 struct Cli {
     /// The store's folder [env: IGPT_FLOW_STORE] [default: artifacts].
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = GLOBAL)]
     store: Option<PathBuf>,
     /// Print JSON instead of text.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
+    #[command(flatten)]
+    terminal: Terminal,
     #[command(subcommand)]
     verb: Verb,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run a pipeline, or only what some of its steps need.
+    /// Run a pipeline, or only some of its steps and what they need.
     Run(RunArgs),
-    /// Show what a run would do, why, and what it should cost; changes nothing.
+    /// Show what a run would do, why, and what it should cost.
     Plan(PlanArgs),
-    /// Show what of a pipeline is in the store.
+    /// Show how many steps of a pipeline are cached.
     Status(SelectArgs),
-    /// List the runs of the store.
-    Runs,
-    /// Show why a step ran or was reused: which field of its key changed, from what to what.
+    /// List the runs in the store, the latest first.
+    Runs(ListArgs),
+    /// Explain why a step ran or was reused.
     Explain(StepArgs),
     /// Show a step's parameters, metrics, outputs and cost.
     Show(StepArgs),
-    /// Print what a step wrote while it ran.
+    /// Print a step's log.
     Logs(LogArgs),
-    /// Show what differs between two runs.
+    /// Compare two runs step by step.
     Diff(DiffArgs),
-    /// Check all that the store keeps; what is damaged is set aside, and what was made from it.
+    /// Check the store for damage.
+    ///
+    /// Reads every stored file and record. Damaged ones are set aside, with the results made from
+    /// them, and the next run that needs them makes them again.
     Verify,
-    /// Run recorded steps again and compare what they make with what is recorded.
+    /// Run cached steps again and compare the results.
     Audit(AuditArgs),
-    /// Say what nothing names any more, in bytes, or delete it.
+    /// List or delete unreferenced results.
     Gc(GcArgs),
-    /// Look after the index.
+    /// Maintain the store index.
     Index {
         #[command(subcommand)]
         verb: IndexVerb,
     },
-    /// Say whether a pipeline is right, or all that is wrong with it; runs nothing.
+    /// Check a pipeline without running it.
     Check(PipelineArgs),
     /// Write a commented pipeline to start from.
-    New {
-        /// The file to write; it must not exist. Standard output unless given.
-        file: Option<PathBuf>,
-    },
-    /// Show the steps of a pipeline and their wires.
+    New(NewArgs),
+    /// Draw the graph of a pipeline's steps.
     Graph(GraphArgs),
-    /// List the stage kinds, or show one with its ports and parameters.
+    /// List the stage kinds, or describe one.
     Stages {
-        /// The kind to show.
+        /// The kind to describe.
         kind: Option<String>,
     },
     /// Print the JSON Schema of the pipeline language, for editors.
     Schema,
-    /// Print completions for a shell.
+    /// Print the completion script for a shell.
+    #[command(after_help = completion::SETUP)]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a folder.
+    Man {
+        /// The folder, which is created; such as ~/.local/share/man/man1.
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
     },
     /// Do one job (the orchestrator starts this).
     #[command(hide = true)]
@@ -116,7 +148,7 @@ enum Verb {
 }
 
 impl Verb {
-    /// Whether what it prints is taken as it is, and not looked at by people.
+    /// Whether its output is for programs, and printed unchanged.
     fn is_for_programs(&self) -> bool {
         match self {
             Self::Logs(args) => args.raw,
@@ -128,15 +160,29 @@ impl Verb {
 
 #[derive(Debug, Subcommand)]
 enum IndexVerb {
-    /// Throw the index away and build it again from the records.
+    /// Discard the index and build it again from the records.
     Rebuild,
+}
+
+/// The command line's definition.
+fn command() -> Command {
+    help::with_help(candidates::with_candidates(Cli::command()))
+}
+
+/// The parsed command line. Help and usage errors end the process, as does `--version`.
+fn parsed() -> Cli {
+    let command = command().color(terminal::color_choice(std::env::args_os()));
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 /// Parses the command line, runs the verb, and answers the exit code.
 pub fn main() -> ExitCode {
     guarded(|| {
-        let cli = Cli::parse();
-        let json = cli.json;
+        if let Some(code) = completion::answer() {
+            return code;
+        }
+        let cli = parsed();
+        let (json, colours) = (cli.json, cli.terminal.colours(&std::io::stderr()));
         // What `run` prints with `--json` is read line by line.
         let in_lines = matches!(cli.verb, Verb::Run(_));
         let mut out: Box<dyn Write> = match cli.verb.is_for_programs() || json {
@@ -145,43 +191,47 @@ pub fn main() -> ExitCode {
         };
         crate::store::silence_expected_panics();
         machine::reset_sigchld();
-        dispatch(cli, &mut out).unwrap_or_else(|error| tell(&error, json, in_lines, &mut out))
+        dispatch(cli, &mut out)
+            .unwrap_or_else(|error| report_error(&error, json, in_lines, colours, &mut out))
     })
 }
 
-/// Does the work; a panic is a bug of ours and must not look like a store that cannot be used.
+/// Does the work. A panic is a bug of ours and must not look like an unusable store.
 fn guarded(work: impl FnOnce() -> ExitCode + UnwindSafe) -> ExitCode {
     catch_unwind(work).unwrap_or_else(|_| {
-        complain(&format!(
-            "error: igpt-flow {} stopped at a fault of its own (the message above)\n\nhint: please report it \
-             with that message and the command; results in the store are safe\n",
+        print_error(&format!(
+            "error: igpt-flow {} panicked (the message above)\n\nhint: this is a bug; please report it with that \
+             message and the command. Results in the store are safe\n",
             env!("CARGO_PKG_VERSION")
         ));
         ExitCode::from(1)
     })
 }
 
-/// Tells an error, and answers its exit code.
-fn tell(error: &CliError, json: bool, in_lines: bool, out: &mut dyn Write) -> ExitCode {
+/// Prints an error; the answer is its exit code.
+fn report_error(
+    error: &CliError,
+    json: bool,
+    in_lines: bool,
+    colours: bool,
+    out: &mut dyn Write,
+) -> ExitCode {
     match (error, error.as_json().filter(|_| json)) {
-        // A reader that has seen enough is no failure.
+        // A reader that closed the pipe has seen enough.
         (CliError::Output(error), _) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             return ExitCode::SUCCESS;
         }
         (_, Some(answer)) => {
-            // Who does not read the answer has the exit code.
+            // If the answer cannot be written, the exit code remains.
             let _ = if in_lines { writeln!(out, "{answer}") } else { writeln!(out, "{answer:#}") };
         }
-        (_, None) => {
-            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            complain(&error.render(colour));
-        }
+        (_, None) => print_error(&error.render(colours)),
     }
     error.exit_code()
 }
 
-/// Writes to standard error. Where that is closed the exit code has to do, and no panic helps.
-fn complain(text: &str) {
+/// Writes to standard error. If that is closed, the exit code has to do.
+fn print_error(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
@@ -192,32 +242,28 @@ fn store_folder(named: Option<PathBuf>) -> PathBuf {
 }
 
 fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
-    let Cli { store, json, verb } = cli;
+    let Cli { store, json, terminal, verb } = cli;
     let store = store_folder(store);
     match verb {
-        Verb::Run(args) => return run::run(&store, json, &args, out),
+        Verb::Run(args) => return run::run(&store, json, terminal, &args, out),
         Verb::Plan(args) => return plan::plan(&store, json, &args, out),
         Verb::Status(args) => status::status(&store, json, &args, out)?,
-        Verb::Runs => runs::runs(&store, json, out)?,
+        Verb::Runs(args) => runs::runs(&store, json, &args, out)?,
         Verb::Explain(args) => explain::explain(&store, json, &args, out)?,
         Verb::Show(args) => show::show(&store, json, &args, out)?,
         Verb::Logs(args) => logs::logs(&store, json, &args, out)?,
         Verb::Diff(args) => diff::diff(&store, json, &args, out)?,
-        Verb::Audit(args) => return audit::audit(&store, json, &args, out),
-        Verb::Verify => return verify::verify(&store, json, out),
-        Verb::Gc(args) => gc::gc(&store, json, &args, out)?,
+        Verb::Audit(args) => return audit::audit(&store, json, terminal, &args, out),
+        Verb::Verify => return verify::verify(&store, json, terminal.verbosity(), out),
+        Verb::Gc(args) => gc::gc(&store, json, terminal.verbosity(), &args, out)?,
         Verb::Index { verb: IndexVerb::Rebuild } => index::rebuild(&store, json, out)?,
         Verb::Check(args) => check::check(&store, json, &args, out)?,
-        Verb::New { file } => new::new(file.as_deref(), out)?,
+        Verb::New(args) => new::new(&args, terminal.verbosity(), out)?,
         Verb::Graph(args) => graph::graph(json, &args, out)?,
         Verb::Stages { kind } => stages::stages(json, kind.as_deref(), out)?,
         Verb::Schema => schema::schema(out)?,
-        Verb::Completions { shell } => {
-            // Into memory first: the generator panics where it cannot write.
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "igpt-flow", &mut text);
-            out.write_all(&text)?;
-        }
+        Verb::Completions { shell } => completion::register(shell, out)?,
+        Verb::Man { dir } => man::man(&dir, out)?,
         Verb::Worker => worker::worker()?,
     }
     // Standard output of a process is never asked whether its last line arrived.
@@ -237,6 +283,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

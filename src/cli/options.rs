@@ -5,15 +5,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::step_name;
+
 /// A pipeline file and what replaces its values.
 #[derive(Debug, Args)]
 pub(super) struct PipelineArgs {
-    /// The pipeline file.
+    /// The pipeline file (YAML).
     pub(super) file: PathBuf,
-    /// Replace a value: `vars.side=8`, `stages.pretrain.with.steps=100`.
+    /// Override a value, such as vars.side=8 or stages.pretrain.with.steps=100 (repeatable).
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(super) sets: Vec<String>,
-    /// Use a named set of variable values of the pipeline.
+    /// Use a profile that the pipeline declares (repeatable).
     #[arg(long = "profile", value_name = "NAME")]
     pub(super) profiles: Vec<String>,
 }
@@ -21,13 +23,12 @@ pub(super) struct PipelineArgs {
 /// A pipeline, or what some of its steps need, on a device: for verbs that run it or look ahead.
 #[derive(Debug, Args)]
 pub(super) struct SelectArgs {
-    /// The pipeline.
     #[command(flatten)]
     pub(super) pipeline: PipelineArgs,
-    /// Only these steps and what they need (names in the YAML, or `probe[layer=3]`).
-    #[arg(value_name = "STEP")]
+    /// Only these steps and what they need: `probe` is all of its instances, `probe:layer=3` one.
+    #[arg(value_name = "STEP", value_parser = step_name::parse)]
     pub(super) steps: Vec<String>,
-    /// The device for the stages that compute on one: auto, cpu, cuda, cuda:1.
+    /// Device for the stages that compute on one: auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto")]
     pub(super) device: String,
 }
@@ -42,10 +43,9 @@ impl SelectArgs {
 /// What `plan` shows.
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// What would run.
     #[command(flatten)]
     pub(super) select: SelectArgs,
-    /// Show the parameters at their defaults as well.
+    /// Also show parameters that are at their defaults.
     #[arg(long)]
     pub(super) defaults: bool,
 }
@@ -53,28 +53,32 @@ pub(super) struct PlanArgs {
 /// How a run is to go.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// What to run.
     #[command(flatten)]
     pub(super) select: SelectArgs,
-    /// Run this step although its result is there (repeatable).
-    #[arg(long, value_name = "STEP")]
+    /// Run this step even if it is cached (repeatable).
+    #[arg(long, value_name = "STEP", value_parser = step_name::parse)]
     pub(super) force: Vec<String>,
-    /// Processor slots [default: the machine's].
+    /// CPU slots for the steps that run at the same time [default: the number of CPUs].
     #[arg(long, short)]
     pub(super) jobs: Option<u32>,
-    /// Memory budget, such as 8GiB [default: seven eighths of the machine's].
+    /// Memory budget for running steps, such as 8GiB [default: 7/8 of the machine's].
     #[arg(long, value_name = "SIZE")]
     pub(super) memory: Option<String>,
-    /// After a failure go on with all that is not below it.
+    /// After a failure, continue with the steps that do not depend on it.
     #[arg(long)]
     pub(super) keep_going: bool,
-    /// Replace files of yours that are in the way of exports; they are kept beside as NAME.bak.
+    /// Let exports replace files that igpt-flow did not write; the old ones are kept as NAME.bak.
     #[arg(long)]
     pub(super) overwrite: bool,
-    /// Keep the scratch folder of a step that fails, and say where it is.
+    /// Keep the working folder of a failed step and print its path.
     #[arg(long)]
     pub(super) keep_failed: bool,
-    /// Forbid the network.
+    /// Do not let stages use the network; commands are not restricted.
     #[arg(long)]
     pub(super) offline: bool,
+    /// Run this shell command when the run ends. Its environment has `IGPT_FLOW_STATUS`
+    /// (`succeeded`, `failed`, `interrupted` or `error`), `IGPT_FLOW_RUN`, `IGPT_FLOW_PIPELINE` and
+    /// `IGPT_FLOW_SECONDS`.
+    #[arg(long, value_name = "CMD")]
+    pub(super) notify: Option<String>,
 }

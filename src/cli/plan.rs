@@ -11,6 +11,8 @@ use super::error::CliError;
 use super::load::load_with;
 use super::options::{PlanArgs, SelectArgs};
 use super::show::bytes;
+use super::totals::Totals;
+use crate::engine::estimate::{Basis, Estimate};
 use crate::engine::folder_of;
 use crate::engine::forecast::{Forecast, Outlook, forecast, forecast_new, wanted};
 use crate::engine::resolve::Resolver;
@@ -22,6 +24,9 @@ use crate::store::{Caches, Store, StoreError};
 
 /// How many characters of a parameter's value are shown.
 const WIDTH: usize = 60;
+
+/// The widest name of a step that the others are lined up with.
+const NAME: usize = 40;
 
 /// A plan, and the outlook of the steps that are wanted, by their number.
 pub(super) struct Outlooks {
@@ -65,92 +70,62 @@ pub(super) fn plan(
     args: &PlanArgs,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
-    let Outlooks { plan, wanted } = outlooks(store, &args.select)?;
-    let total = Total::of(&wanted);
+    let outlooks = outlooks(store, &args.select)?;
+    let totals = Totals::of(&outlooks);
+    let Outlooks { plan, wanted } = &outlooks;
     let broken = wanted.iter().any(|(_, outlook)| matches!(outlook.forecast, Forecast::Broken(_)));
     let code = ExitCode::from(if broken { 100 } else { 0 });
     if json {
         let steps: Vec<_> = wanted.iter().map(|(id, outlook)| as_json(&plan.steps[*id], outlook)).collect();
-        writeln!(out, "{:#}", json!({"pipeline": plan.name, "steps": steps, "total": total.as_json()}))?;
+        writeln!(out, "{:#}", json!({"pipeline": plan.name, "steps": steps, "total": totals.as_json()}))?;
         return Ok(code);
     }
-    for (id, outlook) in &wanted {
+    totals.tell(&plan.name, out)?;
+    if !wanted.is_empty() {
+        writeln!(out)?;
+    }
+    let names = wanted.iter().map(|(id, _)| plan.steps[*id].name.chars().count());
+    let width = names.max().unwrap_or(0).min(NAME);
+    for (id, outlook) in wanted {
         let step = &plan.steps[*id];
-        writeln!(out, "{:32} {:10} {}{}", step.name, step.work.kind(), text(outlook), taken(outlook))?;
+        let (name, kind) = (&step.name, step.work.kind());
+        writeln!(out, "{name:width$} {kind:10} {}{}", text(outlook), cost(outlook))?;
         for (param, value, origin) in params(step) {
             if args.defaults || origin != "default" {
                 writeln!(out, "    {param} = {} from {origin}", shortened(value.as_ref()))?;
             }
         }
     }
-    writeln!(out, "{} of {} steps are not in the store yet{total}", total.steps, wanted.len())?;
     Ok(code)
-}
-
-/// What the steps take that are not there.
-#[derive(Default)]
-struct Total {
-    steps: usize,
-    /// How many of them never ran here, so that nothing is known of their cost.
-    unknown: usize,
-    wall_s: f64,
-    bytes: u64,
-}
-
-impl Total {
-    fn of(outlooks: &[(usize, Outlook)]) -> Self {
-        let missing = outlooks.iter().filter(|(_, outlook)| !matches!(outlook.forecast, Forecast::Reused(_)));
-        missing.fold(Self::default(), |total, (_, outlook)| Self {
-            steps: total.steps + 1,
-            unknown: total.unknown + usize::from(outlook.past.is_none()),
-            wall_s: total.wall_s + outlook.past.map_or(0.0, |past| past.cost.wall_s),
-            bytes: total.bytes + outlook.past.map_or(0, |past| past.bytes),
-        })
-    }
-
-    fn as_json(&self) -> Value {
-        let known = self.unknown < self.steps || self.steps == 0;
-        json!({
-            "steps": self.steps, "unknown": self.unknown,
-            "wall_s": known.then_some(self.wall_s), "bytes": known.then_some(self.bytes),
-        })
-    }
-}
-
-impl std::fmt::Display for Total {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (time, size) = (seconds(self.wall_s), bytes(self.bytes));
-        match (self.steps - self.unknown, self.unknown) {
-            (0, 0) => Ok(()),
-            (0, _) => write!(f, "; their time and disk are unknown: none of them ran here before"),
-            (_, 0) => write!(f, "; by their last results up to {time} one after the other, {size} on disk"),
-            (known, unknown) => write!(
-                f,
-                "; by their last results {known} of them take up to {time} one after the other, {size} on \
-                 disk; of {unknown} it is unknown"
-            ),
-        }
-    }
 }
 
 fn text(outlook: &Outlook) -> String {
     match &outlook.forecast {
-        Forecast::Reused(key) => format!("is there ({})", key.short()),
-        Forecast::Runs { key, why } => format!("would run: {why} ({})", key.short()),
-        Forecast::New => "would run: the store is new".to_owned(),
-        Forecast::Below(step) => format!("would run, unless `{step}` makes what it made before"),
-        Forecast::Undecided => "depends on its search".to_owned(),
+        Forecast::Reused(_) => "cached".to_owned(),
+        Forecast::Runs { why, .. } => format!("runs: {why}"),
+        Forecast::New => "runs: the store is new".to_owned(),
+        Forecast::Below(step) => format!("runs if `{step}`'s output changes"),
+        Forecast::Undecided => "runs if its search needs it".to_owned(),
         Forecast::Broken(why) => format!("cannot run: {why}"),
     }
 }
 
-/// What a step took, or what its last result did.
-fn taken(outlook: &Outlook) -> String {
-    let Some(past) = outlook.past else { return " [time unknown]".to_owned() };
-    let (time, size) = (seconds(past.cost.wall_s), bytes(past.bytes));
-    match outlook.forecast {
-        Forecast::Reused(_) => format!(" [took {time}, {size}]"),
-        _ => format!(" [last took {time}, {size}]"),
+/// What a step took, or should take.
+fn cost(outlook: &Outlook) -> String {
+    let size = outlook.past.map(|past| format!(", {}", bytes(past.bytes))).unwrap_or_default();
+    let past = outlook.past.map(|past| seconds(past.cost.wall_s));
+    match (&outlook.forecast, outlook.estimate, past) {
+        (Forecast::Broken(_), ..) => String::new(),
+        (Forecast::Reused(_), _, Some(past)) => format!(" [took {past}{size}]"),
+        (_, Some(Estimate { wall_s, basis }), past) => {
+            let time = seconds(wall_s);
+            match (basis, past) {
+                (Basis::Scaled, Some(past)) => format!(" [about {time}, scaled from {past}{size}]"),
+                (Basis::Instances, _) => format!(" [about {time}, like its other instances]"),
+                _ => format!(" [about {time}{size}]"),
+            }
+        }
+        _ => " [time unknown]".to_owned(),
     }
 }
 
@@ -210,6 +185,7 @@ fn as_json(step: &PlannedStep, outlook: &Outlook) -> Value {
     json!({
         "step": step.name, "kind": step.work.kind(), "state": state, "key": key, "why": text(outlook),
         "cost": outlook.past.map(|past| past.cost), "bytes": outlook.past.map(|past| past.bytes),
+        "estimate": outlook.estimate,
         "params": params,
     })
 }

@@ -6,16 +6,17 @@ use std::io::{BufWriter, ErrorKind, IsTerminal as _, Write};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
-use serde_json::json;
-
-use super::complain;
+use super::ending::{self, Notice};
 use super::error::CliError;
 use super::load::{Loaded, load_whole, look_ahead, look_at_exports};
 use super::options::RunArgs;
-use super::results;
+use super::progress::with_verbosity;
+use super::terminal::{Terminal, Verbosity};
+use super::{print_error, results, tasks};
 use crate::engine::{self, Options, Summary};
 use crate::event::{Consumer, Dispatcher, RunStatus};
 use crate::execute::guard::{Guards, kill_at_once};
@@ -23,9 +24,9 @@ use crate::execute::local::Local;
 use crate::pipeline::secrets::Secrets;
 use crate::pipeline::units;
 use crate::plan::Plan;
-use crate::report::{Bars, Fault, JsonLines, Plain};
+use crate::report::{Fault, JsonLines, Live, Plain, leave_at_once};
 use crate::schedule::{OnFailure, Outcome};
-use crate::store::{Caches, Prefetch, Program, RunRecord, StepRecord, Store};
+use crate::store::{Caches, Prefetch, Program, RunFolder, RunRecord, StepRecord, Store};
 use crate::{machine, registry};
 
 /// Set by Ctrl-C.
@@ -43,6 +44,7 @@ pub(super) fn begin_guards() -> Result<Guards, CliError> {
 pub(super) fn run(
     store: &Path,
     json: bool,
+    terminal: Terminal,
     args: &RunArgs,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
@@ -54,7 +56,7 @@ pub(super) fn run(
     let Loaded { plan, made_of, secrets } =
         load_whole(&select.pipeline, select.steps.iter().chain(&args.force))?;
     // The process ends with the run: freeing ten thousand steps one by one would be a twentieth of it.
-    let plan = ManuallyDrop::new(plan);
+    let plan = ManuallyDrop::new(Arc::new(plan));
     look_ahead(&select.pipeline, &plan, store, &select.targets())?;
     let memory_mib = match &args.memory {
         None => None,
@@ -66,10 +68,10 @@ pub(super) fn run(
     let numerics = registry::numerics(&select.device).map_err(CliError::usage)?;
     let store = Store::open(store)?;
     let _live = store.hold()?;
-    let files = RefCell::new(Caches::open(&store).with(prefetch));
+    let caches = RefCell::new(Caches::open(&store).with(prefetch));
     if !args.overwrite {
         let targets = select.targets();
-        look_at_exports(&select.pipeline, &plan, &store, &mut files.borrow_mut(), &targets)?;
+        look_at_exports(&select.pipeline, &plan, &store, &mut caches.borrow_mut(), &targets)?;
     }
     let folder = store.new_run()?;
     let made_of = store.insert_bytes(made_of.to_string().as_bytes())?;
@@ -89,41 +91,37 @@ pub(super) fn run(
         keep_failed: args.keep_failed,
     };
     stop_on_interrupt();
-    let events = folder.events_path();
-    let log = File::create(&events).map_err(CliError::file("create", &events))?;
-    let log = JsonLines::new(BufWriter::new(log));
-    let log_fault = log.fault();
-    let mut out_fault = None;
-    let stdout = std::io::stdout();
-    let told: Box<dyn Consumer> = match (json, bars(stdout.is_terminal(), std::io::stderr().is_terminal())) {
-        (true, _) => {
-            let lines = JsonLines::new(BufWriter::new(stdout));
-            out_fault = Some(lines.fault());
-            Box::new(lines)
-        }
-        (false, true) => Box::new(Bars::default()),
-        (false, false) => Box::new(Plain::new(stdout)),
+    let started = Instant::now();
+    let prepared = Run {
+        plan: &plan,
+        store: &store,
+        caches: &caches,
+        folder: &folder,
+        options: &options,
+        secrets: &secrets,
     };
-    let dispatcher = Dispatcher::start(vec![Box::new(log), told], secrets.clone())
-        .map_err(CliError::no_room("a thread"))?;
-    let local = Local::new(guards);
-    let summary = engine::run(&plan, &store, &files, &options, &local, &dispatcher.events(), &INTERRUPTED);
-    dispatcher.finish();
-    // The index is a help: a run does not fail because of it.
-    let _ = files.borrow_mut().flush();
+    let summary = prepared.run(json, terminal, guards);
+    let status = match &summary {
+        Ok(summary) => ending::word(summary.status),
+        Err(_) => "error",
+    };
+    if let Some(command) = &args.notify {
+        let seconds = started.elapsed().as_secs_f64();
+        let notice = Notice { run: folder.id(), pipeline: &plan.name, status, seconds };
+        if let Err(warning) = notice.send(command) {
+            print_error(&format!("warning: --notify: {warning}\n"));
+        }
+    }
     let summary = ManuallyDrop::new(summary?);
     folder.finish(&RunRecord { plan: Some(made_of), ..record(&plan, file, &options, &secrets, &summary) })?;
-    if let Some(error) = fault(&log_fault) {
-        complain(&format!("warning: cannot write `{}`: {error}\n", events.display()));
-    }
-    // A reader that has seen enough is no failure.
-    if let Some(error) = out_fault.and_then(|told| fault(&told))
-        && error.kind() != ErrorKind::BrokenPipe
-    {
-        return Err(CliError::Output(error));
-    }
     if !json {
-        results::tell(&plan, &store, &options.targets, &summary, out)?;
+        // Cleaned where it is written: links pass.
+        let stdout = std::io::stdout();
+        let style = terminal.style(&stdout);
+        results::tell(&plan, &store, &options.targets, &summary, style, &mut stdout.lock())?;
+        if summary.status == RunStatus::Interrupted {
+            writeln!(out, "interrupted; to continue: {}", ending::command(std::env::args_os(), &secrets))?;
+        }
         out.flush()?;
     }
     Ok(ExitCode::from(match summary.status {
@@ -133,13 +131,74 @@ pub(super) fn run(
     }))
 }
 
+/// A run that is ready to begin.
+struct Run<'a> {
+    plan: &'a Arc<Plan>,
+    store: &'a Store,
+    caches: &'a RefCell<Caches>,
+    folder: &'a RunFolder,
+    options: &'a Options,
+    secrets: &'a Secrets,
+}
+
+impl Run<'_> {
+    /// Runs it in front of those who watch: the file of its events, and who started it.
+    fn run(&self, json: bool, terminal: Terminal, guards: Guards) -> Result<Summary, CliError> {
+        let events = self.folder.events_path();
+        let log = File::create(&events).map_err(CliError::file("create", &events))?;
+        let log = JsonLines::new(BufWriter::new(log));
+        let log_fault = log.fault();
+        let mut out_fault = None;
+        let stdout = std::io::stdout();
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let verbosity = terminal.verbosity();
+        let is_watched = verbosity == Verbosity::Normal
+            && !is_dumb
+            && is_watched(stdout.is_terminal(), std::io::stderr().is_terminal());
+        let told: Box<dyn Consumer> = match (json, is_watched) {
+            (true, _) => {
+                let lines = JsonLines::new(BufWriter::new(stdout));
+                out_fault = Some(lines.fault());
+                Box::new(lines)
+            }
+            (false, true) => {
+                let lookup = tasks::lookup(self.plan, self.store, self.options.targets.clone());
+                let style = terminal.style(&std::io::stderr());
+                Box::new(Live::new(self.options.budget.cpus, &INTERRUPTED, lookup, style))
+            }
+            (false, false) => {
+                let style = terminal.style(&stdout);
+                let plain = Box::new(Plain::new(stdout, style));
+                with_verbosity(verbosity, plain, std::io::stdout(), self.folder.logs_dir())
+            }
+        };
+        let dispatcher = Dispatcher::start(vec![Box::new(log), told], self.secrets.clone())
+            .map_err(CliError::no_room("a thread"))?;
+        let Self { plan, store, caches, options, .. } = self;
+        let local = Local::new(guards);
+        let summary = engine::run(plan, store, caches, options, &local, &dispatcher.events(), &INTERRUPTED);
+        dispatcher.finish();
+        // The index is a help: a run does not fail because of it.
+        let _ = caches.borrow_mut().flush();
+        let summary = summary?;
+        if let Some(error) = fault(&log_fault) {
+            print_error(&format!("warning: cannot write `{}`: {error}\n", events.display()));
+        }
+        // A reader that has seen enough is no failure.
+        match out_fault.and_then(|told| fault(&told)) {
+            Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::Output(error)),
+            _ => Ok(summary),
+        }
+    }
+}
+
 fn fault(of: &Fault) -> Option<std::io::Error> {
     of.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Whether to draw bars. They go to standard error, and their lines are all that is said: with only
-/// one of the two on a terminal somebody would see nothing.
-fn bars(out_is_terminal: bool, err_is_terminal: bool) -> bool {
+/// Whether to draw a live view. It goes to standard error, and its lines are all that is said: with
+/// only one of the two on a terminal somebody would see nothing.
+fn is_watched(out_is_terminal: bool, err_is_terminal: bool) -> bool {
     out_is_terminal && err_is_terminal
 }
 
@@ -163,7 +222,7 @@ fn record(plan: &Plan, file: PathBuf, options: &Options, secrets: &Secrets, summ
         arguments: std::env::args_os().map(|text| secrets.mask(&text.to_string_lossy())).collect(),
         plan: None,
         program: Program::this(),
-        status: json!(summary.status).as_str().unwrap_or_default().to_owned(),
+        status: ending::word(summary.status).to_owned(),
         finished: jiff::Timestamp::now(),
         steps: steps.collect(),
     }
@@ -175,6 +234,7 @@ pub(super) fn stop_on_interrupt() {
     extern "C" fn interrupted(signal: libc::c_int) {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
             kill_at_once();
+            leave_at_once();
             // SAFETY: _exit may be called from a signal handler. Nothing is lost: commits are atomic.
             unsafe { libc::_exit(128 + signal) };
         }
@@ -192,11 +252,11 @@ pub(super) fn stop_on_interrupt() {
 
 #[cfg(test)]
 mod tests {
-    use super::bars;
+    use super::is_watched;
 
     #[test]
-    fn bars_need_both_streams_on_a_terminal() {
-        assert!(bars(true, true));
-        assert!(!bars(true, false) && !bars(false, true) && !bars(false, false));
+    fn a_live_view_needs_both_streams_on_a_terminal() {
+        assert!(is_watched(true, true));
+        assert!(!is_watched(true, false) && !is_watched(false, true) && !is_watched(false, false));
     }
 }

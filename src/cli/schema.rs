@@ -18,7 +18,7 @@ pub(super) fn schema(out: &mut dyn Write) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The schema of the language with the stages of a catalog.
+/// The schema of the language, with the stages of a catalog.
 fn language(catalog: &Catalog) -> Value {
     let mut defs = Map::new();
     defs.insert("interpolation".into(), json!({"type": "string", "pattern": "\\$\\{"}));
@@ -42,19 +42,19 @@ fn language(catalog: &Catalog) -> Value {
         "name": {"type": ["string", "number", "boolean", "null"], "description": "The pipeline's name; the file's name unless given."},
         "description": {"type": ["string", "number", "boolean", "null"]},
         "include": {
-            "description": "Pipelines beside this one whose variables, profiles and steps are seen here; their steps run where this file's own need them.",
+            "description": "Other pipelines whose variables, profiles and steps this one can use; their steps run only if this file's own steps need them.",
             "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
         },
         "seed": whole("The seed of every step that does not give its own. Default: 0."),
-        "vars": {"type": ["object", "null"], "description": "Values that others take as `${vars.name}`."},
+        "vars": {"type": ["object", "null"], "description": "Values that the rest of the file uses as `${vars.name}`."},
         "secrets": {
             "type": ["array", "null"],
-            "description": "Names of variables whose values are shown as `***` and stored nowhere.",
+            "description": "Names of variables whose values are printed as `***` and never stored.",
             "items": {"type": "string"}
         },
         "profiles": {
             "type": ["object", "null"],
-            "description": "Named sets of values for `vars`, chosen by `--profile NAME`.",
+            "description": "Named sets of values for `vars`, selected with `--profile NAME`.",
             "additionalProperties": {"type": ["object", "null"]}
         },
         "stages": {
@@ -66,7 +66,7 @@ fn language(catalog: &Catalog) -> Value {
         },
         "export": {
             "type": ["object", "null"],
-            "description": "Outputs (`step.port`, `step.port/part`) to put outside the store, and where.",
+            "description": "Outputs (`step.port`, `step.port/part`) to copy out of the store, and where to.",
             "additionalProperties": {"anyOf": [
                 {"type": ["string", "number", "boolean"]},
                 {
@@ -76,7 +76,7 @@ fn language(catalog: &Catalog) -> Value {
                     "properties": {
                         "path": {"type": ["string", "number", "boolean"]},
                         "overwrite": {
-                            "description": "Replace what is the user's there, and keep it beside.",
+                            "description": "Replace an existing file of yours; the old one is kept as NAME.bak.",
                             "type": ["boolean", "string"]
                         }
                     }
@@ -100,38 +100,38 @@ fn step(catalog: &Catalog, rules: Vec<Value>) -> Value {
     let names: Vec<&str> = catalog.names().collect();
     let properties = json!({
         "uses": {"enum": names, "description": "The stage kind."},
-        "in": {"type": ["object", "null"], "description": "What flows into each input port."},
+        "in": {"type": ["object", "null"], "description": "The source of each input port."},
         "with": {"type": ["object", "null"], "description": "The stage's parameters."},
         "matrix": {"$ref": "#/$defs/matrix"},
         "search": {"$ref": "#/$defs/search"},
         "seed": whole("The step's seed. Default: the pipeline's."),
         "resources": {
             "type": "object",
-            "description": "What the step takes of the machine. Default: what its stage says.",
+            "description": "Resources that the step occupies. Default: those of its stage kind.",
             "additionalProperties": false,
             "properties": {
-                "cpus": whole("Processor slots; 0 takes all."),
+                "cpus": whole("CPU slots; 0 means all."),
                 "memory": {"type": "string", "description": "Memory with its unit: `512MiB`, `2GiB`."},
                 "gpus": whole("GPU slots.")
             }
         },
-        "retries": whole("How many times a failed attempt is repeated. Default: 0."),
+        "retries": whole("How many times a failed attempt is retried. Default: 0."),
         "retry": {
             "type": "object",
-            "description": "How often, and after which times, a failed attempt is repeated.",
+            "description": "How often, and after which delays, a failed attempt is retried.",
             "required": ["times"],
             "additionalProperties": false,
             "properties": {
-                "times": whole("How many times."),
-                "delay": {"type": "string", "description": "The time before the first repetition: `10s`. Default: none."},
+                "times": whole("Number of retries."),
+                "delay": {"type": "string", "description": "Delay before the first retry, such as `10s`. Default: none."},
                 "backoff": {
-                    "description": "By how much that time grows from one repetition to the next. Default: 1.",
+                    "description": "Factor by which the delay grows with every retry. Default: 1.",
                     "anyOf": [{"type": "number", "minimum": 1, "maximum": 100}, {"$ref": "#/$defs/interpolation"}]
                 }
             }
         },
-        "timeout": {"type": "string", "description": "How long an attempt may take: `90s`, `45m`, `2h`. Default: without end."},
-        "grace": {"type": "string", "description": "How long an attempt may take to end once it was told to, before it is killed. Default: `10s` for commands, `10m` for stages."}
+        "timeout": {"type": "string", "description": "Time limit of an attempt, such as `90s`, `45m` or `2h`. Default: none."},
+        "grace": {"type": "string", "description": "Time between asking an attempt to stop and killing it. Default: `10s` for commands, `10m` for stages."}
     });
     debug_assert!(STEP_KEYS.iter().all(|key| properties.get(*key).is_some()));
     json!({
@@ -249,7 +249,7 @@ fn adapt(stage: &str, schema: &mut Value) {
     }
 }
 
-/// Lets a value also be a text with an interpolation; documentation stays in sight. A constant, the
+/// Lets a value also be a string with an interpolation, and keeps its documentation. A constant, the
 /// tag of a variant, stays as it is.
 fn or_interpolation(schema: &mut Value) {
     let Value::Object(members) = schema else { return };
@@ -276,7 +276,7 @@ fn whole(description: &str) -> Value {
 fn wire() -> Value {
     let patterns = json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]});
     json!({
-        "description": "`step.port`, `step.port/part`, `step.*` or `step.port.*` to gather (`*?` accepts missing ones), a path on disk, patterns of files, a list of these, or a mapping of names to these.",
+        "description": "`step.port`, `step.port/part`, `step.*` or `step.port.*` to gather (`*?` accepts missing ones), a path on disk, patterns of files, a list of these, or a map of names to these.",
         "anyOf": [
             {"type": "string"},
             {"type": "object", "required": ["path"], "properties": {"path": {"type": ["string", "number", "boolean"]}}, "additionalProperties": false},
@@ -300,7 +300,7 @@ fn matrix() -> Value {
         "items": {"type": "object", "minProperties": 1, "additionalProperties": scalar}
     });
     json!({
-        "description": "Axes and their values: the step has an instance for each combination.",
+        "description": "Axes and their values; the step has one instance for each combination.",
         "type": ["object", "string", "null"],
         "properties": {"include": combinations, "exclude": combinations},
         "additionalProperties": {
@@ -308,7 +308,7 @@ fn matrix() -> Value {
                 {"type": "array", "minItems": 1, "items": scalar},
                 {
                     "type": "object",
-                    "description": "First and last value, both included, and the step between them (1 unless given).",
+                    "description": "First value, last value (included) and, optionally, the increment (default 1).",
                     "required": ["range"],
                     "additionalProperties": false,
                     "properties": {"range": {"anyOf": [
@@ -324,7 +324,7 @@ fn matrix() -> Value {
 
 fn search() -> Value {
     json!({
-        "description": "One parameter, its candidates in order, and the metric that decides.",
+        "description": "Tries the candidate values of one parameter in order and keeps the best by a metric.",
         "type": "object",
         "required": ["param", "values", "metric", "goal"],
         "additionalProperties": false,
@@ -336,7 +336,7 @@ fn search() -> Value {
             ]},
             "metric": {"type": "string", "description": "An output port and one of its numbers: `metrics.loss.valid`."},
             "goal": {"enum": ["min", "max"]},
-            "stop": {"enum": ["never", "first_worse"], "description": "Whether candidates after the first worse one are left out. Default: never."}
+            "stop": {"enum": ["never", "first_worse"], "description": "Whether to skip the candidates after the first one that is worse. Default: never."}
         }
     })
 }

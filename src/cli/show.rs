@@ -1,9 +1,11 @@
-//! `show STEP`: what a step was made from, what came out, and what it cost.
+//! `show STEP`: a step's parameters, inputs, metrics, outputs and cost.
 
 use std::io::Write;
 use std::path::Path;
 
 use serde_json::json;
+
+use igpt_contract::counted;
 
 use super::error::CliError;
 use super::history::{StepArgs, find, record_of};
@@ -25,8 +27,8 @@ pub(super) fn show(store: &Path, json: bool, args: &StepArgs, out: &mut dyn Writ
         }
         writeln!(out, "`{}` in run {}: {}", step.name, found.run.id(), step.outcome)?;
         match record {
-            Some(record) => tell(&store, &record, out)?,
-            None => writeln!(out, "    nothing is recorded")?,
+            Some(record) => print(&store, &record, out)?,
+            None => writeln!(out, "    no result is recorded")?,
         }
     }
     if json {
@@ -35,18 +37,18 @@ pub(super) fn show(store: &Path, json: bool, args: &StepArgs, out: &mut dyn Writ
     Ok(())
 }
 
-fn tell(store: &Store, record: &Record, out: &mut dyn Write) -> Result<(), CliError> {
+fn print(store: &Store, record: &Record, out: &mut dyn Write) -> Result<(), CliError> {
     let material = &record.material;
     writeln!(out, "    {} version {}, key {}", material.stage, material.version, record.key)?;
     writeln!(
         out,
-        "    made by run {} on {} ({}), {}",
+        "    created by run {} on {} ({}), {}",
         record.run, record.host, record.instruction_set, record.finished
     )?;
     let cost = record.cost;
     writeln!(
         out,
-        "    cost {} ({} CPU, {:.0} MiB at its peak)",
+        "    cost {} ({} CPU, peak memory {:.0} MiB)",
         seconds(cost.wall_s),
         seconds(cost.cpu_s),
         cost.peak_memory_mib
@@ -71,16 +73,16 @@ fn tell(store: &Store, record: &Record, out: &mut dyn Write) -> Result<(), CliEr
         writeln!(out, "    metric {name} = {value}")?;
     }
     for (port, artifact) in &record.outputs {
-        tell_output(store, port, artifact, out)?;
+        print_output(store, port, artifact, out)?;
     }
     Ok(())
 }
 
-fn tell_output(store: &Store, port: &str, artifact: &Artifact, out: &mut dyn Write) -> Result<(), CliError> {
+fn print_output(store: &Store, port: &str, artifact: &Artifact, out: &mut dyn Write) -> Result<(), CliError> {
     let there = if store.contains(artifact) { "" } else { ", no longer in the store" };
-    let digest = artifact.digest.short();
-    writeln!(out, "    out {port} {digest}, {}, {} files{there}", bytes(artifact.bytes), artifact.files)?;
-    // Listing is a courtesy: a manifest that is gone has been told already.
+    let (digest, size) = (artifact.digest.short(), bytes(artifact.bytes));
+    writeln!(out, "    out {port} {digest}, {size}, {}{there}", counted(artifact.files, "file"))?;
+    // A manifest that is gone was reported above.
     for entry in store.entries(artifact).unwrap_or_default() {
         let name = entry.name.display();
         match &entry.content {

@@ -1,7 +1,6 @@
-//! `stages [KIND]`: the stage kinds, and one of them with its ports and parameters.
+//! `stages [KIND]`: the stage kinds, or one of them with its ports, parameters and an example.
 //!
-//! Everything shown comes from the stages' specs and the JSON Schemas of their parameters, as in
-//! `schema`.
+//! Everything comes from the specs of the stages and the JSON Schemas of their parameters.
 
 use std::io::Write;
 
@@ -9,21 +8,27 @@ use igpt_contract::{Arity, InputPort, StageSpec};
 use serde_json::{Value, json};
 
 use super::error::CliError;
+use super::{stage_example, stage_params};
 use crate::pipeline::nearest;
 use crate::plan::catalog::{COMMAND, Catalog, CatalogEntry};
 use crate::plan::command;
-use crate::plan::schema::{dereference, expected, plain, required};
 use crate::registry;
 
-/// The width of the text.
-const WIDTH: usize = 100;
-
-/// Lists the kinds, or shows one.
+/// Lists the kinds, or describes one.
 pub(super) fn stages(json: bool, kind: Option<&str>, out: &mut dyn Write) -> Result<(), CliError> {
-    show(&Catalog::new(registry::stages()), json, kind, out)
+    let stages = registry::stages();
+    let specs: Vec<StageSpec> = stages.iter().map(|stage| stage.spec()).collect();
+    show(&Catalog::new(stages), &specs, json, kind, out)
 }
 
-fn show(catalog: &Catalog, json: bool, kind: Option<&str>, out: &mut dyn Write) -> Result<(), CliError> {
+/// Prints kinds of a catalog; `specs` has them in the order of a pipeline.
+fn show(
+    catalog: &Catalog,
+    specs: &[StageSpec],
+    json: bool,
+    kind: Option<&str>,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     match kind {
         None if json => {
             let all: Vec<Value> = catalog.entries().map(described).chain([described_command()]).collect();
@@ -39,9 +44,10 @@ fn show(catalog: &Catalog, json: bool, kind: Option<&str>, out: &mut dyn Write) 
         Some(COMMAND) if json => writeln!(out, "{:#}", described_command())?,
         Some(COMMAND) => {
             writeln!(out, "{COMMAND}: {}\n", command::SUMMARY)?;
-            writeln!(out, "inputs: any names, each taking one artifact of any kind or a path on disk")?;
-            writeln!(out, "outputs: the ports in `outputs`, of kind file\n")?;
+            writeln!(out, "Inputs: any names; each takes one artifact of any kind, or a path on disk")?;
+            writeln!(out, "Outputs: the ports in `outputs`, of kind file\n")?;
             write_params(command::params_schema(), out)?;
+            write_example(COMMAND_EXAMPLE, out)?;
         }
         Some(name) => {
             let entry = catalog.get(name).ok_or_else(|| unknown(name, catalog))?;
@@ -49,19 +55,29 @@ fn show(catalog: &Catalog, json: bool, kind: Option<&str>, out: &mut dyn Write) 
                 writeln!(out, "{:#}", described(entry))?;
             } else {
                 write_entry(entry, out)?;
+                write_example(&stage_example::step(&entry.spec, entry.schema(), specs), out)?;
             }
         }
     }
     Ok(())
 }
 
+/// The example of a command.
+const COMMAND_EXAMPLE: &str = "\
+count:
+  uses: command
+  in: {text: ./input.txt}
+  with:
+    run: wc -l < text > out
+";
+
 fn unknown(name: &str, catalog: &Catalog) -> CliError {
     let names: Vec<&str> = catalog.names().collect();
     let hint = match nearest(name, &names) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the stages are {}", names.join(", ")),
+        None => format!("the stage kinds are {}", names.join(", ")),
     };
-    CliError::Usage { what: format!("there is no stage `{name}`"), hint: Some(hint) }
+    CliError::Usage { what: format!("unknown stage kind `{name}`"), hint: Some(hint) }
 }
 
 fn arity(port: &InputPort) -> &'static str {
@@ -104,9 +120,9 @@ fn write_entry(entry: &CatalogEntry, out: &mut dyn Write) -> Result<(), CliError
     let spec = &entry.spec;
     writeln!(out, "{} (version {}): {}", spec.name, spec.version, spec.summary)?;
     let facts: Vec<&str> = [
-        (spec.seeded, "draws randomness: the seed enters its keys"),
-        (spec.device_dependent, "depends on the device: the numerics class enters its keys"),
-        (spec.isolated, "runs in a process of its own"),
+        (spec.seeded, "stochastic: the seed is part of the cache key"),
+        (spec.device_dependent, "device-dependent: the numerics class is part of the cache key"),
+        (spec.isolated, "runs in its own process"),
     ]
     .into_iter()
     .filter_map(|(holds, fact)| holds.then_some(fact))
@@ -122,7 +138,7 @@ fn write_entry(entry: &CatalogEntry, out: &mut dyn Write) -> Result<(), CliError
         };
         (port.name, kind, port.doc)
     });
-    write_ports("inputs", &rows.collect::<Vec<_>>(), out)?;
+    write_ports("Inputs", &rows.collect::<Vec<_>>(), out)?;
     let rows = spec.outputs.iter().map(|port| {
         let kind = match port.kind.part {
             Some(part) => format!("{}, parts of kind {part}", port.kind.name),
@@ -130,11 +146,11 @@ fn write_entry(entry: &CatalogEntry, out: &mut dyn Write) -> Result<(), CliError
         };
         (port.name, kind, port.doc)
     });
-    write_ports("outputs", &rows.collect::<Vec<_>>(), out)?;
+    write_ports("Outputs", &rows.collect::<Vec<_>>(), out)?;
     writeln!(out)?;
     write_params(entry.schema(), out)?;
     if !spec.unkeyed.is_empty() {
-        writeln!(out, "\nnot in the key: {}", spec.unkeyed.join(", "))?;
+        writeln!(out, "\nDo not affect the cache key: {}", spec.unkeyed.join(", "))?;
     }
     Ok(())
 }
@@ -153,82 +169,25 @@ fn write_ports(title: &str, rows: &[(&str, String, &str)], out: &mut dyn Write) 
 }
 
 fn write_params(schema: &Value, out: &mut dyn Write) -> Result<(), CliError> {
-    let mut lines = Vec::new();
-    push_params(schema, schema, "", 0, &mut lines);
+    let lines = stage_params::lines(schema);
     if lines.is_empty() {
-        writeln!(out, "params: none")?;
+        writeln!(out, "Parameters: none")?;
         return Ok(());
     }
-    writeln!(out, "params:")?;
+    writeln!(out, "Parameters:")?;
     for line in lines {
         writeln!(out, "{line}")?;
     }
     Ok(())
 }
 
-/// A line for each parameter with its type and default, then its documentation; nested ones follow
-/// with their dotted paths.
-fn push_params(root: &Value, schema: &Value, path: &str, depth: usize, lines: &mut Vec<String>) {
-    let schema = dereference(root, schema);
-    let required = required(schema);
-    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        let target = dereference(root, property);
-        let default = match property.get("default") {
-            Some(value) => format!(" (default {})", default_text(value)),
-            None if required.contains(&name.as_str()) => " (required)".to_owned(),
-            None => String::new(),
-        };
-        lines.push(format!("  {path}: {}{default}", expected(root, property)));
-        let doc = property.get("description").or_else(|| target.get("description")).and_then(Value::as_str);
-        push_wrapped(doc.unwrap_or_default(), lines);
-        for variant in variants(root, target) {
-            lines.push(format!("      {variant}"));
-        }
-        if depth < 4 {
-            push_params(root, property, &path, depth + 1, lines);
-        }
+/// The step to copy into a pipeline.
+fn write_example(step: &str, out: &mut dyn Write) -> Result<(), CliError> {
+    writeln!(out, "\nExample:\n  stages:")?;
+    for line in step.lines() {
+        writeln!(out, "    {line}")?;
     }
-}
-
-fn default_text(value: &Value) -> String {
-    match value {
-        Value::Null => "none".into(),
-        Value::String(text) if text.is_empty() => "empty".into(),
-        other => plain(other),
-    }
-}
-
-/// The documented values of an enumeration.
-fn variants(root: &Value, schema: &Value) -> Vec<String> {
-    let branches = schema.get("oneOf").and_then(Value::as_array);
-    let documented = |branch: &Value| {
-        let branch = dereference(root, branch);
-        let doc = branch.get("description").and_then(Value::as_str)?;
-        let doc = doc.split_whitespace().collect::<Vec<_>>().join(" ");
-        Some(format!("{}: {doc}", expected(root, branch).trim_start_matches("one of ")))
-    };
-    branches.into_iter().flatten().filter_map(documented).collect()
-}
-
-/// Adds a text, paragraph by paragraph, indented and wrapped.
-fn push_wrapped(text: &str, lines: &mut Vec<String>) {
-    for paragraph in text.split("\n\n") {
-        let mut line = String::new();
-        for word in paragraph.split_whitespace() {
-            if !line.is_empty() && line.chars().count() + word.chars().count() + 7 > WIDTH {
-                lines.push(format!("      {line}"));
-                line.clear();
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        if !line.is_empty() {
-            lines.push(format!("      {line}"));
-        }
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -236,9 +195,51 @@ mod tests {
     use super::*;
     use crate::plan::testing::catalog;
 
+    fn specs() -> Vec<StageSpec> {
+        catalog().entries().map(|entry| entry.spec.clone()).collect()
+    }
+
+    /// The example of a kind and those of all kinds that it reads from are a pipeline that is valid.
+    fn examples_are_valid(catalog: &Catalog, specs: &[StageSpec], kind: &str) -> String {
+        let (mut todo, mut steps) = (vec![kind.to_owned()], std::collections::BTreeMap::new());
+        while let Some(name) = todo.pop() {
+            let entry = catalog.get(&name).unwrap();
+            let text = stage_example::step(&entry.spec, entry.schema(), specs);
+            for (_, from, _) in stage_example::inputs(&entry.spec, specs) {
+                if !steps.contains_key(from) && from != name {
+                    todo.push(from.to_owned());
+                }
+            }
+            steps.insert(name, text);
+        }
+        let steps: Vec<String> =
+            steps.values().flat_map(|text| text.lines()).map(|l| format!("  {l}\n")).collect();
+        let text = format!("stages:\n{}", steps.concat());
+        let pipeline =
+            crate::pipeline::Pipeline::parse(std::path::Path::new("x.yaml"), text.as_bytes()).unwrap();
+        let planned = crate::plan::plan(&pipeline, catalog, &crate::pipeline::Overrides::default());
+        let errors = planned.err().unwrap_or_default();
+        assert!(errors.is_empty(), "{}\n{text}", crate::pipeline::render(&errors, false));
+        text
+    }
+
+    #[test]
+    fn every_example_is_a_valid_step() {
+        // What a summary shows by default no other stage of the tests has.
+        for entry in catalog().entries().filter(|entry| entry.spec.name != "summary") {
+            examples_are_valid(catalog(), &specs(), entry.spec.name);
+        }
+        let stages = registry::stages();
+        let specs: Vec<StageSpec> = stages.iter().map(|stage| stage.spec()).collect();
+        let real = Catalog::new(stages);
+        for spec in &specs {
+            examples_are_valid(&real, &specs, spec.name);
+        }
+    }
+
     fn shown(json: bool, kind: Option<&str>) -> String {
         let mut out = Vec::new();
-        show(catalog(), json, kind, &mut out).unwrap();
+        show(catalog(), &specs(), json, kind, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -256,20 +257,18 @@ mod tests {
             "train (version 1): Trains a model.",
             "  init    model, optional  Where to start from.",
             "  checkpoints  checkpoints, parts of kind model  Models on the way.",
-            "  learning_rate: a number (default 0.003)",
+            "  learning_rate: number (default 0.003)",
             "      The peak learning rate of Adam, per step.",
-            "  clip: a number or null (default none)",
-            "  validation.fraction: a number (default 0.1)",
-            "not in the key: checkpoint_every",
+            "  clip: number or null (default none)",
+            "  validation.fraction: number (default 0.1)",
+            "Do not affect the cache key: checkpoint_every",
         ] {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
         }
         let text = shown(false, Some("images"));
         assert!(text.contains("  source: one of `shapes`, `cifar10` (required)\n"), "{text}");
         assert!(text.contains("      `cifar10`: The official archive.\n"), "{text}");
-        assert!(
-            shown(false, Some("command")).contains("  run: a text or a list, each item a text (required)\n")
-        );
+        assert!(shown(false, Some("command")).contains("  run: string or list of strings (required)\n"));
     }
 
     #[test]
@@ -283,7 +282,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_refused_with_a_suggestion() {
-        let error = show(catalog(), false, Some("trian"), &mut Vec::new()).unwrap_err();
+        let error = show(catalog(), &specs(), false, Some("trian"), &mut Vec::new()).unwrap_err();
         assert!(error.render(false).contains("did you mean `train`?"));
     }
 }

@@ -1,16 +1,18 @@
-//! `status FILE`: what of a pipeline is in the store, in a line.
+//! `status FILE`: how many steps of a pipeline are cached, and which are not.
 
 use std::io::Write;
 use std::path::Path;
 
 use serde_json::json;
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::options::SelectArgs;
 use super::plan::{Outlooks, outlooks};
 use crate::engine::forecast::Forecast;
 
-/// Counts the steps that are there and those that are not.
+/// Counts the cached steps and lists the others.
 pub(super) fn status(
     store: &Path,
     json: bool,
@@ -19,20 +21,22 @@ pub(super) fn status(
 ) -> Result<(), CliError> {
     let Outlooks { plan, wanted } = outlooks(store, args)?;
     let steps = wanted.len();
-    let there = wanted.iter().filter(|(_, outlook)| matches!(outlook.forecast, Forecast::Reused(_))).count();
+    let cached = wanted.iter().filter(|(_, outlook)| matches!(outlook.forecast, Forecast::Reused(_))).count();
     let missing: Vec<&str> = wanted
         .iter()
         .filter(|(_, outlook)| !matches!(outlook.forecast, Forecast::Reused(_) | Forecast::Undecided))
         .map(|(id, _)| plan.steps[*id].name.as_str())
         .collect();
     if json {
-        let status = json!({"pipeline": plan.name, "steps": steps, "done": there, "missing": missing});
+        let status = json!({"pipeline": plan.name, "steps": steps, "done": cached, "missing": missing});
         writeln!(out, "{status:#}")?;
         return Ok(());
     }
-    writeln!(out, "`{}`: {there} of {steps} steps are in {}", plan.name, store.display())?;
+    let steps = counted(steps, "step");
+    let cached = if missing.is_empty() { format!("all {steps}") } else { format!("{cached} of {steps}") };
+    writeln!(out, "`{}`: {cached} cached in {}", plan.name, store.display())?;
     for name in missing {
-        writeln!(out, "  missing {name}")?;
+        writeln!(out, "  not cached: {name}")?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `verify`: check all that the store keeps, and set aside what is damaged.
+//! `verify`: check every file and record of the store, and set damaged ones aside.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,19 +6,27 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use igpt_contract::counted;
+
 use super::error::CliError;
 use super::show::bytes;
+use super::terminal::Verbosity;
 use crate::execute::pool;
 use crate::report::seconds;
 use crate::store::{Damage, Record, Store};
 
-/// Verifies the store; answers 0 where all is well, 101 where something was damaged.
-pub(super) fn verify(store: &Path, json: bool, out: &mut dyn Write) -> Result<ExitCode, CliError> {
+/// Verifies the store. The exit code is 0 if it is undamaged, 101 if not.
+pub(super) fn verify(
+    store: &Path,
+    json: bool,
+    verbosity: Verbosity,
+    out: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
     let store = Store::open_existing(store)?;
     pool::prepare().map_err(CliError::no_room("a thread"))?;
     let found = store.verify(&mut |_, _| {})?;
-    let well = found.damage.is_empty() && found.doubted.is_empty();
-    let code = if well { ExitCode::SUCCESS } else { ExitCode::from(101) };
+    let intact = found.damage.is_empty() && found.doubted.is_empty();
+    let code = if intact { ExitCode::SUCCESS } else { ExitCode::from(101) };
     if json {
         let damage: Vec<Value> = found.damage.iter().map(as_json).collect();
         let steps = |records: &[Record]| records.iter().map(step).collect::<Vec<_>>();
@@ -31,24 +39,25 @@ pub(super) fn verify(store: &Path, json: bool, out: &mut dyn Write) -> Result<Ex
     }
     for Damage { kind, digest, what, moved_to } in &found.damage {
         let name = digest.map_or_else(|| format!("a {kind}"), |digest| format!("{kind} {}", digest.short()));
-        writeln!(out, "{name} is damaged: {what}; now {}", moved_to.display())?;
+        writeln!(out, "damaged: {name}: {what}; moved to {}", moved_to.display())?;
     }
     for record in &found.lost {
-        writeln!(out, "lost: an output of {}; made again when it is needed", told(record))?;
+        writeln!(out, "lost: an output of {}; recreated when it is needed", described(record))?;
     }
     for record in &found.doubted {
-        writeln!(out, "doubted: {}, which was made from it; taken out, runs again", told(record))?;
+        writeln!(out, "suspect: {}, made from damaged data; removed, and will run again", described(record))?;
     }
+    let (objects, records) = (counted(found.objects, "object"), counted(found.records, "record"));
     let (size, damaged) = (bytes(found.bytes), found.damage.len());
-    writeln!(out, "{} objects ({size}) and {} records, {damaged} damaged", found.objects, found.records)?;
-    if !well {
+    writeln!(out, "checked {objects} ({size}) and {records}: {damaged} damaged")?;
+    if !intact && verbosity != Verbosity::Quiet {
         let cost: f64 = found.lost.iter().chain(&found.doubted).map(|record| record.cost.wall_s).sum();
-        writeln!(out, "\nhint: the next run makes again what it needs, at most {} of work", seconds(cost))?;
+        writeln!(out, "\nhint: the next run recreates what it needs, at most {} of work", seconds(cost))?;
     }
     Ok(code)
 }
 
-fn told(record: &Record) -> String {
+fn described(record: &Record) -> String {
     let Record { step, pipeline, cost, .. } = record;
     format!("`{step}` of `{pipeline}` (took {})", seconds(cost.wall_s))
 }

@@ -3,7 +3,7 @@
 use super::error::CliError;
 use crate::{execute, machine, registry};
 
-/// Does the job that its standard input holds and reports on standard output.
+/// Does the job that standard input describes, and reports on standard output.
 pub(super) fn worker() -> Result<(), CliError> {
     // Signals to the whole group (Ctrl-C, a cluster's end of a job) are for the orchestrator, which
     // tells its workers by closing their input: then they write a checkpoint.

@@ -58,7 +58,7 @@ impl Run<'_> {
             }
             // What runs gives some room back when it ends.
             JobOutcome::Exhausted(failure) if self.retries.no_room(id, self.schedule.running() - 1) => {
-                let text = format!("waits for room: {}", failure.error);
+                let text = format!("waiting for resources: {}", failure.error);
                 self.events.send(Event::StepNoted { step: step.name.clone(), text });
                 self.attempts.entry(id).and_modify(|attempt| *attempt -= 1);
                 self.schedule.suspend(id);
@@ -90,8 +90,9 @@ impl Run<'_> {
             Some(&search) => self.advance(search, id, outcome)?,
             None => outcome,
         };
+        let what = if outcome == Outcome::Failed { "failed" } else { "was skipped" };
         for skipped in self.schedule.settle(id, outcome) {
-            self.send_skipped(skipped, &format!("`{}` did not end well", self.step(id).name));
+            self.send_skipped(skipped, &format!("`{}` {what}", self.step(id).name));
         }
         Ok(())
     }

@@ -72,7 +72,7 @@ pub struct Sample {
     pub seed: u64,
 }
 
-/// Runs recorded steps again in `scratch` and compares. Answers what became of each that was selected.
+/// Runs recorded steps again in `scratch` and compares. Returns what became of each that was selected.
 ///
 /// # Errors
 /// If a store is unusable.
@@ -170,7 +170,7 @@ fn verdict(
     let mut largest = 0.0_f64;
     for (port, old) in recorded {
         let Some(new) = remade.get(port) else {
-            return Verdict::Different { port: port.clone(), first: "it was not made".to_owned() };
+            return Verdict::Different { port: port.clone(), first: "it is missing".to_owned() };
         };
         match compare((store, old), (scratch, new)) {
             Difference::None => {}

@@ -11,7 +11,7 @@ use crate::store::{Artifact, Exported, StoreError};
 
 impl Run<'_> {
     /// Restores each export from the store when it is missing or of an earlier result. One that cannot
-    /// be put in place (a file of somebody else's is there) fails alone. Answers the steps whose
+    /// be put in place (a file of somebody else's is there) fails alone. Returns the steps whose
     /// outputs must be made again before all is there: exports, and what the run shows besides.
     pub(super) fn export(&mut self) -> BTreeSet<StepId> {
         let mut gone = BTreeSet::new();
@@ -22,7 +22,7 @@ impl Run<'_> {
             }
             let path = self.resolver.path(&export.path);
             match self.export_one(export, &path) {
-                // What was not made cannot be put anywhere; its step's failure has been told.
+                // What was not made cannot be put anywhere; its step's failure has been reported.
                 Ok(None) => {}
                 Ok(Some((artifact, exported))) => {
                     self.send_exported(&path, exported);
@@ -59,8 +59,7 @@ impl Run<'_> {
             Exported::Unchanged => (false, None),
             Exported::Written | Exported::Restored => (true, None),
             Exported::Left(file) => {
-                let what =
-                    "was changed since it was exported and is left as it is; `--overwrite` replaces it";
+                let what = "was changed after it was exported and is left alone; `--overwrite` replaces it";
                 (false, Some(format!("`{}` {what}", file.display())))
             }
             Exported::Overwritten(kept) => {
@@ -73,7 +72,7 @@ impl Run<'_> {
         self.events.send(Event::Exported { path: path.to_owned(), written });
     }
 
-    /// The steps that a run shows at its end and whose outputs are not in the store any more.
+    /// The steps that a run shows at its end and whose outputs are no longer in the store.
     fn missing_results(&self) -> Vec<StepId> {
         let shown = result_steps(self.plan(), &self.options.targets);
         let is_gone = |id: &StepId| {

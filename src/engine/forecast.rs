@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use igpt_contract::Digest;
 
+use super::estimate::{Estimate, Measured, estimates};
 use super::rebuild_reason::{last_record, rebuild_reason};
 use super::resolve::{Resolver, Results, Winner};
 pub(crate) use super::scheduling::wanted;
@@ -42,6 +43,8 @@ pub struct Outlook {
     /// Of a step that is there: what its result took. Of any other: what the last result of a step
     /// of that name in this pipeline took, the best guess there is; none where there was none.
     pub past: Option<Past>,
+    /// How long it should take, where it is not there and something is known of it.
+    pub estimate: Option<Estimate>,
 }
 
 /// What a result took.
@@ -66,9 +69,11 @@ impl From<&Record> for Past {
 pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
     let mut results = Results::default();
     let mut outlooks: Vec<Outlook> = Vec::new();
+    let mut measured = Vec::new();
     for (id, step) in resolver.plan.steps.iter().enumerate() {
         let last = last_record(resolver, step);
         let mut past = last.as_ref().map(Past::from);
+        measured.push(last.as_ref().map(|last| Measured::new(step, last)));
         let forecast = match blocked_by(resolver, step, &results) {
             Some((above, hole)) => {
                 let name = resolver.plan.steps[above].name.clone();
@@ -93,15 +98,19 @@ pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
                 }
             },
         };
-        outlooks.push(Outlook { forecast, past });
+        outlooks.push(Outlook { forecast, past, estimate: None });
         decide_searches(resolver, &mut results, id)?;
     }
     leave_out_candidates(resolver, &results, &mut outlooks);
     restore_missing(resolver, &results, &mut outlooks)?;
+    for (outlook, estimate) in outlooks.iter_mut().zip(estimates(resolver.plan, &measured)) {
+        let is_cached = matches!(outlook.forecast, Forecast::Reused(_));
+        outlook.estimate = estimate.filter(|_| !is_cached);
+    }
     Ok(outlooks)
 }
 
-/// Steps whose recorded outputs are not in the store any more run as well, where one that runs reads
+/// Steps whose recorded outputs are no longer in the store run as well, where one that runs reads
 /// them.
 fn restore_missing(
     resolver: &Resolver<'_>,
@@ -116,7 +125,7 @@ fn restore_missing(
             if let Some(above) = resolver.missing(&input.source, results)?
                 && let Forecast::Reused(key) = outlooks[above].forecast
             {
-                let why = format!("`{}` needs its outputs, which are not in the store any more", step.name);
+                let why = format!("`{}` needs its outputs, which are no longer in the store", step.name);
                 outlooks[above].forecast = Forecast::Runs { key, why };
             }
         }
@@ -147,7 +156,7 @@ pub fn forecast_new(plan: &Plan, folder: &Path) -> Vec<Outlook> {
         })
     };
     let forecast = |step: &PlannedStep| missing(step).map_or(Forecast::New, Forecast::Broken);
-    plan.steps.iter().map(|step| Outlook { forecast: forecast(step), past: None }).collect()
+    plan.steps.iter().map(|step| Outlook { forecast: forecast(step), past: None, estimate: None }).collect()
 }
 
 /// The first step above that has no outputs to go on from, and whether this one could do without.

@@ -1,7 +1,7 @@
 //! The files that patterns name, on disk.
 //!
 //! Folders are walked in, links to folders are not: what lies behind one would be taken twice, or lie
-//! outside. A link to a folder that a pattern names itself is told, as is a pattern that names
+//! outside. A link to a folder that a pattern names itself is reported, as is a pattern that names
 //! nothing. A link to a file is taken as the file. Names that begin with a dot are names like others.
 
 use std::collections::BTreeSet;
@@ -67,7 +67,7 @@ impl From<GlobError> for StoreError {
 
 /// The files in a folder that match one of `files` and, themselves or in a folder above, none of
 /// `ignore`: relative to the folder and sorted. What lies in one of the `excluded` places is not
-/// looked at. The patterns are right ones, see [`globs`].
+/// looked at. The patterns are valid, see [`globs`].
 ///
 /// # Errors
 /// See [`GlobError`].
@@ -137,12 +137,15 @@ impl Walk<'_> {
         if any {
             return Ok(());
         }
-        let but =
-            if left_out { " (some are left out: by `ignore`, as exports, or as the store)" } else { "" };
+        let but = if left_out {
+            " (some are left out: by `ignore`, as exports, or as part of the store)"
+        } else {
+            ""
+        };
         Err(GlobError::Nothing { pattern: text.to_owned(), but })
     }
 
-    /// Puts what lies in a folder on the list; answers what is left out.
+    /// Puts what lies in a folder on the list; returns what is left out.
     fn folder_items(
         &self,
         name: &Path,
@@ -173,9 +176,9 @@ impl Walk<'_> {
         }
         match path.metadata() {
             Ok(meta) if meta.is_file() => Ok(()),
-            Ok(meta) if meta.is_dir() => Err(wrong("a link to a folder, which is not followed")),
+            Ok(meta) if meta.is_dir() => Err(wrong("a link to a folder; links to folders are not followed")),
             Ok(_) => Err(wrong("neither a file nor a folder")),
-            Err(_) => Err(wrong("a link that leads nowhere")),
+            Err(_) => Err(wrong("a broken link")),
         }
     }
 }
@@ -276,8 +279,8 @@ mod tests {
         assert_eq!(found, ["src/a.py", "src/b.py", "src/d.py", "src/deep/er/c.py"]);
         assert_eq!(expanded(dir.path(), &["other/a.py"], &[], &[]).unwrap(), ["other/a.py"]);
         let told = expanded(dir.path(), &["src/l*"], &[], &[]).unwrap_err();
-        assert!(told.ends_with("which is a link to a folder, which is not followed"), "{told}");
+        assert!(told.ends_with("which is a link to a folder; links to folders are not followed"), "{told}");
         link("nowhere", "broken");
-        assert!(expanded(dir.path(), &["b*"], &[], &[]).unwrap_err().ends_with("a link that leads nowhere"));
+        assert!(expanded(dir.path(), &["b*"], &[], &[]).unwrap_err().ends_with("a broken link"));
     }
 }

@@ -6,11 +6,13 @@
 mod attempt_end;
 pub mod audit;
 mod compare;
+pub mod estimate;
 pub mod export;
 pub mod forecast;
 pub mod glob;
 mod launch;
 pub mod logs;
+mod material;
 mod offer;
 mod options;
 pub mod preflight;

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use super::Run;
 use super::audit::Verdict;
 use super::launch::Launch;
+use super::material::job_work;
 use super::rebuild_reason::{last_record, rebuild_reason};
-use super::resolve::job_work;
 use crate::event::Event;
 use crate::execute::{Failure, Job};
 use crate::plan::{PlannedStep, StepId};
@@ -55,7 +55,7 @@ impl Run<'_> {
                 match self.missing_inputs(id) {
                     Err(error) => return self.fail(id, &error.into()),
                     Ok(gone) if self.audit.is_some() && !gone.is_empty() => {
-                        let why = "what it reads is not in the store any more".to_owned();
+                        let why = "its inputs are no longer in the store".to_owned();
                         self.note_verdict(id, Verdict::NotAudited { why });
                         return self.settle(id, Outcome::Done);
                     }
@@ -67,9 +67,7 @@ impl Run<'_> {
                 let reason = match reason {
                     Reason::Forced => "forced".to_owned(),
                     Reason::Verified => "to compare it with its record".to_owned(),
-                    Reason::OutputsMissing => {
-                        "its outputs are needed and not in the store any more".to_owned()
-                    }
+                    Reason::OutputsMissing => "its outputs are needed and no longer in the store".to_owned(),
                     Reason::NoRecord => rebuild_reason(last_record(&self.resolver, step).as_ref(), &material),
                 };
                 let job = Job {
@@ -124,7 +122,7 @@ impl Run<'_> {
 /// What to say of a step whose inputs are lost again and again.
 fn lost(step: &PlannedStep) -> Failure {
     Failure {
-        error: format!("inputs of `{}` are not in the store, and making them again did not help", step.name),
-        hint: Some("`igpt-flow verify` looks for damage; is the disk well?".to_owned()),
+        error: format!("inputs of `{}` are not in the store, and rebuilding them did not help", step.name),
+        hint: Some("`igpt-flow verify` looks for damage; the disk may be failing".to_owned()),
     }
 }

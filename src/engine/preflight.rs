@@ -1,6 +1,6 @@
 //! What can be known before the first step: inputs on disk, and places where exports may not go.
 //!
-//! It looks and changes nothing. What it finds is told at its line, before an hour of work instead of
+//! It looks and changes nothing. What it finds is reported at its line, before an hour of work instead of
 //! after it. Whether a file at an export's place is the user's own is a question for the store, and
 //! is asked by the engine.
 
@@ -136,8 +136,8 @@ impl Preflight<'_> {
         let full = self.folder.join(path);
         let shown = path.display();
         if self.is_in_store(place) {
-            let hint = "name the step's output, as in `step.port`; the store's files are its own";
-            return Some((format!("the input `{shown}` lies in the store"), Some(hint.into())));
+            let hint = "use the step's output, as in `step.port`";
+            return Some((format!("the input `{shown}` is inside the store"), Some(hint.into())));
         }
         let opened = full.metadata().and_then(|meta| {
             if meta.is_dir() {

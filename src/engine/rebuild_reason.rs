@@ -5,7 +5,7 @@ use crate::key::{self, KeyMaterial};
 use crate::plan::PlannedStep;
 use crate::store::Record;
 
-/// How many changes are told, and how many characters of each; `explain` tells all.
+/// How many changes are reported, and how many characters of each; `explain` shows all.
 const MAX_CHANGES: usize = 2;
 const WIDTH: usize = 100;
 
@@ -20,7 +20,7 @@ pub(super) fn rebuild_reason(last: Option<&Record>, material: &KeyMaterial) -> S
     let Some(last) = last else { return "no result yet".to_owned() };
     let changes = key::diff(&last.material, material);
     if changes.is_empty() {
-        return "its result is not in the store any more".to_owned();
+        return "its result is no longer in the store".to_owned();
     }
     let told = changes.iter().take(MAX_CHANGES).map(|change| {
         let text = change.to_string();

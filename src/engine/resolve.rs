@@ -7,13 +7,13 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use igpt_contract::Digest;
-use serde_json::Value;
 
 use super::glob;
-use crate::execute::job::{self, DiskInput, InputFrom, JobInput, JobWork};
-use crate::key::{KEY_SCHEMA, KeyInput, KeyMaterial};
+use super::material::key_material;
+use crate::execute::job::{DiskInput, InputFrom, JobInput};
+use crate::key::{KeyInput, KeyMaterial};
 use crate::paths::{is_clean, order_key};
-use crate::plan::{Command, Invocation, Plan, PlannedInput, PlannedStep, Source, StepId, Work};
+use crate::plan::{Plan, PlannedInput, PlannedStep, Source, StepId};
 use crate::real_paths::RealPaths;
 use crate::store::{Artifact, Caches, ExternalContent, ExternalPath, InputSource, Store, StoreError};
 
@@ -78,7 +78,7 @@ impl<'a> Resolver<'a> {
     fn without(&self) -> Arc<BTreeSet<PathBuf>> {
         let mut paths = RealPaths::default();
         let find = || {
-            let exports = self.plan.exports.iter().map(|export| paths.of(&self.path(&export.path)));
+            let exports = self.plan.exports.iter().map(|export| paths.resolve(&self.path(&export.path)));
             let mut all: Vec<PathBuf> = exports.chain([self.store.root().to_owned()]).collect();
             // Paths compare slowly, and a set is made with few comparisons of what is sorted.
             all.sort_by_cached_key(|path| order_key(path));
@@ -114,7 +114,7 @@ impl Resolver<'_> {
             inputs.entry(input.port.clone()).or_default().push(input.key);
             job_inputs.push(JobInput { port: input.port, from: input.from, source: input.source, labels });
         }
-        Ok((self.material(step, inputs), job_inputs))
+        Ok((key_material(step, self.numerics, inputs), job_inputs))
     }
 
     /// The artifact behind a source, where it is there.
@@ -138,7 +138,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The step that must make again what a source names, where that is not in the store any more.
+    /// The step that must make again what a source names, where that is no longer in the store.
     ///
     /// # Errors
     /// If there is no such part.
@@ -268,70 +268,5 @@ impl Resolver<'_> {
                 Some(InputSource::Step { key, port: port.clone(), part: part.clone() })
             }
         }
-    }
-
-    fn material(&self, step: &PlannedStep, inputs: BTreeMap<String, Vec<KeyInput>>) -> KeyMaterial {
-        let (stage, version, params, seed, numerics) = match &step.work {
-            Work::Stage { stage, keyed, seed, .. } => {
-                let spec = stage.spec();
-                let numerics = spec.device_dependent.then(|| self.numerics.to_owned());
-                let keyed = keyed.as_object().into_iter().flatten();
-                let params = keyed.map(|(name, value)| (name.clone(), value.clone())).collect();
-                (spec.name, spec.version, params, spec.seeded.then_some(*seed), numerics)
-            }
-            Work::Command(command) => {
-                let mut params = Value::Object(command_params(command).into_iter().collect());
-                step.redact(&mut params);
-                let params = params.as_object().into_iter().flatten();
-                let params = params.map(|(name, value)| (name.clone(), value.clone())).collect();
-                ("command", 2, params, None, None)
-            }
-        };
-        KeyMaterial { schema: KEY_SCHEMA, stage: stage.to_owned(), version, params, seed, numerics, inputs }
-    }
-}
-
-/// What of a command enters the key: what it says that is not the default. `pass_env` does not, nor
-/// do interpreters and programs.
-fn command_params(command: &Command) -> BTreeMap<String, Value> {
-    let pairs = |pairs: &[(String, String)]| -> Value {
-        pairs.iter().map(|(k, v)| (k.clone(), Value::from(v.clone()))).collect()
-    };
-    let run = match &command.run {
-        Invocation::Script(text) => Value::from(text.clone()),
-        Invocation::Argv(argv) => Value::from(argv.clone()),
-    };
-    let mut params = BTreeMap::from([("run".to_owned(), run)]);
-    if !(command.outputs.len() == 1 && command.outputs[0] == ("out".to_owned(), "out".to_owned())) {
-        params.insert("outputs".to_owned(), pairs(&command.outputs));
-    }
-    if !command.env.is_empty() {
-        params.insert("env".to_owned(), pairs(&command.env));
-    }
-    for (name, words) in [("shell", &command.shell), ("link", &command.link)] {
-        if !words.is_empty() {
-            params.insert(name.to_owned(), Value::from(words.clone()));
-        }
-    }
-    params
-}
-
-/// What the executor needs to know of a step's work.
-pub fn job_work(work: &Work) -> JobWork {
-    match work {
-        Work::Stage { stage, params, seed, .. } => {
-            JobWork::Stage { kind: stage.spec().name.to_owned(), params: params.clone(), seed: *seed }
-        }
-        Work::Command(command) => JobWork::Command {
-            run: match &command.run {
-                Invocation::Script(text) => job::Invocation::Script(text.clone()),
-                Invocation::Argv(argv) => job::Invocation::Argv(argv.clone()),
-            },
-            shell: command.shell.clone(),
-            link: command.link.clone(),
-            outputs: command.outputs.clone(),
-            env: command.env.clone(),
-            pass_env: command.pass_env.clone(),
-        },
     }
 }

@@ -1,4 +1,4 @@
-//! Outputs that are recorded and not in the store any more: collected, damaged or deleted. A record
+//! Outputs that are recorded and no longer in the store: collected, damaged or deleted. A record
 //! stands without them; when somebody needs them, their step runs again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,7 +69,7 @@ impl Run<'_> {
         Ok(gone)
     }
 
-    /// Has steps made again that a waiting step reads. Answers whether they may be.
+    /// Has steps made again that a waiting step reads. Returns whether they may be.
     pub(super) fn restore_all(&mut self, steps: &BTreeSet<StepId>) -> bool {
         // One that is not settled is being made again already.
         let is_open = |step: &StepId| self.schedule.outcome(*step).is_none() || self.may_restore(*step);
@@ -99,7 +99,7 @@ impl Run<'_> {
     /// Says what was found damaged since the last call.
     pub(super) fn note_quarantined(&self) {
         for path in self.resolver.store.take_quarantined() {
-            let text = format!("found damaged and set aside: {}", path.display());
+            let text = format!("damaged and moved to quarantine: {}", path.display());
             self.events.send(Event::RunNoted { text });
         }
     }

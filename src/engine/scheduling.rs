@@ -61,17 +61,15 @@ pub(super) fn shortages(asked: Resources, there: Budget) -> Vec<String> {
     let gib = |mib: u64| format!("{:.1} GiB", mib as f64 / 1024.0);
     let mut shortages = Vec::new();
     if asked.gpus > there.gpus {
-        shortages.push(format!("asks for {} GPUs, this run has {}: it goes without", asked.gpus, there.gpus));
+        let gpus = if asked.gpus == 1 { "1 GPU".to_owned() } else { format!("{} GPUs", asked.gpus) };
+        shortages.push(format!("asks for {gpus}, this run has {}: it runs without", there.gpus));
     }
     if asked.memory_mib > there.memory_mib {
         let (asked, there) = (gib(asked.memory_mib), gib(there.memory_mib));
-        shortages.push(format!("asks for {asked} of memory, this run has {there}: it may run out of it"));
+        shortages.push(format!("asks for {asked} of memory, this run has {there}: it may run out of memory"));
     }
     if asked.cpus > there.cpus {
-        shortages.push(format!(
-            "asks for {} processor slots, this run has {}: it gets those",
-            asked.cpus, there.cpus
-        ));
+        shortages.push(format!("asks for {} CPUs, this run has {}: it gets those", asked.cpus, there.cpus));
     }
     shortages
 }

@@ -27,7 +27,7 @@ pub struct Standing {
 }
 
 /// Looks at the candidates in order; stops at the first whose outcome is not known (`metric`
-/// answers none). A failed candidate, and a metric that is not a number, is worse than any.
+/// returns none). A failed candidate, and a metric that is not a number, is worse than any.
 fn standing_by(search: &Search, metric: impl Fn(StepId) -> Option<Option<f64>>) -> Standing {
     let mut standing = Standing { tried: Vec::new(), best: None, decided: false };
     let mut best_value = None;
@@ -105,7 +105,7 @@ fn metrics_of(
     }
 }
 
-/// What to say of a candidate that ended well without the metric that decides.
+/// What to say of a candidate that succeeded without the metric that decides.
 fn metric_missing(search: &Search, has: &MetricValues) -> Failure {
     let wanted = &search.metric.1;
     let names: Vec<&str> = has.values.keys().map(String::as_str).collect();
@@ -145,7 +145,7 @@ pub fn choice_text(search: &Search, standing: &Standing) -> Vec<u8> {
 
 impl Run<'_> {
     /// Looks at a search when one of its candidates is settled: once it is decided, names the
-    /// winner and leaves out the rest. Answers the candidate's outcome: where no candidate ended
+    /// winner and leaves out the rest. Returns the candidate's outcome: where no candidate ended
     /// well, the last one carries the failure to all below.
     pub(super) fn advance(
         &mut self,
@@ -258,7 +258,7 @@ mod tests {
         }
     }
 
-    /// Runs a search with this metric; answers the run's end and its events.
+    /// Runs a search with this metric; returns the run's end and its events.
     fn searched(metric: &str) -> (Summary, Vec<Event>) {
         let text = format!(
             r#"

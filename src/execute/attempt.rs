@@ -2,7 +2,7 @@
 //! folder, do the work, admit the outputs, commit the record.
 //!
 //! The lock is the operating system's and dies with the process; a second run that wants the same
-//! step waits here and then finds the record. Only work that ended well with every declared output
+//! step waits here and then finds the record. Only work that succeeded with every declared output
 //! present is ever committed.
 
 use std::collections::BTreeMap;
@@ -54,7 +54,7 @@ pub(super) fn attempt(
     let result = Store::open(&job.store).map_err(AttemptError::from).and_then(|store| {
         let result = attempt_in(&store, job, cancelled, timeout, outlet, usage, work);
         for path in store.take_quarantined() {
-            outlet(Signal::Note(format!("found damaged and set aside: {}", path.display())));
+            outlet(Signal::Note(format!("damaged and moved to quarantine: {}", path.display())));
         }
         result
     });
@@ -141,7 +141,7 @@ fn wait_for_lock(
         if !said && since.elapsed() > LOCK_PATIENCE {
             said = true;
             let holder = store.holder(&job.key).unwrap_or_else(|| "another run".to_owned());
-            outlet(Signal::Note(format!("waits: {holder} works on the same step")));
+            outlet(Signal::Note(format!("waiting: {holder} is running the same step")));
         }
         std::thread::sleep(LOCK_POLL);
     }
@@ -157,7 +157,7 @@ fn admit(
     for port in &job.outputs {
         let place = places.get(port).filter(|place| is_present(place)).ok_or_else(|| {
             AttemptError::Failed(Failure {
-                error: format!("the step ended well but left its output `{port}` empty"),
+                error: format!("the step succeeded but wrote nothing to its output `{port}`"),
                 hint: Some("every declared output must be written".to_owned()),
             })
         })?;

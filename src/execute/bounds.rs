@@ -1,4 +1,4 @@
-//! What bounds an attempt in time, and what one that did not end well leaves behind.
+//! What bounds an attempt in time, and what one that failed leaves behind.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -35,15 +35,15 @@ impl Bounds<'_> {
 
 /// The failure of an attempt that took too long.
 pub(super) fn timed_out(limit: Duration, hint: &str) -> Failure {
-    Failure { error: format!("took longer than its time-out of {limit:?}"), hint: Some(hint.to_owned()) }
+    Failure { error: format!("timed out after {limit:?}"), hint: Some(hint.to_owned()) }
 }
 
-/// Clears the scratch folder of an attempt that did not end well (a full disk must not stay full),
+/// Clears the scratch folder of an attempt that failed or was stopped (a full disk must not stay full),
 /// or keeps it for the user to look at.
 pub(super) fn discard(store: &Store, job: &Job, stopped: &AttemptError, sink: SignalSink<'_>) {
     if job.keep_failed && matches!(stopped, AttemptError::Failed(_)) {
         sink(Signal::Note(match store.keep_scratch(&job.key) {
-            Ok(path) => format!("its scratch folder is kept: {}", path.display()),
+            Ok(path) => format!("its scratch folder was kept: {}", path.display()),
             Err(error) => format!("its scratch folder could not be kept: {}", Failure::from(error).error),
         }));
     }

@@ -63,11 +63,11 @@ pub fn run_command(job: &Job, watch: &Supervision<'_>, sink: SignalSink<'_>, gua
             let ended = wait(guarded, &bounds)?;
             used.set(ended.usage);
             if !ended.status.success() {
-                let error = format!("the command ended with {}", describe(ended.status));
+                let error = format!("the command failed: {}", describe(ended.status));
                 if starved(watch.log) {
                     return Err(AttemptError::Exhausted(Failure { error, hint: Some(STARVED.to_owned()) }));
                 }
-                // What a shell answers where SIGPIPE ended something.
+                // What a shell returns where SIGPIPE ended something.
                 let hint = (ended.status.code() == Some(128 + libc::SIGPIPE)).then(|| UNREAD.to_owned());
                 return Err(AttemptError::Failed(Failure { error, hint }));
             }
@@ -105,7 +105,7 @@ fn request(job: &Job, watch: &Supervision<'_>, scratch: &Path) -> Result<LaunchR
 fn no_shell(why: NoShell) -> AttemptError {
     match why {
         NoShell::Strict => AttemptError::Failed(Failure {
-            error: "no shell here notices a failure inside a pipeline: `/bin/sh` has no `pipefail`, and \
+            error: "no shell here detects a failure inside a pipeline: `/bin/sh` has no `pipefail`, and \
                     there is no bash"
                 .to_owned(),
             hint: Some("install bash, or write `run` without pipelines".to_owned()),
@@ -122,7 +122,7 @@ fn not_started(request: &LaunchRequest, error: NotStarted) -> AttemptError {
     }
     let hint = match error.0.raw_os_error() {
         Some(libc::ENOENT) => Some("it must be on the `PATH` that the command sees"),
-        Some(libc::E2BIG) => Some("put a long text into a file, and take that as an input"),
+        Some(libc::E2BIG) => Some("put a long string into a file and use that as an input"),
         _ => None,
     };
     let error = format!("cannot {what}: {}", error.0);
@@ -164,8 +164,8 @@ fn wait(mut guarded: Guarded<'_>, bounds: &Bounds<'_>) -> Result<ProcessEnd, Att
     loop {
         if let Some(ended) = guarded.wait(TICK).map_err(lost)? {
             if let Some(pid) = ended.left {
-                let error = format!("process {pid}, which the command started, cannot be ended");
-                let hint = Some("what it writes would be in the outputs: nothing was recorded".to_owned());
+                let error = format!("process {pid}, which the command started, cannot be killed");
+                let hint = Some("it may still write to the outputs: nothing was recorded".to_owned());
                 return Err(AttemptError::Failed(Failure { error, hint }));
             }
             return verdict.map(|()| ended);
@@ -179,11 +179,10 @@ fn wait(mut guarded: Guarded<'_>, bounds: &Bounds<'_>) -> Result<ProcessEnd, Att
     }
 }
 
-const UNREAD: &str = "something in a pipeline wrote on when its reader had ended: let the reader take all of it, as \
+const UNREAD: &str = "part of a pipeline was still writing when its reader exited: let the reader consume it all, as \
                       in `| (head -n 1; cat > /dev/null)`";
 
-const STARVED: &str =
-    "by its log it had no room for another process: raise `ulimit -u`, or run fewer steps at once (`--jobs`)";
+const STARVED: &str = "according to its log no other process could be started: raise `ulimit -u`, or run fewer steps at once (`--jobs`)";
 
 /// Whether a log ends in what programs say where no process can be made.
 fn starved(log: &Path) -> bool {

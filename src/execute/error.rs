@@ -10,7 +10,7 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub(super) enum AttemptError {
     Cancelled,
-    /// An input is not in the store any more.
+    /// An input is no longer in the store.
     MissingInput(Failure),
     /// There was no process or thread for the work.
     Exhausted(Failure),

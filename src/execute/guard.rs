@@ -125,7 +125,7 @@ impl Guards {
                 Ok(Guarded { guards: self, control: Some(control), pid, stopped: false })
             }
             Ok((_, Reply::NotStarted { errno })) => Err(NotStarted(io::Error::from_raw_os_error(errno))),
-            Ok(_) => Err(NotStarted(io::Error::other("its guardian made no sense"))),
+            Ok(_) => Err(NotStarted(io::Error::other("unexpected reply of the guardian"))),
             Err(error) => Err(NotStarted(error)),
         }
     }
@@ -182,7 +182,7 @@ impl Guarded<'_> {
     /// # Errors
     /// Where the guardian is gone.
     pub(super) fn wait(&mut self, limit: Duration) -> io::Result<Option<ProcessEnd>> {
-        let over = || io::Error::other("it has ended already");
+        let over = || io::Error::other("it has already ended");
         let control = self.control.as_mut().ok_or_else(over)?;
         let mut poll = libc::pollfd { fd: control.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one valid entry.
@@ -206,7 +206,7 @@ impl Guarded<'_> {
                 left: Some(pid),
             })),
             Reply::Started { .. } | Reply::NotStarted { .. } => {
-                Err(io::Error::other("its guardian made no sense"))
+                Err(io::Error::other("unexpected reply of the guardian"))
             }
         }
     }

@@ -57,9 +57,7 @@ impl<'a> Inputs<'a> {
         if let Some(digest) = self.store.first_touched(&self.linked.borrow()) {
             return Err(AttemptError::Failed(Failure {
                 error: format!("object {} in the store changed while the step read it", digest.short()),
-                hint: Some(
-                    "nothing was recorded; a step must not write into inputs that it links".to_owned(),
-                ),
+                hint: Some("nothing was recorded; a step must not write to linked inputs".to_owned()),
             }));
         }
         Ok(())

@@ -65,7 +65,7 @@ pub enum JobWork {
     Command {
         /// What is run.
         run: Invocation,
-        /// The interpreter of a text and its arguments; the strict POSIX shell where it is empty.
+        /// The interpreter of a script and its arguments; the strict POSIX shell where it is empty.
         shell: Vec<String>,
         /// Input ports that are linked, not copied.
         link: Vec<String>,
@@ -82,7 +82,7 @@ pub enum JobWork {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Invocation {
-    /// A text for an interpreter.
+    /// A script for an interpreter.
     Script(String),
     /// A program and its arguments.
     Argv(Vec<String>),
@@ -162,7 +162,7 @@ impl Failure {
         Self { error: error.into(), hint: None }
     }
 
-    /// A failure told by an error and its causes.
+    /// A failure described by an error and its causes.
     pub fn from_error(error: &dyn std::error::Error) -> Self {
         let mut text = error.to_string();
         let mut cause = error.source();

@@ -13,6 +13,7 @@
 //! - `bounds`: what bounds an attempt in time, and what it leaves behind
 //! - `error`, `exhaustion`: why an attempt has no result, and whether trying again may help
 //! - `usage`: what processes use of the machine
+//! - `step_log`: what a stage says, as lines of its step's log
 //!
 //! It must not know the graph, the schedule or the pipeline.
 
@@ -31,6 +32,7 @@ pub mod pool;
 pub mod process;
 mod shell;
 mod stage;
+mod step_log;
 mod supervision;
 mod usage;
 pub mod worker;

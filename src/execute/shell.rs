@@ -100,7 +100,7 @@ fn piping() -> io::Result<Piping> {
     Ok(*FOUND.get_or_init(|| found))
 }
 
-/// Whether a command runs and ends well.
+/// Whether a command runs and succeeds.
 fn runs(argv: &[&str]) -> io::Result<bool> {
     let mut command = Command::new(argv[0]);
     command.args(&argv[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -12,6 +12,7 @@ use super::job::Job;
 use super::message::Message;
 use super::pool;
 use super::stage::attempt_stage;
+use super::step_log::StepLog;
 
 /// A worker says at most this often how far it is, and each metric's value: a training of a million
 /// steps must not fill the run's events with millions of lines. Whole curves are in its metrics.
@@ -50,8 +51,10 @@ pub fn worker(
             output.flush()
         }
     };
+    let step_log = Arc::new(Mutex::new(StepLog::default()));
+    let started = Instant::now();
     let sink = {
-        let say = say.clone();
+        let (say, step_log) = (say.clone(), Arc::clone(&step_log));
         let told = Mutex::new(HashMap::<String, Instant>::new());
         let is_due = move |what: &str| {
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,7 +64,12 @@ pub fn worker(
             }
             due
         };
-        move |signal| {
+        move |signal: Signal| {
+            let line = {
+                let mut log = step_log.lock().unwrap_or_else(PoisonError::into_inner);
+                log.take(started.elapsed(), &signal)
+            };
+            line.as_deref().into_iter().for_each(log);
             let message = match signal {
                 Signal::Progress { done, total, unit } => {
                     let last = total > 0 && done >= total;
@@ -76,13 +84,9 @@ pub fn worker(
                     }
                     Message::Metric { name, x, value }
                 }
-                Signal::Note(text) => {
-                    log(&text);
-                    Message::Note(text)
-                }
-                Signal::Log(text) => return log(&text),
+                Signal::Note(text) => Message::Note(text),
                 // Facts are for the record, which is written here.
-                Signal::Fact { .. } => return,
+                Signal::Log(_) | Signal::Fact { .. } => return,
             };
             // A parent that is gone is noticed at the end of the input.
             let _ = say(&message);
@@ -90,6 +94,8 @@ pub fn worker(
     };
     let began = || drop(say(&Message::Began));
     let outcome = attempt_stage(&job, find, cancelled, began, sink);
+    let rest = step_log.lock().unwrap_or_else(PoisonError::into_inner).rest(started.elapsed());
+    rest.as_deref().into_iter().for_each(log);
     say(&Message::Outcome(Box::new(outcome)))
 }
 

@@ -33,7 +33,7 @@ impl AxisReader<'_> {
         let mark = self.mark(&[name]);
         if !is_name(name) {
             self.faults
-                .push(self.node.key_mark(name), format!("`{name}` is not a name for an axis"))
+                .push(self.node.key_mark(name), format!("invalid axis name `{name}`"))
                 .hint("names are lower-case letters, digits, `_` and `-`, and start with a letter");
             return None;
         }
@@ -72,18 +72,18 @@ impl AxisReader<'_> {
                 self.faults.push(
                     place,
                     format!(
-                        "a value of the axis `{name}` must be a number, a text or true or false, found {}",
+                        "a value of the axis `{name}` must be a number, a string, `true` or `false`, found {}",
                         describe(value)
                     ),
                 );
             } else if value.as_str().is_some_and(|text| text.len() > MAX_TEXT) {
                 self.faults
                     .push(place, format!("a value of the axis `{name}` is longer than {MAX_TEXT} bytes"))
-                    .hint("axis values name instances: put the text into `vars` and its name here");
+                    .hint("axis values name instances: put the string into `vars` and use its name here");
             } else if !seen.insert(value.to_string()) {
                 self.faults
-                    .push(place, format!("the axis `{name}` has the value {value} twice"))
-                    .hint("keep one of the two");
+                    .push(place, format!("the axis `{name}` lists the value {value} twice"))
+                    .hint("remove one of them");
             }
         }
         Some(values)
@@ -110,7 +110,7 @@ impl AxisReader<'_> {
             if wider.len() + values.len() > MAX_INSTANCES {
                 self.faults
                     .push(self.node.mark, format!("the matrix has more than {MAX_INSTANCES} instances"))
-                    .hint("make it smaller with fewer axes or values, or split the step in two");
+                    .hint("use fewer axes or values, or split the step in two");
                 return None;
             }
             wider.extend(values.into_iter().map(|value| {
@@ -162,8 +162,8 @@ impl AxisReader<'_> {
         }
         if all && let Some(axis) = axes.iter().find(|axis| !labels.contains_key(*axis)) {
             self.faults
-                .push(mark, format!("`{which}` leaves out the axis `{axis}`"))
-                .hint("an included combination gives a value for every axis");
+                .push(mark, format!("`{which}` has no value for the axis `{axis}`"))
+                .hint("an included combination needs a value for every axis");
         }
     }
 }
@@ -191,7 +191,7 @@ fn note(spellings: &mut Spellings, axis: &str, value: &Value, spelling: Spelling
 }
 
 fn range(value: &Value) -> Result<Vec<Value>, String> {
-    let wrong = || format!("a range is a list of two or three whole numbers, found {value}");
+    let wrong = || format!("a range is a list of two or three integers, found {value}");
     let items = value.as_array().ok_or_else(wrong)?;
     let numbers: Option<Vec<i64>> = items.iter().map(Value::as_i64).collect();
     let (first, last, step) = match numbers.as_deref() {
@@ -200,7 +200,7 @@ fn range(value: &Value) -> Result<Vec<Value>, String> {
         _ => return Err(wrong()),
     };
     if step <= 0 {
-        return Err(format!("the step of a range must be at least 1, found {step}"));
+        return Err(format!("the step of a range must be ≥ 1, found {step}"));
     }
     if last < first {
         return Err(format!("the range ends at {last}, before it starts at {first}"));

@@ -47,7 +47,7 @@ pub(crate) struct StepDecl<'a> {
     pub(crate) grace: Option<&'a Node>,
 }
 
-/// Reads the declarations; what is wrong is left out and told.
+/// Reads the declarations; what is wrong is left out and reported.
 pub(crate) fn declare<'a>(root: &'a Node, faults: &mut Faults) -> Declaration<'a> {
     let empty = Declaration {
         name: None,
@@ -69,7 +69,7 @@ pub(crate) fn declare<'a>(root: &'a Node, faults: &mut Faults) -> Declaration<'a
         _ => {
             let found = root.describe();
             faults
-                .push(root.mark, format!("a pipeline must be a mapping with the key `stages`, found {found}"))
+                .push(root.mark, format!("a pipeline must be a map with the key `stages`, found {found}"))
                 .hint("`igpt-flow new` writes a pipeline to start from");
             return empty;
         }
@@ -110,7 +110,7 @@ fn secrets<'a>(root: &'a Node, faults: &mut Faults) -> Vec<&'a str> {
         match item.as_text() {
             Some(name) if vars.iter().any(|(key, _)| key.text == name) => names.push(name),
             Some(name) => {
-                let fault = faults.push(item.mark, format!("there is no variable `{name}` to keep secret"));
+                let fault = faults.push(item.mark, format!("`secrets` lists the unknown variable `{name}`"));
                 fault.suggest(name, "variables", vars.iter().map(|(key, _)| key.text.as_str()));
             }
             None => {
@@ -125,13 +125,13 @@ fn secrets<'a>(root: &'a Node, faults: &mut Faults) -> Vec<&'a str> {
 fn step<'a>(key: &'a Key, node: &'a Node, faults: &mut Faults) -> Option<StepDecl<'a>> {
     if !is_name(&key.text) {
         faults
-            .push(key.mark, format!("`{}` is not a name for a step", key.text))
+            .push(key.mark, format!("invalid step name `{}`", key.text))
             .hint("names are lower-case letters, digits, `_` and `-`, and start with a letter");
     }
     if node.as_map().is_none() {
         let found = node.describe();
         faults
-            .push(node.mark, format!("the step `{}` must be a mapping, found {found}", key.text))
+            .push(node.mark, format!("the step `{}` must be a map, found {found}", key.text))
             .hint(format!("write `{}: {{uses: KIND}}`", key.text));
         return None;
     }
@@ -139,7 +139,7 @@ fn step<'a>(key: &'a Key, node: &'a Node, faults: &mut Faults) -> Option<StepDec
     let uses = word(node, "uses", faults);
     if node.get("uses").is_none() {
         faults
-            .push(key.mark, format!("the step `{}` does not say which stage it uses", key.text))
+            .push(key.mark, format!("the step `{}` has no `uses`", key.text))
             .hint("add `uses: KIND`; `igpt-flow stages` lists the kinds");
     }
     Some(StepDecl {
@@ -165,7 +165,7 @@ fn present<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
     node.get(key).filter(|member| member.data != Data::Null)
 }
 
-/// Tells keys that do not belong.
+/// Reports keys that do not belong.
 pub(crate) fn check_keys(node: &Node, what: &str, known: &[&str], faults: &mut Faults) {
     for (key, _) in node.as_map().unwrap_or(&[]) {
         if !known.contains(&key.text.as_str()) && key.text != "<<" {
@@ -178,26 +178,26 @@ pub(crate) fn check_keys(node: &Node, what: &str, known: &[&str], faults: &mut F
     }
 }
 
-/// The members of a mapping that may be left out or empty.
+/// The members of a map that may be left out or empty.
 fn members<'a>(node: &'a Node, key: &str, of: &str, faults: &mut Faults) -> &'a [(Key, Node)] {
     match node.get(key) {
         None => &[],
         Some(Node { data: Data::Null, .. }) => &[],
         Some(member) => member.as_map().unwrap_or_else(|| {
             let found = member.describe();
-            faults.push(member.mark, format!("`{key}` must be a mapping of {of}, found {found}"));
+            faults.push(member.mark, format!("`{key}` must be a map of {of}, found {found}"));
             &[]
         }),
     }
 }
 
-/// A text; a number is one as it is written. Nothing is none.
+/// A string; a number is one as it is written. Nothing is none.
 fn text<'a>(node: &'a Node, key: &str, faults: &mut Faults) -> Option<(Cow<'a, str>, Mark)> {
     let member = present(node, key)?;
     let text = member.scalar_text();
     if text.is_none() {
         let found = member.describe();
-        faults.push(member.mark, format!("`{key}` must be a text, found {found}"));
+        faults.push(member.mark, format!("`{key}` must be a string, found {found}"));
     }
     Some((text?, member.mark))
 }
@@ -207,7 +207,7 @@ fn word<'a>(node: &'a Node, key: &str, faults: &mut Faults) -> Option<(&'a str, 
     let text = member.as_text();
     if text.is_none() {
         let found = member.describe();
-        faults.push(member.mark, format!("`{key}` must be a text, found {found}"));
+        faults.push(member.mark, format!("`{key}` must be a string, found {found}"));
     }
     Some((text?, member.mark))
 }

@@ -249,7 +249,7 @@ impl Faults {
             if let Some(left) =
                 seen[&mark].checked_sub(MAX_PER_PLACE).filter(|&n| n > 0 && mark != Mark::FILE)
             {
-                kept[i].notes.push(format!("and {left} more at this place"));
+                kept[i].notes.push(format!("and {left} more here"));
             }
         }
         kept.into_iter()

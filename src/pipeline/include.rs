@@ -34,7 +34,7 @@ pub(super) fn files(root: &Node, folder: &Path, faults: &mut Faults) -> Vec<(Pat
     for node in listed.into_iter().take(MAX_FILES) {
         match node.as_text() {
             Some(text) if files.iter().any(|(file, _)| *file == folder.join(text)) => {
-                faults.push(node.mark, format!("`{text}` is included twice")).hint("keep one of the two");
+                faults.push(node.mark, format!("`{text}` is included twice")).hint("remove one of them");
             }
             Some(text) if !text.is_empty() => files.push((folder.join(text), node.mark)),
             _ => {
@@ -65,17 +65,17 @@ pub(super) fn merge(own: &mut Node, included: Node, file: &Path, faults: &mut Fa
             "include" => {
                 faults
                     .push(key.mark, "an included pipeline may not include others")
-                    .hint("include all of them in the one that you run");
+                    .hint("include all of them from the pipeline that you run");
             }
             "secrets" => add_secrets(own, key, node),
             "stages" => add_steps(own, key, node, file, faults),
-            // What is not a key of a pipeline is told like one of our own.
+            // What is not a key of a pipeline is reported like one of our own.
             _ => underlay(own, key, node),
         }
     }
 }
 
-/// Adds a member below what is there: mappings are merged, anything else stays as it is.
+/// Adds a member below what is there: maps are merged, anything else stays as it is.
 fn underlay(own: &mut Node, key: Key, node: Node) {
     let Data::Map(members) = &mut own.data else { return };
     match members.iter_mut().find(|(k, _)| k.text == key.text) {
@@ -119,7 +119,7 @@ fn add_steps(own: &mut Node, key: Key, node: Node, file: &Path, faults: &mut Fau
                     twice.mark,
                     format!("the step `{}` is also a step of the included `{}`", name.text, file.display()),
                 )
-                .hint("give it another name, or steer the included one by `vars`");
+                .hint("rename it, or set the included step's `vars`");
         }
     }
     mine.splice(0..0, steps);

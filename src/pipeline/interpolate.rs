@@ -1,8 +1,8 @@
 //! `${a.b}`: names of variables, matrix axes and the seed inside values.
 //!
-//! A text that is one interpolation and nothing else takes the value with its type; inside a longer
+//! A string that is one interpolation and nothing else takes the value with its type; inside a longer
 //! text it stands as it was written. `${a[matrix.x]}` takes the member of `a` that the instance's value of
-//! the axis `x` names. `$${` stands for a plain `${`.
+//! the axis `x` names. `$${` stands for a literal `${`.
 
 use serde_json::{Map, Value};
 
@@ -11,53 +11,53 @@ use super::node::{Data, Mark, Node, describe};
 use super::segments::{Segment, split};
 use super::spelling::{Spelled, Spellings};
 
-/// Tells that there is no such name; `names` are those that there are.
+/// Reports that there is no such name; `names` are those that there are.
 pub(super) fn report_unknown<'f>(
     name: &str,
     mark: Mark,
     names: impl IntoIterator<Item = String>,
     faults: &'f mut Faults,
 ) -> &'f mut Fault {
-    let fault = faults.push(mark, format!("there is no `{name}` to put into `${{{name}}}`"));
+    let fault = faults.push(mark, format!("unknown name `{name}` in `${{{name}}}`"));
     if let Some(variable) = name.strip_prefix("env.") {
         fault.hint(format!(
-            "environment variables do not reach a pipeline: set a variable with `--set vars.NAME=...`, \
-             or name `{variable}` in `pass_env` of a `command` step"
+            "environment variables are not visible in a pipeline: set a variable with `--set vars.NAME=...`, \
+             or list `{variable}` in `pass_env` of a `command` step"
         ));
         return fault;
     }
     fault.suggest(name, "names", names);
     if fault.hint.is_none() && !name.contains('.') {
-        fault.hint(format!("write `$${{{name}}}` for a plain `${{{name}}}`"));
+        fault.hint(format!("write `$${{{name}}}` for a literal `${{{name}}}`"));
     }
     fault
 }
 
-/// Tells every name that the texts of a node interpolate.
-pub(super) fn names_in(node: &Node, tell: &mut dyn FnMut(&str, Mark)) {
+/// Visits every name that the strings of a node interpolate.
+pub(super) fn names_in(node: &Node, visit: &mut dyn FnMut(&str, Mark)) {
     match &node.data {
         Data::Text(text) if text.contains("${") => {
             for segment in split(text).into_iter().flatten() {
                 if let Segment::Name(name) = segment {
-                    tell(name, node.mark);
+                    visit(name, node.mark);
                 }
             }
         }
-        Data::List(items) => items.iter().for_each(|item| names_in(item, tell)),
-        Data::Map(members) => members.iter().for_each(|(_, member)| names_in(member, tell)),
+        Data::List(items) => items.iter().for_each(|item| names_in(item, visit)),
+        Data::Map(members) => members.iter().for_each(|(_, member)| names_in(member, visit)),
         _ => {}
     }
 }
 
-/// The value of a name; `None` where there is none, which it tells.
+/// The value of a name; `None` where there is none, which it reports.
 pub(super) type Lookup<'a> = dyn FnMut(&str, Mark, &mut Faults) -> Option<Spelled> + 'a;
 
-/// The value of a node, with what `lookup` answers in the place of names.
+/// The value of a node, with what `lookup` returns in the place of names.
 pub(super) fn resolve(node: &Node, faults: &mut Faults, lookup: &mut Lookup<'_>) -> Option<Spelled> {
     match &node.data {
         Data::Text(text) => interpolate(text, node.mark, faults, lookup),
         Data::List(items) => {
-            // Every item is looked at, so that every fault is told.
+            // Every item is looked at, so that every fault is reported.
             let values: Vec<_> = items.iter().map(|item| resolve(item, faults, lookup)).collect();
             let mut spellings = Spellings::default();
             let items = values.into_iter().enumerate().map(|(i, item)| {
@@ -89,7 +89,7 @@ pub(super) fn resolve(node: &Node, faults: &mut Faults, lookup: &mut Lookup<'_>)
     }
 }
 
-/// A text with what `lookup` answers in the place of names.
+/// A string with what `lookup` returns in the place of names.
 pub(super) fn interpolate(
     text: &str,
     mark: Mark,
@@ -104,7 +104,7 @@ pub(super) fn interpolate(
         Err(what) => {
             faults
                 .push(mark, what)
-                .hint("an interpolation is written `${vars.name}`; `$${` stands for a plain `${`");
+                .hint("an interpolation is written `${vars.name}`; `$${` stands for a literal `${`");
             return None;
         }
     };
@@ -119,8 +119,8 @@ pub(super) fn interpolate(
                 value.text().or_else(|| {
                     let found = describe(&value.value);
                     faults
-                        .push(mark, format!("`{name}` is {found}, which cannot stand inside a text"))
-                        .hint(format!("only a whole value may be \"${{{name}}}\""));
+                        .push(mark, format!("`{name}` is {found}, which cannot be part of a string"))
+                        .hint(format!("use it as a whole value: \"${{{name}}}\""));
                     None
                 })
             }),

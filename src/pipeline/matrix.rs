@@ -36,7 +36,7 @@ impl Matrix {
         Self { axes: Vec::new(), instances: vec![Labels::new()], spellings: Spellings::default() }
     }
 
-    /// Reads and expands the `matrix` of a step; `None` if it is wrong.
+    /// Reads and expands the `matrix` of a step; `None` if it is invalid.
     pub(crate) fn expand(node: &Node, scope: &Scope<'_>, faults: &mut Faults) -> Option<Self> {
         let found = faults.len();
         let dependent: Vec<(&str, &Node)> = dependent(node).collect();
@@ -65,7 +65,7 @@ impl Matrix {
         let value = value.value;
         let Value::Object(members) = &value else {
             faults
-                .push(node.mark, format!("`matrix` must be a mapping of axes, found {}", describe(&value)))
+                .push(node.mark, format!("`matrix` must be a map of axes, found {}", describe(&value)))
                 .hint("for example `matrix: {seed: [0, 1, 2]}`");
             return None;
         };
@@ -98,7 +98,7 @@ impl Matrix {
         }
         if names.len() > MAX_AXES {
             let what = format!("a matrix has at most {MAX_AXES} axes, found {}", names.len());
-            reader.faults.push(node.mark, what).hint("join axes that change together into one");
+            reader.faults.push(node.mark, what).hint("merge axes that change together");
         }
         if reader.faults.len() > found {
             return None;
@@ -108,7 +108,7 @@ impl Matrix {
         if size.is_none_or(|n| n + include.len() > MAX_INSTANCES) {
             faults
                 .push(node.mark, format!("the matrix has more than {MAX_INSTANCES} instances"))
-                .hint("make it smaller with fewer axes or values, or split the step in two");
+                .hint("use fewer axes or values, or split the step in two");
             return None;
         }
         let is_listed = axes.is_empty() && dependent.is_empty();
@@ -122,8 +122,8 @@ impl Matrix {
                 let labels: Vec<String> =
                     labels.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
                 faults
-                    .push(*mark, format!("`exclude` takes out nothing: no instance has {}", labels.join(",")))
-                    .hint("leave it out, or give values that the axes have");
+                    .push(*mark, format!("`exclude` matches no instance: none has {}", labels.join(",")))
+                    .hint("remove it, or give values that the axes have");
             }
         }
         let mut there: HashSet<Labels> = HashSet::new();
@@ -134,14 +134,14 @@ impl Matrix {
             if there.insert(labels.clone()) {
                 instances.push(labels);
             } else {
-                faults.push(mark, "this combination is in the matrix already").hint("leave it out");
+                faults.push(mark, "this combination is already in the matrix").hint("remove it");
             }
         }
         if instances.is_empty() {
             let why = if exclude.is_empty() { "" } else { " once `exclude` is applied" };
             faults
                 .push(node.mark, format!("the matrix is empty{why}"))
-                .hint("leave the step out, or give each axis at least one value");
+                .hint("remove the step, or give each axis at least one value");
         }
         (faults.len() == found).then_some(Self { axes: names, instances, spellings })
     }
@@ -164,7 +164,7 @@ fn product(axes: &[(String, Vec<Value>)]) -> Vec<Labels> {
     instances
 }
 
-/// Takes the excluded combinations out; answers which of them match no instance.
+/// Takes the excluded combinations out; returns which of them match no instance.
 fn remove(instances: &mut Vec<Labels>, exclude: &[(Mark, Labels)]) -> Vec<usize> {
     // By the axes that they name, so that each instance is looked up and not compared with all.
     let mut groups: BTreeMap<Vec<&String>, HashMap<Vec<&Value>, Vec<usize>>> = BTreeMap::new();

@@ -21,11 +21,13 @@ mod set_value;
 mod source;
 mod spelling;
 pub mod units;
+mod value_budget;
 mod var_order;
 mod vars;
 mod yaml;
 mod yaml_error;
 mod yaml_spelling;
+mod yaml_tree;
 
 use std::path::{Path, PathBuf};
 

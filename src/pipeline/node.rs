@@ -31,7 +31,7 @@ impl Mark {
         Self::At { file: 0, line, column }
     }
 
-    /// The place right behind a text.
+    /// The place right behind a string.
     pub(super) fn after(before: &[u8]) -> Self {
         let line = before.iter().filter(|b| **b == b'\n').count() + 1;
         let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
@@ -68,15 +68,15 @@ pub(crate) enum Data {
     Bool(bool, Spelling),
     /// A finite number.
     Number(Number, Spelling),
-    /// A text.
+    /// A string.
     Text(String),
     /// A list.
     List(Vec<Node>),
-    /// A mapping in the order of the file, without repeated keys.
+    /// A map in the order of the file, without repeated keys.
     Map(Vec<(Key, Node)>),
 }
 
-/// A key of a mapping and its place.
+/// A key of a map and its place.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Key {
     /// Where it is written.
@@ -86,7 +86,7 @@ pub(crate) struct Key {
 }
 
 impl Node {
-    /// The members, if this is a mapping.
+    /// The members, if this is a map.
     pub(crate) fn as_map(&self) -> Option<&[(Key, Node)]> {
         match &self.data {
             Data::Map(members) => Some(members),
@@ -102,7 +102,7 @@ impl Node {
         }
     }
 
-    /// The text of a scalar as it is written, where a text is wanted: of `3.10` that.
+    /// The text of a scalar as it is written, where a string is wanted: of `3.10` that.
     pub(crate) fn scalar_text(&self) -> Option<Cow<'_, str>> {
         match &self.data {
             Data::Text(text) => Some(Cow::Borrowed(text)),
@@ -113,7 +113,7 @@ impl Node {
         }
     }
 
-    /// The member of that key, if this is a mapping that has it.
+    /// The member of that key, if this is a map that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         self.as_map()?.iter().find(|(k, _)| k.text == key).map(|(_, node)| node)
     }
@@ -174,7 +174,7 @@ impl Node {
         }
     }
 
-    /// What this is, for messages: `the number 3`, `the text `x``, `a list`.
+    /// What this is, for messages: `the number 3`, `the string `x``, `a list`.
     pub(crate) fn describe(&self) -> String {
         describe(&self.to_json())
     }
@@ -183,12 +183,12 @@ impl Node {
 /// What a value is, for messages.
 pub(crate) fn describe(value: &Value) -> String {
     match value {
-        Value::Null => "nothing (null)".into(),
+        Value::Null => "null".into(),
         Value::Bool(value) => format!("`{value}`"),
         Value::Number(value) => format!("the number {value}"),
-        Value::String(text) => format!("the text `{}`", shorten(text)),
+        Value::String(text) => format!("the string `{}`", shorten(text)),
         Value::Array(_) => "a list".into(),
-        Value::Object(_) => "a mapping".into(),
+        Value::Object(_) => "a map".into(),
     }
 }
 

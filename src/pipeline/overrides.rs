@@ -56,10 +56,7 @@ fn check_profiles(root: &Node, faults: &mut Faults) {
     let Some(profiles) = root.get("profiles").filter(|profiles| profiles.data != Data::Null) else { return };
     let Some(members) = profiles.as_map() else {
         let found = profiles.describe();
-        faults.push(
-            profiles.mark,
-            format!("`profiles` must be a mapping of names to variables, found {found}"),
-        );
+        faults.push(profiles.mark, format!("`profiles` must be a map of names to variables, found {found}"));
         return;
     };
     let vars = root.get("vars");
@@ -74,7 +71,7 @@ fn check_profiles(root: &Node, faults: &mut Faults) {
                 let found = values.describe();
                 faults.push(
                     values.mark,
-                    format!("the profile `{}` must be a mapping of variables, found {found}", name.text),
+                    format!("the profile `{}` must be a map of variables, found {found}", name.text),
                 );
             }
         }
@@ -84,7 +81,7 @@ fn check_profiles(root: &Node, faults: &mut Faults) {
 fn apply_profile(root: &Node, name: &str, applied: &mut Applied<'_>, faults: &mut Faults) {
     let members = root.get("profiles").and_then(Node::as_map).unwrap_or(&[]);
     let Some((_, values)) = members.iter().find(|(key, _)| key.text == name) else {
-        faults.push(Mark::FILE, format!("there is no profile `{name}`")).suggest(
+        faults.push(Mark::FILE, format!("unknown profile `{name}`")).suggest(
             name,
             "profiles",
             members.iter().map(|(key, _)| key.text.as_str()),
@@ -93,12 +90,12 @@ fn apply_profile(root: &Node, name: &str, applied: &mut Applied<'_>, faults: &mu
     };
     let Some(values) = values.as_map() else { return };
     let tree = applied.root.to_mut();
-    // What is wrong with it is told by `check_profiles`, which looks at every profile.
+    // What is wrong with it is reported by `check_profiles`, which looks at every profile.
     merge(member(tree, "vars"), values, "vars", name, &mut Faults::default());
     push_leaves("vars", values, &format!("profile {name}"), &mut applied.changed);
 }
 
-/// Puts the values into the tree, mapping by mapping; only what is there already may be set.
+/// Puts the values into the tree, map by map; only what is there already may be set.
 fn merge(into: Option<&mut Node>, values: &[(Key, Node)], path: &str, who: &str, faults: &mut Faults) {
     let mut into = into;
     for (key, value) in values {
@@ -153,7 +150,7 @@ fn apply_set(set: &str, mark: Mark, applied: &mut Applied<'_>, faults: &mut Faul
         applied.changed.push((path.to_owned(), "--set".to_owned()));
     }
     if let Err(at) = put(applied.root.to_mut(), &words, value, mark) {
-        faults.push(mark, format!("`{path}` cannot be set: `{}` is not a mapping", words[..at].join(".")));
+        faults.push(mark, format!("`{path}` cannot be set: `{}` is not a map", words[..at].join(".")));
     }
 }
 
@@ -175,7 +172,7 @@ fn check_path(root: &Node, words: &[&str], path: &str, mark: Mark, faults: &mut 
                 if let Some(members) = vars.and_then(Node::as_map) {
                     push_leaves("vars", members, "", &mut names);
                 }
-                faults.push(mark, format!("there is no variable `{path}`")).suggest(
+                faults.push(mark, format!("unknown variable `{path}`")).suggest(
                     path,
                     "variables",
                     names.iter().map(|(name, _)| name.as_str()),
@@ -185,7 +182,7 @@ fn check_path(root: &Node, words: &[&str], path: &str, mark: Mark, faults: &mut 
         ["stages", step, field, ..] => {
             let steps = root.get("stages").and_then(Node::as_map).unwrap_or(&[]);
             if !steps.iter().any(|(key, _)| key.text == *step) {
-                faults.push(mark, format!("there is no step `{step}`")).suggest(
+                faults.push(mark, format!("unknown step `{step}`")).suggest(
                     step,
                     "steps",
                     steps.iter().map(|(key, _)| key.text.as_str()),
@@ -206,7 +203,7 @@ fn check_path(root: &Node, words: &[&str], path: &str, mark: Mark, faults: &mut 
     }
 }
 
-/// Puts a value at a path, making the mappings on the way; answers how far it came if it cannot.
+/// Puts a value at a path, making the maps on the way; returns how far it came if it cannot.
 fn put(root: &mut Node, words: &[&str], value: Node, mark: Mark) -> Result<(), usize> {
     let mut node = root;
     for (i, word) in words.iter().enumerate() {

@@ -36,7 +36,7 @@ pub(crate) struct OutputRef {
 /// How references are written, for hints.
 pub(crate) const FORMS: &str = "an input is `step.port`, `step.port/part`, `step.*` or `step.port.*` to gather, a path such as `./data/x.tar`, or `{files: \"src/**/*.py\"}`";
 
-/// Reads a reference. A text is a path where it starts with `/`, `./` or `../`, or where a `/` comes
+/// Reads a reference. A string is a path where it starts with `/`, `./` or `../`, or where a `/` comes
 /// before any dot.
 ///
 /// # Errors
@@ -61,7 +61,7 @@ pub(crate) fn parse(text: &str) -> Result<Reference, String> {
             return Err(format!("`{part}` is not the name of a part"));
         }
     }
-    let wrong = || format!("`{text}` names neither an output nor a path");
+    let wrong = || format!("`{text}` is neither an output nor a path");
     let words: Vec<&str> = head.split('.').collect();
     let (port, gather) = match words[..] {
         [_, last @ ("*" | "*?")] => (None, Some(last)),

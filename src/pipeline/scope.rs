@@ -9,8 +9,9 @@ use super::diagnostic::Faults;
 use super::interpolate::{interpolate, report_unknown, resolve};
 use super::node::{Data, Mark, Node, describe};
 use super::spelling::{Spelled, Spellings};
+use super::value_budget::size;
 use super::var_order::variable_name;
-use super::vars::{Unknown, Vars, size};
+use super::vars::{Unknown, Vars};
 
 /// The names that a value may use.
 #[derive(Clone, Copy)]
@@ -33,17 +34,17 @@ pub(crate) struct AxisValues<'a> {
 }
 
 /// Where secrets may stand, for hints.
-pub(crate) const SECRET_PLACES: &str = "a secret may stand in the `env` of a command, as in `env: {TOKEN: \"${vars.token}\"}`, or in a text parameter of a stage";
+pub(crate) const SECRET_PLACES: &str = "secrets can be used in the `env` of a command, as in `env: {TOKEN: \"${vars.token}\"}`, or in a string parameter of a stage";
 
 impl Scope<'_> {
-    /// The value of a node; `None` if something in it is wrong, which `faults` then tells.
+    /// The value of a node; `None` if something in it is wrong, which `faults` then holds.
     pub(crate) fn resolve(&self, node: &Node, faults: &mut Faults) -> Option<Value> {
         self.spelled(node, faults).map(|spelled| spelled.value)
     }
 
     /// The same with the spellings of what is in it.
     pub(crate) fn spelled(&self, node: &Node, faults: &mut Faults) -> Option<Spelled> {
-        if !self.vars.spend(node_size(node), node.mark, faults) {
+        if !self.vars.budget.spend(node_size(node), node.mark, faults) {
             return None;
         }
         resolve(node, faults, &mut |name, mark, faults| self.value(name, mark, faults))
@@ -51,27 +52,27 @@ impl Scope<'_> {
 
     /// The same where secrets may stand as well.
     pub(crate) fn with_secrets(&self, node: &Node, faults: &mut Faults) -> Option<Spelled> {
-        if !self.vars.spend(node_size(node), node.mark, faults) {
+        if !self.vars.budget.spend(node_size(node), node.mark, faults) {
             return None;
         }
         resolve(node, faults, &mut |name, mark, faults| self.any_value(name, mark, faults))
     }
 
-    /// The value of a node that must be a text (numbers and truth values are formatted).
+    /// The value of a node that must be a string (numbers and truth values are formatted).
     pub(crate) fn resolve_text(&self, text: &str, mark: Mark, faults: &mut Faults) -> Option<String> {
         let spelled =
             interpolate(text, mark, faults, &mut |name, mark, faults| self.value(name, mark, faults))?;
         let text = spelled.text();
         if text.is_none() {
-            faults.push(mark, format!("expected a text, found {}", describe(&spelled.value)));
+            faults.push(mark, format!("expected a string, found {}", describe(&spelled.value)));
         }
         text
     }
 
-    /// The value of a name; `None` if there is none, which `faults` then tells.
+    /// The value of a name; `None` if there is none, which `faults` then holds.
     pub(super) fn value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Spelled> {
         if variable_name(name).is_some_and(|variable| self.vars.secret.contains(variable)) {
-            faults.push(mark, format!("`{name}` is secret and cannot stand here")).hint(SECRET_PLACES);
+            faults.push(mark, format!("`{name}` is secret and cannot be used here")).hint(SECRET_PLACES);
             return None;
         }
         self.any_value(name, mark, faults)
@@ -84,7 +85,7 @@ impl Scope<'_> {
         }
         match self.look_up(name) {
             Ok((value, spellings)) => {
-                let afforded = self.vars.spend(size(value), mark, faults);
+                let afforded = self.vars.budget.spend(size(value), mark, faults);
                 afforded.then(|| Spelled { value: value.clone(), spellings })
             }
             Err(Unknown::Broken) => None,
@@ -92,7 +93,7 @@ impl Scope<'_> {
                 let names = std::iter::once_with(|| self.names()).flatten();
                 let fault = report_unknown(name, mark, names, faults);
                 if let Some(words) = name.contains('[').then(|| self.words(name)).flatten() {
-                    fault.note(format!("here it is `{}`", words.join(".")));
+                    fault.note(format!("it stands for `{}` here", words.join(".")));
                 }
                 None
             }
@@ -214,12 +215,12 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_once() {
         for (text, message) in [
-            ("${vars.sid}", "there is no `vars.sid` to put into `${vars.sid}`"),
+            ("${vars.sid}", "unknown name `vars.sid` in `${vars.sid}`"),
             ("${vars.side", "`${vars.side` has no closing `}`"),
             ("${}", "`${}` is not an interpolation"),
             ("${a b}", "`${a b}` is not an interpolation"),
-            ("x${vars.deep}", "`vars.deep` is a mapping, which cannot stand inside a text"),
-            ("${env.HOME}", "there is no `env.HOME` to put into `${env.HOME}`"),
+            ("x${vars.deep}", "`vars.deep` is a map, which cannot be part of a string"),
+            ("${env.HOME}", "unknown name `env.HOME` in `${env.HOME}`"),
         ] {
             assert_eq!(resolved(text), Err(vec![message.to_owned()]), "{text}");
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 /// Stands for what is hidden.
 pub const REDACTED: &str = "***";
 
-/// The least length of a text that is hidden wherever it stands, in bytes. A shorter one is hidden
+/// The least length of a string that is hidden wherever it stands, in bytes. A shorter one is hidden
 /// where it stands alone: it would make holes into other words.
 const LONG: usize = 4;
 /// The least length of an environment variable's value that is taken for a secret, in bytes.
@@ -16,7 +16,7 @@ const LEAST_PASSED: usize = 6;
 pub struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Hides a text from now on, and of several lines each.
+    /// Hides a string from now on, and of several lines each.
     pub fn add(&mut self, text: &str) {
         let lines = text.lines().map(str::trim).filter(|line| line.len() >= LONG);
         for text in lines.chain([text]) {
@@ -24,7 +24,7 @@ impl Secrets {
                 self.0.push(text.to_owned());
             }
         }
-        // A text that holds another one goes first.
+        // A string that holds another one goes first.
         self.0.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     }
 
@@ -91,7 +91,7 @@ pub fn mask_urls(text: &str) -> Option<String> {
     any.then_some(shown)
 }
 
-/// Replaces a text where no letter or digit stands beside it.
+/// Replaces a string where no letter or digit stands beside it.
 fn replace_words(text: &str, word: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;

@@ -1,6 +1,6 @@
-//! The grammar of interpolation: where names stand in a text.
+//! The grammar of interpolation: where names stand in a string.
 
-/// One part of a text.
+/// One part of a string.
 #[derive(Debug, PartialEq)]
 pub(super) enum Segment<'a> {
     /// What stands for itself.
@@ -9,7 +9,7 @@ pub(super) enum Segment<'a> {
     Name(&'a str),
 }
 
-/// The first name that a text interpolates, if it does.
+/// The first name that a string interpolates, if it does.
 pub(crate) fn first_name(text: &str) -> Option<&str> {
     if !text.contains("${") {
         return None;
@@ -33,7 +33,7 @@ pub(crate) fn before_axis(text: &str) -> Option<&str> {
     None
 }
 
-/// Takes a text apart; an error says what is wrong with it.
+/// Takes a string apart; an error says what is wrong with it.
 pub(super) fn split(text: &str) -> Result<Vec<Segment<'_>>, String> {
     let mut segments = Vec::new();
     let mut rest = text;
@@ -62,7 +62,7 @@ pub(super) fn split(text: &str) -> Result<Vec<Segment<'_>>, String> {
     Ok(segments)
 }
 
-/// Whether a text is words with dots between them, each of which may have an axis in brackets.
+/// Whether a string is words with dots between them, each of which may have an axis in brackets.
 fn is_well_formed(name: &str) -> bool {
     let is_word = |word: &str| {
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')

@@ -1,14 +1,14 @@
 //! The value of a `--set`, by rules that cut nothing off.
 //!
 //! One plain word that is a number, a truth value or null is that. What stands in `[ ]` or `{ }` is a
-//! list or a mapping, and what stands in quotes is the text in them, as YAML reads them. Everything
-//! else is a text, exactly as it was given: with `#`, `: `, line breaks and spaces at its ends.
+//! list or a map, and what stands in quotes is the text in them, as YAML reads them. Everything
+//! else is a string, exactly as it was given: with `#`, `: `, line breaks and spaces at its ends.
 
 use super::diagnostic::Faults;
 use super::node::{Data, Mark, Node};
 use super::yaml;
 
-/// Reads a value; `None` if it is a list or a mapping with a fault, which is told.
+/// Reads a value; `None` if it is a list or a map with a fault, which is reported.
 pub(super) fn read(text: &str, mark: Mark, faults: &mut Faults) -> Option<Node> {
     let mut node = match text.as_bytes() {
         [b'[', .., b']'] | [b'{', .., b'}'] => collection(text, mark, faults)?,
@@ -24,7 +24,7 @@ fn as_given(text: &str) -> Node {
 }
 
 /// A word that YAML takes for a number, a truth value or null. A number that no pipeline may hold,
-/// such as one of thirty digits, is a text.
+/// such as one of thirty digits, is a string.
 fn word(text: &str) -> Option<Node> {
     let is_of_number = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-');
     if text != "~" && !text.bytes().all(is_of_number) {
@@ -39,7 +39,7 @@ fn word(text: &str) -> Option<Node> {
     is_plain.then_some(node)
 }
 
-/// A text in quotes, and nothing around them.
+/// A string in quotes, and nothing around them.
 fn quoted(text: &str) -> Option<Node> {
     let mut faults = Faults::default();
     let node = whole(text, &mut faults)?;
@@ -47,7 +47,7 @@ fn quoted(text: &str) -> Option<Node> {
 }
 
 fn collection(text: &str, mark: Mark, faults: &mut Faults) -> Option<Node> {
-    let hint = "a value in `[ ]` is a list, one in `{ }` a mapping; put a text into quotes, and all of it into those of the shell: --set 'vars.x=\"[a] b\"'";
+    let hint = "a value in `[ ]` is a list, one in `{ }` a map; quote strings, and quote the whole for the shell: --set 'vars.x=\"[a] b\"'";
     let mut own = Faults::default();
     let node = whole(text, &mut own);
     let is_one = match &node {
@@ -55,7 +55,7 @@ fn collection(text: &str, mark: Mark, faults: &mut Faults) -> Option<Node> {
         None => false,
     };
     if own.is_empty() && !is_one {
-        own.push(mark, "the value begins like a list or a mapping and ends like one, but is none");
+        own.push(mark, "the value looks like a list or a map, but is not one");
     }
     let right = own.is_empty();
     for fault in own.into_list() {
@@ -64,7 +64,7 @@ fn collection(text: &str, mark: Mark, faults: &mut Faults) -> Option<Node> {
     node.filter(|_| right)
 }
 
-/// The one value that a text is from its beginning to its end: as the only item of a list, so that
+/// The one value that a string is from its beginning to its end: as the only item of a list, so that
 /// a comment would be seen to swallow the end.
 fn whole(text: &str, faults: &mut Faults) -> Option<Node> {
     let node = yaml::parse_value(&format!("[{text}]"), faults)?;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Faults};
 use super::node::{Mark, Node};
-use super::yaml::{self, Marks};
+use super::yaml;
+use super::yaml_tree::Marks;
 use super::{MAX_BYTES, locate};
 
 /// A file's name and its text.
@@ -69,7 +70,7 @@ fn text<'b>(bytes: &'b [u8], faults: &mut Faults) -> &'b str {
         _ if bytes.len() > MAX_BYTES => {
             faults
                 .push(Mark::FILE, format!("the file is larger than {} MiB", MAX_BYTES >> 20))
-                .hint("a pipeline names data, it does not hold any; is this the right file?");
+                .hint("a pipeline refers to data and contains none; is this the right file?");
             ""
         }
         // Some editors begin a file with a byte order mark.
@@ -79,7 +80,7 @@ fn text<'b>(bytes: &'b [u8], faults: &mut Faults) -> &'b str {
             faults
                 .push(
                     Mark::after(&bytes[..error.valid_up_to()]),
-                    format!("the file is not UTF-8 text: here is the byte {byte:#04x}"),
+                    format!("the file is not valid UTF-8: it has the byte {byte:#04x}"),
                 )
                 .hint("save it as UTF-8");
             ""

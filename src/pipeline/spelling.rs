@@ -1,7 +1,7 @@
-//! How scalars were written: `3.10` is the number 3.1, and the text `3.10` where a text is wanted.
+//! How scalars were written: `3.10` is the number 3.1, and the string `3.10` where a string is wanted.
 //!
 //! A value travels as JSON, which knows one spelling of a number. Those that were written otherwise
-//! are kept beside it by their paths, so that whoever needs a text gets what stands in the file, and
+//! are kept beside it by their paths, so that whoever needs a string gets what stands in the file, and
 //! whoever needs a number gets the number.
 
 use std::collections::BTreeMap;

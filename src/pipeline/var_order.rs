@@ -6,7 +6,7 @@ use super::diagnostic::Faults;
 use super::interpolate::names_in;
 use super::node::{Key, Node};
 
-/// The variables in an order in which each comes after those that it names. A circle is told where
+/// The variables in an order in which each comes after those that it names. A cycle is reported where
 /// it closes, and the variable there is broken.
 pub(super) fn order(
     members: &[(Key, Node)],
@@ -51,8 +51,8 @@ pub(super) fn order(
                     Visit::Underway => {
                         let name = &members[next].0.text;
                         faults
-                            .push(mark, format!("the variable `{name}` is defined by itself"))
-                            .hint("give one of the variables on the way a value of its own");
+                            .push(mark, format!("the variable `{name}` refers to itself"))
+                            .hint("give one of the variables in the cycle a value of its own");
                         broken.insert(name.clone());
                     }
                 },

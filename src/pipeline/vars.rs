@@ -1,11 +1,8 @@
 //! `vars`: names for values, which may use each other but not themselves.
 //!
 //! The variables are put in an order in which each comes after those that it names, so that a chain
-//! of any length is evaluated without recursion. A value that is named is copied, and a few lines of
-//! variables that name each other ten times over would copy more than any memory holds: so every
-//! copy is counted.
+//! of any length is evaluated without recursion.
 
-use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
@@ -15,16 +12,11 @@ use super::interpolate::{names_in, report_unknown, resolve};
 use super::node::{Key, Mark, Node};
 use super::secrets::{REDACTED, Secrets};
 use super::spelling::{Spelled, Spellings};
+use super::value_budget::{ValueBudget, size};
 use super::var_order::{order, variable, variable_name};
-use super::yaml::MAX_NODES;
 
 /// The deepest nesting of a variable, that of the YAML itself.
 const MAX_DEPTH: usize = 128;
-/// The most values that the steps of a pipeline may hold, those of all instances taken together.
-const MAX_IN_STEPS: usize = 8 * MAX_NODES;
-/// So many bytes of a text count as one value more.
-const BYTES_PER_VALUE: usize = 64;
-
 /// The variables, evaluated.
 #[derive(Debug)]
 pub(crate) struct Vars {
@@ -36,11 +28,7 @@ pub(crate) struct Vars {
     /// Variables with an error of their own, which is not repeated where they are used.
     broken: BTreeSet<String>,
     /// How many values may still be made.
-    left: Cell<usize>,
-    /// What there are too many of, once there are, and how many are allowed.
-    limit: (&'static str, usize),
-    /// Whether it has been told that there are too many.
-    told: Cell<bool>,
+    pub(super) budget: ValueBudget,
 }
 
 /// Why a name has no value.
@@ -66,7 +54,7 @@ impl Vars {
 
     /// The variables with every secret hidden in the values; `None` where there is no secret.
     pub(crate) fn redacted(members: &[(Key, Node)], secrets: &[&str]) -> Option<Self> {
-        // What is wrong was told by the first evaluation.
+        // What is wrong was reported by the first evaluation.
         (!secrets.is_empty()).then(|| Self::evaluated(members, secrets, true, &mut Faults::default()))
     }
 
@@ -85,8 +73,7 @@ impl Vars {
         let index: HashMap<&str, usize> =
             members.iter().enumerate().map(|(i, (key, _))| (key.text.as_str(), i)).collect();
         let mut vars = Self::new(Map::new(), BTreeSet::new());
-        vars.left.set(MAX_NODES);
-        vars.limit = ("the variables expand to", MAX_NODES);
+        vars.budget = ValueBudget::of_variables();
         for i in order(members, &index, &mut vars.broken, faults) {
             let (key, node) = &members[i];
             let value = resolve(node, faults, &mut |name, mark, faults| {
@@ -103,7 +90,7 @@ impl Vars {
                         "the variable `{}` is nested too deeply (more than {MAX_DEPTH} levels)",
                         key.text
                     );
-                    faults.push(key.mark, what).hint("variables that name each other add their levels up");
+                    faults.push(key.mark, what).hint("levels add up over variables that refer to each other");
                 }
                 shallow
             });
@@ -134,26 +121,16 @@ impl Vars {
 
     /// Variables with these values, ready to be used by steps.
     pub(super) fn new(values: Map<String, Value>, broken: BTreeSet<String>) -> Self {
-        let limit = ("the instances of the steps hold", MAX_IN_STEPS);
-        let spellings = Spellings::default();
-        let secret = BTreeSet::new();
-        Self {
-            values,
-            spellings,
-            secret,
-            broken,
-            left: Cell::new(MAX_IN_STEPS),
-            limit,
-            told: Cell::new(false),
-        }
+        let (spellings, secret) = (Spellings::default(), BTreeSet::new());
+        Self { values, spellings, secret, broken, budget: ValueBudget::of_steps() }
     }
 
-    /// The value of a name such as `vars.side.x`; `None` if there is none, which `faults` then tells.
+    /// The value of a name such as `vars.side.x`; `None` if there is none, which `faults` then holds.
     fn value(&self, name: &str, mark: Mark, faults: &mut Faults) -> Option<Spelled> {
         let path: Vec<&str> = name.split('.').skip(1).filter(|word| !word.is_empty()).collect();
         match self.look_up(&path) {
             Ok((value, spellings)) => {
-                let afforded = self.spend(size(value), mark, faults);
+                let afforded = self.budget.spend(size(value), mark, faults);
                 afforded.then(|| Spelled { value: value.clone(), spellings })
             }
             Err(Unknown::Broken) => None,
@@ -183,22 +160,6 @@ impl Vars {
         }
         names
     }
-
-    /// Counts values that are about to be made; `false` if they are too many, which is told once.
-    pub(super) fn spend(&self, values: usize, mark: Mark, faults: &mut Faults) -> bool {
-        let left = self.left.get().checked_sub(values);
-        match left {
-            Some(left) => self.left.set(left),
-            None if self.told.replace(true) => {}
-            None => {
-                let (what, most) = self.limit;
-                faults
-                    .push(mark, format!("{what} too much: more than {most} values"))
-                    .hint("a list that is named several times is copied as often: keep it short");
-            }
-        }
-        left.is_some()
-    }
 }
 
 fn child<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
@@ -215,18 +176,6 @@ fn push_names(path: &str, value: &Value, names: &mut Vec<String>) {
         for (name, value) in members {
             push_names(&format!("{path}.{name}"), value, names);
         }
-    }
-}
-
-/// How many values a value counts as: itself and those in it, long texts more than once.
-pub(super) fn size(value: &Value) -> usize {
-    1 + match value {
-        Value::String(text) => text.len() / BYTES_PER_VALUE,
-        Value::Array(items) => items.iter().map(size).sum(),
-        Value::Object(members) => {
-            members.iter().map(|(key, member)| key.len() / BYTES_PER_VALUE + size(member)).sum()
-        }
-        _ => 0,
     }
 }
 
@@ -263,12 +212,12 @@ fn add_texts(value: &Value, spellings: &Spellings, secrets: &mut Secrets) {
     }
 }
 
-/// Tells a name that a variable cannot use.
+/// Reports a name that a variable cannot use.
 fn report(name: &str, mark: Mark, members: &[(Key, Node)], faults: &mut Faults) {
     if name == "seed" || name.starts_with("matrix.") || name.contains("[matrix.") {
-        faults
-            .push(mark, format!("there is no `{name}` to put into `${{{name}}}`"))
-            .hint(format!("`vars` see other `vars` only: write `${{{name}}}` in the step that needs it"));
+        faults.push(mark, format!("unknown name `{name}` in `${{{name}}}`")).hint(format!(
+            "`vars` can only refer to other `vars`: use `${{{name}}}` in the step that needs it"
+        ));
         return;
     }
     report_unknown(name, mark, members.iter().map(|(key, _)| format!("vars.{}", key.text)), faults);
@@ -278,7 +227,9 @@ fn report(name: &str, mark: Mark, members: &[(Key, Node)], faults: &mut Faults) 
 mod tests {
     use super::*;
     use crate::pipeline::scope::Scope;
-    use crate::pipeline::yaml::{Marks, parse};
+    use crate::pipeline::value_budget::MAX_IN_STEPS;
+    use crate::pipeline::yaml::parse;
+    use crate::pipeline::yaml_tree::Marks;
     use serde_json::json;
 
     fn evaluated(text: &str) -> (Vars, Vec<String>) {
@@ -310,7 +261,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "the variable `v128` is nested too deeply (more than 128 levels) | variables that name each other add their levels up"
+                "the variable `v128` is nested too deeply (more than 128 levels) | levels add up over variables that refer to each other"
             ]
         );
         assert!(vars.broken.contains("v999"));
@@ -330,7 +281,7 @@ mod tests {
             assert_eq!(
                 told,
                 [
-                    "the variables expand to too much: more than 1000000 values | a list that is named several times is copied as often: keep it short"
+                    "the variables expand to more than 1000000 values | a list is copied wherever it is used: keep it short"
                 ]
             );
         }
@@ -343,12 +294,12 @@ mod tests {
         let scope = Scope { vars: &vars, matrix: None, seed: None };
         let mut faults = Faults::default();
         assert!(scope.value("vars.a", Mark::FILE, &mut faults).is_some());
-        assert_eq!(vars.left.get(), MAX_IN_STEPS - 4);
-        vars.left.set(3);
+        assert_eq!(vars.budget.left(), MAX_IN_STEPS - 4);
+        vars.budget.set_left(3);
         assert!(scope.value("vars.a", Mark::FILE, &mut faults).is_none());
         assert!(scope.value("vars.a", Mark::FILE, &mut faults).is_none());
         let told: Vec<String> = faults.into_list().into_iter().map(|fault| fault.message).collect();
-        assert_eq!(told, ["the instances of the steps hold too much: more than 8000000 values"]);
+        assert_eq!(told, ["the instances of the steps hold more than 8000000 values"]);
     }
 
     #[test]
@@ -357,9 +308,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                "there is no `seed` to put into `${seed}` | `vars` see other `vars` only: write `${seed}` in the step that needs it",
-                "there is no `matrix.x` to put into `${matrix.x}` | `vars` see other `vars` only: write `${matrix.x}` in the step that needs it",
-                "there is no `HOME` to put into `${HOME}` | write `$${HOME}` for a plain `${HOME}`",
+                "unknown name `seed` in `${seed}` | `vars` can only refer to other `vars`: use `${seed}` in the step that needs it",
+                "unknown name `matrix.x` in `${matrix.x}` | `vars` can only refer to other `vars`: use `${matrix.x}` in the step that needs it",
+                "unknown name `HOME` in `${HOME}` | write `$${HOME}` for a literal `${HOME}`",
             ]
         );
     }

@@ -21,7 +21,7 @@ pub(super) enum Subject {
     SetValue,
 }
 
-/// Tells an error of the parser. `mark` is the place that it gave, `furthest` the last place that it
+/// Reports an error of the parser. `mark` is the place that it gave, `furthest` the last place that it
 /// had read.
 pub(super) fn report(
     message: &str,
@@ -46,7 +46,7 @@ pub(super) fn report(
     } else if what.contains("recursion limit exceeded") {
         faults
             .push(mark.unwrap_or(furthest), "the values are nested too deeply (more than 128 levels)")
-            .hint("give the inner ones names of their own in `vars`");
+            .hint("move the inner values to `vars`");
     } else if let Some((_, ours)) = what.split_once(OURS) {
         faults.push(mark.unwrap_or(Mark::FILE), ours).hint(advice_on_ours(ours));
     } else {
@@ -56,11 +56,11 @@ pub(super) fn report(
 
 fn advice_on_ours(what: &str) -> &'static str {
     if what.starts_with("tags") {
-        "put a text that begins with `!` into quotes"
+        "quote a string that begins with `!`"
     } else if what.starts_with("the number") {
-        "put it into quotes where it is meant as a text"
+        "quote it if it is meant as a string"
     } else {
-        "leave it out, or put it into quotes where it is meant as a text"
+        "remove it, or quote it if it is meant as a string"
     }
 }
 
@@ -121,7 +121,7 @@ fn advise(fault: &mut Fault, error: &Syntax<'_>, line: &str, column: usize, ends
     let hint = if line.trim_start_matches(' ').starts_with('\t') {
         "YAML does not take tabs for indentation: use spaces".into()
     } else if before.ends_with('$') && next == Some('{') {
-        "put an interpolation inside `{ }` or `[ ]` into quotes: \"${vars.name}\"".into()
+        "quote an interpolation inside `{ }` or `[ ]`: \"${vars.name}\"".into()
     } else if context.contains("quoted scalar") && ends {
         "close the quote that opens here".into()
     } else if context.contains("flow mapping") && ends {
@@ -129,23 +129,22 @@ fn advise(fault: &mut Fault, error: &Syntax<'_>, line: &str, column: usize, ends
     } else if context.contains("flow sequence") && ends {
         "close the `[` that opens here with a `]`".into()
     } else if context.contains("flow") {
-        "put a comma between the items, and a closing bracket behind the last one".into()
+        "put a comma between the items, and a closing bracket after the last one".into()
     } else if error.problem.contains("mapping values are not allowed") {
-        "put a value that holds `: ` into quotes; keys of one mapping begin in one column".into()
+        "quote a value that contains `: `; the keys of a map begin in the same column".into()
     } else if error.problem.contains("cannot start any token") {
         let c = next.unwrap_or('@');
-        format!("put a text that begins with `{c}` into quotes")
+        format!("quote a string that begins with `{c}`")
     } else if error.problem.contains("anchor") || context.contains("alias") || context.contains("anchor") {
-        "`&name` marks a value and `*name` repeats it further down; put a text that begins with either into quotes"
-            .into()
+        "`&name` marks a value and `*name` repeats it; quote a string that begins with either".into()
     } else if error.problem.contains("escape") {
-        "inside \"...\" a backslash is written `\\\\`; inside '...' it is itself".into()
+        "inside \"...\" a backslash is written `\\\\`; inside '...' it stands for itself".into()
     } else if error.problem.contains("control characters") {
-        "take the character out, or write it as \"\\x07\" with its number".into()
+        "remove the character, or write it as \"\\x07\" with its number".into()
     } else if error.problem.contains("expected ':'") {
-        "write `key: value`, with a space behind the colon".into()
+        "write `key: value`, with a space after the colon".into()
     } else {
-        "look at the indentation, the quotes and the brackets of this line and the one before it".into()
+        "check the indentation, quotes and brackets of this line and the one before it".into()
     };
     fault.hint(hint);
 }

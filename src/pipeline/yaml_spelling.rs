@@ -1,6 +1,6 @@
 //! How the scalars of a YAML text are spelled: a second reading along the tree of the first.
 //!
-//! A parser that is asked for a text answers with the scalar's own characters, whatever it would take
+//! A parser that is asked for a string returns the scalar's own characters, whatever it would take
 //! them for otherwise. So comments, quotes, flow style and aliases need no rules of ours. Most files
 //! spell their numbers as they are printed, and a look at the words of the text saves the reading.
 
@@ -12,7 +12,7 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use super::node::{Data, Node};
 use super::spelling::Spelling;
 
-/// Whether a text has a word that is a number or a truth value and is not how that is printed. It
+/// Whether a string has a word that is a number or a truth value and is not how that is printed. It
 /// may also be one in a comment or a quoted text: then a reading is wasted.
 pub(super) fn may_matter(text: &str) -> bool {
     let is_of_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-' | b'_');
@@ -24,7 +24,7 @@ fn is_odd(word: &str) -> bool {
     match word.as_bytes() {
         [b'T' | b'F', ..] => ["True", "TRUE", "False", "FALSE"].contains(&word),
         [b'+' | b'-' | b'.' | b'0'..=b'9', ..] => {
-            // Digits behind a zero are a text for YAML, and so need no spelling.
+            // Digits behind a zero are a string for YAML, and so need no spelling.
             let digits = word.strip_prefix('-').unwrap_or(word);
             let is_plain = digits.bytes().all(|b| b.is_ascii_digit()) && word != "-0";
             !is_plain && !is_printed_so(word)
@@ -102,7 +102,8 @@ impl<'de> Visitor<'de> for Speller<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::diagnostic::Faults;
-    use super::super::yaml::{Marks, parse};
+    use super::super::yaml::parse;
+    use super::super::yaml_tree::Marks;
     use super::*;
 
     #[test]

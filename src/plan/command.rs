@@ -22,14 +22,14 @@ pub fn params_schema() -> &'static Value {
             "additionalProperties": false,
             "properties": {
                 "run": {
-                    "description": "A text for the shell, which stops at the first command that fails, also inside a pipeline (`sh -e -o pipefail`); or a program and its arguments as a list, without a shell. Write `$${NAME}` for the shell's own `${NAME}`.",
+                    "description": "A script for the shell, which stops at the first command that fails, also inside a pipeline (`sh -e -o pipefail`); or a program and its arguments as a list, without a shell. Write `$${NAME}` for the shell's own `${NAME}`.",
                     "anyOf": [
                         {"type": "string"},
                         {"type": "array", "items": {"type": "string"}, "minItems": 1}
                     ]
                 },
                 "shell": {
-                    "description": "The interpreter of the text, or a list of it and its arguments: `bash`, `python3`, `[bash, -x]`. Default: `sh`. A list with an interpreter that is not known by its name is followed by the text: `[lua, -e]`.",
+                    "description": "The interpreter of the script, or a list of it and its arguments: `bash`, `python3`, `[bash, -x]`. Default: `sh`. After a list with another interpreter than the known ones comes the script: `[lua, -e]`.",
                     "default": "sh",
                     "anyOf": [
                         {"type": "string"},
@@ -37,7 +37,7 @@ pub fn params_schema() -> &'static Value {
                     ]
                 },
                 "link": {
-                    "description": "Inputs that are linked and not copied, for large data that the command only reads: `true` for all, or a list of their names. Default: `false`.",
+                    "description": "Inputs that are linked instead of copied, for large data that the command only reads: `true` for all, or a list of their names. Default: `false`.",
                     "default": false,
                     "anyOf": [
                         {"type": "boolean"},
@@ -45,7 +45,7 @@ pub fn params_schema() -> &'static Value {
                     ]
                 },
                 "outputs": {
-                    "description": "Output ports: a list of names, each a file or folder that the command makes, or a mapping of names to relative paths. Default: `[out]`.",
+                    "description": "Output ports: a list of names, each a file or folder that the command makes, or a map of names to relative paths. Default: `[out]`.",
                     "default": ["out"],
                     "anyOf": [
                         {"type": "array", "items": {"type": "string"}, "minItems": 1},
@@ -54,13 +54,13 @@ pub fn params_schema() -> &'static Value {
                 },
                 "env": {
                     "type": "object",
-                    "description": "Environment variables with their values, which enter the key.",
+                    "description": "Environment variables with their values; they are part of the cache key.",
                     "default": {},
                     "additionalProperties": {"type": ["string", "number", "boolean"]}
                 },
                 "pass_env": {
                     "type": "array",
-                    "description": "Names of environment variables that are passed through and do not enter the key.",
+                    "description": "Names of environment variables that are passed through; their values do not affect the cache key.",
                     "default": [],
                     "items": {"type": "string"}
                 }
@@ -86,11 +86,11 @@ pub(super) fn read(with: &Value, inputs: &[&str]) -> Result<Command, Vec<ParamFa
             written => (port.clone(), written.get(port)),
         };
         if item.is_some_and(|item| !item.is_string()) {
-            // That is told already.
+            // That is reported already.
             continue;
         }
         if !is_port(port) {
-            fault(&["outputs", &at], format!("`{port}` is not a name for a port"));
+            fault(&["outputs", &at], format!("invalid port name `{port}`"));
         } else if !is_inside(path) {
             fault(
                 &["outputs", &at],
@@ -105,7 +105,7 @@ pub(super) fn read(with: &Value, inputs: &[&str]) -> Result<Command, Vec<ParamFa
     let mut env = Vec::new();
     for (name, value) in with["env"].as_object().unwrap_or(&Map::new()) {
         if !is_variable(name) {
-            fault(&["env", name], format!("`{name}` is not a name for an environment variable"));
+            fault(&["env", name], format!("invalid name of an environment variable: `{name}`"));
         }
         env.push((name.clone(), schema::plain(value)));
     }
@@ -114,9 +114,9 @@ pub(super) fn read(with: &Value, inputs: &[&str]) -> Result<Command, Vec<ParamFa
     for (i, name) in names.filter_map(|(i, name)| Some((i, name.as_str()?.to_owned()))) {
         let at = ["pass_env", &i.to_string()];
         if !is_variable(&name) {
-            fault(&at, format!("`{name}` is not a name for an environment variable"));
+            fault(&at, format!("invalid name of an environment variable: `{name}`"));
         } else if env.iter().any(|(given, _)| *given == name) {
-            fault(&at, format!("`{name}` is given a value by `env` already"));
+            fault(&at, format!("`env` already sets `{name}`"));
         } else if !pass_env.contains(&name) {
             pass_env.push(name);
         }
@@ -128,9 +128,9 @@ pub(super) fn read(with: &Value, inputs: &[&str]) -> Result<Command, Vec<ParamFa
 pub const SHELLS: [&str; 10] =
     ["bash", "ksh", "node", "perl", "python", "python3", "Rscript", "ruby", "sh", "zsh"];
 
-type Fault<'a> = dyn FnMut(&[&str], String) + 'a;
+type ReportFault<'a> = dyn FnMut(&[&str], String) + 'a;
 
-fn run(written: &Value, fault: &mut Fault<'_>) -> Invocation {
+fn run(written: &Value, fault: &mut ReportFault<'_>) -> Invocation {
     let run = match written {
         Value::Array(items) => Invocation::Argv(items.iter().map(schema::plain).collect()),
         text => Invocation::Script(text.as_str().unwrap_or_default().to_owned()),
@@ -145,12 +145,12 @@ fn run(written: &Value, fault: &mut Fault<'_>) -> Invocation {
         fault(&["run", "0"], "`run` names no program".into());
     }
     if all.iter().any(|text| text.contains('\0')) {
-        fault(&["run"], "`run` holds a null character".into());
+        fault(&["run"], "`run` contains a null character".into());
     }
     run
 }
 
-fn shell(written: &Value, run: &Invocation, fault: &mut Fault<'_>) -> Vec<String> {
+fn shell(written: &Value, run: &Invocation, fault: &mut ReportFault<'_>) -> Vec<String> {
     let shell: Vec<String> = match written {
         Value::String(name) => vec![name.clone()],
         Value::Array(words) => words.iter().map(schema::plain).collect(),
@@ -158,16 +158,16 @@ fn shell(written: &Value, run: &Invocation, fault: &mut Fault<'_>) -> Vec<String
     };
     let name = shell.first().map_or("", |first| first.rsplit('/').next().unwrap_or(first));
     if matches!(run, Invocation::Argv(_)) {
-        fault(&["shell"], "`shell` is for a `run` that is a text, and this one is a list".into());
+        fault(&["shell"], "`shell` is for a `run` that is a script, but this one is a list".into());
     } else if shell.iter().any(|word| word.is_empty() || word.contains('\0')) {
-        fault(&["shell"], "`shell` holds a text that is empty, or a null character".into());
+        fault(&["shell"], "`shell` contains an empty string or a null character".into());
     } else if shell.len() == 1 && !SHELLS.contains(&name) {
         let known = SHELLS.map(|name| format!("`{name}`")).join(", ");
         fault(
             &["shell"],
             format!(
-                "`{name}` is not a shell that is known: write a list of it and the arguments that the text \
-                 follows, such as `[lua, -e]`, or one of {known}"
+                "unknown shell `{name}`: write a list of it and the arguments that come before the script, such as \
+                 `[lua, -e]`, or one of {known}"
             ),
         );
     }
@@ -175,7 +175,7 @@ fn shell(written: &Value, run: &Invocation, fault: &mut Fault<'_>) -> Vec<String
     if shell == ["sh"] { Vec::new() } else { shell }
 }
 
-fn link(written: &Value, inputs: &[&str], fault: &mut Fault<'_>) -> Vec<String> {
+fn link(written: &Value, inputs: &[&str], fault: &mut ReportFault<'_>) -> Vec<String> {
     let mut link: Vec<String> = match written {
         Value::Bool(true) => inputs.iter().map(|port| (*port).to_owned()).collect(),
         Value::Array(ports) => ports.iter().map(schema::plain).collect(),
@@ -183,7 +183,10 @@ fn link(written: &Value, inputs: &[&str], fault: &mut Fault<'_>) -> Vec<String> 
     };
     for (i, port) in link.iter().enumerate() {
         if !inputs.contains(&port.as_str()) {
-            fault(&["link", &i.to_string()], format!("`link` names `{port}`, which is no input of the step"));
+            fault(
+                &["link", &i.to_string()],
+                format!("`link` names `{port}`, which is not an input of the step"),
+            );
         }
     }
     link.sort();
@@ -201,7 +204,7 @@ fn outputs(value: &Value) -> Vec<(String, String)> {
     }
 }
 
-/// Whether a text may name a port of a command: it must do as a file name.
+/// Whether a string may name a port of a command: it must do as a file name.
 pub(super) fn is_port(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')

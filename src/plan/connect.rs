@@ -76,7 +76,7 @@ impl Planner<'_> {
         let Some(p) = edge.producer else { return false };
         let producer = &self.declared_steps[p];
         let Some(instances) = &producer.instances else {
-            // Its matrix is wrong, but what it makes is known.
+            // Its matrix is invalid, but what it makes is known.
             self.output_port(producer, Planned::Nothing, output, port, edge, faults);
             return false;
         };
@@ -105,12 +105,10 @@ impl Planner<'_> {
                 let labels = if gathered { instances[i].labels.clone() } else { Labels::new() };
                 if labels.contains_key("step") && edge.name.is_some() {
                     let what = format!(
-                        "`{}` has an axis `step`, so what it makes cannot be given a name",
+                        "`{}` has an axis `step`, so its outputs cannot be given a name",
                         output.step
                     );
-                    faults
-                        .push(edge.mark, what)
-                        .hint("give the axis another name, or leave out that of the edge");
+                    faults.push(edge.mark, what).hint("rename the axis, or do not name the input");
                 }
                 push(source, labels, output.may_miss);
             }
@@ -159,7 +157,7 @@ impl Planner<'_> {
                     .push(
                         mark,
                         format!(
-                            "`{name}.{port}` names {found} instances: the axes {} of `{name}` are not axes of this step",
+                            "`{name}.{port}` stands for {found} instances: the axes {} of `{name}` are not axes of this step",
                             open.join(", ")
                         ),
                     )

@@ -16,7 +16,7 @@ pub(super) struct DeclaredStep<'a> {
     pub(super) axes: Vec<String>,
     /// How the axes' values are spelled.
     pub(super) spellings: Spellings,
-    /// `None` if the matrix is wrong.
+    /// `None` if the matrix is invalid.
     pub(super) instances: Option<Vec<Instance>>,
 }
 

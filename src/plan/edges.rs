@@ -25,7 +25,7 @@ pub(super) struct EdgeDecl {
     pub(super) mark: Mark,
 }
 
-/// Reads the edges of one port: a reference, a path, or a list or mapping of them. `steps` are those
+/// Reads the edges of one port: a reference, a path, or a list or map of them. `steps` are those
 /// of the pipeline, by name. Where the port is `optional`, a variable that is null leaves it open, so
 /// that a profile or `--set` may fill it; a null that is written at the port itself is more likely a
 /// slip.
@@ -125,7 +125,7 @@ impl EdgeReader<'_> {
         let ignore = self.patterns("ignore", members, node);
         if files.is_empty() && self.faults.len() == before {
             self.faults
-                .push(node.key_mark("files"), "`files` names no pattern")
+                .push(node.key_mark("files"), "`files` has no pattern")
                 .hint("for example `{files: \"src/**/*.py\", ignore: [\"**/__pycache__\"]}`");
         }
         if self.faults.len() == before {
@@ -166,7 +166,7 @@ impl EdgeReader<'_> {
         patterns
     }
 
-    /// Whether a text that stands for a path names an output.
+    /// Whether a string that stands for a path names an output.
     fn names_step(&self, path: &str) -> bool {
         matches!(parse_reference(path), Ok(Reference::Output(output)) if self.steps.contains_key(output.step.as_str()))
     }
@@ -187,7 +187,7 @@ impl EdgeReader<'_> {
     }
 }
 
-/// Whether a mapping holds patterns and no names of edges.
+/// Whether a map holds patterns and no names of edges.
 fn is_glob(members: &Map<String, Value>) -> bool {
     members.keys().all(|key| key == "files" || key == "ignore")
 }

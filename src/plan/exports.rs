@@ -39,12 +39,9 @@ pub(super) fn read(planner: &Planner<'_>, exports: &[(Key, Node)], faults: &mut 
                     }
                 }
                 Some((other, _)) => {
-                    let what = format!(
-                        "the exports to `{}` and `{}` lie in each other",
-                        other.display(),
-                        path.display()
-                    );
-                    faults.push(mark, what).hint("give each a folder of its own");
+                    let what =
+                        format!("the exports to `{}` and `{}` overlap", other.display(), path.display());
+                    faults.push(mark, what).hint("give each its own folder");
                 }
                 None => {
                     taken.insert(key, (path, mark));
@@ -63,7 +60,7 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
     let Some(text) = node.scalar_text().filter(|text| !text.is_empty()) else {
         let what = node.describe();
         faults
-            .push(node.mark, format!("an export goes to a path, found {what}"))
+            .push(node.mark, format!("an export must be a path, found {what}"))
             .hint("an export is written `step.port: path`, or `step.port: {path: path, overwrite: true}`");
         return found;
     };
@@ -120,14 +117,14 @@ fn read_one(planner: &Planner<'_>, key: &Key, node: &Node, faults: &mut Faults) 
                 .rfind('/')
                 .map_or("the pipeline's folder".to_owned(), |end| format!("`{}`", &before[..end]));
             faults
-                .push(node.mark, format!("for `{}` the export goes to `{path}`, out of {folder}", instance_of(planner, instance)))
-                .hint("a value of an axis may not lead out of the folder that the text names: write that into the path, or name the axis otherwise");
+                .push(node.mark, format!("for `{}` the export goes to `{path}`, outside {folder}", instance_of(planner, instance)))
+                .hint("an axis value must not lead out of the folder that the path names: write the folder into the path, or change the value");
             continue;
         }
         let normal = normal(Path::new(&path));
         if normal.as_os_str().is_empty() || normal.ends_with("..") || normal == Path::new("/") {
             faults
-                .push(node.mark, format!("`{path}` is not a path for an export"))
+                .push(node.mark, format!("`{path}` cannot be the path of an export"))
                 .hint("name a file or folder that the export may replace");
             continue;
         }
@@ -157,7 +154,10 @@ fn written_out<'n>(node: &'n Node, planner: &Planner<'_>, faults: &mut Faults) -
         None => (path, false),
         Some((_, Value::Bool(overwrite))) => (path, overwrite),
         Some((node, other)) => {
-            faults.push(node.mark, format!("`overwrite` is true or false, found {}", describe(&other)));
+            faults.push(
+                node.mark,
+                format!("`overwrite` must be `true` or `false`, found {}", describe(&other)),
+            );
             (path, false)
         }
     }
@@ -168,7 +168,7 @@ fn scope<'a>(planner: &Planner<'a>, declared: &'a DeclaredStep<'_>, instance: &'
     Scope { vars: planner.vars, matrix: declared.axes_of(instance), seed: Some(planner.plan.seed) }
 }
 
-/// The output that an export names; tells where it is none.
+/// The output that an export names; reports where it is none.
 fn output(text: &str, mark: Mark, faults: &mut Faults) -> Option<OutputRef> {
     match parse_reference(text) {
         Ok(Reference::Output(output)) if !output.gather => Some(output),

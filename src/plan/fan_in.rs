@@ -8,7 +8,7 @@ use super::planner::Planner;
 use crate::pipeline::Faults;
 
 impl Planner<'_> {
-    /// Tells artifacts of a command's gathering port that nothing tells apart.
+    /// Reports artifacts of a command's gathering port that nothing tells apart.
     pub(super) fn check_fan_in(
         &self,
         declared: &DeclaredStep<'_>,
@@ -27,13 +27,13 @@ impl Planner<'_> {
             let labels = serde_json::to_string(&input.labels).unwrap_or_default();
             if input.labels.is_empty() {
                 faults
-                    .push(mark, format!("an item that `{port}` gathers has no axis values, so its entry has no name"))
-                    .hint(format!("name the items: `{port}: {{first: a.out, second: b.out}}`; without `*` and list the port is one file or folder"));
+                    .push(mark, format!("an artifact that `{port}` gathers has no axis values to name it"))
+                    .hint(format!("name the artifacts: `{port}: {{first: a.out, second: b.out}}`; or pass one output, without `*` or a list"));
                 return;
             }
             if !seen.insert((port, labels)) {
                 faults
-                    .push(mark, format!("two items that `{port}` gathers have the same axis values"))
+                    .push(mark, format!("two artifacts that `{port}` gathers have the same axis values"))
                     .hint(format!("name them: `{port}: {{first: a.*, second: b.*}}`"));
                 return;
             }

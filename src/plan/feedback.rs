@@ -13,7 +13,7 @@ use crate::paths::normal;
 use crate::pipeline::{Faults, Mark, Reference};
 
 impl Planner<'_> {
-    /// Tells every input on disk that is an export or lies in one.
+    /// Reports every input on disk that is an export or lies in one.
     pub(super) fn check_feedback(&self, needed: &[bool], faults: &mut Faults) {
         if self.plan.exports.is_empty() {
             return;
@@ -61,7 +61,7 @@ impl Planner<'_> {
         let Some(Feedback { what, hint }) = self.plan.feedback(reader.decl.name, path, rest, export) else {
             return;
         };
-        faults.push(mark, what).hint(hint).note("a run would read what an earlier one left there");
+        faults.push(mark, what).hint(hint).note("a run would read what an earlier run exported");
     }
 }
 
@@ -94,9 +94,9 @@ impl Plan {
         }
         let what = format!("`{}` is written by this pipeline: `{name}` exports it", path.display());
         let hint = if reader == base {
-            "a step cannot read what it makes: read a file that the pipeline does not write".to_owned()
+            "a step cannot read its own output: read a file that the pipeline does not write".to_owned()
         } else {
-            format!("name the output instead: `{output}`")
+            format!("use the output instead: `{output}`")
         };
         Some(Feedback { what, hint })
     }

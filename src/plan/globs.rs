@@ -8,9 +8,9 @@ use std::path::{Component, Path, PathBuf};
 
 use glob::Pattern;
 
-/// Why a text is no pattern, and what to write; `None` if it is one.
+/// Why a string is no pattern, and what to write; `None` if it is one.
 pub(super) fn fault(text: &str) -> Option<(String, String)> {
-    let told = |what: &str, hint: &str| Some((format!("the pattern `{text}` {what}"), hint.to_owned()));
+    let invalid = |what: &str, hint: &str| Some((format!("the pattern `{text}` {what}"), hint.to_owned()));
     if text.is_empty() {
         return Some(("a pattern is empty".into(), "for example `src/**/*.py`".into()));
     }
@@ -18,29 +18,29 @@ pub(super) fn fault(text: &str) -> Option<(String, String)> {
         return Some((what, hint));
     }
     if Path::new(text).is_absolute() {
-        return told("is absolute", "patterns are relative to the pipeline's folder");
+        return invalid("is absolute", "patterns are relative to the pipeline's folder");
     }
     if Path::new(text).components().any(|part| part == Component::ParentDir) {
-        return told("leaves the pipeline's folder", "patterns name what lies in the folder of the pipeline");
+        return invalid("leaves the pipeline's folder", "patterns match files in the pipeline's folder");
     }
     if text.ends_with('/') {
-        return told("ends with `/`", "write `folder/**` for all files in a folder");
+        return invalid("ends with `/`", "write `folder/**` for all files in a folder");
     }
     if text.starts_with('!') {
-        return told(
+        return invalid(
             "begins with `!`",
-            "patterns to leave out stand in `ignore`; write `[!]` for the character",
+            "list what to leave out under `ignore`; write `[!]` for a literal `!`",
         );
     }
     if let Some(c) = outside_sets(text).find(|c| "{}\\".contains(*c)) {
-        let hint = format!("write a list for alternatives, and `[{c}]` for the character");
-        return told(&format!("holds `{c}`, which patterns do not know"), &hint);
+        let hint = format!("write a list for alternatives, and `[{c}]` for a literal `{c}`");
+        return invalid(&format!("contains `{c}`, which patterns do not support"), &hint);
     }
     match compile(text) {
         Ok(_) => None,
-        Err(error) => told(
-            &format!("is none: {}", error.msg),
-            "`**` stands alone between slashes; `[` opens a set that `]` closes, `[[]` stands for the character",
+        Err(error) => invalid(
+            &format!("is invalid: {}", error.msg),
+            "`**` must stand alone between slashes; `[` opens a set that `]` closes, and `[[]` is a literal `[`",
         ),
     }
 }
@@ -61,7 +61,7 @@ fn outside_sets(text: &str) -> impl Iterator<Item = char> + '_ {
     })
 }
 
-/// The pattern of a text that `fault` finds right.
+/// The pattern of a string that `fault` accepts.
 ///
 /// # Errors
 /// Where it is none.

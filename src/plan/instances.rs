@@ -66,7 +66,7 @@ impl Planner<'_> {
                 let value = &with.value;
                 if !value.is_object() {
                     let found = describe(value);
-                    faults.push(node.mark, format!("`with` must be a mapping of parameters, found {found}"));
+                    faults.push(node.mark, format!("`with` must be a map of parameters, found {found}"));
                 }
                 value.is_object()
             }),
@@ -129,7 +129,7 @@ impl Planner<'_> {
                 Some(StepKind::Stage(entry)) => entry.spec.inputs.iter().find(|port| port.name == edge.port),
                 _ => None,
             };
-            // A port that does not exist, or belongs to a kind that does not, is told already.
+            // A port that does not exist, or belongs to a kind that does not, is reported already.
             if port.is_some() || matches!(declared.kind, Some(StepKind::Command)) {
                 is_whole &= self.connect(b, instance, edge, port, joins, &mut inputs, faults);
             }
@@ -166,7 +166,7 @@ impl Planner<'_> {
         done.map_err(|found| written.report(&format!("step `{}`", decl.name), found, faults)).ok()
     }
 
-    /// Puts an instance that is right into the plan.
+    /// Puts a valid instance into the plan.
     fn add_to_plan(
         &mut self,
         b: usize,
@@ -188,13 +188,13 @@ impl Planner<'_> {
                 && labels.insert(search.param.clone(), search.values[n].0.clone()).is_some()
             {
                 let what = format!("`{}` is both an axis and the searched parameter", search.param);
-                faults.push(decl.mark, what).hint("give the axis another name");
+                faults.push(decl.mark, what).hint("rename the axis");
             }
             let name = instance_name(decl.name, &labels, &declared.spellings);
             if !self.names.insert(name.clone()) {
                 faults
                     .push(decl.mark, format!("two instances have the name `{name}`"))
-                    .hint("give the axes values that read differently");
+                    .hint("give the axes values that print differently");
             }
             self.inputs += inputs.len();
             candidates.push(self.plan.steps.len());
@@ -259,7 +259,7 @@ fn or_empty(with: Spelled) -> Spelled {
     if with.value.is_null() { Value::Object(Map::new()).into() } else { with }
 }
 
-/// Tells that there are more than `most` of something, from this step on.
+/// Reports that there are more than `most` of something, from this step on.
 pub(super) fn too_many(what: &str, most: usize, mark: Mark, faults: &mut Faults) {
     faults
         .push(mark, format!("with this step the pipeline has more than {most} {what}"))

@@ -1,5 +1,5 @@
 //! Checks against what is known of outputs: parts that cannot be, parameters that do not fit the inputs,
-//! metrics that no candidate of a search has. Without them a slip would be told after the training.
+//! metrics that no candidate of a search has. Without them a slip would be reported after the training.
 
 use igpt_contract::{KnownInputs, KnownOutputs, Sought};
 
@@ -15,7 +15,7 @@ use crate::pipeline::{Faults, Mark};
 const MAX_LISTED: usize = 20;
 
 impl Planner<'_> {
-    /// Whether an output may have that part; tells where it cannot.
+    /// Whether an output may have that part; reports where it cannot.
     pub(super) fn check_part(
         &self,
         planned: Planned,
@@ -35,7 +35,7 @@ impl Planner<'_> {
         false
     }
 
-    /// What is known of what a step will make; tells which of its parameters cannot fit its inputs.
+    /// What is known of what a step will make; reports which of its parameters cannot fit its inputs.
     pub(super) fn foresee(
         &self,
         declared: &DeclaredStep<'_>,
@@ -46,7 +46,7 @@ impl Planner<'_> {
     ) -> KnownOutputs {
         let Work::Stage { stage, params, .. } = work else { return KnownOutputs::new() };
         for misfit in stage.misfits(params, inputs) {
-            // A parameter that is not written out is told where its input is.
+            // A parameter that is not written out is reported where its input is.
             let input = declared.decl.inputs.iter().find(|(key, _)| key.text == misfit.port);
             let step = input.map_or(declared.decl.mark, |(_, node)| node.mark);
             let written = WrittenParams { with: declared.decl.with, step, searched };

@@ -51,7 +51,7 @@ pub(super) fn read(
         } else {
             let found = node.describe();
             faults
-                .push(node.mark, format!("`resources` must be a mapping, found {found}"))
+                .push(node.mark, format!("`resources` must be a map, found {found}"))
                 .hint("for example `resources: {cpus: 2, memory: 2GiB, gpus: 0}`");
         }
     }
@@ -61,8 +61,8 @@ pub(super) fn read(
     if let Some(node) = decl.retry {
         if decl.retries.is_some() {
             faults
-                .push(node.mark, "`retry` and `retries` say the same")
-                .hint("leave one of them out: `retries: 2` is short for `retry: {times: 2}`");
+                .push(node.mark, "`retry` and `retries` cannot both be given")
+                .hint("remove one of them: `retries: 2` is short for `retry: {times: 2}`");
         }
         limits.retry = retry(node, scope, faults);
     }
@@ -80,14 +80,14 @@ fn retry(node: &Node, scope: &Scope<'_>, faults: &mut Faults) -> Retry {
     let mut retry = Retry { times: 1, ..Retry::NONE };
     if node.as_map().is_none() {
         let found = node.describe();
-        faults.push(node.mark, format!("`retry` must be a mapping, found {found}")).hint(EXAMPLE);
+        faults.push(node.mark, format!("`retry` must be a map, found {found}")).hint(EXAMPLE);
         return retry;
     }
     check_keys(node, "`retry`", RETRY_KEYS, faults);
     match node.get("times") {
         Some(times) => retry.times = whole(times, "times", MAX_RETRIES, scope, faults).unwrap_or(0) as u32,
         None => {
-            faults.push(node.mark, "`retry` does not say how many `times`").hint(EXAMPLE);
+            faults.push(node.mark, "`retry` has no `times`").hint(EXAMPLE);
         }
     }
     if let Some(delay) = node.get("delay") {
@@ -105,14 +105,14 @@ fn retry(node: &Node, scope: &Scope<'_>, faults: &mut Faults) -> Retry {
                         backoff.mark,
                         format!("`backoff` must be a number from 1 to {MAX_BACKOFF}, found {found}"),
                     )
-                    .hint("by so much the delay grows from one repetition to the next");
+                    .hint("the delay is multiplied by it after every retry");
             }
         }
     }
     retry
 }
 
-/// A whole number from 0 to `most`.
+/// An integer from 0 to `most`.
 pub(super) fn whole(
     node: &Node,
     name: &str,
@@ -123,9 +123,9 @@ pub(super) fn whole(
     let value = scope.resolve(node, faults)?;
     let number = value.as_u64().filter(|n| *n <= most);
     if number.is_none() {
-        let range = if most == u64::MAX { "of at least 0".into() } else { format!("from 0 to {most}") };
+        let range = if most == u64::MAX { "≥ 0".into() } else { format!("from 0 to {most}") };
         faults
-            .push(node.mark, format!("`{name}` must be a whole number {range}, found {}", describe(&value)))
+            .push(node.mark, format!("`{name}` must be an integer {range}, found {}", describe(&value)))
             .hint(format!("for example `{name}: 1`"));
     }
     number
@@ -169,7 +169,7 @@ fn with_unit<T>(
     };
     if parsed.is_none() {
         let hint = match &value {
-            Value::Number(number) => format!("write the unit: `{name}: {number}{}`", unit.usual),
+            Value::Number(number) => format!("add a unit: `{name}: {number}{}`", unit.usual),
             _ => unit.units.to_owned(),
         };
         faults

@@ -44,7 +44,7 @@ impl Planner<'_> {
                         .push(
                             edge.mark,
                             format!(
-                                "the port `{}` takes {article}, but no output of `{name}` is one",
+                                "the port `{}` takes {article}, but `{name}` has no such output",
                                 edge.port
                             ),
                         )
@@ -53,7 +53,7 @@ impl Planner<'_> {
                 }
                 _ => {
                     faults
-                        .push(edge.mark, format!("several outputs of `{name}` fit: {}", quoted(&fitting)))
+                        .push(edge.mark, format!("several outputs of `{name}` match: {}", quoted(&fitting)))
                         .hint(format!("name one: `{name}.{}.*`", fitting[0]));
                     None
                 }
@@ -85,7 +85,7 @@ impl Planner<'_> {
         None
     }
 
-    /// The kind of an output; tells where there is no such output.
+    /// The kind of an output; reports where there is no such output.
     pub(super) fn find_output(
         &self,
         producer: &DeclaredStep<'_>,
@@ -105,7 +105,7 @@ impl Planner<'_> {
         found
     }
 
-    /// The kind of a part, or of the whole where none is named; tells where there are no parts.
+    /// The kind of a part, or of the whole where none is named; reports where there are no parts.
     pub(super) fn find_part(
         &self,
         whole: impl Fn() -> String,
@@ -129,7 +129,7 @@ impl Planner<'_> {
     }
 
     /// The outputs of an instance with their kinds (a search also has its `choice`). Those of a stage
-    /// are known even where the instance is wrong; those of a command are not: then, `None`.
+    /// are known even where the instance is invalid; those of a command are not: then, `None`.
     pub(super) fn outputs<'s>(
         &'s self,
         declared: &'s DeclaredStep<'_>,
@@ -176,7 +176,7 @@ fn part_kind(kind: KindInfo) -> Option<KindInfo> {
 fn given(step: &str, outputs: &[(&str, KindInfo)]) -> String {
     let outputs: Vec<String> =
         outputs.iter().map(|(name, kind)| format!("`{step}.{name}` ({})", with_article(kind.name))).collect();
-    format!("it makes {}", outputs.join(", "))
+    format!("its outputs are {}", outputs.join(", "))
 }
 
 fn quoted(names: &[&str]) -> String {

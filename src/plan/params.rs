@@ -6,7 +6,7 @@ use super::catalog::CatalogEntry;
 use super::schema::{self, ParamFault};
 use crate::pipeline::{Applied, Data, Faults, Mark, Node, first_name};
 
-/// How many faults of one step's parameters are told by themselves.
+/// How many faults of one step's parameters are reported by themselves.
 const MAX_TOLD: usize = 200;
 
 /// Complete parameters.
@@ -30,8 +30,8 @@ pub(super) fn complete(entry: &CatalogEntry, given: &Value) -> Result<Completed,
     Err(with_refusals(entry, given, faults))
 }
 
-/// Adds what the stage itself refuses. It tells one thing at a time, so what is told is left to its
-/// default and the stage is asked again. A refusal that may come from that default is not told.
+/// Adds what the stage itself refuses. It tells one thing at a time, so what is reported is left to its
+/// default and the stage is asked again. A refusal that may come from that default is not reported.
 fn with_refusals(entry: &CatalogEntry, given: &Value, mut faults: Vec<ParamFault>) -> Vec<ParamFault> {
     let (Value::Object(members), schema) = (given, entry.schema()) else { return faults };
     let required = schema::required(schema);
@@ -163,7 +163,7 @@ impl WrittenParams<'_> {
     pub(super) fn report(&self, who: &str, found: Vec<ParamFault>, faults: &mut Faults) {
         if let Some(more) = found.len().checked_sub(MAX_TOLD).filter(|more| *more > 0) {
             faults
-                .push(self.step, format!("{who}: {more} more parameters are wrong"))
+                .push(self.step, format!("{who}: and {more} more errors in its parameters"))
                 .hint("is this the right `with` for the stage?");
         }
         for fault in found.into_iter().take(MAX_TOLD) {

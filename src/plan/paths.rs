@@ -20,16 +20,16 @@ pub(super) fn fault(path: &str) -> Option<(String, String)> {
     }
     if path.contains('\0') {
         return Some((
-            format!("the path `{}` holds a null character", shown.replace('\0', "\\0")),
-            "take it out".into(),
+            format!("the path `{}` contains a null character", shown.replace('\0', "\\0")),
+            "remove it".into(),
         ));
     }
     let name = path.split('/').map(str::len).max().unwrap_or(0);
     if name > MAX_NAME || path.len() > MAX_PATH {
         let what = if name > MAX_NAME {
-            format!("a name in the path `{shown}…` has {name} bytes; names have at most {MAX_NAME}")
+            format!("a name in the path `{shown}…` is {name} bytes long; the limit is {MAX_NAME}")
         } else {
-            format!("the path `{shown}…` has {} bytes; paths have at most {MAX_PATH}", path.len())
+            format!("the path `{shown}…` is {} bytes long; the limit is {MAX_PATH}", path.len())
         };
         return Some((what, "shorten it".into()));
     }

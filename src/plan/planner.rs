@@ -31,10 +31,10 @@ impl Planner<'_> {
         self.pipeline.location(mark)
     }
 
-    /// Tells that there is no step of that name.
+    /// Reports that there is no step of that name.
     pub(super) fn unknown_step(&self, name: &str, mark: Mark, faults: &mut Faults) {
         let names = self.declared_steps.iter().map(|declared| declared.decl.name);
-        let fault = faults.push(mark, format!("there is no step `{name}`"));
+        let fault = faults.push(mark, format!("unknown step `{name}`"));
         fault.suggest(name, "steps", names);
         if fault.hint.is_none() {
             fault.hint("a path on disk starts with `./`");

@@ -1,7 +1,7 @@
 //! Secrets in parameters: found where the values with secrets and those without differ.
 //!
 //! A step is worked out with the secrets, and its `with` once more with `***` in their place. What
-//! differs may only be the value of an environment variable or a text of a stage; it is left out of
+//! differs may only be the value of an environment variable or a string of a stage; it is left out of
 //! the key, of the store and of all that is printed. Credentials in URLs are hidden alike.
 
 use serde_json::Value;
@@ -13,7 +13,7 @@ use crate::pipeline::secrets::mask_urls;
 use crate::pipeline::{Faults, SECRET_PLACES, Scope, StepDecl};
 
 impl Planner<'_> {
-    /// What is to be hidden in the parameters of an instance; tells secrets in other places.
+    /// What is to be hidden in the parameters of an instance; reports secrets in other places.
     pub(super) fn redactions_in(
         &self,
         decl: &StepDecl<'_>,
@@ -31,7 +31,7 @@ impl Planner<'_> {
             .zip(decl.with)
             .and_then(|(vars, node)| Scope { vars, ..*scope }.with_secrets(node, &mut Faults::default()));
         differences(with, shown.as_ref().map(|shown| &shown.value), &mut Vec::new(), &mut found);
-        for Difference { path, is_secret, is_text, .. } in &found {
+        for Masked { path, is_secret, is_text, .. } in &found {
             let may_stand = match kind {
                 StepKind::Command => path.len() == 2 && path[0] == "env",
                 StepKind::Stage(_) => *is_text,
@@ -40,7 +40,7 @@ impl Planner<'_> {
                 let mark =
                     decl.with.map_or(decl.mark, |node| node.descend(path.iter().map(String::as_str)).0.mark);
                 faults
-                    .push(mark, format!("`{}` holds a secret, which cannot stand here", path.join(".")))
+                    .push(mark, format!("`{}` contains a secret, which is not allowed here", path.join(".")))
                     .hint(SECRET_PLACES);
             }
         }
@@ -57,7 +57,7 @@ fn has_url(value: &Value) -> bool {
     }
 }
 
-struct Difference {
+struct Masked {
     path: Vec<String>,
     shown: String,
     /// Whether a secret variable is in it, and not only a URL's credentials.
@@ -66,7 +66,7 @@ struct Difference {
 }
 
 /// The leaves of a value that are not shown as they are.
-fn differences(value: &Value, shown: Option<&Value>, path: &mut Vec<String>, found: &mut Vec<Difference>) {
+fn differences(value: &Value, shown: Option<&Value>, path: &mut Vec<String>, found: &mut Vec<Masked>) {
     let mut below = |name: String, value: &Value, shown: Option<&Value>| {
         path.push(name);
         differences(value, shown, path, found);
@@ -91,7 +91,7 @@ fn differences(value: &Value, shown: Option<&Value>, path: &mut Vec<String>, fou
             let visible = secret.or(text).unwrap_or_default();
             let masked = mask_urls(visible);
             if secret.is_some() || masked.is_some() {
-                found.push(Difference {
+                found.push(Masked {
                     path: path.clone(),
                     shown: masked.unwrap_or_else(|| visible.to_owned()),
                     is_secret: secret.is_some(),

@@ -40,44 +40,75 @@ pub(crate) fn dereference<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     schema
 }
 
-/// What a schema takes, in words: `a whole number`, "one of `a`, `b`".
+/// What a schema takes, for a sentence: `an integer ≥ 1`, "one of `a`, `b`".
 pub(crate) fn expected(root: &Value, schema: &Value) -> String {
+    words(root, schema, Wording::Sentence)
+}
+
+/// What a schema takes, for a table: `integer ≥ 1`, `list of strings`.
+pub(crate) fn type_name(root: &Value, schema: &Value) -> String {
+    words(root, schema, Wording::Name)
+}
+
+/// How a type is written.
+#[derive(Clone, Copy)]
+enum Wording {
+    /// `integer`
+    Name,
+    /// `an integer`
+    Sentence,
+    /// `integers`
+    Plural,
+}
+
+fn words(root: &Value, schema: &Value, form: Wording) -> String {
     let schema = dereference(root, schema);
     let choices = choices(root, schema);
     if !choices.is_empty() {
         let names: Vec<String> = choices.iter().map(|c| format!("`{}`", plain(c))).collect();
-        return format!("one of {}", names.join(", "));
+        let start = if matches!(form, Wording::Plural) { "values out of" } else { "one of" };
+        return format!("{start} {}", names.join(", "));
     }
     if let Some(branches) = branches(schema) {
-        let mut words: Vec<String> = branches.iter().map(|branch| expected(root, branch)).collect();
-        words.dedup();
-        return words.join(" or ");
+        let mut all: Vec<String> = branches.iter().map(|branch| words(root, branch, form)).collect();
+        all.dedup();
+        return all.join(" or ");
     }
+    let of_form = |name: &str, sentence: &str, plural: &str| match form {
+        Wording::Name => name.to_owned(),
+        Wording::Sentence => sentence.to_owned(),
+        Wording::Plural => plural.to_owned(),
+    };
     let types = types(schema);
     if types.is_empty() {
-        return "a value".into();
+        return of_form("value", "a value", "values");
     }
     let bounds = bounds(schema);
-    let words: Vec<String> = types
+    let all: Vec<String> = types
         .iter()
         .map(|name| match *name {
-            "integer" => format!("a whole number{bounds}"),
-            "number" => format!("a number{bounds}"),
-            "string" => "a text".into(),
-            "boolean" => "true or false".into(),
-            "array" => match schema.get("items") {
-                Some(items @ Value::Object(_)) => format!("a list, each item {}", expected(root, items)),
-                _ => "a list".into(),
-            },
+            "integer" => of_form("integer", "an integer", "integers") + &bounds,
+            "number" => of_form("number", "a number", "numbers") + &bounds,
+            "string" => of_form("string", "a string", "strings"),
+            "boolean" => of_form("boolean", "`true` or `false`", "booleans"),
+            "array" => {
+                let list = of_form("list", "a list", "lists");
+                match schema.get("items") {
+                    Some(items @ Value::Object(_)) => {
+                        format!("{list} of {}", words(root, items, Wording::Plural))
+                    }
+                    _ => list,
+                }
+            }
             "object" => match (only_member(schema), tag(schema)) {
                 (Some(name), _) => format!("`{{{name}: ...}}`"),
                 (None, Some((name, value))) => format!("`{{{name}: {}, ...}}`", plain(value)),
-                (None, None) => "a mapping".into(),
+                (None, None) => of_form("map", "a map", "maps"),
             },
             _ => "null".into(),
         })
         .collect();
-    words.join(" or ")
+    all.join(" or ")
 }
 
 /// A scalar without the quotes of JSON.
@@ -85,7 +116,7 @@ pub(crate) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The member of a mapping that has just one, as the variants of an enumeration do.
+/// The member of a map that has just one, as the variants of an enumeration do.
 fn only_member(schema: &Value) -> Option<&str> {
     let properties = schema.get("properties")?.as_object()?;
     let required = schema.get("required")?.as_array()?;
@@ -95,7 +126,7 @@ fn only_member(schema: &Value) -> Option<&str> {
     }
 }
 
-/// The member that tells which variant of an enumeration a mapping is, and its value.
+/// The member that tells which variant of an enumeration a map is, and its value.
 fn tag(schema: &Value) -> Option<(&str, &Value)> {
     let properties = schema.get("properties")?.as_object()?;
     properties.iter().find_map(|(name, property)| Some((name.as_str(), property.get("const")?)))
@@ -105,14 +136,19 @@ fn bounds(schema: &Value) -> String {
     let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
     // The bounds that only say which machine type holds the number say nothing to a user.
     let machine = |v: &f64| v.abs() >= 2_147_483_647.0;
-    let low = bound("minimum").filter(|v| !machine(v)).map(|v| format!("at least {v}"));
-    let low = low.or(bound("exclusiveMinimum").map(|v| format!("above {v}")));
-    let high = bound("maximum").filter(|v| !machine(v)).map(|v| format!("at most {v}"));
-    let high = high.or(bound("exclusiveMaximum").map(|v| format!("below {v}")));
+    let low = bound("minimum").filter(|v| !machine(v));
+    let above = bound("exclusiveMinimum");
+    let high = bound("maximum").filter(|v| !machine(v));
+    let below = bound("exclusiveMaximum");
+    if let (Some(low), Some(high)) = (low, high) {
+        return format!(" from {low} to {high}");
+    }
+    let low = low.map(|v| format!("≥ {v}")).or(above.map(|v| format!("> {v}")));
+    let high = high.map(|v| format!("≤ {v}")).or(below.map(|v| format!("< {v}")));
     match (low, high) {
         (None, None) => String::new(),
-        (Some(one), None) | (None, Some(one)) => format!(" ({one})"),
-        (Some(low), Some(high)) => format!(" ({low}, {high})"),
+        (Some(one), None) | (None, Some(one)) => format!(" {one}"),
+        (Some(low), Some(high)) => format!(" {low} and {high}"),
     }
 }
 

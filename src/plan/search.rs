@@ -27,7 +27,7 @@ pub(super) struct SearchDecl {
     pub(super) stop_first_worse: bool,
 }
 
-/// Reads a `search`; `None` if it is wrong.
+/// Reads a `search`; `None` if it is invalid.
 pub(super) fn read(
     node: &Node,
     with: Option<&Node>,
@@ -37,7 +37,7 @@ pub(super) fn read(
     let before = faults.len();
     if node.as_map().is_none() {
         let found = node.describe();
-        faults.push(node.mark, format!("`search` must be a mapping, found {found}")).hint(
+        faults.push(node.mark, format!("`search` must be a map, found {found}")).hint(
             "for example `search: {param: learning_rate, values: [0.003, 0.001], metric: metrics.loss.valid, goal: min}`",
         );
         return None;
@@ -48,8 +48,8 @@ pub(super) fn read(
         && with.descend(param.split('.')).1 == param.split('.').count()
     {
         faults
-            .push(*mark, format!("`{param}` is both searched and given a value by `with`"))
-            .hint("leave it out of `with`");
+            .push(*mark, format!("`{param}` is searched, and also given a value by `with`"))
+            .hint("remove it from `with`");
     }
     let metric = text(node, "metric", "the metric that decides, as `port.name`", scope, faults);
     let metric = metric.and_then(|(metric, mark)| match metric.split_once('.') {
@@ -115,10 +115,13 @@ fn values(node: &Node, scope: &Scope<'_>, faults: &mut Faults) -> Option<Vec<(Va
         if value.is_object() || value.is_array() || value.is_null() {
             faults.push(
                 *mark,
-                format!("a candidate must be a number, a text or true or false, found {}", describe(value)),
+                format!(
+                    "a candidate must be a number, a string, `true` or `false`, found {}",
+                    describe(value)
+                ),
             );
         } else if !there.insert(value) {
-            faults.push(*mark, format!("the candidate {value} is there twice")).hint("keep one of the two");
+            faults.push(*mark, format!("the candidate {value} is listed twice")).hint("remove one of them");
         }
     }
     Some(marked)
@@ -201,7 +204,7 @@ pub(super) fn check_metric(
             );
         }
         None => {
-            faults.push(search.port_mark, format!("there is no output `{}`", search.port)).suggest(
+            faults.push(search.port_mark, format!("unknown output `{}`", search.port)).suggest(
                 &search.port,
                 "outputs",
                 outputs.iter().map(|(name, _)| *name),

@@ -24,7 +24,7 @@ impl<'a> Planner<'a> {
                 name => catalog.get(name).map(StepKind::Stage),
             };
             if kind.is_none() {
-                faults.push(mark, format!("there is no stage `{uses}`")).suggest(
+                faults.push(mark, format!("unknown stage kind `{uses}`")).suggest(
                     uses,
                     "stages",
                     catalog.names(),
@@ -67,7 +67,7 @@ impl<'a> Planner<'a> {
         DeclaredStep { decl, kind, axes: matrix.axes, spellings, instances }
     }
 
-    /// Tells references to steps that do not exist.
+    /// Reports references to steps that do not exist.
     pub(super) fn check_references(&self, faults: &mut Faults) {
         for edge in self.declared_steps.iter().flat_map(DeclaredStep::edges) {
             if let Some(output) = edge.output()
@@ -98,7 +98,7 @@ impl<'a> Planner<'a> {
         needed
     }
 
-    /// The steps in order; where they form circles, which is told, in the order of the file.
+    /// The steps in order; where they form cycles, which is reported, in the order of the file.
     pub(super) fn order(&self, faults: &mut Faults) -> Vec<usize> {
         let mut reads = Vec::new();
         for (b, declared) in self.declared_steps.iter().enumerate() {
@@ -127,9 +127,9 @@ impl<'a> Planner<'a> {
                 .hint("name an output of another step, or a path such as `./data/x.tar`");
         } else {
             faults
-                .push(mark, format!("the steps read each other in a circle: {}", names.join(" -> ")))
+                .push(mark, format!("the steps form a cycle: {}", names.join(" -> ")))
                 .note("each step reads the one after the arrow")
-                .hint("take one of these inputs out, or split a step in two");
+                .hint("remove one of these inputs, or split a step in two");
         }
     }
 }
@@ -139,7 +139,7 @@ fn check_ports(decl: &StepDecl<'_>, kind: Option<StepKind<'_>>, faults: &mut Fau
     let Some(StepKind::Stage(entry)) = kind else {
         for (key, _) in decl.inputs.iter().filter(|(key, _)| kind.is_some() && !command::is_port(&key.text)) {
             faults
-                .push(key.mark, format!("`{}` is not a name for a port", key.text))
+                .push(key.mark, format!("invalid port name `{}`", key.text))
                 .hint("the input appears under this name in the command's directory: use letters, digits, `_` and `-`");
         }
         return;
@@ -161,7 +161,7 @@ fn check_ports(decl: &StepDecl<'_>, kind: Option<StepKind<'_>>, faults: &mut Fau
             faults
                 .push(
                     decl.inputs_mark,
-                    format!("the step `{}` lacks the input `{}`: {article}", decl.name, missing.name),
+                    format!("the step `{}` is missing the input `{}`: {article}", decl.name, missing.name),
                 )
                 .hint(format!("`{}`: {}", missing.name, missing.doc));
         }

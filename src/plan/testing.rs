@@ -131,6 +131,10 @@ impl Stage for Train {
         }
     }
 
+    fn work(&self, params: &TrainParams) -> Option<f64> {
+        Some(f64::from(params.steps))
+    }
+
     fn check(&self, params: &TrainParams) -> Result<(), ParamError> {
         if params.learning_rate <= 0.0 {
             let what = format!("`learning_rate` is {}, expected a value above 0", params.learning_rate);

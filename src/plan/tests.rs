@@ -1,5 +1,16 @@
 //! What pipelines mean: one experiment planned in full, then each rule by itself.
 
+mod bombs;
+mod errors;
+mod fuzz;
+mod known;
+mod language_errors;
+mod paths;
+mod secrets;
+mod strings;
+mod value_errors;
+mod yaml_errors;
+
 use igpt_contract::Labels;
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use petgraph::visit::{DfsPostOrder, EdgeRef as _};
 /// The steps `0..count` in order, where `reads` holds `(reader, read)`.
 ///
 /// # Errors
-/// Every group of steps that read each other in a circle, as one of its shortest circles: each step
+/// Every group of steps that read each other in a cycle, as one of its shortest cycles: each step
 /// reads the next one, the last one reads the first.
 pub(super) fn topo_sort(count: usize, reads: &[(usize, usize)]) -> Result<Vec<usize>, Vec<Vec<usize>>> {
     let mut graph = DiGraph::<(), ()>::with_capacity(count, reads.len());

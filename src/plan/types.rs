@@ -8,6 +8,7 @@ use std::time::Duration;
 use igpt_contract::{DynStage, Labels, Resources};
 use serde_json::Value;
 
+use super::retry::Retry;
 use crate::paths::normal;
 use crate::pipeline::Location;
 use crate::pipeline::secrets::Secrets;
@@ -89,30 +90,6 @@ impl Redaction {
     }
 }
 
-/// Whether, and after which times, a failed attempt is repeated.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Retry {
-    /// How many times.
-    pub times: u32,
-    /// The time before the first repetition.
-    pub delay: Duration,
-    /// By how much that time grows from one repetition to the next.
-    pub backoff: f64,
-}
-
-impl Retry {
-    /// No repetition.
-    pub const NONE: Self = Self { times: 0, delay: Duration::ZERO, backoff: 1.0 };
-    /// The longest time between two attempts.
-    pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
-
-    /// The time to wait after this attempt (from 1) before the next.
-    pub fn pause(&self, attempt: u32) -> Duration {
-        let grown = self.delay.as_secs_f64() * self.backoff.powi(attempt.saturating_sub(1).cast_signed());
-        Duration::try_from_secs_f64(grown).unwrap_or(Self::LONGEST).min(Self::LONGEST)
-    }
-}
-
 /// What a step does.
 #[derive(Clone)]
 pub enum Work {
@@ -137,7 +114,7 @@ pub enum Work {
 pub struct Command {
     /// What is run.
     pub run: Invocation,
-    /// The interpreter of a text and its arguments; the strict POSIX shell where it is empty.
+    /// The interpreter of a script and its arguments; the strict POSIX shell where it is empty.
     pub shell: Vec<String>,
     /// Input ports that are linked, not copied; sorted.
     pub link: Vec<String>,
@@ -153,7 +130,7 @@ pub struct Command {
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(untagged)]
 pub enum Invocation {
-    /// A text for an interpreter.
+    /// A script for an interpreter.
     Script(String),
     /// A program and its arguments.
     Argv(Vec<String>),
@@ -202,7 +179,7 @@ pub enum Source {
     /// A file or folder on disk, relative to the folder of the pipeline file.
     Path(PathBuf),
     /// The files on disk that match patterns, relative to the folder of the pipeline file: a folder
-    /// that holds these files alone. See [`globs`] for what patterns say.
+    /// that holds these files alone. See [`super::globs`] for what patterns mean.
     Glob {
         /// What is taken.
         files: Vec<String>,

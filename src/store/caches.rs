@@ -84,7 +84,7 @@ impl Caches {
         self.steps.remember(pipeline, step, key);
     }
 
-    /// Writes what was learnt into the index. Answers false where another process is writing it:
+    /// Writes what was learnt into the index. Returns false where another process is writing it:
     /// then some files will be hashed once more, which harms nothing.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl Caches {
     }
 
     /// Builds the index anew from the records; digests of files outside are learnt again when they
-    /// are next needed. Answers how many records were read.
+    /// are next needed. Returns how many records were read.
     ///
     /// # Errors
     /// Where another process is writing the index, or the system refuses.

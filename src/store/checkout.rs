@@ -3,7 +3,7 @@
 //! Copies are a step's own: it may change them, and nobody else sees it. The system shares their
 //! blocks where the file system can (XFS, Btrfs), else it copies. Links lead to the one object, for
 //! stages, which only read, and for commands that ask for it. Either way every byte is hashed on its
-//! way, and what is found damaged is set aside.
+//! way, and what is found damaged is quarantined.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -13,10 +13,12 @@ use std::path::{Path, PathBuf};
 use igpt_contract::Digest;
 use rayon::prelude::*;
 
-use super::artifact::{Artifact, Content, TreeEntry, list};
+use super::artifact::{Artifact, Content, TreeEntry};
 use super::insert::{FEW, is_executable};
+use super::manifest::list;
 use super::objects::{hash_file, unreadable};
-use super::scan::{self, EntryKind, ScannedEntry};
+use super::scan::{EntryKind, ScannedEntry};
+use super::walk;
 use super::{ExternalPath, Result, Store, StoreError};
 
 /// Files up to this size are read in one piece.
@@ -34,7 +36,7 @@ impl Store {
     pub fn copy_out(&self, artifact: &Artifact, to: &Path) -> Result<()> {
         let entries = self.entries(artifact)?;
         make_folders(artifact, &entries, to)?;
-        each(&entries, |entry| self.copy_entry(entry, &at(to, &entry.name)))
+        each(&entries, |entry| self.copy_entry(entry, &entry_path(to, &entry.name)))
     }
 
     /// One entry at its place, whose folder is there. What stands there is replaced in place.
@@ -71,7 +73,7 @@ impl Store {
         let entries = self.entries(artifact)?;
         make_folders(artifact, &entries, to)?;
         let link = |entry: &TreeEntry| -> Result<Option<(Digest, [u64; 4])>> {
-            let to = at(to, &entry.name);
+            let to = entry_path(to, &entry.name);
             let Content::File { digest, size, executable: false } = entry.content else {
                 return self.copy_entry(entry, &to).map(|()| None);
             };
@@ -93,7 +95,7 @@ impl Store {
         Ok(())
     }
 
-    /// The first of the linked objects that is not what it was; a damaged one is set aside.
+    /// The first of the linked objects that is not what it was; a damaged one is quarantined.
     pub fn first_touched(&self, linked: &LinkedObjects) -> Option<Digest> {
         let is_touched =
             |(digest, identity): &&(Digest, [u64; 4])| self.identity(digest).as_ref() != Some(identity);
@@ -108,7 +110,7 @@ impl Store {
     /// What moves when an object is written or exchanged.
     fn identity(&self, digest: &Digest) -> Option<[u64; 4]> {
         let meta = fs::symlink_metadata(self.object_path(digest)).ok()?;
-        Some([meta.dev(), meta.ino(), meta.size(), scan::changed(&meta)])
+        Some([meta.dev(), meta.ino(), meta.size(), walk::changed(&meta)])
     }
 }
 
@@ -124,7 +126,7 @@ pub fn copy_external(place: &ExternalPath, expected: &Artifact, to: &Path) -> Re
         make_parents(found.iter().map(|found| found.name.as_path()), to)?;
     }
     let copy = |found: &ScannedEntry| -> Result<TreeEntry> {
-        let to = at(to, &found.name);
+        let to = entry_path(to, &found.name);
         let content = match &found.what {
             EntryKind::File => {
                 let (size, executable) = (found.meta.size(), is_executable(&found.meta));
@@ -186,7 +188,7 @@ enum CopyError {
     Write(io::Error),
 }
 
-/// Copies a file and answers the digest of what was written.
+/// Copies a file and returns the digest of what was written.
 fn copy_file(from: &Path, to: &Path, size: u64, executable: bool) -> Result<Digest, CopyError> {
     let mut source = File::open(from).map_err(CopyError::Read)?;
     let mode = if executable { 0o777 } else { 0o666 };
@@ -237,6 +239,6 @@ fn make_parents<'a>(names: impl Iterator<Item = &'a Path>, to: &Path) -> Result<
 }
 
 /// Where an entry belongs; joining an empty name would add a `/`.
-pub(super) fn at(to: &Path, name: &Path) -> PathBuf {
+pub(super) fn entry_path(to: &Path, name: &Path) -> PathBuf {
     if name.as_os_str().is_empty() { to.to_owned() } else { to.join(name) }
 }

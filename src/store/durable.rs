@@ -23,7 +23,7 @@ pub(super) fn fresh_with(folder: &Path, prefix: &str) -> PathBuf {
     folder.join(format!("{prefix}{}-{nanos:x}-{count}", std::process::id()))
 }
 
-/// Writes a new file and answers it still open, for a sync or a rename.
+/// Writes a new file and returns it still open, for a sync or a rename.
 pub(super) fn write_aside(folder: &Path, bytes: &[u8]) -> Result<(PathBuf, File)> {
     let path = fresh(folder);
     let create = || OpenOptions::new().write(true).create_new(true).open(&path);

@@ -41,7 +41,7 @@ pub enum StoreError {
         since: &'static str,
     },
     /// A symbolic link, device or pipe where only files and folders have content.
-    #[error("`{}` is {what}: only files and folders can be kept", path.display())]
+    #[error("`{}` is {what}: only files and folders can be stored", path.display())]
     NotContent {
         /// The path.
         path: PathBuf,
@@ -81,7 +81,7 @@ pub enum StoreError {
         what: String,
     },
     /// An export would overwrite something that igpt-flow did not write.
-    #[error("`{}` is not what igpt-flow wrote there", path.display())]
+    #[error("`{}` was not written by igpt-flow", path.display())]
     NotOurs {
         /// The path of the export.
         path: PathBuf,
@@ -117,7 +117,7 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         let full = |source: &io::Error| {
             matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-                .then(|| "the disk is full; `igpt-flow gc` says what could be deleted".to_owned())
+                .then(|| "the disk is full; `igpt-flow gc` lists what can be deleted".to_owned())
         };
         match self {
             Self::Unusable { source, .. } => full(source).or_else(|| {
@@ -131,15 +131,15 @@ impl StoreError {
             ),
             Self::Io { source, .. } => full(source),
             Self::Changed { .. } => Some("nothing was recorded; run it again".into()),
-            Self::NotContent { .. } => Some("put the file itself there".into()),
+            Self::NotContent { .. } => Some("replace it with the file itself".into()),
             Self::Missing { .. } => {
                 Some("`igpt-flow verify` finds damage; the next run makes it again".into())
             }
             Self::NotOurs { .. } => Some(
-                "nothing was overwritten; move it away, or let `--overwrite` keep it beside its place".into(),
+                "nothing was overwritten; move it, or use `--overwrite`, which keeps it as a backup".into(),
             ),
             Self::Edited { .. } => {
-                Some("it was left as it is; `--overwrite` keeps it beside its place and exports anew".into())
+                Some("it was left alone; `--overwrite` exports again and keeps it as a backup".into())
             }
             Self::InUse { .. } => Some("try again when it has ended; `igpt-flow runs` lists runs".into()),
             Self::NoRun { .. } => Some("`igpt-flow runs` lists them".into()),

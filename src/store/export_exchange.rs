@@ -31,7 +31,7 @@ pub(super) fn sweep(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Moves what is the user's to a free name beside its place, and answers that.
+/// Moves what is the user's to a free name beside its place, and returns that.
 pub(super) fn keep_beside(to: &Path) -> Result<PathBuf> {
     let name = to.file_name().unwrap_or_default();
     for n in 1.. {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::artifact::{escape, unescape};
 use super::durable::{self, Durability};
+use super::manifest::{escape, unescape};
 use super::{Artifact, Result, Store, StoreError, checksum};
 use crate::real_paths::RealPaths;
 
@@ -60,9 +60,9 @@ impl ExportNotes {
         }
     }
 
-    /// The path with the links on the way to it followed; see [`RealPaths::of`].
+    /// The path with the links on the way to it followed; see [`RealPaths::resolve`].
     pub(super) fn real_path(&mut self, path: &Path) -> PathBuf {
-        self.real_paths.of(path)
+        self.real_paths.resolve(path)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use igpt_contract::Digest;
 
 use super::artifact::{Artifact, Content, TreeEntry};
-use super::checkout::at;
+use super::checkout::entry_path;
 use super::insert::is_executable;
 use super::stat_cache::StatCache;
 
@@ -16,7 +16,7 @@ const MARK: &str = "user.igpt-flow.digest";
 /// Whether an export is where it belongs, as it was written.
 pub(super) fn in_place(artifact: &Artifact, entries: &[TreeEntry], to: &Path, stats: &mut StatCache) -> bool {
     let shape = artifact.is_file() || to.is_dir();
-    shape && entries.iter().all(|entry| is_equal(&at(to, &entry.name), entry, stats))
+    shape && entries.iter().all(|entry| is_equal(&entry_path(to, &entry.name), entry, stats))
 }
 
 /// Whether an entry is at its place, as it was written.
@@ -50,7 +50,7 @@ fn holds(path: &Path, meta: &fs::Metadata, entry: &TreeEntry, stats: &mut StatCa
 /// where a file system has no such attributes the notes say it.
 pub(super) fn mark(path: &Path, entry: &TreeEntry, to: &Path) {
     if let Some((digest, _)) = entry.file() {
-        let _ = xattr::set(path, MARK, mark_of(&at(to, &entry.name), to, &digest).as_bytes());
+        let _ = xattr::set(path, MARK, mark_of(&entry_path(to, &entry.name), to, &digest).as_bytes());
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use igpt_contract::Digest;
 
 use super::remove::remove_tree;
-use super::scan::walk;
+use super::walk::walk;
 use super::work::key_of;
 use super::{Artifact, Record, Result, Store, StoreError, durable};
 
@@ -68,7 +68,7 @@ impl Collector {
     }
 
     /// Deletes what was found: records first, so that a kill never leaves one without its objects.
-    /// Answers what could not be deleted, and why: that is garbage still.
+    /// Returns what could not be deleted, and why: that is garbage still.
     pub fn delete(&self, garbage: &Garbage) -> Vec<StoreError> {
         let failed = garbage.paths.iter().filter_map(|path| match self.remove(path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Some(StoreError::io("delete", path, e)),

@@ -13,34 +13,24 @@
 //! digest; whoever asks knows what the numbers mean. Losing rows costs time, never correctness: a
 //! process that finds the database in use by another for a second leaves its rows out.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use igpt_contract::Digest;
 
 use super::durable::{self, Durability};
+use super::index_database::{catching_panics, is_damage, open_database, set_aside};
 use super::{Result, Store, StoreError};
-use crate::machine::has_address_space;
 
 const TAG: &[u8; 16] = b"igpt-flow index2";
 const HEADER: usize = TAG.len() + 32;
 const ID: usize = 16;
 const VALUE: usize = 5 * 8 + 32;
 const ROW: usize = ID + VALUE;
-
-/// Writing takes tens of milliseconds: whoever has the database will be done with it soon.
-const PATIENCE: Duration = Duration::from_secs(1);
-const POLL: Duration = Duration::from_millis(10);
-
-/// What sled's cache and its threads (stacks, and an arena of 64 MiB each) may take of the address
-/// space. Its threads end the process where it runs out, in the middle of everything.
-const DATABASE: usize = 256 << 20;
 
 pub(super) type Id = [u8; ID];
 
@@ -111,7 +101,7 @@ impl Index {
         self.learnt.insert(id, row);
     }
 
-    /// Writes what was learnt, once; nothing is opened where nothing was learnt. Answers whether
+    /// Writes what was learnt, once; nothing is opened where nothing was learnt. Returns whether
     /// the rows were kept (another process may be writing: then they are not).
     ///
     /// # Errors
@@ -141,7 +131,7 @@ impl Index {
         }
     }
 
-    /// Brings the database up to date, and answers all of its rows, sorted.
+    /// Brings the database up to date, and returns all of its rows, sorted.
     fn write(&self, database: &sled::Db) -> sled::Result<Vec<u8>> {
         for (id, row) in &self.learnt {
             database.insert(id, encode(row).as_slice())?;
@@ -192,76 +182,6 @@ impl Index {
         self.rows.clear();
         removed(&self.snapshot)
     }
-}
-
-thread_local! {
-    /// Whether a panic of this thread is expected, and nothing is to be said of it.
-    static SILENT: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Does what may panic in sled; none where it did.
-fn catching_panics<T>(work: impl FnOnce() -> T) -> Option<T> {
-    SILENT.set(true);
-    let done = catch_unwind(AssertUnwindSafe(work));
-    SILENT.set(false);
-    done.ok()
-}
-
-/// Keeps the panics quiet that the index expects of sled; to be called once, at the start.
-pub fn silence_expected_panics() {
-    let told = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !SILENT.get() {
-            told(panic);
-        }
-    }));
-}
-
-/// Opens the database, unless another process keeps it to itself, or the system refuses. A damaged
-/// one is set aside, and an empty one takes its place.
-fn open_database(path: &Path) -> io::Result<sled::Db> {
-    let config = || {
-        sled::Config::new()
-            .path(path)
-            .mode(sled::Mode::LowSpace)
-            .cache_capacity(16 << 20)
-            // One flush a run: no thread that writes on its own.
-            .flush_every_ms(None)
-    };
-    if !has_address_space(DATABASE) {
-        return Err(io::Error::from_raw_os_error(libc::ENOMEM));
-    }
-    let since = Instant::now();
-    loop {
-        match config().open() {
-            Ok(database) => return Ok(database),
-            Err(error) if is_damage(&error) => {
-                set_aside(path);
-                return Ok(config().open()?);
-            }
-            // Another process's lock is an error of sled's own here, without a number of the system's.
-            Err(sled::Error::Io(e)) if e.raw_os_error().is_none() => {
-                if since.elapsed() > PATIENCE {
-                    let what = "another process is writing the index";
-                    return Err(io::Error::new(io::ErrorKind::WouldBlock, what));
-                }
-                std::thread::sleep(POLL);
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Whether an error says that the database cannot be used, now or later. All others (a full disk, too
-/// many open files, another's lock) pass, and cost no healthy database.
-fn is_damage(error: &sled::Error) -> bool {
-    matches!(error, sled::Error::Corruption { .. } | sled::Error::Unsupported(_))
-}
-
-fn set_aside(path: &Path) {
-    let aside = path.with_extension("sled.damaged");
-    let _ = fs::remove_dir_all(&aside);
-    let _ = fs::rename(path, &aside);
 }
 
 /// The rows of a snapshot; none where it is missing or not what was written.

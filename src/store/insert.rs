@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use igpt_contract::Digest;
 use rayon::prelude::*;
 
-use super::artifact::{Artifact, BuiltArtifact, Content, TreeEntry, list};
+use super::artifact::{Artifact, Content, TreeEntry};
+use super::manifest::{BuiltArtifact, list};
 use super::objects::{hash_file, object_time};
 use super::scan::{EntryKind, OutwardLinks, ScannedEntry, scan};
 use super::{Result, Store, StoreError, durable};

@@ -132,7 +132,7 @@ fn in_words(text: &str, here: &str, is_alive: impl Fn(libc::pid_t) -> bool) -> S
     let command = command.filter(|pid| !pid.is_empty());
     match (process, command) {
         (Some((pid, host)), Some(command)) if host == here && pid.parse().is_ok_and(|pid| !is_alive(pid)) => {
-            format!("process {command} on {host}, left by a run that was killed and now being ended,")
+            format!("process {command} on {host}, left by a killed run and being stopped,")
         }
         _ => holder.to_owned(),
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::durable::{self, Durability};
 use super::remove::remove_tree;
-use super::scan::walk;
+use super::walk::walk;
 use super::{Record, Result, RunRecord, Store, StoreError, checksum};
 
 impl Store {

@@ -34,14 +34,18 @@ mod checksum;
 mod durable;
 mod error;
 mod export;
+mod export_conflict;
 mod export_exchange;
 mod export_notes;
 mod export_target;
+mod export_write;
 mod external;
 mod gc;
 mod index;
+mod index_database;
 mod insert;
 mod lock;
+mod manifest;
 mod migrate;
 mod objects;
 mod prefetch;
@@ -52,10 +56,11 @@ mod scan;
 mod stat_cache;
 mod step_keys;
 mod verify;
+mod walk;
 mod work;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -68,7 +73,7 @@ pub use error::StoreError;
 pub use export::Exported;
 pub use external::{ExternalContent, ExternalPath};
 pub use gc::{Collector, Garbage, GarbageItem, Roots};
-pub use index::silence_expected_panics;
+pub use index_database::silence_expected_panics;
 pub use lock::{KeyLock, host};
 pub use prefetch::Prefetch;
 pub use record::{Cost, InputSource, Program, Record};
@@ -76,14 +81,14 @@ pub use runs::{RunFolder, RunRecord, StepRecord};
 pub use stat_cache::StatCache;
 pub use verify::{Damage, Verification};
 
-/// What the store answers.
+/// What the store returns.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// A store on disk. Cloning is cheap; every clone is the same store.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Arc<Path>,
-    /// What was set aside and has not been told yet.
+    /// What was quarantined and has not been reported yet.
     set_aside: Arc<Mutex<Vec<PathBuf>>>,
 }
 
@@ -142,8 +147,8 @@ impl Store {
         self.root.join("runs-v2")
     }
 
-    /// Says that the store is in use until the answer is dropped, so that nothing is collected
-    /// under a run's feet. Any number of processes may hold it; while `gc` deletes this waits.
+    /// Marks the store as in use until the returned value is dropped, so that nothing is collected
+    /// during a run. Any number of processes may hold it; while `gc` deletes this waits.
     ///
     /// # Errors
     /// Where the lock file cannot be opened or locked.
@@ -152,6 +157,12 @@ impl Store {
         let file = durable::lock_file(&path)?;
         file.lock_shared().map_err(|e| StoreError::io("lock", &path, e))?;
         Ok(Hold { _file: file })
+    }
+
+    /// Whether a process, this one or another, has said that it uses the store.
+    pub fn is_in_use(&self) -> bool {
+        let file = File::open(self.live_path());
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
     }
 
     /// Removes what killed processes left on its way into place, and locks that nobody holds. Does
@@ -227,7 +238,7 @@ impl Store {
         Ok(to)
     }
 
-    /// Where damaged objects and records are that this process set aside since the last call.
+    /// Where damaged objects and records are that this process quarantined since the last call.
     pub fn take_quarantined(&self) -> Vec<PathBuf> {
         std::mem::take(&mut self.set_aside.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,7 +1,7 @@
 //! Objects in their places: whether they are there and whole, and the entries and parts of artifacts.
 //!
 //! Whether an object is there is looked at by its size and date alone; whoever reads its bytes hashes
-//! them on the way (see `layout`). One whose bytes are not its digest's is set aside, so that the
+//! them on the way (see `layout`). One whose bytes are not its digest's is quarantined, so that the
 //! step that made it makes it again.
 
 use std::collections::BTreeSet;
@@ -12,7 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use igpt_contract::Digest;
 
-use super::artifact::{self, Artifact, Content, Form, TreeEntry, list};
+use super::artifact::{Artifact, Content, Form, TreeEntry};
+use super::manifest::{self, list};
 use super::{Result, Store, StoreError};
 
 /// So many bytes tell a manifest from other files.
@@ -25,7 +26,7 @@ pub(super) fn object_time() -> SystemTime {
 
 impl Store {
     /// Whether an object is there and untouched since it was admitted. A touched one is hashed:
-    /// if its bytes are still right it is dated back, else it is set aside. One that cannot be read
+    /// if its bytes are still right it is dated back, else it is quarantined. One that cannot be read
     /// now is no use now, but it may be whole: it stays.
     pub(super) fn is_intact(&self, digest: &Digest, size: u64) -> bool {
         let Ok(meta) = fs::symlink_metadata(self.object_path(digest)) else { return false };
@@ -63,7 +64,7 @@ impl Store {
     /// The entries of an artifact, sorted by name; a single file is one entry with an empty name.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] where a manifest is not there or damaged (it is set aside then);
+    /// [`StoreError::Missing`] where a manifest is not there or damaged (it is quarantined then);
     /// [`StoreError::NotTree`] where it is of another version.
     pub fn entries(&self, artifact: &Artifact) -> Result<Vec<TreeEntry>> {
         let digest = artifact.digest;
@@ -83,7 +84,7 @@ impl Store {
             let _ = self.quarantine(&path);
             return Err(StoreError::Missing { digest });
         }
-        artifact::parse(&text).map_err(|what| StoreError::NotTree { digest, what })
+        manifest::parse(&text).map_err(|what| StoreError::NotTree { digest, what })
     }
 
     /// Whether an object begins like a manifest.
@@ -91,7 +92,7 @@ impl Store {
         let mut head = Vec::new();
         let read =
             File::open(self.object_path(digest)).and_then(|file| file.take(HEAD).read_to_end(&mut head));
-        read.is_ok() && artifact::is_manifest(&head)
+        read.is_ok() && manifest::is_manifest(&head)
     }
 
     /// A part of a tree: one of its folders as a tree, or one of its files. A folder's manifest is
@@ -156,7 +157,7 @@ impl Store {
             return Err(StoreError::NoPart { digest: artifact.digest, part: part.to_owned(), has });
         }
         let leaves = |entry: &&TreeEntry| match &entry.content {
-            Content::Link { target } => !artifact::stays_inside(&entry.name, target),
+            Content::Link { target } => !manifest::stays_inside(&entry.name, target),
             // A part that is an empty folder has no content of its own.
             Content::EmptyFolder => entry.name.as_os_str().is_empty(),
             Content::File { .. } => false,
@@ -174,7 +175,7 @@ impl Store {
     /// The bytes of one entry, checked; none where there is no such file.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] where it is gone or damaged (it is set aside then).
+    /// [`StoreError::Missing`] where it is gone or damaged (it is quarantined then).
     pub fn read_entry(&self, artifact: &Artifact, name: &Path) -> Result<Option<Vec<u8>>> {
         let entries = self.entries(artifact)?;
         let Some((digest, _)) = entries.iter().find(|entry| entry.name == name).and_then(TreeEntry::file)

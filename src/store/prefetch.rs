@@ -16,12 +16,12 @@ const ASKED: usize = 4;
 type Outputs = BTreeMap<String, Artifact>;
 
 /// Key -> what it led to; none where the run has asked already, and nobody need look any more.
-pub(super) type Found = Mutex<HashMap<Digest, Option<Outputs>>>;
+pub(super) type Prefetched = Mutex<HashMap<Digest, Option<Outputs>>>;
 
 /// What was found so far. The store is in use, as by [`Store::hold`], until it is dropped.
 #[derive(Debug, Default)]
 pub struct Prefetch {
-    found: Arc<Found>,
+    found: Arc<Prefetched>,
     _live: Option<Hold>,
 }
 
@@ -37,7 +37,7 @@ impl Prefetch {
         let (into, file) = (Arc::clone(&found), file.to_owned());
         // It ends by itself, and nobody waits for it: what it has not found, or had no thread to
         // look for, is looked up by the run.
-        let _ = std::thread::Builder::new().spawn(move || look(&store, &file, &into));
+        let _ = std::thread::Builder::new().spawn(move || look_up(&store, &file, &into));
         Self { found, _live: Some(live) }
     }
 
@@ -47,7 +47,7 @@ impl Prefetch {
     }
 }
 
-pub(super) fn look(store: &Store, file: &Path, into: &Found) {
+pub(super) fn look_up(store: &Store, file: &Path, into: &Prefetched) {
     let into = || into.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(past) = last_run(store, file) else { return };
     for key in past.steps.iter().filter_map(|step| step.key) {

@@ -159,7 +159,7 @@ impl Store {
         Some(self.read_record(key, RecordHead::parse, |head| head.key)?.outputs)
     }
 
-    /// What a key led to. A damaged record is set aside, and the step makes it again; one that a newer
+    /// What a key led to. A damaged record is quarantined, and the step makes it again; one that a newer
     /// version wrote is left alone.
     pub fn record(&self, key: &Digest) -> Option<Record> {
         self.read_record(key, |text| serde_json::from_slice(text).ok(), |record: &Record| record.key)
@@ -192,7 +192,7 @@ impl Store {
     /// Where the folder of records cannot be read.
     pub fn keys(&self) -> Result<Vec<Digest>> {
         let folder = self.root().join("records-v2");
-        let names = super::scan::walk(&folder)?;
+        let names = super::walk::walk(&folder)?;
         let key = |name: &Path| name.file_stem()?.to_str()?.parse().ok();
         let mut keys: Vec<Digest> = names.iter().filter_map(|(name, _)| key(name)).collect();
         keys.sort();

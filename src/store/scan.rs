@@ -3,19 +3,19 @@
 //! The rule for symbolic links: one that stays in the folder that is read (by its text: relative,
 //! `..` at its beginning alone) is content itself and kept as a link. One that leaves the folder is
 //! followed where the user put it there (an input on disk), and refused by name where a step did
-//! (an output): nobody else would find what it leads to. A link that leads into a circle is refused.
+//! (an output): nobody else would find what it leads to. A link that leads into a cycle is refused.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use igpt_contract::Digest;
 
-use super::artifact::stays_inside;
+use super::manifest::stays_inside;
+use super::walk::changed;
 use super::{Result, StoreError};
 
 /// As many links as the system itself follows on the way to a file.
@@ -74,7 +74,7 @@ pub(super) struct Scan {
 /// ones) and what is below them are left out.
 ///
 /// # Errors
-/// [`StoreError::NotContent`] for devices, pipes, sockets and circles; else what the system said.
+/// [`StoreError::NotContent`] for devices, pipes, sockets and cycles; else what the system said.
 pub(super) fn scan(path: &Path, leaving: OutwardLinks, without: &BTreeSet<PathBuf>) -> Result<Scan> {
     let mut scanner = Scanner {
         leaving,
@@ -152,7 +152,10 @@ impl Scanner<'_> {
             }
             links += 1;
             if links > MAX_LINKS {
-                return Err(StoreError::NotContent { path: path.to_owned(), what: "a circle of links" });
+                return Err(StoreError::NotContent {
+                    path: path.to_owned(),
+                    what: "a loop of symbolic links",
+                });
             }
             let target = fs::read_link(&next).map_err(failed)?;
             self.stamp(&meta, target.as_os_str());
@@ -228,7 +231,7 @@ impl Scanner<'_> {
     fn enter(&mut self, path: &Path, meta: &Metadata, name: &Path, inside: &Path) -> Result<()> {
         let id = (meta.dev(), meta.ino());
         if self.above.contains(&id) {
-            let what = "a link to a folder that it lies in";
+            let what = "a link to a folder that contains it";
             return Err(StoreError::NotContent { path: path.to_owned(), what });
         }
         self.above.push(id);
@@ -270,41 +273,6 @@ fn names(path: &Path) -> VecDeque<OsString> {
         _ => None,
     };
     path.components().filter_map(name).collect()
-}
-
-/// The change time in nanoseconds since 1970. Times before wrap; they are compared for equality.
-pub(super) fn changed(meta: &Metadata) -> u64 {
-    nanos(meta.ctime(), meta.ctime_nsec())
-}
-
-/// The modification time in nanoseconds since 1970, as [`changed`].
-pub(super) fn modified(meta: &Metadata) -> u64 {
-    nanos(meta.mtime(), meta.mtime_nsec())
-}
-
-fn nanos(seconds: i64, nanos: i64) -> u64 {
-    (seconds as u64).wrapping_mul(1_000_000_000).wrapping_add(nanos as u64)
-}
-
-/// Every file below a folder with what `lstat` says of it, in no particular order; names are
-/// relative. Links are answered as they are.
-///
-/// # Errors
-/// Where a folder cannot be read.
-pub(super) fn walk(folder: &Path) -> Result<Vec<(PathBuf, Metadata)>> {
-    let mut files = Vec::new();
-    let mut folders = vec![PathBuf::new()];
-    while let Some(below) = folders.pop() {
-        let path = folder.join(&below);
-        let failed = |e: io::Error| StoreError::io("read", &path, e);
-        for item in fs::read_dir(&path).map_err(failed)? {
-            let item = item.map_err(failed)?;
-            let name = below.join(item.file_name());
-            let meta = item.metadata().map_err(failed)?;
-            if meta.is_dir() { folders.push(name) } else { files.push((name, meta)) }
-        }
-    }
-    Ok(files)
 }
 
 #[cfg(test)]
@@ -349,7 +317,7 @@ mod tests {
         let folder = dir.path().canonicalize().unwrap();
         symlink(&folder, folder.join("self")).unwrap();
         let error = scan(&folder, OutwardLinks::Followed, &BTreeSet::new()).unwrap_err().to_string();
-        assert!(error.contains("a link to a folder that it lies in"), "{error}");
+        assert!(error.contains("a link to a folder that contains it"), "{error}");
         symlink("two", folder.join("one")).unwrap();
         symlink("one", folder.join("two")).unwrap();
         assert!(scan(&folder.join("one"), OutwardLinks::Followed, &BTreeSet::new()).is_err());

@@ -18,12 +18,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use igpt_contract::Digest;
 
-use super::artifact::{Artifact, Content, TreeEntry, list};
+use super::artifact::{Artifact, Content, TreeEntry};
 use super::external::{ExternalContent, ExternalPath};
 use super::index::{Id, Index, Row, SharedIndex, id};
 use super::insert::is_executable;
+use super::manifest::list;
 use super::objects::hash_file;
-use super::scan::{EntryKind, Scan, ScannedEntry, changed, modified};
+use super::scan::{EntryKind, Scan, ScannedEntry};
+use super::walk::{changed, modified};
 use super::{Result, Store, StoreError};
 
 /// Waiting is worth it from this size on (hashing takes about as long as the wait).
@@ -53,7 +55,7 @@ impl StatCache {
     ///
     /// # Errors
     /// [`StoreError::Changed`] where it holds something else now; [`StoreError::NotContent`] for pipes,
-    /// devices and circles of links; else what the system said.
+    /// devices and cycles of links; else what the system said.
     pub fn input(&mut self, place: &ExternalPath) -> Result<ExternalContent> {
         let outside = self.read(place)?;
         let ExternalPath { path, names, .. } = place;

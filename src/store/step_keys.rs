@@ -1,4 +1,4 @@
-//! The last keys of each step: why a step runs is told by what differs from its last result.
+//! The last keys of each step: why a step runs is reported by what differs from its last result.
 
 use igpt_contract::Digest;
 

@@ -1,4 +1,4 @@
-//! Checking all that the store keeps, setting aside what is not what its name or checksum says, and
+//! Checking all that the store keeps, quarantining what is not what its name or checksum says, and
 //! taking out the results that were made from it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::objects::hash_file;
-use super::scan::walk;
+use super::walk::walk;
 use super::{Artifact, InputSource, Record, Result, Store, StoreError, TreeEntry, checksum};
 
 /// Objects from this size on are hashed by all cores, one after another; smaller ones side by side.
@@ -52,7 +52,7 @@ pub struct Damage {
 }
 
 impl Store {
-    /// Hashes every object, checks every record, sets aside what is damaged, and takes out what was
+    /// Hashes every object, checks every record, quarantines what is damaged, and takes out what was
     /// made from it. `progress` is told the bytes done and the bytes in all. Runs may go on meanwhile;
     /// `gc` may not. In a read-only store nothing is moved, only said.
     ///
@@ -61,7 +61,7 @@ impl Store {
     pub fn verify(&self, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<Verification> {
         let _live = self.hold_to_read();
         let mut found = Verification::default();
-        // What was set aside before counts too: who read it has not been looked for yet.
+        // What was quarantined before counts too: who read it has not been looked for yet.
         let mut damaged = self.quarantined_objects();
         self.verify_objects(progress, &mut found)?;
         let now = Timestamp::now();
@@ -114,7 +114,7 @@ impl Store {
         let (what, aside) = match (digest, found) {
             (None, _) => ("its name is not a digest".to_owned(), true),
             (Some(digest), Ok(found)) if found == digest => return None,
-            (Some(_), Ok(found)) => (format!("its content is {}", found.short()), true),
+            (Some(_), Ok(found)) => (format!("its content has the digest {}", found.short()), true),
             (Some(_), Err(StoreError::Io { source, .. })) => {
                 // The disk lost it. Any other refusal may be ours: too many files, no rights.
                 let lost = source.raw_os_error() == Some(libc::EIO);
@@ -138,7 +138,7 @@ impl Store {
                 (_, Err(e)) => (format!("it cannot be read: {e}"), false),
                 (None, _) => ("its name is not a key".to_owned(), true),
                 (Some(_), Ok(text)) if !checksum::is_valid(&text) => {
-                    ("its checksum does not fit".to_owned(), true)
+                    ("its checksum does not match".to_owned(), true)
                 }
                 (Some(key), Ok(text)) => match serde_json::from_slice::<Record>(&text) {
                     Ok(record) if record.key == key && record.material.key() == key => {
@@ -162,7 +162,7 @@ impl Store {
             let Ok(text) = fs::read(&path) else { continue };
             found.records += 1;
             if !checksum::is_valid(&text) {
-                let what = format!("the checksum of run {} does not fit", run.id());
+                let what = format!("the checksum of run {} does not match", run.id());
                 found.damage.push(self.damage("run", None, what, path, true));
             }
         }
@@ -195,7 +195,7 @@ impl Store {
 
     /// Finds the records that damage costs: those of which an output is damaged, and those that may have
     /// read something damaged, or something that was made from it. The latter are taken out. A record
-    /// that was made after the damage was set aside read nothing of it.
+    /// that was made after the damage was quarantined read nothing of it.
     fn find_affected_records(
         &self,
         mut records: Vec<Record>,
@@ -206,7 +206,7 @@ impl Store {
             return;
         }
         let mut holders: HashMap<Digest, Option<Timestamp>> = HashMap::new();
-        // When the latest damage in an artifact was set aside.
+        // When the latest damage in an artifact was quarantined.
         let mut damage_in = |digest: &Digest| {
             *holders.entry(*digest).or_insert_with(|| {
                 self.objects_of(digest).iter().filter_map(|digest| damaged.get(digest)).max().copied()
@@ -285,7 +285,7 @@ impl Taint {
 }
 
 impl Store {
-    /// The objects that were set aside, and when.
+    /// The objects that were quarantined, and when.
     fn quarantined_objects(&self) -> BTreeMap<Digest, Timestamp> {
         let Ok(items) = fs::read_dir(self.root().join("quarantine-v1")) else { return BTreeMap::new() };
         let object = |item: fs::DirEntry| {

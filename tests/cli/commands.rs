@@ -91,7 +91,7 @@ export: {none.out: none, one.out: one}
     let out = project.command(&["run", "pipeline.yaml"]).env("CUDA_VISIBLE_DEVICES", "3").output().unwrap();
     let told = String::from_utf8(out.stdout).unwrap();
     assert_eq!((project.read("none"), project.read("one")), ("[]\n".into(), "[3]\n".into()));
-    assert!(told.contains("of memory, this run has") && told.contains("60000 processor slots"), "{told}");
+    assert!(told.contains("of memory, this run has") && told.contains("60000 CPUs"), "{told}");
 }
 
 #[test]
@@ -113,7 +113,7 @@ stages:
         assert_eq!(log.out, format!("attempt {attempt}\n"));
     }
     assert_eq!(project.igpt_flow(&["logs", "s"]).out, "attempt 3\n");
-    assert!(project.igpt_flow(&["logs", "s", "--attempt", "4"]).out.contains("there were 3"));
+    assert!(project.igpt_flow(&["logs", "s", "--attempt", "4"]).out.contains("there were 3 attempts"));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn the_scratch_of_a_failure_can_be_kept() {
         Project::new("stages:\n  s: {uses: command, retries: 1, with: {run: 'echo half > part; exit 1'}}\n");
     let ran = project.igpt_flow(&["run", "pipeline.yaml", "--keep-failed"]);
     let kept: Vec<&str> =
-        ran.out.lines().filter_map(|line| line.split_once("folder is kept: ")).map(|k| k.1).collect();
+        ran.out.lines().filter_map(|line| line.split_once("folder was kept: ")).map(|k| k.1).collect();
     assert_eq!(kept.len(), 2, "{}", ran.out);
     for folder in kept {
         assert_eq!(std::fs::read_to_string(format!("{folder}/part")).unwrap(), "half\n");

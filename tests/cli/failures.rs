@@ -74,7 +74,7 @@ fn a_time_out_ends_a_step_and_what_it_started() {
     let project = two(r#"sh -c "sleep 5; touch $LOG.late" ; sleep 20"#, "    timeout: 300ms");
     let ran = project.igpt_flow(&["run", "pipeline.yaml"]);
     assert_eq!(ran.code, 100);
-    assert!(ran.out.contains("time-out"), "{}", ran.out);
+    assert!(ran.out.contains("timed out"), "{}", ran.out);
     assert!(!project.path("log.late").exists());
 }
 

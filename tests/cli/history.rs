@@ -16,7 +16,7 @@ stages:
 /// The ids of the runs, the oldest first.
 fn runs(project: &Project) -> Vec<String> {
     let ran = project.igpt_flow(&["runs"]);
-    ran.out.lines().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+    ran.out.lines().rev().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
 }
 
 #[track_caller]
@@ -36,7 +36,7 @@ fn explain_tells_a_run_by_its_own_events() {
     assert!(explain(&runs[0]).contains("ran; no earlier run"), "{}", explain(&runs[0]));
     let second = explain(&runs[1]);
     assert!(
-        second.contains("reused") && second.contains(&format!("since run {} made it", runs[0])),
+        second.contains("reused") && second.contains(&format!("since run {} created", runs[0])),
         "{second}"
     );
     assert!(explain(&runs[2]).contains("it was forced"), "{}", explain(&runs[2]));
@@ -54,7 +54,7 @@ fn explain_tells_why_a_failed_step_ran_and_why_it_failed() {
         assert!(text.contains(word), "no `{word}` in:\n{text}");
     }
     let text = right(project.igpt_flow(&["explain", "b"]));
-    assert!(text.contains("skipped: `a` did not end well"), "{text}");
+    assert!(text.contains("skipped: `a` failed"), "{text}");
     let json = right(project.igpt_flow(&["explain", "a", "--json"]));
     let json: Value = serde_json::from_str(&json).unwrap();
     assert!(json[0]["error"].as_str().unwrap().contains("exit status 3"), "{json}");
@@ -109,7 +109,7 @@ fn diff_names_what_changed_and_what_came_of_it() {
     project.run();
     let first = &runs(&project)[0];
     let text = right(project.igpt_flow(&["diff", first]));
-    assert!(text.contains("0 steps are equal, 2 differ") && text.contains("env.X"), "{text}");
+    assert!(text.contains("0 steps equal, 2 different") && text.contains("env.X"), "{text}");
     let json: Value = serde_json::from_str(&right(project.igpt_flow(&["diff", first, "--json"]))).unwrap();
     assert_eq!(json["differences"][0]["outputs"], serde_json::json!(["out"]), "{json}");
 }
@@ -123,4 +123,44 @@ fn the_index_is_rebuilt_from_the_records() {
         serde_json::from_str(&right(project.igpt_flow(&["index", "rebuild", "--json"]))).unwrap();
     assert_eq!(json["records"], 2);
     assert!(project.run().is_empty());
+}
+
+#[test]
+fn runs_are_listed_with_what_they_did_and_can_be_chosen() {
+    let project = Project::new(&format!("profiles: {{big: {{word: large}}}}\nvars: {{word: small}}\n{TWO}"));
+    project.run();
+    project.run_with(&["--profile", "big", "--set", "vars.word=it"]);
+    project.edit("echo said", "exit 3");
+    assert_eq!(project.igpt_flow(&["run", "pipeline.yaml"]).code, 100);
+    let text = right(project.igpt_flow(&["runs"]));
+    let [failed, reused, first] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    assert!(
+        failed.contains("  failed ") && failed.ends_with("two: 0 executed, 0 reused, 1 failed, 1 skipped"),
+        "{text}"
+    );
+    assert!(reused.ends_with("two: 0 executed, 2 reused  --profile big --set vars.word=it"), "{text}");
+    assert!(first.ends_with("two: 2 executed, 0 reused") && first.contains(" s ago  succeeded "), "{text}");
+    let ids = runs(&project);
+    let chosen = |arguments: &[&str]| -> Vec<String> {
+        let json = right(project.igpt_flow(&[&["runs", "--json"], arguments].concat()));
+        let json: Value = serde_json::from_str(&json).unwrap();
+        json.as_array().unwrap().iter().map(|run| run["run"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(chosen(&["--failed"]), ids[2..]);
+    assert_eq!(chosen(&["--limit", "1"]), ids[2..]);
+    assert_eq!(chosen(&["--pipeline", "two", "--since", "1h"]).len(), 3);
+    assert!(chosen(&["--pipeline", "three"]).is_empty() && chosen(&["--since", "2999-01-01"]).is_empty());
+    assert_eq!(project.igpt_flow(&["runs", "--since", "once"]).code, 2);
+    assert!(right(project.igpt_flow(&["runs", "--limit", "2"])).ends_with("`--limit 0` lists all\n"));
+    let json: Value = serde_json::from_str(&right(project.igpt_flow(&["runs", "--json"]))).unwrap();
+    let run = &json[1];
+    assert_eq!(
+        (&run["profiles"], &run["sets"]),
+        (&serde_json::json!(["big"]), &serde_json::json!(["vars.word=it"]))
+    );
+    assert_eq!(
+        (run["executed"].as_u64(), run["reused"].as_u64(), run["done"].as_u64()),
+        (Some(0), Some(2), Some(2))
+    );
+    assert!(run["wall_s"].is_number() && run["started"].is_string() && run["arguments"].is_array(), "{run}");
 }

@@ -94,7 +94,7 @@ fn what_cannot_be_included_is_refused() {
     );
     check(&OWN.replace("base.yaml", "bse.yaml"), BASE, &["pipeline.yaml:3:10", "`bse.yaml` cannot be read"]);
     check(&OWN.replace("base.yaml", "[base.yaml, base.yaml]"), BASE, &["`base.yaml` is included twice"]);
-    check(&OWN.replace("base.yaml", "{a: b}"), BASE, &["`include` names pipeline files, found a mapping"]);
+    check(&OWN.replace("base.yaml", "{a: b}"), BASE, &["`include` names pipeline files, found a map"]);
     check(&OWN.replace("base.yaml", "[]"), BASE, &["`include` must name 1 to 32 files, found 0"]);
     check(OWN, "- a\n", &["base.yaml:1:3", "must be a pipeline, found a list"]);
     check(OWN, &format!("include: pipeline.yaml\n{BASE}"), &["base.yaml:1:1", "may not include others"]);

@@ -45,7 +45,7 @@ export: {make.out: make.txt, reads.out: reads.txt}
     let ran = project.igpt_flow(&["run", "pipeline.yaml", "--keep-going", "-j", "1"]);
     assert_eq!(ran.code, 100, "{}", ran.out);
     assert!(
-        ran.out.contains("FAILED writes") && ran.out.contains("must not write into inputs"),
+        ran.out.contains("FAILED writes") && ran.out.contains("must not write to linked inputs"),
         "{}",
         ran.out
     );
@@ -85,7 +85,7 @@ export: {third.out: result.txt}
     // The last one needs what the second made, and that what the first made.
     project.edit("echo 3", "echo three");
     let plan = project.igpt_flow(&["plan", "pipeline.yaml"]).out;
-    assert_eq!(plan.matches("not in the store any more").count(), 2, "{plan}");
+    assert_eq!(plan.matches("no longer in the store").count(), 2, "{plan}");
     assert_eq!(project.run(), ["first", "second", "third"]);
     assert_eq!(project.read("result.txt"), "one\nthree\n");
     // An export is somebody.

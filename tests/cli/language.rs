@@ -60,7 +60,7 @@ export:
         assert_eq!(ran.code, 2, "{}", ran.out);
         assert!(ran.err.contains("the input `./config-typo.json` does not exist"), "{}", ran.err);
         assert!(ran.err.contains("pipeline.yaml:3:48"), "with line and column: {}", ran.err);
-        assert!(ran.err.contains("the export to `artifacts/x` lies in the store"), "{}", ran.err);
+        assert!(ran.err.contains("the export to `artifacts/x` is inside the store"), "{}", ran.err);
     }
     assert!(project.executed().is_empty() && !project.path("artifacts").exists());
     // What is not asked for may be missing.

@@ -3,17 +3,21 @@
 mod audit;
 mod codes;
 mod commands;
+mod completion;
+mod explain;
 mod failures;
 #[cfg(target_os = "linux")]
 mod faults;
 mod gc;
 mod hazards;
+mod help;
 mod history;
 mod include;
 mod inputs;
 mod kill;
 mod language;
 mod limits;
+mod logs;
 mod memo;
 mod model;
 mod plan;
@@ -27,4 +31,6 @@ mod stages;
 mod storm;
 mod support;
 mod tangle;
+mod templates;
+mod terminal;
 mod verbs;

@@ -62,7 +62,7 @@ fn plan_makes_nothing_in_a_folder_that_is_no_store() {
     let ran = project.igpt_flow(&["plan", "pipeline.yaml", "--store", "plain"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(std::fs::read_dir(project.path("plain")).unwrap().count(), 0);
-    assert!(ran.out.contains("[time unknown]") && ran.out.contains("are unknown"), "{}", ran.out);
+    assert!(ran.out.contains("[time unknown]") && ran.out.contains("time    unknown: "), "{}", ran.out);
 }
 
 #[test]
@@ -97,8 +97,33 @@ fn steps_below_a_change_are_estimated_by_their_last_results() {
     let sum: u64 = steps[..3].iter().map(|step| step["bytes"].as_u64().unwrap()).sum();
     assert_eq!(plan["total"]["bytes"].as_u64(), Some(sum));
     assert_eq!((plan["total"]["steps"].as_u64(), plan["total"]["unknown"].as_u64()), (Some(3), Some(0)));
+    let path = plan["total"]["critical_path"].as_array().unwrap();
+    assert_eq!(
+        path.iter().map(|step| step.as_str().unwrap()).collect::<Vec<_>>(),
+        ["first", "second", "third"]
+    );
     let text = project.igpt_flow(&["plan", "pipeline.yaml"]).out;
-    assert!(text.contains("3 of 4 steps") && text.contains("on disk"), "{text}");
+    let summary = "`chain`: 3 of 4 steps to run, 1 cached, 2 of them only if an output before them changes\n";
+    assert!(text.starts_with(summary), "{text}");
+    assert!(text.contains("longest first > second > third: "), "{text}");
+    assert!(text.contains("runs if `first`'s output changes [about "), "{text}");
+}
+
+#[test]
+fn a_new_instance_is_estimated_by_the_others() {
+    let text = |layers: &str| {
+        format!(
+            "stages:\n  s: {{uses: command, matrix: {{n: {layers}}}, with: {{run: 'sleep 0.1; echo ${{matrix.n}} > out'}}}}\n"
+        )
+    };
+    let project = Project::new(&text("[1, 2]"));
+    project.run();
+    project.write("pipeline.yaml", &text("[1, 2, 3]"));
+    let plan = json(&project, &["plan", "pipeline.yaml"]);
+    let new = &plan["steps"][2];
+    assert_eq!((&new["state"], &new["estimate"]["basis"]), (&"runs".into(), &"instances".into()));
+    assert!(new["estimate"]["wall_s"].as_f64().unwrap() >= 0.1, "{new}");
+    assert!(plan["steps"][0]["estimate"].is_null() && new["cost"].is_null(), "{plan}");
 }
 
 #[test]
@@ -171,6 +196,6 @@ fn a_graph_is_drawn_in_every_format_and_one_at_a_time() {
 fn check_says_what_a_pipeline_holds() {
     let project = chain();
     let ran = project.igpt_flow(&["check", "pipeline.yaml"]);
-    assert_eq!((ran.code, ran.out.trim()), (0, "pipeline.yaml is right: 4 steps, 0 exports"));
+    assert_eq!((ran.code, ran.out.trim()), (0, "pipeline.yaml is valid: 4 steps, 0 exports"));
     assert_eq!(json(&project, &["check", "pipeline.yaml"])["ok"], true);
 }

@@ -39,11 +39,15 @@ fn plan_changes_nothing_and_says_what_would_run() {
     let project = Project::new(SMALL);
     let before = project.igpt_flow(&["plan", "pipeline.yaml"]);
     assert_eq!(before.code, 0, "{}", before.err);
-    assert!(before.out.contains("would run"), "{}", before.out);
+    assert!(before.out.starts_with("`small`: 2 steps to run\n"), "{}", before.out);
     assert!(!project.path("artifacts").exists());
     project.run();
     let after = project.igpt_flow(&["plan", "pipeline.yaml"]);
-    assert!(!after.out.contains("would run"), "{}", after.out);
+    assert!(
+        after.out.starts_with("`small`: all 2 steps cached\n\na command    cached [took "),
+        "{}",
+        after.out
+    );
 }
 
 #[test]

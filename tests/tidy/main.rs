@@ -76,6 +76,9 @@ fn shared() -> Vec<String> {
     folders.map(|folder| format!("igpt-{}", folder.unwrap().file_name().to_str().unwrap())).collect()
 }
 
+/// The crate that lists all stages.
+const CATALOG: &str = "igpt-stages";
+
 #[test]
 fn crates_depend_downwards_only() {
     let packages = packages();
@@ -85,7 +88,7 @@ fn crates_depend_downwards_only() {
         "{shared:?} are packages of the workspace"
     );
     for (package, dependencies) in packages {
-        if package == "igpt-flow" {
+        if package == "igpt-flow" || package == CATALOG {
             continue;
         }
         for dependency in dependencies {
@@ -95,8 +98,23 @@ fn crates_depend_downwards_only() {
     }
 }
 
+/// A stage that is in nobody's list is a stage that nobody can use.
 #[test]
-fn only_the_registry_names_stage_crates() {
+fn every_stage_is_in_the_catalog() {
+    let folders = fs::read_dir(root().join("stages")).unwrap();
+    let folders = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap());
+    let not_stages = ["catalog", "contract", "shared", "template"];
+    let stages: BTreeSet<String> = folders
+        .filter(|name| !not_stages.contains(&name.as_str()))
+        .map(|name| format!("igpt-{name}"))
+        .collect();
+    let mut listed = packages().remove(CATALOG).unwrap();
+    listed.remove("igpt-contract");
+    assert_eq!(listed, stages);
+}
+
+#[test]
+fn only_the_registry_names_crates_of_stages() {
     let stages: Vec<String> = packages()
         .into_keys()
         .filter(|name| name.starts_with("igpt-") && name != "igpt-contract" && name != "igpt-flow")
@@ -151,30 +169,31 @@ fn serde_yaml_has_one_door() {
     never("src", &["serde_yaml"], &["src/pipeline/yaml.rs"]);
 }
 
-/// Asserts that in no module of the crate at `place` files refer to each other in a circle.
-#[track_caller]
-fn no_cycles(place: &str) {
+/// The circles of files in the crate at `place`, by module.
+fn cycles(place: &str) -> Vec<String> {
     let relative = |(path, text): (PathBuf, String)| (path.strip_prefix(place).unwrap().to_owned(), text);
     let sources: Vec<_> = sources(place).into_iter().map(relative).collect();
-    let found = cycles::cycles(&sources);
-    assert!(found.is_empty(), "{place}: files that refer to each other, by module: {found:#?}");
+    cycles::cycles(&sources).into_iter().map(|found| format!("{place}: {found}")).collect()
 }
 
 #[test]
 fn no_files_of_the_orchestrator_refer_to_each_other_in_a_circle() {
-    no_cycles("src");
+    let found = cycles("src");
+    assert!(found.is_empty(), "files that refer to each other: {found:#?}");
 }
 
 #[test]
 fn no_files_of_a_stage_refer_to_each_other_in_a_circle() {
+    let mut found = Vec::new();
     for folder in ["stages", "stages/shared"] {
         for item in fs::read_dir(root().join(folder)).unwrap() {
-            let name = item.unwrap().file_name().into_string().unwrap();
-            if root().join(folder).join(&name).join("src").is_dir() {
-                no_cycles(&format!("{folder}/{name}/src"));
+            let place = format!("{folder}/{}/src", item.unwrap().file_name().to_str().unwrap());
+            if root().join(&place).is_dir() {
+                found.extend(cycles(&place));
             }
         }
     }
+    assert!(found.is_empty(), "files that refer to each other: {found:#?}");
 }
 
 #[test]

@@ -20,9 +20,9 @@ impl Preflight<'_> {
     ) -> Option<Finding> {
         let shown = export.path.display();
         if self.is_in_store(target) || lies_in(&self.store, target) {
-            let hint = "name a place outside of it; `--store` and IGPT_FLOW_STORE say where the store is";
+            let hint = "choose a path outside of it; `--store` or IGPT_FLOW_STORE sets the store's folder";
             return Some((
-                format!("the export to `{shown}` lies in the store, or holds it"),
+                format!("the export to `{shown}` is inside the store, or contains it"),
                 Some(hint.into()),
             ));
         }
@@ -31,11 +31,8 @@ impl Preflight<'_> {
         }
         let clashes = |other: &Path| lies_in(other, target) || lies_in(target, other);
         if let Some((_, other)) = before.iter().zip(&self.plan.exports).find(|(place, _)| clashes(place)) {
-            let what = format!(
-                "the exports to `{}` and `{shown}` lie in each other, or are one place",
-                other.path.display()
-            );
-            return Some((what, Some("give each a place of its own".into())));
+            let what = format!("the exports to `{}` and `{shown}` overlap", other.path.display());
+            return Some((what, Some("give each its own path".into())));
         }
         if there.is_some_and(|kind| !kind.is_file() && !kind.is_dir()) {
             let what = format!("the export goes to `{shown}`, which is neither a file nor a folder");
@@ -57,8 +54,8 @@ impl Preflight<'_> {
         let fault = (|| {
             let above = folder.ancestors().find(|above| above.symlink_metadata().is_ok())?;
             if !above.is_dir() {
-                let what = format!("has no folder to go to: `{}` is none", above.display());
-                return Some((what, Some("move that file, or name another place".into())));
+                let what = format!("cannot be written: `{}` is not a folder", above.display());
+                return Some((what, Some("move that file, or choose another path".into())));
             }
             let error = unwritable(above)?;
             Some((format!("cannot be written: `{}`: {error}", above.display()), None))

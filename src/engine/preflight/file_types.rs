@@ -49,7 +49,7 @@ impl FileTypes {
 
     /// The real path of a file or folder, and what it is, where it is there.
     pub(super) fn real(&self, path: &Path) -> (PathBuf, Option<FileType>) {
-        let path = self.real_paths.borrow_mut().of(path);
+        let path = self.real_paths.borrow_mut().resolve(path);
         match self.kind(&path) {
             Some(kind) if kind.is_symlink() => {
                 let path = real(&path);

@@ -1,4 +1,4 @@
-//! What is told before a run, of inputs and of exports.
+//! What is reported before a run, of inputs and of exports.
 
 use std::fs;
 use std::path::Path;
@@ -59,7 +59,7 @@ fn inputs_on_disk_must_be_there_and_files_or_folders() {
         "./artifacts/objects-v1",
         files,
         &[
-            "2 the input `./artifacts/objects-v1` lies in the store | name the step's output, as in `step.port`; the store's files are its own",
+            "2 the input `./artifacts/objects-v1` is inside the store | use the step's output, as in `step.port`",
         ],
     );
     input("{files: \"*.json\"}", files, &[]);
@@ -75,7 +75,7 @@ fn an_input_that_is_an_export_by_a_detour() {
     let linked = |folder: &Path| std::os::unix::fs::symlink("res", folder.join("link")).unwrap();
     let yaml = "stages:\n  a: {uses: command, with: {run: x}}\n  b: {uses: command, in: {x: ./link/a/f}, with: {run: x}}\nexport:\n  a.out: res/a\n";
     let told =
-        "3 `./link/a/f` is written by this pipeline: `a` exports it | name the output instead: `a.out/f`";
+        "3 `./link/a/f` is written by this pipeline: `a` exports it | use the output instead: `a.out/f`";
     let prepare = |folder: &Path| {
         fs::create_dir(folder.join("res")).unwrap();
         linked(folder);
@@ -99,7 +99,7 @@ fn many_exports_in_one_folder_are_looked_at_no_less() {
     };
     let line = |n: usize| 3 + 2 * OFTEN + n;
     let device = "which is neither a file nor a folder | ";
-    let one_place = "lie in each other, or are one place | give each a place of its own";
+    let one_place = "overlap | give each its own path";
     assert_eq!(
         found(&yaml, prepare),
         [
@@ -117,7 +117,7 @@ fn exports_go_where_something_can_be_put() {
         fs::create_dir(folder.join("artifacts")).unwrap();
         std::os::unix::fs::symlink("artifacts", folder.join("link")).unwrap();
     };
-    let in_store = "lies in the store, or holds it | name a place outside of it; `--store` and IGPT_FLOW_STORE say where the store is";
+    let in_store = "is inside the store, or contains it | choose a path outside of it; `--store` or IGPT_FLOW_STORE sets the store's folder";
     export("res/o", files, &[]);
     export("artifacts/x", files, &[&format!("4 the export to `artifacts/x` {in_store}")]);
     export("./x/../artifacts", files, &[&format!("4 the export to `./x/../artifacts` {in_store}")]);
@@ -126,7 +126,7 @@ fn exports_go_where_something_can_be_put() {
         "file/x",
         files,
         &[
-            "4 the export to `file/x` has no folder to go to: `file` is none | move that file, or name another place",
+            "4 the export to `file/x` cannot be written: `file` is not a folder | move that file, or choose another path",
         ],
     );
     export(
@@ -140,8 +140,6 @@ fn exports_go_where_something_can_be_put() {
             fs::create_dir(folder.join("here")).unwrap();
             std::os::unix::fs::symlink("here", folder.join("other")).unwrap();
         },
-        &[
-            "5 the exports to `here/o` and `other/o` lie in each other, or are one place | give each a place of its own",
-        ],
+        &["5 the exports to `here/o` and `other/o` overlap | give each its own path"],
     );
 }

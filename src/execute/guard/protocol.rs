@@ -64,7 +64,7 @@ impl LaunchRequest {
         from.read_exact(&mut length)?;
         let mut bytes = vec![0; u32::from_le_bytes(length) as usize];
         from.read_exact(&mut bytes)?;
-        Self::decode(&bytes).ok_or_else(|| io::Error::other("an order that makes no sense"))
+        Self::decode(&bytes).ok_or_else(|| io::Error::other("malformed request"))
     }
 
     fn decode(mut bytes: &[u8]) -> Option<Self> {

@@ -85,7 +85,7 @@ impl<'a> Check<'a> {
                 self.faults.push(ParamFault {
                     path: self.path.clone(),
                     at_key: true,
-                    message: format!("there is no parameter `{}`", self.path.join(".")),
+                    message: format!("unknown parameter `{}`", self.path.join(".")),
                     hint: None,
                     names: Some((name.clone(), known)),
                 });
@@ -195,7 +195,7 @@ impl<'a> Check<'a> {
         self.path.pop();
     }
 
-    /// Whether a branch is the variant that a tagged mapping names (`{kind: sgd, ...}`, `{sgd: ...}`).
+    /// Whether a branch is the variant that a tagged map names (`{kind: sgd, ...}`, `{sgd: ...}`).
     fn has_tag(&self, branch: &Value, value: &Value) -> bool {
         let branch = dereference(self.root, branch);
         let (Some(properties), Some(members)) =
@@ -239,11 +239,11 @@ impl<'a> Check<'a> {
 
 /// Texts that look like what was expected, which YAML reads otherwise.
 fn advice(wanted: &str, value: &Value) -> Option<String> {
-    if let Some(number) = value.as_f64().filter(|v| wanted.contains("whole number") && v.fract() == 0.0) {
+    if let Some(number) = value.as_f64().filter(|v| wanted.contains("integer") && v.fract() == 0.0) {
         return Some(format!("write `{number}`")).filter(|_| value.is_f64());
     }
     let text = value.as_str()?;
-    if wanted.contains("true or false") {
+    if wanted.contains("`true` or `false`") {
         return match text.to_lowercase().as_str() {
             "yes" | "on" => Some("write `true`".into()),
             "no" | "off" => Some("write `false`".into()),

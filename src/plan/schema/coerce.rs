@@ -1,11 +1,11 @@
-//! Numbers and truth values where a schema wants a text: they become it, as they were written.
+//! Numbers and truth values where a schema wants a string: they become it, as they were written.
 
 use serde_json::Value;
 
 use super::{branches, choices, dereference, types};
 use crate::pipeline::Spellings;
 
-/// Turns every scalar that stands where only a text may stand into its text. `version: 3.10` of a
+/// Turns every scalar that stands where only a string may stand into its text. `version: 3.10` of a
 /// text parameter is `3.10`; what takes a number gets the number.
 pub(crate) fn coerce_strings(schema: &Value, value: &mut Value, spellings: &Spellings) {
     if has_scalars(value) {
@@ -13,7 +13,7 @@ pub(crate) fn coerce_strings(schema: &Value, value: &mut Value, spellings: &Spel
     }
 }
 
-/// Whether there is anything that could have to become a text.
+/// Whether there is anything that could have to become a string.
 fn has_scalars(value: &Value) -> bool {
     match value {
         Value::Number(_) | Value::Bool(_) => true,

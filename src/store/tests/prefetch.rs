@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::store::prefetch::look;
+use crate::store::prefetch::look_up;
 
 fn ended(store: &Store, file: &str, keys: &[Digest]) {
     let steps = keys.iter().map(|key| StepRecord {
@@ -39,14 +39,14 @@ fn the_last_run_of_the_pipeline_says_what_is_looked_up() {
     store.new_run().unwrap(); // the run that asks
 
     let found = Default::default();
-    look(&store, Path::new("/a.yaml"), &found);
+    look_up(&store, Path::new("/a.yaml"), &found);
     let found = found.into_inner().unwrap();
     assert_eq!(found.len(), 2, "no record, no other pipeline's");
     assert_eq!(found[&first], store.outputs(&first));
     assert_eq!(found[&second], store.outputs(&second));
 
     let asked = [(first, None)].into_iter().collect::<std::collections::HashMap<_, _>>().into();
-    look(&store, Path::new("/a.yaml"), &asked);
+    look_up(&store, Path::new("/a.yaml"), &asked);
     let found = asked.into_inner().unwrap();
     assert_eq!((&found[&first], &found[&second]), (&None, &store.outputs(&second)), "not again");
 }

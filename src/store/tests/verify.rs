@@ -1,4 +1,4 @@
-//! Damage is found, set aside, and what was made from it taken out.
+//! Damage is found, quarantined, and what was made from it taken out.
 
 use super::*;
 use crate::key::KeyInput;

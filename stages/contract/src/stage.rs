@@ -44,6 +44,13 @@ pub trait Stage: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// How much work a step with these parameters is, in any unit: on the same inputs, twice as much
+    /// should take twice as long. An estimate for people. Default: not known.
+    fn work(&self, params: &Self::Params) -> Option<f64> {
+        let _ = params;
+        None
+    }
+
     /// Does the work: reads the inputs and fills every output folder. The same inputs, parameters and
     /// seed give the same bytes, for any number of threads.
     ///
@@ -125,6 +132,9 @@ pub trait DynStage: Send + Sync + 'static {
     /// See [`Stage::misfits`]; `params` as [`Self::complete`] returned them.
     fn misfits(&self, params: &Value, inputs: &KnownInputs<'_>) -> Vec<Misfit>;
 
+    /// See [`Stage::work`]; `params` as [`Self::complete`] returned them.
+    fn work(&self, params: &Value) -> Option<f64>;
+
     /// See [`Stage::run`]; `params` as [`Self::complete`] returned them.
     ///
     /// # Errors
@@ -155,6 +165,10 @@ impl<S: Stage> DynStage for S {
 
     fn misfits(&self, params: &Value, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
         S::Params::deserialize(params).map_or_else(|_| Vec::new(), |p| Stage::misfits(self, &p, inputs))
+    }
+
+    fn work(&self, params: &Value) -> Option<f64> {
+        Stage::work(self, &S::Params::deserialize(params).ok()?)
     }
 
     fn run(&self, params: &Value, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

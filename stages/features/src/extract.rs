@@ -1,5 +1,5 @@
-//! The features of images: f^l, the mean over positions of n^l, for every layer in one pass, and
-//! their way from tokens to files: a few images at a time, every layer's file at once.
+//! The features f^l of images, the mean over positions of n^l: every layer in one pass, written to a
+//! file for each layer a few images at a time.
 
 use std::path::Path;
 
@@ -10,12 +10,12 @@ use igpt_model::{Gpt, Input, bert_mask};
 
 use crate::params::Params;
 
-/// How a BERT network is shown images: some of their tokens hidden, as in its training.
+/// The masks of a BERT network, as in its training.
 #[derive(Debug)]
 pub(crate) struct Masks {
     pub(crate) stream: Stream,
     pub(crate) probability: f64,
-    /// Masks under which each test image is shown.
+    /// Masks for each test image.
     pub(crate) of_test: u64,
 }
 
@@ -46,27 +46,27 @@ pub(crate) fn features(
     layers.iter().filter_map(&mut take).map(|f| f.into_data().iter::<f32>().collect()).collect()
 }
 
-/// A network with all that its features depend on, beside the images.
+/// A network and the settings that its features depend on.
 #[derive(Debug)]
-pub(crate) struct Extraction<'a> {
+pub(crate) struct Extractor<'a> {
     pub(crate) gpt: &'a Gpt,
     pub(crate) device: &'a Device,
     pub(crate) masks: Option<Masks>,
     /// The layers that are written, in rising order.
     pub(crate) layers: Vec<usize>,
-    /// What the files say of the features, but for the layer.
+    /// The description of the features, except the layer.
     pub(crate) info: LayerInfo,
 }
 
 /// Writes the features of the token rows of `reader` under `out`, one folder for each layer.
 pub(crate) fn write_layers(
-    extraction: &Extraction,
+    extractor: &Extractor,
     params: &Params,
     reader: &TokensReader,
     out: &Path,
     cx: &StageContext,
 ) -> Result<(), StageError> {
-    let Extraction { gpt, device, masks, layers, info } = extraction;
+    let Extractor { gpt, device, masks, layers, info } = extractor;
     let mut writers = Vec::with_capacity(layers.len());
     for &layer in layers {
         let folder = out.join(layer.to_string());
@@ -76,17 +76,17 @@ pub(crate) fn write_layers(
     let labels = stream(params.label_seed, "labels");
     let keys = reader.keys()?;
     let taken = subset_rows(&keys, params.train_images, params.test_images, &labels);
-    let total = shown(&keys, &taken, 0, masks.as_ref()).len() as u64;
+    let total = passes(&keys, &taken, 0, masks.as_ref()).len() as u64;
     let (mut done, mut start) = (0, 0);
     for table in reader.tables() {
         let table = table?;
         let end = start + table.len();
-        let shown = shown(&keys[start..end], &taken[start..end], start, masks.as_ref());
-        for batch in shown.chunks(params.batch) {
+        let passes = passes(&keys[start..end], &taken[start..end], start, masks.as_ref());
+        for batch in passes.chunks(params.batch) {
             cx.check()?;
-            let keys: Vec<RowKey> = batch.iter().map(|shown| shown.key).collect();
-            let tokens: Vec<u16> = batch.iter().flat_map(|shown| table.row(shown.row)).copied().collect();
-            let draws: Vec<u64> = batch.iter().map(|shown| shown.draw).collect();
+            let keys: Vec<RowKey> = batch.iter().map(|pass| pass.key).collect();
+            let tokens: Vec<u16> = batch.iter().flat_map(|pass| table.row(pass.row)).copied().collect();
+            let draws: Vec<u64> = batch.iter().map(|pass| pass.draw).collect();
             let features = features(gpt, device, &tokens, &draws, masks.as_ref(), layers);
             for (writer, values) in writers.iter_mut().zip(&features) {
                 writer.append(&keys, values)?;
@@ -102,30 +102,30 @@ pub(crate) fn write_layers(
     Ok(())
 }
 
-/// One showing of an image to the network.
+/// One forward pass of an image.
 #[derive(Debug, Clone, Copy)]
-struct Shown {
+struct ForwardPass {
     /// The row of its tokens in their group.
     row: usize,
-    /// Whose the features are.
+    /// The image.
     key: RowKey,
-    /// Which draw of the masks.
+    /// The number of the mask.
     draw: u64,
 }
 
-/// How the taken rows among `keys`, of which the first is row `start` of the set, are shown: each
-/// once, but a test image in its first view under as many masks as are wanted.
-fn shown(keys: &[RowKey], taken: &[bool], start: usize, masks: Option<&Masks>) -> Vec<Shown> {
+/// The forward passes of the `taken` rows among `keys`, of which the first is row `start` of the set:
+/// one each, but for a test image one for each mask, of its first view.
+fn passes(keys: &[RowKey], taken: &[bool], start: usize, masks: Option<&Masks>) -> Vec<ForwardPass> {
     let of_test = masks.map_or(1, |masks| masks.of_test);
     let mut all = Vec::new();
     for (row, key) in keys.iter().enumerate().filter(|(row, _)| taken[*row]) {
         let number = (start + row) as u64;
         if of_test == 1 || key.split == Split::Train {
-            all.push(Shown { row, key: *key, draw: number });
+            all.push(ForwardPass { row, key: *key, draw: number });
         } else if key.view == 0 {
             // The first mask is that of a single one; row numbers leave the upper bits free.
             let view = |view: u64| RowKey { view: view as u16, ..*key };
-            all.extend((0..of_test).map(|m| Shown { row, key: view(m), draw: m << 48 | number }));
+            all.extend((0..of_test).map(|m| ForwardPass { row, key: view(m), draw: m << 48 | number }));
         }
     }
     all

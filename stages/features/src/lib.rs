@@ -13,12 +13,13 @@ use igpt_model::{ModelCard, Objective, Ops, input_model, prepare};
 
 pub use params::Params;
 
-use extract::{Extraction, Masks};
+use extract::{Extractor, Masks};
 
 const MODEL: In<Model> = In::new("model", "the network");
-const TOKENS: In<Tokens> = In::new("tokens", "images as colours of the palette it was trained on");
+const TOKENS: In<Tokens> =
+    In::new("tokens", "the images, as tokens of the palette that the network was trained on");
 const LAYERS: Out<FeatureLayers> =
-    Out::new("layers", "the features of each image, a part for each layer (`layers/0` to `layers/L`)");
+    Out::new("layers", "the features of all images, a part for each layer (`layers/0` to `layers/L`)");
 
 /// The stage.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,7 +31,7 @@ impl Stage for Features {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "features",
-            summary: "computes the features of images in every layer of a network",
+            summary: "extracts the features of images in every layer of a network",
             // 2: a number of images is drawn, no longer the first.
             // 3: probabilities below e^-50 are zero.
             version: 3,
@@ -73,7 +74,7 @@ impl Stage for Features {
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let device = prepare(cx)?.device;
         let ops = Ops::with(&device, params.precision)
-            .map_err(|error| StageError::caused("the device cannot do it", error))?;
+            .map_err(|error| StageError::caused("the device does not support `precision`", error))?;
         let (gpt, card) = input_model(io.input(&MODEL), &device)?;
         let gpt = gpt.with_ops(ops);
         let reader = TokensReader::open(io.input(&TOKENS))?;
@@ -97,8 +98,8 @@ impl Stage for Features {
             probability: params.mask_probability,
             of_test: u64::from(params.evaluation_masks),
         });
-        let extraction = Extraction { gpt: &gpt, device: &device, masks, layers, info };
-        extract::write_layers(&extraction, params, &reader, io.output(&LAYERS), cx)
+        let extractor = Extractor { gpt: &gpt, device: &device, masks, layers, info };
+        extract::write_layers(&extractor, params, &reader, io.output(&LAYERS), cx)
     }
 }
 
@@ -113,5 +114,5 @@ fn layers(params: &Params, card: &ModelCard) -> Result<Vec<usize>, StageError> {
 }
 
 fn no_layer(layer: usize, n_layer: usize) -> String {
-    format!("`layers` names layer {layer}, and the network has layers 0 to {n_layer}")
+    format!("`layers` names layer {layer}, expected 0 to {n_layer}, the layers of the network")
 }

@@ -1,39 +1,39 @@
-//! The parameters of `features`.
+//! The parameters of `features`, and their checks.
 
 use igpt_contract::ParamError;
 use igpt_model::Precision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What `features` takes.
+/// Parameters of `features`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// The layers l, 0 to L, whose features f^l are written, each a part of the output; empty
-    /// takes all. Layer l < L is the input of block l after its first norm, layer L the output
-    /// behind the final norm (section 2.4).
+    /// The layers l (0 to L) whose features f^l are written, each as a part of the output; empty
+    /// writes all. Layer l < L is the input of block l after its first norm; layer L is the output of
+    /// the final norm (section 2.4).
     pub layers: Vec<usize>,
-    /// How many training images to take, all views of each; 0 takes all. They are drawn from the
-    /// labelled ones with `label_seed`: the images that a probe's `train_rows` draws from all.
+    /// How many training images to use, with all views of each; 0 uses all. They are drawn from the
+    /// labelled images with `label_seed`, and are the same as those that a probe draws with the same
+    /// number of `train_rows` and the same seed.
     pub train_images: usize,
-    /// How many test images to take, evenly spaced; 0 takes all.
+    /// How many test images to use, evenly spaced; 0 uses all.
     pub test_images: usize,
-    /// The seed of the draw of training images, apart from the pipeline's.
+    /// The seed for drawing training images, separate from the pipeline's.
     pub label_seed: u64,
-    /// For a BERT network: the share of each image's tokens that is hidden, as in its training
-    /// (section 4.6 masks inputs at evaluation too; 0.15). Without meaning for an autoregressive one.
+    /// For a BERT network: the share of tokens that is masked, as in training. The paper uses 0.15
+    /// (section 2.1), at evaluation too (section 4.6). Has no effect on an autoregressive network.
     pub mask_probability: f64,
-    /// For a BERT network: which draw of the masks.
+    /// For a BERT network: the seed of the masks.
     pub mask_seed: u64,
-    /// For a BERT network: independent masks under which each test image is shown, written as its
-    /// views 0, 1, ...; a probe then votes over them (section 4.6 tries 5). Training images are
-    /// shown under one. Without meaning for an autoregressive network.
+    /// For a BERT network: the number of independent masks for each test image, written as its views
+    /// 0, 1, ...; a probe then takes a vote over them. The paper tries 5 (section 4.6). Training
+    /// images have one mask. Has no effect on an autoregressive network.
     pub evaluation_masks: u16,
-    /// `f32`, or `bf16` for bfloat16 inside of blocks, as in `pretrain`; features are pooled in f32.
-    /// Only on LibTorch's devices.
+    /// The precision inside transformer blocks: `f32` or `bf16`, as in `pretrain`; features are
+    /// averaged in f32. `bf16` needs LibTorch.
     pub precision: Precision,
-    /// Images in a forward pass. It costs memory, gains little, and changes no byte of the output:
-    /// it enters no key.
+    /// Images per forward pass. Changes no output byte; does not affect the cache key.
     pub batch: usize,
 }
 
@@ -54,7 +54,7 @@ impl Default for Params {
 }
 
 impl Params {
-    /// Refuses values that make no sense.
+    /// Checks the values.
     pub(crate) fn check(&self) -> Result<(), ParamError> {
         let refuse = |name: &str, expected: &str, found: String| {
             Err(ParamError::at(name, format!("`{name}` is {found}, expected {expected}")))

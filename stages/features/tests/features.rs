@@ -11,6 +11,7 @@ use igpt_model::{
     Activation, Gpt, GptConfig, Init, Input, ModelCard, NamedTensor, Objective, Preset, Variant,
     assign_parameters, save_model,
 };
+use igpt_testing::Trial;
 use rand::Rng as _;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -141,6 +142,16 @@ fn each_part_holds_the_networks_features_and_stands_alone() {
 }
 
 #[test]
+fn the_contract_is_kept() {
+    let bench = Bench::new();
+    let (model, _) = bench.model(Objective::Bert, None);
+    let mut trial = Trial::new(Features);
+    trial.input_at("model", &model);
+    trial.input_at("tokens", &bench.tokens(None));
+    trial.check(&json!({ "layers": [0, 2] }));
+}
+
+#[test]
 fn batches_and_threads_change_no_byte() {
     let bench = Bench::new();
     let tokens = bench.tokens(None);
@@ -177,7 +188,7 @@ fn layers_and_images_can_be_chosen() {
     assert_eq!(some.row(7), all.row(2 * drawn[3] + 1));
     assert_eq!(some.row(9), all.row(43));
     let error = bench.run("none", &model, &tokens, json!({ "layers": [5] })).unwrap_err().to_string();
-    assert!(error.contains("layer 5, and the network has layers 0 to 4"), "{error}");
+    assert!(error.contains("layer 5, expected 0 to 4"), "{error}");
 }
 
 /// The paper's section 4.6: several independent masks at evaluation.

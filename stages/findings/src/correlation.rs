@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use igpt_table::observe::{Observation, Value};
 
-use crate::finding::{Finding, Unit, Verdict, counted};
-use crate::params::{Correlation, Side, Sign};
+use crate::finding::{Finding, Unit, Verdict, grouped_count};
+use crate::params::{Correlation, Operand, Sign};
 use crate::select::{members, number};
 use crate::statistics::{mean, rank_error, spearman};
 
@@ -18,8 +18,12 @@ pub(crate) fn correlate(correlation: &Correlation, expect: Sign, all: &[Observat
     let n = pairs.len();
     let alone = x.len() + y.len() - 2 * n;
     let by = correlation.by.join(", ");
-    let mut figures =
-        format!("{} against {}, {} by {by}", correlation.y.metric, correlation.x.metric, counted(n, "point"));
+    let mut figures = format!(
+        "{} against {}, {} by {by}",
+        correlation.y.metric,
+        correlation.x.metric,
+        grouped_count(n, "point")
+    );
     if alone > 0 {
         figures += &format!(" ({alone} without a partner)");
     }
@@ -44,7 +48,7 @@ pub(crate) fn correlate(correlation: &Correlation, expect: Sign, all: &[Observat
 }
 
 /// The mean of a side's number at each point. Artifacts that lack one of the names make no point.
-fn points<'a>(side: &Side, by: &[String], all: &'a [Observation]) -> BTreeMap<Vec<&'a Value>, f64> {
+fn points<'a>(side: &Operand, by: &[String], all: &'a [Observation]) -> BTreeMap<Vec<&'a Value>, f64> {
     let mut points: BTreeMap<Vec<&Value>, Vec<f64>> = BTreeMap::new();
     for artifact in members(&side.of, &side.metric, all) {
         let point: Option<Vec<&Value>> = by.iter().map(|name| artifact.get(name)).collect();

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use igpt_contract::StageError;
 use igpt_table::observe::{Observation, images};
 
-use crate::evidence::{Evidence, Images, Outcomes};
-use crate::finding::{Finding, Unit, Verdict, counted};
+use crate::finding::{Finding, Unit, Verdict, grouped_count};
 use crate::params::{Difference, Group, Sign};
+use crate::predictions::{ImageKeys, ImageScores, PredictionIndex};
 use crate::select::{Run, number, runs, title};
 use crate::statistics::{in_squares, mean, mean_error, share_error};
 
@@ -24,11 +24,11 @@ struct Term<'a> {
 }
 
 /// A run's number, how much of the difference it is, and what it rests on.
-pub(crate) struct Part {
+pub(crate) struct WeightedRun {
     pub(crate) weight: f64,
     pub(crate) value: f64,
     /// The number of each test image, where there are predictions.
-    pub(crate) outcomes: Option<Rc<Outcomes>>,
+    pub(crate) scores: Option<Rc<ImageScores>>,
     /// The test images, where the metric is a share of them.
     pub(crate) count: Option<f64>,
 }
@@ -51,7 +51,7 @@ pub(crate) fn compare(
     difference: &Difference,
     expect: Sign,
     all: &[Observation],
-    evidence: &Evidence,
+    predictions: &PredictionIndex,
 ) -> Result<Finding, StageError> {
     let unit = Unit::of(difference.percent);
     let less = difference.less.as_ref();
@@ -69,10 +69,10 @@ pub(crate) fn compare(
     }
     let value: f64 = terms.iter().map(|term| term.sign * mean(&term.values)).sum();
     let over_runs = run_error(&terms);
-    let parts = parts(difference, &terms, evidence)?;
+    let parts = parts(difference, &terms, predictions)?;
     let over_images = image_error(&parts);
     // Without predictions it is not known how much the images of several runs have in common.
-    let predicted = parts.iter().all(|part| part.outcomes.is_some());
+    let predicted = parts.iter().all(|part| part.scores.is_some());
     let over_images = over_images.filter(|_| predicted || over_runs.is_none());
     let errors = over_runs.map(|(error, _)| error).into_iter().chain(over_images.iter().map(|e| e.error));
     let error = (over_runs.is_some() || over_images.is_some()).then(|| in_squares(errors));
@@ -85,7 +85,7 @@ pub(crate) fn compare(
         let counts: Vec<usize> = terms.iter().map(|term| term.runs.len()).collect();
         let how = if paired { ", paired" } else { "" };
         rests_on.push(if counts.iter().all(|n| *n == most) {
-            format!("{}{how}", counted(most, "run"))
+            format!("{}{how}", grouped_count(most, "run"))
         } else {
             let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
             format!("{} runs", counts.join(" / "))
@@ -94,7 +94,7 @@ pub(crate) fn compare(
     }
     if let Some(ImageError { error, images, paired }) = over_images {
         let how = if paired { ", paired" } else { ", not paired" };
-        rests_on.push(format!("{}{how}", counted(images, "test image")));
+        rests_on.push(format!("{}{how}", grouped_count(images, "test image")));
         numbers.insert("images".to_owned(), images as f64);
         numbers.insert("standard_error.images".to_owned(), error);
     }
@@ -142,14 +142,18 @@ fn run_error(terms: &[Term<'_>]) -> Option<(f64, bool)> {
 }
 
 /// Every run of every group, weighed as it enters the difference.
-fn parts(difference: &Difference, terms: &[Term<'_>], evidence: &Evidence) -> Result<Vec<Part>, StageError> {
+fn parts(
+    difference: &Difference,
+    terms: &[Term<'_>],
+    predictions: &PredictionIndex,
+) -> Result<Vec<WeightedRun>, StageError> {
     let mut parts = Vec::new();
     for term in terms {
         for (run, value) in term.runs.iter().zip(&term.values) {
-            parts.push(Part {
+            parts.push(WeightedRun {
                 weight: term.sign / term.runs.len() as f64,
                 value: *value,
-                outcomes: evidence.outcomes(run.artifact, &difference.metric, *value)?,
+                scores: predictions.scores(run.artifact, &difference.metric, *value)?,
                 count: images(run.artifact, &difference.metric, &difference.count),
             });
         }
@@ -160,22 +164,22 @@ fn parts(difference: &Difference, terms: &[Term<'_>], evidence: &Evidence) -> Re
 /// The standard error of a weighted sum of means over test images. Parts of the same images are
 /// added image by image, so that what all find hard or easy drops out; parts of different images are
 /// independent, and so is a share that is known without predictions. None where a part is neither.
-pub(crate) fn image_error(parts: &[Part]) -> Option<ImageError> {
-    let mut sums: Vec<(&Images, Vec<f64>)> = Vec::new();
+pub(crate) fn image_error(parts: &[WeightedRun]) -> Option<ImageError> {
+    let mut sums: Vec<(&ImageKeys, Vec<f64>)> = Vec::new();
     let mut errors = Vec::new();
     let mut fewest = f64::INFINITY;
     for part in parts {
-        let Some(outcomes) = &part.outcomes else {
+        let Some(scores) = &part.scores else {
             let n = part.count?;
             errors.push(part.weight * share_error(part.value, n)?);
             fewest = fewest.min(n);
             continue;
         };
-        let at = sums.iter().position(|(images, _)| **images == *outcomes.images).unwrap_or_else(|| {
-            sums.push((outcomes.images.as_slice(), vec![0.0; outcomes.values.len()]));
+        let at = sums.iter().position(|(images, _)| **images == *scores.images).unwrap_or_else(|| {
+            sums.push((scores.images.as_slice(), vec![0.0; scores.values.len()]));
             sums.len() - 1
         });
-        for (sum, value) in sums[at].1.iter_mut().zip(&outcomes.values) {
+        for (sum, value) in sums[at].1.iter_mut().zip(&scores.values) {
             *sum += part.weight * value;
         }
     }

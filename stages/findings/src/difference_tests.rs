@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use crate::difference::{ImageError, Part, image_error};
-use crate::evidence::Outcomes;
+use crate::difference::{ImageError, WeightedRun, image_error};
+use crate::predictions::ImageScores;
 
-fn part(weight: f64, value: f64, images: &[u64], values: &[f64]) -> Part {
-    let outcomes = Outcomes { images: images.iter().map(|id| (*id, 0)).collect(), values: values.to_vec() };
-    Part { weight, value, outcomes: Some(Rc::new(outcomes)), count: None }
+fn part(weight: f64, value: f64, images: &[u64], values: &[f64]) -> WeightedRun {
+    let scores = ImageScores { images: images.iter().map(|id| (*id, 0)).collect(), values: values.to_vec() };
+    WeightedRun { weight, value, scores: Some(Rc::new(scores)), count: None }
 }
 
 #[track_caller]
@@ -44,7 +44,7 @@ fn different_images_are_independent() {
 #[test]
 fn shares_without_predictions_are_binomial() {
     // 0.8 of 100 and 0.5 of 50: sqrt(0.16 / 100 + 0.25 / 50).
-    let share = |weight, value, count| Part { weight, value, outcomes: None, count };
+    let share = |weight, value, count| WeightedRun { weight, value, scores: None, count };
     let parts = [share(1.0, 0.8, Some(100.0)), share(-1.0, 0.5, Some(50.0))];
     near(image_error(&parts), 0.0066_f64.sqrt(), 50, false);
     assert_eq!(image_error(&[share(1.0, 0.8, None)]), None);

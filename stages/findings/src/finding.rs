@@ -98,7 +98,7 @@ impl Finding {
 }
 
 /// A count with its noun: `1 run`, `10,000 images`.
-pub(crate) fn counted(n: usize, noun: &str) -> String {
+pub(crate) fn grouped_count(n: usize, noun: &str) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(Unit::Rho.show(-0.904), "−0.90");
         assert_eq!(Unit::Plain.show(f64::NEG_INFINITY), "−inf");
         assert_eq!(
-            [1, 999, 10_000, 1_281_167].map(|n| counted(n, "image")),
+            [1, 999, 10_000, 1_281_167].map(|n| grouped_count(n, "image")),
             ["1 image", "999 images", "10,000 images", "1,281,167 images"]
         );
     }

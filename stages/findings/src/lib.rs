@@ -1,17 +1,16 @@
-//! The stage kind `findings`: claims, each decided by one comparison of metrics, with its standard
-//! error.
+//! The stage kind `findings`: claims, each tested by one comparison of metrics with its standard error.
 //!
-//! A claim and the paper's figure come from the pipeline; the numbers come from the artifacts. Where
-//! predictions are wired beside the metrics, groups are compared image by image. Equal inputs make
+//! Claims and the paper's results come from the pipeline, the numbers from the artifacts. With
+//! predictions beside the metrics, groups are compared image by image. Equal inputs make
 //! equal bytes, in whatever order they come.
 
 mod correlation;
 mod difference;
 #[cfg(test)]
 mod difference_tests;
-mod evidence;
 mod finding;
 mod params;
+mod predictions;
 mod select;
 mod spread;
 mod statistics;
@@ -23,15 +22,15 @@ use igpt_contract::{
 };
 use igpt_table::observe::{self, Observation};
 
-pub use params::{Claim, Correlation, Difference, Group, Pair, Params, Side, Sign, Spread};
+pub use params::{Claim, Correlation, Difference, Group, GroupPair, Operand, Params, Sign, Spread};
 
-use evidence::Evidence;
 use finding::{Finding, Verdict};
+use predictions::PredictionIndex;
 
 const METRICS_IN: Many<Metrics> = Many::new("metrics", "the metrics to compare, each with its labels");
 const PREDICTIONS: Many<Predictions> = Many::new(
     "predictions",
-    "the predictions of some of the same steps, under the same names: compares image by image",
+    "the predictions of the same steps, under the same names, to compare image by image",
 );
 const TABLE: Out<Table> = Out::new("table", "the findings as Markdown, LaTeX and CSV");
 const METRICS_OUT: Out<Metrics> =
@@ -47,7 +46,7 @@ impl Stage for Findings {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "findings",
-            summary: "decides claims by comparing metrics, with standard errors (Markdown, LaTeX, CSV)",
+            summary: "tests claims by comparing metrics, with standard errors (Markdown, LaTeX, CSV)",
             version: 1,
             inputs: vec![METRICS_IN.port(), PREDICTIONS.port()],
             outputs: vec![TABLE.port(), METRICS_OUT.port()],
@@ -77,33 +76,31 @@ impl Stage for Findings {
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let all = observe::read(io.many(&METRICS_IN))?;
-        let evidence = Evidence::open(io.many(&PREDICTIONS), &all)?;
+        let predictions = PredictionIndex::open(io.many(&PREDICTIONS), &all)?;
         let mut findings = Vec::with_capacity(params.claims.len());
         for claim in &params.claims {
             cx.check()?;
-            findings.push(decide(claim, &all, &evidence).map_err(|error| at(claim, error))?);
+            findings.push(decide(claim, &all, &predictions).map_err(|error| with_claim(claim, error))?);
         }
-        let (folder, grid) = (io.output(&TABLE), table::grid(params, &findings));
-        std::fs::write(folder.join("table.md"), igpt_table::markdown(&grid))?;
-        std::fs::write(folder.join("table.tex"), igpt_table::latex(&grid))?;
-        std::fs::write(folder.join("table.csv"), table::csv(params, &findings))?;
+        let (text, csv) = (table::text_table(params, &findings), table::csv(params, &findings));
+        igpt_table::write(io.output(&TABLE), &text, &csv)?;
         table::metrics(params, &findings).write(io.output(&METRICS_OUT))?;
         for (claim, finding) in params.claims.iter().zip(&findings) {
             if finding.verdict == Verdict::NotRun {
                 cx.note(format!("`{}` is not run: {}", claim.name, finding.figures));
             }
         }
-        evidence.into_notes().into_iter().for_each(|note| cx.note(note));
+        predictions.into_notes().into_iter().for_each(|note| cx.note(note));
         Ok(())
     }
 }
 
 /// The claim's comparison; `check` has seen that there is one.
-fn decide(claim: &Claim, all: &[Observation], evidence: &Evidence) -> Result<Finding, StageError> {
+fn decide(claim: &Claim, all: &[Observation], predictions: &PredictionIndex) -> Result<Finding, StageError> {
     select::require_names(claim, all)?;
     match claim {
         Claim { difference: Some(difference), .. } => {
-            difference::compare(difference, claim.expect, all, evidence)
+            difference::compare(difference, claim.expect, all, predictions)
         }
         Claim { correlation: Some(correlation), .. } => {
             Ok(correlation::correlate(correlation, claim.expect, all))
@@ -114,7 +111,7 @@ fn decide(claim: &Claim, all: &[Observation], evidence: &Evidence) -> Result<Fin
 }
 
 /// An error with the name of its claim.
-fn at(claim: &Claim, error: StageError) -> StageError {
+fn with_claim(claim: &Claim, error: StageError) -> StageError {
     match error {
         StageError::Failed { what, hint, source } => {
             StageError::Failed { what: format!("claim `{}`: {what}", claim.name), hint, source }

@@ -1,4 +1,4 @@
-//! What a pipeline may ask of `findings`.
+//! The parameters of `findings`, and their checks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Parameters of `findings`.
 ///
 /// A *name* below is looked up in each metrics artifact: first among its labels (the matrix axes of
-/// the step that made it; and `step`, the name of its wire where that has one, `probe` in
+/// the step that made it and, where its input has a name, `step`: `probe` in
 /// `metrics: [{probe: probe.*}]`), then among its numbers (`accuracy.test`), then among its facts
 /// (`objective`).
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -20,33 +20,37 @@ pub struct Params {
     #[serde(default)]
     pub title: String,
     /// The claims, in the order of the table.
+    #[schemars(extend("examples" = [[{
+        "name": "middle_layers", "claim": "Layer 2 is better than layer 0", "source": "Chen et al. 2020, section 4.1",
+        "difference": {"metric": "accuracy.test", "a": {"where": {"layer": 2}}, "b": {"where": {"layer": 0}}}
+    }]]))]
     pub claims: Vec<Claim>,
 }
 
-/// A claim, where it comes from, and the one comparison that decides it.
+/// A claim, its source, and the one comparison that tests it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     /// A short name for the metrics and the CSV file: `middle_layers`.
     pub name: String,
-    /// The claim as a sentence, as the table shows it.
+    /// The claim as a sentence, shown in the table.
     pub claim: String,
-    /// Where it comes from: `Chen et al. 2020, section 4.1`.
+    /// The source: `Chen et al. 2020, section 4.1`.
     pub source: String,
-    /// The source's own figure, as a text: `2.4 points`. Default: a dash.
+    /// The source's own result, as text: `2.4 points`. Default: a dash.
     #[serde(default)]
     pub paper: String,
-    /// The sign that the claim gives to the number: that of a - b, of rho, of the change in spread
-    /// from the smallest to the largest value of `by`. Default: positive.
+    /// The sign that the claim predicts: of a - b, of rho, or of the change in spread from the smallest
+    /// to the largest value of `by`. Default: `positive`.
     #[serde(default)]
     pub expect: Sign,
-    /// One group's metric minus another's.
+    /// Compares the metric of two groups.
     #[serde(default)]
     pub difference: Option<Difference>,
-    /// Whether one metric goes with another.
+    /// Correlates two metrics.
     #[serde(default)]
     pub correlation: Option<Correlation>,
-    /// How far a metric spreads between runs, by the value of a label.
+    /// Compares the spread of a metric between runs by the value of a label.
     #[serde(default)]
     pub spread: Option<Spread>,
 }
@@ -64,32 +68,32 @@ pub enum Sign {
 
 /// The metric of `a` minus that of `b`; with `less`, that difference minus another one.
 ///
-/// Where both groups have predictions of the same test images, the standard error is that of the
-/// mean of the images' differences; without predictions it is that of two independent shares of n
-/// images. Where a group has several runs, it is the sample deviation of the runs (of their
-/// differences, where both groups have the same runs) by the root of their number; with predictions
-/// both are added in squares, as images and runs are drawn apart.
+/// If both groups have predictions of the same test images, the standard error is that of the mean
+/// difference over the images; without predictions it is that of two independent shares of n images.
+/// If a group has several runs, it is the sample deviation of the runs (of their differences, if both
+/// groups have the same runs) divided by the square root of their number; with predictions the two
+/// errors are added in quadrature, as images and runs are sampled independently.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
     /// The name of the number: `accuracy.test`.
     pub metric: String,
-    /// Whether the metric is a share that is shown in percent, differences of it in points.
+    /// Shows a share in percent, and its differences in points.
     #[serde(default)]
     pub percent: bool,
-    /// What is claimed to be higher (with `expect: negative`: lower).
+    /// The group that is claimed to be higher (with `expect: negative`: lower).
     pub a: Group,
-    /// What it is compared with.
+    /// The group that it is compared with.
     pub b: Group,
-    /// A second difference that is taken off the first: `(a - b) - (less.a - less.b)`.
+    /// Subtracts a second difference: `(a - b) - (less.a - less.b)`.
     #[serde(default)]
-    pub less: Option<Pair>,
-    /// The labels that tell runs of a group apart (`[seed]`). Default: every label of its artifacts
-    /// but `step`, those in its `where` and those that it picks over.
+    pub less: Option<GroupPair>,
+    /// The labels that tell the runs of a group apart (`[seed]`). Default: all labels except `step`,
+    /// those in its `where` and those that it picks over.
     #[serde(default)]
     pub runs: Option<Vec<String>>,
-    /// The name of the number of test images, for the standard error of an accuracy without
-    /// predictions. Default: of `accuracy.test`, `rows.test` or else `images.test`.
+    /// The name of the metric that counts the test images, for the standard error of an accuracy
+    /// without predictions. Default: for `accuracy.test`, `rows.test` or else `images.test`.
     #[serde(default)]
     pub count: String,
 }
@@ -97,78 +101,78 @@ pub struct Difference {
 /// Two groups.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Pair {
+pub struct GroupPair {
     /// The first.
     pub a: Group,
     /// The second.
     pub b: Group,
 }
 
-/// Which of the metrics artifacts are meant. Without any condition: all.
+/// A selection of metrics artifacts; without conditions all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
-    /// What the table calls it. Default: the values of `where`, and what was picked.
+    /// Its name in the table. Default: the values of `where`, and what was picked.
     #[serde(default)]
     pub name: String,
-    /// Only artifacts with these values: `{step: probe, layer: 2}`. Compared as texts.
+    /// Only artifacts with these values: `{step: probe, layer: 2}`, compared as text.
     #[serde(default, rename = "where", deserialize_with = "scalar::map")]
     #[schemars(schema_with = "scalar::map_schema")]
     pub only: BTreeMap<String, String>,
-    /// Of the artifacts that differ in these labels alone, only the best: the best layer.
+    /// Keeps only the best of the artifacts that differ in some labels alone: the best layer.
     #[serde(default)]
     pub pick: Option<Pick>,
-    /// Of the artifacts that differ in this label alone, only that with the largest number: the last
-    /// layer, without saying which that is.
+    /// Keeps only the artifact with the largest value of this label, of those that differ in it alone:
+    /// the last layer, whatever its number.
     #[serde(default)]
     pub last: Option<String>,
 }
 
-/// Spearman's rank correlation between two numbers over points. Its standard error is that of
-/// numbers that have nothing to do with each other, 1 / sqrt(n - 1).
+/// Spearman's rank correlation of two numbers over points. Its standard error is that of independent
+/// numbers, 1 / sqrt(n - 1).
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Correlation {
-    /// One number.
-    pub x: Side,
-    /// The other.
-    pub y: Side,
-    /// The names whose values make a point: `[model, checkpoint]`. The numbers of a point are means
+    /// The first number.
+    pub x: Operand,
+    /// The second number.
+    pub y: Operand,
+    /// The names whose values identify a point: `[model, checkpoint]`. The numbers of a point are means
     /// over everything else (seeds), and may come from different artifacts.
     pub by: Vec<String>,
 }
 
-/// A number and the artifacts that it is taken from.
+/// A number and the artifacts that it comes from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Side {
+pub struct Operand {
     /// The name of the number.
     pub metric: String,
-    /// Which artifacts. Default: all that have the number.
+    /// The artifacts. Default: all that have the number.
     #[serde(default)]
     pub of: Group,
 }
 
-/// The sample standard deviation of a metric for each value of a label. The claim is about the
-/// change from the smallest value to the largest; the standard error of a deviation s of n runs is
+/// The sample standard deviation of a metric for each value of a label, and its change from the
+/// smallest value to the largest. The standard error of a deviation s of n runs is
 /// s / sqrt(2 (n - 1)).
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spread {
     /// The name of the number: `accuracy.test`.
     pub metric: String,
-    /// Whether the metric is a share that is shown in percent, its deviation in points.
+    /// Shows a share in percent, and its deviation in points.
     #[serde(default)]
     pub percent: bool,
-    /// The name by whose values the deviations are taken: `labels`.
+    /// The name whose values are compared: `labels`.
     pub by: String,
-    /// Which artifacts. Default: all that have the number.
+    /// The artifacts. Default: all that have the number.
     #[serde(default)]
     pub of: Group,
 }
 
 impl Claim {
-    /// Every group of the claim, with its place among the parameters.
+    /// Every group of the claim, with its path among the parameters.
     pub(crate) fn groups(&self) -> Vec<(&'static str, &Group)> {
         let mut groups = Vec::new();
         if let Some(difference) = &self.difference {
@@ -185,7 +189,7 @@ impl Claim {
     }
 }
 
-/// Refuses what makes no sense together.
+/// Checks the values, each and together.
 pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
     if params.claims.is_empty() {
         return Err(ParamError::at("claims", "expected at least one claim; found none"));

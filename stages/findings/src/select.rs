@@ -8,17 +8,17 @@ use igpt_table::observe::{Observation, Value, require};
 use crate::params::{Claim, Group};
 
 /// Labels and their values.
-type Key<'a> = BTreeMap<&'a str, &'a Value>;
+type RunKey<'a> = BTreeMap<&'a str, &'a Value>;
 
 /// An artifact of a group, with what tells it apart from the group's other runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Run<'a> {
-    pub(crate) key: Key<'a>,
+    pub(crate) key: RunKey<'a>,
     pub(crate) artifact: &'a Observation,
 }
 
-/// That every name of a claim is known to some artifact: a slip of the pen is an error, not a claim
-/// without a result.
+/// Checks that every name of a claim is known to some artifact: a misspelt name is an error, not a
+/// claim without a result.
 ///
 /// # Errors
 /// Names what is there, and what may have been meant.
@@ -95,7 +95,7 @@ fn best<'a>(
     worth: impl Fn(&Observation) -> Option<f64>,
 ) -> Vec<&'a Observation> {
     // An artifact without one of those labels was not made in their matrix, and is alone.
-    let mut classes: BTreeMap<(Key<'a>, bool), (f64, Vec<&Value>, &'a Observation)> = BTreeMap::new();
+    let mut classes: BTreeMap<(RunKey<'a>, bool), (f64, Vec<&Value>, &'a Observation)> = BTreeMap::new();
     for artifact in members {
         let Some(worth) = worth(artifact) else { continue };
         let place: Vec<&Value> = over.iter().filter_map(|name| artifact.get(name)).collect();
@@ -113,12 +113,11 @@ fn is_in(names: &[String], name: &str) -> bool {
     names.iter().any(|other| other == name)
 }
 
-fn key(artifact: &Observation, keep: impl Fn(&str) -> bool) -> Key<'_> {
+fn key(artifact: &Observation, keep: impl Fn(&str) -> bool) -> RunKey<'_> {
     artifact.labels().filter(|(name, _)| keep(name)).collect()
 }
 
-/// The runs of a group: its artifacts by the labels `names`, or by all that the group does not
-/// speak of.
+/// The runs of a group: its artifacts by the labels `names`, or by all that the group does not fix.
 ///
 /// # Errors
 /// If two artifacts are of one run: whatever is said of them would depend on which is taken.
@@ -139,8 +138,8 @@ pub(crate) fn runs<'a>(
             let what = format!(
                 "the group `{}` has two artifacts of one run: {} and {}",
                 title(group, std::slice::from_ref(other)),
-                shown(other.artifact),
-                shown(artifact)
+                labels_text(other.artifact),
+                labels_text(artifact)
             );
             return Err(StageError::new(what).hint(
                 "choose one by `where`, `pick` or `last`, give their wires names, or name the labels \
@@ -154,7 +153,7 @@ pub(crate) fn runs<'a>(
 }
 
 /// An artifact's labels for an error: `layer 2, step probe`.
-pub(crate) fn shown(artifact: &Observation) -> String {
+pub(crate) fn labels_text(artifact: &Observation) -> String {
     let labels: Vec<String> =
         artifact.labels().map(|(name, value)| format!("{name} {}", value.text())).collect();
     if labels.is_empty() { "one without labels".to_owned() } else { format!("`{}`", labels.join(", ")) }
@@ -176,7 +175,7 @@ pub(crate) fn title(group: &Group, runs: &[Run<'_>]) -> String {
     if parts.is_empty() { "all".to_owned() } else { parts.join(", ") }
 }
 
-/// A condition as it is read: the name of a wire says enough, a number does not.
+/// A condition as text: a number is shown with its name, the name of an input without.
 fn named(name: &str, value: &str) -> String {
     if value.parse::<f64>().is_ok() { format!("{name} {value}") } else { value.to_owned() }
 }

@@ -1,14 +1,14 @@
 //! The findings as a table, as CSV and as metrics.
 
 use igpt_contract::{Known, MetricValues};
-use igpt_table::{Align, Cell, Grid, Heading};
+use igpt_table::{Align, Cell, Field, Heading, TextTable};
 
 use crate::finding::{Finding, Verdict};
 use crate::params::{Claim, Params};
 
-/// The table: claim, ours, standard error, verdict, the paper's figure. What a number is made of and
-/// where a claim comes from stand below it.
-pub(crate) fn grid(params: &Params, findings: &[Finding]) -> Grid {
+/// The table: claim, ours, standard error, verdict, the paper's result. The parts of a number and the
+/// source of a claim are footnotes.
+pub(crate) fn text_table(params: &Params, findings: &[Finding]) -> TextTable {
     let mut footnotes: Vec<String> = Vec::new();
     let mut note = |text: &str| match footnotes.iter().position(|known| known == text) {
         Some(i) => i + 1,
@@ -26,10 +26,10 @@ pub(crate) fn grid(params: &Params, findings: &[Finding]) -> Grid {
         let ours = number(finding.value, crate::finding::Unit::signed);
         rows.push(vec![
             Cell::new(&claim.claim),
-            Cell { note: Some(note(&finding.figures)), ..Cell::new(ours) },
+            Cell { footnote: Some(note(&finding.figures)), ..Cell::new(ours) },
             Cell::new(number(finding.error, crate::finding::Unit::show)),
             Cell::new(finding.verdict.text()).strong(finding.verdict == Verdict::Holds),
-            Cell { note: Some(note(&claim.source)), ..Cell::new(paper) },
+            Cell { footnote: Some(note(&claim.source)), ..Cell::new(paper) },
         ]);
     }
     let headings = [
@@ -39,30 +39,43 @@ pub(crate) fn grid(params: &Params, findings: &[Finding]) -> Grid {
         ("verdict", Align::Left),
         ("paper", Align::Wide(0.16)),
     ];
-    let remark = "A finding holds, or does not, where its number lies two standard errors (s.e.) or more from \
+    let note_below = "A finding holds, or does not, where its number lies two standard errors (s.e.) or more from \
                   zero; within them it is undecided. Differences of percentages are in points.";
-    Grid {
+    TextTable {
         title: params.title.clone(),
         headings: headings.into_iter().map(|(text, align)| Heading::new(text, align)).collect(),
         rows,
-        remarks: vec![remark.to_owned()],
+        notes: vec![note_below.to_owned()],
         footnotes,
     }
 }
 
-/// The findings with full precision, a line each; shares stay shares.
-pub(crate) fn csv(params: &Params, findings: &[Finding]) -> String {
-    let mut text = String::from(
-        "name,claim,comparison,ours,standard_error,standard_error.runs,standard_error.images,runs,images,\
-         points,verdict,figures,paper,source\n",
-    );
-    for (claim, finding) in params.claims.iter().zip(findings) {
-        let number = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
+/// Headings and rows of the findings with full precision; shares stay shares.
+pub(crate) fn csv(params: &Params, findings: &[Finding]) -> (Vec<String>, Vec<Vec<Field>>) {
+    let headings = [
+        "name",
+        "claim",
+        "comparison",
+        "ours",
+        "standard_error",
+        "standard_error.runs",
+        "standard_error.images",
+        "runs",
+        "images",
+        "points",
+        "verdict",
+        "figures",
+        "paper",
+        "source",
+    ];
+    let text = |text: &str| if text.is_empty() { Field::Empty } else { Field::Text(text.to_owned()) };
+    let number = |x: Option<f64>| x.map_or(Field::Empty, |x| text(&x.to_string()));
+    let row = |(claim, finding): (&Claim, &Finding)| {
         let part = |name: &str| number(finding.parts.get(name).copied());
-        let fields = [
-            claim.name.clone(),
-            claim.claim.clone(),
-            finding.comparison.to_owned(),
+        vec![
+            text(&claim.name),
+            text(&claim.claim),
+            text(finding.comparison),
             number(finding.value),
             number(finding.error),
             part("standard_error.runs"),
@@ -70,29 +83,18 @@ pub(crate) fn csv(params: &Params, findings: &[Finding]) -> String {
             part("runs"),
             part("images"),
             part("points"),
-            finding.verdict.text().to_owned(),
-            finding.figures.clone(),
-            claim.paper.clone(),
-            claim.source.clone(),
-        ];
-        text += &fields.map(|field| quoted(&field)).join(",");
-        text.push('\n');
-    }
-    text
+            text(finding.verdict.text()),
+            text(&finding.figures),
+            text(&claim.paper),
+            text(&claim.source),
+        ]
+    };
+    (headings.map(str::to_owned).to_vec(), params.claims.iter().zip(findings).map(row).collect())
 }
 
-/// A field as RFC 4180 has it.
-fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
-    }
-}
-
-/// The names that the metrics may have.
+/// The names of all metrics that the findings may have.
 pub(crate) fn names(params: &Params) -> Known {
-    let mut numbers: Vec<String> = VERDICTS.into_iter().map(counted).collect();
+    let mut numbers: Vec<String> = VERDICTS.into_iter().map(verdict_name).collect();
     let mut facts = Vec::new();
     for claim in &params.claims {
         let parts: &[&str] = match claim {
@@ -112,7 +114,7 @@ pub(crate) fn names(params: &Params) -> Known {
 const VERDICTS: [Verdict; 4] = [Verdict::Holds, Verdict::Fails, Verdict::Undecided, Verdict::NotRun];
 
 /// The name of the number of claims with a verdict.
-fn counted(verdict: Verdict) -> String {
+fn verdict_name(verdict: Verdict) -> String {
     verdict.text().replace(' ', "_")
 }
 
@@ -122,7 +124,7 @@ pub(crate) fn metrics(params: &Params, findings: &[Finding]) -> MetricValues {
     let mut metrics = MetricValues::default();
     for verdict in VERDICTS {
         let n = findings.iter().filter(|finding| finding.verdict == verdict).count();
-        metrics = metrics.with(counted(verdict), n as f64);
+        metrics = metrics.with(verdict_name(verdict), n as f64);
     }
     for (Claim { name, .. }, finding) in params.claims.iter().zip(findings) {
         let numbers = [("ours", finding.value), ("standard_error", finding.error)];
@@ -133,15 +135,4 @@ pub(crate) fn metrics(params: &Params, findings: &[Finding]) -> MetricValues {
         metrics.facts.insert(format!("{name}.verdict"), finding.verdict.text().to_owned());
     }
     metrics
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_are_quoted_where_they_must_be() {
-        assert_eq!(quoted("a b"), "a b");
-        assert_eq!(quoted("10,000 \"images\""), "\"10,000 \"\"images\"\"\"");
-    }
 }

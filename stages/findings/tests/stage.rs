@@ -273,7 +273,7 @@ fn what_makes_no_sense_is_refused() {
     refused(
         &lost,
         &middle(&json!({})),
-        &["`layer 2, step probe` belong to no metrics", "under the same names"],
+        &["no metrics have the labels of the predictions `layer 2, step probe`", "under the same names"],
     );
 }
 
@@ -283,7 +283,7 @@ fn predictions_that_say_something_else_are_not_used() {
     all[1].metrics.values.insert("accuracy.test".into(), 0.75);
     let written = findings(&all, &middle(&json!({}))).unwrap();
     assert!(
-        written.notes.contains("give accuracy.test 0.875, its metrics 0.75: they are not used"),
+        written.notes.contains("are not used: they give accuracy.test 0.875, its metrics 0.75"),
         "{}",
         written.notes
     );

@@ -1,4 +1,4 @@
-//! What a network with a class head says of images it is not trained on.
+//! Evaluates a network with a class head on held-out or test images.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_contract::{StageContext, StageError, Stream};
@@ -6,34 +6,34 @@ use igpt_model::{Gpt, Input, Objective, bert_mask};
 
 use crate::images::Images;
 
-/// Images in a forward pass. Fixed: a product of matrices may round differently with other sizes,
-/// so it must not be a parameter that stays outside the key.
+/// Images per forward pass. Fixed: a matrix product may round differently with other sizes, so it
+/// must not be a parameter outside the cache key.
 const BATCH: usize = 64;
 
-/// The verdicts on some rows, in their order.
+/// The predictions on some rows, in their order, and their scores.
 #[derive(Debug)]
-pub(crate) struct Verdicts {
+pub(crate) struct Evaluation {
     /// ln p of each class, row by row.
     pub(crate) log_probs: Vec<f64>,
-    /// The share of the rows whose class was named.
+    /// The share of rows whose class was predicted.
     pub(crate) accuracy: f64,
     /// The mean cross entropy, nats.
     pub(crate) loss: f64,
 }
 
-/// How a network is shown images that it is not trained on.
+/// The settings of evaluation.
 #[derive(Debug)]
-pub(crate) struct Showing {
+pub(crate) struct Evaluator {
     objective: Objective,
-    /// The share of tokens hidden from a BERT network.
+    /// The share of tokens masked for a BERT network.
     mask_probability: f64,
-    /// Where those masks come from.
+    /// The random stream of the masks.
     masks: Stream,
     /// The device, without automatic differentiation.
     device: Device,
 }
 
-impl Showing {
+impl Evaluator {
     pub(crate) fn new(
         objective: Objective,
         mask_probability: f64,
@@ -43,32 +43,32 @@ impl Showing {
         Self { objective, mask_probability, masks: cx.stream("evaluation masks"), device }
     }
 
-    /// The verdicts of `gpt` (without automatic differentiation) on `rows`, for a BERT network under
-    /// one draw of the masks.
-    pub(crate) fn judge(
+    /// Evaluates `gpt` (without automatic differentiation) on `rows`, for a BERT network under one draw
+    /// of the masks.
+    pub(crate) fn evaluate(
         &self,
         gpt: &Gpt,
         images: &Images,
         rows: &[usize],
         draw: usize,
         cx: &StageContext,
-    ) -> Result<Verdicts, StageError> {
+    ) -> Result<Evaluation, StageError> {
         let classes = images.classes();
-        let mut verdicts = Verdicts { log_probs: Vec::new(), accuracy: 0.0, loss: 0.0 };
+        let mut evaluation = Evaluation { log_probs: Vec::new(), accuracy: 0.0, loss: 0.0 };
         for batch in rows.chunks(BATCH) {
             cx.check()?;
             let log_probs = self.log_probs(gpt, images, batch, draw);
             for (row, of_row) in batch.iter().zip(log_probs.chunks_exact(classes)) {
                 let label = images.label(*row);
-                verdicts.accuracy += f64::from(u8::from(largest(of_row) == label));
-                verdicts.loss -= of_row[label];
+                evaluation.accuracy += f64::from(u8::from(largest(of_row) == label));
+                evaluation.loss -= of_row[label];
             }
-            verdicts.log_probs.extend(log_probs);
+            evaluation.log_probs.extend(log_probs);
         }
         let n = rows.len().max(1) as f64;
-        verdicts.accuracy /= n;
-        verdicts.loss /= n;
-        Ok(verdicts)
+        evaluation.accuracy /= n;
+        evaluation.loss /= n;
+        Ok(evaluation)
     }
 
     /// ln p of each class [rows x classes] under one draw of the masks.
@@ -104,7 +104,7 @@ fn log_softmax(logits: &[f32]) -> Vec<f64> {
     logits.iter().map(|x| f64::from(x - max) - sum.ln()).collect()
 }
 
-/// The place of the first largest value.
+/// The index of the first largest value.
 fn largest(values: &[f64]) -> usize {
     let mut best = 0;
     for (i, value) in values.iter().enumerate() {

@@ -160,7 +160,9 @@ impl Images {
         if self.train.iter().all(|views| class(views) == class(&self.train[0])) {
             let n = self.train.len();
             let what = format!("expected training images of at least 2 classes, found {n} of one");
-            return Err(StageError::new(what).hint("of one class every image is right, whatever is learnt"));
+            return Err(
+                StageError::new(what).hint("with one class every prediction is correct, whatever is learnt")
+            );
         }
         if params.validation.fraction > 0.0 && self.valid.is_empty() {
             let what = format!(

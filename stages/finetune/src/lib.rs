@@ -1,12 +1,13 @@
-//! Stage `finetune`: trains a network with a class head on labelled tokens (paper sections 2.3 and
-//! 3.4), from a checkpoint or from random weights.
+//! Stage `finetune`: trains a network with a class head on labelled tokens (sections 2.3 and 3.4 of the
+//! paper), from pre-trained or from random weights.
 
 mod evaluate;
 mod images;
-mod outcome;
+mod metrics;
 mod params;
 mod start;
 mod state;
+mod step;
 mod train;
 
 use std::borrow::Cow;
@@ -24,25 +25,25 @@ use igpt_optim::Diverged;
 
 pub use params::{Augment, Loss, Params};
 
-use evaluate::Showing;
+use evaluate::Evaluator;
 use images::Images;
-use train::{Training, Tuned};
+use train::{FineTuned, Training};
 
 const TOKENS: In<Tokens> = In::new("tokens", "the labelled images");
-const START: Opt<Model> = Opt::new("model", "the network to start from; without it, random weights");
+const START: Opt<Model> = Opt::new("model", "the network to start from; without it, weights are random");
 const PROBES: Many<Metrics> = Many::new(
     "probes",
-    "probes labelled with `layer`: the class head reads the layer of the best `accuracy.valid`",
+    "probes labelled with `layer`: the class head reads the layer with the best `accuracy.valid`",
 );
 const CHOICE: Opt<Choice> =
-    Opt::new("choice", "what a search over `learning_rates` chose: it takes the parameter's place");
+    Opt::new("choice", "the result of a search over `learning_rates`, which replaces the parameter");
 const MODEL: Out<Model> =
     Out::new("model", "the network with its class head, at its best validation accuracy");
 const METRICS: Out<Metrics> = Out::new("metrics", "accuracies, losses and their curves");
 const PREDICTIONS: Out<Predictions> =
-    Out::new("predictions", "what it says of each test image, under each mask");
+    Out::new("predictions", "the predictions for each test image, under each mask");
 const FOLDS: Out<AnyFile> =
-    Out::new("folds", "which images it was trained on, chosen by and tested on: `folds.parquet`");
+    Out::new("folds", "which images were trained, validated and tested on: `folds.parquet`");
 
 /// The stage.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,7 +55,7 @@ impl Stage for Finetune {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "finetune",
-            summary: "trains a network and a class head on labelled tokens",
+            summary: "fine-tunes a network with a class head on labelled tokens",
             // 2: the metrics tell one mask from several, and the head's layer.
             // 3: probabilities below e^-50 are zero.
             // 4: a draw of few labels has each class held out; a test without labels and one class are
@@ -75,8 +76,14 @@ impl Stage for Finetune {
         params.check()
     }
 
+    fn work(&self, params: &Params) -> Option<f64> {
+        // Of epochs, the number of images would have to be known.
+        let images = params.learning_rates.len() as f64 * params.steps as f64 * params.batch as f64;
+        (params.steps > 0).then_some(images)
+    }
+
     fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
-        [(MODEL.name, Known::network(n_layer(params, inputs))), (METRICS.name, outcome::names(params))].into()
+        [(MODEL.name, Known::network(n_layer(params, inputs))), (METRICS.name, metrics::names(params))].into()
     }
 
     fn misfits(&self, params: &Params, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
@@ -100,33 +107,34 @@ impl Stage for Finetune {
         images.notes().iter().for_each(|note| cx.note(note));
         let start = start::start(params, io.optional(&START), head, images.info(), &device, cx)?;
         let objective = start.card.objective;
-        let showing = Showing::new(objective, params.mask_probability, cx, picked.device);
+        let evaluator = Evaluator::new(objective, params.mask_probability, cx, picked.device);
         let training = Training {
             params,
             images: &images,
             objective,
             start: start.gpt.clone(),
             device,
-            showing: &showing,
+            evaluator: &evaluator,
             cx,
         };
-        let Tuned { gpt, search } = training.search()?;
-        let winner = search.winner().ok_or_else(|| StageError::new("no learning rate trained"))?;
+        let FineTuned { gpt, search } = training.search()?;
+        let winner =
+            search.winner().ok_or_else(|| StageError::new("training failed at every learning rate"))?;
         let gpt = gpt.valid();
         let masks = if objective == Objective::Bert { usize::from(params.evaluation_masks) } else { 1 };
         let mut tests = Vec::new();
         for draw in (0..masks).filter(|_| !images.test().is_empty()) {
-            let test = showing.judge(&gpt, &images, images.test(), draw, cx)?;
+            let test = evaluator.evaluate(&gpt, &images, images.test(), draw, cx)?;
             Diverged::check("test", winner.step, test.loss)
                 .map_err(|error| StageError::new(error.to_string()).hint(Diverged::HINT))?;
             tests.push(test);
         }
         if let Some(test) = tests.first() {
-            outcome::warn_of_chance(&images, test, cx);
+            metrics::warn_of_chance(&images, test, cx);
         }
-        let predictions = outcome::predictions(&images, &tests);
-        let mut metrics = outcome::metrics(params, &images, &start, &search, winner);
-        outcome::test(&mut metrics, &tests, &predictions, cx);
+        let predictions = metrics::predictions(&images, &tests);
+        let mut metrics = metrics::values(params, &images, &start, &search, winner);
+        metrics::test(&mut metrics, &tests, &predictions, cx);
         predictions.write(io.output(&PREDICTIONS))?;
         images.folds().write(io.output(&FOLDS))?;
         metrics.write(io.output(&METRICS))?;
@@ -138,8 +146,7 @@ impl Stage for Finetune {
     }
 }
 
-/// The number of blocks of the network, where it is known: that of the input, or without one that of
-/// the parameters.
+/// The number of blocks, if known: of the input or, without one, of the parameters.
 fn n_layer(params: &Params, inputs: &KnownInputs<'_>) -> Option<usize> {
     match inputs.one(START.name) {
         Some(network) => network.n_layer,
@@ -149,8 +156,8 @@ fn n_layer(params: &Params, inputs: &KnownInputs<'_>) -> Option<usize> {
     }
 }
 
-/// The parameters with what a search chose, where one is wired: the retraining on all training images
-/// after the search (section 3.1).
+/// The parameters, with the result of a search where one is connected: the retraining on train +
+/// validation after the search (section 3.1).
 fn chosen<'p>(params: &'p Params, choice: Option<&Path>) -> Result<Cow<'p, Params>, StageError> {
     let Some(folder) = choice else { return Ok(Cow::Borrowed(params)) };
     let learning_rates = vec![ChosenValue::number(folder, "learning_rates")?].into();

@@ -1,4 +1,4 @@
-//! The parameters of `finetune`, with their defaults and where the paper has them from.
+//! The parameters of `finetune`, and their checks.
 
 use igpt_contract::{Candidates, ParamError, UnlabelledTest, Validation};
 use igpt_model::loss::BertReduction;
@@ -7,111 +7,112 @@ use igpt_optim::{Decay, MOST_IMAGES};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What fine-tuning minimises.
+/// The loss of fine-tuning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Loss {
-    /// L_GEN + L_CLF: the network's own objective beside the classification (section 2.3: it works
-    /// better than classification alone).
+    /// L_GEN + L_CLF, the generative loss plus the classification loss. The paper finds it better
+    /// than L_CLF alone (section 2.3).
     #[default]
     Joint,
     /// L_CLF alone.
     Classifier,
 }
 
-/// How training images are varied.
+/// The augmentation of training images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Augment {
-    /// Not at all, but for the views that the tokens hold: epoch e reads view e mod n.
+    /// Only the views that the tokens hold: epoch e reads view e mod n.
     #[default]
     None,
-    /// Pad by reflection, crop back at random, mirror every other image: the Wide-ResNet
-    /// augmentation that the paper uses when it fine-tunes on CIFAR (section 3.1). It is done on
-    /// the token grids, which is exact because every pixel has its own token. The pad is an eighth
-    /// of the side: 4 at 32 x 32; at lower resolutions the same share of the image, where the
-    /// paper's augmentation before the resize would shift by fractions of a pixel.
+    /// Pads by reflection, crops at random and flips every other image: the Wide-ResNet augmentation
+    /// that the paper uses to fine-tune on CIFAR (section 3.1). It acts on the token grids, which is
+    /// exact because every pixel has its own token. The padding is an eighth of the side: 4 at
+    /// 32 x 32, and the same share of the image at lower resolutions, where the paper's augmentation
+    /// before the resize would shift by fractions of a pixel.
     PadCropFlip,
 }
 
-/// What `finetune` takes.
+/// Parameters of `finetune`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// What is minimised: `joint` (L_GEN + L_CLF, section 2.3) or `classifier` (L_CLF alone).
+    /// The loss: `joint` (L_GEN + L_CLF, section 2.3) or `classifier` (L_CLF alone).
     pub loss: Loss,
-    /// The layer l whose pooled features f^l the class head reads, 0 to L; -1 is the last. Unless
-    /// given, the best of the input `probes` where that is wired (section 4.5 compares the two),
+    /// The layer l (0 to L) whose pooled features f^l the class head reads; -1 is the last. Default:
+    /// the best layer of the input `probes` where that is connected (section 4.5 compares the two),
     /// else the last (the paper's choice, section 2.3).
     pub head_layer: Option<i64>,
-    /// Whether the class head starts at zero, as in the released code; else at normal weights of
-    /// standard deviation 0.02.
+    /// Whether the class head starts at zero, as in the released code; otherwise its weights are
+    /// normal with standard deviation 0.02.
     pub zero_head: bool,
-    /// The training images' augmentation: `none` or `pad_crop_flip` (section 3.1, CIFAR only).
+    /// The augmentation of training images: `none` or `pad_crop_flip` (section 3.1, CIFAR only).
     pub augment: Augment,
     /// The learning rates to try, from large to small: a number or a list. Each starts from the same
-    /// weights; the first whose best validation accuracy is below the one before ends the search, as
-    /// in section 3.3. More than one needs a validation split. The input `choice` takes their place.
+    /// weights; the search ends with the first whose best validation accuracy is below that of the
+    /// rate before (section 3.4). More than one needs a validation split. Replaced by the input
+    /// `choice`.
     pub learning_rates: Candidates,
-    /// Steps of training for each learning rate; 0 takes `epochs`.
+    /// Training steps for each learning rate; 0 trains for `epochs`.
     pub steps: u64,
-    /// Passes over the training images for each learning rate, where `steps` is 0.
+    /// Passes over the training images for each learning rate, if `steps` is 0.
     pub epochs: f64,
-    /// Images in a step (128 in section 3.3 and for fine-tuning).
+    /// Images per step. The paper uses 128, as in pre-training (section 3.4).
     pub batch: usize,
-    /// What blocks compute in: `f32`, or `bf16` with parameters, gradients and losses in f32 (about
-    /// twice as fast on GPUs; needs one).
+    /// The precision inside transformer blocks: `f32`, or `bf16` with parameters, gradients and
+    /// losses in f32 (about twice as fast; needs a GPU).
     pub precision: Precision,
-    /// Parts that a step's batch is computed in, one after another, to save memory.
+    /// Splits each step into this many micro-batches, computed one after another to save memory.
     pub accumulation: usize,
     /// Steps of linear warm-up.
     pub warmup_steps: u64,
-    /// What follows the warm-up: `constant` (section 3.4: no cosine in fine-tuning) or `cosine`.
+    /// The schedule after the warm-up: `constant` (the paper uses no cosine here, section 3.4) or
+    /// `cosine`.
     pub decay: Decay,
-    /// Decoupled weight decay of the matrices (0 in the paper; A.1 tries 0.01).
+    /// Decoupled weight decay of matrices. The paper tries 0.01 (appendix A.1).
     pub weight_decay: f64,
-    /// The probability of dropout on embeddings and residual branches, from 0 to below 1 (0 in the
-    /// paper but for networks trained from random weights).
+    /// Dropout on embeddings and residual branches, from 0 to below 1. The paper uses none (section
+    /// 3.4) except for networks trained from random weights (section 4.5).
     pub dropout: f64,
-    /// The largest global norm of a step's gradients; 0 leaves them alone, as the paper does.
+    /// The largest global norm of the gradients; 0 disables clipping, as in the paper.
     pub clip: f64,
-    /// The share of each image's tokens that is hidden from a BERT network, in training and in
-    /// evaluation (0.15 in sections 2.1 and 4.6). Without meaning for an autoregressive one.
+    /// For a BERT network: the share of tokens that is masked, in training and at evaluation. The
+    /// paper uses 0.15 (sections 2.1 and 4.6). Has no effect on an autoregressive network.
     pub mask_probability: f64,
-    /// For a BERT network: `mean` over an image's hidden tokens (the released code) or their `sum`
-    /// (the paper's formula).
+    /// For a BERT network: the `mean` over the masked tokens of an image (the released code) or their
+    /// `sum` (the paper's formula, section 2.1).
     pub bert_loss: BertReduction,
-    /// Independent masks under which a BERT network sees each test image. `accuracy.test` is that
-    /// under the first; with several, `accuracy.test.masks` is that of the class that most of them
-    /// name, ties broken by a seeded draw (section 4.6 tries 5).
+    /// For a BERT network: the number of independent masks for each test image. `accuracy.test` is
+    /// that of the first mask; with several, `accuracy.test.masks` is that of a majority vote, ties
+    /// broken at random. The paper tries 5 (section 4.6).
     pub evaluation_masks: u16,
     /// Which training images are held out to choose the learning rate and the step.
     pub validation: Validation,
-    /// Steps between two looks at the validation images; 0 looks once an epoch, and always at the
-    /// last step.
+    /// Steps between validations; 0 validates once an epoch. The last step is always validated.
     pub validate_every: u64,
-    /// Held-out images that a validation looks at, evenly spaced; 0 takes all.
+    /// How many held-out images a validation uses, evenly spaced; 0 uses all.
     pub validation_rows: usize,
-    /// Test images that are classified in the end, evenly spaced; 0 takes all.
+    /// How many test images are classified in the end, evenly spaced; 0 classifies all.
     pub test_rows: usize,
-    /// Validations without a better accuracy after which a training stops early; 0 never stops. The
-    /// weights kept are those of the best validation accuracy in any case (section 3.4).
+    /// Early stopping: ends a training after this many validations without a better accuracy; 0 never
+    /// does. In any case the stage keeps the weights of the best validation accuracy (section 3.4).
     pub patience: u64,
-    /// How many labelled training images of each class are used, validation included, drawn with
-    /// `label_seed`; 0 for all (section 4.6 takes 4, 25 and 400 on CIFAR-10). The same images as in
-    /// a probe with the same two parameters. A class with two of the drawn images has one held out and
-    /// one to train on, whatever the split says (unless it holds out nothing).
+    /// How many labelled training images of each class to use, validation included, drawn with
+    /// `label_seed`; 0 uses all. The paper takes 4, 25 and 400 on CIFAR-10 (section 4.7). A probe with
+    /// the same two parameters uses the same images. Of a class with at least two of the drawn images,
+    /// one is held out and one trained on, whatever the split says (unless it holds out nothing).
     pub labels_per_class: usize,
-    /// The seed of the draw of labels, apart from the pipeline's.
+    /// The seed for drawing labels, separate from the pipeline's.
     pub label_seed: u64,
-    /// Where no test image has a label: `error`, or `keep` to go on without test scores.
+    /// If no test image has a label: `error`, or `keep` to continue without test scores.
     pub unlabelled_test: UnlabelledTest,
-    /// The network to start from when no `model` is wired.
+    /// The network to start from if no `model` is connected.
     pub model: Option<ModelParams>,
-    /// The generative objective of that network; `autoregressive` unless given.
+    /// The objective of that network. Default: `autoregressive`.
     pub objective: Option<Objective>,
-    /// Steps between two checkpoints, from which a run that was killed goes on; 0 writes them on
-    /// interruption alone. Steers execution only: it enters no key.
+    /// Steps between the checkpoints from which an interrupted training resumes; 0 writes one only on
+    /// interruption. Does not affect the cache key.
     pub checkpoint_every: u64,
 }
 
@@ -152,7 +153,7 @@ impl Default for Params {
 }
 
 impl Params {
-    /// Refuses values that make no sense.
+    /// Checks the values.
     pub(crate) fn check(&self) -> Result<(), ParamError> {
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let refuse = |name: &str, expected: &str, found: String| {
@@ -191,7 +192,7 @@ impl Params {
             return refuse("warmup_steps", "at most `steps`", self.warmup_steps.to_string());
         }
         if !(1..=self.batch).contains(&self.accumulation) {
-            return refuse("accumulation", "1 to `batch` parts", self.accumulation.to_string());
+            return refuse("accumulation", "1 to `batch` micro-batches", self.accumulation.to_string());
         }
         if self.evaluation_masks == 0 {
             return refuse("evaluation_masks", "at least 1", "0".to_owned());
@@ -199,7 +200,7 @@ impl Params {
         if let Some(layer) = self.head_layer.filter(|layer| *layer < -1) {
             return refuse("head_layer", "a layer from 0 on, or -1 for the last", layer.to_string());
         }
-        // A network of one position and one colour fails only where the model itself makes no sense.
+        // A network of one position and one colour is invalid only if the model itself is.
         match self.model.as_ref().map(|model| model.config(1, 1)) {
             Some(Err(error)) => Err(ParamError::at("model", error.to_string())),
             _ => Ok(()),
@@ -212,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_that_make_no_sense_are_refused_by_name() {
+    fn invalid_values_are_refused_by_name() {
         let refused = |params: Params| params.check().unwrap_err().path;
         let of = |learning_rates: &[f64]| Params {
             learning_rates: learning_rates.to_vec().into(),

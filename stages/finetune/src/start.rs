@@ -1,4 +1,4 @@
-//! The weights that fine-tuning starts from: a checkpoint's, or random ones; and a new class head.
+//! The network that fine-tuning starts from: pre-trained or random weights, and a new class head.
 
 use std::path::Path;
 
@@ -10,33 +10,33 @@ use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::params::Params;
 
-/// The metric of probes by which their best layer is known.
+/// The metric of the probes that decides which layer is the best.
 pub(crate) const BEST_BY: &str = "accuracy.valid";
 
-/// What a fine-tuning starts from.
+/// The start of a fine-tuning.
 pub(crate) struct Start {
     /// The network with its new class head.
     pub(crate) gpt: Gpt,
-    /// What the network is.
+    /// The description of the network.
     pub(crate) card: ModelCard,
     /// The layer that the class head reads.
     pub(crate) layer: usize,
-    /// Who chose it.
-    pub(crate) chosen: Chosen,
+    /// How that layer was chosen.
+    pub(crate) chosen: LayerChoice,
 }
 
-/// How the class head came to its layer.
+/// How the layer of the class head is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Chosen {
-    /// The last one, by default.
+pub(crate) enum LayerChoice {
+    /// The last layer, by default.
     Last,
     /// The parameter `head_layer`.
     Given,
-    /// The probes' best by validation accuracy (section 4.5).
+    /// The best of the probes by validation accuracy (section 4.5).
     Best,
 }
 
-impl Chosen {
+impl LayerChoice {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Last => "last layer",
@@ -46,15 +46,18 @@ impl Chosen {
     }
 }
 
-/// The layer that parameters and probes choose; none is the last one.
-pub(crate) fn head(params: &Params, probes: &[LabelledInput]) -> Result<Option<(usize, Chosen)>, StageError> {
+/// The layer that parameters or probes choose; none is the last.
+pub(crate) fn head(
+    params: &Params,
+    probes: &[LabelledInput],
+) -> Result<Option<(usize, LayerChoice)>, StageError> {
     match (params.head_layer, probes) {
         (None, []) | (Some(-1), []) => Ok(None),
-        (Some(layer), []) => Ok(usize::try_from(layer).ok().map(|layer| (layer, Chosen::Given))),
-        (None, probes) => Ok(Some((best_layer(probes, BEST_BY, false)?.layer, Chosen::Best))),
+        (Some(layer), []) => Ok(usize::try_from(layer).ok().map(|layer| (layer, LayerChoice::Given))),
+        (None, probes) => Ok(Some((best_layer(probes, BEST_BY, false)?.layer, LayerChoice::Best))),
         (Some(layer), _) => {
-            let what = format!("`head_layer` is {layer} beside the input `probes`, which chooses the layer");
-            Err(StageError::new(what).hint("leave one of them out"))
+            let what = format!("`head_layer` is {layer}, but the input `probes` chooses the layer");
+            Err(StageError::new(what).hint("remove one of them"))
         }
     }
 }
@@ -64,7 +67,7 @@ pub(crate) fn head(params: &Params, probes: &[LabelledInput]) -> Result<Option<(
 pub(crate) fn start(
     params: &Params,
     model: Option<&Path>,
-    head: Option<(usize, Chosen)>,
+    head: Option<(usize, LayerChoice)>,
     tokens: &TokensInfo,
     device: &Device,
     cx: &StageContext,
@@ -76,8 +79,8 @@ pub(crate) fn start(
                 [("model", params.model.is_some()), ("objective", params.objective.is_some())]
             {
                 if given {
-                    let what = format!("the parameter `{name}` has no meaning beside the input `model`");
-                    return Err(StageError::new(what).hint("leave one of them out"));
+                    let what = format!("the parameter `{name}` cannot be combined with the input `model`");
+                    return Err(StageError::new(what).hint("remove one of them"));
                 }
             }
             let (gpt, card) = input_model(folder, device)?;
@@ -90,7 +93,7 @@ pub(crate) fn start(
                 .clone()
                 .unwrap_or_default()
                 .config(height * width, vocab)
-                .map_err(|error| StageError::caused("the parameters describe no network", error))?;
+                .map_err(|error| StageError::caused("the parameter `model` is not valid", error))?;
             let objective = params.objective.unwrap_or_default();
             let card =
                 ModelCard { palette, seed: cx.seed(), ..ModelCard::new(&config, objective, height, width) };
@@ -98,32 +101,32 @@ pub(crate) fn start(
         }
     };
     let n_layer = card.config.n_layer;
-    let (layer, chosen) = head.unwrap_or((n_layer, Chosen::Last));
+    let (layer, chosen) = head.unwrap_or((n_layer, LayerChoice::Last));
     if layer > n_layer {
         let what = match chosen {
-            Chosen::Best => format!("the best of the `probes` is layer {layer}"),
+            LayerChoice::Best => format!("the best of the `probes` is layer {layer}"),
             _ => no_layer(layer, n_layer),
         };
         return Err(StageError::new(what).hint(format!("the network has layers 0 to {n_layer}")));
     }
     let ops = Ops::with(device, params.precision)
-        .map_err(|error| StageError::caused("the device cannot do it", error))?;
+        .map_err(|error| StageError::caused("the device does not support `precision`", error))?;
     let mut gpt = gpt.with_ops(ops).with_class_head(classes.len(), layer);
     if !params.zero_head {
-        gpt = drawn_head(gpt, cx)
-            .map_err(|error| StageError::caused("the class head cannot be drawn", error))?;
+        gpt = random_head(gpt, cx)
+            .map_err(|error| StageError::caused("the class head cannot be initialised", error))?;
     }
     Ok(Start { gpt, card, layer, chosen })
 }
 
-/// What is wrong with a `head_layer` that the network has not.
+/// The error for a `head_layer` that the network does not have.
 pub(crate) fn no_layer(layer: impl std::fmt::Display, n_layer: usize) -> String {
     format!("`head_layer` is {layer}, expected -1 or a layer from 0 to {n_layer}")
 }
 
 /// The network with normal weights of standard deviation 0.02 in its class head, as GPT-2 has them
 /// elsewhere.
-fn drawn_head(gpt: Gpt, cx: &StageContext) -> Result<Gpt, ModelError> {
+fn random_head(gpt: Gpt, cx: &StageContext) -> Result<Gpt, ModelError> {
     let mut random = cx.stream("class head");
     let mut tensors = named_parameters(&gpt);
     for tensor in tensors.iter_mut().filter(|tensor| tensor.name == "clf.weight") {
@@ -132,5 +135,5 @@ fn drawn_head(gpt: Gpt, cx: &StageContext) -> Result<Gpt, ModelError> {
             *value = (0.02 * normal) as f32;
         }
     }
-    assign_parameters(gpt, tensors)
+    Ok(assign_parameters(gpt, tensors)?)
 }

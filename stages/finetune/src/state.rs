@@ -1,10 +1,10 @@
-//! How far a fine-tuning is: what a checkpoint keeps beside the weights and the optimizer.
+//! The state of a fine-tuning besides weights and optimizer, saved with them.
 
 use igpt_contract::Curve;
 use igpt_optim::{Exact, SpikeWatch};
 use serde::{Deserialize, Serialize};
 
-/// A curve as a checkpoint keeps it: steps and values.
+/// A curve: steps and values, saved bit for bit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Points(Vec<(u64, Exact)>);
 
@@ -18,7 +18,7 @@ impl Points {
     }
 }
 
-/// The mean of the training losses since the last look at the validation images.
+/// The mean of the training losses since the last validation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunningLoss {
     generative: Exact,
@@ -33,7 +33,7 @@ impl RunningLoss {
         self.steps += 1;
     }
 
-    /// The means, generative and classification; starts anew.
+    /// The means, generative and classification; resets them.
     pub(crate) fn take(&mut self) -> (f64, f64) {
         let Self { generative, classification, steps } = std::mem::take(self);
         (generative.0 / steps.max(1) as f64, classification.0 / steps.max(1) as f64)
@@ -50,7 +50,7 @@ pub(crate) struct StepLoss {
 }
 
 impl StepLoss {
-    /// What is minimised.
+    /// The loss that is minimised.
     pub(crate) fn total(self) -> f64 {
         self.generative.unwrap_or(0.0) + self.classification
     }
@@ -67,7 +67,7 @@ pub(crate) struct Curves {
 
 /// The best weights of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Best {
+pub(crate) struct BestStep {
     /// The step whose weights they are.
     pub(crate) step: u64,
     /// Their accuracy on the validation images; none without a validation split.
@@ -81,22 +81,22 @@ pub(crate) struct Trial {
     pub(crate) index: usize,
     /// Steps done.
     pub(crate) step: u64,
-    /// The step of the last look at the validation images.
+    /// The step of the last validation.
     pub(crate) looked: u64,
     /// Its best weights so far.
-    pub(crate) best: Option<Best>,
+    pub(crate) best: Option<BestStep>,
     /// Validations since then.
     pub(crate) since_best: u64,
-    /// Why it ended before its last step, if it did.
-    pub(crate) ended: Option<Ended>,
+    /// Why it stopped before its last step, if it did.
+    pub(crate) ended: Option<StopReason>,
     pub(crate) watch: SpikeWatch,
     pub(crate) running: RunningLoss,
     pub(crate) curves: Curves,
 }
 
-/// Why a training ended before its last step.
+/// Why a training stopped before its last step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Ended {
+pub(crate) enum StopReason {
     /// The validation accuracy had not risen for `patience` validations.
     Early,
     /// The loss diverged, and how.
@@ -116,25 +116,25 @@ impl Trial {
     /// Whether the loss diverged.
     pub(crate) fn diverged(&self) -> Option<&str> {
         match &self.ended {
-            Some(Ended::Diverged(how)) => Some(how),
+            Some(StopReason::Diverged(how)) => Some(how),
             _ => None,
         }
     }
 }
 
-/// The whole search.
+/// The search over learning rates.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Search {
-    /// Steps done, over all learning rates; it numbers the checkpoints.
+pub(crate) struct RateSearch {
+    /// Steps done, over all learning rates.
     pub(crate) steps: u64,
-    /// The learning rates that have been tried.
+    /// The trials that have ended.
     pub(crate) tried: Vec<Trial>,
-    /// The one that is being trained.
+    /// The trial in progress.
     pub(crate) current: Trial,
 }
 
-impl Search {
-    /// The best validation accuracy of the trials that are over.
+impl RateSearch {
+    /// The best validation accuracy of the trials that have ended.
     pub(crate) fn accuracy_so_far(&self) -> f64 {
         self.tried.iter().map(Trial::accuracy).fold(f64::NEG_INFINITY, f64::max)
     }
@@ -157,16 +157,16 @@ mod tests {
     use super::*;
 
     fn trial(index: usize, accuracy: Option<f64>) -> Trial {
-        let best = accuracy.map(|a| Best { step: 1, accuracy: Some(Exact(a)) });
+        let best = accuracy.map(|a| BestStep { step: 1, accuracy: Some(Exact(a)) });
         Trial { best, ..Trial::of(index) }
     }
 
     #[test]
     fn the_first_of_equal_trials_wins_and_a_diverged_one_never() {
         let tried = vec![trial(0, None), trial(1, Some(0.5)), trial(2, Some(0.5))];
-        let search = Search { tried, ..Search::default() };
+        let search = RateSearch { tried, ..RateSearch::default() };
         assert_eq!(search.winner().unwrap().index, 1);
         assert_eq!(search.accuracy_so_far(), 0.5);
-        assert!(Search::default().winner().is_none());
+        assert!(RateSearch::default().winner().is_none());
     }
 }

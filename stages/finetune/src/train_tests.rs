@@ -4,8 +4,7 @@ use super::*;
 use crate::start::{Start, head, start};
 use igpt_contract::{Digest, Signal, Validation, stream};
 use igpt_dataset::{Split, TokenTable, TokensInfo};
-use igpt_model::{ModelParams, Preset};
-use igpt_optim::collect_params;
+use igpt_model::{ModelParams, Preset, named_parameters};
 use rand::Rng as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,7 +60,7 @@ fn params() -> Params {
 }
 
 /// Trains in a checkpoint folder until `stop` signals of progress have been heard.
-fn tuned(params: &Params, folder: &Path, stop: u64) -> Result<Tuned, StageError> {
+fn tuned(params: &Params, folder: &Path, stop: u64) -> Result<FineTuned, StageError> {
     let images = images(params);
     let flag = Arc::new(AtomicBool::new(false));
     let (heard, raised) = (AtomicU64::new(0), flag.clone());
@@ -74,19 +73,19 @@ fn tuned(params: &Params, folder: &Path, stop: u64) -> Result<Tuned, StageError>
     let device = Device::flex().autodiff();
     let head = head(params, &[])?;
     let Start { gpt, card, .. } = start(params, None, head, images.info(), &device, &cx)?;
-    let showing = Showing::new(card.objective, params.mask_probability, &cx, Device::flex());
+    let evaluator = Evaluator::new(card.objective, params.mask_probability, &cx, Device::flex());
     let objective = card.objective;
     let (params, cx) = (params, &cx);
-    Training { params, images: &images, objective, start: gpt, device, showing: &showing, cx }.search()
+    Training { params, images: &images, objective, start: gpt, device, evaluator: &evaluator, cx }.search()
 }
 
-fn straight(params: &Params) -> Tuned {
+fn straight(params: &Params) -> FineTuned {
     tuned(params, tempfile::tempdir().unwrap().path(), 0).unwrap()
 }
 
-fn same(a: &Tuned, b: &Tuned) {
-    assert_eq!(collect_params(&a.gpt), collect_params(&b.gpt));
-    let text = |tuned: &Tuned| serde_json::to_string(&tuned.search).unwrap();
+fn same(a: &FineTuned, b: &FineTuned) {
+    assert_eq!(named_parameters(&a.gpt), named_parameters(&b.gpt));
+    let text = |tuned: &FineTuned| serde_json::to_string(&tuned.search).unwrap();
     assert_eq!(text(a), text(b));
 }
 
@@ -131,8 +130,8 @@ fn no_validation_keeps_the_last_weights_and_a_worse_rate_ends_the_search() {
     same_weights(&tuned, &straight(&params()));
 }
 
-fn same_weights(a: &Tuned, b: &Tuned) {
-    assert_eq!(collect_params(&a.gpt), collect_params(&b.gpt));
+fn same_weights(a: &FineTuned, b: &FineTuned) {
+    assert_eq!(named_parameters(&a.gpt), named_parameters(&b.gpt));
 }
 
 #[test]
@@ -154,5 +153,5 @@ fn a_rate_that_diverges_is_an_error_only_where_it_is_alone() {
     .err()
     .expect("it diverges")
     .to_string();
-    assert!(error.contains("no learning rate trained: the training loss"), "{error}");
+    assert!(error.contains("training failed at every learning rate: the training loss"), "{error}");
 }

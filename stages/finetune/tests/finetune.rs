@@ -262,7 +262,7 @@ fn a_model_of_another_palette_is_refused_with_both_digests() {
     let error = refused(json!({}));
     assert!(error.contains(&other.to_string()) && error.contains(&palette().to_string()), "{error}");
     let error = refused(json!({ "model": small() }));
-    assert!(error.contains("parameter `model` has no meaning beside the input `model`"), "{error}");
+    assert!(error.contains("parameter `model` cannot be combined with the input `model`"), "{error}");
 }
 
 #[test]

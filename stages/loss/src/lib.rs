@@ -1,23 +1,24 @@
-//! Stage `loss`: the generative loss of a network, of an intermediate checkpoint for instance, on
-//! held-out, test and training images (paper section 4.2: what linear probes are compared with).
+//! Stage `loss`: the generative loss of a network, such as an intermediate checkpoint, on held-out,
+//! test and training images (section 4.2 of the paper compares it with linear probes).
 //!
-//! The same code as in pre-training: with its parameters and seed, of its model, the numbers are its.
+//! It shares its code with pre-training: with the same parameters and seed the numbers are equal.
 
 mod params;
 
 use igpt_contract::{
     In, Known, KnownInputs, KnownOutputs, Many, MetricValues, Metrics, Model, Out, ParamError, Resources,
-    Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
+    Stage, StageContext, StageError, StageIo, StageSpec, Tokens, counted,
 };
 use igpt_corpus::{Corpus, Rows, Task};
 use igpt_model::{input_model, loss::BertReduction, param_count, prepare};
 
 pub use params::Params;
 
-const MODEL: In<Model> = In::new("model", "the network; a part of `checkpoints` for one of a step");
+const MODEL: In<Model> =
+    In::new("model", "the network; a part of `checkpoints` for one of its training steps");
 const TOKENS: Many<Tokens> =
-    Many::new("tokens", "what it is measured on: one or several image sets, as in pre-training");
-const METRICS: Out<Metrics> = Out::new("metrics", "losses in nats and in bits a token");
+    Many::new("tokens", "the images to evaluate: one or several image sets, as in pre-training");
+const METRICS: Out<Metrics> = Out::new("metrics", "losses in nats/token and in bits/token");
 
 /// The stage.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,7 +30,7 @@ impl Stage for Loss {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "loss",
-            summary: "measures the generative loss of a network, of any training step",
+            summary: "evaluates the generative loss of a network, at any training step",
             // 2: probabilities below e^-50 are zero.
             // 3: a BERT network under masks that hide nothing has no loss.
             version: 3,
@@ -63,7 +64,7 @@ impl Stage for Loss {
         let (gpt, card) = input_model(io.input(&MODEL), &device)?;
         let corpus = Corpus::read(io.many(&TOKENS), &params.selection(), cx)?;
         card.check_tokens(corpus.palette, corpus.height, corpus.width, corpus.vocab)?;
-        // How BERT's losses are put together matters to gradients alone; this one tells none.
+        // The reduction of BERT's losses matters to gradients alone, of which there are none here.
         let task = Task::new(card.objective, params.mask_probability, BertReduction::Mean, cx);
         let train = match params.train_rows {
             0 => None,
@@ -79,12 +80,12 @@ impl Stage for Loss {
             .filter_map(|(name, rows)| Some((name, rows.filter(|r| !r.is_empty())?)))
             .collect();
         if parts.is_empty() {
-            return Err(StageError::new("there are neither held-out nor test images to measure")
-                .hint("give `train_rows`, or a `validation.fraction` above 0"));
+            return Err(StageError::new("there are neither held-out nor test images to evaluate")
+                .hint("set `train_rows`, or a `validation.fraction` above 0"));
         }
         for (name, rows) in parts {
             let nats = task.mean_loss(&gpt, rows, params.batch, &device, cx)?;
-            cx.note(format!("loss.{name}: {nats:.4} nats a token, {} images", rows.len()));
+            cx.note(format!("loss.{name}: {nats:.4} nats/token over {}", counted(rows.len(), "image")));
             metrics = metrics
                 .with(format!("loss.{name}"), nats)
                 .with(format!("bits.{name}"), nats / std::f64::consts::LN_2)

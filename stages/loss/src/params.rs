@@ -1,28 +1,29 @@
-//! What a pipeline may ask of a measurement.
+//! The parameters of `loss`, and their checks.
 
 use igpt_contract::{ParamError, Validation};
 use igpt_corpus::Selection;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Parameters of `loss`. Defaults are those of `pretrain`, so that it looks at the same images.
+/// Parameters of `loss`. Defaults are those of `pretrain`, so that both evaluate the same images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
     /// Which training images are held out, in each image set.
     pub validation: Validation,
-    /// Held-out images that are looked at, evenly spaced; 0 takes all.
+    /// How many held-out images to evaluate, evenly spaced; 0 evaluates all.
     pub validation_rows: usize,
-    /// Test images that are looked at, evenly spaced; 0 takes all.
+    /// How many test images to evaluate, evenly spaced; 0 evaluates all.
     pub test_rows: usize,
-    /// Training images that are looked at too, evenly spaced; 0 leaves `loss.train` out.
+    /// How many training images to evaluate, evenly spaced; 0 leaves out `loss.train`.
     pub train_rows: usize,
-    /// For a BERT network: the probability with which a position is masked (0.15, section 2.1).
+    /// For a BERT network: the probability that a position is masked. The paper uses 0.15 (section
+    /// 2.1). Has no effect on an autoregressive network.
     pub mask_probability: f64,
-    /// Images in a forward pass. With that of the pre-training (by its `accumulation`) even rounding
-    /// agrees.
+    /// Images per forward pass. With the batch of the pre-training (divided by its `accumulation`)
+    /// results agree to the last bit.
     pub batch: usize,
-    /// The most memory that tokens may take, in MiB. Steers execution only: it enters no key.
+    /// The most memory that tokens may take, in MiB. Does not affect the cache key.
     pub memory_mib: u64,
 }
 
@@ -41,7 +42,7 @@ impl Default for Params {
 }
 
 impl Params {
-    /// Which images are used; of the training images all, from which the stage takes its own.
+    /// Which images are read: all training images, of which the stage then takes `train_rows`.
     pub(crate) fn selection(&self) -> Selection {
         Selection {
             validation: self.validation,
@@ -52,7 +53,7 @@ impl Params {
         }
     }
 
-    /// Refuses values that make no sense.
+    /// Checks the values.
     pub(crate) fn check(&self) -> Result<(), ParamError> {
         let refuse = |name: &str, expected: &str, found: String| {
             Err(ParamError::at(name, format!("`{name}` is {found}, expected {expected}")))

@@ -1,8 +1,9 @@
 //! Stage `pretrain`: trains an iGPT on colour-index sequences without labels (paper sections 2.1,
-//! 2.2 and 3.3).
+//! 2.2 and 3.4).
 
-mod kept;
-mod outcome;
+mod checkpoints;
+mod config;
+mod metrics;
 mod params;
 mod train;
 
@@ -18,24 +19,25 @@ use igpt_model::{Gpt, ModelCard, Ops, param_count, prepare, save_model};
 
 pub use params::Params;
 
-use kept::Kept;
-use train::{Recipe, Training};
+use checkpoints::StepCheckpoints;
+use config::TrainingConfig;
+use train::Training;
 
 const TOKENS: Many<Tokens> =
-    Many::new("tokens", "what to train on: one or several image sets of one resolution and palette");
+    Many::new("tokens", "the images to train on: one or several sets of the same resolution and palette");
 const CHOICE: Opt<Choice> =
-    Opt::new("choice", "what a search over `learning_rate` chose: it takes the parameter's place");
+    Opt::new("choice", "the result of a search over `learning_rate`, which replaces the parameter");
 const MODEL: Out<Model> = Out::new("model", "the network after the last step");
 const CHECKPOINTS: Out<Checkpoints> =
-    Out::new("checkpoints", "networks by step: those in `keep`, powers of two, and the last");
-const METRICS: Out<Metrics> = Out::new("metrics", "losses in nats a token, with their curves");
+    Out::new("checkpoints", "the networks by step: those in `keep`, powers of two, and the last");
+const METRICS: Out<Metrics> = Out::new("metrics", "losses in nats/token, with their curves");
 const FOLDS: Out<AnyFile> =
-    Out::new("folds", "which images it was trained, validated and tested on: `folds.parquet`");
+    Out::new("folds", "which images were trained, validated and tested on: `folds.parquet`");
 
-/// The numerics class of a device (`flex-f32`), which device-dependent stages have in their keys.
+/// The numerics class of a device (`flex-f32`), part of the cache keys of device-dependent stages.
 ///
 /// # Errors
-/// Where this build cannot compute on that device, in words.
+/// Why this build cannot use that device.
 pub fn numerics_class(device: &str) -> Result<String, String> {
     igpt_model::pick_device(device).map(|picked| picked.class.to_owned()).map_err(|error| error.to_string())
 }
@@ -50,7 +52,7 @@ impl Stage for Pretrain {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "pretrain",
-            summary: "trains an iGPT on tokens, autoregressively or as BERT",
+            summary: "pre-trains an iGPT on tokens, autoregressively or as BERT",
             // 2: the learning rate is among the metrics.
             // 3: probabilities below e^-50 are zero.
             // 4: an image in which BERT masks nothing is left out of the mean, a step without any is an
@@ -70,13 +72,18 @@ impl Stage for Pretrain {
         params.check()
     }
 
+    fn work(&self, params: &Params) -> Option<f64> {
+        let weights = params.model.n_layer() * params.model.n_embd().pow(2);
+        Some(params.steps as f64 * params.batch as f64 * weights as f64)
+    }
+
     fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {
         let n_layer = Some(params.model.n_layer());
-        let parts = params.kept_steps().into_iter().map(kept::part_name);
+        let parts = params.kept_steps().into_iter().map(checkpoints::part_name);
         [
             (MODEL.name, Known::network(n_layer)),
             (CHECKPOINTS.name, Known { n_layer, ..Known::with_parts(parts) }),
-            (METRICS.name, outcome::names(params)),
+            (METRICS.name, metrics::names(params)),
         ]
         .into()
     }
@@ -89,8 +96,8 @@ impl Stage for Pretrain {
         let config = params
             .model
             .config(corpus.positions(), corpus.vocab)
-            .map_err(failed("the parameters describe no network"))?;
-        let recipe = Recipe::new(params, &corpus, cx);
+            .map_err(failed("the parameter `model` is not valid"))?;
+        let training = TrainingConfig::new(params, &corpus, cx);
         let card = ModelCard {
             step: params.steps,
             palette: corpus.palette,
@@ -98,26 +105,27 @@ impl Stage for Pretrain {
             ..ModelCard::new(&config, params.objective, corpus.height, corpus.width)
         };
         let keeps = |step| params.keeps(step);
-        let kept = Kept::new(cx.checkpoint_dir().join("kept"), &card, &keeps);
-        let ops = Ops::with(&device, params.precision).map_err(failed("the device cannot do it"))?;
+        let checkpoints = StepCheckpoints::new(cx.checkpoint_dir().join("kept"), &card, &keeps);
+        let ops = Ops::with(&device, params.precision)
+            .map_err(failed("the device does not support `precision`"))?;
         let network = Gpt::init(&config, &mut cx.stream("init"), &device).with_ops(ops);
-        let (model, log) = Training::begin(&recipe, &corpus, cx, network, &kept, &device)?.run()?;
-        let mut metrics = outcome::metrics(params, &recipe, &corpus, &log)
+        let (model, log) = Training::begin(&training, &corpus, cx, network, &checkpoints, &device)?.run()?;
+        let mut metrics = metrics::values(params, &training, &corpus, &log)
             .with("model.parameters", param_count(&config) as f64);
         if !corpus.test.is_empty() {
-            let loss = train::evaluate(&recipe, &model, ("test", params.steps), &corpus.test, &device, cx)?;
+            let loss = train::evaluate(&training, &model, ("test", params.steps), &corpus.test, &device, cx)?;
             metrics = metrics.with("loss.test", loss);
         }
         save_model(io.output(&MODEL), &model, &card).map_err(failed("the model cannot be written"))?;
-        kept.copy_to(io.output(&CHECKPOINTS), &log.kept)?;
+        checkpoints.copy_to(io.output(&CHECKPOINTS), &log.kept)?;
         corpus.folds.write(io.output(&FOLDS))?;
         metrics.write(io.output(&METRICS))?;
         Ok(())
     }
 }
 
-/// The parameters with what a search chose, where one is wired: the retraining on all training images
-/// after the search (section 3.1).
+/// The parameters, with the result of a search where one is connected: the retraining on train +
+/// validation after the search (section 3.1).
 fn chosen<'p>(params: &'p Params, choice: Option<&Path>) -> Result<Cow<'p, Params>, StageError> {
     let Some(folder) = choice else { return Ok(Cow::Borrowed(params)) };
     let learning_rate = ChosenValue::number(folder, "learning_rate")?;

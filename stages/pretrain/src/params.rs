@@ -1,4 +1,4 @@
-//! What a pipeline may ask of pre-training, and what makes no sense.
+//! The parameters of `pretrain`, and their checks.
 
 use std::collections::BTreeSet;
 
@@ -10,76 +10,77 @@ use igpt_optim::{Decay, MOST_IMAGES};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Parameters of the stage `pretrain`. Defaults are the paper's (sections 2.1, 3.3 and 3.4) where
-/// it has them, but for the size of the network and the number of steps, which suit a CPU.
+/// Parameters of `pretrain`. Defaults follow the paper (sections 2.1, 3.3 and 3.4) except for the
+/// size of the network and the number of steps, which suit a CPU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
     /// The network: a preset (`tiny`, `small`, `igpt-s`, `igpt-m`, `igpt-l`, `igpt-xl`) and what
-    /// differs from it. Positions and colours come from the tokens.
+    /// differs from it. The numbers of positions and colours come from the tokens.
     pub model: ModelParams,
-    /// `autoregressive` or `bert` (paper section 2.1).
+    /// `autoregressive` or `bert` (section 2.1).
     pub objective: Objective,
-    /// For `bert`: the probability with which a position is masked. 0.15 (paper section 2.1;
-    /// appendix A.1 tries 0.15 to 0.35).
+    /// For `bert`: the probability that a position is masked. The paper uses 0.15 (section 2.1) and
+    /// tries 0.15 to 0.35 (appendix A.1).
     pub mask_probability: f64,
-    /// For `bert`: `mean` over an image's masked positions (the released code) or their `sum` (the
-    /// paper's formula). Reported losses are the mean in either case.
+    /// For `bert`: the `mean` over the masked positions of an image (the released code) or their
+    /// `sum` (the paper's formula, section 2.1). Reported losses are always the mean.
     pub bert_loss: BertReduction,
-    /// Steps (updates). 0 leaves the network untrained, for baselines. The paper trains for
-    /// 1,000,000 (XL: 2,000,000).
+    /// Training steps (updates). 0 leaves the network untrained, for baselines. The paper takes
+    /// 1,000,000, for iGPT-XL 2,000,000 (section 3.4).
     pub steps: u64,
-    /// Images in a step. 128 (paper section 3.4; XL: 64).
+    /// Images per step. The paper uses 128, for iGPT-XL 64 (section 3.4).
     pub batch: usize,
-    /// What blocks compute in: `f32`, or `bf16` with parameters, gradients and losses in f32 (about
-    /// twice as fast on GPUs; needs one).
+    /// The precision inside transformer blocks: `f32`, or `bf16` with parameters, gradients and
+    /// losses in f32 (about twice as fast; needs a GPU).
     pub precision: Precision,
-    /// Micro-batches that a step's images are computed in, one after the other: less memory, the
-    /// same images and masks and the same mathematics (dropout, where used, drops other elements).
+    /// Splits each step into this many micro-batches, computed one after another to save memory. The
+    /// images, masks and mathematics stay the same; dropout, where used, drops other elements.
     pub accumulation: usize,
-    /// Keeps no more of a pass than what enters each block, and computes blocks again for their
-    /// gradients: far less memory, a third more time, the same numbers. Steers execution only: it
-    /// enters no key.
+    /// Stores only the input of each block in the forward pass and recomputes the block for its
+    /// gradients: far less memory, a third more time, the same numbers. Does not affect the cache
+    /// key.
     pub recompute: bool,
-    /// The peak learning rate. 0.003 for iGPT-S and M, 0.001 for L (paper section 3.3). The input
-    /// `choice` takes its place.
+    /// The peak learning rate. The paper uses 0.003 for iGPT-S and M, 0.001 for iGPT-L at 32x32
+    /// (Table 5). Replaced by the input `choice`.
     pub learning_rate: f64,
-    /// Steps of linear warm-up. Unless given, one epoch (paper section 3.3), but at most a
-    /// twentieth of all steps.
+    /// Steps of linear warm-up. Default: one epoch (section 3.4), but at most a twentieth of all
+    /// steps.
     pub warmup_steps: Option<u64>,
-    /// What follows the warm-up: `cosine` to 0 (paper section 3.3) or `constant`.
+    /// The schedule after the warm-up: `cosine` to 0 (section 3.4) or `constant`.
     pub decay: Decay,
-    /// Adam's decay of the mean of gradients. 0.9 (paper section 3.3).
+    /// Adam's decay rate for the mean of gradients. The paper uses 0.9 (section 3.4).
     pub beta1: f64,
-    /// Adam's decay of the mean of squared gradients. 0.95 (paper section 3.3; the usual 0.999 is
-    /// what it is compared with).
+    /// Adam's decay rate for the mean of squared gradients. The paper uses 0.95 (section 3.4) instead
+    /// of the usual 0.999 (appendix A.1).
     pub beta2: f64,
-    /// Adam's epsilon, added to the root. 1e-8.
+    /// Adam's epsilon, added to the square root.
     pub epsilon: f64,
-    /// Decoupled weight decay of matrices. 0; the paper's appendix A.1 tries 0.01.
+    /// Decoupled weight decay of matrices. The paper tries 0.01 (appendix A.1).
     pub weight_decay: f64,
-    /// Dropout of embeddings and of what blocks add. 0 in the paper's pre-training.
+    /// Dropout on embeddings and residual branches. The paper uses none (section 3.4).
     pub dropout: f64,
-    /// The largest global norm of the gradients; 0 clips nothing, as in the paper.
+    /// The largest global norm of the gradients; 0 disables clipping, as in the paper.
     pub clip: f64,
     /// Which training images are held out for the validation loss, in each image set.
     pub validation: Validation,
-    /// Steps between validations; 0 validates at the end alone.
+    /// Steps between validations; 0 validates after the last step only.
     pub validate_every: u64,
-    /// Held-out images that a validation looks at, evenly spaced; 0 takes all.
+    /// How many held-out images a validation uses, evenly spaced; 0 uses all.
     pub validation_rows: usize,
-    /// Test images that the final test loss looks at, evenly spaced; 0 takes all.
+    /// How many test images the final test loss uses, evenly spaced; 0 uses all.
     pub test_rows: usize,
-    /// Training images to use, drawn at random; 0 takes all. For experiments.
+    /// How many training images to use, drawn at random; 0 uses all.
     pub train_rows: usize,
-    /// Steps whose models are kept as parts of the output `checkpoints`, besides the last.
+    /// Steps whose networks become parts of the output `checkpoints`, besides the last.
     pub keep: Vec<u64>,
-    /// Steps that are powers of two are kept too, from this one on; 0 keeps none of them.
+    /// Also keeps the networks of steps that are powers of two, from this step on; 0 keeps none of
+    /// them.
     pub keep_powers_from: u64,
-    /// Steps between checkpoints to resume from, after a crash or an interruption; 0 writes them
-    /// on interruption alone. Steers execution only: it enters no key.
+    /// Steps between the checkpoints from which an interrupted training resumes; 0 writes one only on
+    /// interruption. Does not affect the cache key.
     pub checkpoint_every: u64,
-    /// The most memory that tokens may take, in MiB. Steers execution only: it enters no key.
+    /// The most memory that tokens may take, in MiB. Does not affect the cache key.
     pub memory_mib: u64,
 }
 
@@ -118,12 +119,12 @@ impl Default for Params {
 }
 
 impl Params {
-    /// Refuses values that make no sense.
+    /// Checks the values.
     pub(crate) fn check(&self) -> Result<(), ParamError> {
         let refuse = |name: &str, expected: &str, found: String| {
             Err(ParamError::at(name, format!("`{name}` is {found}, expected {expected}")))
         };
-        // A network of one position and one colour fails only where the model itself makes no sense.
+        // A network of one position and one colour is invalid only if the model itself is.
         if let Err(error) = self.model.config(1, 1) {
             return Err(ParamError::at("model", error.to_string()));
         }
@@ -176,13 +177,13 @@ impl Params {
         }
     }
 
-    /// Whether the model after `step` steps is an output.
+    /// Whether the network after `step` steps is part of the output.
     pub(crate) fn keeps(&self, step: u64) -> bool {
         let power = self.keep_powers_from > 0 && step >= self.keep_powers_from && step.is_power_of_two();
         step == self.steps || power || self.keep.contains(&step)
     }
 
-    /// The steps whose models are outputs, in order.
+    /// The steps whose networks are part of the output, in order.
     pub(crate) fn kept_steps(&self) -> BTreeSet<u64> {
         let powers = (0..u64::BITS).map(|power| 1 << power);
         let steps = self.keep.iter().copied().chain(powers).chain([self.steps]);
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_make_no_sense_are_refused_by_name() {
+    fn invalid_values_are_refused_by_name() {
         let refused = |params: Params| params.check().unwrap_err().path;
         assert_eq!(refused(Params { batch: 0, ..Params::default() }), "batch");
         assert_eq!(refused(Params { accumulation: 129, ..Params::default() }), "accumulation");

@@ -11,22 +11,22 @@ use crate::cholesky::Cholesky;
 use crate::examples::Examples;
 use crate::lbfgs::{Limits, Problem, minimise};
 use crate::moments::{Scaling, second_moments};
-use crate::softmax::{Objective, Softmax};
+use crate::softmax::{ProbeObjective, Softmax};
 
-/// A multinomial logistic regression that has not seen data yet. It minimises the objective of
+/// The settings of a multinomial logistic regression, which minimises the objective of
 /// scikit-learn's `LogisticRegression`, `J = C * sum CE + 0.5 * ||W||^2`: the cross entropy summed
 /// over the training rows, the intercept not penalised. Two classes are two rows of `W` here, whose
 /// penalty is doubled: the same minimum as scikit-learn's, which has one row for them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LinearProbe {
-    /// The weight of the data against the penalty, above 0.
+    /// The inverse regularisation strength C, above 0.
     pub c: f64,
-    /// Whether features are brought to mean 0 and deviation 1 of the training rows first.
+    /// Whether features are standardised over the training rows first.
     pub standardise: bool,
     /// The largest entry of the gradient of `J / (C n)` at which the fit counts as converged
     /// (scikit-learn's `tol`).
     pub tolerance: f64,
-    /// Iterations at most.
+    /// The most iterations.
     pub max_iterations: usize,
 }
 
@@ -45,18 +45,18 @@ pub struct FittedProbe {
     pub gradient: f64,
 }
 
-/// Pairs that L-BFGS remembers.
+/// The number of curvature pairs that L-BFGS keeps.
 const HISTORY: usize = 20;
 
 /// Examples for each feature that the metric is computed from: enough for a covariance.
 const EXAMPLES_PER_FEATURE: usize = 16;
 
-/// The widest features that get a metric: its memory grows with their square (128 MiB here), its
-/// time with their cube.
+/// The widest features that are preconditioned: memory grows with their square (128 MiB here), time
+/// with their cube.
 const WIDEST: usize = 4096;
 
 impl LinearProbe {
-    /// Fits the examples' classes, `0..n_class`. `watch` is told (iteration, J, largest gradient
+    /// Fits the examples' classes, `0..n_class`. `watch` is called with (iteration, J, largest gradient
     /// entry) and may stop the fit with an error of its own.
     ///
     /// Memory beside the examples: the square of the width, and some tens of times the number of
@@ -72,7 +72,7 @@ impl LinearProbe {
     ) -> Result<FittedProbe, E> {
         let n = examples.len() as f64;
         let scaling = Scaling::of(examples, self.standardise);
-        let objective = Objective { examples, scaling: &scaling, n_class, c: self.c };
+        let objective = ProbeObjective { examples, scaling: &scaling, n_class, c: self.c };
         let tolerated = self.tolerance * self.c * n;
         let limits = Limits {
             // Two classes are often fitted to few rows, where 1e-6 leaves the log-probabilities 1e-4
@@ -96,7 +96,7 @@ impl LinearProbe {
 
 /// The objective with its metric.
 struct Conditioned<'a> {
-    objective: Objective<'a>,
+    objective: ProbeObjective<'a>,
     metric: Option<Cholesky>,
 }
 
@@ -116,7 +116,7 @@ impl Problem for Conditioned<'_> {
 
 /// The curvature at the start, the same for every class. `None` where it would cost too much or
 /// rounding has eaten it: then L-BFGS does without.
-fn metric(objective: &Objective<'_>) -> Option<Cholesky> {
+fn metric(objective: &ProbeObjective<'_>) -> Option<Cholesky> {
     let (n, width) = (objective.examples.len(), objective.examples.width());
     if width > WIDEST {
         return None;

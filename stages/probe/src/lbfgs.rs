@@ -46,7 +46,7 @@ pub(crate) struct Minimum {
     pub(crate) converged: bool,
 }
 
-struct Pair {
+struct CurvaturePair {
     step: Vec<f64>,
     change: Vec<f64>,
     /// 1 / (step . change)
@@ -63,7 +63,7 @@ pub(crate) fn minimise<E>(
 ) -> Result<Minimum, E> {
     let mut gradient = vec![0.0; x.len()];
     let mut value = problem.evaluate(&x, &mut gradient);
-    let mut pairs: VecDeque<Pair> = VecDeque::with_capacity(limits.history);
+    let mut pairs: VecDeque<CurvaturePair> = VecDeque::with_capacity(limits.history);
     let mut iterations = 0;
     loop {
         let size = gradient.iter().fold(0.0, |largest: f64, g| largest.max(g.abs()));
@@ -79,7 +79,7 @@ pub(crate) fn minimise<E>(
             direction = newton_like(problem, &pairs, &gradient);
             slope = dot(&direction, &gradient);
         }
-        let start = Start { x: &x, value, slope, direction: &direction };
+        let start = LineStart { x: &x, value, slope, direction: &direction };
         let Some(found) = line_search(problem, &start) else {
             if pairs.is_empty() {
                 return Ok(Minimum { x, value, iterations, gradient: size, converged: false });
@@ -95,7 +95,7 @@ pub(crate) fn minimise<E>(
             if pairs.len() == limits.history {
                 pairs.pop_front();
             }
-            pairs.push_back(Pair { step, change, rho: 1.0 / curvature });
+            pairs.push_back(CurvaturePair { step, change, rho: 1.0 / curvature });
         }
         (x, value, gradient) = (found.x, found.value, found.gradient);
         iterations += 1;
@@ -103,7 +103,7 @@ pub(crate) fn minimise<E>(
 }
 
 /// The direction of descent: minus the approximate inverse Hessian times the gradient.
-fn newton_like(problem: &impl Problem, pairs: &VecDeque<Pair>, gradient: &[f64]) -> Vec<f64> {
+fn newton_like(problem: &impl Problem, pairs: &VecDeque<CurvaturePair>, gradient: &[f64]) -> Vec<f64> {
     let mut q: Vec<f64> = gradient.iter().map(|g| -g).collect();
     let mut alphas = vec![0.0; pairs.len()];
     for (pair, alpha) in pairs.iter().zip(&mut alphas).rev() {
@@ -132,7 +132,7 @@ fn add(target: &mut [f64], factor: f64, other: &[f64]) {
 }
 
 /// Where a line search begins and where it looks.
-struct Start<'a> {
+struct LineStart<'a> {
     x: &'a [f64],
     value: f64,
     slope: f64,
@@ -140,7 +140,7 @@ struct Start<'a> {
 }
 
 /// A point on the line.
-struct Point {
+struct LinePoint {
     at: f64,
     x: Vec<f64>,
     value: f64,
@@ -156,19 +156,19 @@ const ROUNDING: f64 = 1e-13;
 
 /// A step along the direction that meets the Wolfe conditions; `None` if there is none within
 /// working precision.
-fn line_search(problem: &impl Problem, start: &Start<'_>) -> Option<Point> {
+fn line_search(problem: &impl Problem, start: &LineStart<'_>) -> Option<LinePoint> {
     let probe = |at: f64| {
         let x: Vec<f64> = start.x.iter().zip(start.direction).map(|(x, d)| x + at * d).collect();
         let mut gradient = vec![0.0; x.len()];
         let value = problem.evaluate(&x, &mut gradient);
-        Point { at, slope: dot(&gradient, start.direction), x, value, gradient }
+        LinePoint { at, slope: dot(&gradient, start.direction), x, value, gradient }
     };
     let noise = ROUNDING * start.value.abs();
-    let decreases = |p: &Point| {
+    let decreases = |p: &LinePoint| {
         p.value <= start.value + DECREASE * p.at * start.slope
             || (p.value <= start.value + noise && p.slope <= (2.0 * DECREASE - 1.0) * start.slope)
     };
-    let flat = |p: &Point| p.slope.abs() <= -CURVATURE * start.slope;
+    let flat = |p: &LinePoint| p.slope.abs() <= -CURVATURE * start.slope;
 
     // The bracket: `low` decreases enough and still falls; `high` overshoots.
     let mut low: (f64, f64, f64) = (0.0, start.value, start.slope);

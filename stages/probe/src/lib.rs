@@ -1,7 +1,7 @@
 //! The stage kind `probe`: multinomial logistic regression on the features of one layer.
 //!
-//! How well a linear classifier reads the class off a layer's pooled features is the paper's
-//! measure of a representation (section 2.3). The objective is that of scikit-learn, so that the
+//! How well a linear classifier predicts classes from the pooled features of a layer is the paper's
+//! measure of a representation (section 2.4). The objective is that of scikit-learn, so that the
 //! numbers can be compared; the fit is deterministic for any number of threads.
 
 mod cholesky;
@@ -29,11 +29,11 @@ pub use params::{Params, Solver};
 pub use softmax::{Score, Softmax};
 
 const FEATURES: In<FeatureLayer> = In::new("features", "the pooled features of one layer");
-const METRICS: Out<Metrics> = Out::new("metrics", "accuracies, losses and what makes the fit reproducible");
+const METRICS: Out<Metrics> = Out::new("metrics", "accuracies, losses and the settings of the fit");
 const PREDICTIONS: Out<Predictions> =
-    Out::new("predictions", "the classes' log-probabilities of the test images, in each of their views");
+    Out::new("predictions", "the log-probabilities of the classes for each test image, in each of its views");
 const FOLDS: Out<AnyFile> =
-    Out::new("folds", "which images it was fitted to, chosen by and tested on: `folds.parquet`");
+    Out::new("folds", "which images were trained, validated and tested on: `folds.parquet`");
 
 /// Linear probes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,7 +74,9 @@ impl Stage for Probe {
         let table = FeatureTable::read(io.input(&FEATURES))?;
         if let Some(at) = table.values.iter().position(|x| !x.is_finite()) {
             let what = format!("image {} has a feature that is not finite", table.ids[at / table.dim]);
-            return Err(StageError::new(what).hint("did the network that made the features diverge?"));
+            return Err(
+                StageError::new(what).hint("the training of the network may have diverged; check its loss")
+            );
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(cx.threads()).build();
         let pool = pool.map_err(|e| StageError::caused("the threads could not be started", e))?;

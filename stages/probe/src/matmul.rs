@@ -4,7 +4,7 @@ use gemm::Parallelism;
 
 /// A matrix in somebody's memory.
 #[derive(Clone, Copy)]
-pub(crate) struct View<'a> {
+pub(crate) struct MatrixView<'a> {
     data: &'a [f64],
     rows: usize,
     columns: usize,
@@ -12,7 +12,7 @@ pub(crate) struct View<'a> {
     column_stride: usize,
 }
 
-impl<'a> View<'a> {
+impl<'a> MatrixView<'a> {
     /// `rows` rows of `columns` numbers, `stride` apart.
     ///
     /// # Panics
@@ -40,10 +40,10 @@ impl<'a> View<'a> {
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub(crate) fn matmul(target: &mut [f64], left: View<'_>, right: View<'_>, accumulate: bool) {
+pub(crate) fn matmul(target: &mut [f64], left: MatrixView<'_>, right: MatrixView<'_>, accumulate: bool) {
     assert_eq!(left.columns, right.rows, "the inner dimensions differ");
     assert_eq!(target.len(), left.rows * right.columns, "the target has another size");
-    // SAFETY: `View::new` has checked that every element of both views lies in its slice, the
+    // SAFETY: `MatrixView::new` has checked that every element of both views lies in its slice, the
     // target's size was checked above, and a unique borrow cannot overlap the shared ones.
     unsafe {
         gemm::gemm(
@@ -78,7 +78,7 @@ mod tests {
     fn a_product_of_transposed_views_is_that_of_paper() {
         let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let mut gram = vec![1.0; 9];
-        let view = View::new(&a, 2, 3, 3);
+        let view = MatrixView::new(&a, 2, 3, 3);
         matmul(&mut gram, view.transposed(), view, false);
         assert_eq!(gram, [17.0, 22.0, 27.0, 22.0, 29.0, 36.0, 27.0, 36.0, 45.0]);
         matmul(&mut gram, view.transposed(), view, true);

@@ -8,7 +8,7 @@ use igpt_dataset::{
 use crate::examples::Examples;
 use crate::params::{Params, Solver};
 use crate::search::{candidates, search};
-use crate::split::{Parts, split};
+use crate::split::{RowSplit, split};
 
 /// The names that the metrics may have.
 pub(crate) fn names(params: &Params) -> Known {
@@ -91,7 +91,7 @@ pub(crate) fn measure(
         metrics = metrics.with("rows.test.untrained", unseen as f64);
     }
     match params.solver {
-        // A descent ends after its steps; whether it could have gone on, its gradient tells.
+        // SGD ends after its steps; the gradient says how far it is from the minimum.
         Solver::Sgd => metrics = metrics.with("learning_rate", found.choice),
         Solver::Lbfgs => {
             metrics = metrics.with("converged", flag(found.probe.converged));
@@ -102,7 +102,7 @@ pub(crate) fn measure(
     }
     let test_score = found.probe.model.score(&test);
     if let Some(score) = test_score.filter(|score| score.accuracy <= 1.2 / n_class as f64) {
-        cx.note(format!("the test accuracy of {:.4} is that of guessing", score.accuracy));
+        cx.note(format!("the test accuracy of {:.4} is at chance level", score.accuracy));
     }
     let scores =
         [("train", found.probe.model.score(fitted_on)), ("valid", found.valid), ("test", test_score)];
@@ -140,7 +140,7 @@ pub(crate) fn measure(
 fn look_at(
     params: &Params,
     table: &FeatureTable,
-    parts: &Parts,
+    parts: &RowSplit,
     cx: &StageContext,
 ) -> Result<usize, StageError> {
     if let Some(note) = params.unlabelled_test.allow(parts.test.len(), parts.test_images)? {

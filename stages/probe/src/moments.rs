@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use crate::examples::{Examples, chunks};
-use crate::matmul::{View, matmul};
+use crate::matmul::{MatrixView, matmul};
 
 /// The affine map of each feature before it meets its weight: `(x - mean) * inverse_scale`.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,8 +73,8 @@ pub(crate) fn second_moments(examples: &Examples<'_>, scaling: &Scaling, weight:
                 let scaled = features.map(|((&x, mean), scale)| (f64::from(x) - mean) * scale);
                 z.extend(scaled.chain([1.0]).take(columns));
             }
-            let left = View::new(&z[first..], chunk.len(), rows, columns).transposed();
-            matmul(&mut product, left, View::new(&z, chunk.len(), columns, columns), true);
+            let left = MatrixView::new(&z[first..], chunk.len(), rows, columns).transposed();
+            matmul(&mut product, left, MatrixView::new(&z, chunk.len(), columns, columns), true);
         }
         for (target, product) in target.chunks_mut(side).zip(product.chunks(columns)) {
             target.iter_mut().zip(product).for_each(|(t, p)| *t = weight * p);

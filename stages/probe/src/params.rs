@@ -1,4 +1,4 @@
-//! What a pipeline may ask of a probe.
+//! The parameters of `probe`, and their checks.
 
 use igpt_contract::{Candidates, ParamError, UnlabelledTest, Validation};
 use schemars::JsonSchema;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Solver {
-    /// To the minimum, by L-BFGS: what the paper does for CIFAR and STL-10 (section 3.4).
+    /// L-BFGS, to the minimum. The paper's choice for CIFAR and STL-10 (section 3.4).
     #[default]
     Lbfgs,
-    /// By stochastic gradient descent with momentum and a cosine schedule: what the paper does for
+    /// Stochastic gradient descent with momentum and a cosine schedule. The paper's choice for
     /// ImageNet (section 3.4).
     Sgd,
 }
@@ -28,59 +28,60 @@ impl Solver {
 /// Parameters of `probe`: multinomial logistic regression on the features of one layer.
 ///
 /// The objective is that of scikit-learn's `LogisticRegression`: J = C * (cross entropy in nats,
-/// summed over the training rows) + 0.5 * ||W||^2, the intercept not penalised. Two classes are fitted
-/// by one weight vector, as there: at equal C the probabilities are scikit-learn's.
+/// summed over the training rows) + 0.5 * ||W||^2, without a penalty on the intercept. Two classes are
+/// fitted with a single weight vector, as there, so that equal C gives equal probabilities.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// How the minimum is sought: `lbfgs` or `sgd`.
+    /// The solver: `lbfgs` or `sgd`.
     pub solver: Solver,
-    /// C, the weight of the data against the penalty, from 1e-30 to 1e30: a number, or (`lbfgs`) a
-    /// list of which the one with the best validation accuracy is taken; of equals the one of lower
-    /// validation loss, then the smaller. A list needs held-out images. The paper names none; scikit-learn's default is 1.
+    /// The inverse regularisation strength C, from 1e-30 to 1e30: a number, or (`lbfgs` only) a list,
+    /// of which the value with the best validation accuracy is chosen; ties go to the lower validation
+    /// loss, then to the smaller C. A list needs held-out images. scikit-learn's default is 1; the
+    /// paper does not state its value.
     pub c: Candidates,
-    /// Whether each feature is brought to mean 0 and standard deviation 1 of the training rows.
+    /// Whether to standardise each feature to mean 0 and standard deviation 1 over the training rows.
     pub standardise: bool,
-    /// The fit counts as converged when no entry of the gradient of J / (C n) is larger:
-    /// scikit-learn's `tol`. Its default of 1e-4 leaves J up to 1 % above the minimum at C = 100;
-    /// 1e-6 leaves it below 1e-7 above. The metrics tell whether the fit `converged` and its largest
-    /// `gradient`; of `sgd`, which ends after its `steps`, the gradient alone.
+    /// The fit has converged when no entry of the gradient of J / (C n) is larger (scikit-learn's
+    /// `tol`). scikit-learn's default of 1e-4 leaves J up to 1 % above the minimum at C = 100; 1e-6
+    /// leaves it below 1e-7 above. The metric `converged` says whether a fit of `lbfgs` did;
+    /// `gradient` is the largest entry.
     pub tolerance: f64,
-    /// L-BFGS iterations at most. A fit that needs more is said in a note, in the metric `converged`
-    /// and below the tables of `report`.
+    /// The most L-BFGS iterations. A fit that needs more is reported in a note, in the metric
+    /// `converged` and below the tables of `report`.
     pub max_iterations: usize,
-    /// The part of the official training images that is held out to choose by.
+    /// Which training images are held out to choose C or the learning rate.
     pub validation: Validation,
-    /// Whether, once C or the learning rate is chosen, the probe is fitted again with the held-out
-    /// images folded back. Then `accuracy.valid` is that of the chosen candidate's first fit, which
-    /// had not seen them; all else is of the second fit, of which there is no `loss.valid`.
+    /// Whether the probe is retrained on train + validation once C or the learning rate is chosen.
+    /// `accuracy.valid` is then that of the first fit, which has not seen the held-out images; all
+    /// other metrics are of the second fit, which has no `loss.valid`.
     pub refit: bool,
-    /// How many labelled training images are used, validation included, drawn with `label_seed`;
-    /// 0 for all. A class with two of the drawn images has one held out and one to train on, whatever
-    /// the split says (unless it holds out nothing).
+    /// How many labelled training images to use, validation included, drawn with `label_seed`; 0 uses
+    /// all. Of a class with at least two of the drawn images, one is held out and one trained on,
+    /// whatever the split says (unless it holds out nothing).
     pub train_rows: usize,
-    /// How many labelled training images of each class are used, validation included, drawn with
-    /// `label_seed`; 0 for all. Held out as those of `train_rows`; not together with it.
+    /// How many labelled training images of each class to use, validation included, drawn with
+    /// `label_seed`; 0 uses all. Held out as with `train_rows`; not to be combined with it.
     pub labels_per_class: usize,
-    /// The seed of the draw of labels, apart from the pipeline's.
+    /// The seed for drawing labels, separate from the pipeline's.
     pub label_seed: u64,
-    /// SGD: learning rates, tried from the largest to the smallest until one has a higher validation
-    /// loss than the best before (paper, section 3.4: 30, 10, 3, ... in this order); the one of the
-    /// lowest is taken. With a `validation.fraction` of 0 the training loss decides: all of them seek
-    /// the same minimum.
+    /// SGD: the learning rates to try, from large to small, until one has a higher validation loss
+    /// than the best so far; the one with the lowest loss is chosen. The paper tries 30, 10, 3, ... in
+    /// this order (section 3.4). With a `validation.fraction` of 0 the training loss decides, as all
+    /// of them minimise the same objective.
     pub learning_rates: Candidates,
-    /// SGD: momentum (paper, section 3.4: 0.9).
+    /// SGD: momentum. The paper uses 0.9 (section 3.4).
     pub momentum: f64,
-    /// SGD: examples a step.
+    /// SGD: examples per step.
     pub batch: usize,
-    /// SGD: steps at each learning rate, which falls to 0 along a cosine.
+    /// SGD: steps for each learning rate, which falls to 0 along a cosine.
     pub steps: usize,
-    /// SGD: the seed of the order of the examples, apart from the pipeline's.
+    /// SGD: the seed of the order of examples, separate from the pipeline's.
     pub shuffle_seed: u64,
-    /// Where the features hold each test image under several masks: the seed of the draw between
-    /// classes that as many masks name (section 4.6: ties are broken at random).
+    /// For test images with several masks: the seed for breaking ties in the vote over them, at random
+    /// as in the paper (section 4.6).
     pub tie_seed: u64,
-    /// Where no test image has a label: `error`, or `keep` to go on without test scores.
+    /// If no test image has a label: `error`, or `keep` to continue without test scores.
     pub unlabelled_test: UnlabelledTest,
 }
 
@@ -108,7 +109,7 @@ impl Default for Params {
     }
 }
 
-/// Refuses what makes no sense together.
+/// Checks the values, each and together.
 pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
     let positive = |name: &str, values: &[f64]| match values.iter().find(|x| !(**x > 0.0 && x.is_finite())) {
         Some(x) => Err(ParamError::at(name, format!("expected numbers above 0, found {x}"))),
@@ -134,20 +135,23 @@ pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
         return Err(ParamError::at("momentum", what));
     }
     if !(0.0..1.0).contains(&params.validation.fraction) {
-        let what = format!("expected a share from 0 to below 1, found {}", params.validation.fraction);
+        let what = format!("expected a number from 0 to below 1, found {}", params.validation.fraction);
         return Err(ParamError::at("validation.fraction", what));
     }
     if params.c.0.len() > 1 && params.solver == Solver::Sgd {
-        return Err(ParamError::at("c", "the solver `sgd` searches `learning_rates` and takes a single `c`"));
+        return Err(ParamError::at(
+            "c",
+            "the solver `sgd` takes a single `c`; it searches over `learning_rates`",
+        ));
     }
     if params.c.0.len() > 1 && params.validation.fraction == 0.0 {
         return Err(ParamError::at(
             "c",
-            "a list is searched on validation images, and `validation.fraction` is 0",
+            "choosing from a list needs validation images, but `validation.fraction` is 0",
         ));
     }
     if params.train_rows > 0 && params.labels_per_class > 0 {
-        return Err(ParamError::at("labels_per_class", "give either this or `train_rows`, not both"));
+        return Err(ParamError::at("labels_per_class", "cannot be combined with `train_rows`"));
     }
     Ok(())
 }
@@ -157,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_makes_no_sense_is_refused_at_its_place() {
+    fn invalid_values_are_refused_by_name() {
         assert_eq!(check(&Params::default()), Ok(()));
         let path = |change: fn(&mut Params)| {
             let mut params = Params::default();

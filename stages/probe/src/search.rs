@@ -1,6 +1,6 @@
 //! Choosing C or the learning rate on the validation images, and the final fit.
 
-use igpt_contract::{Curve, StageContext, StageError, stream};
+use igpt_contract::{Curve, StageContext, StageError, counted, stream};
 
 use crate::examples::Examples;
 use crate::fit::{FittedProbe, LinearProbe};
@@ -8,15 +8,15 @@ use crate::params::{Params, Solver};
 use crate::sgd::Descent;
 use crate::softmax::{Score, Softmax};
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug, Clone)]
-pub(crate) struct Found {
+pub(crate) struct SearchResult {
     /// The probe to be tested.
     pub(crate) probe: FittedProbe,
     /// The chosen candidate: C, or the learning rate.
     pub(crate) choice: f64,
-    /// The chosen candidate's score on the validation images, before these were folded back; none
-    /// without any.
+    /// The chosen candidate's score on the validation images, before it was retrained on train +
+    /// validation; none without validation images.
     pub(crate) valid: Option<Score>,
     /// Whether every fit that was compared reached the tolerance.
     pub(crate) converged: bool,
@@ -51,7 +51,7 @@ pub(crate) fn search(
     all: Option<&Examples<'_>>,
     n_class: usize,
     cx: &StageContext,
-) -> Result<Found, StageError> {
+) -> Result<SearchResult, StageError> {
     let candidates = candidates(params);
     let mut best: Option<(f64, FittedProbe, Score)> = None;
     let mut curve = Vec::new();
@@ -59,7 +59,11 @@ pub(crate) fn search(
     for &candidate in &candidates {
         let probe = fit(params, candidate, train, n_class, cx)?;
         if !probe.objective.is_finite() {
-            cx.note(format!("{} {candidate}: diverged after {} iterations", name(params), probe.iterations));
+            cx.note(format!(
+                "{} {candidate}: diverged after {}",
+                name(params),
+                counted(probe.iterations, "iteration")
+            ));
             continue;
         }
         converged &= probe.converged;
@@ -70,12 +74,12 @@ pub(crate) fn search(
             curve.push((candidate, score.accuracy));
         }
         cx.note(format!(
-            "{} {candidate}: {} accuracy {:.4}, loss {:.4} nats, {} iterations{}",
+            "{} {candidate}: {} accuracy {:.4}, loss {:.4} nats, {}{}",
             name(params),
             if valid.is_empty() { "training" } else { "validation" },
             score.accuracy,
             score.loss,
-            probe.iterations,
+            counted(probe.iterations, "iteration"),
             if probe.converged || params.solver == Solver::Sgd { "" } else { ", not converged" }
         ));
         // The primary measure, and what decides between equals. Of learning rates the one of the
@@ -97,15 +101,15 @@ pub(crate) fn search(
     if let Some(all) = all {
         probe = fit(params, choice, all, n_class, cx)?;
         if !probe.objective.is_finite() {
-            let what = format!("the fit of {} {choice} on all training images diverged", name(params));
+            let what = format!("the fit with {} {choice} on train + validation diverged", name(params));
             return Err(StageError::new(what).hint("try smaller `learning_rates`, or `refit: false`"));
         }
     }
-    warn_of_the_last(params, choice, &probe, cx);
-    Ok(Found { probe, choice, valid: (!valid.is_empty()).then_some(score), converged, curve })
+    warn_if_not_converged(params, choice, &probe, cx);
+    Ok(SearchResult { probe, choice, valid: (!valid.is_empty()).then_some(score), converged, curve })
 }
 
-/// What a candidate is of.
+/// The name of the parameter that is searched over.
 fn name(params: &Params) -> &'static str {
     match params.solver {
         Solver::Lbfgs => "C",
@@ -113,20 +117,22 @@ fn name(params: &Params) -> &'static str {
     }
 }
 
-/// Says where the fit that the metrics are of has not reached its minimum, and what to do.
-fn warn_of_the_last(params: &Params, choice: f64, probe: &FittedProbe, cx: &StageContext) {
+/// Warns if the reported fit has not converged, and says what to do.
+fn warn_if_not_converged(params: &Params, choice: f64, probe: &FittedProbe, cx: &StageContext) {
     if probe.converged || params.solver == Solver::Sgd {
         return;
     }
     let remedy = if probe.iterations >= params.max_iterations {
-        "raise `max_iterations`, or `tolerance` where that is close enough"
+        "raise `max_iterations` or `tolerance`"
     } else {
-        "rounding leaves no way further down: raise `tolerance`, or take a smaller `c`"
+        "rounding prevents further progress: raise `tolerance`, or use a smaller `c`"
     };
     cx.note(format!(
-        "warning: the last fit, of C {choice}, has not converged: after {} iterations the largest entry of \
-         its gradient is {:.1e}, `tolerance` is {:.1e}; {remedy}",
-        probe.iterations, probe.gradient, params.tolerance
+        "warning: the last fit, with C {choice}, has not converged: after {} the largest entry of \
+         the gradient is {:.1e}, above the `tolerance` of {:.1e}; {remedy}",
+        counted(probe.iterations, "iteration"),
+        probe.gradient,
+        params.tolerance
     ));
 }
 
@@ -180,12 +186,12 @@ fn fit(
             })?
         }
     };
-    probe.model = spread(&probe.model, &present, n_class);
+    probe.model = with_all_classes(&probe.model, &present, n_class);
     Ok(probe)
 }
 
 /// The classifier with a row for every class; those without examples have a probability of zero.
-fn spread(model: &Softmax, present: &[u32], n_class: usize) -> Softmax {
+fn with_all_classes(model: &Softmax, present: &[u32], n_class: usize) -> Softmax {
     let width = model.weights.len() / model.bias.len();
     let mut all = Softmax { weights: vec![0.0; n_class * width], bias: vec![f64::NEG_INFINITY; n_class] };
     for (row, &class) in present.iter().enumerate() {

@@ -7,30 +7,30 @@ use rand::seq::SliceRandom as _;
 use crate::examples::Examples;
 use crate::fit::FittedProbe;
 use crate::moments::Scaling;
-use crate::softmax::Objective;
+use crate::softmax::ProbeObjective;
 
-/// The descent's settings.
+/// The settings of stochastic gradient descent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Descent {
-    /// The weight of the data against the penalty: the objective is that of
+    /// The inverse regularisation strength C: the objective is that of
     /// [`LinearProbe`](crate::LinearProbe), divided by `C n`.
     pub(crate) c: f64,
-    /// Whether features are brought to mean 0 and deviation 1 of the training rows first.
+    /// Whether features are standardised over the training rows first.
     pub(crate) standardise: bool,
     /// The largest entry of the full gradient at the end at which the fit counts as converged.
     pub(crate) tolerance: f64,
     /// The learning rate at the start.
     pub(crate) learning_rate: f64,
-    /// The share of the last step that the next one keeps.
+    /// Momentum.
     pub(crate) momentum: f64,
-    /// Examples a step; every example is drawn once before one is drawn again.
+    /// Examples per step; every example is drawn once before any is drawn again.
     pub(crate) batch: usize,
-    /// Steps.
+    /// The number of steps.
     pub(crate) steps: usize,
 }
 
 impl Descent {
-    /// Fits the examples' classes, `0..n_class`, in an order drawn from `random`. `watch` is told
+    /// Fits the examples' classes, `0..n_class`, in an order drawn from `random`. `watch` is called with
     /// (step, batch loss) and may stop the fit with an error of its own. A diverged fit has an
     /// objective that is not finite.
     ///
@@ -44,7 +44,7 @@ impl Descent {
         mut watch: impl FnMut(usize, f64) -> Result<(), E>,
     ) -> Result<FittedProbe, E> {
         let scaling = Scaling::of(examples, self.standardise);
-        let objective = Objective { examples, scaling: &scaling, n_class, c: self.c };
+        let objective = ProbeObjective { examples, scaling: &scaling, n_class, c: self.c };
         let mut theta = vec![0.0; objective.size()];
         let mut velocity = theta.clone();
         let mut gradient = theta.clone();

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::examples::{CHUNK, Examples, chunks};
-use crate::matmul::{View, matmul};
+use crate::matmul::{MatrixView, matmul};
 use crate::moments::Scaling;
 
 /// Sums over the examples are made in at most this many parts, whatever the number of threads, and
@@ -72,8 +72,8 @@ impl Softmax {
     fn logits(&self, wide: &[f64], out: &mut [f64]) {
         let width = self.weights.len() / self.n_class();
         let rows = out.len() / self.n_class();
-        let weights = View::new(&self.weights, self.n_class(), width, width);
-        matmul(out, View::new(wide, rows, width, width), weights.transposed(), false);
+        let weights = MatrixView::new(&self.weights, self.n_class(), width, width);
+        matmul(out, MatrixView::new(wide, rows, width, width), weights.transposed(), false);
         for row in out.chunks_mut(self.n_class()) {
             row.iter_mut().zip(&self.bias).for_each(|(z, b)| *z += b);
         }
@@ -105,8 +105,8 @@ impl Softmax {
             row[class] -= 1.0;
             gradient.bias.iter_mut().zip(&*row).for_each(|(g, r)| *g += r);
         }
-        let residual = View::new(&scratch.residual, rows, n_class, n_class).transposed();
-        matmul(&mut gradient.weights, residual, View::new(&scratch.wide, rows, width, width), true);
+        let residual = MatrixView::new(&scratch.residual, rows, n_class, n_class).transposed();
+        matmul(&mut gradient.weights, residual, MatrixView::new(&scratch.wide, rows, width, width), true);
         loss
     }
 }
@@ -124,7 +124,7 @@ struct Scratch {
 /// W_1 - W_0; at the minimum W_1 = -W_0 = w / 2, so that ||w||^2 = 2 ||W||^2.
 ///
 /// The features are scaled in parameter space: the data are only ever read as they lie.
-pub(crate) struct Objective<'a> {
+pub(crate) struct ProbeObjective<'a> {
     pub(crate) examples: &'a Examples<'a>,
     pub(crate) scaling: &'a Scaling,
     pub(crate) n_class: usize,
@@ -132,7 +132,7 @@ pub(crate) struct Objective<'a> {
     pub(crate) c: f64,
 }
 
-impl Objective<'_> {
+impl ProbeObjective<'_> {
     /// What the squares of the weights count, see above.
     pub(crate) fn penalty(&self) -> f64 {
         if self.n_class == 2 { 2.0 } else { 1.0 }
@@ -264,7 +264,7 @@ mod tests {
         let examples = Examples::new(&features, 3, (0..300).collect(), classes);
         for standardise in [false, true] {
             let scaling = Scaling::of(&examples, standardise);
-            let objective = Objective { examples: &examples, scaling: &scaling, n_class: 3, c: 0.7 };
+            let objective = ProbeObjective { examples: &examples, scaling: &scaling, n_class: 3, c: 0.7 };
             let mut theta: Vec<f64> = (0..objective.size()).map(|i| (i as f64).cos()).collect();
             let mut gradient = vec![0.0; theta.len()];
             let mut ignored = gradient.clone();

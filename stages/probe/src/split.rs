@@ -1,4 +1,4 @@
-//! Which rows of a feature table train, which choose and which are tested on.
+//! Splits the rows of a feature table into training, validation and test rows.
 
 use igpt_contract::{StageError, stream, validation_split};
 use igpt_dataset::{FeatureTable, Fold, Split, draw_images, images_of, select_labels, share_out};
@@ -7,7 +7,7 @@ use crate::params::Params;
 
 /// Rows of a feature table, by their use. Only labelled rows are among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Parts {
+pub(crate) struct RowSplit {
     /// Training rows, every view of each image.
     pub(crate) train: Vec<u32>,
     /// Held-out rows, the first view of each image.
@@ -29,7 +29,7 @@ pub(crate) struct Parts {
 ///
 /// # Errors
 /// If there are fewer labels than were asked for.
-pub(crate) fn split(params: &Params, table: &FeatureTable) -> Result<Parts, StageError> {
+pub(crate) fn split(params: &Params, table: &FeatureTable) -> Result<RowSplit, StageError> {
     let images = images_of(&table.ids, &table.splits, Split::Train);
     let mut held_out = validation_split(images.len(), params.validation);
     let labels: Vec<i32> = images.iter().map(|rows| table.labels[rows.start]).collect();
@@ -37,7 +37,7 @@ pub(crate) fn split(params: &Params, table: &FeatureTable) -> Result<Parts, Stag
     if params.labels_per_class > 0 || params.train_rows > 0 {
         share_out(&labels, &chosen, &mut held_out);
     }
-    let mut parts = Parts {
+    let mut parts = RowSplit {
         train: Vec::new(),
         valid: Vec::new(),
         held_out: Vec::new(),

@@ -1,6 +1,6 @@
 //! Stage `publish`: a network and its palette as a folder that transformers loads.
 //!
-//! The stage has no algorithm: the layout, and what it has no word for, are `igpt-released`'s.
+//! The layout is in `igpt-released`.
 
 use burn::tensor::Device;
 use igpt_contract::{
@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const MODEL: In<Model> = In::new("model", "the network: autoregressive, of the variant `released`");
-const PALETTE: In<Palette> = In::new("palette", "the colours that its tokens are");
+const PALETTE: In<Palette> = In::new("palette", "the palette of its tokens");
 const FOLDER: Out<AnyFile> = Out::new(
     "folder",
     "`model.safetensors`, `config.json` and `preprocessor_config.json` as transformers' ImageGPT has them; \
@@ -20,7 +20,7 @@ const FOLDER: Out<AnyFile> = Out::new(
      `trust_remote_code=True` reads tokens as this network does, and a `README.md` on loading",
 );
 
-/// The stage has no parameters: the network and the palette decide all.
+/// `publish` has no parameters.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {}

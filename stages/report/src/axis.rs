@@ -6,7 +6,7 @@ use igpt_plot::plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ra
 use igpt_plot::width;
 use igpt_table::significant;
 
-use crate::layout::TICK;
+use crate::text_size::TICK;
 
 /// The numbers that an axis shows.
 #[derive(Debug, Clone)]

@@ -4,9 +4,9 @@ use igpt_plot::plotters::prelude::*;
 use igpt_plot::plotters::style::text_anchor::{HPos, Pos, VPos};
 use igpt_plot::{Area, DrawError, INK, Stroke, colour, line, pt, text, width};
 
-use crate::draw::{Frame, error_bar};
-use crate::layout::NOTE;
+use crate::frame::{PlotFrame, error_bar};
 use crate::plot::Line;
+use crate::text_size::NOTE;
 
 /// How much of a place's room its bars take.
 const GROUP: f64 = 0.84;
@@ -15,7 +15,7 @@ const GROUP: f64 = 0.84;
 ///
 /// # Errors
 /// If drawing fails.
-pub(crate) fn draw(frame: &Frame<'_, '_>, series: &[Line]) -> Result<(), DrawError> {
+pub(crate) fn draw(frame: &PlotFrame<'_, '_>, series: &[Line]) -> Result<(), DrawError> {
     let at = frame.at;
     let wide = GROUP / series.len().max(1) as f64;
     let base = 0.0_f64.clamp(at.y.low, at.y.high);

@@ -1,12 +1,13 @@
-//! Parameters that make no sense together are refused before anything runs.
+//! Checks of the parameters, each and together.
 
 use igpt_contract::ParamError;
+use igpt_table::observe::{is_share, unknown};
 
-use crate::figure_params::{Figure, Form};
-use crate::observe::is_share;
-use crate::params::{Column, Error, Params};
+use crate::figure_params::{Figure, PlotKind};
+use crate::params::{Column, Params};
+use crate::statistics::ErrorBar;
 
-/// Refuses what makes no sense together.
+/// Checks the values, each and together.
 pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
     if params.rows.is_empty() {
         return Err(ParamError::at("rows", "expected at least one name, such as `layer`; found none"));
@@ -40,7 +41,7 @@ pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
     let known: Vec<String> = headings().collect();
     for published in &params.published {
         if !known.contains(&published.column) {
-            let what = crate::observe::unknown("column", &published.column, &known);
+            let what = unknown("column", &published.column, &known);
             return Err(ParamError::at("published", what));
         }
         if published.source.trim().is_empty() {
@@ -59,7 +60,7 @@ pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
         }
         let whole = sort.by.is_empty() && !sort.order.is_empty();
         if !whole && !known.contains(&sort.by) {
-            return Err(ParamError::at("sort", crate::observe::unknown("column", &sort.by, &known)));
+            return Err(ParamError::at("sort", unknown("column", &sort.by, &known)));
         }
     }
     let spread = |std: Option<f64>| std.is_some_and(|std| !std.is_finite() || std < 0.0);
@@ -76,7 +77,7 @@ pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
             "`over`: expected at least one label, such as `layer`; found none",
         ));
     }
-    if let Some(column) = params.columns.iter().find(|c| c.error == Error::Se && !c.is_share()) {
+    if let Some(column) = params.columns.iter().find(|c| c.error == ErrorBar::Se && !c.is_share()) {
         let what = format!(
             "`{}`: `error: se` needs a share of a number of images, such as `accuracy.test`; name what \
              counts them: `count: rows.test`",
@@ -98,7 +99,7 @@ fn figure(figure: &Figure) -> Result<(), ParamError> {
             let (series, points) = (&figure.series, &figure.points);
             return wrong(format!("`series` is `{series}`, which is not one of `points` {points:?}"));
         }
-        if figure.kind == Form::Bars {
+        if figure.kind == PlotKind::Bars {
             return wrong("`points` places points by a number along `x`; bars stand on names".to_owned());
         }
     }
@@ -113,7 +114,7 @@ fn figure(figure: &Figure) -> Result<(), ParamError> {
     if figure.also.iter().any(|also| also.title.trim().is_empty()) {
         return wrong("`also`: every number needs a `title` for the legend".to_owned());
     }
-    if figure.kind == Form::Bars && figure.reverse {
+    if figure.kind == PlotKind::Bars && figure.reverse {
         return wrong(
             "`reverse` is for an axis of numbers; for bars give the `order` of the names".to_owned(),
         );
@@ -123,7 +124,7 @@ fn figure(figure: &Figure) -> Result<(), ParamError> {
         return wrong("`y_from` and `references`: expected finite numbers".to_owned());
     }
     let mut ys = figure.also.iter().map(|also| &also.y).chain([&figure.y]);
-    if let Some(y) = ys.find(|y| figure.error == Error::Se && !is_share(y, &figure.count)) {
+    if let Some(y) = ys.find(|y| figure.error == ErrorBar::Se && !is_share(y, &figure.count)) {
         return wrong(format!("`error: se` needs a share of a number of images; `{y}` needs a `count`"));
     }
     Ok(())
@@ -133,7 +134,7 @@ fn figure(figure: &Figure) -> Result<(), ParamError> {
 fn derived(params: &Params, column: &Column) -> Vec<String> {
     let name = column.csv_name();
     let mut suffixes = vec!["", ".std", ".n"];
-    if column.error == Error::Se {
+    if column.error == ErrorBar::Se {
         suffixes.push(".se");
     }
     let published = || params.published.iter().filter(|p| p.column == column.heading());

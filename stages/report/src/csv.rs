@@ -1,61 +1,62 @@
-//! The table with full precision, as CSV: by way of a polars frame, which knows how to write it.
+//! The table with full precision, for the CSV file.
 
-use igpt_contract::StageError;
-use polars::prelude::{
-    Column as Series, CsvWriter, DataFrame, NamedFrom as _, PolarsError, SerWriter as _, Series as Data,
-};
+use igpt_table::Field;
+use igpt_table::observe::Value;
 
-use crate::observe::Value;
-use crate::params::{Error, Params};
-use crate::summary::{Cell, Row, Summary};
+use crate::params::Params;
+use crate::statistics::{ErrorBar, Statistics};
+use crate::summary::{CellValue, Summary, SummaryRow};
 
-/// For each column of numbers its mean, its deviation and n; for each column with published numbers
-/// those and their sources. Shares stay shares. `order` are the numbers of the summary's rows.
-///
-/// # Errors
-/// Those of polars.
-pub(crate) fn frame(params: &Params, summary: &Summary, order: &[usize]) -> Result<DataFrame, PolarsError> {
-    let rows: Vec<&Row> = order.iter().map(|&i| &summary.rows[i]).collect();
-    let mut columns: Vec<Series> = Vec::new();
+/// A column: its heading and a field for each row.
+type Column = (String, Vec<Field>);
+
+/// Headings and rows. A column of numbers has its mean, its deviation and n, a column with published
+/// numbers those and their sources. Shares stay shares. `order` are the numbers of the summary's rows.
+pub(crate) fn csv(params: &Params, summary: &Summary, order: &[usize]) -> (Vec<String>, Vec<Vec<Field>>) {
+    let rows: Vec<&SummaryRow> = order.iter().map(|&i| &summary.rows[i]).collect();
+    let mut columns: Vec<Column> = Vec::new();
     for (i, name) in params.rows.iter().enumerate() {
         columns.push(values(name, rows.iter().map(|row| row.key[i].clone()).collect()));
     }
     for (c, column) in params.columns.iter().enumerate() {
         let name = column.csv_name();
         let cells = || rows.iter().map(|row| &row.cells[c]);
-        if cells().any(|(cell, _)| matches!(cell, Cell::Values(_))) {
+        if cells().any(|(cell, _)| matches!(cell, CellValue::Values(_))) {
             columns.push(values(&name, cells().map(|(cell, _)| joined(cell.values())).collect()));
         } else {
-            let statistics = || {
-                cells().map(|(cell, _)| match cell {
-                    Cell::Numbers(s, _) => Some(*s),
-                    Cell::NotRun | Cell::Apart | Cell::Values(_) => None,
+            let statistics: Vec<Option<Statistics>> = cells()
+                .map(|(cell, _)| match cell {
+                    CellValue::Numbers(s, _) => Some(*s),
+                    CellValue::NotRun | CellValue::NotApplicable | CellValue::Values(_) => None,
                 })
+                .collect();
+            let numbers = |of: fn(&Statistics) -> Option<f64>| -> Vec<Field> {
+                statistics.iter().map(|s| s.as_ref().and_then(of).into()).collect()
             };
-            let mean: Vec<Option<f64>> = statistics().map(|s| s.map(|s| s.mean)).collect();
-            let std: Vec<Option<f64>> = statistics().map(|s| s.and_then(|s| s.deviation)).collect();
-            let n: Vec<u32> = statistics().map(|s| s.map_or(0, |s| s.n as u32)).collect();
-            columns.push(Data::new(name.as_str().into(), mean).into());
-            columns.push(Data::new(format!("{name}.std").into(), std).into());
-            columns.push(Data::new(format!("{name}.n").into(), n).into());
-            if column.error == Error::Se {
-                let error: Vec<Option<f64>> = statistics().map(|s| s.and_then(|s| s.error)).collect();
-                columns.push(Data::new(format!("{name}.se").into(), error).into());
+            let count = |s: &Option<Statistics>| Field::Integer(s.map_or(0, |s| s.n as i64));
+            columns.push((name.clone(), numbers(|s| Some(s.mean))));
+            columns.push((format!("{name}.std"), numbers(|s| s.deviation)));
+            columns.push((format!("{name}.n"), statistics.iter().map(count).collect()));
+            if column.error == ErrorBar::Se {
+                columns.push((format!("{name}.se"), numbers(|s| s.error)));
             }
         }
         if cells().any(|(_, published)| published.is_some()) {
-            let numbers: Vec<Option<f64>> = cells().map(|(_, p)| p.map(|p| p.value)).collect();
-            let std: Vec<Option<f64>> = cells().map(|(_, p)| p.and_then(|p| p.std)).collect();
-            let sources: Vec<Option<&str>> =
-                cells().map(|(_, p)| p.map(|p| summary.sources[p.source].as_str())).collect();
-            columns.push(Data::new(format!("{name}.published").into(), numbers).into());
-            if std.iter().any(Option::is_some) {
-                columns.push(Data::new(format!("{name}.published.std").into(), std).into());
+            let published = || cells().map(|(_, published)| published);
+            let numbers = published().map(|p| p.map(|p| p.value).into()).collect();
+            let std: Vec<Field> = published().map(|p| p.and_then(|p| p.std).into()).collect();
+            let source = |i: usize| Field::Text(summary.sources[i].clone());
+            let sources = published().map(|p| p.map_or(Field::Empty, |p| source(p.source))).collect();
+            columns.push((format!("{name}.published"), numbers));
+            if std.iter().any(|field| *field != Field::Empty) {
+                columns.push((format!("{name}.published.std"), std));
             }
-            columns.push(Data::new(format!("{name}.source").into(), sources).into());
+            columns.push((format!("{name}.source"), sources));
         }
     }
-    DataFrame::new_infer_height(columns)
+    let (headings, columns): (Vec<String>, Vec<Vec<Field>>) = columns.into_iter().unzip();
+    let row = |i: usize| columns.iter().map(|column| column[i].clone()).collect();
+    (headings, (0..rows.len()).map(row).collect())
 }
 
 /// Several values as one text.
@@ -66,30 +67,17 @@ fn joined(mut values: Vec<Value>) -> Value {
     }
 }
 
-/// A column of values: numbers where all of them are; empty where one is missing.
-fn values(name: &str, values: Vec<Value>) -> Series {
+/// A column of values: numbers if all of them are; empty where one is missing.
+fn values(name: &str, values: Vec<Value>) -> Column {
     let missing = |value: &Value| matches!(value, Value::Missing);
-    if values.iter().all(|value| missing(value) || value.number().is_some()) {
+    let fields = if values.iter().all(|value| missing(value) || value.number().is_some()) {
         let numbers: Vec<Option<f64>> = values.iter().map(Value::number).collect();
-        if numbers.iter().flatten().all(|x| x.fract() == 0.0 && x.abs() < 1e15) {
-            let whole: Vec<Option<i64>> = numbers.iter().map(|x| x.map(|x| x as i64)).collect();
-            return Data::new(name.into(), whole).into();
-        }
-        return Data::new(name.into(), numbers).into();
-    }
-    let texts: Vec<Option<String>> =
-        values.iter().map(|value| (!missing(value)).then(|| value.text())).collect();
-    Data::new(name.into(), texts).into()
-}
-
-/// Writes the frame, numbers in the shortest form that reads back the same.
-///
-/// # Errors
-/// If the file cannot be written.
-pub(crate) fn write(frame: &mut DataFrame, path: &std::path::Path) -> Result<(), StageError> {
-    let file = std::fs::File::create(path)?;
-    CsvWriter::new(file)
-        .n_threads(1)
-        .finish(frame)
-        .map_err(|e| StageError::caused("the table could not be written as CSV", e))
+        let whole = numbers.iter().flatten().all(|x| x.fract() == 0.0 && x.abs() < 1e15);
+        let field = |x: f64| if whole { Field::Integer(x as i64) } else { Field::Number(x) };
+        numbers.into_iter().map(|x| x.map_or(Field::Empty, field)).collect()
+    } else {
+        let field = |value: &Value| if missing(value) { Field::Empty } else { Field::Text(value.text()) };
+        values.iter().map(field).collect()
+    };
+    (name.to_owned(), fields)
 }

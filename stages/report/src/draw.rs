@@ -7,29 +7,23 @@ use igpt_plot::plotters::style::text_anchor::{HPos, Pos, VPos};
 use igpt_plot::{Area, DrawError, GREY, INK, PALE, Stroke, bold, colour, draw, line, marker, pt, text};
 
 use crate::bars;
-use crate::figure_params::Form;
-use crate::layout::{LABEL, LINE, Layout, NOTE, TICK, TITLE};
-use crate::legend::{SAMPLE, Sample};
+use crate::figure_params::PlotKind;
+use crate::frame::{PlotFrame, error_bar};
+use crate::layout::PlotLayout;
+use crate::legend::{LegendSymbol, SYMBOL};
 use crate::plot::{Line, Plot};
+use crate::text_size::{LABEL, LINE, NOTE, TICK, TITLE};
 
 /// Writes `figure.svg` and `figure.png` into a folder.
 ///
 /// # Errors
 /// If drawing fails or a file cannot be written.
 pub(crate) fn figure(plot: &Plot, folder: &Path) -> std::io::Result<()> {
-    let at = Layout::of(plot);
+    let at = PlotLayout::of(plot);
     draw(folder, "figure", at.size, |area| paint(area, plot, &at))
 }
 
-/// The frame of a plot on its area.
-pub(crate) struct Frame<'a, 'c> {
-    pub(crate) area: &'a Area<'c>,
-    pub(crate) at: &'a Layout,
-    /// From numbers to dots.
-    pub(crate) place: &'a dyn Fn(f64, f64) -> (i32, i32),
-}
-
-fn paint(area: &Area<'_>, plot: &Plot, at: &Layout) -> Result<(), DrawError> {
+fn paint(area: &Area<'_>, plot: &Plot, at: &PlotLayout) -> Result<(), DrawError> {
     let (width, height) = area.dim_in_pixel();
     let mut chart = ChartBuilder::on(area)
         .margin_top(at.top as u32)
@@ -48,7 +42,7 @@ fn paint(area: &Area<'_>, plot: &Plot, at: &Layout) -> Result<(), DrawError> {
         .set_all_tick_mark_size(pt(2.0).round() as u32)
         .draw()?;
     let place = |x: f64, y: f64| chart.backend_coord(&(x, y));
-    let frame = Frame { area, at, place: &place };
+    let frame = PlotFrame { area, at, place: &place };
     words(&frame)?;
     references(&frame, plot)?;
     for (i, level) in plot.levels.iter().enumerate().filter(|(_, level)| level.y.is_finite()) {
@@ -62,13 +56,13 @@ fn paint(area: &Area<'_>, plot: &Plot, at: &Layout) -> Result<(), DrawError> {
         }
         line(area, &across(&frame, level.y), &level_stroke(i))?;
     }
-    match plot.form {
-        Form::Lines => {
+    match plot.kind {
+        PlotKind::Lines => {
             for (i, one) in plot.lines.iter().enumerate() {
                 draw_line(&frame, i, one, plot.places.is_none())?;
             }
         }
-        Form::Bars => bars::draw(&frame, &plot.lines)?,
+        PlotKind::Bars => bars::draw(&frame, &plot.lines)?,
     }
     if plot.is_empty() {
         let middle = ((at.left + at.right) / 2.0, (at.top + at.bottom) / 2.0);
@@ -78,12 +72,12 @@ fn paint(area: &Area<'_>, plot: &Plot, at: &Layout) -> Result<(), DrawError> {
 }
 
 /// From one side of the frame to the other.
-fn across(frame: &Frame<'_, '_>, y: f64) -> [(i32, i32); 2] {
+fn across(frame: &PlotFrame<'_, '_>, y: f64) -> [(i32, i32); 2] {
     let (_, y) = (frame.place)(frame.at.x.low, y);
     [(frame.at.left as i32, y), (frame.at.right as i32, y)]
 }
 
-fn references(frame: &Frame<'_, '_>, plot: &Plot) -> Result<(), DrawError> {
+fn references(frame: &PlotFrame<'_, '_>, plot: &Plot) -> Result<(), DrawError> {
     for (i, (_, value)) in plot.references.iter().enumerate() {
         line(frame.area, &across(frame, *value), &reference_stroke(i))?;
     }
@@ -97,7 +91,7 @@ fn put(area: &Area<'_>, what: &str, (x, y): (f64, f64), size: f64, side: HPos) -
 }
 
 /// The heading, the labels of the axes, the names of places, the notes.
-fn words(frame: &Frame<'_, '_>) -> Result<(), DrawError> {
+fn words(frame: &PlotFrame<'_, '_>) -> Result<(), DrawError> {
     let (area, at) = (frame.area, frame.at);
     let (width, _) = area.dim_in_pixel();
     let step = |size: f64, i: usize| pt(LINE * size) * i as f64;
@@ -138,7 +132,7 @@ fn words(frame: &Frame<'_, '_>) -> Result<(), DrawError> {
 }
 
 /// Markers with their error bars, on a line where the places between them mean something.
-fn draw_line(frame: &Frame<'_, '_>, i: usize, one: &Line, joined: bool) -> Result<(), DrawError> {
+fn draw_line(frame: &PlotFrame<'_, '_>, i: usize, one: &Line, joined: bool) -> Result<(), DrawError> {
     let at = |x: f64, y: f64| (frame.place)(x, y);
     for part in one.points.split(|p| !p.y.is_finite()).filter(|_| joined) {
         let places: Vec<(i32, i32)> = part.iter().map(|p| at(p.x, p.y)).collect();
@@ -156,38 +150,25 @@ fn draw_line(frame: &Frame<'_, '_>, i: usize, one: &Line, joined: bool) -> Resul
     Ok(())
 }
 
-/// A vertical bar with caps.
-pub(crate) fn error_bar(
-    area: &Area<'_>,
-    ((x, top), (_, bottom)): ((i32, i32), (i32, i32)),
-    colour: RGBColor,
-) -> Result<(), DrawError> {
-    let thin = Stroke { width: 0.7, ..Stroke::solid(colour) };
-    let cap = pt(1.8).round() as i32;
-    line(area, &[(x, top), (x, bottom)], &thin)?;
-    line(area, &[(x - cap, top), (x + cap, top)], &thin)?;
-    line(area, &[(x - cap, bottom), (x + cap, bottom)], &thin)
-}
-
-fn legend(frame: &Frame<'_, '_>, plot: &Plot) -> Result<(), DrawError> {
+fn legend(frame: &PlotFrame<'_, '_>, plot: &Plot) -> Result<(), DrawError> {
     for entry in &frame.at.legend {
         let y = (frame.at.legend_at + entry.y).round() as i32;
-        let (from, to) = (entry.x.round() as i32, (entry.x + pt(SAMPLE)).round() as i32);
+        let (from, to) = (entry.x.round() as i32, (entry.x + pt(SYMBOL)).round() as i32);
         match entry.sample {
-            Sample::Line(i) if plot.form == Form::Bars => {
+            LegendSymbol::Line(i) if plot.kind == PlotKind::Bars => {
                 let half = pt(2.6).round() as i32;
                 bars::fill(frame.area, i, ((from, y - half), (to, y + half)))?;
             }
-            Sample::Line(i) => {
+            LegendSymbol::Line(i) => {
                 if plot.places.is_none() {
                     line(frame.area, &[(from, y), (to, y)], &line_stroke(i))?;
                 }
                 marker(frame.area, i, ((from + to) / 2, y), colour(i))?;
             }
-            Sample::Level(i) => {
+            LegendSymbol::Level(i) => {
                 line(frame.area, &[(from, y), (to, y)], &level_stroke(plot.lines.len() + i))?;
             }
-            Sample::Reference(i) => line(frame.area, &[(from, y), (to, y)], &reference_stroke(i))?,
+            LegendSymbol::Reference(i) => line(frame.area, &[(from, y), (to, y)], &reference_stroke(i))?,
         }
         for (i, words) in entry.lines.iter().enumerate() {
             let at = (entry.name_at(), f64::from(y) + pt(LINE * TICK) * i as f64);

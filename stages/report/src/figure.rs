@@ -2,25 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use igpt_contract::StageError;
+use igpt_contract::{StageError, counted};
+use igpt_table::observe::{Observation, Value, require};
 
-use crate::figure_params::{Figure, Form};
+use crate::figure_params::{Figure, PlotKind};
 use crate::join::joined;
 use crate::names;
-use crate::observe::{Observation, Value, require};
 use crate::params::Params;
 use crate::plot::{Level, Line, Plot, Point};
+use crate::series::{SeriesData, SeriesKey};
 use crate::statistics::{Measured, Statistics};
-
-/// A series: its value, and the number of its `y`, 0 for the figure's own and from 1 on for `also`.
-pub(crate) type Key<'a> = (Option<&'a Value>, usize);
-
-/// What there is of a series: numbers by their place, and those that have none.
-#[derive(Default)]
-struct Found<'a> {
-    placed: BTreeMap<&'a Value, Vec<Measured>>,
-    apart: Vec<Measured>,
-}
 
 /// The figure that the parameters ask for, or the one that suits the table; and what to say of
 /// that which it does not show.
@@ -44,7 +35,7 @@ pub(crate) fn plot(params: &Params, observations: &[Observation]) -> Result<(Plo
         title: or(&figure.title, &params.title),
         x_label: or(&figure.x_label, &figure.x),
         y_label: or(&figure.y_label, &unit),
-        form: figure.kind,
+        kind: figure.kind,
         references: figure.references.iter().map(|r| (r.label.clone(), r.value)).collect(),
         reverse: figure.reverse,
         y_from: figure.y_from,
@@ -74,8 +65,11 @@ pub(crate) fn plot(params: &Params, observations: &[Observation]) -> Result<(Plo
 }
 
 /// The series in the order that was asked for, else in natural order.
-fn in_order<'a, 'b, T>(series: &'b BTreeMap<Key<'a>, T>, figure: &Figure) -> Vec<(Key<'a>, &'b T)> {
-    let mut all: Vec<(Key<'_>, &T)> = series.iter().map(|(key, found)| (*key, found)).collect();
+fn in_order<'a, 'b, T>(
+    series: &'b BTreeMap<SeriesKey<'a>, T>,
+    figure: &Figure,
+) -> Vec<(SeriesKey<'a>, &'b T)> {
+    let mut all: Vec<(SeriesKey<'_>, &T)> = series.iter().map(|(key, found)| (*key, found)).collect();
     all.sort_by_key(|((name, _), _)| name.map_or(figure.order.len(), |name| rank(figure, name)));
     all
 }
@@ -87,7 +81,7 @@ fn rank(figure: &Figure, value: &Value) -> usize {
 }
 
 /// What the legend calls a series: `layer 3`, but `untrained`; and `bert, 5 masks`.
-fn named(figure: &Figure, (value, which): Key<'_>) -> String {
+fn named(figure: &Figure, (value, which): SeriesKey<'_>) -> String {
     let series = match value {
         None => None,
         Some(value) if value.number().is_some() => Some(format!("{} {}", figure.series, value.text())),
@@ -105,12 +99,12 @@ fn point(figure: &Figure, statistics: &Statistics) -> Point {
 }
 
 /// Puts what was found at its places, by number or by name.
-fn place(figure: &Figure, series: &BTreeMap<Key<'_>, Found<'_>>, plot: &mut Plot) {
+fn place(figure: &Figure, series: &BTreeMap<SeriesKey<'_>, SeriesData<'_>>, plot: &mut Plot) {
     let places: BTreeSet<&Value> = series.values().flat_map(|found| found.placed.keys().copied()).collect();
     let mut places: Vec<&Value> = places.into_iter().collect();
     places.sort_by_key(|value| rank(figure, value));
     let nameable = |x: &&Value| x.number().is_none_or(|x| !x.is_finite());
-    let by_name = figure.kind == Form::Bars || places.iter().any(nameable);
+    let by_name = figure.kind == PlotKind::Bars || places.iter().any(nameable);
     let x_of = |x: &Value| match x.number() {
         Some(number) if !by_name => number,
         _ => places.iter().position(|place| *place == x).unwrap_or_default() as f64,
@@ -152,8 +146,8 @@ fn gather<'a>(
     figure: &Figure,
     observations: &'a [Observation],
     notes: &mut Vec<String>,
-) -> Result<BTreeMap<Key<'a>, Found<'a>>, StageError> {
-    let mut series: BTreeMap<Key<'_>, Found<'_>> = BTreeMap::new();
+) -> Result<BTreeMap<SeriesKey<'a>, SeriesData<'a>>, StageError> {
+    let mut series: BTreeMap<SeriesKey<'_>, SeriesData<'_>> = BTreeMap::new();
     let mut nameless = 0;
     let ys = [&figure.y].into_iter().chain(figure.also.iter().map(|also| &also.y));
     for (which, y) in ys.enumerate() {
@@ -176,7 +170,8 @@ fn gather<'a>(
     }
     if nameless > 0 {
         let Figure { y, series, .. } = figure;
-        notes.push(format!("the figure leaves out {nameless} artifacts with `{y}`: they have no `{series}`"));
+        let nameless = counted(nameless, "artifact");
+        notes.push(format!("the figure leaves out {nameless} with `{y}` but without `{series}`"));
     }
     Ok(series)
 }

@@ -1,102 +1,101 @@
-//! What a pipeline may ask of a figure.
+//! The parameters of a figure.
 
 use std::collections::BTreeMap;
 
+use igpt_table::scalar;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::params::Error;
-use crate::scalar;
+use crate::statistics::ErrorBar;
 
-/// What a figure is made of.
+/// The kind of figure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Form {
-    /// Markers, joined by a line for each series.
+pub enum PlotKind {
+    /// Markers, joined by a line in each series.
     #[default]
     Lines,
-    /// A group of bars for each value of `x`, in it a bar for each series, its number above.
+    /// A group of bars for each value of `x`, with a bar for each series and its number above.
     Bars,
 }
 
-/// A figure: one number by another, with error bars.
+/// A figure of one number over another, with error bars.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Figure {
-    /// Lines or bars. Default: lines.
+    /// `lines` or `bars`. Default: `lines`.
     #[serde(default)]
-    pub kind: Form,
-    /// The name along the horizontal axis. Values that are not numbers are spaced evenly. A series
-    /// without it, or with a single number where others have several, is a horizontal dashed line.
+    pub kind: PlotKind,
+    /// The name on the horizontal axis. Values that are not numbers are spaced evenly. A series without
+    /// it, or with one value where others have several, becomes a horizontal dashed line.
     pub x: String,
-    /// The name of the number along the vertical axis; averaged where a point has several.
+    /// The name of the number on the vertical axis; a point with several shows their mean.
     pub y: String,
-    /// The name that makes one line of each of its values. Default: a single line.
+    /// The name whose values are the series. Default: a single series.
     #[serde(default)]
     pub series: String,
-    /// The names whose values make a point; `series` must be one of them. Both `x`, then a number such
-    /// as a loss, and `y` are means over all artifacts that have these values, even where one artifact
-    /// has the `x` and another the `y`: validation loss against probe accuracy (Figure 3 of the paper).
-    /// Points are joined in the order of the other names' values. Default: points differ in `x`.
+    /// The names whose values identify a point, `series` among them. `x` (a number such as a loss) and
+    /// `y` are then means over all artifacts with these values, even if some have only the `x` and
+    /// others only the `y`: validation loss against probe accuracy (Figure 3). Points are joined in the
+    /// order of the other names' values. Default: points are identified by `x`.
     #[serde(default)]
     pub points: Vec<String>,
-    /// With `points`: only artifacts with these values give an `x`, where others have a number of that
-    /// name too: `{step: loss}`.
+    /// With `points`: takes `x` only from artifacts with these values: `{step: loss}`.
     #[serde(default, deserialize_with = "scalar::map")]
     #[schemars(schema_with = "scalar::map_schema")]
     pub x_where: BTreeMap<String, String>,
-    /// Values of `series`, and names along the axis, that come before others, in this order. Default:
-    /// all in natural order.
+    /// Values of `series`, or of a horizontal axis of names, in the order to show them; others follow.
+    /// Default: natural order.
     #[serde(default, deserialize_with = "scalar::list")]
     #[schemars(schema_with = "scalar::list_schema")]
     pub order: Vec<String>,
     /// Whether the horizontal axis runs from high to low.
     #[serde(default)]
     pub reverse: bool,
-    /// Where the vertical axis begins, in its units. Default: 0 for bars, below the lowest point for
+    /// The start of the vertical axis, in its units. Default: 0 for bars, below the lowest point for
     /// lines.
     #[serde(default)]
     pub y_from: Option<f64>,
-    /// What an error bar shows, up and down. Default: `sd`.
+    /// What error bars show. Default: `sd`.
     #[serde(default)]
-    pub error: Error,
-    /// The name of the number of images behind a share; see `count` of a column.
+    pub error: ErrorBar,
+    /// The name of the metric that counts a share's images; see `columns.count`.
     #[serde(default)]
     pub count: String,
-    /// More numbers of the same artifacts, each a series of its own beside that of `y`: accuracies of an
-    /// ensemble over masks (Figure 4 of the paper). Default: none.
+    /// More numbers of the same artifacts, each a series beside that of `y`: accuracies of an ensemble
+    /// over masks (Figure 4). Default: none.
     #[serde(default)]
-    pub also: Vec<Also>,
-    /// The heading. Default: the table's.
+    pub also: Vec<ExtraSeries>,
+    /// The title. Default: the table's.
     #[serde(default)]
     pub title: String,
-    /// What is written at the horizontal axis; a blank writes nothing. Default: the name.
+    /// The label of the horizontal axis; a blank hides it. Default: the name.
     #[serde(default)]
     pub x_label: String,
-    /// What is written at the vertical axis. Default: the name.
+    /// The label of the vertical axis. Default: the name.
     #[serde(default)]
     pub y_label: String,
-    /// Whether `y` is a share that is shown in percent.
+    /// Shows the share `y` in percent.
     #[serde(default)]
     pub percent: bool,
-    /// Whether 1 - y is shown.
+    /// Shows 1 - y.
     #[serde(default)]
     pub complement: bool,
-    /// What is printed below the figure, a paragraph each: the paper's statements with their sections.
+    /// Paragraphs below the figure: the paper's statements with their sections, for example.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// Horizontal lines, published results for instance.
+    /// Horizontal lines, published results for example.
     #[serde(default)]
     pub references: Vec<Reference>,
 }
 
-/// Another number along the vertical axis.
+/// Another number on the vertical axis.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Also {
+pub struct ExtraSeries {
     /// Its name: `accuracy.test.masks`.
     pub y: String,
-    /// What the legend says of it, after the name of the series: `5 masks`.
+    /// Its name in the legend, after that of the series: `5 masks`.
     pub title: String,
 }
 
@@ -104,8 +103,8 @@ pub struct Also {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
-    /// What the legend says, with the source.
+    /// Its name in the legend, with the source.
     pub label: String,
-    /// Where it lies, in the units of the axis (96.3 where it shows percent).
+    /// The height, in the units of the axis (96.3 if it shows percent).
     pub value: f64,
 }

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use igpt_contract::StageError;
+use igpt_contract::{StageError, counted};
+use igpt_table::observe::{Observation, Value};
 
-use crate::figure::Key;
 use crate::figure_params::Figure;
-use crate::observe::{Observation, Value};
+use crate::series::SeriesKey;
 use crate::statistics::{Measured, Statistics};
 
-/// A point of a series: the mean of `x`, and what there is of `y`.
+/// A point of a series: the mean of `x`, and the statistics of `y`.
 pub(crate) type Joined = (f64, Statistics);
 
 /// The points of each series, in the order of the other names' values.
@@ -21,7 +21,7 @@ pub(crate) fn joined<'a>(
     figure: &Figure,
     observations: &'a [Observation],
     notes: &mut Vec<String>,
-) -> Result<BTreeMap<Key<'a>, Vec<Joined>>, StageError> {
+) -> Result<BTreeMap<SeriesKey<'a>, Vec<Joined>>, StageError> {
     type Numbers = (Vec<Measured>, Vec<Measured>);
     let mut points: BTreeMap<(Option<&Value>, Vec<&Value>), Numbers> = BTreeMap::new();
     let mut nameless = 0;
@@ -50,11 +50,14 @@ pub(crate) fn joined<'a>(
     }
     if nameless > 0 {
         notes.push(format!(
-            "the figure leaves out {nameless} artifacts with `{}` or `{}`: they have not all of {:?}",
-            figure.x, figure.y, figure.points
+            "the figure leaves out {} with `{}` or `{}` but without all of {:?}",
+            counted(nameless, "artifact"),
+            figure.x,
+            figure.y,
+            figure.points
         ));
     }
-    let mut series: BTreeMap<Key<'_>, Vec<Joined>> = BTreeMap::new();
+    let mut series: BTreeMap<SeriesKey<'_>, Vec<Joined>> = BTreeMap::new();
     for ((name, others), (xs, ys)) in points {
         if let (Some(x), Some(y)) = (Statistics::of(&xs), Statistics::of(&ys)) {
             series.entry((name, 0)).or_default().push((x.mean, y));
@@ -104,7 +107,7 @@ mod tests {
         assert_eq!(shown, [(4.0, 0.35, 2), (3.0, 0.5, 1)]);
         assert_eq!(notes.len(), 2);
         assert!(
-            notes[0].contains("1 artifacts") && notes[1].contains("m, 20: it has no `accuracy`"),
+            notes[0].contains("1 artifact with") && notes[1].contains("m, 20: it has no `accuracy`"),
             "{notes:?}"
         );
     }

@@ -4,17 +4,10 @@
 use igpt_plot::{COLUMN, Size, mm, pt, shorten, width, wrap};
 
 use crate::axis::Axis;
-use crate::figure_params::Form;
-use crate::legend::{Entry, entries};
+use crate::figure_params::PlotKind;
+use crate::legend::{LegendEntry, entries};
 use crate::plot::Plot;
-
-/// Sizes of text on paper, in points; less than 7 is hard to read.
-pub(crate) const TITLE: f64 = 8.5;
-pub(crate) const LABEL: f64 = 8.0;
-pub(crate) const TICK: f64 = 7.5;
-pub(crate) const NOTE: f64 = 7.0;
-/// The distance of two lines of text, as a multiple of its size.
-pub(crate) const LINE: f64 = 1.3;
+use crate::text_size::{LABEL, LINE, NOTE, TICK, TITLE};
 
 /// The height of the plot itself, in millimetres.
 const HEIGHT: f64 = 44.0;
@@ -25,7 +18,7 @@ const NAME: f64 = 28.0;
 
 /// The measures of a picture.
 #[derive(Debug, Clone)]
-pub(crate) struct Layout {
+pub(crate) struct PlotLayout {
     pub(crate) size: Size,
     /// The frame of the plot itself.
     pub(crate) left: f64,
@@ -46,13 +39,13 @@ pub(crate) struct Layout {
     pub(crate) x_label_at: f64,
     /// The top of the legend, and its entries.
     pub(crate) legend_at: f64,
-    pub(crate) legend: Vec<Entry>,
+    pub(crate) legend: Vec<LegendEntry>,
     /// The middle of the first line of the notes.
     pub(crate) notes_at: f64,
     pub(crate) notes: Vec<String>,
 }
 
-impl Layout {
+impl PlotLayout {
     /// The layout of a plot.
     pub(crate) fn of(plot: &Plot) -> Self {
         let line = |size: f64| pt(LINE * size);
@@ -64,7 +57,7 @@ impl Layout {
 
         // Named places need room, and a picture of many is wider than a column.
         let count = plot.places.as_ref().map_or(0, Vec::len) as f64;
-        let series = if plot.form == Form::Bars { plot.lines.len().max(1) as f64 } else { 1.0 };
+        let series = if plot.kind == PlotKind::Bars { plot.lines.len().max(1) as f64 } else { 1.0 };
         let column = f64::from(COLUMN) - MARGIN;
         let mut right = column.max(left + count * series.max(1.0) * line(TICK));
         let x = horizontal(plot, right - left);
@@ -128,11 +121,11 @@ fn vertical(plot: &Plot) -> Axis {
     let upright = plot.places.as_ref().map_or(0, Vec::len) * plot.lines.len() > 9;
     let mut axis = Axis::through(plot.heights(), 9.0, false);
     let lowest = plot.heights().fold(f64::INFINITY, f64::min);
-    let begins = plot.y_from.or((plot.form == Form::Bars).then_some(0.0));
+    let begins = plot.y_from.or((plot.kind == PlotKind::Bars).then_some(0.0));
     if let Some(begins) = begins {
         axis.low = if lowest < begins { axis.low } else { begins };
     }
-    if plot.form == Form::Bars {
+    if plot.kind == PlotKind::Bars {
         axis.high += if upright { 0.16 } else { 0.08 } * (axis.high - axis.low);
     }
     let mut axis = Axis::over(axis.low, axis.high, 9.0, false);
@@ -177,7 +170,7 @@ mod tests {
     fn names_of_places_are_turned_before_they_overlap() {
         let places = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-            Layout::of(&plot((0..names.len()).map(|i| i as f64), Some(names)))
+            PlotLayout::of(&plot((0..names.len()).map(|i| i as f64), Some(names)))
         };
         assert!(!places(&["ar", "bert"]).turned);
         let broken = places(&["linear probe"; 6]);
@@ -192,7 +185,7 @@ mod tests {
 
     #[test]
     fn labels_of_ticks_have_room() {
-        let layout = Layout::of(&plot((0..20).map(|i| 1e6 * f64::from(i)), None));
+        let layout = PlotLayout::of(&plot((0..20).map(|i| 1e6 * f64::from(i)), None));
         assert_eq!(layout.size.width, COLUMN);
         let ticks = &layout.x.ticks;
         let scale = (layout.right - layout.left) / (layout.x.high - layout.x.low);
@@ -202,7 +195,7 @@ mod tests {
     #[test]
     fn bars_begin_at_zero_unless_they_are_told_otherwise_and_never_hide_a_number() {
         let bars =
-            |y_from| Plot { form: Form::Bars, y_from, ..plot([0.0].into_iter(), Some(vec!["a".into()])) };
+            |y_from| Plot { kind: PlotKind::Bars, y_from, ..plot([0.0].into_iter(), Some(vec!["a".into()])) };
         assert_eq!(vertical(&bars(None)).low, 0.0);
         assert_eq!(vertical(&bars(Some(0.4))).low, 0.4);
         assert!(vertical(&bars(Some(0.6))).low < 0.5);

@@ -1,19 +1,19 @@
-//! What the legend of a plot says, and where: in rows below the plot, so that it covers no data.
+//! The legend of a plot: its entries, in rows below the plot so that they cover no data.
 
 use igpt_plot::{pt, width, wrap};
 
-use crate::layout::{LINE, TICK};
 use crate::plot::Plot;
+use crate::text_size::{LINE, TICK};
 
 /// The room of a sample of the line or bar, and the gap before its name.
-pub(crate) const SAMPLE: f64 = 20.0;
+pub(crate) const SYMBOL: f64 = 20.0;
 const GAP: f64 = 4.0;
 /// The room between two entries of a row.
 const BETWEEN: f64 = 10.0;
 
 /// What an entry stands for, by its number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Sample {
+pub(crate) enum LegendSymbol {
     Line(usize),
     Level(usize),
     Reference(usize),
@@ -21,8 +21,8 @@ pub(crate) enum Sample {
 
 /// An entry with its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) sample: Sample,
+pub(crate) struct LegendEntry {
+    pub(crate) sample: LegendSymbol,
     /// Its name, cut into lines.
     pub(crate) lines: Vec<String>,
     /// The left end of the sample, in dots.
@@ -31,35 +31,35 @@ pub(crate) struct Entry {
     pub(crate) y: f64,
 }
 
-impl Entry {
+impl LegendEntry {
     /// Where the name begins.
     pub(crate) fn name_at(&self) -> f64 {
-        self.x + pt(SAMPLE + GAP)
+        self.x + pt(SYMBOL + GAP)
     }
 }
 
 /// The entries between two places, and how high they are together. A line without a name needs none.
-pub(crate) fn entries(plot: &Plot, from: f64, to: f64) -> (Vec<Entry>, f64) {
-    let mut out: Vec<Entry> = Vec::new();
+pub(crate) fn entries(plot: &Plot, from: f64, to: f64) -> (Vec<LegendEntry>, f64) {
+    let mut out: Vec<LegendEntry> = Vec::new();
     let (mut x, mut top, mut high) = (from, 0.0, 0.0_f64);
     for (sample, name) in names(plot) {
-        let lines = wrap(&name, TICK, to - from - pt(SAMPLE + GAP));
+        let lines = wrap(&name, TICK, to - from - pt(SYMBOL + GAP));
         if lines.is_empty() {
             continue;
         }
         let widest = lines.iter().map(|line| width(line, TICK)).fold(0.0, f64::max);
-        let wide = pt(SAMPLE + GAP) + widest;
+        let wide = pt(SYMBOL + GAP) + widest;
         if x > from && x + wide > to {
             (x, top, high) = (from, top + high, 0.0);
         }
         high = high.max(pt(LINE * TICK) * lines.len() as f64);
-        out.push(Entry { sample, lines, x, y: top + pt(LINE * TICK) / 2.0 });
+        out.push(LegendEntry { sample, lines, x, y: top + pt(LINE * TICK) / 2.0 });
         x += wide + pt(BETWEEN);
     }
     (out, top + high)
 }
 
-fn names(plot: &Plot) -> Vec<(Sample, String)> {
+fn names(plot: &Plot) -> Vec<(LegendSymbol, String)> {
     let mut names = Vec::new();
     for (i, line) in plot.lines.iter().enumerate() {
         let missing = line.points.iter().filter(|p| !p.y.is_finite()).count();
@@ -67,15 +67,15 @@ fn names(plot: &Plot) -> Vec<(Sample, String)> {
             0 => line.name.clone(),
             _ => format!("{} ({missing} of {} points not finite)", line.name, line.points.len()),
         };
-        names.push((Sample::Line(i), name));
+        names.push((LegendSymbol::Line(i), name));
     }
     for (i, level) in plot.levels.iter().enumerate() {
         let name = &level.name;
         let name = if level.y.is_finite() { name.clone() } else { format!("{name} (not finite)") };
-        names.push((Sample::Level(i), name));
+        names.push((LegendSymbol::Level(i), name));
     }
     let references = plot.references.iter().enumerate();
-    names.extend(references.map(|(i, (name, _))| (Sample::Reference(i), name.clone())));
+    names.extend(references.map(|(i, (name, _))| (LegendSymbol::Reference(i), name.clone())));
     names
 }
 

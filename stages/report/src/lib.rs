@@ -10,32 +10,37 @@ mod csv;
 mod draw;
 mod figure;
 mod figure_params;
-mod grid;
+mod format;
+mod frame;
 mod join;
 mod layout;
 mod legend;
 mod names;
+mod notes;
 mod order;
 mod params;
 mod pick;
 mod plot;
-mod remarks;
+mod series;
 mod statistics;
 mod summary;
+mod text_size;
+mod text_table;
 
 use igpt_contract::{
     Choice, Figure as FigureKind, KnownInputs, Many, Metrics, Misfit, Out, ParamError, Resources, Sought,
-    Stage, StageContext, StageError, StageIo, StageSpec, Table,
+    Stage, StageContext, StageError, StageIo, StageSpec, Table, counted,
 };
-use igpt_table::{observe, scalar};
+use igpt_table::observe;
 
-pub use figure_params::{Also, Figure, Form, Reference};
-pub use params::{Best, Column, Error, Others, Params, Published, Sort};
+pub use figure_params::{ExtraSeries, Figure, PlotKind, Reference};
+pub use params::{BestRow, Column, Params, Placeholder, Published, Sort};
+pub use statistics::ErrorBar;
 
 const METRICS: Many<Metrics> = Many::new("metrics", "the metrics to report, each with its labels");
 const CHOICES: Many<Choice> = Many::new(
     "choices",
-    "what searches tried: each value counts as an artifact, with the searched parameter as a label and the fact `chosen`",
+    "the results of searches: each candidate is an artifact, with the searched parameter as a label and the fact `chosen`",
 );
 const TABLE: Out<Table> = Out::new("table", "the table as Markdown, LaTeX and CSV");
 const FIGURE: Out<FigureKind> = Out::new("figure", "the figure as SVG and PNG");
@@ -83,23 +88,25 @@ impl Stage for Report {
         };
         let summary = summary::summarise(params, &observations)?;
         let order = order::order(params, &summary);
-        let mut frame = csv::frame(params, &summary, &order)
-            .map_err(|e| StageError::caused("the table could not be built", e))?;
-        let grid = grid::grid(params, &summary, &order);
+        let text = text_table::text_table(params, &summary, &order);
+        let csv = csv::csv(params, &summary, &order);
         let (plot, notes) = figure::plot(params, &observations)?;
-        let (table, figure) = (io.output(&TABLE), io.output(&FIGURE));
-        std::fs::write(table.join("table.md"), igpt_table::markdown(&grid))?;
-        std::fs::write(table.join("table.tex"), igpt_table::latex(&grid))?;
-        csv::write(&mut frame, &table.join("table.csv"))?;
-        draw::figure(&plot, figure).map_err(|e| StageError::caused("the figure could not be drawn", e))?;
-        cx.note(format!("{} rows from {} metrics artifacts", grid.rows.len(), observations.len()));
+        igpt_table::write(io.output(&TABLE), &text, &csv)?;
+        draw::figure(&plot, io.output(&FIGURE))
+            .map_err(|e| StageError::caused("the figure could not be drawn", e))?;
+        cx.note(format!(
+            "{} from {}",
+            counted(text.rows.len(), "row"),
+            counted(observations.len(), "metrics artifact")
+        ));
         if observations.len() < all {
-            cx.note(format!("{} of {all} artifacts were picked", observations.len()));
+            cx.note(format!("picked {} of {all} artifacts", observations.len()));
         }
         if summary.outside > 0 {
             cx.note(format!(
-                "{} artifacts are in no row: they have none of {:?}",
-                summary.outside, params.rows
+                "left out {} without any of {:?}",
+                counted(summary.outside, "artifact"),
+                params.rows
             ));
         }
         for note in notes {

@@ -1,8 +1,9 @@
 //! The order of the table's rows, by values and not by what a file makes of them.
 
-use crate::observe::Value;
+use igpt_table::observe::Value;
+
 use crate::params::Params;
-use crate::summary::{Row, Summary};
+use crate::summary::{Summary, SummaryRow};
 
 /// The numbers of the summary's rows in the order that was asked for. A row without a value, or with
 /// one that is not a number in a column of numbers, comes last, whichever way the order runs.
@@ -12,9 +13,10 @@ pub(crate) fn order(params: &Params, summary: &Summary) -> Vec<usize> {
     let column = params.columns.iter().position(|column| column.heading() == sort.by);
     let name = params.rows.iter().position(|name| *name == sort.by);
     if !sort.order.is_empty() {
-        let whole = |row: &Row| vec![Value::Text(row.name())];
-        let values = |row: &Row| if sort.by.is_empty() { whole(row) } else { values_of(row, column, name) };
-        let place = |row: &Row| {
+        let whole = |row: &SummaryRow| vec![Value::Text(row.name())];
+        let values =
+            |row: &SummaryRow| if sort.by.is_empty() { whole(row) } else { values_of(row, column, name) };
+        let place = |row: &SummaryRow| {
             let shown: Vec<String> = values(row).iter().map(Value::text).collect();
             let shown = shown.join(", ");
             sort.order.iter().position(|value| *value == shown).unwrap_or(sort.order.len())
@@ -23,7 +25,7 @@ pub(crate) fn order(params: &Params, summary: &Summary) -> Vec<usize> {
         order.sort_by_key(|&i| places[i]);
         return order;
     }
-    let values = |row: &Row| values_of(row, column, name);
+    let values = |row: &SummaryRow| values_of(row, column, name);
     let says = |value: &Value| match value {
         Value::Number(x) => !x.is_nan(),
         Value::Text(_) => true,
@@ -41,7 +43,7 @@ pub(crate) fn order(params: &Params, summary: &Summary) -> Vec<usize> {
 }
 
 /// What a row has in a column, or as one of its own values.
-fn values_of(row: &Row, column: Option<usize>, name: Option<usize>) -> Vec<Value> {
+fn values_of(row: &SummaryRow, column: Option<usize>, name: Option<usize>) -> Vec<Value> {
     match (column, name) {
         (Some(c), _) => row.cells[c].0.values(),
         (None, Some(i)) => vec![row.key[i].clone()],

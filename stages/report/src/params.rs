@@ -1,113 +1,103 @@
-//! What a pipeline may ask of a report.
+//! The parameters of `report`.
 
 use std::collections::BTreeMap;
 
-use igpt_table::Pick;
+use igpt_table::observe::{Value, is_share};
+use igpt_table::{Pick, scalar};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::figure_params::Figure;
-use crate::observe::Value;
-use crate::scalar;
+use crate::statistics::ErrorBar;
 
 /// Parameters of `report`.
 ///
 /// A *name* below is looked up in each metrics artifact: first among its labels (the matrix axes of
-/// the step that made it; and `step`, the name of its wire where that has one, `probe` in
+/// the step that made it and, where its input has a name, `step`: `probe` in
 /// `metrics: [{probe: probe.*}]`), then among its numbers (`accuracy.test`), then among its facts
-/// (`pooling`). A wire without a name gives no `step`.
+/// (`pooling`).
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
     /// The table's caption. Default: none.
     #[serde(default)]
     pub title: String,
-    /// The names whose values make a row: `[layer]`, `[model, layer]`. Everything else that varies
-    /// (seeds, say) is averaged over. An artifact that lacks some of the names has a dash there; one
+    /// The names whose values identify a row: `[layer]`, `[model, layer]`. Everything else that varies
+    /// (seeds, for example) is averaged over. A name that an artifact lacks becomes a dash; an artifact
     /// that lacks all of them is in no row.
+    #[schemars(extend("examples" = [["layer"]]))]
     pub rows: Vec<String>,
     /// The columns, from left to right.
+    #[schemars(extend("examples" = [[{"metric": "accuracy.test", "percent": true}]]))]
     pub columns: Vec<Column>,
-    /// Of artifacts that differ only in some labels, only the best is kept, before anything else. One
-    /// without the number, or with NaN, is kept only where none has it; artifacts with none of the
-    /// labels are no candidates, and stay. Default: all are kept.
+    /// Keeps only the best of the artifacts that differ in some labels alone, before anything else. An
+    /// artifact whose metric is missing or NaN is kept only if no other has it; artifacts with none of
+    /// the labels always stay. Default: all are kept.
     #[serde(default)]
     pub pick: Option<Pick>,
-    /// Rows that belong in the table whether there is a result or not, each the row's values joined
-    /// by `, `: without a result they say `not run`. Default: none.
+    /// Rows that are shown even without a result, as `not run`; each is the row's values joined by `, `.
+    /// Default: none.
     #[serde(default, deserialize_with = "scalar::list")]
     #[schemars(schema_with = "scalar::list_schema")]
     pub expected: Vec<String>,
-    /// What our columns say in a row that only published numbers stand in, and that is not
-    /// `expected`. Default: `not_run`.
+    /// What our columns show in a row that has only published numbers and is not `expected`.
+    /// Default: `not_run`.
     #[serde(default)]
-    pub others: Others,
-    /// Published numbers, each in a column of its own beside ours, with its source under the table.
+    pub others: Placeholder,
+    /// Published numbers, shown in columns of their own beside ours, with their sources below the table.
     #[serde(default)]
     pub published: Vec<Published>,
-    /// The order of the rows. Default: by the row's values, numbers before texts.
+    /// The order of the rows. Default: by their values, numbers before texts.
     #[serde(default)]
     pub sort: Option<Sort>,
-    /// Which rows to mark as the best, named under the table. Default: none.
+    /// Which rows to mark as the best and name below the table. Default: none.
     #[serde(default)]
-    pub best: Option<Best>,
-    /// What the figure shows. Default: the first column that holds numbers, by the first name of
-    /// `rows` that has numbers, a line for each value of the next other name.
+    pub best: Option<BestRow>,
+    /// The figure. Default: the first column of numbers over the first of `rows` that has numbers, with a
+    /// line for each value of the next of `rows`.
     #[serde(default)]
     pub figure: Option<Figure>,
 }
 
-/// What our columns say in a row of published numbers.
+/// What our columns show in a row of published numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Others {
-    /// `not run`: the method is one that we mean to run.
+pub enum Placeholder {
+    /// `not run`: a method that is to be run.
     #[default]
     NotRun,
-    /// A dash: the method is not ours.
+    /// A dash: a method of others.
     Dash,
-}
-
-/// What stands after `±` and what a bar in a figure shows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Error {
-    /// The sample standard deviation of several numbers; nothing for one.
-    #[default]
-    Sd,
-    /// The standard error of the mean: of several numbers sd / sqrt(their count), of a single share p
-    /// of N test images sqrt(p (1 - p) / N).
-    Se,
 }
 
 /// A column of the table.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
-    /// The name of what it shows: a metric (mean over the row's artifacts, with the sample standard
-    /// deviation and n where there are several), a label or a fact (its distinct values).
+    /// The name of what the column shows: a metric (the mean over the row's artifacts, with n and a
+    /// deviation if there are several), or a label or fact (its distinct values).
     pub metric: String,
-    /// The heading. Default: the metric's name.
+    /// The heading. Default: the name of the metric.
     #[serde(default)]
     pub title: String,
-    /// Whether the number is a share that is shown in percent.
+    /// Shows a share in percent.
     #[serde(default)]
     pub percent: bool,
-    /// Whether 1 - value is shown: errors instead of accuracies (Table 4 of the paper).
+    /// Shows 1 - value: errors instead of accuracies (Table 4).
     #[serde(default)]
     pub complement: bool,
-    /// What stands after `±`. Default: `sd`.
+    /// What is shown after `±`. Default: `sd`.
     #[serde(default)]
-    pub error: Error,
-    /// The name of the number of images behind a share, for the standard error of a single one.
-    /// Default: for `accuracy.test` the `rows.test` of a probe or the `images.test` of fine-tuning.
+    pub error: ErrorBar,
+    /// The name of the metric that counts a share's images, for the standard error of a single number.
+    /// Default: for `accuracy.test`, the `rows.test` of a probe or the `images.test` of fine-tuning.
     #[serde(default)]
     pub count: String,
-    /// Digits after the point. Default: 2 for percentages; else four significant digits.
+    /// Digits after the decimal point. Default: 2 for percentages, else four significant digits.
     #[serde(default)]
     pub digits: Option<u8>,
-    /// Only artifacts with these values count: `{objective: bert, layer: 2}`. Compared as texts. Rows
-    /// that have another value of one of these names show a dash, and no hole.
+    /// Only artifacts with these values count: `{objective: bert, layer: 2}`, compared as text. Rows
+    /// with another value of one of these names show a dash.
     #[serde(default, rename = "where", deserialize_with = "scalar::map")]
     #[schemars(schema_with = "scalar::map_schema")]
     pub only: BTreeMap<String, String>,
@@ -119,7 +109,7 @@ impl Column {
         if self.title.is_empty() { &self.metric } else { &self.title }
     }
 
-    /// The name of the column in the CSV file: the metric's, with its conditions in brackets.
+    /// The name of the column in the CSV file: the metric, with its conditions in brackets.
     pub(crate) fn csv_name(&self) -> String {
         let metric = if self.complement { format!("1-{}", self.metric) } else { self.metric.clone() };
         if self.only.is_empty() {
@@ -130,7 +120,7 @@ impl Column {
         format!("{metric}[{}]", conditions.join(","))
     }
 
-    /// Whether no artifact of a row can count, by the row's own values.
+    /// Whether the row's own values contradict `where`.
     pub(crate) fn leaves_out(&self, names: &[String], row: &[Value]) -> bool {
         let differs = |(name, value): (&String, &Value)| {
             self.only.get(name).is_some_and(|wanted| value.text() != *wanted)
@@ -138,64 +128,64 @@ impl Column {
         names.iter().zip(row).any(differs)
     }
 
-    /// Whether a standard error can be told of a single number.
+    /// Whether a single number has a standard error.
     pub(crate) fn is_share(&self) -> bool {
-        crate::observe::is_share(&self.metric, &self.count)
+        is_share(&self.metric, &self.count)
     }
 
-    /// A number of the metric as the column has it.
+    /// A value of the metric as the column shows it.
     pub(crate) fn of(&self, x: f64) -> f64 {
         if self.complement { 1.0 - x } else { x }
     }
 }
 
-/// A number that somebody published.
+/// A published number.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Published {
-    /// The row's values, joined by `, ` where there are several. A row that is not ours is added.
+    /// The row: its values, joined by `, `. A row without results of ours is added.
     #[serde(deserialize_with = "scalar::text")]
     #[schemars(schema_with = "scalar::schema")]
     pub row: String,
-    /// The heading of the column that it stands beside.
+    /// The heading of the column beside which it is shown.
     pub column: String,
-    /// The number, in the units of the heading (96.3 where the column shows percent).
+    /// The number, in the units of the column (96.3 if it shows percent).
     pub value: f64,
-    /// What was published after `±`, in the same units. Default: nothing.
+    /// The published deviation, in the same units. Default: none.
     #[serde(default)]
     pub std: Option<f64>,
-    /// Where it was published: paper, table or section.
+    /// The source: paper and table or section.
     pub source: String,
 }
 
-/// An order of rows.
+/// The order of rows.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sort {
-    /// The heading of a column, or one of `rows`. Equal rows stay in their natural order; rows
-    /// without a value come last. Default, with `order`: the whole row, its values joined by `, `.
+    /// The heading of a column, or one of `rows`. Equal rows keep their natural order; rows without a
+    /// value come last. Default, with `order`: the whole row, its values joined by `, `.
     #[serde(default)]
     pub by: String,
-    /// The values in the order that they come in; rows with others follow. Default: by size.
+    /// The values in the order to show them; rows with other values follow. Default: by size.
     #[serde(default, deserialize_with = "scalar::list")]
     #[schemars(schema_with = "scalar::list_schema")]
     pub order: Vec<String>,
-    /// Whether the largest comes first.
+    /// Whether the largest value comes first.
     #[serde(default)]
     pub descending: bool,
 }
 
-/// Which row is the best.
+/// Which rows are the best.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Best {
-    /// The name of the number that decides: `accuracy.valid`. Of equal rows the first in natural
-    /// order wins; rows without the number, or where it is NaN, do not compete.
+pub struct BestRow {
+    /// The metric that decides: `accuracy.valid`. Ties go to the first row in natural order; rows whose
+    /// metric is missing or NaN are left out.
     pub metric: String,
-    /// Whether the lowest wins (losses).
+    /// Whether the lowest value is the best, as for losses.
     #[serde(default)]
     pub lowest: bool,
-    /// One winner for each value of these names, a part of `rows`. Default: one for the table.
+    /// Marks one row for each value of these names, a subset of `rows`. Default: one for the table.
     #[serde(default)]
     pub within: Vec<String>,
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use igpt_contract::StageError;
 use igpt_table::Pick;
+use igpt_table::observe::{Observation, Value, require};
 
 use crate::names;
-use crate::observe::{Observation, Value, require};
 
 /// The observations that stay, in the order that they had.
 ///

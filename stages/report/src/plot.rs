@@ -1,6 +1,6 @@
 //! What a figure shows, before it has a place on paper.
 
-use crate::figure_params::Form;
+use crate::figure_params::PlotKind;
 
 /// A plot.
 #[derive(Debug, Clone, Default)]
@@ -8,7 +8,7 @@ pub(crate) struct Plot {
     pub(crate) title: String,
     pub(crate) x_label: String,
     pub(crate) y_label: String,
-    pub(crate) form: Form,
+    pub(crate) kind: PlotKind,
     /// The series, in the order of the legend.
     pub(crate) lines: Vec<Line>,
     /// Series that have no place along the horizontal axis.

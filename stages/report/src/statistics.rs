@@ -1,10 +1,22 @@
 //! Mean and spread of numbers, and how sure a share of test images is.
 
 use igpt_table::observe::{Observation, images};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::params::Error;
+/// What is shown after `±` and as error bars.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorBar {
+    /// The sample standard deviation; nothing for a single number.
+    #[default]
+    Sd,
+    /// The standard error of the mean: sd / sqrt(n) of n numbers, sqrt(p (1 - p) / N) of a single
+    /// share p of N test images.
+    Se,
+}
 
-/// A number, and of how many images it is a share, where that is known.
+/// A number and, if it is a share of images, their number where known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Measured {
     pub(crate) value: f64,
@@ -51,10 +63,10 @@ impl Statistics {
     }
 
     /// What stands after `±`.
-    pub(crate) fn spread(&self, error: Error) -> Option<f64> {
+    pub(crate) fn spread(&self, error: ErrorBar) -> Option<f64> {
         match error {
-            Error::Sd => self.deviation,
-            Error::Se => self.error,
+            ErrorBar::Sd => self.deviation,
+            ErrorBar::Se => self.error,
         }
     }
 }

@@ -3,30 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use igpt_contract::StageError;
+use igpt_table::observe::{Observation, Value, require};
 
 use crate::names;
-use crate::observe::{Observation, Value, require};
-use crate::params::{Best, Column, Others, Params};
+use crate::params::{BestRow, Column, Params, Placeholder};
 use crate::statistics::{Measured, Statistics};
 
 /// What a cell holds.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Cell {
+pub(crate) enum CellValue {
     /// Nothing was run that would fill it.
     NotRun,
     /// The row's steps have no such number: fine-tuning has no C.
-    Apart,
+    NotApplicable,
     /// Numbers, and how many there would be if every step had run to its end.
     Numbers(Statistics, usize),
     /// The distinct values of a label or fact, in natural order.
     Values(Vec<Value>),
 }
 
-impl Cell {
+impl CellValue {
     /// What the cell says, for an order and for the CSV file; empty where it says nothing.
     pub(crate) fn values(&self) -> Vec<Value> {
         match self {
-            Self::NotRun | Self::Apart => Vec::new(),
+            Self::NotRun | Self::NotApplicable => Vec::new(),
             Self::Numbers(statistics, _) => vec![Value::Number(statistics.mean)],
             Self::Values(values) => values.clone(),
         }
@@ -35,7 +35,7 @@ impl Cell {
 
 /// A published number beside a cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Beside {
+pub(crate) struct PublishedValue {
     /// The number, in the units of the heading.
     pub(crate) value: f64,
     /// What stands after `±`.
@@ -46,16 +46,16 @@ pub(crate) struct Beside {
 
 /// A row: its values, and for each column the cell and what was published beside it.
 #[derive(Debug, Clone)]
-pub(crate) struct Row {
+pub(crate) struct SummaryRow {
     pub(crate) key: Vec<Value>,
-    pub(crate) cells: Vec<(Cell, Option<Beside>)>,
+    pub(crate) cells: Vec<(CellValue, Option<PublishedValue>)>,
     /// Whether it has artifacts; else it is there for a published number alone.
     pub(crate) ours: bool,
     /// Whether it wins.
     pub(crate) best: bool,
 }
 
-impl Row {
+impl SummaryRow {
     /// The row's values, joined.
     pub(crate) fn name(&self) -> String {
         self.key.iter().map(Value::text).collect::<Vec<_>>().join(", ")
@@ -66,7 +66,7 @@ impl Row {
 #[derive(Debug, Clone)]
 pub(crate) struct Summary {
     /// In natural order.
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<SummaryRow>,
     /// Sources of published numbers, in the order of the parameters.
     pub(crate) sources: Vec<String>,
     /// The axes that means run over.
@@ -89,15 +89,19 @@ pub(crate) fn summarise(params: &Params, observations: &[Observation]) -> Result
     }
     let groups = group(observations, &params.rows);
     let mut sources: Vec<String> = Vec::new();
-    let mut rows: Vec<Row> = groups
+    let mut rows: Vec<SummaryRow> = groups
         .iter()
-        .map(|(key, members)| Row {
+        .map(|(key, members)| SummaryRow {
             key: key.clone(),
             cells: params
                 .columns
                 .iter()
                 .map(|c| {
-                    if c.leaves_out(&params.rows, key) { Cell::Apart } else { cell(c, members, observations) }
+                    if c.leaves_out(&params.rows, key) {
+                        CellValue::NotApplicable
+                    } else {
+                        cell(c, members, observations)
+                    }
                 })
                 .map(|cell| (cell, None))
                 .collect(),
@@ -107,7 +111,7 @@ pub(crate) fn summarise(params: &Params, observations: &[Observation]) -> Result
         .collect();
     for name in &params.expected {
         if !rows.iter().any(|row| row.name() == *name) {
-            rows.push(row_without_results(name, Cell::NotRun, params));
+            rows.push(row_without_results(name, CellValue::NotRun, params));
         }
     }
     for published in &params.published {
@@ -117,15 +121,15 @@ pub(crate) fn summarise(params: &Params, observations: &[Observation]) -> Result
         });
         let row = rows.iter().position(|row| row.name() == published.row).unwrap_or_else(|| {
             let cell = match params.others {
-                Others::NotRun => Cell::NotRun,
-                Others::Dash => Cell::Apart,
+                Placeholder::NotRun => CellValue::NotRun,
+                Placeholder::Dash => CellValue::NotApplicable,
             };
             rows.push(row_without_results(&published.row, cell, params));
             rows.len() - 1
         });
         let column = params.columns.iter().position(|c| c.heading() == published.column);
         if let Some(cell) = column.and_then(|c| rows[row].cells.get_mut(c)) {
-            cell.1 = Some(Beside { value: published.value, std: published.std, source });
+            cell.1 = Some(PublishedValue { value: published.value, std: published.std, source });
         }
     }
     rows.sort_by(|a, b| a.key.cmp(&b.key));
@@ -154,14 +158,14 @@ fn group<'a>(observations: &'a [Observation], names: &[String]) -> Groups<'a> {
 
 /// What a column shows of the members of a row. A hole is a member without the number, made as one
 /// that has it elsewhere: the metrics of a probe are no hole in a column of training losses.
-fn cell(column: &Column, members: &[&Observation], all: &[Observation]) -> Cell {
+fn cell(column: &Column, members: &[&Observation], all: &[Observation]) -> CellValue {
     let holders: Vec<&Observation> = all.iter().filter(|o| o.get(&column.metric).is_some()).collect();
     let met: Vec<_> = members.iter().filter(|o| o.meets(&column.only)).collect();
     let found: Vec<&Value> = met.iter().filter_map(|o| o.get(&column.metric)).collect();
     let holes = met.iter().filter(|o| o.get(&column.metric).is_none());
     let holes = holes.filter(|o| holders.iter().any(|holder| o.is_like(holder))).count();
     if found.is_empty() {
-        return if holes == 0 && !met.is_empty() { Cell::Apart } else { Cell::NotRun };
+        return if holes == 0 && !met.is_empty() { CellValue::NotApplicable } else { CellValue::NotRun };
     }
     let numbers: Option<Vec<Measured>> = met
         .iter()
@@ -174,24 +178,24 @@ fn cell(column: &Column, members: &[&Observation], all: &[Observation]) -> Cell 
     // A mean of layers or of seeds says nothing: of a label the values are shown.
     let label = holders.iter().any(|holder| holder.is_label(&column.metric));
     match numbers.filter(|_| !label).and_then(|numbers| Statistics::of(&numbers)) {
-        Some(s) => Cell::Numbers(Statistics { mean: column.of(s.mean), ..s }, found.len() + holes),
+        Some(s) => CellValue::Numbers(Statistics { mean: column.of(s.mean), ..s }, found.len() + holes),
         None => {
             let distinct: BTreeSet<&Value> = found.into_iter().collect();
-            Cell::Values(distinct.into_iter().cloned().collect())
+            CellValue::Values(distinct.into_iter().cloned().collect())
         }
     }
 }
 
 /// A row that no artifact is in: its name cut into as many values as rows have.
-fn row_without_results(name: &str, cell: Cell, params: &Params) -> Row {
+fn row_without_results(name: &str, cell: CellValue, params: &Params) -> SummaryRow {
     let n = params.rows.len();
     let mut key: Vec<Value> = name.splitn(n, ", ").map(|part| Value::Text(part.to_owned())).collect();
     key.resize(n, Value::Missing);
-    Row { key, cells: vec![(cell, None); params.columns.len()], ours: false, best: false }
+    SummaryRow { key, cells: vec![(cell, None); params.columns.len()], ours: false, best: false }
 }
 
 /// Marks the winners; returns them in the order of the rows.
-fn mark(best: &Best, names: &[String], rows: &mut [Row], groups: &Groups<'_>) -> Vec<(usize, f64)> {
+fn mark(best: &BestRow, names: &[String], rows: &mut [SummaryRow], groups: &Groups<'_>) -> Vec<(usize, f64)> {
     let mut winners: BTreeMap<Vec<Value>, (usize, f64)> = BTreeMap::new();
     for (i, row) in rows.iter().enumerate() {
         let members = groups.get(&row.key).map_or(&[][..], Vec::as_slice);
@@ -223,14 +227,14 @@ fn mark(best: &Best, names: &[String], rows: &mut [Row], groups: &Groups<'_>) ->
 
 /// The rows with artifacts that say of a fit that it has not converged: `converged`, or that of the
 /// fits a choice was made between, is 0.
-fn unconverged(rows: &[Row], groups: &Groups<'_>) -> Vec<(String, usize, usize)> {
+fn unconverged(rows: &[SummaryRow], groups: &Groups<'_>) -> Vec<(String, usize, usize)> {
     let says = |o: &Observation, yes: bool| {
         ["converged", "converged.search"].iter().any(|name| match o.get(name) {
             Some(Value::Number(x)) => (*x == 0.0) == yes,
             _ => false,
         })
     };
-    let of_row = |row: &Row| {
+    let of_row = |row: &SummaryRow| {
         let members = groups.get(&row.key).map_or(&[][..], Vec::as_slice);
         let not = members.iter().filter(|o| says(o, true)).count();
         let all = members.iter().filter(|o| says(o, true) || says(o, false)).count();
@@ -240,14 +244,14 @@ fn unconverged(rows: &[Row], groups: &Groups<'_>) -> Vec<(String, usize, usize)>
 }
 
 /// The axes on which artifacts of one step differ that share a mean.
-fn averaged(groups: &Groups<'_>, rows: &[Row], params: &Params) -> Vec<String> {
+fn averaged(groups: &Groups<'_>, rows: &[SummaryRow], params: &Params) -> Vec<String> {
     let mut axes = BTreeSet::new();
     let picked = params.pick.iter().flat_map(|pick| &pick.over);
     let fixed: Vec<&String> = params.rows.iter().chain(picked).collect();
     for row in rows {
         let members = groups.get(&row.key).map_or(&[][..], Vec::as_slice);
         for (column, (cell, _)) in params.columns.iter().zip(&row.cells) {
-            if !matches!(cell, Cell::Numbers(..)) {
+            if !matches!(cell, CellValue::Numbers(..)) {
                 continue;
             }
             let mut seen: BTreeMap<(String, &str), BTreeSet<&Value>> = BTreeMap::new();

@@ -1,50 +1,50 @@
-//! Images from a network, pixel by pixel.
+//! Generates images pixel by pixel.
 
 use igpt_contract::{StageContext, StageError, Stream};
 use igpt_model::Decoder;
 
-use crate::draw::Draw;
+use crate::sampler::Sampler;
 
-/// An image that is to be drawn.
+/// The start of an image that is to be generated.
 #[derive(Debug, Clone)]
-pub(crate) struct Canvas {
-    /// The tokens that are given, from the first on; as many for every image.
+pub(crate) struct Prompt {
+    /// The given tokens, from the first on; the same number for every image.
     pub(crate) given: Vec<u16>,
-    /// The image's own randomness, so that no other image moves it.
+    /// The image's own randomness, so that it does not depend on other images.
     pub(crate) stream: Stream,
 }
 
-/// The whole token rows of the images, `batch` of them at once, which moves no bit.
+/// The complete tokens of the images. `batch` of them are generated at once, which changes no bit.
 ///
 /// # Errors
-/// If the network yields what is not a number, or the run is cancelled.
+/// If a logit is not finite, or the run is cancelled.
 pub(crate) fn images(
     decoder: &Decoder,
-    draw: &mut Draw,
-    mut canvases: Vec<Canvas>,
+    sampler: &mut Sampler,
+    mut prompts: Vec<Prompt>,
     batch: usize,
     cx: &StageContext,
 ) -> Result<Vec<Vec<u16>>, StageError> {
     let (positions, vocab) = (decoder.config().n_positions, decoder.config().vocab);
-    let total = (canvases.len() * positions) as u64;
-    let mut rows = Vec::with_capacity(canvases.len());
-    for canvases in canvases.chunks_mut(batch) {
-        let mut drawn = vec![Vec::with_capacity(positions); canvases.len()];
-        let mut previous: Vec<u16> = Vec::with_capacity(canvases.len());
-        let mut decoding = decoder.begin(canvases.len());
+    let total = (prompts.len() * positions) as u64;
+    let mut rows = Vec::with_capacity(prompts.len());
+    for prompts in prompts.chunks_mut(batch) {
+        let mut drawn = vec![Vec::with_capacity(positions); prompts.len()];
+        let mut previous: Vec<u16> = Vec::with_capacity(prompts.len());
+        let mut decoding = decoder.begin(prompts.len());
         for t in 0..positions {
             cx.check()?;
             let logits = decoding.step(&previous);
             previous.clear();
-            for (canvas, logits) in canvases.iter_mut().zip(logits.chunks_exact(vocab)) {
-                let token = match canvas.given.get(t) {
+            for (prompt, logits) in prompts.iter_mut().zip(logits.chunks_exact(vocab)) {
+                let token = match prompt.given.get(t) {
                     Some(token) => Some(*token),
-                    None => draw.token(logits, &mut canvas.stream),
+                    None => sampler.token(logits, &mut prompt.stream),
                 };
                 previous.push(token.ok_or_else(not_a_number)?);
             }
             drawn.iter_mut().zip(&previous).for_each(|(row, token)| row.push(*token));
-            let done = (rows.len() * positions + (t + 1) * canvases.len()) as u64;
+            let done = (rows.len() * positions + (t + 1) * prompts.len()) as u64;
             cx.progress(done, total, "tokens");
         }
         rows.extend(drawn);
@@ -53,6 +53,6 @@ pub(crate) fn images(
 }
 
 fn not_a_number() -> StageError {
-    StageError::new("expected logits that are numbers, found others: the network's training has diverged")
-        .hint("look at the training's loss; a lower learning rate or a clip of the gradient may help")
+    StageError::new("expected finite logits, found others: the training of the network has diverged")
+        .hint("check the training loss; a lower learning rate or `clip` may help")
 }

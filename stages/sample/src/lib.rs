@@ -1,11 +1,11 @@
-//! Stage `sample`: images drawn from a network, from nothing or as completions of the upper part of
-//! real ones, and a picture of them.
+//! Stage `sample`: samples images from a network, from scratch or as completions of the upper part of
+//! real ones, and shows them in a picture.
 
-mod draw;
 mod generate;
+mod image_grid;
 mod params;
-mod picture;
-mod work;
+mod sample_set;
+mod sampler;
 
 use burn::tensor::Device;
 use igpt_contract::{
@@ -17,19 +17,19 @@ use igpt_model::{Decoder, Objective, input_model, set_threads, tune_allocator};
 
 pub use params::Params;
 
-use draw::Draw;
-use work::Work;
+use sample_set::SampleSet;
+use sampler::Sampler;
 
-const MODEL: In<Model> = In::new("model", "the network, an autoregressive one");
-const PALETTE: In<Palette> = In::new("palette", "the colours that its tokens are");
-const TOKENS: Opt<Tokens> = Opt::new("tokens", "images whose upper part is completed, of the test split");
+const MODEL: In<Model> = In::new("model", "the network, which must be autoregressive");
+const PALETTE: In<Palette> = In::new("palette", "the palette of its tokens");
+const TOKENS: Opt<Tokens> = Opt::new("tokens", "the images to complete, from the test split");
 const GRID: Out<Figure> = Out::new(
     "grid",
-    "`grid.png`: the drawn images; with `tokens` a row each: the given part, completions, the original",
+    "`grid.png`: the sampled images; with `tokens`, a row for each image: the given part, the completions, the original",
 );
 const SAMPLES: Out<Tokens> = Out::new(
     "samples",
-    "the drawn images (split `train`, without labels); completions are views of their image (split `test`)",
+    "the sampled images (split `train`, without labels); completions are views of their image (split `test`)",
 );
 
 /// The stage.
@@ -42,13 +42,13 @@ impl Stage for Sample {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "sample",
-            summary: "draws images from an autoregressive network, from nothing or as completions",
+            summary: "samples images from an autoregressive network, from scratch or as completions",
             // 2: probabilities below e^-50 are zero.
             version: 2,
             inputs: vec![MODEL.port(), PALETTE.port(), TOKENS.port()],
             outputs: vec![GRID.port(), SAMPLES.port()],
             seeded: true,
-            // It computes on the processor, whatever the device.
+            // It computes on the CPU, whatever the device.
             device_dependent: false,
             isolated: false,
             unkeyed: &["batch"],
@@ -60,29 +60,35 @@ impl Stage for Sample {
         params.check()
     }
 
+    fn work(&self, params: &Params) -> Option<f64> {
+        Some((params.rows * params.columns) as f64)
+    }
+
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         tune_allocator();
         set_threads(cx.threads());
         let (gpt, card) = input_model(io.input(&MODEL), &Device::flex())?;
         if card.objective == Objective::Bert {
-            let what = "a BERT network predicts each pixel from all others, later ones too: it defines no order \
-                        in which an image could be drawn";
-            return Err(StageError::new(what)
-                .hint("sample from a network that was trained with `objective: autoregressive`"));
+            let what = "expected an autoregressive network, found a BERT network, which predicts each pixel from all \
+                        others and cannot generate images in order";
+            return Err(
+                StageError::new(what).hint("use a network that was trained with `objective: autoregressive`")
+            );
         }
         let palette = PaletteTable::read(io.input(&PALETTE))?;
-        let work = Work::new(params, &card, &palette, io.optional(&TOKENS), cx)?;
+        let samples = SampleSet::new(params, &card, &palette, io.optional(&TOKENS), cx)?;
         let decoder = Decoder::new(&gpt);
         drop(gpt);
-        let mut draw = Draw::new(params.temperature, params.top_k);
-        let drawn = generate::images(&decoder, &mut draw, work.canvases.clone(), params.batch, cx)?;
+        let mut sampler = Sampler::new(params.temperature, params.top_k);
+        let drawn = generate::images(&decoder, &mut sampler, samples.prompts.clone(), params.batch, cx)?;
 
-        let mut writer = TokensWriter::create(io.output(&SAMPLES), &work.info)?;
-        for (key, tokens) in work.keys.iter().zip(&drawn) {
+        let mut writer = TokensWriter::create(io.output(&SAMPLES), &samples.info)?;
+        for (key, tokens) in samples.keys.iter().zip(&drawn) {
             writer.append(*key, tokens)?;
         }
         writer.finish()?;
-        work.picture(params, &palette.rgb(), &drawn)
+        samples
+            .picture(params, &palette.rgb(), &drawn)
             .save_with_format(io.output(&GRID).join("grid.png"), image::ImageFormat::Png)
             .map_err(|error| StageError::caused("cannot write `grid.png`", error))
     }

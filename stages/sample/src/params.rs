@@ -1,32 +1,32 @@
-//! The parameters of `sample`.
+//! The parameters of `sample`, and their checks.
 
 use igpt_contract::ParamError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What `sample` takes. `rows` times `columns` images are drawn: from nothing or, where `tokens`
-/// are wired, as completions of real images, a row for each.
+/// Parameters of `sample`. It draws `rows` times `columns` images: from scratch or, where `tokens`
+/// are connected, as completions of real images, a row for each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// Rows of the picture; with `tokens` the test images that are completed.
+    /// Rows of the picture; with `tokens`, how many test images to complete.
     pub rows: usize,
-    /// Drawn images in a row; with `tokens` the completions of each image.
+    /// Drawn images per row; with `tokens`, completions of each image.
     pub columns: usize,
-    /// With `tokens`: the share of an image's rows of pixels, from the top, that is given; the rest
-    /// is drawn. Above 0 and below 1; at least one row is given and one drawn.
+    /// With `tokens`: the share of an image's pixel rows that is given, from the top; the rest is
+    /// drawn. Above 0 and below 1; at least one row is given and at least one is drawn.
     pub keep: f64,
-    /// With `tokens`: test images to pass over before the first that is completed.
+    /// With `tokens`: how many test images to skip before the first one.
     pub skip: usize,
-    /// What logits are divided by before they become probabilities: below 1 likely colours become
-    /// likelier. Above 0.
+    /// Sampling temperature, above 0: logits are divided by it. Below 1, likely colours become
+    /// likelier.
     pub temperature: f64,
-    /// How many of the likeliest colours may be drawn at each pixel; 0 allows all.
+    /// Draws from the k likeliest colours of each pixel; 0 draws from all.
     pub top_k: usize,
-    /// Pixels of the picture a side for each pixel of an image, 1 to 64.
+    /// The side of an image's pixel in the picture, 1 to 64.
     pub scale: u32,
-    /// Images that are drawn at once. Each takes memory for the keys and values of every layer: 8
-    /// bytes times layers, width and positions. It changes no byte of the output: it enters no key.
+    /// Images drawn at once. Each needs memory for the keys and values of every layer: 8 bytes times
+    /// layers, width and positions. Changes no output byte; does not affect the cache key.
     pub batch: usize,
 }
 
@@ -37,7 +37,7 @@ impl Default for Params {
 }
 
 impl Params {
-    /// Refuses values that make no sense.
+    /// Checks the values.
     pub(crate) fn check(&self) -> Result<(), ParamError> {
         let refuse = |name: &str, expected: &str, found: String| {
             Err(ParamError::at(name, format!("`{name}` is {found}, expected {expected}")))

@@ -2,7 +2,7 @@
 
 use igpt_plot::{Size, mm, pt, wrap};
 
-use crate::gather::Story;
+use crate::load::Story;
 
 /// The sizes of letters, in points: headings, and what stands below them and beside cells.
 pub(crate) const HEADING: f64 = 8.0;
@@ -22,7 +22,7 @@ const PITCH: f64 = 1.7;
 
 /// What a panel shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum PanelKind {
     Original,
     Small,
     Quantised,
@@ -34,20 +34,20 @@ pub(crate) enum Kind {
 /// A column of panels.
 #[derive(Debug, Clone)]
 pub(crate) struct Panel {
-    pub(crate) kind: Kind,
+    pub(crate) kind: PanelKind,
     pub(crate) left: f64,
     pub(crate) width: f64,
-    /// The heading and the remark below it, cut into lines.
+    /// The heading and the caption below it, cut into lines.
     pub(crate) heading: Vec<String>,
-    pub(crate) remark: Vec<String>,
+    pub(crate) caption: Vec<String>,
 }
 
 /// A rectangle: left, top, right, bottom.
-pub(crate) type Place = (f64, f64, f64, f64);
+pub(crate) type Rect = (f64, f64, f64, f64);
 
 /// The measures of a picture.
 #[derive(Debug, Clone)]
-pub(crate) struct Layout {
+pub(crate) struct StoryLayout {
     pub(crate) size: Size,
     pub(crate) panels: Vec<Panel>,
     /// The height of an image.
@@ -59,7 +59,7 @@ pub(crate) struct Layout {
     pub(crate) gap: f64,
 }
 
-impl Layout {
+impl StoryLayout {
     /// The layout of a story.
     pub(crate) fn of(story: &Story) -> Self {
         let dots = |x: f64| f64::from(mm(x));
@@ -73,28 +73,29 @@ impl Layout {
             let width = side * share(kind);
             // A heading may reach a little into the gaps.
             let room = width + 0.7 * gap;
-            let (heading, remark) = texts(kind, story);
-            let (heading, remark) = (wrap(&heading, HEADING, room), wrap(&remark, SMALL, room));
-            panels.push(Panel { kind, left, width, heading, remark });
+            let (heading, caption) = texts(kind, story);
+            let (heading, caption) = (wrap(&heading, HEADING, room), wrap(&caption, SMALL, room));
+            panels.push(Panel { kind, left, width, heading, caption });
             left += width + gap;
         }
         let heading = |panel: &Panel| panel.heading.len() as f64 * line(HEADING);
         let headings = panels.iter().map(heading).fold(0.0, f64::max);
-        let remarks = panels.iter().map(|panel| panel.remark.len() as f64 * line(SMALL)).fold(0.0, f64::max);
-        let top = margin + headings + remarks + 0.4 * line(SMALL);
+        let captions =
+            panels.iter().map(|panel| panel.caption.len() as f64 * line(SMALL)).fold(0.0, f64::max);
+        let top = margin + headings + captions + 0.4 * line(SMALL);
         let step = side + line(SMALL) + dots(STRIP_GAP);
         let height = top + step * story.scenes.len() as f64 - dots(STRIP_GAP) + margin;
         Self { size: Size { width: mm(WIDTH), height: height.ceil() as u32 }, panels, side, top, step, gap }
     }
 
     /// The height of all headings.
-    pub(crate) fn remarks_at(&self) -> f64 {
+    pub(crate) fn captions_at(&self) -> f64 {
         let lines = self.panels.iter().map(|panel| panel.heading.len()).max().unwrap_or_default();
         f64::from(mm(MARGIN)) + lines as f64 * line(HEADING)
     }
 
     /// The largest rectangle of so many cells in the middle of a panel's square.
-    pub(crate) fn fit(&self, panel: &Panel, strip: usize, width: usize, height: usize) -> Place {
+    pub(crate) fn fit(&self, panel: &Panel, strip: usize, width: usize, height: usize) -> Rect {
         let cell = (panel.width / width as f64).min(self.side / height as f64);
         let (w, h) = (cell * width as f64, cell * height as f64);
         let left = panel.left + (panel.width - w) / 2.0;
@@ -108,38 +109,44 @@ pub(crate) fn line(points: f64) -> f64 {
     LINE * pt(points)
 }
 
-fn share(kind: Kind) -> f64 {
-    if kind == Kind::Sequence { SEQUENCE } else { 1.0 }
+fn share(kind: PanelKind) -> f64 {
+    if kind == PanelKind::Sequence { SEQUENCE } else { 1.0 }
 }
 
-fn kinds(story: &Story) -> Vec<Kind> {
+fn kinds(story: &Story) -> Vec<PanelKind> {
     let small = story.scenes.iter().all(|scene| scene.small.is_some());
-    let first = [Kind::Original].into_iter().chain(small.then_some(Kind::Small));
-    first.chain([Kind::Quantised, Kind::Sequence, Kind::Autoregressive, Kind::Bert]).collect()
+    let first = [PanelKind::Original].into_iter().chain(small.then_some(PanelKind::Small));
+    first
+        .chain([PanelKind::Quantised, PanelKind::Sequence, PanelKind::Autoregressive, PanelKind::Bert])
+        .collect()
 }
 
 /// What stands above a panel.
-fn texts(kind: Kind, story: &Story) -> (String, String) {
-    let (heading, remark) = match kind {
-        Kind::Original => {
+fn texts(kind: PanelKind, story: &Story) -> (String, String) {
+    let (heading, caption) = match kind {
+        PanelKind::Original => {
             let mut sizes = story.scenes.iter().map(|scene| scene.original.dimensions());
             let first = sizes.next().unwrap_or_default();
             let same = sizes.all(|size| size == first);
             let (width, height) = first;
             ("Original", if same { format!("{height} × {width} pixels") } else { "of any size".to_owned() })
         }
-        Kind::Small => ("Input resolution", format!("{} × {} pixels", story.height, story.width)),
-        Kind::Quantised => return (format!("{} colours", story.vocab), "nearest of the palette".to_owned()),
-        Kind::Sequence => ("Raster sequence", format!("{} tokens, row by row", story.height * story.width)),
-        Kind::Autoregressive => ("Autoregressive", "the framed pixel, given those before".to_owned()),
-        Kind::Bert => ("BERT", "the framed pixels, given the rest".to_owned()),
+        PanelKind::Small => ("Input resolution", format!("{} × {} pixels", story.height, story.width)),
+        PanelKind::Quantised => {
+            return (format!("{} colours", story.vocab), "nearest of the palette".to_owned());
+        }
+        PanelKind::Sequence => {
+            ("Raster sequence", format!("{} tokens, row by row", story.height * story.width))
+        }
+        PanelKind::Autoregressive => ("Autoregressive", "the framed pixel, given those before".to_owned()),
+        PanelKind::Bert => ("BERT", "the framed pixels, given the rest".to_owned()),
     };
-    (heading.to_owned(), remark)
+    (heading.to_owned(), caption)
 }
 
 /// The cells of a sequence, wrapped into lines of two rows of the image each.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ribbon {
+pub(crate) struct SequenceLines {
     left: f64,
     top: f64,
     /// The side of a cell.
@@ -148,9 +155,9 @@ pub(crate) struct Ribbon {
     pub(crate) lines: usize,
 }
 
-impl Ribbon {
-    /// The ribbon of a panel, right of the numbers of the lines.
-    pub(crate) fn of(layout: &Layout, panel: &Panel, strip: usize, story: &Story) -> Self {
+impl SequenceLines {
+    /// The lines of a panel, to the right of their numbers.
+    pub(crate) fn of(layout: &StoryLayout, panel: &Panel, strip: usize, story: &Story) -> Self {
         let n = story.height * story.width;
         let per_line = 2 * story.width;
         let lines = n.div_ceil(per_line);
@@ -162,7 +169,7 @@ impl Ribbon {
     }
 
     /// Where a cell is.
-    pub(crate) fn place(&self, i: usize) -> Place {
+    pub(crate) fn place(&self, i: usize) -> Rect {
         let (line, column) = (i / self.per_line, i % self.per_line);
         let left = self.left + self.cell * column as f64;
         let top = self.top + PITCH * self.cell * line as f64;

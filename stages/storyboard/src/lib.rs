@@ -1,12 +1,11 @@
-//! The stage kind `storyboard`: the paper's Figure 1 out of a pipeline's own artifacts.
+//! The stage kind `storyboard`: the paper's Figure 1, drawn from the artifacts of a pipeline.
 //!
-//! Some images in every state between file and loss: the original, the input resolution, the colours
-//! of the palette, the sequence of tokens, and what the two objectives see of it (sections 2.1 and
-//! 3.2). Nothing is drawn that the other stages did not make, but for the masks, which come from the
-//! function that training takes them from.
+//! It shows some images in every state between file and loss: the original, the input resolution, the
+//! colours of the palette, the sequence of tokens, and what the two objectives see of it (sections 2.1
+//! and 3.2). Only the masks are drawn here, by the function that training uses.
 
-mod gather;
 mod layout;
+mod load;
 mod paint;
 mod params;
 
@@ -15,14 +14,14 @@ use igpt_contract::{
     StageSpec, Tokens,
 };
 
-pub use params::{Half, Params};
+pub use params::{Params, SplitName};
 
-use layout::Layout;
+use layout::StoryLayout;
 
-const IMAGES: In<ImageSet> = In::new("images", "the images as they were collected");
-const SMALL: Opt<ImageSet> = Opt::new("small", "the same at the input resolution");
-const TOKENS: In<Tokens> = In::new("tokens", "their sequences of colours");
-const PALETTE: In<Palette> = In::new("palette", "the palette of those tokens");
+const IMAGES: In<ImageSet> = In::new("images", "the original images");
+const SMALL: Opt<ImageSet> = Opt::new("small", "the same images at the input resolution");
+const TOKENS: In<Tokens> = In::new("tokens", "the tokens of these images");
+const PALETTE: In<Palette> = In::new("palette", "the palette of the tokens");
 const FIGURE: Out<Figure> = Out::new("figure", "the picture as `figure.svg` and `figure.png`");
 
 /// From images to what the objectives see.
@@ -35,7 +34,7 @@ impl Stage for Storyboard {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "storyboard",
-            summary: "draws images on their way to the objectives, as the paper's Figure 1 (SVG, PNG)",
+            summary: "shows how images become tokens and what each objective sees, as Figure 1 (SVG, PNG)",
             version: 1,
             inputs: vec![IMAGES.port(), SMALL.port(), TOKENS.port(), PALETTE.port()],
             outputs: vec![FIGURE.port()],
@@ -53,9 +52,9 @@ impl Stage for Storyboard {
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let (images, small) = (io.input(&IMAGES), io.optional(&SMALL));
-        let story = gather::gather(params, images, small, io.input(&TOKENS), io.input(&PALETTE), cx)?;
+        let story = load::load(params, images, small, io.input(&TOKENS), io.input(&PALETTE), cx)?;
         cx.check()?;
-        let layout = Layout::of(&story);
+        let layout = StoryLayout::of(&story);
         igpt_plot::draw(io.output(&FIGURE), "figure", layout.size, |area| {
             paint::paint(area, &story, &layout)
         })

@@ -6,8 +6,8 @@ use igpt_plot::plotters::style::{Color as _, RGBColor, ShapeStyle, WHITE};
 use igpt_plot::{Area, DrawError, GREY, bold, colour, pt, shorten, text};
 use image::{RgbImage, imageops};
 
-use crate::gather::{Scene, Story};
-use crate::layout::{HEADING, Kind, Layout, Panel, Place, Ribbon, SMALL, line};
+use crate::layout::{HEADING, Panel, PanelKind, Rect, SMALL, SequenceLines, StoryLayout, line};
+use crate::load::{Scene, Story};
 
 /// Images of a longer side are set in as pictures; the pixels of others are drawn as squares, which
 /// stay sharp at any size.
@@ -19,13 +19,13 @@ const SMALLEST: f64 = 16.0;
 /// What a network does not see.
 const UNSEEN: RGBColor = RGBColor(0xee, 0xee, 0xee);
 
-type Drawn = Result<(), DrawError>;
+type DrawResult = Result<(), DrawError>;
 
 /// Draws everything.
 ///
 /// # Errors
 /// If drawing fails.
-pub(crate) fn paint(area: &Area<'_>, story: &Story, layout: &Layout) -> Drawn {
+pub(crate) fn paint(area: &Area<'_>, story: &Story, layout: &StoryLayout) -> DrawResult {
     for panel in &layout.panels {
         headings(area, panel, layout)?;
         for (strip, scene) in story.scenes.iter().enumerate() {
@@ -33,9 +33,9 @@ pub(crate) fn paint(area: &Area<'_>, story: &Story, layout: &Layout) -> Drawn {
             let y = layout.top + layout.step * strip as f64 + layout.side / 2.0;
             let between = panel.left - 0.5 * layout.gap;
             match panel.kind {
-                Kind::Original => {}
+                PanelKind::Original => {}
                 // One objective or the other.
-                Kind::Bert => write(area, "or", (between, y), HPos::Center, false)?,
+                PanelKind::Bert => write(area, "or", (between, y), HPos::Center, false)?,
                 _ => arrow(area, between, y, 0.5 * layout.gap)?,
             }
         }
@@ -43,15 +43,15 @@ pub(crate) fn paint(area: &Area<'_>, story: &Story, layout: &Layout) -> Drawn {
     Ok(())
 }
 
-fn headings(area: &Area<'_>, panel: &Panel, layout: &Layout) -> Drawn {
+fn headings(area: &Area<'_>, panel: &Panel, layout: &StoryLayout) -> DrawResult {
     let centre = panel.left + panel.width / 2.0;
-    // Headings of fewer lines stand at the bottom of theirs, remarks at the top.
-    let mut y = layout.remarks_at() - panel.heading.len() as f64 * line(HEADING);
+    // Headings of fewer lines stand at the bottom of theirs, captions at the top.
+    let mut y = layout.captions_at() - panel.heading.len() as f64 * line(HEADING);
     for words in &panel.heading {
         write(area, words, (centre, y + line(HEADING) / 2.0), HPos::Center, true)?;
         y += line(HEADING);
     }
-    for words in &panel.remark {
+    for words in &panel.caption {
         write(area, words, (centre, y + line(SMALL) / 2.0), HPos::Center, false)?;
         y += line(SMALL);
     }
@@ -64,14 +64,14 @@ fn show(
     strip: usize,
     scene: &Scene,
     story: &Story,
-    layout: &Layout,
-) -> Drawn {
+    layout: &StoryLayout,
+) -> DrawResult {
     let place = layout.fit(panel, strip, story.width, story.height);
-    let tokens = |draw: &dyn Fn(usize, Place) -> Drawn| {
+    let tokens = |draw: &dyn Fn(usize, Rect) -> DrawResult| {
         (0..scene.colours.len()).try_for_each(|i| draw(i, cell(place, story.width, story.height, i)))
     };
     match panel.kind {
-        Kind::Original => {
+        PanelKind::Original => {
             let (width, height) = scene.original.dimensions();
             let place = layout.fit(panel, strip, width as usize, height as usize);
             picture(area, place, &scene.original)?;
@@ -85,12 +85,12 @@ fn show(
                 false,
             )
         }
-        Kind::Small => scene.small.as_ref().map_or(Ok(()), |small| picture(area, place, small)),
-        Kind::Quantised => {
+        PanelKind::Small => scene.small.as_ref().map_or(Ok(()), |small| picture(area, place, small)),
+        PanelKind::Quantised => {
             tokens(&|i, at| fill(area, lapped(at, story.width, story.height, i), rgb(scene.colours[i])))
         }
-        Kind::Sequence => sequence(area, &Ribbon::of(layout, panel, strip, story), scene),
-        Kind::Autoregressive => {
+        PanelKind::Sequence => sequence(area, &SequenceLines::of(layout, panel, strip, story), scene),
+        PanelKind::Autoregressive => {
             tokens(&|i, at| {
                 let seen = i < story.context;
                 let colour = if seen { rgb(scene.colours[i]) } else { UNSEEN };
@@ -101,7 +101,7 @@ fn show(
             let out = if right - left < SMALLEST { pt(0.8) } else { 0.0 };
             frame(area, (left - out, top - out, right + out, bottom + out), colour(1))
         }
-        Kind::Bert => {
+        PanelKind::Bert => {
             tokens(&|i, at| {
                 let colour = if scene.masked[i] { WHITE } else { rgb(scene.colours[i]) };
                 token(area, at, lapped(at, story.width, story.height, i), colour)
@@ -112,7 +112,7 @@ fn show(
 }
 
 /// The place of a cell in a grid.
-fn cell(place: Place, width: usize, height: usize, i: usize) -> Place {
+fn cell(place: Rect, width: usize, height: usize, i: usize) -> Rect {
     let (left, top, right, bottom) = place;
     let (w, h) = ((right - left) / width as f64, (bottom - top) / height as f64);
     let (x, y) = (left + w * (i % width) as f64, top + h * (i / width) as f64);
@@ -121,13 +121,13 @@ fn cell(place: Place, width: usize, height: usize, i: usize) -> Place {
 
 /// A cell that reaches a dot into those right of it and below, which are drawn over it: scaled, cells
 /// that only touch let the paper shine through between them.
-fn lapped((left, top, right, bottom): Place, width: usize, height: usize, i: usize) -> Place {
+fn lapped((left, top, right, bottom): Rect, width: usize, height: usize, i: usize) -> Rect {
     let more = |is_inside| f64::from(u8::from(is_inside));
     (left, top, right + more(i % width + 1 < width), bottom + more(i / width + 1 < height))
 }
 
 /// An image: its pixels as squares, or as a picture where they are too many.
-fn picture(area: &Area<'_>, place: Place, image: &RgbImage) -> Drawn {
+fn picture(area: &Area<'_>, place: Rect, image: &RgbImage) -> DrawResult {
     let (width, height) = image.dimensions();
     if width.max(height) <= CELLS {
         let (w, h) = (width as usize, height as usize);
@@ -142,15 +142,15 @@ fn picture(area: &Area<'_>, place: Place, image: &RgbImage) -> Drawn {
     picture.map_or(Ok(()), |picture| area.draw(&picture))
 }
 
-fn sequence(area: &Area<'_>, ribbon: &Ribbon, scene: &Scene) -> Drawn {
+fn sequence(area: &Area<'_>, sequence_lines: &SequenceLines, scene: &Scene) -> DrawResult {
     for (i, colour) in scene.colours.iter().enumerate() {
-        let at = ribbon.place(i);
-        let whole = if i + 1 < scene.colours.len() { lapped(at, ribbon.per_line, 1, i) } else { at };
+        let at = sequence_lines.place(i);
+        let whole = if i + 1 < scene.colours.len() { lapped(at, sequence_lines.per_line, 1, i) } else { at };
         token(area, at, whole, rgb(*colour))?;
     }
-    for row in (0..ribbon.lines).step_by(ribbon.numbered()) {
-        let first = row * ribbon.per_line;
-        let (left, top, _, bottom) = ribbon.place(first);
+    for row in (0..sequence_lines.lines).step_by(sequence_lines.numbered()) {
+        let first = row * sequence_lines.per_line;
+        let (left, top, _, bottom) = sequence_lines.place(first);
         let at = (left - 0.25 * pt(SMALL), (top + bottom) / 2.0);
         write(area, &(first + 1).to_string(), at, HPos::Right, false)?;
     }
@@ -158,18 +158,18 @@ fn sequence(area: &Area<'_>, ribbon: &Ribbon, scene: &Scene) -> Drawn {
 }
 
 /// A cell that stands apart from its neighbours, where there is room; else `whole`, see [`lapped`].
-fn token(area: &Area<'_>, at: Place, whole: Place, colour: RGBColor) -> Drawn {
+fn token(area: &Area<'_>, at: Rect, whole: Rect, colour: RGBColor) -> DrawResult {
     let (left, top, right, bottom) = at;
     fill(area, if right - left >= APART { (left, top, right - 1.0, bottom - 1.0) } else { whole }, colour)
 }
 
-fn fill(area: &Area<'_>, place: Place, colour: RGBColor) -> Drawn {
+fn fill(area: &Area<'_>, place: Rect, colour: RGBColor) -> DrawResult {
     let (from, to) = corners(place);
     area.draw(&Rectangle::new([from, to], colour.filled()))
 }
 
 /// The inner rim of a cell.
-fn frame(area: &Area<'_>, place: Place, colour: RGBColor) -> Drawn {
+fn frame(area: &Area<'_>, place: Rect, colour: RGBColor) -> DrawResult {
     let ((left, top), (right, bottom)) = corners(place);
     let rim = ((right - left) / 6).clamp(1, pt(1.1).round() as i32);
     fill(area, place, WHITE)?;
@@ -185,7 +185,7 @@ fn frame(area: &Area<'_>, place: Place, colour: RGBColor) -> Drawn {
 }
 
 /// An arrow to the right, round a point.
-fn arrow(area: &Area<'_>, x: f64, y: f64, length: f64) -> Drawn {
+fn arrow(area: &Area<'_>, x: f64, y: f64, length: f64) -> DrawResult {
     let (left, right, half) = (x - length / 2.0, x + length / 2.0, length / 4.0);
     let neck = right - 1.6 * half;
     let corners = [(right, y), (neck, y - half), (neck, y + half)];
@@ -194,13 +194,13 @@ fn arrow(area: &Area<'_>, x: f64, y: f64, length: f64) -> Drawn {
     area.draw(&Polygon::new(corners.to_vec(), ShapeStyle::from(GREY).filled()))
 }
 
-fn write(area: &Area<'_>, words: &str, (x, y): (f64, f64), align: HPos, heading: bool) -> Drawn {
+fn write(area: &Area<'_>, words: &str, (x, y): (f64, f64), align: HPos, heading: bool) -> DrawResult {
     let style = if heading { bold(HEADING) } else { text(SMALL) };
     let style = style.pos(Pos::new(align, VPos::Center));
     area.draw(&Text::new(words.to_owned(), (x.round() as i32, y.round() as i32), style))
 }
 
-fn corners((left, top, right, bottom): Place) -> ((i32, i32), (i32, i32)) {
+fn corners((left, top, right, bottom): Rect) -> ((i32, i32), (i32, i32)) {
     let dot = |x: f64| x.round() as i32;
     ((dot(left), dot(top)), (dot(right), dot(bottom)))
 }

@@ -1,4 +1,4 @@
-//! What a pipeline may ask of a storyboard.
+//! The parameters of `storyboard`, and their checks.
 
 use igpt_contract::ParamError;
 use igpt_dataset::Split;
@@ -9,29 +9,29 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// Images to show, a strip each: 1 to 12. Default: 3.
+    /// How many images to show, a row each: 1 to 12.
     pub images: usize,
-    /// Which images, by their ids, instead of drawing them with the seed. Default: none.
+    /// The ids of the images to show. Default: images drawn with the seed.
     pub ids: Vec<u64>,
-    /// The split that they are taken from. Default: test.
-    pub split: Half,
-    /// The share of the sequence that the autoregressive objective has seen; the next pixel is the
-    /// one after it. Default: 0.6.
+    /// The split that they are taken from.
+    pub split: SplitName,
+    /// The share of the sequence that the autoregressive objective has seen when it predicts the framed
+    /// pixel.
     pub context: f64,
-    /// The share of pixels that BERT does not see. Default: 0.15 (paper, section 2.1).
+    /// The share of pixels that is masked for BERT. The paper uses 0.15 (section 2.1).
     pub mask_probability: f64,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { images: 3, ids: Vec::new(), split: Half::Test, context: 0.6, mask_probability: 0.15 }
+        Self { images: 3, ids: Vec::new(), split: SplitName::Test, context: 0.6, mask_probability: 0.15 }
     }
 }
 
-/// A half of an image set.
+/// A split of an image set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Half {
+pub enum SplitName {
     /// Training images.
     Train,
     /// Test images.
@@ -39,19 +39,19 @@ pub enum Half {
     Test,
 }
 
-impl From<Half> for Split {
-    fn from(half: Half) -> Self {
-        match half {
-            Half::Train => Self::Train,
-            Half::Test => Self::Test,
+impl From<SplitName> for Split {
+    fn from(name: SplitName) -> Self {
+        match name {
+            SplitName::Train => Self::Train,
+            SplitName::Test => Self::Test,
         }
     }
 }
 
-/// The most strips: more do not fit on a page.
+/// The most rows: more do not fit on a page.
 pub(crate) const MOST: usize = 12;
 
-/// Refuses what makes no sense.
+/// Checks the values.
 pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
     if !(1..=MOST).contains(&params.images) {
         let what = format!("expected 1 to {MOST} images, found {}", params.images);

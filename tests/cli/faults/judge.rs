@@ -112,7 +112,7 @@ fn is_progress(line: &str) -> bool {
         "write ",
         "log ",
         "it is tried again",
-        "FAILED last (attempt 1): the command ended",
+        "FAILED last (attempt 1): the command failed",
     ];
     BEGINNINGS.iter().any(|words| line.trim_start().starts_with(words)) || line.contains(" executed, ")
 }

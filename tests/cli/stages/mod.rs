@@ -1,9 +1,13 @@
 //! The binary with its stage crates, on drawn shapes and on the pipelines that are shipped.
 
+mod citations;
+mod docs;
 mod experiments;
 mod foreseen;
 mod imagenet;
+mod published;
 mod released;
 mod resume;
 mod shipped;
 mod skipped;
+mod templates;

@@ -71,13 +71,33 @@ fn every_pipeline_is_right_in_every_profile_that_it_declares() {
 }
 
 #[test]
-fn what_the_paper_shows_has_a_smoke_a_cpu_and_a_paper_profile() {
+fn profiles_mean_the_same_everywhere() {
     for name in pipelines() {
-        if matches!(name.as_str(), "quickstart" | "cifar10" | "half-hour" | "released-weights") {
+        check(&name, &["--profile", "cpu"]);
+        check(&name, &["--profile", "smoke"]);
+        // These have one scale by their nature.
+        if matches!(name.as_str(), "quickstart" | "half-hour" | "released-weights") {
             continue;
         }
-        for profile in ["smoke", "cpu", "paper"] {
-            check(&name, &["--profile", profile]);
+        check(&name, &["--profile", "gpu"]);
+        check(&name, &["--profile", "paper"]);
+    }
+}
+
+#[test]
+fn a_smoke_run_writes_where_no_other_does_and_its_tables_say_so() {
+    for name in pipelines() {
+        let text = fs::read_to_string(folder().join(format!("{name}.yaml"))).unwrap();
+        let exports = text.split_once("\nexport:\n").map_or("", |(_, exports)| exports);
+        for line in exports.lines().filter(|line| !line.trim().is_empty()) {
+            assert!(line.contains("\"${vars.results}/"), "{name}: {line}");
+        }
+        if !text.contains("\ninclude:") {
+            let smoke = text.split_once("\n  smoke:").unwrap_or_else(|| panic!("{name} has no smoke")).1;
+            let smoke = &smoke[..smoke.find("\nstages:").unwrap()];
+            assert!(smoke.contains("results: ../results/smoke"), "{name}");
+            assert!(smoke.contains("mark: \" (smoke test only)\""), "{name}");
+            assert!(text.contains("${vars.mark}\"") || exports.is_empty(), "{name}: no title says so");
         }
     }
 }

@@ -152,13 +152,13 @@ fn members_that_reach_outside_are_refused() {
     header.set_size(1 << 40);
     header.set_cksum();
     let error = refusal(header.as_bytes());
-    assert!(error.contains("`bomb.png` has 1099511627776 bytes, expected at most"), "{error}");
+    assert!(error.contains("bytes, found `bomb.png` with 1099511627776"), "{error}");
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::GNULongName);
     header.set_size(1 << 30);
     header.set_cksum();
     let error = refusal(header.as_bytes());
-    assert!(error.contains("a name of 1073741824 bytes"), "{error}");
+    assert!(error.contains("a name of at most 16384 bytes, found 1073741824"), "{error}");
 }
 
 #[test]

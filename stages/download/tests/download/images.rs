@@ -137,7 +137,7 @@ fn half_a_photograph_is_a_broken_image() {
     let whole = grey_jpeg(100);
     write(&folder, &[("cat/a.jpg", whole.clone()), ("cat/b.jpg", whole[..whole.len() * 3 / 4].to_vec())]);
     let error = bench.refusal(json!({"source": "folder"}), Some(&folder), None);
-    assert!(error.contains("`cat/b.jpg`: cannot decode the image") && error.contains("cut off"), "{error}");
+    assert!(error.contains("`cat/b.jpg`: cannot decode the image") && error.contains("truncated"), "{error}");
     bench.run(json!({"source": "folder", "skip_broken": true}), Some(&folder), None).unwrap();
     assert_eq!(bench.images().1.len(), 1);
 }

@@ -178,7 +178,7 @@ fn bad_requests_are_named_with_what_there_is() {
     unknown["published"][0]["column"] = json!("Test");
     assert!(error(unknown).contains("did you mean `Test (%)`?"));
     let nothing = report(&[], &columns()).unwrap_err().to_string();
-    assert!(nothing.contains("nothing to report"), "{nothing}");
+    assert!(nothing.contains("at least one input at the port `metrics`"), "{nothing}");
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn the_best_layer_by_validation_is_picked_before_anything_else() {
     assert!(written.md.contains("| probe | 2 | 45.00 ± 1.41 (n=2) |"), "{}", written.md);
     assert!(written.md.contains("Only the layer with the highest accuracy.valid of each."), "{}", written.md);
     assert!(written.md.contains("deviation over seed (n: how many)"), "{}", written.md);
-    assert!(written.notes.contains("2 of 5 artifacts were picked"), "{}", written.notes);
+    assert!(written.notes.contains("picked 2 of 5 artifacts"), "{}", written.notes);
 }
 
 /// Table 4 of the paper in small: errors by the number of labels, over subsets, beside what others

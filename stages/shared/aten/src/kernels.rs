@@ -122,7 +122,7 @@ impl Kernel {
             block_dim: (block.0, block.1, 1),
             shared_mem_bytes: 0,
         };
-        // SAFETY: the callers pass what the kernel takes: tensors of the sizes that it is told.
+        // SAFETY: the callers pass what the kernel takes: tensors of the given sizes.
         unsafe { launch.launch(config) }.expect("the kernel starts");
     }
 }

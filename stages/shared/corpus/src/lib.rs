@@ -1,8 +1,8 @@
-//! What a network is trained and measured on without labels: the token rows of one or several image
-//! sets, split into training, held-out and test images, and its loss on them in nats a token.
+//! Training data without labels: the token rows of one or several image sets, split into training,
+//! held-out and test images, and the loss of a network on them in nats/token.
 //!
-//! One code for the training stage and for the stage that measures a checkpoint, so that their
-//! numbers agree.
+//! Shared by the stage that trains and the stage that evaluates a checkpoint, so that their numbers
+//! agree.
 
 mod corpus;
 mod rows;
@@ -10,4 +10,4 @@ mod task;
 
 pub use corpus::{Corpus, Selection};
 pub use rows::Rows;
-pub use task::{Pending, Task, Told};
+pub use task::{LossSum, PendingLoss, Task};

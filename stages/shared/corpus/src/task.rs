@@ -1,4 +1,4 @@
-//! The two objectives on batches of token rows: losses to train on and losses to report.
+//! The two objectives on batches of token rows: the loss to train on and the loss to report.
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -8,39 +8,39 @@ use igpt_model::{Dropout, Gpt, Input, Objective, bert_mask};
 
 use crate::rows::Rows;
 
-/// What is predicted.
+/// An objective with its settings.
 #[derive(Debug, Clone)]
 pub enum Task {
     /// Each token from those before it.
     Autoregressive,
     /// Masked tokens from all others.
     Bert {
-        /// With which probability a position is masked.
+        /// The probability that a position is masked.
         probability: f64,
-        /// How the trained loss puts positions together.
+        /// How the training loss reduces masked positions.
         reduction: BertReduction,
         /// The masks of evaluations, one for each row, the same at every evaluation.
         fixed: Box<Stream>,
     },
 }
 
-/// A batch's losses.
-struct Losses {
-    /// The objective, on the tape.
+/// The loss of a batch.
+struct BatchLoss {
+    /// The loss to train on, with its graph for automatic differentiation.
     loss: Tensor<1>,
     /// What to report of it.
-    pending: Pending,
+    pending: PendingLoss,
 }
 
 /// A batch on the device.
 #[derive(Clone)]
-struct Shown {
+struct TokenBatch {
     /// `[B,T]`
     tokens: Tensor<2, Int>,
     mask: Option<Mask>,
 }
 
-/// What is masked of a batch.
+/// The masked positions of a batch.
 #[derive(Clone)]
 struct Mask {
     /// `[B,T]`
@@ -51,7 +51,7 @@ struct Mask {
     images: usize,
 }
 
-impl Shown {
+impl TokenBatch {
     fn new(task: &Task, rows: &[&[u16]], mask: Option<&[f32]>, device: &Device) -> Self {
         let tokens = tokens(rows, device); // [B,T]
         let [_, positions] = tokens.dims();
@@ -71,39 +71,39 @@ impl Shown {
     }
 }
 
-/// What to report of a batch, still on the device: whoever reads it waits until it is computed.
+/// The loss to report of a batch, still on the device: reading it waits for the computation.
 #[derive(Debug)]
-pub struct Pending {
+pub struct PendingLoss {
     /// Nats, times `times`.
     nats: Tensor<1>,
     times: f64,
     tokens: f64,
 }
 
-impl Pending {
+impl PendingLoss {
     /// Waits for it.
-    pub fn read(self) -> Told {
+    pub fn read(self) -> LossSum {
         let nats = self.times * f64::from(self.nats.into_scalar::<f32>());
-        Told { nats, tokens: self.tokens }
+        LossSum { nats, tokens: self.tokens }
     }
 }
 
-/// The negative log-likelihood of predicted tokens, ready to be added up over batches: an image in
-/// which nothing is masked has no say in the mean.
+/// The summed negative log-likelihood of predicted tokens, to be added up over batches. An image in
+/// which nothing is masked does not count.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Told {
+pub struct LossSum {
     nats: f64,
     tokens: f64,
 }
 
-impl Told {
+impl LossSum {
     /// Adds another batch's.
     pub fn add(&mut self, other: Self) {
         self.nats += other.nats;
         self.tokens += other.tokens;
     }
 
-    /// Nats a predicted token; none where none was predicted.
+    /// The mean in nats/token; none where no token was predicted.
     pub fn mean(self) -> Option<f64> {
         (self.tokens > 0.0).then(|| self.nats / self.tokens)
     }
@@ -140,7 +140,7 @@ impl Task {
     }
 
     /// How many of the `rows` images of `positions` tokens under `mask` the loss is a mean over: an
-    /// image in which nothing is masked has no say in BERT's.
+    /// image in which nothing is masked does not count in BERT's.
     pub fn images(&self, rows: usize, positions: usize, mask: Option<&[f32]>) -> usize {
         match (self, mask) {
             (Self::Bert { reduction, .. }, Some(mask)) => reduction.images(mask, positions),
@@ -160,44 +160,44 @@ impl Task {
         share: f64,
         recompute: bool,
         device: &Device,
-    ) -> (GradientsParams, Pending) {
-        let shown = Shown::new(self, rows, mask, device);
+    ) -> (GradientsParams, PendingLoss) {
+        let batch = TokenBatch::new(self, rows, mask, device);
         let scaled = |loss: Tensor<1>| if share == 1.0 { loss } else { loss * share };
         if recompute {
             let mut pending = None;
             let gradients =
-                model.gradients_by_block(shown.tokens.clone(), &shown.input(), dropout, |logits| {
-                    let losses = self.judge(logits, shown.clone());
-                    pending = Some(losses.pending);
-                    scaled(losses.loss)
+                model.gradients_by_block(batch.tokens.clone(), &batch.input(), dropout, |logits| {
+                    let loss = self.loss(logits, batch.clone());
+                    pending = Some(loss.pending);
+                    scaled(loss.loss)
                 });
             return (gradients, pending.expect("a loss was asked for"));
         }
-        let logits = model.logits(shown.tokens.clone(), &shown.input(), dropout); // [B,T,V]
-        let Losses { loss, pending } = self.judge(logits, shown);
+        let logits = model.logits(batch.tokens.clone(), &batch.input(), dropout); // [B,T,V]
+        let BatchLoss { loss, pending } = self.loss(logits, batch);
         (GradientsParams::from_grads(scaled(loss).backward(), model), pending)
     }
 
-    /// The losses of logits `[B,T,V]`.
-    fn judge(&self, logits: Tensor<3>, shown: Shown) -> Losses {
-        let nll = loss::token_nll(logits, shown.tokens); // [B,T]
-        match (self, shown.mask) {
+    /// The loss of logits `[B,T,V]`.
+    fn loss(&self, logits: Tensor<3>, batch: TokenBatch) -> BatchLoss {
+        let nll = loss::token_nll(logits, batch.tokens); // [B,T]
+        match (self, batch.mask) {
             (Self::Bert { reduction, .. }, Some(Mask { tensor, masked, images })) => {
                 let nats = (nll.clone().detach() * tensor.clone()).sum();
-                let pending = Pending { nats, times: 1.0, tokens: masked };
-                Losses { loss: loss::bert(nll, tensor, *reduction, images), pending }
+                let pending = PendingLoss { nats, times: 1.0, tokens: masked };
+                BatchLoss { loss: loss::bert(nll, tensor, *reduction, images), pending }
             }
             _ => {
                 let tokens = nll.shape().num_elements() as f64;
                 let loss = loss::autoregressive(nll);
-                let pending = Pending { nats: loss.clone().detach(), times: tokens, tokens };
-                Losses { loss, pending }
+                let pending = PendingLoss { nats: loss.clone().detach(), times: tokens, tokens };
+                BatchLoss { loss, pending }
             }
         }
     }
 
-    /// The mean loss over all of `rows` in nats a predicted token, in batches of `batch`; for BERT under one
-    /// fixed mask for each row. `model` should be off the tape.
+    /// The mean loss over all of `rows` in nats/token, in batches of `batch`; for BERT under one
+    /// fixed mask for each row. `model` should be without automatic differentiation.
     ///
     /// # Errors
     /// [`StageError::Cancelled`] between batches; if no token was predicted, as no mask hides any.
@@ -209,7 +209,7 @@ impl Task {
         device: &Device,
         cx: &StageContext,
     ) -> Result<f64, StageError> {
-        let mut sum = Told::default();
+        let mut sum = LossSum::default();
         for first in (0..rows.len()).step_by(batch) {
             cx.check()?;
             let last = rows.len().min(first + batch);
@@ -222,9 +222,9 @@ impl Task {
                 ),
             };
             let batch: Vec<&[u16]> = (first..last).map(|row| rows.view(row, 0)).collect();
-            let shown = Shown::new(self, &batch, mask.as_deref(), device);
-            let logits = model.logits(shown.tokens.clone(), &shown.input(), None); // [B,T,V]
-            sum.add(self.judge(logits, shown).pending.read());
+            let batch = TokenBatch::new(self, &batch, mask.as_deref(), device);
+            let logits = model.logits(batch.tokens.clone(), &batch.input(), None); // [B,T,V]
+            sum.add(self.loss(logits, batch).pending.read());
         }
         sum.mean().ok_or_else(|| {
             let what = format!(

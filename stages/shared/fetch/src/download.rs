@@ -29,7 +29,7 @@ enum Attempt {
     Interrupted(String),
     /// Another attempt cannot help.
     Refused(StageError),
-    /// The server has no such file, which [`crate::find`] does not treat as an error.
+    /// The server has no such file, which `find` does not treat as an error.
     Absent(StageError),
 }
 

@@ -1,4 +1,4 @@
-//! Which networks there are: sizes, the two variants of the architecture, presets, parameter counts.
+//! The structure of networks: sizes, the two variants of the architecture, presets, parameter counts.
 
 use igpt_contract::Digest;
 use schemars::JsonSchema;
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ModelError;
 
-/// The two architectures that carry the name iGPT.
+/// The two architectures called iGPT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
-    /// The paper's text (section 2.2): layer norm with mean subtraction, gain and bias (eps 1e-5),
-    /// biases on the linear maps, tanh-approximated GELU as in GPT-2.
+    /// As the paper describes it (section 2.2): layer norm with mean subtraction, gain and bias (eps
+    /// 1e-5), biases on the linear layers, tanh-approximated GELU as in GPT-2.
     Paper,
     /// The released code (`openai/image-gpt`, src/model.py): x / sqrt(mean(x^2) + 1e-5) * gain, no
-    /// biases anywhere, x * sigmoid(1.702 x). Its parameter counts are those the paper prints.
+    /// biases anywhere, x * sigmoid(1.702 x). Its parameter counts are those that the paper states.
     #[default]
     Released,
 }
 
-/// The non-linearity between the two linear maps of a block's MLP.
+/// The non-linearity between the two linear layers of a block's MLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
@@ -31,22 +31,22 @@ pub enum Activation {
     QuickGelu,
 }
 
-/// The standard deviations of the normal initial weights. All rules agree on: biases 0, gains 1,
-/// token embeddings 0.02, positions 0.01, start vector 0.02, queries, keys and values d^-1/2, the
-/// attention's output (d L)^-1/2, the MLP's first map 0.02, heads 0 (L layers, width d).
+/// The standard deviations of the normal initial weights. Both rules have: biases 0, gains 1, token
+/// embeddings 0.02, position embeddings 0.01, start vector 0.02, queries, keys and values d^-1/2, the
+/// attention's output (d L)^-1/2, the MLP's first layer 0.02, heads 0 (L layers, width d).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
-    /// The MLP's output 0.02 / sqrt(2 L): both residual projections shrink with depth, as the
-    /// paper asks (section 3.3, after GPT-2).
+    /// The MLP's output 0.02 / sqrt(2 L): both residual projections shrink with depth, as the paper
+    /// says (section 3.3, after GPT-2).
     #[default]
     LayerDependent,
-    /// The MLP's output 0.02, as the released code has it.
+    /// The MLP's output 0.02, as in the released code.
     Released,
 }
 
 /// A network's structure. Two equal configurations have the same tensors and compute the same
-/// function of them (`init` and `zero_head` only matter to a network that starts from nothing).
+/// function of them (`init` and `zero_head` only affect initial weights).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GptConfig {
@@ -65,11 +65,11 @@ pub struct GptConfig {
     pub variant: Variant,
     /// The MLP's non-linearity.
     pub activation: Activation,
-    /// Whether the linear maps carry biases, where that is not what the variant has: transformers'
-    /// ImageGPT has them beside the released norm. `None`: as the variant has it.
+    /// Whether the linear layers have biases, where that differs from the variant: transformers'
+    /// ImageGPT has them beside the released norm. `None`: as in the variant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub biases: Option<bool>,
-    /// Whether the output head shares the token embeddings (the paper does not; appendix A).
+    /// Whether the output head shares the token embeddings (the paper does not; appendix A.1).
     #[serde(default)]
     pub tied: bool,
     /// Whether an untied head starts at zero (section 3.3), so that the first loss is ln(vocab).
@@ -84,7 +84,7 @@ fn yes() -> bool {
     true
 }
 
-/// Named sizes. The first four are the paper's (section 3.3; iGPT-XL from section 4).
+/// Named sizes. The first four are the paper's (section 3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
@@ -117,26 +117,27 @@ impl Preset {
 }
 
 /// The `model` parameter of the stages that create a network: a preset, and what differs from it.
-/// The number of positions and of colours comes from the tokens.
+/// The numbers of positions and colours come from the tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelParams {
-    /// The sizes to start from.
+    /// The named sizes that the others default to.
     pub preset: Preset,
-    /// Blocks; the preset's unless given.
+    /// The number of transformer blocks. Default: the preset's.
     pub n_layer: Option<usize>,
-    /// Attention heads; the preset's unless given. A divisor of the width.
+    /// Attention heads, a divisor of the width. Default: the preset's.
     pub n_head: Option<usize>,
-    /// Width; the preset's unless given.
+    /// The width of the residual stream. Default: the preset's.
     pub n_embd: Option<usize>,
-    /// The architecture: `released` (the paper's parameter counts) or `paper` (its text).
+    /// The architecture: `released` (the released code, with the paper's parameter counts) or `paper` (as
+    /// the paper describes it, section 2.2).
     pub variant: Variant,
-    /// The MLP's non-linearity; unless given `quick_gelu` for `released`, `gelu_tanh` for `paper`.
+    /// The MLP's non-linearity. Default: `quick_gelu` for `released`, `gelu_tanh` for `paper`.
     pub activation: Option<Activation>,
-    /// Whether the linear maps carry biases; unless given those of `paper` do and those of
-    /// `released` do not. Norms keep the form of their variant.
+    /// Whether the linear layers have biases. Default: in `paper` they do, in `released` they do not.
+    /// Does not change the norms.
     pub biases: Option<bool>,
-    /// Whether the output head shares the token embeddings.
+    /// Whether the output head shares the token embeddings. The paper's does not (appendix A.1).
     pub tied: bool,
     /// Whether an untied head starts at zero (section 3.3).
     pub zero_head: bool,
@@ -167,10 +168,15 @@ impl ModelParams {
         self.n_layer.unwrap_or(self.preset.sizes().0)
     }
 
+    /// The width.
+    pub fn n_embd(&self) -> usize {
+        self.n_embd.unwrap_or(self.preset.sizes().2)
+    }
+
     /// The network for images of `n_positions` tokens out of `vocab` colours.
     ///
     /// # Errors
-    /// [`ModelError::Config`] where the sizes describe no network.
+    /// [`ModelError::Config`] if the sizes are not valid.
     pub fn config(&self, n_positions: usize, vocab: usize) -> Result<GptConfig, ModelError> {
         let (_, n_head, n_embd) = self.preset.sizes();
         let config = GptConfig {
@@ -200,14 +206,14 @@ impl Variant {
         }
     }
 
-    /// Whether norms and, unless the configuration says otherwise, linear maps carry biases.
+    /// Whether norms and, unless the configuration says otherwise, linear layers have biases.
     pub fn has_biases(self) -> bool {
         self == Self::Paper
     }
 }
 
 impl GptConfig {
-    /// Parameters above which sizes are taken for a slip of the pen: fifteen times iGPT-XL.
+    /// The most parameters, to catch typing errors: fifteen times iGPT-XL.
     const MOST_PARAMETERS: u64 = 100_000_000_000;
 
     /// A preset in the released variant, untied, for images of `n_positions` tokens out of `vocab`
@@ -219,7 +225,7 @@ impl GptConfig {
         ModelParams { preset, ..ModelParams::default() }.config(n_positions, vocab)
     }
 
-    /// Refuses sizes that describe no network.
+    /// Checks the sizes.
     ///
     /// # Errors
     /// [`ModelError::Config`] with what was expected and what was found.
@@ -256,7 +262,7 @@ impl GptConfig {
         Ok(())
     }
 
-    /// Whether the linear maps carry biases.
+    /// Whether the linear layers have biases.
     pub fn linear_biases(&self) -> bool {
         self.biases.unwrap_or(self.variant.has_biases())
     }
@@ -276,7 +282,7 @@ impl GptConfig {
             self.activation,
             self.tied
         );
-        // Only a departure from the variant is part of it: digests from before it could be said hold.
+        // Only a departure from the variant is part of it, so that earlier digests stay valid.
         if self.linear_biases() != self.variant.has_biases() {
             text.push_str(&format!(" biases={}", self.linear_biases()));
         }
@@ -284,8 +290,8 @@ impl GptConfig {
     }
 }
 
-/// How many parameters the network has, without a class head; nothing is allocated. Sizes beyond
-/// all bounds count as `u64::MAX`.
+/// How many parameters the network has, without a class head. Allocates nothing; saturates at
+/// `u64::MAX`.
 pub fn param_count(config: &GptConfig) -> u64 {
     let d = config.n_embd as u128;
     let bias = |n: u128| if config.linear_biases() { n } else { 0 };
@@ -305,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_that_describe_no_network_are_refused() {
+    fn invalid_sizes_are_refused() {
         let params = ModelParams { n_head: Some(3), ..ModelParams::default() };
         let error = params.config(64, 16).unwrap_err().to_string();
         assert!(error.contains("`n_embd` 128 is not a multiple of `n_head` 3"), "{error}");

@@ -7,29 +7,29 @@
 
 use std::collections::BTreeMap;
 
+use igpt_module::{NamedTensor, named_parameters};
 use rayon::prelude::*;
 
 use crate::config::GptConfig;
 use crate::gpt::Gpt;
-use crate::ops::cached::{Kept, padded_positions};
+use crate::ops::kv_cache::{KeyValueCache, padded_positions};
 use crate::ops::packed::Packed;
 use crate::ops::{activation, norm};
-use crate::weights::{NamedTensor, named_parameters};
 
 /// A norm's gain and, where it has one, its bias. `[C]`
 #[derive(Debug)]
-struct Norm {
+struct PackedNorm {
     gain: Vec<f32>,
     bias: Option<Vec<f32>>,
 }
 
 /// A transformer block.
 #[derive(Debug)]
-struct Block {
-    ln_1: Norm,
+struct PackedBlock {
+    ln_1: PackedNorm,
     qkv: Packed,
     attn_proj: Packed,
-    ln_2: Norm,
+    ln_2: PackedNorm,
     fc: Packed,
     mlp_proj: Packed,
 }
@@ -41,15 +41,15 @@ pub struct Decoder {
     wte: Vec<f32>,
     wpe: Vec<f32>,
     sos: Vec<f32>,
-    blocks: Vec<Block>,
-    ln_f: Norm,
+    blocks: Vec<PackedBlock>,
+    ln_f: PackedNorm,
     head: Packed,
 }
 
 /// The tensors of a network, each taken once.
-struct Weights(BTreeMap<String, NamedTensor>);
+struct WeightMap(BTreeMap<String, NamedTensor>);
 
-impl Weights {
+impl WeightMap {
     fn maybe(&mut self, name: &str) -> Option<Vec<f32>> {
         self.0.remove(name).map(|tensor| tensor.values)
     }
@@ -58,9 +58,9 @@ impl Weights {
         self.maybe(name).unwrap_or_else(|| panic!("a network has `{name}`"))
     }
 
-    fn norm(&mut self, name: &str) -> Norm {
+    fn norm(&mut self, name: &str) -> PackedNorm {
         let bias = self.maybe(&format!("{name}.bias"));
-        Norm { gain: self.take(&format!("{name}.weight")), bias }
+        PackedNorm { gain: self.take(&format!("{name}.weight")), bias }
     }
 
     fn linear(&mut self, name: &str, inputs: usize) -> Packed {
@@ -75,9 +75,9 @@ impl Decoder {
         let config = gpt.config().clone();
         let c = config.n_embd;
         let tensors = named_parameters(gpt).into_iter().map(|tensor| (tensor.name.clone(), tensor));
-        let mut weights = Weights(tensors.collect());
+        let mut weights = WeightMap(tensors.collect());
         let blocks = (0..config.n_layer)
-            .map(|l| Block {
+            .map(|l| PackedBlock {
                 ln_1: weights.norm(&format!("h.{l}.ln_1")),
                 qkv: weights.linear(&format!("h.{l}.attn.qkv"), c),
                 attn_proj: weights.linear(&format!("h.{l}.attn.proj"), c),
@@ -117,7 +117,7 @@ impl Decoder {
         let each = images.div_ceil(rayon::current_num_threads().max(1));
         let groups = (0..images)
             .step_by(each)
-            .map(|first| Group::new(&self.config, each.min(images - first)))
+            .map(|first| DecodingGroup::new(&self.config, each.min(images - first)))
             .collect();
         let vocab = self.config.vocab;
         Decoding { decoder: self, groups, each, position: 0, logits: vec![0.0; images * vocab] }
@@ -128,7 +128,7 @@ impl Decoder {
 #[derive(Debug)]
 pub struct Decoding<'a> {
     decoder: &'a Decoder,
-    groups: Vec<Group>,
+    groups: Vec<DecodingGroup>,
     each: usize,
     position: usize,
     /// `[B,V]`
@@ -167,10 +167,10 @@ impl Decoding<'_> {
 
 /// The images of one thread: their keys and values, and room for the computation.
 #[derive(Debug)]
-struct Group {
+struct DecodingGroup {
     images: usize,
     /// `[L][B][H]`
-    kept: Vec<Kept>,
+    caches: Vec<KeyValueCache>,
     /// The residual stream, and what a norm makes of it. `[B,C]`
     h: Vec<f32>,
     n: Vec<f32>,
@@ -185,13 +185,13 @@ struct Group {
     scores: Vec<f32>,
 }
 
-impl Group {
+impl DecodingGroup {
     fn new(config: &GptConfig, images: usize) -> Self {
         let GptConfig { n_layer, n_head, n_embd: c, n_positions, .. } = *config;
         let room = |width: usize| vec![0.0; images * width];
         Self {
             images,
-            kept: vec![Kept::new(n_positions, c / n_head); n_layer * images * n_head],
+            caches: vec![KeyValueCache::new(n_positions, c / n_head); n_layer * images * n_head],
             h: room(c),
             n: room(c),
             mixed: room(c),
@@ -204,7 +204,7 @@ impl Group {
     }
 
     fn step(&mut self, decoder: &Decoder, position: usize, previous: &[u16], logits: &mut [f32]) {
-        let Self { images, kept, h, n, mixed, qkv, pre, post, turned, scores } = self;
+        let Self { images, caches, h, n, mixed, qkv, pre, post, turned, scores } = self;
         let GptConfig { n_head, n_embd: c, activation, .. } = decoder.config;
         let head = c / n_head;
         let place = &decoder.wpe[position * c..][..c];
@@ -217,17 +217,17 @@ impl Group {
                 *h = content + place;
             }
         }
-        for (block, kept) in decoder.blocks.iter().zip(kept.chunks_exact_mut(*images * n_head)) {
+        for (block, caches) in decoder.blocks.iter().zip(caches.chunks_exact_mut(*images * n_head)) {
             block.ln_1.rows(h, n); // [B,C]
             block.qkv.apply(n, qkv, false, turned); // [B,3C]
-            let heads = kept.chunks_exact_mut(n_head).zip(qkv.chunks_exact(3 * c));
-            for ((kept, qkv), mixed) in heads.zip(mixed.chunks_exact_mut(c)) {
+            let heads = caches.chunks_exact_mut(n_head).zip(qkv.chunks_exact(3 * c));
+            for ((caches, qkv), mixed) in heads.zip(mixed.chunks_exact_mut(c)) {
                 let (queries, rest) = qkv.split_at(c);
                 let (keys, values) = rest.split_at(c);
-                for (i, (kept, mixed)) in kept.iter_mut().zip(mixed.chunks_exact_mut(head)).enumerate() {
+                for (i, (caches, mixed)) in caches.iter_mut().zip(mixed.chunks_exact_mut(head)).enumerate() {
                     let own = i * head..(i + 1) * head;
-                    kept.push(position, &keys[own.clone()], &values[own.clone()]);
-                    kept.attend(position, &queries[own], scores, mixed);
+                    caches.push(position, &keys[own.clone()], &values[own.clone()]);
+                    caches.attend(position, &queries[own], scores, mixed);
                 }
             }
             block.attn_proj.apply(mixed, h, true, turned); // [B,C]
@@ -241,7 +241,7 @@ impl Group {
     }
 }
 
-impl Norm {
+impl PackedNorm {
     fn rows(&self, x: &[f32], y: &mut [f32]) {
         norm::forward_rows(x, &self.gain, self.bias.as_deref(), y);
     }

@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
-/// A model that cannot be built, kept, read back or placed.
+use igpt_module::Mismatch;
+
+/// A model that cannot be built, saved, loaded or placed on a device.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The configuration describes no network.
+    /// The configuration is not valid.
     #[error("model: {0}")]
     Config(String),
-    /// The weights on disk are not those of the structure that was asked for.
-    #[error("weights do not fit the model:\n{}", .0.join("\n"))]
-    Mismatch(Vec<String>),
-    /// The model was trained on other tokens than it is given.
+    /// The weights are not those of the structure that was asked for.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// The model was trained on tokens of another kind.
     #[error("the model does not belong to these tokens:\n{}", .0.join("\n"))]
     Tokens(Vec<String>),
     /// A file of the model is damaged or is of another kind.
@@ -36,7 +38,7 @@ pub enum ModelError {
     Device {
         /// The device that was asked for.
         name: String,
-        /// Why it cannot be had.
+        /// Why it cannot be used.
         what: String,
     },
 }

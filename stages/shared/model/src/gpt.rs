@@ -12,6 +12,7 @@ use igpt_contract::Stream;
 use crate::config::{GptConfig, Init};
 use crate::dropout::Dropout;
 use crate::init::{Initialiser, parameter};
+use crate::layers::{Linear, Norm, OutputHead};
 use crate::ops::{MlpWeights, Ops};
 
 /// How tokens become the network's input, and whether positions see what comes after them.
@@ -34,26 +35,6 @@ impl Input {
     pub(crate) fn causal(&self) -> bool {
         matches!(self, Self::Autoregressive)
     }
-}
-
-/// A norm's gain and, in the paper's variant, its bias. `[C]`
-#[derive(Module, Debug)]
-pub(crate) struct Norm {
-    pub(crate) weight: Param<Tensor<1>>,
-    pub(crate) bias: Option<Param<Tensor<1>>>,
-}
-
-/// A linear map x W + b, the bias where the configuration has it; `weight` `[in, out]`.
-#[derive(Module, Debug)]
-pub(crate) struct Linear {
-    pub(crate) weight: Param<Tensor<2>>,
-    pub(crate) bias: Option<Param<Tensor<1>>>,
-}
-
-/// A linear map without bias whose `weight` is stored `[out, in]`, like an embedding.
-#[derive(Module, Debug)]
-struct Head {
-    weight: Param<Tensor<2>>,
 }
 
 /// Self-attention: `qkv` `[C, 3C]` (queries, keys, values; heads contiguous), `proj` `[C, C]`.
@@ -100,7 +81,7 @@ impl ClassHead {
 
 /// A layer's activations.
 #[derive(Debug)]
-pub struct Layer {
+pub struct LayerActivations {
     /// The residual stream h^l that enters block l; h^L is what the last block leaves. `[B,T,C]`
     pub h: Tensor<3>,
     /// n^l: h^l after the first norm of block l, for l = L after the final norm. `[B,T,C]`
@@ -109,7 +90,7 @@ pub struct Layer {
 
 /// What one pass with both heads yields.
 #[derive(Debug)]
-pub struct Joint {
+pub struct JointLogits {
     /// The colours' logits. `[B,T,V]`
     pub logits: Tensor<3>,
     /// The classes' logits. `[B,classes]`
@@ -124,7 +105,7 @@ pub struct Gpt {
     wpe: Param<Tensor<2>>,
     pub(crate) h: Vec<Block>,
     pub(crate) ln_f: Norm,
-    head: Option<Head>,
+    head: Option<OutputHead>,
     clf: Option<ClassHead>,
     #[module(skip)]
     config: GptConfig,
@@ -168,7 +149,7 @@ impl Gpt {
                 })
                 .collect(),
             ln_f: new.norm(d),
-            head: (!config.tied).then(|| Head { weight: new.normal([config.vocab, d], head_std) }),
+            head: (!config.tied).then(|| OutputHead { weight: new.normal([config.vocab, d], head_std) }),
             clf: None,
             config: config.clone(),
             ops: Ops::of(device),
@@ -214,7 +195,7 @@ impl Gpt {
     }
 
     /// The features f^l `[B,C]` of every layer l = 0..=L: the mean over positions of n^l, the input
-    /// of block l after its first norm, and for l = L the output of the final norm (section 2.5).
+    /// of block l after its first norm, and for l = L the output of the final norm (section 2.4).
     pub fn features(&self, tokens: Tensor<2, Int>, input: &Input) -> Vec<Tensor<2>> {
         let mut features = Vec::with_capacity(self.h.len() + 1);
         self.run(tokens, input, None, self.h.len(), |_, _, n| features.push(pool(n)));
@@ -222,10 +203,10 @@ impl Gpt {
     }
 
     /// The residual stream and what the heads and probes see of it, at every layer 0..=L.
-    pub fn trace(&self, tokens: Tensor<2, Int>, input: &Input) -> Vec<Layer> {
+    pub fn trace(&self, tokens: Tensor<2, Int>, input: &Input) -> Vec<LayerActivations> {
         let mut layers = Vec::with_capacity(self.h.len() + 1);
         self.run(tokens, input, None, self.h.len(), |_, h, n| {
-            layers.push(Layer { h: h.clone(), n: n.clone() });
+            layers.push(LayerActivations { h: h.clone(), n: n.clone() });
         });
         layers
     }
@@ -245,11 +226,11 @@ impl Gpt {
         pool(&n).matmul(clf.weight.val().transpose())
     }
 
-    /// Both heads' logits in one pass, for the joint loss of fine-tuning (section 2.4).
+    /// Both heads' logits in one pass, for the joint loss of fine-tuning (section 2.3).
     ///
     /// # Panics
     /// If the network has no class head.
-    pub fn joint(&self, tokens: Tensor<2, Int>, input: &Input, dropout: Option<&mut Dropout>) -> Joint {
+    pub fn joint(&self, tokens: Tensor<2, Int>, input: &Input, dropout: Option<&mut Dropout>) -> JointLogits {
         let clf = self.clf.as_ref().expect("the network was given a class head");
         let mut pooled = None;
         let n = self.run(tokens, input, dropout, self.h.len(), |l, _, n| {
@@ -258,7 +239,7 @@ impl Gpt {
             }
         });
         let pooled = pooled.expect("the head's layer is one of the network's"); // [B,C]
-        Joint { logits: self.project(n), class_logits: pooled.matmul(clf.weight.val().transpose()) }
+        JointLogits { logits: self.project(n), class_logits: pooled.matmul(clf.weight.val().transpose()) }
     }
 
     /// Runs the blocks below layer `top` and shows h^l and n^l `[B,T,C]` of each layer l = 0..=top;

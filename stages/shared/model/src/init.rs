@@ -6,7 +6,7 @@ use igpt_contract::Stream;
 use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::config::GptConfig;
-use crate::gpt::{Linear, Norm};
+use crate::layers::{Linear, Norm};
 
 /// A parameter with an id of our choosing.
 pub(crate) fn parameter<const D: usize>(id: u64, data: TensorData, device: &Device) -> Param<Tensor<D>> {

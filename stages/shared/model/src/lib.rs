@@ -1,8 +1,8 @@
-//! The iGPT model: the network, its losses, its weights on disk and the CPU operations that train it.
+//! The iGPT model: the network, its losses, its weights on disk and the operations that compute it.
 //!
-//! Read `gpt.rs` first: it holds the whole network, with the shapes on each line. `config.rs` says
-//! which networks there are, `loss.rs` what they are trained on, `decode.rs` how they draw images, `weights.rs` how they are kept.
-//! `ops` holds fused forward and backward passes for the processor and for LibTorch; `Ops::Plain` is
+//! Read `gpt.rs` first: it holds the whole network, with the shapes on each line. `config.rs` has
+//! the structure of networks, `loss.rs` their losses, `decode.rs` generation, `weights.rs` the files.
+//! `ops` holds fused forward and backward passes for the CPU and for LibTorch; `Ops::Plain` is
 //! the same mathematics as a graph of plain tensor operations, the reference of the tests.
 
 mod config;
@@ -12,6 +12,7 @@ mod dropout;
 mod error;
 mod gpt;
 mod init;
+mod layers;
 pub mod loss;
 mod mask;
 mod objective;
@@ -25,10 +26,9 @@ pub use decode::{Decoder, Decoding};
 pub use device::{PickedDevice, pick_device, prepare, set_threads, tune_allocator};
 pub use dropout::Dropout;
 pub use error::ModelError;
-pub use gpt::{ClassHead, Gpt, Input, Joint, Layer};
+pub use gpt::{ClassHead, Gpt, Input, JointLogits, LayerActivations};
+pub use igpt_module::{NamedTensor, assign_parameters, named_parameters};
 pub use mask::bert_mask;
+pub use objective::Objective;
 pub use ops::{Ops, Precision};
-pub use weights::{
-    ClassHeadCard, ModelCard, NamedTensor, Objective, assign_parameters, input_model, load_model,
-    named_parameters, save_model, write_tensors,
-};
+pub use weights::{ClassHeadCard, ModelCard, input_model, load_model, save_model, write_tensors};

@@ -1,5 +1,5 @@
 //! What the network is trained on, in nats: the two objectives of the paper (section 2.1) and the
-//! classification loss of fine-tuning (section 2.4).
+//! classification loss of fine-tuning (section 2.3).
 
 use burn::tensor::{Int, Tensor};
 use igpt_contract::StageError;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ops::Ops;
 
-/// How the BERT losses of masked positions are put together.
+/// How the BERT losses of masked positions are reduced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BertReduction {
@@ -59,7 +59,7 @@ pub fn token_nll_with(ops: Ops, logits: Tensor<3>, tokens: Tensor<2, Int>) -> Te
     nll.reshape([b, t])
 }
 
-/// The autoregressive loss: mean nats a token of [`token_nll`] `[B,T]`.
+/// The autoregressive loss: the mean of [`token_nll`] `[B,T]`, in nats/token.
 pub fn autoregressive(nll: Tensor<2>) -> Tensor<1> {
     nll.mean()
 }

@@ -1,6 +1,18 @@
-//! The objectives' names, as pipelines and files spell them.
+//! The training objectives, with their names in pipelines and files.
 
-use crate::weights::Objective;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The training objective of a network (section 2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Objective {
+    /// Predicts each token from those before it.
+    #[default]
+    Autoregressive,
+    /// Predicts masked tokens from all others.
+    Bert,
+}
 
 impl Objective {
     /// `autoregressive` or `bert`.

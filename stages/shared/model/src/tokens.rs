@@ -43,7 +43,7 @@ impl ModelCard {
 mod tests {
     use super::*;
     use crate::config::{GptConfig, Preset};
-    use crate::weights::Objective;
+    use crate::objective::Objective;
 
     #[test]
     fn tokens_of_another_palette_or_size_are_refused_with_both_sides() {

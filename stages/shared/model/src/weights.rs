@@ -1,34 +1,22 @@
 //! Weights on disk: `model.safetensors` (f32, named after the network's fields) and `config.json`.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use igpt_contract::{Digest, StageError};
-use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, View};
-use schemars::JsonSchema;
+use igpt_module::{NamedTensor, assign_parameters, named_parameters};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use crate::config::GptConfig;
 use crate::error::ModelError;
 use crate::gpt::Gpt;
+use crate::objective::Objective;
 
 const WEIGHTS: &str = "model.safetensors";
 const CARD: &str = "config.json";
-
-/// What a network was trained on (section 2.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Objective {
-    /// Predict each token from those before it.
-    #[default]
-    Autoregressive,
-    /// Predict masked tokens from all others.
-    Bert,
-}
 
 /// The class head of a fine-tuned network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,118 +72,6 @@ impl ModelCard {
     }
 }
 
-/// A parameter with its name, as it is on disk.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NamedTensor {
-    /// The dotted path of the module's fields: `h.0.attn.qkv.weight`.
-    pub name: String,
-    /// The sizes of its dimensions.
-    pub shape: Vec<usize>,
-    /// Its elements, row by row.
-    pub values: Vec<f32>,
-}
-
-/// The parameters of a module with their names, in the order of its fields.
-pub fn named_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
-    struct Collect {
-        path: Vec<String>,
-        found: Vec<NamedTensor>,
-    }
-    impl ModuleVisitor for Collect {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let tensor = param.val();
-            self.found.push(NamedTensor {
-                name: self.path.join("."),
-                shape: tensor.dims().to_vec(),
-                values: tensor.into_data().iter::<f32>().collect(),
-            });
-        }
-    }
-    let mut collect = Collect { path: Vec::new(), found: Vec::new() };
-    module.visit(&mut collect);
-    collect.found
-}
-
-/// The module with its parameters' values replaced by those of the same name.
-///
-/// # Errors
-/// [`ModelError::Mismatch`] with every difference: missing, unexpected, of another shape.
-pub fn assign_parameters<M: Module>(module: M, values: Vec<NamedTensor>) -> Result<M, ModelError> {
-    let mut given: BTreeMap<String, NamedTensor> =
-        values.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
-    let mut differences = Vec::new();
-    let wanted = shapes(&module);
-    for (name, shape) in &wanted {
-        match given.get(name) {
-            None => differences.push(format!("  missing    `{name}` {shape:?}")),
-            Some(tensor) if tensor.shape != *shape => differences
-                .push(format!("  shape      `{name}`: expected {shape:?}, found {:?}", tensor.shape)),
-            Some(_) => {}
-        }
-    }
-    let names: BTreeSet<&String> = wanted.iter().map(|(name, _)| name).collect();
-    for tensor in given.values().filter(|tensor| !names.contains(&tensor.name)) {
-        differences.push(format!("  unexpected `{}` {:?}", tensor.name, tensor.shape));
-    }
-    if !differences.is_empty() {
-        return Err(ModelError::Mismatch(differences));
-    }
-
-    struct Assign<'a> {
-        path: Vec<String>,
-        given: &'a mut BTreeMap<String, NamedTensor>,
-    }
-    impl ModuleMapper for Assign<'_> {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let Some(tensor) = self.given.remove(&self.path.join(".")) else {
-                return param;
-            };
-            let (id, old, mapper) = param.consume();
-            let data = TensorData::new(tensor.values, tensor.shape);
-            let mut value = Tensor::<D>::from_data(data, &old.device());
-            if old.is_require_grad() {
-                value = value.require_grad();
-            }
-            Param::from_mapped_value(id, value, mapper)
-        }
-    }
-    Ok(module.map(&mut Assign { path: Vec::new(), given: &mut given }))
-}
-
-/// Names and shapes of a module's parameters, without reading their values.
-fn shapes<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
-    struct Shapes {
-        path: Vec<String>,
-        found: Vec<(String, Vec<usize>)>,
-    }
-    impl ModuleVisitor for Shapes {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.found.push((self.path.join("."), param.lazy_shape().to_vec()));
-        }
-    }
-    let mut shapes = Shapes { path: Vec::new(), found: Vec::new() };
-    module.visit(&mut shapes);
-    shapes.found
-}
-
 /// Writes the network into an existing folder: `model.safetensors` and `config.json`. Equal
 /// networks make equal bytes. The card's `config`, `class_head` (but for the classes' names) and
 /// `structure` are the network's.
@@ -221,39 +97,19 @@ pub fn save_model(dir: &Path, gpt: &Gpt, card: &ModelCard) -> Result<(), ModelEr
     fs::write(&path, text).map_err(|error| ModelError::io(&path, error))
 }
 
-/// Writes tensors as a safetensors file of 32-bit floats, one after another, so that no second copy
-/// of a large network is made. `notes` are the file's own metadata.
+/// [`igpt_module::write_tensors`], with errors that name the file.
 ///
 /// # Errors
 /// [`ModelError::Io`] where the file cannot be written.
 pub fn write_tensors(
     path: &Path,
     tensors: &[NamedTensor],
-    notes: Option<HashMap<String, String>>,
+    metadata: Option<HashMap<String, String>>,
 ) -> Result<(), ModelError> {
-    let views = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor));
-    safetensors::serialize_to_file(views, notes, path).map_err(|error| match error {
+    igpt_module::write_tensors(path, tensors, metadata).map_err(|error| match error {
         SafeTensorError::IoError(error) => ModelError::io(path, error),
         error => ModelError::format(path, error.to_string()),
     })
-}
-
-impl View for &NamedTensor {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
-    }
-
-    fn data_len(&self) -> usize {
-        4 * self.values.len()
-    }
 }
 
 /// The network that a stage reads from its input `model`: [`load_model`], with what is wrong as the

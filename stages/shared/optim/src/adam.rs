@@ -9,21 +9,22 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
+use igpt_aten::AdamRule;
+use igpt_module::{Mismatch, ModulePath, NamedTensor, to_host};
 
-use crate::params::{HostTensor, ParamsError, to_host};
-use crate::update::{Queue, Rule, Updated};
+use crate::update::{AdamTensors, UpdateQueue};
 
 /// Adam's constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamParams {
-    /// The decay of the mean of gradients. 0.9 in the paper (section 3.3).
+    /// The decay of the mean of gradients. 0.9 in the paper (section 3.4).
     pub beta1: f64,
-    /// The decay of the mean of squared gradients. 0.95 in the paper (section 3.3).
+    /// The decay of the mean of squared gradients. 0.95 in the paper (section 3.4).
     pub beta2: f64,
     /// Added to the root of the bias-corrected mean of squares (PyTorch's form). 1e-8.
     pub epsilon: f64,
     /// Decoupled weight decay: each step shrinks matrices (tensors of two axes or more; no biases,
-    /// no gains) by `learning rate * weight_decay`. 0 in the paper but for ablations (A.1: 0.01).
+    /// no gains) by `learning rate * weight_decay`. 0 in the paper, which tries 0.01 (appendix A.1).
     pub weight_decay: f64,
 }
 
@@ -71,20 +72,26 @@ impl Adam {
     #[must_use]
     pub fn step<M: Module>(&mut self, learning_rate: f64, model: M, grads: GradientsParams) -> M {
         self.steps += 1;
-        let rule = Rule { step: self.steps, learning_rate, params: self.params };
-        let queue = Queue::default();
-        let moments = &mut self.moments;
-        let model = model.map(&mut Update { rule, moments, grads, queue: &queue, path: Vec::new() });
+        let AdamParams { beta1, beta2, epsilon, weight_decay } = self.params;
+        let rule = AdamRule { step: self.steps, learning_rate, beta1, beta2, epsilon, weight_decay };
+        let queue = UpdateQueue::default();
+        let (moments, path) = (&mut self.moments, ModulePath::default());
+        let model = model.map(&mut AdamMapper { rule, moments, grads, queue: &queue, path });
         queue.finish();
         model
     }
 
-    /// The state on the host: `<path>.m` and `<path>.v` for each parameter that has been updated.
-    pub fn state(&self) -> BTreeMap<String, HostTensor> {
+    /// The state on the host: `<name>.m` and `<name>.v` for each parameter that has been updated.
+    pub fn state(&self) -> Vec<NamedTensor> {
         self.moments
             .iter()
             .flat_map(|(path, Moments { mean, square })| {
-                [(format!("{path}.m"), to_host(mean.clone())), (format!("{path}.v"), to_host(square.clone()))]
+                [(format!("{path}.m"), mean), (format!("{path}.v"), square)]
+            })
+            .map(|(name, tensor)| NamedTensor {
+                name,
+                shape: tensor.shape().to_vec(),
+                values: to_host(tensor.clone()),
             })
             .collect()
     }
@@ -97,62 +104,71 @@ impl Adam {
     pub fn restored(
         params: AdamParams,
         steps: u64,
-        mut state: BTreeMap<String, HostTensor>,
+        state: Vec<NamedTensor>,
         device: &Device,
-    ) -> Result<Self, ParamsError> {
+    ) -> Result<Self, Mismatch> {
+        let mut state: BTreeMap<String, NamedTensor> =
+            state.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
+        let refuse = |what: String| Mismatch(vec![what]);
         let mut moments = BTreeMap::new();
         while let Some((name, mean)) = state.pop_first() {
-            let Some(path) = name.strip_suffix(".m") else { return Err(ParamsError::Unknown(name)) };
-            let name = format!("{path}.v");
-            let square = state.remove(&name).ok_or_else(|| ParamsError::Missing(name.clone()))?;
-            if square.shape != mean.shape {
-                return Err(ParamsError::Shape { name, expected: mean.shape, found: square.shape });
-            }
-            let device_tensor = |HostTensor { data, .. }: HostTensor| {
-                let n = data.len();
-                Tensor::from_data(TensorData::new(data, [n]), device)
+            let Some(path) = name.strip_suffix(".m") else {
+                return Err(refuse(format!("  unexpected `{name}`")));
             };
-            let pair = Moments { mean: device_tensor(mean), square: device_tensor(square) };
+            let square = format!("{path}.v");
+            let Some(square) = state.remove(&square) else {
+                return Err(refuse(format!("  missing    `{square}`")));
+            };
+            if square.shape != mean.shape {
+                let (name, expected, found) = (&square.name, &mean.shape, &square.shape);
+                return Err(refuse(format!("  shape      `{name}`: expected {expected:?}, found {found:?}")));
+            }
+            let on_device = |NamedTensor { values, .. }: NamedTensor| {
+                let n = values.len();
+                Tensor::from_data(TensorData::new(values, [n]), device)
+            };
+            let pair = Moments { mean: on_device(mean), square: on_device(square) };
             moments.insert(path.to_owned(), pair);
         }
         Ok(Self { params, steps, moments })
     }
 }
 
-struct Update<'a> {
-    rule: Rule,
+/// The walk over a module that updates each parameter.
+struct AdamMapper<'a> {
+    rule: AdamRule,
     moments: &'a mut BTreeMap<String, Moments>,
     grads: GradientsParams,
-    queue: &'a Queue,
-    path: Vec<String>,
+    queue: &'a UpdateQueue,
+    path: ModulePath,
 }
 
-impl Update<'_> {
+impl AdamMapper<'_> {
     /// The new value of a flat parameter; its moments move on.
     fn update(&mut self, value: Tensor<1>, grad: Tensor<1>, rank: usize) -> Tensor<1> {
-        let path = self.path.join(".");
+        let path = self.path.name();
         let Moments { mean, square } = self.moments.remove(&path).unwrap_or_else(|| {
             let zeros = || Tensor::zeros(grad.shape(), &grad.device());
             Moments { mean: zeros(), square: zeros() }
         });
         let mut rule = self.rule;
         if rank < 2 {
-            rule.params.weight_decay = 0.0;
+            rule.weight_decay = 0.0;
         }
-        let before = Updated { value, mean, square };
-        let Updated { value, mean, square } = before.by(grad, rule, self.queue);
+        let before = AdamTensors { value, mean, square };
+        let AdamTensors { value, mean, square } = before.by(grad, rule, self.queue);
         self.moments.insert(path, Moments { mean, square });
         value
     }
 }
 
-impl ModuleMapper for Update<'_> {
+impl ModuleMapper for AdamMapper<'_> {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
+        self.path.enter(name);
     }
 
     fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+        self.path.exit();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -174,7 +190,7 @@ impl ModuleMapper for Update<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::params::collect_params;
+    use igpt_module::{assign_parameters, named_parameters};
 
     #[derive(Module, Debug)]
     struct Tiny {
@@ -202,12 +218,12 @@ mod tests {
         let mut adam = Adam::new(AdamParams::default());
         let model = tiny();
         let g = grads(&model);
-        let after = collect_params(&adam.step(0.1, model, g));
+        let after = named_parameters(&adam.step(0.1, model, g));
         let expected = [0.4f32, -1.1, 1.9, 0.15];
-        for (found, expected) in after["w"].data.iter().zip(expected) {
+        for (found, expected) in after[0].values.iter().zip(expected) {
             assert!((found - expected).abs() < 1e-6, "{found} {expected}");
         }
-        assert_eq!(after["unused"].data, [3.0], "no gradient, no change");
+        assert_eq!(after[2].values, [3.0], "no gradient, no change");
     }
 
     #[test]
@@ -216,9 +232,9 @@ mod tests {
         let mut adam = Adam::new(params);
         let model = tiny();
         let g = grads(&model);
-        let after = collect_params(&adam.step(0.1, model, g));
-        assert!((after["w"].data[0] - (0.5 * 0.95 - 0.1)).abs() < 1e-6);
-        assert!((after["b"].data[0] - 0.9).abs() < 1e-6);
+        let after = named_parameters(&adam.step(0.1, model, g));
+        assert!((after[0].values[0] - (0.5 * 0.95 - 0.1)).abs() < 1e-6);
+        assert!((after[1].values[0] - 0.9).abs() < 1e-6);
     }
 
     #[test]
@@ -230,14 +246,14 @@ mod tests {
             })
         };
         let mut straight = Adam::new(AdamParams::default());
-        let expected = collect_params(&run(7, tiny(), &mut straight));
+        let expected = named_parameters(&run(7, tiny(), &mut straight));
 
         let mut first = Adam::new(AdamParams::default());
-        let saved = collect_params(&run(3, tiny(), &mut first));
+        let saved = named_parameters(&run(3, tiny(), &mut first));
         let mut second =
             Adam::restored(AdamParams::default(), first.steps(), first.state(), &Device::flex()).unwrap();
-        let model = crate::params::restore_params(tiny(), saved).unwrap();
-        let found = collect_params(&run(4, model, &mut second));
+        let model = assign_parameters(tiny(), saved).unwrap();
+        let found = named_parameters(&run(4, model, &mut second));
         assert_eq!(found, expected);
         assert_eq!(second.state(), straight.state());
     }

@@ -3,20 +3,20 @@
 //! A checkpoint is one safetensors file, `step-00001000.safetensors`: the weights as
 //! `model.<path>`, Adam's means as `adam.<path>.m` and `.v`, and one metadata entry, `training`,
 //! with the step, the caller's state as JSON and a BLAKE3 digest over all of it. A file that is
-//! truncated, altered or of another model is passed over for the one before.
+//! truncated, altered or of another model is skipped, and the one before is used.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::Device;
-use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
+use igpt_module::{Mismatch, NamedTensor, assign_parameters, named_parameters, write_tensors};
+use safetensors::{SafeTensorError, SafeTensors};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::adam::{Adam, AdamParams};
-use crate::params::{HostTensor, ParamsError, collect_params, restore_params};
 
 /// A checkpoint that cannot be written or used.
 #[derive(Debug, thiserror::Error)]
@@ -30,17 +30,17 @@ pub enum CheckpointError {
         source: std::io::Error,
     },
     /// Not a safetensors file, or truncated.
-    #[error("not a whole safetensors file: {0}")]
+    #[error("not a complete safetensors file: {0}")]
     Format(#[from] SafeTensorError),
-    /// The training state is not what the caller keeps there.
+    /// The training state is not of the expected form.
     #[error("the training state cannot be read: {0}")]
     State(#[from] serde_json::Error),
-    /// The content is not what was written.
+    /// The content was altered after it was written.
     #[error("the content does not match its digest")]
     Altered,
     /// The parameters are not the model's.
     #[error(transparent)]
-    Params(#[from] ParamsError),
+    Params(#[from] Mismatch),
 }
 
 /// A training at some step, as read from a checkpoint.
@@ -58,7 +58,7 @@ pub struct TrainState<M, S> {
 
 /// The metadata entry; the digest covers the other fields and every tensor.
 #[derive(Serialize, Deserialize)]
-struct Training {
+struct TrainingMetadata {
     step: u64,
     adam_steps: u64,
     /// The caller's state, as JSON text, so that its digest does not depend on a reader.
@@ -92,15 +92,20 @@ impl Checkpointer {
         adam: &Adam,
         state: &impl Serialize,
     ) -> Result<(), CheckpointError> {
-        let named = |prefix: &'static str, tensors: BTreeMap<String, HostTensor>| {
-            tensors.into_iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
+        let prefixed = |prefix: &'static str, tensors: Vec<NamedTensor>| {
+            tensors
+                .into_iter()
+                .map(move |tensor| NamedTensor { name: format!("{prefix}{}", tensor.name), ..tensor })
         };
-        let tensors: BTreeMap<String, HostTensor> =
-            named("model.", collect_params(model)).chain(named("adam.", adam.state())).collect();
+        let weights = prefixed("model.", named_parameters(model));
+        let mut tensors: Vec<NamedTensor> = weights.chain(prefixed("adam.", adam.state())).collect();
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
         let state = serde_json::to_string(state)?;
-        let content = tensors.iter().map(|(name, tensor)| (name.as_str(), &tensor.shape[..], bytes(tensor)));
+        let content = tensors
+            .iter()
+            .map(|tensor| (tensor.name.as_str(), &tensor.shape[..], Cow::Owned(tensor.bytes())));
         let digest = digest(step, adam.steps(), &state, content);
-        let training = Training { step, adam_steps: adam.steps(), state, digest };
+        let training = TrainingMetadata { step, adam_steps: adam.steps(), state, digest };
         let metadata = HashMap::from([("training".to_owned(), serde_json::to_string(&training)?)]);
         self.write(&file_name(step), &tensors, metadata)?;
         for (_, path) in self.found()?.into_iter().rev().skip(Self::KEPT) {
@@ -110,7 +115,7 @@ impl Checkpointer {
     }
 
     /// The newest checkpoint that is whole and fits the model, or `None`. `model` gives structure,
-    /// devices and gradient settings; `refused` hears of every newer file that could not be used.
+    /// devices and gradient settings; `refused` is called with every newer file that could not be used.
     ///
     /// # Errors
     /// If the folder cannot be listed. A file that cannot be used is no error.
@@ -134,21 +139,21 @@ impl Checkpointer {
     fn write(
         &self,
         name: &str,
-        tensors: &BTreeMap<String, HostTensor>,
+        tensors: &[NamedTensor],
         metadata: HashMap<String, String>,
     ) -> Result<(), CheckpointError> {
         let (target, temporary) = (self.folder.join(name), self.folder.join(format!("{name}.partial")));
         let write = || {
             std::fs::create_dir_all(&self.folder)?;
             // One tensor after another: beside the host's copy there is never a second of them all.
-            safetensors::serialize_to_file(tensors, Some(metadata), &temporary)?;
+            write_tensors(&temporary, tensors, Some(metadata))?;
             std::fs::File::open(&temporary)?.sync_all()?;
             std::fs::rename(&temporary, &target)?;
             std::fs::File::open(&self.folder)?.sync_all()?;
             Ok(())
         };
         write().map_err(|error: SafeTensorError| {
-            // The partial file would only take up room; that it may not exist is no news.
+            // The partial file only takes up space, and may not exist.
             _ = std::fs::remove_file(&temporary);
             match error {
                 SafeTensorError::IoError(source) => CheckpointError::Io { path: target.clone(), source },
@@ -182,29 +187,6 @@ fn file_name(step: u64) -> String {
     format!("step-{step:08}.safetensors")
 }
 
-impl View for &HostTensor {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        bytes(self)
-    }
-
-    fn data_len(&self) -> usize {
-        4 * self.data.len()
-    }
-}
-
-/// A tensor's elements as they lie in the file.
-fn bytes(tensor: &HostTensor) -> Cow<'_, [u8]> {
-    Cow::Owned(tensor.data.iter().flat_map(|x| x.to_le_bytes()).collect())
-}
-
 /// The digest of a checkpoint's content: lengths before texts, tensors in the order of their names.
 fn digest<'a>(
     step: u64,
@@ -234,7 +216,7 @@ fn read<M: Module, S: DeserializeOwned>(
         std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
     let (_, metadata) = SafeTensors::read_metadata(&bytes)?;
     let training = metadata.metadata().as_ref().and_then(|entries| entries.get("training"));
-    let training: Training = serde_json::from_str(training.ok_or(CheckpointError::Altered)?)?;
+    let training: TrainingMetadata = serde_json::from_str(training.ok_or(CheckpointError::Altered)?)?;
     let file = SafeTensors::deserialize(&bytes)?;
     let mut views = file.tensors();
     views.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -242,21 +224,18 @@ fn read<M: Module, S: DeserializeOwned>(
     if digest(training.step, training.adam_steps, &training.state, content) != training.digest {
         return Err(CheckpointError::Altered);
     }
-    let (mut weights, mut moments) = (BTreeMap::new(), BTreeMap::new());
+    let (mut weights, mut moments) = (Vec::new(), Vec::new());
     for (name, view) in views {
-        let data = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        let tensor = HostTensor { shape: view.shape().to_vec(), data };
-        if let Some(name) = name.strip_prefix("model.") {
-            weights.insert(name.to_owned(), tensor);
-        } else if let Some(name) = name.strip_prefix("adam.") {
-            moments.insert(name.to_owned(), tensor);
-        } else {
-            return Err(ParamsError::Unknown(name).into());
-        }
+        let group = if name.starts_with("model.") { &mut weights } else { &mut moments };
+        let Some(own) = name.strip_prefix("model.").or_else(|| name.strip_prefix("adam.")) else {
+            return Err(Mismatch(vec![format!("  unexpected `{name}`")]).into());
+        };
+        let values = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        group.push(NamedTensor { name: own.to_owned(), shape: view.shape().to_vec(), values });
     }
     Ok(TrainState {
         step: training.step,
-        model: restore_params(model, weights)?,
+        model: assign_parameters(model, weights)?,
         adam: Adam::restored(adam, training.adam_steps, moments, device)?,
         state: serde_json::from_str(&training.state)?,
     })
@@ -293,7 +272,7 @@ mod tests {
             .unwrap();
         if let Some(found) = &state {
             let (model, adam) = trained(found.step);
-            assert_eq!(collect_params(&found.model), collect_params(&model));
+            assert_eq!(named_parameters(&found.model), named_parameters(&model));
             assert_eq!(found.adam.state(), adam.state());
             assert_eq!(found.state, [found.step as f64, 0.1]);
         }

@@ -13,7 +13,6 @@ mod checkpoint;
 mod clip;
 mod exact;
 mod order;
-mod params;
 mod schedule;
 mod spike;
 #[cfg_attr(feature = "tch", expect(deprecated, reason = "burn 0.22 is the last version with libtorch"))]
@@ -24,6 +23,5 @@ pub use checkpoint::{CheckpointError, Checkpointer, TrainState};
 pub use clip::clip_global_norm;
 pub use exact::Exact;
 pub use order::{Draw, EpochOrder, MOST_IMAGES, micro_batches};
-pub use params::{HostTensor, ParamsError, collect_params, restore_params};
 pub use schedule::{Decay, Schedule};
 pub use spike::{Diverged, SpikeWatch};

@@ -3,7 +3,7 @@
 use igpt_contract::Stream;
 use rand_chacha::rand_core::Rng as _;
 
-/// Images of a batch above which its size is taken for a slip of the pen.
+/// The largest batch, to catch typing errors.
 pub const MOST_IMAGES: usize = 1 << 20;
 
 /// A training row that a step draws.

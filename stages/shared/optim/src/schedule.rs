@@ -3,14 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What follows the warm-up.
+/// The learning rate after the warm-up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Decay {
-    /// Half a cosine from the peak to 0 at the last step (the paper's pre-training, section 3.3).
+    /// Half a cosine, from the peak to 0 at the last step. The paper's choice for pre-training (section
+    /// 3.4).
     #[default]
     Cosine,
-    /// The peak until the last step.
+    /// The peak until the last step. The paper's choice for fine-tuning (section 3.4).
     Constant,
 }
 
@@ -19,11 +20,11 @@ pub enum Decay {
 pub struct Schedule {
     /// The largest learning rate, reached at step `warmup_steps`.
     pub peak: f64,
-    /// Steps of linear warm-up; 0 starts at the peak's side of the decay.
+    /// Steps of linear warm-up.
     pub warmup_steps: u64,
     /// All steps, warm-up included.
     pub total_steps: u64,
-    /// What follows the warm-up.
+    /// The schedule after the warm-up.
     pub decay: Decay,
 }
 

@@ -5,30 +5,20 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
+use igpt_aten::AdamRule;
 use rayon::prelude::*;
 
-use crate::adam::AdamParams;
-
-/// An update's constants.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rule {
-    /// Which update it is, from 1.
-    pub(crate) step: u64,
-    pub(crate) learning_rate: f64,
-    pub(crate) params: AdamParams,
-}
-
 /// A parameter and the running means of its gradient, flat.
-pub(crate) struct Updated {
+pub(crate) struct AdamTensors {
     pub(crate) value: Tensor<1>,
     pub(crate) mean: Tensor<1>,
     pub(crate) square: Tensor<1>,
 }
 
-impl Updated {
-    /// All three after one more gradient, not to be read before [`Queue::finish`]. Memory that nothing
-    /// else refers to is used again.
-    pub(crate) fn by(self, grad: Tensor<1>, rule: Rule, queue: &Queue) -> Self {
+impl AdamTensors {
+    /// All three after one more gradient, not to be read before [`UpdateQueue::finish`]. Reuses memory
+    /// that nothing else refers to.
+    pub(crate) fn by(self, grad: Tensor<1>, rule: AdamRule, queue: &UpdateQueue) -> Self {
         let Self { value, mean, square } = self;
         let (value, mean, square) = Dispatch::igpt_adam(
             value.into_dispatch(),
@@ -44,15 +34,15 @@ impl Updated {
 }
 
 /// Updates that wait to be done together: on a GPU, one pass over many small tensors costs as much as
-/// one over a few. On the processor none ever waits.
+/// one over a few. On the CPU none ever waits.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Queue {
+pub(crate) struct UpdateQueue {
     #[cfg(feature = "tch")]
     waiting: std::sync::Arc<std::sync::Mutex<Vec<torch::Waiting>>>,
 }
 
-impl Queue {
-    /// Does what waits.
+impl UpdateQueue {
+    /// Does the waiting updates.
     pub(crate) fn finish(self) {
         #[cfg(feature = "tch")]
         torch::finish(std::mem::take(&mut self.waiting.lock().expect("no update panicked")));
@@ -60,7 +50,7 @@ impl Queue {
 }
 
 /// A parameter, the mean of its gradients and that of their squares.
-type Three<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+type Primitives<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
 #[backend_extension(Flex, LibTorch: cfg(feature = "tch"))]
 trait AdamOps: Backend {
@@ -69,8 +59,8 @@ trait AdamOps: Backend {
         mean: FloatTensor<Self>,
         square: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        rule: Rule,
-        queue: Queue,
+        rule: AdamRule,
+        queue: UpdateQueue,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
@@ -83,9 +73,9 @@ impl AdamOps for Flex {
         mean: FlexTensor,
         square: FlexTensor,
         grad: FlexTensor,
-        rule: Rule,
-        _: Queue,
-    ) -> Three<Self> {
+        rule: AdamRule,
+        _: UpdateQueue,
+    ) -> Primitives<Self> {
         let [mut value, mut mean, mut square, grad] =
             [value, mean, square, grad].map(|tensor| tensor.to_contiguous());
         let (first, n) = extent(&grad);
@@ -112,9 +102,8 @@ fn elements(tensor: &mut FlexTensor) -> &mut [f32] {
 }
 
 /// [`crate::Adam::step`]'s formula, in f32.
-fn update(value: &mut [f32], mean: &mut [f32], square: &mut [f32], grad: &[f32], rule: Rule) {
-    let Rule { step, learning_rate, params } = rule;
-    let AdamParams { beta1, beta2, epsilon, weight_decay } = params;
+fn update(value: &mut [f32], mean: &mut [f32], square: &mut [f32], grad: &[f32], rule: AdamRule) {
+    let AdamRule { step, learning_rate, beta1, beta2, epsilon, weight_decay } = rule;
     let correction = |beta: f64| 1.0 - beta.powf(step as f64);
     let step_size = (learning_rate / correction(beta1)) as f32;
     let root_correction2 = correction(beta2).sqrt() as f32;
@@ -134,10 +123,10 @@ mod torch {
     use burn::backend::libtorch::TchTensor;
     use igpt_aten::AdamRule;
 
-    use super::{AdamOps, AdamParams, Queue, Rule, Three};
+    use super::{AdamOps, Primitives, UpdateQueue};
 
     /// An update whose tensors are in nobody else's memory.
-    pub(super) type Waiting = (Rule, igpt_aten::Updated);
+    pub(super) type Waiting = (AdamRule, igpt_aten::AdamTensors);
 
     impl AdamOps for LibTorch {
         fn igpt_adam(
@@ -145,12 +134,12 @@ mod torch {
             mean: TchTensor,
             square: TchTensor,
             grad: TchTensor,
-            rule: Rule,
-            queue: Queue,
-        ) -> Three<Self> {
+            rule: AdamRule,
+            queue: UpdateQueue,
+        ) -> Primitives<Self> {
             let [value, mean, square] = [value, mean, square].map(own);
             let same = |tensor: &TchTensor| tensor.tensor.shallow_clone();
-            let updated = igpt_aten::Updated {
+            let updated = igpt_aten::AdamTensors {
                 value: same(&value),
                 gradient: grad.tensor,
                 mean: same(&mean),
@@ -168,14 +157,12 @@ mod torch {
 
     /// Does all updates, those of one weight decay together.
     pub(super) fn finish(waiting: Vec<Waiting>) {
-        let Some(rule) = waiting.first().map(|(rule, _)| *rule) else { return };
-        let Rule { step, learning_rate: rate, params: AdamParams { beta1, beta2, epsilon, .. } } = rule;
         let (with, without): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|(rule, _)| rule.params.weight_decay > 0.0);
+            waiting.into_iter().partition(|(rule, _)| rule.weight_decay > 0.0);
         for group in [with, without] {
-            let decay = group.first().map_or(0.0, |(rule, _)| rule.params.weight_decay);
+            let Some(rule) = group.first().map(|(rule, _)| *rule) else { continue };
             let group: Vec<_> = group.into_iter().map(|(_, updated)| updated).collect();
-            igpt_aten::adam(&group, AdamRule { step, rate, beta1, beta2, decay, epsilon });
+            igpt_aten::adam(&group, rule);
         }
     }
 }

@@ -6,10 +6,11 @@ use std::path::Path;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_fixtures::fixture;
-use igpt_model::{Activation, Gpt, GptConfig, Init, Input, Variant, loss, pick_device};
-use igpt_optim::{
-    Adam, AdamParams, Decay, HostTensor, Schedule, clip_global_norm, collect_params, restore_params,
+use igpt_model::{
+    Activation, Gpt, GptConfig, Init, Input, NamedTensor, Variant, assign_parameters, loss, named_parameters,
+    pick_device,
 };
+use igpt_optim::{Adam, AdamParams, Decay, Schedule, clip_global_norm};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
@@ -55,11 +56,13 @@ fn network(folder: &Path, device: &Device) -> Gpt {
     let network = Gpt::init(&config, &mut igpt_contract::stream(0, "init"), device);
     let weights = weights
         .into_iter()
-        .map(|(name, (shape, data))| {
-            (name, HostTensor { shape, data: data.into_iter().map(|x| x as f32).collect() })
+        .map(|(name, (shape, data))| NamedTensor {
+            name,
+            shape,
+            values: data.into_iter().map(|x| x as f32).collect(),
         })
         .collect();
-    restore_params(network, weights).unwrap()
+    assign_parameters(network, weights).unwrap()
 }
 
 fn batches(folder: &Path, device: &Device) -> Vec<Tensor<2, Int>> {
@@ -114,12 +117,13 @@ fn agree_with_the_reference(folder: &Path, start: &Path, device: &Device) {
         let value = f64::from(loss_of(&model, batch).into_scalar::<f32>());
         assert!((value - expected).abs() < 1e-5, "{value} for {expected}");
     }
-    let found = collect_params(&model);
+    let found: BTreeMap<String, Vec<f32>> =
+        named_parameters(&model).into_iter().map(|tensor| (tensor.name, tensor.values)).collect();
     let truth = floats(&folder.join("final_weights_f64.safetensors"));
     assert_eq!(found.keys().collect::<Vec<_>>(), truth.keys().collect::<Vec<_>>());
     for (name, (_, truth)) in &truth {
         let d = truth.len() / 3;
-        for (i, (found, truth)) in found[name].data.iter().zip(truth).enumerate() {
+        for (i, (found, truth)) in found[name].iter().zip(truth).enumerate() {
             // The gradient of the key bias is 0 but for rounding, which Adam magnifies.
             if name.ends_with("attn.qkv.bias") && (d..2 * d).contains(&i) {
                 continue;

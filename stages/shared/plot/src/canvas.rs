@@ -20,28 +20,31 @@ const FINE: i32 = 3;
 /// What plotters draws on.
 pub struct Canvas<'a> {
     size: Size,
-    to: To<'a>,
+    backend: Backend<'a>,
 }
 
-enum To<'a> {
+enum Backend<'a> {
     /// With the pictures that are set into it afterwards: plotters would make a square of each pixel.
     Svg(SVGBackend<'a>, Rc<RefCell<String>>),
     Bitmap(BitMapBackend<'a>),
 }
 
-type Drawn = Result<(), DrawingErrorKind<io::Error>>;
+type DrawResult = Result<(), DrawingErrorKind<io::Error>>;
 
 impl<'a> Canvas<'a> {
     /// A canvas that writes SVG into a text, and elements of pictures into another; see [`printed`].
     pub(crate) fn svg(out: &'a mut String, pictures: Rc<RefCell<String>>, size: Size) -> Self {
-        Self { size, to: To::Svg(SVGBackend::with_string(out, (size.width, size.height)), pictures) }
+        Self {
+            size,
+            backend: Backend::Svg(SVGBackend::with_string(out, (size.width, size.height)), pictures),
+        }
     }
 
     /// A canvas that paints [`pixels`].
     pub(crate) fn bitmap(pixels: &'a mut [u8], size: Size) -> Self {
         let fine = |x: u32| x * FINE as u32;
         let backend = BitMapBackend::with_buffer(pixels, (fine(size.width), fine(size.height)));
-        Self { size, to: To::Bitmap(backend) }
+        Self { size, backend: Backend::Bitmap(backend) }
     }
 }
 
@@ -106,7 +109,9 @@ fn pen(style: &impl BackendStyle) -> Pen {
 }
 
 /// The error of a bitmap as the one of a canvas.
-fn told<E: std::error::Error + Send + Sync + 'static>(e: DrawingErrorKind<E>) -> DrawingErrorKind<io::Error> {
+fn io_error<E: std::error::Error + Send + Sync + 'static>(
+    e: DrawingErrorKind<E>,
+) -> DrawingErrorKind<io::Error> {
     match e {
         DrawingErrorKind::DrawingError(e) => DrawingErrorKind::DrawingError(io::Error::other(e)),
         DrawingErrorKind::FontError(e) => DrawingErrorKind::FontError(e),
@@ -120,28 +125,28 @@ impl DrawingBackend for Canvas<'_> {
         (self.size.width, self.size.height)
     }
 
-    fn ensure_prepared(&mut self) -> Drawn {
-        match &mut self.to {
-            To::Svg(svg, _) => svg.ensure_prepared(),
-            To::Bitmap(bitmap) => bitmap.ensure_prepared().map_err(told),
+    fn ensure_prepared(&mut self) -> DrawResult {
+        match &mut self.backend {
+            Backend::Svg(svg, _) => svg.ensure_prepared(),
+            Backend::Bitmap(bitmap) => bitmap.ensure_prepared().map_err(io_error),
         }
     }
 
-    fn present(&mut self) -> Drawn {
-        match &mut self.to {
-            To::Svg(svg, _) => svg.present(),
-            To::Bitmap(bitmap) => bitmap.present().map_err(told),
+    fn present(&mut self) -> DrawResult {
+        match &mut self.backend {
+            Backend::Svg(svg, _) => svg.present(),
+            Backend::Bitmap(bitmap) => bitmap.present().map_err(io_error),
         }
     }
 
-    fn draw_pixel(&mut self, (x, y): BackendCoord, colour: BackendColor) -> Drawn {
+    fn draw_pixel(&mut self, (x, y): BackendCoord, colour: BackendColor) -> DrawResult {
         self.draw_rect((x, y), (x + 1, y + 1), &colour, true)
     }
 
-    fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> Drawn {
-        match &mut self.to {
-            To::Svg(svg, _) => svg.draw_line(from, to, style),
-            To::Bitmap(bitmap) => bitmap.draw_line(fine(from), fine(to), &pen(style)).map_err(told),
+    fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> DrawResult {
+        match &mut self.backend {
+            Backend::Svg(svg, _) => svg.draw_line(from, to, style),
+            Backend::Bitmap(bitmap) => bitmap.draw_line(fine(from), fine(to), &pen(style)).map_err(io_error),
         }
     }
 
@@ -151,17 +156,17 @@ impl DrawingBackend for Canvas<'_> {
         bottom_right: BackendCoord,
         style: &S,
         fill: bool,
-    ) -> Drawn {
+    ) -> DrawResult {
         let ((left, top), (right, bottom)) = (upper_left, bottom_right);
         if !fill {
             // The SVG backend forgets the width of a frame's stroke.
             let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
             return self.draw_path(corners, style);
         }
-        match &mut self.to {
-            To::Svg(svg, _) => svg.draw_rect(upper_left, bottom_right, style, true),
-            To::Bitmap(bitmap) => {
-                bitmap.draw_rect(fine(upper_left), fine(bottom_right), &pen(style), true).map_err(told)
+        match &mut self.backend {
+            Backend::Svg(svg, _) => svg.draw_rect(upper_left, bottom_right, style, true),
+            Backend::Bitmap(bitmap) => {
+                bitmap.draw_rect(fine(upper_left), fine(bottom_right), &pen(style), true).map_err(io_error)
             }
         }
     }
@@ -170,10 +175,12 @@ impl DrawingBackend for Canvas<'_> {
         &mut self,
         path: I,
         style: &S,
-    ) -> Drawn {
-        match &mut self.to {
-            To::Svg(svg, _) => svg.draw_path(path, style),
-            To::Bitmap(bitmap) => bitmap.draw_path(path.into_iter().map(fine), &pen(style)).map_err(told),
+    ) -> DrawResult {
+        match &mut self.backend {
+            Backend::Svg(svg, _) => svg.draw_path(path, style),
+            Backend::Bitmap(bitmap) => {
+                bitmap.draw_path(path.into_iter().map(fine), &pen(style)).map_err(io_error)
+            }
         }
     }
 
@@ -183,11 +190,11 @@ impl DrawingBackend for Canvas<'_> {
         radius: u32,
         style: &S,
         fill: bool,
-    ) -> Drawn {
-        match &mut self.to {
-            To::Svg(svg, _) => svg.draw_circle(center, radius, style, fill),
-            To::Bitmap(bitmap) => {
-                bitmap.draw_circle(fine(center), radius * FINE as u32, &pen(style), fill).map_err(told)
+    ) -> DrawResult {
+        match &mut self.backend {
+            Backend::Svg(svg, _) => svg.draw_circle(center, radius, style, fill),
+            Backend::Bitmap(bitmap) => {
+                bitmap.draw_circle(fine(center), radius * FINE as u32, &pen(style), fill).map_err(io_error)
             }
         }
     }
@@ -196,18 +203,20 @@ impl DrawingBackend for Canvas<'_> {
         &mut self,
         path: I,
         style: &S,
-    ) -> Drawn {
-        match &mut self.to {
-            To::Svg(svg, _) => svg.fill_polygon(path, style),
-            To::Bitmap(bitmap) => bitmap.fill_polygon(path.into_iter().map(fine), &pen(style)).map_err(told),
+    ) -> DrawResult {
+        match &mut self.backend {
+            Backend::Svg(svg, _) => svg.fill_polygon(path, style),
+            Backend::Bitmap(bitmap) => {
+                bitmap.fill_polygon(path.into_iter().map(fine), &pen(style)).map_err(io_error)
+            }
         }
     }
 
-    fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, pos: BackendCoord) -> Drawn {
+    fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, pos: BackendCoord) -> DrawResult {
         let text = font::printable(text);
-        let bitmap = match &mut self.to {
-            To::Svg(svg, _) => return svg.draw_text(&text, style, pos),
-            To::Bitmap(bitmap) => bitmap,
+        let bitmap = match &mut self.backend {
+            Backend::Svg(svg, _) => return svg.draw_text(&text, style, pos),
+            Backend::Bitmap(bitmap) => bitmap,
         };
         let (em, bold) = (font::em(style.size()), matches!(style.style(), FontStyle::Bold));
         let (em, anchor, turned) = (em * f64::from(FINE), style.anchor(), style.transform());
@@ -231,7 +240,7 @@ impl DrawingBackend for Canvas<'_> {
             let (x, y) = turned.transform(x, y);
             let (x, y) = (x0 + x, y0 + y);
             if drawn.is_ok() && (0..width as i32).contains(&x) && (0..height as i32).contains(&y) {
-                drawn = bitmap.draw_pixel((x, y), colour.mix(coverage)).map_err(told);
+                drawn = bitmap.draw_pixel((x, y), colour.mix(coverage)).map_err(io_error);
             }
         });
         drawn
@@ -247,8 +256,13 @@ impl DrawingBackend for Canvas<'_> {
         Ok((font::measure(&font::printable(text), em, bold).ceil() as u32, em.ceil() as u32))
     }
 
-    fn blit_bitmap(&mut self, (left, top): BackendCoord, (width, height): (u32, u32), src: &[u8]) -> Drawn {
-        if let To::Svg(_, pictures) = &mut self.to {
+    fn blit_bitmap(
+        &mut self,
+        (left, top): BackendCoord,
+        (width, height): (u32, u32),
+        src: &[u8],
+    ) -> DrawResult {
+        if let Backend::Svg(_, pictures) = &mut self.backend {
             let size = Size { width, height };
             let data = base64(&png::encode(src, size).map_err(DrawingErrorKind::DrawingError)?);
             *pictures.borrow_mut() += &format!(

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use ab_glyph::{Font as _, FontRef, Glyph, PxScale, point};
 use plotters::style::{FontDesc, FontFamily, FontStyle, TextStyle};
 
-use crate::{look::INK, pt};
+use crate::{pt, theme::INK};
 
 /// The name in an SVG; where the font is not at hand, one of about its width.
 const FAMILY: &str = "DejaVu Sans, Verdana, Arial, sans-serif";

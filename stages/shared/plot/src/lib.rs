@@ -18,8 +18,8 @@
 
 mod canvas;
 mod font;
-mod look;
 mod png;
+mod theme;
 
 use std::cell::RefCell;
 use std::io;
@@ -32,7 +32,7 @@ use plotters::style::WHITE;
 
 pub use crate::canvas::Canvas;
 pub use crate::font::{bold, shorten, text, width, wrap};
-pub use crate::look::{GREY, INK, PALE, Stroke, colour, line, marker};
+pub use crate::theme::{GREY, INK, PALE, Stroke, colour, line, marker};
 pub use plotters;
 
 /// Dots to the inch.

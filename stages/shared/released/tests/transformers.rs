@@ -346,9 +346,9 @@ fn other_kinds_of_weights_say_how_to_convert_them() {
     std::fs::write(&weights, &bytes[..bytes.len() - 5]).unwrap();
     assert!(refusal(dir.path()).contains("bytes of tensors"), "{}", refusal(dir.path()));
     std::fs::write(&weights, b"PK").unwrap();
-    assert!(refusal(dir.path()).contains("not a safetensors file"));
+    assert!(refusal(dir.path()).contains("not a valid safetensors file"));
     std::fs::write(&weights, [&(1u64 << 60).to_le_bytes()[..], &b"{}"[..]].concat()).unwrap();
-    assert!(refusal(dir.path()).contains("not a safetensors file"));
+    assert!(refusal(dir.path()).contains("not a valid safetensors file"));
     std::fs::remove_file(&weights).unwrap();
     assert!(refusal(dir.path()).contains("expected weights"));
     std::fs::write(dir.path().join("pytorch_model.bin"), b"PK").unwrap();

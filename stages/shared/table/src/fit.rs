@@ -1,6 +1,6 @@
 //! How a table is made to fit a line of text, measured in letters.
 
-use crate::{Align, Cell, Grid};
+use crate::{Align, Cell, TextTable};
 
 /// The letters of a line of an `article`, and what the gap after a column takes of them.
 const LINE: f64 = 69.0;
@@ -24,27 +24,27 @@ pub(crate) struct Fit {
 }
 
 impl Fit {
-    /// Of a grid.
-    pub(crate) fn of(grid: &Grid) -> Self {
-        let mut fit = Self::with(grid, None);
+    /// Of a table.
+    pub(crate) fn of(table: &TextTable) -> Self {
+        let mut fit = Self::with(table, None);
         for (i, (from, ..)) in BROKEN.iter().enumerate() {
             if fit.full > *from {
-                fit = Self::with(grid, Some(i));
+                fit = Self::with(table, Some(i));
             }
         }
         fit
     }
 
-    fn with(grid: &Grid, broken: Option<usize>) -> Self {
+    fn with(table: &TextTable, broken: Option<usize>) -> Self {
         let mut fit = Self { widths: Vec::new(), full: 0.0, broken };
         let (mut share, mut letters) = (1.0, 0.0);
-        for (c, heading) in grid.headings.iter().enumerate() {
+        for (c, heading) in table.headings.iter().enumerate() {
             let words = heading.text.split_whitespace().map(count);
-            let cells = grid.rows.iter().filter_map(|row| row.get(c));
+            let cells = table.rows.iter().filter_map(|row| row.get(c));
             let cells = cells.map(|cell| {
                 let lines = fit.lines(cell, heading.align);
                 let widest = lines.iter().map(|(line, _)| count(line)).max().unwrap_or(0);
-                widest + usize::from(cell.note.is_some())
+                widest + usize::from(cell.footnote.is_some())
             });
             let widest = words.chain(cells).max().unwrap_or(0);
             // A short heading stays in one line.
@@ -55,7 +55,7 @@ impl Fit {
             }
             fit.widths.push(width);
         }
-        fit.full = letters / (LINE * share - GAP * grid.headings.len() as f64).max(1.0);
+        fit.full = letters / (LINE * share - GAP * table.headings.len() as f64).max(1.0);
         fit
     }
 
@@ -108,22 +108,22 @@ mod tests {
     use super::*;
     use crate::Heading;
 
-    fn grid(columns: usize) -> Grid {
+    fn table(columns: usize) -> TextTable {
         let headings = |_| Heading::new("4,000 labels, published", Align::Right);
-        let mut grid = Grid { headings: (0..columns).map(headings).collect(), ..Grid::default() };
-        grid.rows.push(vec![Cell::new("69.3 ± 0.2 (n=5)"); columns]);
-        grid.headings.insert(0, Heading::new("method", Align::Left));
-        grid.rows[0].insert(0, Cell::new("iGPT (this run), head at the best layer"));
-        grid
+        let mut table = TextTable { headings: (0..columns).map(headings).collect(), ..TextTable::default() };
+        table.rows.push(vec![Cell::new("69.3 ± 0.2 (n=5)"); columns]);
+        table.headings.insert(0, Heading::new("method", Align::Left));
+        table.rows[0].insert(0, Cell::new("iGPT (this run), head at the best layer"));
+        table
     }
 
     #[test]
     fn letters_shrink_before_texts_are_broken() {
-        let sizes: Vec<&str> = (0..6).map(|columns| Fit::of(&grid(columns)).size()).collect();
+        let sizes: Vec<&str> = (0..6).map(|columns| Fit::of(&table(columns)).size()).collect();
         assert_eq!(sizes[..2], ["", ""]);
         assert!(sizes[2].contains("small") || sizes[2].contains("footnotesize"), "{sizes:?}");
         assert!(sizes[5].contains("scriptsize"), "{sizes:?}");
-        let wide = grid(5);
+        let wide = table(5);
         let fit = Fit::of(&wide);
         let shown = |c: usize| {
             let lines = fit.lines(&wide.rows[0][c], wide.headings[c].align);

@@ -1,33 +1,33 @@
 //! The table as LaTeX.
 
 use crate::fit::{Fit, lines};
-use crate::{Align, Grid, signs};
+use crate::{Align, TextTable, symbols};
 
 /// A LaTeX `table` that needs no package: `\input` it. It is set in the largest size in which it is
 /// about as wide as the text of an `article`; long headings are broken into lines, and so are the
 /// texts of a table that is too wide even so.
-pub fn latex(grid: &Grid) -> String {
-    let fit = Fit::of(grid);
-    let columns: String = grid.headings.iter().map(|heading| column(heading.align)).collect();
+pub fn latex(table: &TextTable) -> String {
+    let fit = Fit::of(table);
+    let columns: String = table.headings.iter().map(|heading| column(heading.align)).collect();
     let mut out = String::from("\\begin{table}[htbp]\n\\centering\n");
-    if !grid.title.is_empty() {
-        out += &format!("\\caption{{{}}}\n\\medskip\n", escape_latex(&grid.title));
+    if !table.title.is_empty() {
+        out += &format!("\\caption{{{}}}\n\\medskip\n", escape_latex(&table.title));
     }
     out += fit.size();
     out += "\\renewcommand{\\arraystretch}{1.1}\n";
     out += &format!("\\begin{{tabular}}{{{columns}}}\n\\hline\n");
-    let headings = grid.headings.iter().zip(&fit.widths).map(|(heading, width)| match heading.align {
+    let headings = table.headings.iter().zip(&fit.widths).map(|(heading, width)| match heading.align {
         Align::Wide(_) => escape_latex(&heading.text),
         side => stacked(side, 'b', &lines(&heading.text, *width)),
     });
     out += &format!("{} \\\\\n\\hline\n", headings.collect::<Vec<_>>().join(" & "));
-    for (i, row) in grid.rows.iter().enumerate() {
+    for (i, row) in table.rows.iter().enumerate() {
         let cells: Vec<String> = row
             .iter()
-            .zip(&grid.headings)
+            .zip(&table.headings)
             .map(|(cell, heading)| {
                 let mut lines = fit.lines(cell, heading.align);
-                if let (Some(n), Some(last)) = (cell.note, lines.last_mut()) {
+                if let (Some(n), Some(last)) = (cell.footnote, lines.last_mut()) {
                     last.1 = format!("$^{{{n}}}$");
                 }
                 let set = |(text, note): &(String, String)| {
@@ -43,9 +43,9 @@ pub fn latex(grid: &Grid) -> String {
         out += &format!("{} \\\\\n", cells.join(" & "));
     }
     out += "\\hline\n\\end{tabular}\n";
-    let notes = grid.footnotes.iter().enumerate();
+    let notes = table.footnotes.iter().enumerate();
     let notes = notes.map(|(i, source)| format!("$^{{{}}}$ {}", i + 1, escape_latex(source)));
-    let below: Vec<String> = grid.remarks.iter().map(|r| escape_latex(r)).chain(notes).collect();
+    let below: Vec<String> = table.notes.iter().map(|r| escape_latex(r)).chain(notes).collect();
     if !below.is_empty() {
         out +=
             &format!("\n\\smallskip\n\\parbox{{\\linewidth}}{{\\footnotesize {}}}\n", below.join("\\\\\n"));
@@ -93,7 +93,7 @@ pub fn escape_latex(text: &str) -> String {
             // At the start of a row these would be taken for an argument of the row before.
             '[' | ']' | '*' => out.extend(['{', c, '}']),
             '\n' | '\r' | '\t' => out.push(' '),
-            _ => match (signs::text(c), signs::mathematics(c)) {
+            _ => match (symbols::text(c), symbols::mathematics(c)) {
                 (Some(text), _) => out.push_str(text),
                 (None, Some(sign)) => out.push_str(&format!("\\ensuremath{{{sign}}}")),
                 (None, None) => out.push(c),

@@ -1,9 +1,10 @@
-//! What results tables share: the metrics artifacts as names with values ([`observe`]), and a table of
-//! texts, with what it looks like as Markdown and as LaTeX.
+//! Results tables: metrics artifacts as names with values ([`observe`]), and tables of text, written as
+//! Markdown, LaTeX and CSV.
 //!
-//! Whoever has a table to show fills a [`Grid`] with plain texts and asks for a form. Nothing in a
-//! text is special: `_`, `&`, `|` and `±` come out as they are, in both forms.
+//! A stage fills a [`TextTable`] with plain text and calls [`write`]. No character is special: `_`, `&`,
+//! `|` and `±` come out as they are in every format.
 
+mod csv;
 mod fit;
 mod latex;
 mod markdown;
@@ -11,25 +12,45 @@ mod number;
 pub mod observe;
 mod pick;
 pub mod scalar;
-mod signs;
+mod suggest;
+mod symbols;
+mod value;
 
+use std::path::Path;
+
+pub use csv::{Field, csv};
 pub use latex::{escape_latex, latex};
 pub use markdown::{escape_markdown, markdown};
 pub use number::significant;
 pub use pick::Pick;
 
-/// A table of texts.
+/// Writes a table into a folder: `table.md`, `table.tex` and, with full precision, `table.csv` from its
+/// own headings and rows.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write(
+    folder: &Path,
+    table: &TextTable,
+    (headings, rows): &(Vec<String>, Vec<Vec<Field>>),
+) -> std::io::Result<()> {
+    std::fs::write(folder.join("table.md"), markdown(table))?;
+    std::fs::write(folder.join("table.tex"), latex(table))?;
+    std::fs::write(folder.join("table.csv"), csv(headings, rows))
+}
+
+/// A table of text.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Grid {
+pub struct TextTable {
     /// The caption; may be empty.
     pub title: String,
     /// The columns, from left to right.
     pub headings: Vec<Heading>,
     /// The rows, a cell for each heading.
     pub rows: Vec<Vec<Cell>>,
-    /// Remarks under the table, a paragraph each.
-    pub remarks: Vec<String>,
-    /// Footnotes, counted from 1; see [`Cell::note`].
+    /// Remarks below the table, a paragraph each.
+    pub notes: Vec<String>,
+    /// Numbered footnotes, from 1; see [`Cell::footnote`].
     pub footnotes: Vec<String>,
 }
 
@@ -67,7 +88,7 @@ pub struct Cell {
     /// What it says.
     pub text: String,
     /// The number of its footnote, from 1.
-    pub note: Option<usize>,
+    pub footnote: Option<usize>,
     /// Whether it is set in bold.
     pub strong: bool,
 }
@@ -75,7 +96,7 @@ pub struct Cell {
 impl Cell {
     /// A cell without a footnote.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), note: None, strong: false }
+        Self { text: text.into(), footnote: None, strong: false }
     }
 
     /// The same cell in bold, if so.

@@ -1,35 +1,35 @@
 //! The table as Markdown.
 
-use crate::{Align, Cell, Grid};
+use crate::{Align, Cell, TextTable};
 
-/// A GitHub-flavoured Markdown table, with the caption above and the remarks below.
-pub fn markdown(grid: &Grid) -> String {
+/// A GitHub-flavoured Markdown table, with the caption above and the notes below.
+pub fn markdown(table: &TextTable) -> String {
     let mut out = String::new();
-    if !grid.title.is_empty() {
-        out += &format!("**{}**\n\n", escape_markdown(&grid.title));
+    if !table.title.is_empty() {
+        out += &format!("**{}**\n\n", escape_markdown(&table.title));
     }
-    let headings: Vec<String> = grid.headings.iter().map(|h| escape_markdown(&h.text)).collect();
+    let headings: Vec<String> = table.headings.iter().map(|h| escape_markdown(&h.text)).collect();
     out += &format!("| {} |\n", headings.join(" | "));
     let rule = |align| if align == Align::Right { "---:" } else { ":---" };
-    let rules: Vec<&str> = grid.headings.iter().map(|h| rule(h.align)).collect();
+    let rules: Vec<&str> = table.headings.iter().map(|h| rule(h.align)).collect();
     out += &format!("| {} |\n", rules.join(" | "));
-    for row in &grid.rows {
+    for row in &table.rows {
         let cells: Vec<String> = row
             .iter()
-            .map(|Cell { text, note, strong }| {
+            .map(|Cell { text, footnote, strong }| {
                 let mut cell = escape_markdown(text);
                 if *strong && !cell.is_empty() {
                     cell = format!("**{cell}**");
                 }
-                cell + &note.map_or(String::new(), |n| format!(" <sup>{n}</sup>"))
+                cell + &footnote.map_or(String::new(), |n| format!(" <sup>{n}</sup>"))
             })
             .collect();
         out += &format!("| {} |\n", cells.join(" | "));
     }
-    for remark in &grid.remarks {
-        out += &format!("\n{}\n", escape_markdown(remark));
+    for note in &table.notes {
+        out += &format!("\n{}\n", escape_markdown(note));
     }
-    for (i, source) in grid.footnotes.iter().enumerate() {
+    for (i, source) in table.footnotes.iter().enumerate() {
         out += &format!("\n<sup>{}</sup> {}\n", i + 1, escape_markdown(source));
     }
     out

@@ -1,84 +1,11 @@
-//! The metrics artifacts as tables and figures see them: names with values.
+//! Metrics artifacts as tables and figures read them: names with values.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use igpt_contract::{ChosenValue, LabelledInput, MetricValues, StageError};
 
-/// The value of a name.
-#[derive(Debug, Clone)]
-pub enum Value {
-    /// A number: a metric, or a label that is one.
-    Number(f64),
-    /// A text: a fact, or a label that is none.
-    Text(String),
-    /// The artifact does not have the name: fine-tuning has no layer.
-    Missing,
-}
-
-impl Value {
-    /// Of a label or a condition. A whole number that no float holds stays a text: rounded, it would
-    /// be merged with its neighbours.
-    pub fn of(value: &serde_json::Value) -> Self {
-        match value {
-            serde_json::Value::String(text) => Self::Text(text.clone()),
-            serde_json::Value::Number(number) => match number.as_f64() {
-                Some(x) if number.is_f64() || x.to_string() == number.to_string() => Self::Number(x),
-                _ => Self::Text(number.to_string()),
-            },
-            other => Self::Text(other.to_string()),
-        }
-    }
-
-    /// As a number, where it is one, or a text that is written as that number would be: `2`, but
-    /// not `2.0`, which is another text, and not `nan`, which may be a name.
-    pub fn number(&self) -> Option<f64> {
-        match self {
-            Self::Number(x) => Some(*x),
-            Self::Text(text) => text.parse().ok().filter(|x: &f64| x.is_finite() && x.to_string() == *text),
-            Self::Missing => None,
-        }
-    }
-
-    /// As it is shown in a row's heading.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Number(x) => x.to_string(),
-            Self::Text(text) => text.clone(),
-            Self::Missing => "–".to_owned(),
-        }
-    }
-}
-
-/// The natural order: numbers first, by size (layer 2 before layer 10), then texts, then what is
-/// missing.
-impl Ord for Value {
-    fn cmp(&self, other: &Self) -> Ordering {
-        match (self.number(), other.number()) {
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => {
-                let missing = |value: &Self| matches!(value, Self::Missing);
-                missing(self).cmp(&missing(other)).then_with(|| self.text().cmp(&other.text()))
-            }
-        }
-    }
-}
-
-impl PartialOrd for Value {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Value {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Value {}
+pub use crate::suggest::unknown;
+pub use crate::value::Value;
 
 /// One metrics artifact.
 #[derive(Debug, Clone)]
@@ -107,7 +34,7 @@ impl Observation {
         self.labels.contains(name)
     }
 
-    /// What the pipeline called the wire that it came by; empty where the wire has no name.
+    /// The name of the input that it came by; empty if the input has none.
     pub fn step(&self) -> String {
         self.get("step").map(Value::text).unwrap_or_default()
     }
@@ -180,8 +107,8 @@ pub fn read(inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageError> {
         observations.push(Observation::new(&input.labels, &metrics));
     }
     if observations.is_empty() {
-        return Err(StageError::new("the port `metrics` has no inputs: there is nothing to report")
-            .hint("wire it to the metrics of some steps, `metrics: probe.*` for instance"));
+        return Err(StageError::new("expected at least one input at the port `metrics`, found none")
+            .hint("connect it to the metrics of some steps, such as `metrics: probe.*`"));
     }
     // Sums of floats depend on their order, and inputs come in any.
     observations.sort_by_cached_key(|o| format!("{:?}", o.values));
@@ -225,65 +152,14 @@ pub fn require(observations: &[Observation], name: &str) -> Result<(), StageErro
     let known: Vec<String> = known.into_iter().cloned().collect();
     let error = StageError::new(unknown("metric, fact or label", name, &known));
     Err(match name {
-        "step" => error.hint("`step` is the name of a wire that has one: `metrics: [{probe: probe.*}]`"),
+        "step" => error.hint("`step` is the name of an input that has one: `metrics: [{probe: probe.*}]`"),
         _ => error,
     })
-}
-
-/// The text of an error about a name that is not known.
-pub fn unknown(what: &str, name: &str, known: &[String]) -> String {
-    let near = known
-        .iter()
-        .map(|k| (distance(name, k), k))
-        .min()
-        .filter(|(d, _)| *d <= 1 + name.chars().count() / 3);
-    let longer = || known.iter().find(|k| !name.is_empty() && k.starts_with(name));
-    let meant = near.map(|(_, k)| k).or_else(longer);
-    let meant = meant.map_or(String::new(), |k| format!("; did you mean `{k}`?"));
-    let list: Vec<String> = known.iter().map(|k| format!("`{k}`")).collect();
-    format!("there is no {what} `{name}`{meant} (there are {})", list.join(", "))
-}
-
-/// The edit distance between two names.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (diagonal + usize::from(x != *y)).min(above + 1).min(row[j] + 1);
-            diagonal = above;
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_come_first_and_by_size() {
-        let text = |t: &str| Value::Text(t.to_owned());
-        let mut values = [Value::Missing, text("~"), Value::Number(10.0), text("2"), Value::Number(-1.0)];
-        values.sort();
-        let shown: Vec<String> = values.iter().map(Value::text).collect();
-        assert_eq!(shown, ["-1", "2", "10", "~", "–"]);
-    }
-
-    #[test]
-    fn texts_are_numbers_where_they_print_back_the_same() {
-        let text = |t: &str| Value::Text(t.to_owned());
-        assert_eq!(text("1").number(), Some(1.0));
-        assert_eq!(["1.0", "nan", "NaN", "inf", "1e3", ""].map(|t| text(t).number()), [None; 6]);
-        assert_ne!(text("1"), text("1.0"));
-        // A seed of 64 bits is no float, and its neighbour is another seed.
-        let seed = |x: u64| Value::of(&serde_json::json!(x));
-        assert_ne!(seed(9_007_199_254_740_993), seed(9_007_199_254_740_992));
-        assert_eq!(Value::of(&serde_json::json!(2.0)), Value::of(&serde_json::json!(2)));
-    }
 
     #[test]
     fn what_a_search_tried_is_seen_value_by_value() {
@@ -302,17 +178,5 @@ mod tests {
         assert_eq!(shown("chosen"), ["no", "yes"]);
         assert_eq!(shown("model"), ["s", "s"]);
         assert!(seen.iter().all(|o| o.is_label("rate") && o.is_label("model") && !o.is_label("chosen")));
-    }
-
-    #[test]
-    fn a_slip_of_the_pen_gets_a_suggestion() {
-        let known = ["accuracy.test".to_owned(), "loss.test".to_owned()];
-        let text = unknown("metric", "acuracy.test", &known);
-        assert_eq!(
-            text,
-            "there is no metric `acuracy.test`; did you mean `accuracy.test`? \
-             (there are `accuracy.test`, `loss.test`)"
-        );
-        assert!(!unknown("metric", "perplexity", &known).contains("did you mean"));
     }
 }

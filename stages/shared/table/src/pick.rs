@@ -1,19 +1,19 @@
-//! How a pipeline asks for the best of several artifacts.
+//! The parameter that selects the best of several artifacts.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Of artifacts that differ only in some labels, the best by a metric.
+/// Keeps only the best, by a metric, of the artifacts that differ in some labels alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pick {
-    /// The name of the number that decides: `accuracy.valid`, so that the best layer is chosen by
-    /// validation. It should not be the number that is shown or compared, or the best is better by
-    /// chance alone. Of equal artifacts the first in natural order is taken.
+    /// The metric that decides: `accuracy.valid`, so that the best layer is chosen on validation
+    /// images. It should not be the metric that is shown or compared: the best of several is better by
+    /// chance alone. Ties go to the first in natural order.
     pub metric: String,
-    /// The labels that are chosen among: `[layer]`. All other labels must agree.
+    /// The labels to choose over: `[layer]`. All other labels must be equal.
     pub over: Vec<String>,
-    /// Whether the lowest wins (losses).
+    /// Whether the lowest value is the best, as for losses.
     #[serde(default)]
     pub lowest: bool,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize as _, Deserializer, de::Error as _};
 
-use crate::observe::Value;
+use crate::value::Value;
 
 /// The schema of a text that may be written as a number.
 pub fn schema(_: &mut SchemaGenerator) -> Schema {
@@ -52,7 +52,7 @@ pub fn list_schema(generator: &mut SchemaGenerator) -> Schema {
 fn as_text(value: &serde_json::Value) -> Result<String, String> {
     match value {
         serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
-            Err(format!("expected a text, a number, true or false; found `{value}`"))
+            Err(format!("expected a string, a number, true or false; found `{value}`"))
         }
         scalar => Ok(Value::of(scalar).text()),
     }

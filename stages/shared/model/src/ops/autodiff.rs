@@ -11,7 +11,7 @@ use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend};
 
-use crate::ops::fused::{FusedGradients, FusedOps, Gradients, Kept, Maybe, MlpOperands, NormOf};
+use crate::ops::fused::{FusedGradients, FusedOps, Gradients, Maybe, MlpOperands, NormOf, Saved};
 
 /// Gives parents on the tape their gradients.
 fn register<B: Backend, const N: usize>(
@@ -26,7 +26,7 @@ fn register<B: Backend, const N: usize>(
     }
 }
 
-/// A step of the tape: from what the forward pass kept and the result's gradient to the parents'.
+/// A step of the tape: from what the forward pass saved and the result's gradient to the parents'.
 struct Step<B: Backend, K, const N: usize>(fn(K, FloatTensor<B>) -> Gradients<B, N>);
 
 impl<B: Backend, K, const N: usize> fmt::Debug for Step<B, K, N> {
@@ -35,7 +35,7 @@ impl<B: Backend, K, const N: usize> fmt::Debug for Step<B, K, N> {
     }
 }
 
-impl<B: Backend, K: Kept, const N: usize> Backward<B, N> for Step<B, K, N> {
+impl<B: Backend, K: Saved, const N: usize> Backward<B, N> for Step<B, K, N> {
     type State = K;
 
     fn backward(self, ops: Ops<K, N>, tape: &mut Tape, _: &mut Checkpointer) {
@@ -63,14 +63,14 @@ impl<B: FusedGradients> Backward<B, 3> for BranchNorm {
     }
 }
 
-/// Puts a computed result on the tape, with the step that gets what it kept beside its gradient.
+/// Puts a computed result on the tape, with the step that gets what it saved beside its gradient.
 fn record<B: Backend, C: CheckpointStrategy, S: Backward<B, N>, const N: usize>(
     parents: [NodeGuard; N],
-    (result, kept): (FloatTensor<B>, S::State),
+    (result, saved): (FloatTensor<B>, S::State),
     step: S,
 ) -> FloatTensor<Autodiff<B, C>> {
     match step.prepare::<C>(parents).compute_bound().stateful() {
-        OpsKind::Tracked(step) => step.finish(kept, result),
+        OpsKind::Tracked(step) => step.finish(saved, result),
         OpsKind::UnTracked(step) => step.finish(result),
     }
 }
@@ -109,7 +109,7 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         if of.branch {
             record::<B, C, _, 3>(parents, result, BranchNorm)
         } else {
-            record::<B, C, _, 3>(parents, result, Step(|kept, dy| B::norm_backward(kept, dy, None)))
+            record::<B, C, _, 3>(parents, result, Step(|saved, dy| B::norm_backward(saved, dy, None)))
         }
     }
 

@@ -13,7 +13,7 @@ forward_alone!(Flex);
 
 /// Attention's queries, keys and values, result and log normalisers.
 #[derive(Debug, Clone)]
-pub(super) struct KeptAttention {
+pub(super) struct SavedAttention {
     qkv: FlexTensor,
     out: FlexTensor,
     lse: FlexTensor,
@@ -23,7 +23,7 @@ pub(super) struct KeptAttention {
 
 /// A norm's operands, and whether it has a bias.
 #[derive(Debug, Clone)]
-pub(super) struct KeptNorm {
+pub(super) struct SavedNorm {
     x: FlexTensor,
     gain: FlexTensor,
     bias: bool,
@@ -31,7 +31,7 @@ pub(super) struct KeptNorm {
 
 /// A linear map's operands, and which of the others it has.
 #[derive(Debug, Clone)]
-pub(super) struct KeptLinear {
+pub(super) struct SavedLinear {
     x: FlexTensor,
     weight: FlexTensor,
     transposed: bool,
@@ -41,14 +41,14 @@ pub(super) struct KeptLinear {
 
 /// An MLP's operands and what its activation was given.
 #[derive(Debug, Clone)]
-pub(super) struct KeptMlp {
+pub(super) struct SavedMlp {
     operands: MlpOperands<Flex>,
     pre: FlexTensor,
 }
 
 /// Logits, targets and log normalisers.
 #[derive(Debug, Clone)]
-pub(super) struct KeptCrossEntropy {
+pub(super) struct SavedCrossEntropy {
     logits: FlexTensor,
     targets: FlexTensor,
     lse: FlexTensor,
@@ -126,23 +126,23 @@ fn with_last(dims: &[usize], last: usize) -> Vec<usize> {
 }
 
 impl FusedGradients for Flex {
-    type Attention = KeptAttention;
-    type Norm = KeptNorm;
-    type Linear = KeptLinear;
-    type Mlp = KeptMlp;
-    type CrossEntropy = KeptCrossEntropy;
+    type Attention = SavedAttention;
+    type Norm = SavedNorm;
+    type Linear = SavedLinear;
+    type Mlp = SavedMlp;
+    type CrossEntropy = SavedCrossEntropy;
 
-    fn attention_forward(qkv: FlexTensor, n_head: usize, causal: bool) -> (FlexTensor, KeptAttention) {
+    fn attention_forward(qkv: FlexTensor, n_head: usize, causal: bool) -> (FlexTensor, SavedAttention) {
         let data = Dense::new(qkv.clone());
         let sizes = sizes(&data, n_head, causal);
         let (out, lse) = attention::forward(data.data(), sizes);
         let (out, lse) =
             (tensor(out, &[sizes.b, sizes.t, sizes.c]), tensor(lse, &[sizes.b, n_head, sizes.t]));
-        (out.clone(), KeptAttention { qkv, out, lse, n_head, causal })
+        (out.clone(), SavedAttention { qkv, out, lse, n_head, causal })
     }
 
-    fn attention_backward(kept: KeptAttention, dout: FlexTensor) -> Gradients<Self, 1> {
-        let KeptAttention { qkv, out, lse, n_head, causal } = kept;
+    fn attention_backward(saved: SavedAttention, dout: FlexTensor) -> Gradients<Self, 1> {
+        let SavedAttention { qkv, out, lse, n_head, causal } = saved;
         let [qkv, out, lse, dout] = [qkv, out, lse, dout].map(Dense::new);
         let sizes = sizes(&qkv, n_head, causal);
         let dqkv = attention::backward(qkv.data(), out.data(), lse.data(), dout.data(), sizes);
@@ -154,20 +154,20 @@ impl FusedGradients for Flex {
         gain: FlexTensor,
         bias: Option<FlexTensor>,
         half: bool,
-    ) -> (FlexTensor, KeptNorm) {
+    ) -> (FlexTensor, SavedNorm) {
         assert!(!half, "16-bit floats are for LibTorch's devices");
-        let kept = KeptNorm { x: x.clone(), gain: gain.clone(), bias: bias.is_some() };
+        let saved = SavedNorm { x: x.clone(), gain: gain.clone(), bias: bias.is_some() };
         let (x, gain, bias) = (Dense::new(x), Dense::new(gain), dense(bias));
-        (tensor(norm::forward(x.data(), gain.data(), slice(&bias)), &x.dims), kept)
+        (tensor(norm::forward(x.data(), gain.data(), slice(&bias)), &x.dims), saved)
     }
 
-    fn norm_backward(kept: KeptNorm, dy: FlexTensor, so_far: Option<FlexTensor>) -> Gradients<Self, 3> {
-        let ([x, gain, dy], so_far) = ([kept.x, kept.gain, dy].map(Dense::new), dense(so_far));
-        let (dx, dgain, dbias) = norm::backward(x.data(), gain.data(), dy.data(), slice(&so_far), kept.bias);
+    fn norm_backward(saved: SavedNorm, dy: FlexTensor, so_far: Option<FlexTensor>) -> Gradients<Self, 3> {
+        let ([x, gain, dy], so_far) = ([saved.x, saved.gain, dy].map(Dense::new), dense(so_far));
+        let (dx, dgain, dbias) = norm::backward(x.data(), gain.data(), dy.data(), slice(&so_far), saved.bias);
         [
             Some(tensor(dx, &x.dims)),
             Some(tensor(dgain, &gain.dims)),
-            kept.bias.then(|| tensor(dbias, &gain.dims)),
+            saved.bias.then(|| tensor(dbias, &gain.dims)),
         ]
     }
 
@@ -177,8 +177,8 @@ impl FusedGradients for Flex {
         bias: Option<FlexTensor>,
         residual: Option<FlexTensor>,
         transposed: bool,
-    ) -> (FlexTensor, KeptLinear) {
-        let kept = KeptLinear {
+    ) -> (FlexTensor, SavedLinear) {
+        let saved = SavedLinear {
             x: x.clone(),
             weight: w.clone(),
             transposed,
@@ -188,11 +188,11 @@ impl FusedGradients for Flex {
         let (x, w, bias, residual) = (Dense::new(x), Dense::new(w), dense(bias), dense(residual));
         let w = weight(&w, transposed);
         let y = linear::forward(x.data(), w, slice(&bias), slice(&residual));
-        (tensor(y, &with_last(&x.dims, w.outputs)), kept)
+        (tensor(y, &with_last(&x.dims, w.outputs)), saved)
     }
 
-    fn linear_backward(kept: KeptLinear, dy: FlexTensor) -> Gradients<Self, 4> {
-        let KeptLinear { x, weight: w, transposed, bias, residual } = kept;
+    fn linear_backward(saved: SavedLinear, dy: FlexTensor) -> Gradients<Self, 4> {
+        let SavedLinear { x, weight: w, transposed, bias, residual } = saved;
         let residual = residual.then(|| dy.clone());
         let [x, w, dy] = [x, w, dy].map(Dense::new);
         let (dx, dw, db) = linear::backward(x.data(), weight(&w, transposed), dy.data(), bias);
@@ -204,7 +204,7 @@ impl FusedGradients for Flex {
         ]
     }
 
-    fn mlp_forward(operands: MlpOperands<Flex>) -> (FlexTensor, KeptMlp) {
+    fn mlp_forward(operands: MlpOperands<Flex>) -> (FlexTensor, SavedMlp) {
         let MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation } = operands.clone();
         let [x, fc, proj] = [x, fc, proj].map(Dense::new);
         let [fc_bias, proj_bias, residual] =
@@ -219,13 +219,13 @@ impl FusedGradients for Flex {
         };
         let (y, pre) = linear::mlp(x.data(), x.last(), mlp, slice(&residual));
         let pre = tensor(pre, &with_last(&x.dims, mlp.hidden));
-        (tensor(y, &x.dims), KeptMlp { operands, pre })
+        (tensor(y, &x.dims), SavedMlp { operands, pre })
     }
 
-    fn mlp_backward(kept: KeptMlp, dy: FlexTensor) -> Gradients<Self, 6> {
-        let MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation } = kept.operands;
+    fn mlp_backward(saved: SavedMlp, dy: FlexTensor) -> Gradients<Self, 6> {
+        let MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation } = saved.operands;
         let residual = residual.get().map(|_| dy.clone());
-        let [x, fc, proj, pre, dy] = [x, fc, proj, kept.pre, dy].map(Dense::new);
+        let [x, fc, proj, pre, dy] = [x, fc, proj, saved.pre, dy].map(Dense::new);
         let [fc_bias, proj_bias] = [fc_bias, proj_bias].map(|operand| dense(operand.get()));
         let hidden = fc.last();
         let mlp = Mlp {
@@ -247,17 +247,17 @@ impl FusedGradients for Flex {
         ]
     }
 
-    fn cross_entropy_forward(logits: FlexTensor, targets: FlexTensor) -> (FlexTensor, KeptCrossEntropy) {
+    fn cross_entropy_forward(logits: FlexTensor, targets: FlexTensor) -> (FlexTensor, SavedCrossEntropy) {
         let data = Dense::new(logits.clone());
         let indices = indices(targets.clone(), data.last());
         let (nll, lse) = cross_entropy::forward(data.data(), &indices);
         let n = [indices.len()];
-        (tensor(nll, &n), KeptCrossEntropy { logits, targets, lse: tensor(lse, &n) })
+        (tensor(nll, &n), SavedCrossEntropy { logits, targets, lse: tensor(lse, &n) })
     }
 
-    fn cross_entropy_backward(kept: KeptCrossEntropy, dnll: FlexTensor) -> Gradients<Self, 1> {
-        let [logits, lse, dnll] = [kept.logits, kept.lse, dnll].map(Dense::new);
-        let targets = indices(kept.targets, logits.last());
+    fn cross_entropy_backward(saved: SavedCrossEntropy, dnll: FlexTensor) -> Gradients<Self, 1> {
+        let [logits, lse, dnll] = [saved.logits, saved.lse, dnll].map(Dense::new);
+        let targets = indices(saved.targets, logits.last());
         let d = cross_entropy::backward(logits.data(), &targets, lse.data(), dnll.data());
         [Some(tensor(d, &logits.dims))]
     }

@@ -79,9 +79,9 @@ pub(super) trait FusedOps: Backend {
 }
 
 /// What a forward pass keeps for the backward pass.
-pub(super) trait Kept: Clone + Send + fmt::Debug + 'static {}
+pub(super) trait Saved: Clone + Send + fmt::Debug + 'static {}
 
-impl<T: Clone + Send + fmt::Debug + 'static> Kept for T {}
+impl<T: Clone + Send + fmt::Debug + 'static> Saved for T {}
 
 /// The gradients of an operation's N operands in their order, `None` where one is absent.
 pub(super) type Gradients<B, const N: usize> = [Option<FloatTensor<B>>; N];
@@ -89,11 +89,11 @@ pub(super) type Gradients<B, const N: usize> = [Option<FloatTensor<B>>; N];
 /// The same operations with their backward passes, on backends without automatic differentiation.
 /// A gradient has its operand's type.
 pub(super) trait FusedGradients: Backend {
-    type Attention: Kept;
-    type Norm: Kept;
-    type Linear: Kept;
-    type Mlp: Kept;
-    type CrossEntropy: Kept;
+    type Attention: Saved;
+    type Norm: Saved;
+    type Linear: Saved;
+    type Mlp: Saved;
+    type CrossEntropy: Saved;
 
     fn attention_forward(
         qkv: FloatTensor<Self>,
@@ -101,7 +101,7 @@ pub(super) trait FusedGradients: Backend {
         causal: bool,
     ) -> (FloatTensor<Self>, Self::Attention);
     /// Of qkv.
-    fn attention_backward(kept: Self::Attention, dout: FloatTensor<Self>) -> Gradients<Self, 1>;
+    fn attention_backward(saved: Self::Attention, dout: FloatTensor<Self>) -> Gradients<Self, 1>;
 
     fn norm_forward(
         x: FloatTensor<Self>,
@@ -111,7 +111,7 @@ pub(super) trait FusedGradients: Backend {
     ) -> (FloatTensor<Self>, Self::Norm);
     /// Of x, gain, bias; that of x with what it is `so_far`.
     fn norm_backward(
-        kept: Self::Norm,
+        saved: Self::Norm,
         dy: FloatTensor<Self>,
         so_far: Option<FloatTensor<Self>>,
     ) -> Gradients<Self, 3>;
@@ -124,21 +124,21 @@ pub(super) trait FusedGradients: Backend {
         transposed: bool,
     ) -> (FloatTensor<Self>, Self::Linear);
     /// Of x, weight, bias, residual.
-    fn linear_backward(kept: Self::Linear, dy: FloatTensor<Self>) -> Gradients<Self, 4>;
+    fn linear_backward(saved: Self::Linear, dy: FloatTensor<Self>) -> Gradients<Self, 4>;
 
     fn mlp_forward(mlp: MlpOperands<Self>) -> (FloatTensor<Self>, Self::Mlp);
     /// Of the operands in their order.
-    fn mlp_backward(kept: Self::Mlp, dy: FloatTensor<Self>) -> Gradients<Self, 6>;
+    fn mlp_backward(saved: Self::Mlp, dy: FloatTensor<Self>) -> Gradients<Self, 6>;
 
     fn cross_entropy_forward(
         logits: FloatTensor<Self>,
         targets: IntTensor<Self>,
     ) -> (FloatTensor<Self>, Self::CrossEntropy);
     /// Of the logits.
-    fn cross_entropy_backward(kept: Self::CrossEntropy, dnll: FloatTensor<Self>) -> Gradients<Self, 1>;
+    fn cross_entropy_backward(saved: Self::CrossEntropy, dnll: FloatTensor<Self>) -> Gradients<Self, 1>;
 }
 
-/// Lets a backend compute without a tape: the operations as above, and nothing kept.
+/// Lets a backend compute without a tape: the operations as above, and nothing saved.
 macro_rules! forward_alone {
     ($backend:ty) => {
         impl $crate::ops::fused::FusedOps for $backend {

@@ -7,12 +7,12 @@
 pub(crate) mod activation;
 mod attention;
 mod autodiff;
-pub(crate) mod cached;
 mod cross_entropy;
 mod flex;
 #[cfg_attr(feature = "tch", expect(deprecated, reason = "burn 0.22 is the last version with libtorch"))]
 mod fused;
 mod kernel;
+pub(crate) mod kv_cache;
 mod linear;
 mod matmul;
 pub(crate) mod norm;
@@ -49,14 +49,15 @@ pub enum Ops {
     Plain,
 }
 
-/// The numbers that a training computes with.
+/// The precision inside transformer blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32-bit floats throughout.
     #[default]
     F32,
-    /// [`Ops::Mixed`]: bfloat16 inside of blocks. Only on LibTorch's devices.
+    /// bfloat16 inside transformer blocks; parameters, gradients and losses are 32-bit floats. Needs
+    /// LibTorch.
     Bf16,
 }
 
@@ -84,7 +85,7 @@ impl Ops {
         }
     }
 
-    /// The implementation for a training on the device.
+    /// The implementation that computes in a precision on the device.
     ///
     /// # Errors
     /// Where the device cannot compute in that precision.
@@ -94,8 +95,7 @@ impl Ops {
             #[cfg(feature = "tch")]
             (Precision::Bf16, DispatchDevice::LibTorch(_)) => Ok(Self::Mixed),
             (Precision::Bf16, _) => Err(ModelError::Config(
-                "`precision` is bf16, which wants a device of LibTorch (`--device cuda`); on the processor \
-                 leave it at f32"
+                "`precision: bf16` needs a LibTorch device (`--device cuda`); on the CPU use `f32`"
                     .to_owned(),
             )),
         }

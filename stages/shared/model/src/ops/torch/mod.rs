@@ -24,14 +24,14 @@ forward_alone!(LibTorch);
 
 /// What a norm keeps: its tape, or what our own kernels want.
 #[derive(Debug, Clone)]
-pub(super) enum KeptNorm {
+pub(super) enum SavedNorm {
     Taped(Taped<3>),
     Half { x: TchTensor, gain: TchTensor, means: TchTensor, scales: TchTensor, bias: bool },
 }
 
 /// A linear map's operands, the weight `[in,out]` in the type of x, and which others it has.
 #[derive(Debug, Clone)]
-pub(super) struct KeptLinear {
+pub(super) struct SavedLinear {
     x: TchTensor,
     weight: TchTensor,
     transposed: bool,
@@ -41,7 +41,7 @@ pub(super) struct KeptLinear {
 
 /// An MLP's operands, weights in the type of x, with the activation's input and output.
 #[derive(Debug, Clone)]
-pub(super) struct KeptMlp {
+pub(super) struct SavedMlp {
     x: TchTensor,
     fc: TchTensor,
     pre: TchTensor,
@@ -70,9 +70,9 @@ fn as_type(weight: TchTensor, x: &TchTensor) -> TchTensor {
 
 impl FusedGradients for LibTorch {
     type Attention = Taped<1>;
-    type Norm = KeptNorm;
-    type Linear = KeptLinear;
-    type Mlp = KeptMlp;
+    type Norm = SavedNorm;
+    type Linear = SavedLinear;
+    type Mlp = SavedMlp;
     type CrossEntropy = Taped<1>;
 
     fn attention_forward(qkv: TchTensor, n_head: usize, causal: bool) -> (TchTensor, Taped<1>) {
@@ -93,8 +93,8 @@ impl FusedGradients for LibTorch {
         })
     }
 
-    fn attention_backward(kept: Taped<1>, dout: TchTensor) -> Gradients<Self, 1> {
-        kept.gradients(dout)
+    fn attention_backward(saved: Taped<1>, dout: TchTensor) -> Gradients<Self, 1> {
+        saved.gradients(dout)
     }
 
     fn norm_forward(
@@ -102,14 +102,14 @@ impl FusedGradients for LibTorch {
         gain: TchTensor,
         bias: Option<TchTensor>,
         half: bool,
-    ) -> (TchTensor, KeptNorm) {
+    ) -> (TchTensor, SavedNorm) {
         if half && kernels::take_norm(&x.tensor) {
             let x = TchTensor::from_existing(x.tensor.contiguous(), x.storage);
             let Normed { y, means, scales } = kernels::norm(&x.tensor, &gain.tensor, tensor(&bias), NORM_EPS);
             let [y, means, scales] = [y, means, scales].map(TchTensor::new);
-            return (y, KeptNorm::Half { x, gain, means, scales, bias: bias.is_some() });
+            return (y, SavedNorm::Half { x, gain, means, scales, bias: bias.is_some() });
         }
-        let (y, kept) = taped([Some(x), Some(gain), bias], |[x, gain, bias]| {
+        let (y, saved) = taped([Some(x), Some(gain), bias], |[x, gain, bias]| {
             let (x, gain) = (given(x), given(gain));
             let y = match bias {
                 Some(bias) => x.layer_norm(gain.size(), Some(gain), Some(bias), NORM_EPS, false),
@@ -117,17 +117,17 @@ impl FusedGradients for LibTorch {
             };
             if half { y.to_kind(Kind::BFloat16) } else { y }
         });
-        (y, KeptNorm::Taped(kept))
+        (y, SavedNorm::Taped(saved))
     }
 
-    fn norm_backward(kept: KeptNorm, dy: TchTensor, so_far: Option<TchTensor>) -> Gradients<Self, 3> {
-        match kept {
-            KeptNorm::Taped(kept) => {
-                let [dx, dgain, dbias] = kept.gradients(dy);
+    fn norm_backward(saved: SavedNorm, dy: TchTensor, so_far: Option<TchTensor>) -> Gradients<Self, 3> {
+        match saved {
+            SavedNorm::Taped(saved) => {
+                let [dx, dgain, dbias] = saved.gradients(dy);
                 let dx = dx.map(|dx| TchTensor::new(add(dx.tensor, tensor(&so_far))));
                 [dx, dgain, dbias]
             }
-            KeptNorm::Half { x, gain, means, scales, bias } => {
+            SavedNorm::Half { x, gain, means, scales, bias } => {
                 let statistics = (&means.tensor, &scales.tensor);
                 let (dy, so_far) = (dy.tensor.contiguous(), so_far.map(|sum| sum.tensor.contiguous()));
                 let of = (&x.tensor, &gain.tensor);
@@ -143,24 +143,24 @@ impl FusedGradients for LibTorch {
         bias: Option<TchTensor>,
         residual: Option<TchTensor>,
         transposed: bool,
-    ) -> (TchTensor, KeptLinear) {
+    ) -> (TchTensor, SavedLinear) {
         let weight = as_type(weight, &x);
         let weight =
             if transposed { TchTensor::from_existing(weight.tensor.tr(), weight.storage) } else { weight };
         let y = add(map(&x.tensor, &weight.tensor, tensor(&bias)), tensor(&residual));
-        let kept = KeptLinear { x, weight, transposed, bias: bias.is_some(), residual: residual.is_some() };
-        (TchTensor::new(y), kept)
+        let saved = SavedLinear { x, weight, transposed, bias: bias.is_some(), residual: residual.is_some() };
+        (TchTensor::new(y), saved)
     }
 
-    fn linear_backward(kept: KeptLinear, dy: TchTensor) -> Gradients<Self, 4> {
-        let KeptLinear { x, weight, transposed, bias, residual } = kept;
+    fn linear_backward(saved: SavedLinear, dy: TchTensor) -> Gradients<Self, 4> {
+        let SavedLinear { x, weight, transposed, bias, residual } = saved;
         let (dx, dweight, dbias) = map_backward(&dy.tensor, &x.tensor, &weight.tensor, bias);
         let dweight = if transposed { dweight.tr() } else { dweight };
         let [dx, dweight] = [dx, dweight].map(TchTensor::new);
         [Some(dx), Some(dweight), dbias.map(TchTensor::new), residual.then_some(dy)]
     }
 
-    fn mlp_forward(operands: MlpOperands<Self>) -> (TchTensor, KeptMlp) {
+    fn mlp_forward(operands: MlpOperands<Self>) -> (TchTensor, SavedMlp) {
         let MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation } = operands;
         let [fc_bias, proj_bias, residual] = [fc_bias, proj_bias, residual].map(Maybe::get);
         let (fc, proj) = (as_type(fc, &x), as_type(proj, &x));
@@ -169,11 +169,11 @@ impl FusedGradients for LibTorch {
         let y = add(map(&post, &proj.tensor, tensor(&proj_bias)), tensor(&residual)); // [B,T,C]
         let [y, pre, post] = [y, pre, post].map(TchTensor::new);
         let [fc_bias, proj_bias, residual] = [fc_bias, proj_bias, residual].map(|o| o.is_some());
-        (y, KeptMlp { x, fc, pre, post, proj, activation, fc_bias, proj_bias, residual })
+        (y, SavedMlp { x, fc, pre, post, proj, activation, fc_bias, proj_bias, residual })
     }
 
-    fn mlp_backward(kept: KeptMlp, dy: TchTensor) -> Gradients<Self, 6> {
-        let KeptMlp { x, fc, pre, post, proj, activation, fc_bias, proj_bias, residual } = kept;
+    fn mlp_backward(saved: SavedMlp, dy: TchTensor) -> Gradients<Self, 6> {
+        let SavedMlp { x, fc, pre, post, proj, activation, fc_bias, proj_bias, residual } = saved;
         let (dpost, dproj, dproj_bias) = map_backward(&dy.tensor, &post.tensor, &proj.tensor, proj_bias);
         drop(post);
         let (dpre, dfc_bias) = activate_backward(&rows::rows(&dpost), &pre.tensor, activation, fc_bias);
@@ -190,7 +190,7 @@ impl FusedGradients for LibTorch {
         })
     }
 
-    fn cross_entropy_backward(kept: Taped<1>, dnll: TchTensor) -> Gradients<Self, 1> {
-        kept.gradients(dnll)
+    fn cross_entropy_backward(saved: Taped<1>, dnll: TchTensor) -> Gradients<Self, 1> {
+        saved.gradients(dnll)
     }
 }

@@ -1,0 +1,64 @@
+//! Names of steps on the command line: `probe`, `probe[layer=3]`, and `probe:layer=3`, which needs no
+//! quotes in any shell.
+
+use std::convert::Infallible;
+
+/// Reads a step's name. `probe:seed=0,layer=3` is `probe[layer=3,seed=0]`: names have their axes in the
+/// order of the alphabet.
+pub(super) fn parse(text: &str) -> Result<String, Infallible> {
+    let Some((base, axes)) = text.split_once(':').filter(|(base, _)| !base.contains('[')) else {
+        return Ok(text.to_owned());
+    };
+    let mut parts: Vec<String> = Vec::new();
+    for part in axes.split(',') {
+        match parts.last_mut() {
+            // A value that holds a comma.
+            Some(last) if !part.contains('=') => *last = format!("{last},{part}"),
+            _ => parts.push(part.to_owned()),
+        }
+    }
+    parts.sort_by(|a, b| axis(a).cmp(axis(b)));
+    Ok(format!("{base}[{}]", parts.join(",")))
+}
+
+/// `probe[layer=3]` without its labels.
+pub(super) fn base(name: &str) -> &str {
+    name.split('[').next().unwrap_or(name)
+}
+
+fn axis(part: &str) -> &str {
+    part.split('=').next().unwrap_or(part)
+}
+
+/// The name as it can be typed without quotes: `probe:layer=3`.
+pub(super) fn typed(name: &str) -> String {
+    let axes = name.strip_suffix(']').and_then(|name| name.strip_prefix(base(name))?.strip_prefix('['));
+    axes.map_or_else(|| name.to_owned(), |axes| format!("{}:{axes}", base(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_without_brackets_is_the_same_step() {
+        for (text, name) in [
+            ("probe", "probe"),
+            ("probe[layer=3]", "probe[layer=3]"),
+            ("probe[word=a:b]", "probe[word=a:b]"),
+            ("probe:layer=3", "probe[layer=3]"),
+            ("probe:seed=0,layer=3", "probe[layer=3,seed=0]"),
+            ("probe:word=a,b,seed=0", "probe[seed=0,word=a,b]"),
+            ("probe:word=a:b", "probe[word=a:b]"),
+        ] {
+            assert_eq!(parse(text), Ok(name.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_typed_without_brackets() {
+        assert_eq!(typed("probe[layer=3,seed=0]"), "probe:layer=3,seed=0");
+        assert_eq!(typed("probe"), "probe");
+        assert_eq!(parse(&typed("probe[layer=3,seed=0]")), Ok("probe[layer=3,seed=0]".to_owned()));
+    }
+}

@@ -1,0 +1,66 @@
+//! The notes below a table.
+
+use crate::format::number;
+use crate::params::{Column, Params};
+use crate::statistics::ErrorBar;
+use crate::summary::{CellValue, Summary};
+
+/// How rows were picked and marked, what means and errors are over, which fits have not converged.
+pub(crate) fn notes(params: &Params, summary: &Summary) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(pick) = &params.pick {
+        let which = if pick.lowest { "lowest" } else { "highest" };
+        let over = pick.over.join(", ");
+        notes.push(format!("Only the {over} with the {which} {} of each.", pick.metric));
+    }
+    if let Some(best) = &params.best {
+        let column = params.columns.iter().find(|c| c.metric == best.metric && c.only.is_empty());
+        let by = column.map_or(best.metric.as_str(), Column::heading);
+        let plain = Column { metric: best.metric.clone(), ..Column::default() };
+        for &(row, value) in &summary.winners {
+            let winner = summary.rows[row].name();
+            let column = column.unwrap_or(&plain);
+            let value = number(column, column.of(value));
+            notes.push(format!("BestRow {} by {by}: {winner} ({value}).", params.rows.join(", ")));
+        }
+        if summary.winners.is_empty() {
+            notes.push(format!("BestRow {} by {by}: none, no row has a number.", params.rows.join(", ")));
+        }
+    }
+    let of_columns = |error: ErrorBar, several: bool| {
+        summary.rows.iter().any(|row| {
+            params.columns.iter().zip(&row.cells).any(|(column, (cell, _))| match cell {
+                CellValue::Numbers(s, expected) => {
+                    column.error == error && (*expected > 1) == several && (several || s.error.is_some())
+                }
+                CellValue::NotRun | CellValue::NotApplicable | CellValue::Values(_) => false,
+            })
+        })
+    };
+    let over = match summary.averaged.as_slice() {
+        [] => String::new(),
+        axes => format!(" over {}", axes.join(", ")),
+    };
+    if of_columns(ErrorBar::Sd, true) {
+        notes.push(format!("Mean ± sample standard deviation{over} (n: how many)."));
+    }
+    if of_columns(ErrorBar::Se, true) {
+        notes.push(format!("Mean ± standard error{over} (n: how many), from their sample deviation."));
+    }
+    if of_columns(ErrorBar::Se, false) {
+        let images = "of a single run √(p(1 − p)/N), N the number of images";
+        notes.push(format!("± standard error {images}."));
+    }
+    if !summary.unconverged.is_empty() {
+        let of = |(row, not, all): &(String, usize, usize)| match all {
+            1 => row.clone(),
+            _ => format!("{row} ({not} of {all})"),
+        };
+        let rows: Vec<String> = summary.unconverged.iter().map(of).collect();
+        notes.push(format!(
+            "Not converged: {}. With more iterations their numbers may be others.",
+            rows.join("; ")
+        ));
+    }
+    notes
+}
