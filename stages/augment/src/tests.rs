@@ -53,6 +53,14 @@ fn workspace(sizes: [(u32, u32); 3]) -> tempfile::TempDir {
 }
 
 #[test]
+fn the_contract_is_kept_and_bytes_move_with_the_version() {
+    let mut trial = igpt_testing::Trial::new(Augment).seed(5);
+    images(&trial.input("images"), [(32, 24), (40, 40), (24, 32)]);
+    let params = json!({"side": 16, "crop": "random", "views": 2});
+    trial.check_version(&trial.check(&params), 3, "");
+}
+
+#[test]
 fn square_images_shrink_to_means_and_keep_all_else() {
     let dir = workspace([(32, 32); 3]);
     let rows = run_in(dir.path(), json!({"side": 16}), 2).unwrap();

@@ -1,10 +1,9 @@
 //! The stage from artifacts to artifacts.
 
-use std::path::Path;
-
 use igpt_concat::Concat;
-use igpt_contract::{DynStage as _, LabelledInput, MetricValues, StageContext, StageError, StageIo};
+use igpt_contract::{DynStage as _, MetricValues, StageError};
 use igpt_dataset::{FeatureTable, LayerInfo, Split};
+use igpt_testing::Trial;
 use serde_json::{Value, json};
 
 const DIM: usize = 3;
@@ -34,39 +33,35 @@ fn layer(l: usize) -> FeatureTable {
     }
 }
 
-/// Runs the stage on layers 0 to 6 whose probes have these accuracies.
-fn run(dir: &Path, accuracies: &[f64], params: Value) -> Result<(FeatureTable, MetricValues), StageError> {
-    let folder = |name: &str| {
-        let path = dir.join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        path
-    };
-    let probes = accuracies.iter().enumerate().map(|(l, accuracy)| {
-        if !dir.join(format!("features/{l}")).exists() {
-            layer(l).write(&folder(&format!("features/{l}"))).unwrap();
-        }
-        let path = folder(&format!("probe {l}"));
-        MetricValues::default().with("accuracy.valid", *accuracy).write(&path).unwrap();
-        LabelledInput { path, labels: [("layer".to_owned(), json!(l))].into() }
-    });
-    let features = LabelledInput { path: dir.join("features"), labels: Default::default() };
-    let inputs = [("metrics".to_owned(), probes.collect()), ("features".to_owned(), vec![features])];
-    let out = tempfile::tempdir().unwrap();
-    let output = |name: &str| {
-        std::fs::create_dir(out.path().join(name)).unwrap();
-        (name.to_owned(), out.path().join(name))
-    };
-    let io = StageIo { inputs: inputs.into(), outputs: ["features", "metrics"].map(output).into() };
-    let cx = StageContext::new(0, 1, dir.join("checkpoints"), |_| {});
-    Concat.run(&Concat.complete(&params).unwrap(), &io, &cx)?;
-    let table = FeatureTable::read(&out.path().join("features")).unwrap();
-    Ok((table, MetricValues::read(&out.path().join("metrics")).unwrap()))
+/// The stage on layers whose probes have these accuracies.
+fn trial(accuracies: &[f64]) -> Trial {
+    trial_of((0..accuracies.len()).map(layer), accuracies)
+}
+
+fn trial_of(layers: impl IntoIterator<Item = FeatureTable>, accuracies: &[f64]) -> Trial {
+    let mut trial = Trial::new(Concat);
+    let features = trial.input("features");
+    for (l, (layer, accuracy)) in layers.into_iter().zip(accuracies).enumerate() {
+        let folder = features.join(l.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        layer.write(&folder).unwrap();
+        let probe = trial.labelled_input("metrics", [("layer".to_owned(), json!(l))].into());
+        MetricValues::default().with("accuracy.valid", *accuracy).write(&probe).unwrap();
+    }
+    trial
+}
+
+fn run(trial: &Trial, params: Value) -> Result<(FeatureTable, MetricValues), StageError> {
+    let outputs = trial.run(&params)?;
+    let table = FeatureTable::read(outputs.folder("features")).unwrap();
+    Ok((table, MetricValues::read(outputs.folder("metrics")).unwrap()))
 }
 
 #[test]
 fn five_layers_round_the_best_become_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let (table, metrics) = run(dir.path(), &[0.1, 0.2, 0.3, 0.6, 0.5, 0.4, 0.3], json!({})).unwrap();
+    let trial = trial(&[0.1, 0.2, 0.3, 0.6, 0.5, 0.4, 0.3]);
+    trial.check(&json!({}));
+    let (table, metrics) = run(&trial, json!({})).unwrap();
     assert_eq!((table.dim, table.len(), table.info.layer), (5 * DIM, 7, 1));
     let row = |i: usize| (1..6).flat_map(move |l| (0..DIM).map(move |j| (100 * l + 10 * i + j) as f32));
     assert_eq!(table.row(4), row(4).collect::<Vec<f32>>());
@@ -78,25 +73,21 @@ fn five_layers_round_the_best_become_one() {
 
 #[test]
 fn the_last_layer_takes_those_before_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let accuracies = [0.1, 0.2, 0.3, 0.6, 0.5, 0.4, 0.7];
-    let (_, metrics) = run(dir.path(), &accuracies, json!({ "layers": 3 })).unwrap();
+    let trial = trial(&[0.1, 0.2, 0.3, 0.6, 0.5, 0.4, 0.7]);
+    let (_, metrics) = run(&trial, json!({ "layers": 3 })).unwrap();
     assert_eq!(metrics.facts["layers"], "4, 5, 6");
-    let (_, metrics) = run(dir.path(), &accuracies, json!({ "layers": 2, "lowest": true })).unwrap();
+    let (_, metrics) = run(&trial, json!({ "layers": 2, "lowest": true })).unwrap();
     assert_eq!(metrics.facts["layers"], "0, 1");
-    let error = run(dir.path(), &accuracies, json!({ "metric": "accuracy.test" })).unwrap_err().to_string();
+    let error = run(&trial, json!({ "metric": "accuracy.test" })).unwrap_err().to_string();
     assert!(error.contains("no metric `accuracy.test`"), "{error}");
 }
 
 #[test]
 fn layers_of_other_images_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
     let mut other = layer(2);
     other.ids[6] = 99;
-    let path = dir.path().join("features/2");
-    std::fs::create_dir_all(&path).unwrap();
-    other.write(&path).unwrap();
-    let error = run(dir.path(), &[0.1, 0.2, 0.3], json!({ "layers": 2 })).unwrap_err().to_string();
+    let trial = trial_of([layer(0), layer(1), other], &[0.1, 0.2, 0.3]);
+    let error = run(&trial, json!({ "layers": 2 })).unwrap_err().to_string();
     assert!(error.contains("same images"), "{error}");
     assert_eq!(Concat.complete(&json!({ "layers": 0 })).unwrap_err().path, "layers");
 }

@@ -11,6 +11,7 @@ use igpt_model::{
     Activation, Gpt, GptConfig, Init, Input, ModelCard, NamedTensor, Objective, Preset, Variant,
     assign_parameters, save_model,
 };
+use igpt_testing::Trial;
 use rand::Rng as _;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -138,6 +139,16 @@ fn each_part_holds_the_networks_features_and_stands_alone() {
         assert_eq!(layer.info.classes, table.info.classes);
     }
     assert!(files(&out).is_empty(), "there is one part for each layer, and nothing else");
+}
+
+#[test]
+fn the_contract_is_kept() {
+    let bench = Bench::new();
+    let (model, _) = bench.model(Objective::Bert, None);
+    let mut trial = Trial::new(Features);
+    trial.input_at("model", &model);
+    trial.input_at("tokens", &bench.tokens(None));
+    trial.check(&json!({ "layers": [0, 2] }));
 }
 
 #[test]

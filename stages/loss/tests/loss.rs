@@ -1,15 +1,13 @@
 //! The stage from artifacts to a metrics artifact.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use igpt_contract::{
-    Digest, DynStage as _, LabelledInput, MetricValues, StageContext, StageError, StageIo, stream,
-};
+use igpt_contract::{Digest, DynStage as _, MetricValues, StageError, stream};
 use igpt_dataset::{RowKey, Split, TokensInfo, TokensWriter};
 use igpt_loss::Loss;
 use igpt_model::{Gpt, GptConfig, ModelCard, Objective, Preset, save_model};
+use igpt_testing::Trial;
 use serde_json::{Value, json};
 
 const VOCAB: usize = 16;
@@ -49,16 +47,23 @@ fn model(folder: &Path, objective: Objective, zero_head: bool) -> PathBuf {
     path
 }
 
-fn run(folder: &Path, model: &Path, tokens: &Path, params: Value) -> Result<MetricValues, StageError> {
-    let input = |path: &Path| vec![LabelledInput { path: path.to_owned(), labels: BTreeMap::new() }];
-    let out = tempfile::tempdir().unwrap();
-    let io = StageIo {
-        inputs: [("model".to_owned(), input(model)), ("tokens".to_owned(), input(tokens))].into(),
-        outputs: [("metrics".to_owned(), out.path().to_owned())].into(),
-    };
-    let cx = StageContext::new(3, 1, folder.join("checkpoints"), |_| {}).on_device("cpu");
-    Loss.run(&Loss.complete(&params).unwrap(), &io, &cx)?;
-    Ok(MetricValues::read(out.path()).unwrap())
+fn trial(model: &Path, tokens: &Path) -> Trial {
+    let mut trial = Trial::new(Loss).seed(3);
+    trial.input_at("model", model);
+    trial.input_at("tokens", tokens);
+    trial
+}
+
+fn run(model: &Path, tokens: &Path, params: Value) -> Result<MetricValues, StageError> {
+    let outputs = trial(model, tokens).run(&params)?;
+    Ok(MetricValues::read(outputs.folder("metrics")).unwrap())
+}
+
+#[test]
+fn the_contract_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = model(dir.path(), Objective::Bert, false);
+    trial(&model, &tokens(dir.path(), b"palette")).check(&json!({ "train_rows": 7 }));
 }
 
 #[test]
@@ -67,7 +72,7 @@ fn a_network_that_guesses_has_the_loss_of_guessing() {
     let tokens = tokens(dir.path(), b"palette");
     for objective in [Objective::Autoregressive, Objective::Bert] {
         let model = model(dir.path(), objective, true);
-        let metrics = run(dir.path(), &model, &tokens, json!({ "train_rows": 7 })).unwrap();
+        let metrics = run(&model, &tokens, json!({ "train_rows": 7 })).unwrap();
         for part in ["valid", "test", "train"] {
             let nats = metrics.values[&format!("loss.{part}")];
             assert!((nats - (VOCAB as f64).ln()).abs() < 1e-5, "{part}: {nats}");
@@ -87,7 +92,7 @@ fn only_what_is_there_is_measured() {
     let dir = tempfile::tempdir().unwrap();
     let model = model(dir.path(), Objective::Autoregressive, false);
     let tokens = tokens(dir.path(), b"palette");
-    let metrics = run(dir.path(), &model, &tokens, json!({ "validation": { "fraction": 0 } })).unwrap();
+    let metrics = run(&model, &tokens, json!({ "validation": { "fraction": 0 } })).unwrap();
     assert!(!metrics.values.contains_key("loss.valid") && !metrics.values.contains_key("loss.train"));
     assert!((metrics.values["loss.test"] - (VOCAB as f64).ln()).abs() > 1e-4, "the head is not at zero");
 }
@@ -97,7 +102,7 @@ fn tokens_of_another_palette_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let model = model(dir.path(), Objective::Autoregressive, true);
     let tokens = tokens(dir.path(), b"another palette");
-    let error = run(dir.path(), &model, &tokens, json!({})).unwrap_err().to_string();
+    let error = run(&model, &tokens, json!({})).unwrap_err().to_string();
     assert!(error.contains("does not belong to these tokens"), "{error}");
     assert_eq!(Loss.complete(&json!({ "batch": 0 })).unwrap_err().path, "batch");
 }

@@ -60,6 +60,13 @@ fn bytes(dir: &Path) -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn the_contract_is_kept_and_bytes_move_with_the_version() {
+    let mut trial = igpt_testing::Trial::new(PaletteFit).seed(7);
+    images(&trial.input("images"));
+    trial.check_version(&trial.check(&json!({"colours": 24})), 3, "");
+}
+
+#[test]
 fn equal_inputs_make_equal_bytes_for_any_number_of_threads() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("images")).unwrap();

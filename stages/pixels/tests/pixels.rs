@@ -1,12 +1,11 @@
 //! The stage from artifact to artifact.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use igpt_contract::{DynStage, LabelledInput, StageContext, StageError, StageIo};
 use igpt_dataset::{Encoding, FeatureTable, ImageRow, ImageSetInfo, ImageSetWriter, Split, UPRIGHT};
 use igpt_pixels::Pixels;
-use serde_json::{Value, json};
+use igpt_testing::Trial;
+use serde_json::json;
 
 /// A set of images of the given sizes (height, width); the last two are test images.
 fn images(folder: &Path, sizes: &[(u16, u16)]) {
@@ -31,35 +30,19 @@ fn images(folder: &Path, sizes: &[(u16, u16)]) {
     writer.finish().unwrap();
 }
 
-fn run(dir: &Path, name: &str, params: Value) -> Result<PathBuf, StageError> {
-    let out = dir.join(name);
-    std::fs::create_dir(&out).unwrap();
-    let input = LabelledInput { path: dir.join("images"), labels: BTreeMap::new() };
-    let io = StageIo {
-        inputs: [("images".to_owned(), vec![input])].into(),
-        outputs: [("layer".to_owned(), out.clone())].into(),
-    };
-    let cx = StageContext::new(0, 1, dir.join("checkpoints"), |_| {});
-    let params = Pixels.complete(&params).unwrap();
-    DynStage::run(&Pixels, &params, &io, &cx).map(|()| out)
-}
-
-fn bench(sizes: &[(u16, u16)]) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("images")).unwrap();
-    images(&dir.path().join("images"), sizes);
-    dir
+/// The stage with such images.
+fn trial(sizes: &[(u16, u16)]) -> Trial {
+    let mut trial = Trial::new(Pixels);
+    images(&trial.input("images"), sizes);
+    trial
 }
 
 #[test]
-fn pixels_become_features_in_order_and_twice_the_same_bytes() {
-    let dir = bench(&[(2, 3); 5]);
-    let first = run(dir.path(), "first", json!({ "side": 0 })).unwrap();
-    let second = run(dir.path(), "second", json!({})).unwrap();
-    for file in ["features.parquet", "layer.json"] {
-        assert_eq!(std::fs::read(first.join(file)).unwrap(), std::fs::read(second.join(file)).unwrap());
-    }
-    let table = FeatureTable::read(&first).unwrap();
+fn pixels_become_features_in_order_and_the_contract_is_kept() {
+    let trial = trial(&[(2, 3); 5]);
+    let first = trial.check(&json!({}));
+    trial.check_version(&first, 3, "");
+    let table = FeatureTable::read(first.folder("layer")).unwrap();
     assert_eq!((table.len(), table.dim, table.ids), (5, 18, vec![0, 1, 2, 3, 4]));
     assert_eq!(table.labels, [0, 1, 0, 1, 0]);
     assert_eq!(table.splits[2..], [Split::Train, Split::Test, Split::Test]);
@@ -70,29 +53,23 @@ fn pixels_become_features_in_order_and_twice_the_same_bytes() {
 
 #[test]
 fn images_of_each_split_can_be_chosen() {
-    let dir = bench(&[(2, 2); 6]);
-    let out = run(dir.path(), "some", json!({ "train_images": 2, "test_images": 1 })).unwrap();
+    let out = trial(&[(2, 2); 6]).run(&json!({ "train_images": 2, "test_images": 1 })).unwrap();
     let drawn = igpt_dataset::draw_images((0..4).collect(), 2, &igpt_contract::stream(0, "labels"));
     let drawn: Vec<u64> = drawn.into_iter().map(|image| image as u64).chain([4]).collect();
-    assert_eq!(FeatureTable::read(&out).unwrap().ids, drawn);
+    assert_eq!(FeatureTable::read(out.folder("layer")).unwrap().ids, drawn);
 }
 
 #[test]
 fn images_of_several_sizes_are_refused_by_name() {
-    let dir = bench(&[(2, 2), (2, 2), (2, 3), (2, 2)]);
-    let error = run(dir.path(), "mixed", json!({})).unwrap_err().to_string();
+    let trial = trial(&[(2, 2), (2, 2), (2, 3), (2, 2)]);
+    let error = trial.run(&json!({})).unwrap_err().to_string();
     assert!(
         error.contains("expected images of 2 x 2 pixels like the first, found 2 x 3 in test image 2"),
         "{error}"
     );
-    let error = run(dir.path(), "other", json!({ "side": 8 })).unwrap_err().to_string();
+    let error = trial.run(&json!({ "side": 8 })).unwrap_err().to_string();
     assert!(
         error.contains("expected images of 8 x 8 pixels (`side`), found 2 x 2 in train image 0"),
         "{error}"
     );
-}
-
-#[test]
-fn unknown_parameters_are_refused() {
-    assert!(Pixels.complete(&json!({ "size": 8 })).unwrap_err().what.contains("unknown field `size`"));
 }

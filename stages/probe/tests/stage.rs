@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use igpt_contract::{DynStage, LabelledInput, MetricValues, Signal, StageContext, StageError, StageIo};
 use igpt_dataset::{FeatureTable, Fold, FoldTable, LayerInfo, PredictionTable, Split};
 use igpt_probe::Probe;
+use igpt_testing::Trial;
 use serde_json::{Value, json};
 
 const OUTPUTS: [&str; 3] = ["metrics", "predictions", "folds"];
@@ -92,6 +93,13 @@ fn metrics_and_predictions_tell_the_same_story() {
     assert_eq!(curve.iter().map(|(c, _)| *c).collect::<Vec<_>>(), [0.01, 1.0, 100.0]);
     let best = curve.iter().map(|(_, accuracy)| *accuracy).fold(0.0, f64::max);
     assert_eq!(metrics.values["accuracy.valid"], best);
+}
+
+#[test]
+fn the_contract_is_kept() {
+    let mut trial = Trial::new(Probe);
+    table().write(&trial.input("features")).unwrap();
+    trial.check(&json!({}));
 }
 
 #[test]

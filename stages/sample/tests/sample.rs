@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use igpt_contract::{DynStage as _, LabelledInput, StageContext, StageError, StageIo, stream};
+use igpt_contract::{StageError, stream};
 use igpt_dataset::{PaletteTable, RowKey, Split, TokenTable, TokensInfo, TokensWriter};
 use igpt_model::{Gpt, Input, ModelCard, ModelParams, Objective, Preset, save_model};
 use igpt_sample::Sample;
+use igpt_testing::Trial;
 use rand::RngExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -73,28 +74,18 @@ impl Bench {
         folder
     }
 
+    fn trial(&self, tokens: Option<&Path>) -> Trial {
+        let mut trial = Trial::new(Sample).threads(2);
+        trial.input_at("model", &self.folder("model"));
+        trial.input_at("palette", &self.folder("palette"));
+        tokens.into_iter().for_each(|tokens| trial.input_at("tokens", tokens));
+        trial
+    }
+
     fn run(&self, params: Value, tokens: Option<&Path>, seed: u64) -> Result<Drawn, StageError> {
-        let out = tempfile::tempdir().unwrap();
-        let folder = |name: &str| {
-            let folder = out.path().join(name);
-            std::fs::create_dir(&folder).unwrap();
-            (name.to_owned(), folder)
-        };
-        let input = |path: &Path| vec![LabelledInput { path: path.to_owned(), labels: Default::default() }];
-        let mut io = StageIo {
-            inputs: [
-                ("model".to_owned(), input(&self.folder("model"))),
-                ("palette".to_owned(), input(&self.folder("palette"))),
-            ]
-            .into(),
-            outputs: [folder("grid"), folder("samples")].into(),
-        };
-        io.inputs.extend(tokens.map(|tokens| ("tokens".to_owned(), input(tokens))));
-        let params = Sample.complete(&params).map_err(|error| StageError::new(error.to_string()))?;
-        let cx = StageContext::new(seed, 2, self.folder("checkpoints"), |_| ());
-        Sample.run(&params, &io, &cx)?;
-        let samples = TokenTable::read(&io.outputs["samples"]).unwrap();
-        let grid = std::fs::read(io.outputs["grid"].join("grid.png")).unwrap();
+        let outputs = self.trial(tokens).seed(seed).run(&params)?;
+        let samples = TokenTable::read(outputs.folder("samples")).unwrap();
+        let grid = std::fs::read(outputs.folder("grid").join("grid.png")).unwrap();
         Ok(Drawn { samples, grid })
     }
 
@@ -108,6 +99,13 @@ impl Bench {
 struct Drawn {
     samples: TokenTable,
     grid: Vec<u8>,
+}
+
+#[test]
+fn the_contract_is_kept() {
+    let bench = Bench::new();
+    bench.trial(None).check(&json!({"rows": 2, "columns": 2}));
+    bench.trial(Some(&bench.tokens())).check(&json!({"rows": 2, "columns": 2}));
 }
 
 #[test]

@@ -54,6 +54,17 @@ fn run_in(dir: &Path, sets: &[&str], threads: usize) -> Result<TokenTable, Stage
 }
 
 #[test]
+fn the_contract_is_kept_and_bytes_move_with_the_version() {
+    let dir = tempfile::tempdir().unwrap();
+    images(&dir.path().join("a"), "a", &[(5, 3); 9]);
+    let mut trial = igpt_testing::Trial::new(Tokenize);
+    trial.input_at("images", &dir.path().join("a"));
+    let levels = COLOURS.map(|colour| colour.map(f64::from));
+    PaletteTable::from_levels(&levels).write(&trial.input("palette")).unwrap();
+    trial.check_version(&trial.check(&json!({})), 3, "");
+}
+
+#[test]
 fn tokens_are_the_nearest_colours_in_raster_order() {
     let dir = tempfile::tempdir().unwrap();
     images(&dir.path().join("a"), "a", &[(5, 3); 70]);

@@ -254,9 +254,9 @@ fn class_means_accuracy(source: &str) -> f64 {
 }
 
 #[test]
-fn colours_of_shapes_tell_something_and_those_of_textures_little() {
+fn raw_pixels_tell_something_of_shapes_and_less_of_textures() {
     // Chance is 0.1.
     let (shapes, textures) = (class_means_accuracy("shapes"), class_means_accuracy("textures"));
     assert!((0.2..0.7).contains(&shapes), "accuracy {shapes}");
-    assert!(textures < 0.2, "accuracy {textures}");
+    assert!((0.1..0.3).contains(&textures), "accuracy {textures}");
 }

@@ -80,7 +80,7 @@ impl Trial {
         self
     }
 
-    /// Runs the stage once, from no checkpoint, into new folders.
+    /// Runs the stage once on the processor, from no checkpoint, into new folders.
     ///
     /// # Errors
     /// The stage's; a parameter that it refuses is an error with its path.
@@ -109,7 +109,7 @@ impl Trial {
         let signals = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&signals);
         let say = move |signal: Signal| sink.lock().expect("no test panics with it").push(signal);
-        let cx = StageContext::new(self.seed, threads, dir.path().join("checkpoints"), say);
+        let cx = StageContext::new(self.seed, threads, dir.path().join("checkpoints"), say).on_device("cpu");
         self.stage.run(&params, &io, &cx)?;
         drop(cx);
         let signals = std::mem::take(&mut *signals.lock().expect("no test panics with it"));
