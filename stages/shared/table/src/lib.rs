@@ -36,7 +36,7 @@ pub fn write(
 ) -> std::io::Result<()> {
     std::fs::write(folder.join("table.md"), markdown(table))?;
     std::fs::write(folder.join("table.tex"), latex(table))?;
-    std::fs::write(folder.join("table.csv"), csv(headings, rows))
+    std::fs::write(folder.join("table.csv"), csv(headings, rows)?)
 }
 
 /// A table of text.
