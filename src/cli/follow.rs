@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::error::CliError;
-use super::logs::{attempts, put};
+use super::log_files::{attempts, put};
 use super::print_error;
 use crate::store::{RunFolder, StepRecord, Store};
 

@@ -14,7 +14,7 @@ use igpt_contract::counted;
 use super::error::CliError;
 use super::history::steps_of;
 use super::load::load_profiles;
-use super::plan::look_ahead;
+use super::outlooks::look_ahead;
 use super::show::bytes;
 use super::terminal::Verbosity;
 use crate::engine::forecast::Forecast;

@@ -13,8 +13,8 @@ use igpt_contract::counted;
 use super::error::CliError;
 use super::follow::follow;
 use super::history::{Found, StepArgs, find, record_of, steps_of};
-use crate::engine::logs::of_attempt;
-use crate::report::clean::{last_state, one_line};
+use super::log_files::{attempts, put};
+use crate::report::clean::one_line;
 use crate::store::{RunFolder, StepRecord, Store};
 
 /// Whose logs, and how.
@@ -148,16 +148,6 @@ fn copy_until(path: &Path, length: u64, args: &LogArgs, out: &mut dyn Write) -> 
     Ok(done)
 }
 
-/// Prints a line of a log: as it is, or as a terminal would leave it.
-pub(super) fn put(line: &[u8], raw: bool, out: &mut dyn Write) -> Result<(), CliError> {
-    if raw {
-        out.write_all(line)?;
-    } else {
-        writeln!(out, "{}", last_state(&String::from_utf8_lossy(line)))?;
-    }
-    Ok(())
-}
-
 /// The logs of a step's attempts, the first one's first; none where it was not begun.
 fn logs_of(store: &Store, run: &RunFolder, step: &StepRecord) -> Vec<PathBuf> {
     let own = attempts(run, step);
@@ -173,10 +163,4 @@ fn logs_of(store: &Store, run: &RunFolder, step: &StepRecord) -> Vec<PathBuf> {
         Some(attempts(&maker, there))
     };
     made().unwrap_or_default()
-}
-
-pub(super) fn attempts(run: &RunFolder, step: &StepRecord) -> Vec<PathBuf> {
-    let folder = run.logs_dir();
-    let log = |attempt| folder.join(format!("{}.log", of_attempt(&step.log, attempt)));
-    (1..).map(log).take_while(|path| path.is_file()).collect()
 }

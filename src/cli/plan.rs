@@ -1,6 +1,5 @@
 //! `plan FILE`: what a run would do, why, and what it should cost. Changes nothing.
 
-use std::cell::RefCell;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,59 +7,21 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::error::CliError;
-use super::load::load_with;
-use super::options::{PlanArgs, SelectArgs};
+use super::options::PlanArgs;
+use super::outlooks::{Outlooks, outlooks};
 use super::show::bytes;
 use super::totals::Totals;
 use crate::engine::estimate::{Basis, Estimate};
-use crate::engine::folder_of;
-use crate::engine::forecast::{Forecast, Outlook, forecast, forecast_new, wanted};
-use crate::engine::resolve::Resolver;
+use crate::engine::forecast::{Forecast, Outlook};
 use crate::plan::schema::plain;
-use crate::plan::{Plan, PlannedStep, Work};
-use crate::registry;
+use crate::plan::{PlannedStep, Work};
 use crate::report::seconds;
-use crate::store::{Caches, Store, StoreError};
 
 /// How many characters of a parameter's value are shown.
 const WIDTH: usize = 60;
 
 /// The widest name of a step that the others are lined up with.
 const NAME: usize = 40;
-
-/// A plan, and the outlook of the steps that are wanted, by their number.
-pub(super) struct Outlooks {
-    pub(super) plan: Plan,
-    pub(super) wanted: Vec<(usize, Outlook)>,
-}
-
-/// Loads a pipeline and looks ahead at its run.
-pub(super) fn outlooks(store: &Path, args: &SelectArgs) -> Result<Outlooks, CliError> {
-    let plan = load_with(&args.pipeline, &args.steps)?;
-    let all = look_ahead(store, &plan, &args.pipeline.file, &args.device)?;
-    let wanted = wanted(&plan, &args.targets());
-    let wanted = all.into_iter().enumerate().filter(|(id, _)| wanted[*id]).collect();
-    Ok(Outlooks { plan, wanted })
-}
-
-/// The outlook of every step of a plan. A store that is not there is not made.
-pub(super) fn look_ahead(
-    store: &Path,
-    plan: &Plan,
-    file: &Path,
-    device: &str,
-) -> Result<Vec<Outlook>, CliError> {
-    let numerics = registry::numerics(device).map_err(CliError::usage)?;
-    let folder = folder_of(file);
-    let folder = std::path::absolute(&folder).map_err(CliError::file("find", &folder))?;
-    let store = match Store::open_existing(store) {
-        Ok(store) => store,
-        Err(StoreError::Absent { .. }) => return Ok(forecast_new(plan, &folder)),
-        Err(error) => return Err(error.into()),
-    };
-    let files = RefCell::new(Caches::open(&store));
-    Ok(forecast(&Resolver::new(plan, &store, &files, &folder, &numerics))?)
-}
 
 /// Shows the outlook, and where each parameter's value came from. Answers 100 where a step cannot
 /// run as things are, as the run would.

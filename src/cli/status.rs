@@ -9,7 +9,7 @@ use igpt_contract::counted;
 
 use super::error::CliError;
 use super::options::SelectArgs;
-use super::plan::{Outlooks, outlooks};
+use super::outlooks::{Outlooks, outlooks};
 use crate::engine::forecast::Forecast;
 
 /// Counts the cached steps and lists the others.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use igpt_contract::counted;
 
-use super::plan::Outlooks;
+use super::outlooks::Outlooks;
 use super::show::bytes;
 use super::tasks::tasks;
 use crate::engine::forecast::Forecast;

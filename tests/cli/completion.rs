@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use super::remains::tell;
 use super::support::Project;
 
 const SWEEP: &str = r#"
@@ -88,7 +89,7 @@ fn shell(project: &Project, command: &[&str]) -> Option<String> {
     match shell.stdin(Stdio::null()).output() {
         Ok(output) => Some(String::from_utf8(output.stdout).unwrap()),
         Err(_) => {
-            eprintln!("skipped: {} is not installed", command[0]);
+            tell(&format!("skipped: completion in {0} ({0} is not installed)", command[0]));
             None
         }
     }

@@ -100,5 +100,6 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 
 /// Says a line that is seen although the test passes.
 pub(crate) fn tell(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    // In one piece: the runner writes at the same time.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

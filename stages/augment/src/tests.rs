@@ -57,7 +57,11 @@ fn the_contract_is_kept_and_bytes_move_with_the_version() {
     let mut trial = igpt_testing::Trial::new(Augment).seed(5);
     images(&trial.input("images"), [(32, 24), (40, 40), (24, 32)]);
     let params = json!({"side": 16, "crop": "random", "views": 2});
-    trial.check_version(&trial.check(&params), 3, "");
+    trial.check_version(
+        &trial.check(&params),
+        3,
+        "95125ce9c3d45a247c02fae0efc9c557372cc1a087720e0bde3b037fa3f58b38",
+    );
 }
 
 #[test]

@@ -56,12 +56,22 @@ impl Bench {
     }
 
     fn write_tokens(&self, palette: Option<Digest>, rows: Vec<(RowKey, Vec<u16>)>) -> PathBuf {
+        self.write_tokens_of(SIDE, VOCAB, palette, rows)
+    }
+
+    fn write_tokens_of(
+        &self,
+        side: usize,
+        vocab: usize,
+        palette: Option<Digest>,
+        rows: Vec<(RowKey, Vec<u16>)>,
+    ) -> PathBuf {
         let folder = self.folder("tokens");
         let info = TokensInfo {
             name: "noise".to_owned(),
-            height: SIDE,
-            width: SIDE,
-            vocab: VOCAB,
+            height: side,
+            width: side,
+            vocab,
             palette,
             classes: (0..10).map(|class| format!("class {class}")).collect(),
             sets: Vec::new(),
@@ -244,18 +254,22 @@ fn parameters_that_make_no_sense_are_refused() {
 /// The reference network, its tokens and its features, by way of the stage's own artifacts.
 #[test]
 fn the_reference_features_are_reproduced() {
-    let Some(dir) = igpt_fixtures::fixture("gpt2_ln_tiny") else { return };
+    igpt_fixtures::fixtures("gpt2_ln_tiny").for_each(|dir| check_reference(&dir));
+}
+
+fn check_reference(dir: &Path) {
     let read = |name: &str| std::fs::read(dir.join(name)).unwrap();
     let (weights, inputs, outputs) =
-        (read("weights.safetensors"), read("inputs.safetensors"), read("outputs_f32.safetensors"));
+        (read("weights.safetensors"), read("inputs.safetensors"), read("outputs_f64.safetensors"));
     let weights = SafeTensors::deserialize(&weights).unwrap();
     let outputs = SafeTensors::deserialize(&outputs).unwrap();
     let floats = |data: &[u8]| data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect::<Vec<_>>();
+    let summary: Value = serde_json::from_slice(&read("summary.json")).unwrap();
     let shape = |name: &str| weights.tensor(name).unwrap().shape().to_vec();
     let n_layer = weights.names().iter().filter(|name| name.ends_with("ln_1.weight")).count();
     let config = GptConfig {
         n_layer,
-        n_head: 4, // the fixture's README
+        n_head: summary["config"]["heads"].as_u64().unwrap() as usize,
         n_embd: shape("wte")[1],
         n_positions: shape("wpe")[0],
         vocab: shape("wte")[0],
@@ -276,7 +290,8 @@ fn the_reference_features_are_reproduced() {
     let gpt = assign_parameters(gpt, tensors.collect()).unwrap();
     let bench = Bench::new();
     let model = bench.folder("model");
-    save_model(&model, &gpt, &ModelCard::new(&config, Objective::Autoregressive, SIDE, SIDE)).unwrap();
+    let side = config.n_positions.isqrt();
+    save_model(&model, &gpt, &ModelCard::new(&config, Objective::Autoregressive, side, side)).unwrap();
 
     let inputs = SafeTensors::deserialize(&inputs).unwrap();
     let integers = |name: &str| {
@@ -284,18 +299,19 @@ fn the_reference_features_are_reproduced() {
         data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect::<Vec<_>>()
     };
     let (tokens, labels) = (integers("tokens"), integers("labels"));
-    let rows = tokens.chunks_exact(SIDE * SIDE).zip(&labels).enumerate().map(|(i, (tokens, label))| {
+    let rows = tokens.chunks_exact(side * side).zip(&labels).enumerate().map(|(i, (tokens, label))| {
         let key = RowKey { id: i as u64, split: Split::Train, label: *label as i32, view: 0 };
         (key, tokens.iter().map(|token| *token as u16).collect())
     });
-    let tokens = bench.write_tokens(None, rows.collect());
+    let tokens = bench.write_tokens_of(side, config.vocab, None, rows.collect());
     let out = bench.run("layers", &model, &tokens, json!({})).unwrap();
     for l in 0..=n_layer {
         let found = FeatureTable::read(&out.join(l.to_string())).unwrap();
-        let expected = floats(outputs.tensor(&format!("ar.feature.{l}")).unwrap().data());
+        let expected = outputs.tensor(&format!("ar.feature.{l}")).unwrap().data().as_chunks().0;
         assert_eq!(found.values.len(), expected.len());
         for (found, expected) in found.values.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-4, "layer {l}: {found} {expected}");
+            let expected = f64::from_le_bytes(*expected);
+            assert!((f64::from(*found) - expected).abs() < 1e-4, "layer {l}: {found} {expected}");
         }
     }
 }

@@ -92,11 +92,12 @@ fn mean_variance(colours: &Colours) -> f64 {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::path::Path;
 
     use igpt_contract::stream;
 
     use super::*;
-    use igpt_fixtures::{fixture, npy_data};
+    use igpt_fixtures::{file, fixtures, npy_data};
 
     use crate::histogram::Histogram;
 
@@ -106,38 +107,45 @@ mod tests {
         fit(colours, k, stop, &mut stream(seed, "test"), |_| Ok::<(), Infallible>(())).unwrap()
     }
 
-    /// The histogram of the fixture's pixels.
-    fn fixture_colours() -> Option<Colours> {
+    /// The histogram of a fixture's pixels.
+    fn fixture_colours(folder: &Path) -> Colours {
         let mut histogram = Histogram::default();
-        histogram.add(&npy_data(&fixture("kmeans/pixels_200k_u8.npy")?));
-        Some(histogram.colours())
+        histogram.add(&npy_data(&file(folder, "pixels_")));
+        histogram.colours()
     }
 
     #[test]
     fn inertia_is_as_low_as_that_of_scikit_learn() {
-        let (Some(colours), Some(expected)) = (fixture_colours(), fixture("kmeans/expected.json")) else {
-            return;
-        };
-        let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(expected).unwrap()).unwrap();
-        assert_eq!(colours.pixels(), expected["n_pixels"].as_u64().unwrap());
-        assert_eq!(colours.len() as u64, expected["unique_colours"].as_u64().unwrap());
-        let median = |mut values: Vec<f64>| {
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
-        };
-        let runs = expected["kmeans"].as_array().unwrap();
-        let theirs = median(runs.iter().map(|run| run["exact_inertia"].as_f64().unwrap()).collect());
-        let ours: Vec<f64> =
-            (0..5).map(|seed| inertia(&colours, &fit_all(&colours, 512, SKLEARN, seed).centres)).collect();
-        for n in [3, 5] {
-            let ours = median(ours[..n].to_vec());
-            assert!(ours <= 1.002 * theirs, "median inertia of {n} seeds: {ours}, of scikit-learn: {theirs}");
+        for folder in fixtures("kmeans") {
+            let colours = fixture_colours(&folder);
+            let expected = std::fs::read(folder.join("expected.json")).unwrap();
+            let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+            assert_eq!(colours.pixels(), expected["n_pixels"].as_u64().unwrap());
+            assert_eq!(colours.len() as u64, expected["unique_colours"].as_u64().unwrap());
+            let sorted = |mut values: Vec<f64>| {
+                values.sort_by(f64::total_cmp);
+                values
+            };
+            let runs = expected["kmeans"].as_array().unwrap();
+            let theirs = sorted(runs.iter().map(|run| run["exact_inertia"].as_f64().unwrap()).collect());
+            // Few pixels have minima that differ more: then their worst fit is the bound.
+            let bound = theirs[theirs.len() - 1].max(1.002 * theirs[theirs.len() / 2]);
+            let k = npy_data(&folder.join("palette_f32.npy")).len() / 12;
+            let ours: Vec<f64> =
+                (0..5).map(|seed| inertia(&colours, &fit_all(&colours, k, SKLEARN, seed).centres)).collect();
+            for n in [3, 5] {
+                let median = sorted(ours[..n].to_vec())[n / 2];
+                assert!(
+                    median <= bound,
+                    "median inertia of {n} seeds: {median}, of scikit-learn: {theirs:?}"
+                );
+            }
         }
     }
 
     #[test]
     fn the_first_round_assigns_as_brute_force_does() {
-        let Some(colours) = fixture_colours() else { return };
+        let colours = fixture_colours(&fixtures("kmeans").next().unwrap());
         let colours = colours.sample(3000, &mut stream(0, "sample"));
         let centres: Vec<[f64; 3]> = seed(&ColourTree::new(&colours), 64, &mut stream(0, "seed"))
             .iter()

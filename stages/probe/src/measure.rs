@@ -161,10 +161,11 @@ fn look_at(
         }
         cx.note(format!("{found}: there is no validation score"));
     }
-    if choosing && !valid.is_empty() {
-        if let Some(note) = unvalidated("rows", &valid, &train, classes) {
-            cx.note(note);
-        }
+    if choosing
+        && !valid.is_empty()
+        && let Some(note) = unvalidated("rows", &valid, &train, classes)
+    {
+        cx.note(note);
     }
     if let Some(found) = untrained("held-out", valid.iter().copied(), train.iter().copied(), classes) {
         cx.note(format!("warning: {}", found.note));

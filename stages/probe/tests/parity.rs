@@ -1,8 +1,8 @@
-//! The fits against scikit-learn's, over the fixture `lbfgs_probe`.
+//! The fits against scikit-learn's, over the fixtures `lbfgs_probe`.
 
 use std::path::Path;
 
-use igpt_fixtures::fixture;
+use igpt_fixtures::fixtures;
 use igpt_probe::{Examples, FittedProbe, LinearProbe};
 use serde_json::Value;
 
@@ -50,10 +50,13 @@ fn number(run: &Value, name: &str) -> f64 {
 
 #[test]
 fn every_c_reaches_the_best_objective_and_its_accuracies() {
-    let Some(folder) = fixture("lbfgs_probe") else { return };
+    fixtures("lbfgs_probe").for_each(|folder| check_every_c(&folder));
+}
+
+fn check_every_c(folder: &Path) {
     let expected: Value =
         serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
-    let (train, test) = (Data::read(&folder, "train"), Data::read(&folder, "test"));
+    let (train, test) = (Data::read(folder, "train"), Data::read(folder, "test"));
     for run in expected["runs"].as_array().unwrap() {
         let c = number(run, "C");
         let probe = fit(c, &train);
@@ -107,23 +110,25 @@ fn two_classes_have_the_probabilities_and_the_objective_of_scikit_learn() {
 
 #[test]
 fn the_coefficients_are_those_of_the_polished_optimum() {
-    let Some(folder) = fixture("lbfgs_probe") else { return };
-    let train = Data::read(&folder, "train");
-    let (polished, columns) = npy(&folder.join("coef_C1.npy"), f64::from_le_bytes);
-    let probe = fit(1.0, &train);
-    let ours = probe.model.weights.chunks(train.width).zip(polished.chunks(columns));
-    let largest = polished.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
-    for (ours, theirs) in ours {
-        assert!(ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-3 * largest));
+    for folder in fixtures("lbfgs_probe") {
+        let train = Data::read(&folder, "train");
+        let (polished, columns) = npy(&folder.join("coef_C1.npy"), f64::from_le_bytes);
+        let probe = fit(1.0, &train);
+        let ours = probe.model.weights.chunks(train.width).zip(polished.chunks(columns));
+        let largest = polished.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
+        for (ours, theirs) in ours {
+            assert!(ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-3 * largest));
+        }
     }
 }
 
 #[test]
 fn threads_change_no_bit() {
-    let Some(folder) = fixture("lbfgs_probe") else { return };
-    let train = Data::read(&folder, "train");
-    let with = |threads| {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| fit(0.1, &train))
-    };
-    assert_eq!(with(1), with(3));
+    for folder in fixtures("lbfgs_probe") {
+        let train = Data::read(&folder, "train");
+        let with = |threads| {
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| fit(0.1, &train))
+        };
+        assert_eq!(with(1), with(3));
+    }
 }

@@ -21,10 +21,10 @@ pub(crate) fn notes(params: &Params, summary: &Summary) -> Vec<String> {
             let winner = summary.rows[row].name();
             let column = column.unwrap_or(&plain);
             let value = number(column, column.of(value));
-            notes.push(format!("BestRow {} by {by}: {winner} ({value}).", params.rows.join(", ")));
+            notes.push(format!("Best {} by {by}: {winner} ({value}).", params.rows.join(", ")));
         }
         if summary.winners.is_empty() {
-            notes.push(format!("BestRow {} by {by}: none, no row has a number.", params.rows.join(", ")));
+            notes.push(format!("Best {} by {by}: none, no row has a number.", params.rows.join(", ")));
         }
     }
     let of_columns = |error: ErrorBar, several: bool| {

@@ -61,7 +61,11 @@ fn the_contract_is_kept_and_bytes_move_with_the_version() {
     trial.input_at("images", &dir.path().join("a"));
     let levels = COLOURS.map(|colour| colour.map(f64::from));
     PaletteTable::from_levels(&levels).write(&trial.input("palette")).unwrap();
-    trial.check_version(&trial.check(&json!({})), 3, "");
+    trial.check_version(
+        &trial.check(&json!({})),
+        3,
+        "6a04ed0a537413099fbb658d687d0770b1be680024c03aa633e97de1c00cb8a3",
+    );
 }
 
 #[test]

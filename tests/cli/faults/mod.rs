@@ -49,7 +49,9 @@ fn the_scene_has_every_kind_of_content() {
 }
 
 fn walk(name: &str, scene: impl Fn() -> Scene) {
-    let Some(shim) = Shim::new() else { return tell("faults: skipped, there is no C compiler `cc`") };
+    let Some(shim) = Shim::new() else {
+        return tell("skipped: injected faults (there is no C compiler `cc`)");
+    };
     let (scene, asked) = (scene(), std::env::var("IGPT_FLOW_FAULTS").unwrap_or_default());
     let (kind, number) = asked.split_once(':').unwrap_or(("", &asked));
     if let (false, Ok(at)) = (kind.is_empty(), number.parse()) {

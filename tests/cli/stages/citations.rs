@@ -33,7 +33,7 @@ const PAPER: [(&str, &str); 23] = [
 ];
 
 /// What the docs of a parameter, of an option or of a type may cite, by its name.
-const TOPICS: [(&str, &[&str]); 50] = [
+const TOPICS: [(&str, &[&str]); 51] = [
     // Parameters of the whole paper.
     ("Params", &["section 2.1", "section 3.3", "section 3.4"]),
     // Pre-training and its objectives.
@@ -77,6 +77,7 @@ const TOPICS: [(&str, &[&str]); 50] = [
     ("layers", &["section 2.4", "section 4.4"]),
     ("labels_per_class", &["section 4.7"]),
     // Data.
+    ("stl10", &["section 3.1"]),
     ("validation", &["section 3.1"]),
     ("fraction", &["section 3.1"]),
     ("augment", &["section 3.1"]),
@@ -126,6 +127,8 @@ fn citations(text: &str) -> BTreeSet<String> {
             "Table" | "Tables" => kind = "Table",
             "Figure" | "Figures" => kind = "Figure",
             "and" => {}
+            // An appendix has a letter: `appendix A.1 0.01` ends with it.
+            _ if kind == "appendix" && !bare.starts_with(|c: char| c.is_ascii_uppercase()) => kind = "",
             _ if !kind.is_empty() && bare.contains(|c: char| c.is_ascii_digit()) => {
                 found.insert(format!("{kind} {bare}"));
                 // `sections 2.1, 3.3 and 3.4` goes on.

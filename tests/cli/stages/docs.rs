@@ -9,7 +9,7 @@ use crate::support::Project;
 fn pipelines(page: &str) -> Vec<String> {
     let blocks = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
     blocks
-        .filter(|block| block.starts_with("name: ") && block.contains("\nstages:"))
+        .filter(|block| block.starts_with("name: ") && block.contains("\nstages:\n"))
         .map(str::to_owned)
         .collect()
 }

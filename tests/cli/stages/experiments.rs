@@ -194,5 +194,8 @@ fn the_papers_procedures_run_from_yaml() {
     );
     project.write("pipeline.yaml", &PIPELINE.replace("zero_head: false", "head_layer: 1"));
     let (code, said) = run(&project);
-    assert!(code == 100 && said.contains("`head_layer` is 1 beside the input `probes`"), "{said}");
+    assert!(
+        code == 100 && said.contains("`head_layer` is 1, but the input `probes` chooses the layer"),
+        "{said}"
+    );
 }

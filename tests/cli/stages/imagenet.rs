@@ -210,11 +210,11 @@ export: {real.images: out/real, links.images: out/links}
     // Circles: one out of the folder and back, one within it.
     link(&project.path("links"), &project.path("links/dog/round"));
     let said = run(100);
-    assert!(said.contains("a link to a folder that it lies in"), "{said}");
+    assert!(said.contains("a link to a folder that contains it"), "{said}");
     fs::remove_file(project.path("links/dog/round")).unwrap();
     link(Path::new("."), &project.path("links/dog/round"));
     let said = run(100);
-    assert!(said.contains("a link to a folder that it lies in"), "{said}");
+    assert!(said.contains("a link to a folder that contains it"), "{said}");
     fs::remove_file(project.path("links/dog/round")).unwrap();
     link(Path::new("nowhere.png"), &project.path("links/dog/2.png"));
     let said = run(100);

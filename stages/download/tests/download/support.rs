@@ -154,7 +154,7 @@ pub(crate) fn data(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("skipped: no {}", path.display());
+    igpt_fixtures::skipped(&format!("the real `{name}` (set `IGPT_DATA` to the folder that has it)"));
     None
 }
 

@@ -49,7 +49,7 @@ fn a_series_without_a_line_is_a_level_and_what_is_left_out_is_said() {
         assert!(written.svg.matches(&format!("stroke=\"{colour}\" stroke-width=\"5\"")).count() > 9);
     }
     assert!(
-        written.notes.contains("1 artifacts with `accuracy.test`: they have no `step`"),
+        written.notes.contains("1 artifact with `accuracy.test` but without `step`"),
         "{}",
         written.notes
     );

@@ -10,7 +10,7 @@ use crate::tables::errors;
 #[test]
 fn tables_compile_in_a_minimal_article() {
     if Command::new("pdflatex").arg("--version").output().is_err() {
-        println!("skipped: no `pdflatex` on the path");
+        igpt_fixtures::skipped("tables in an article of LaTeX (`pdflatex` is not on the path)");
         return;
     }
     let (artifacts, errors) = errors();

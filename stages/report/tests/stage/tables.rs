@@ -213,7 +213,7 @@ fn labels_are_shown_by_their_values_and_conditions_may_be_numbers() {
     assert!(written.md.contains("| 10 | 1 | not run | not run |"), "{}", written.md);
     let list = json!({"rows": ["layer"], "columns": [{"metric": "c", "where": {"seed": [2]}}]});
     let error = report(&layers(), &list).unwrap_err().to_string();
-    assert!(error.contains("expected a text, a number, true or false; found `[2]`"), "{error}");
+    assert!(error.contains("expected a string, a number, true or false; found `[2]`"), "{error}");
 }
 
 #[test]

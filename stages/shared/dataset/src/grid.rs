@@ -44,22 +44,24 @@ pub fn pad_crop_flip<T: Copy>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use igpt_fixtures::{fixture, npy_data};
+    use igpt_fixtures::{fixtures, npy_data};
 
     #[test]
     fn every_crop_is_that_of_numpy() {
-        const SIDE: usize = 32;
-        let Some(folder) = fixture("resize") else { return };
-        let image = npy_data(&folder.join("cifar_image.npy"));
-        let image = image.as_chunks::<3>().0;
-        let mut crop = vec![[0; 3]; image.len()];
-        for (name, flip) in [("cifar_crops_9x9.npy", false), ("cifar_flip_then_pad_crops_9x9.npy", true)] {
-            let expected = npy_data(&folder.join(name));
-            let crops: Vec<_> = expected.as_chunks::<3>().0.chunks_exact(SIDE * SIDE).collect();
-            assert_eq!(crops.len(), 81);
-            for (i, expected) in crops.into_iter().enumerate() {
-                pad_crop_flip(image, SIDE, 4, i / 9, i % 9, flip, &mut crop);
-                assert_eq!(crop, expected, "crop at ({}, {}), flip {flip}", i / 9, i % 9);
+        for folder in fixtures("resize") {
+            let image = npy_data(&folder.join("cifar_image.npy"));
+            let image = image.as_chunks::<3>().0;
+            let side = image.len().isqrt();
+            let mut crop = vec![[0; 3]; image.len()];
+            for (name, flip) in [("cifar_crops_9x9.npy", false), ("cifar_flip_then_pad_crops_9x9.npy", true)]
+            {
+                let expected = npy_data(&folder.join(name));
+                let crops: Vec<_> = expected.as_chunks::<3>().0.chunks_exact(image.len()).collect();
+                assert_eq!(crops.len(), 81);
+                for (i, expected) in crops.into_iter().enumerate() {
+                    pad_crop_flip(image, side, 4, i / 9, i % 9, flip, &mut crop);
+                    assert_eq!(crop, expected, "crop at ({}, {}), flip {flip}", i / 9, i % 9);
+                }
             }
         }
     }

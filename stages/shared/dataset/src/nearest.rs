@@ -155,12 +155,13 @@ fn possible(palette: &[[f64; 3]], candidates: &[u16], corner: [usize; 3], size: 
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
 
     use igpt_contract::stream;
     use rand::RngExt as _;
 
     use super::*;
-    use igpt_fixtures::{fixture, npy_data};
+    use igpt_fixtures::{file, fixtures, npy_data};
 
     fn brute_force(palette: &[[f32; 3]], rgb: [u8; 3]) -> u16 {
         let colour = rgb.map(|x| level(usize::from(x)));
@@ -203,29 +204,39 @@ mod tests {
         assert_eq!(NearestColour::new(&palette).err(), Some(BadPalette::NotFinite(1)));
     }
 
-    #[test]
-    fn ids_are_those_of_the_fixture_but_for_ties_and_all_of_brute_force() {
-        let Some(folder) = fixture("kmeans") else { return };
-        let read = |name: &str| npy_data(&folder.join(name));
-        let palette = read("palette_f32.npy");
-        let numbers: Vec<f32> = palette.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
-        let palette = numbers.as_chunks::<3>().0;
-        let images = read("images_16x32x32x3_u8.npy");
-        let gaps = read("top2_distance_gap_f64.npy");
-        let nearest = NearestColour::new(palette).unwrap();
-        let mut ids = vec![0; images.len() / 3];
-        nearest.ids(&images, &mut ids);
-        for (rgb, id) in images.as_chunks::<3>().0.iter().zip(&ids) {
-            assert_eq!(*id, brute_force(palette, *rgb));
-        }
-        let expected = read("exact_ids_f64.npy");
-        // The fixture's integers are as wide as its header says; the length tells the same.
-        let width = expected.len() / ids.len();
-        for (i, (id, gap)) in ids.iter().zip(gaps.as_chunks().0).enumerate() {
+    /// The numbers of an `.npy` file of integers of any width, of which there are `count`.
+    fn integers(path: &Path, count: usize) -> Vec<u64> {
+        let data = npy_data(path);
+        let width = data.len() / count;
+        let wide = |bytes: &[u8]| {
             let mut wide = [0; 8];
-            wide[..width].copy_from_slice(&expected[i * width..][..width]);
-            if f64::from_le_bytes(*gap) >= 1e-6 {
-                assert_eq!(u64::from(*id), u64::from_le_bytes(wide), "pixel {i}");
+            wide[..width].copy_from_slice(bytes);
+            u64::from_le_bytes(wide)
+        };
+        data.chunks_exact(width).map(wide).collect()
+    }
+
+    #[test]
+    fn ids_are_those_of_transformers_but_for_ties_and_all_of_brute_force() {
+        for folder in fixtures("kmeans") {
+            let palette = npy_data(&folder.join("palette_f32.npy"));
+            let numbers: Vec<f32> = palette.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+            let palette = numbers.as_chunks::<3>().0;
+            let images = npy_data(&file(&folder, "images_"));
+            let gaps = npy_data(&folder.join("top2_distance_gap_f64.npy"));
+            let nearest = NearestColour::new(palette).unwrap();
+            let mut ids = vec![0; images.len() / 3];
+            nearest.ids(&images, &mut ids);
+            for (rgb, id) in images.as_chunks::<3>().0.iter().zip(&ids) {
+                assert_eq!(*id, brute_force(palette, *rgb));
+            }
+            for name in ["exact_ids_f64.npy", "hf_input_ids_pil.npy"] {
+                let expected = integers(&folder.join(name), ids.len());
+                for (i, (id, gap)) in ids.iter().zip(gaps.as_chunks().0).enumerate() {
+                    if f64::from_le_bytes(*gap) >= 1e-6 {
+                        assert_eq!(u64::from(*id), expected[i], "{name}: pixel {i}");
+                    }
+                }
             }
         }
     }

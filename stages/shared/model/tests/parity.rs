@@ -3,12 +3,15 @@
 
 mod support;
 
+use std::path::{Path, PathBuf};
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor};
 use igpt_contract::stream;
-use igpt_fixtures::fixture;
+use igpt_fixtures::fixtures;
 use igpt_model::loss::{self, BertReduction};
 use igpt_model::{Activation, Gpt, GptConfig, Init, Input, Ops, Variant, assign_parameters, param_count};
+use serde_json::Value;
 use support::{Tensors, devices, worst};
 
 /// The outputs' tolerance, absolute; the gradients', relative to each tensor's largest.
@@ -20,13 +23,13 @@ fn ways() -> impl Iterator<Item = (Device, Ops)> {
 }
 
 /// The network of `gpt2_ln_tiny` with its weights, on a device that differentiates.
-fn gpt2(weights: &Tensors, activation: Activation, ops: Ops, device: &Device) -> Gpt {
-    let device = device.clone().autodiff();
+fn gpt2(f: &Fixture, activation: Activation, ops: Ops, device: &Device) -> Gpt {
+    let (weights, device) = (&f.weights, device.clone().autodiff());
     let [vocab, n_embd] = *weights.shape("wte") else { panic!("wte is no matrix") };
     let n_layer = weights.names().filter(|name| name.ends_with("ln_1.weight")).count();
     let config = GptConfig {
         n_layer,
-        n_head: 4, // the fixture's README
+        n_head: f.heads,
         n_embd,
         n_positions: weights.shape("wpe")[0],
         vocab,
@@ -43,34 +46,44 @@ fn gpt2(weights: &Tensors, activation: Activation, ops: Ops, device: &Device) ->
     assign_parameters(gpt, weights.parameters(|name| Some(name.to_owned()))).unwrap()
 }
 
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
 struct Fixture {
+    heads: usize,
     weights: Tensors,
     outputs: Tensors,
     tokens: Tensor<2, Int>,
     labels: Tensor<1, Int>,
     masked: Tensor<2>,
-    dir: std::path::PathBuf,
+    dir: PathBuf,
 }
 
-fn gpt2_fixture(device: &Device) -> Option<Fixture> {
-    let dir = fixture("gpt2_ln_tiny")?;
+fn gpt2_fixture(dir: PathBuf, device: &Device) -> Fixture {
     let inputs = Tensors::read(&dir.join("inputs.safetensors"));
     let device = device.clone().autodiff();
-    Some(Fixture {
+    Fixture {
+        heads: json(&dir.join("summary.json"))["config"]["heads"].as_u64().unwrap() as usize,
         weights: Tensors::read(&dir.join("weights.safetensors")),
         outputs: Tensors::read(&dir.join("outputs_f64.safetensors")),
         tokens: inputs.ints("tokens", &device),
         labels: inputs.ints("labels", &device),
         masked: inputs.floats("bert_mask", &device),
         dir,
-    })
+    }
+}
+
+/// Every set of the fixture, on every device, with both implementations.
+fn gpt2_fixtures() -> impl Iterator<Item = (Fixture, Device, Ops)> {
+    fixtures("gpt2_ln_tiny")
+        .flat_map(|dir| ways().map(move |(device, ops)| (gpt2_fixture(dir.clone(), &device), device, ops)))
 }
 
 #[test]
 fn the_paper_variant_reproduces_the_reference_outputs() {
-    for (device, ops) in ways() {
-        let Some(f) = gpt2_fixture(&device) else { return };
-        let gpt = gpt2(&f.weights, Activation::GeluTanh, ops, &device);
+    for (f, device, ops) in gpt2_fixtures() {
+        let gpt = gpt2(&f, Activation::GeluTanh, ops, &device);
         for (name, input) in [("ar", Input::Autoregressive), ("bert", Input::Bert(f.masked.clone()))] {
             for (l, feature) in gpt.features(f.tokens.clone(), &input).into_iter().enumerate() {
                 f.outputs.assert_close(&format!("{name}.feature.{l}"), feature, TOLERANCE);
@@ -99,10 +112,9 @@ fn the_paper_variant_reproduces_the_reference_outputs() {
 
 #[test]
 fn the_other_activations_reproduce_the_reference_outputs() {
-    for (device, ops) in ways() {
-        let Some(f) = gpt2_fixture(&device) else { return };
+    for (f, device, ops) in gpt2_fixtures() {
         for (name, activation) in [("gelu_erf", Activation::GeluErf), ("quick_gelu", Activation::QuickGelu)] {
-            let gpt = gpt2(&f.weights, activation, ops, &device);
+            let gpt = gpt2(&f, activation, ops, &device);
             let logits = gpt.logits(f.tokens.clone(), &Input::Autoregressive, None);
             f.outputs.assert_close(&format!("ar.logits.{name}"), logits.clone(), TOLERANCE);
             let nll = loss::token_nll_with(ops, logits, f.tokens.clone());
@@ -114,9 +126,8 @@ fn the_other_activations_reproduce_the_reference_outputs() {
 
 #[test]
 fn losses_and_all_gradients_agree_with_the_reference() {
-    for (device, ops) in ways() {
-        let Some(f) = gpt2_fixture(&device) else { return };
-        let gpt = gpt2(&f.weights, Activation::GeluTanh, ops, &device);
+    for (f, device, ops) in gpt2_fixtures() {
+        let gpt = gpt2(&f, Activation::GeluTanh, ops, &device);
         let bert = Input::Bert(f.masked.clone());
         let both = |input: &Input| {
             let both = gpt.joint(f.tokens.clone(), input, None);
@@ -187,14 +198,16 @@ impl ModuleVisitor for CheckGradients {
 
 #[test]
 fn the_released_variant_reproduces_the_reference_outputs() {
-    let Some(dir) = fixture("hf_imagegpt_tiny_zerobias") else { return };
+    fixtures("hf_imagegpt_tiny_zerobias").for_each(|dir| check_released(&dir));
+}
+
+fn check_released(dir: &Path) {
     let weights = Tensors::read(&dir.join("model.safetensors"));
     let score = Tensors::read(&dir.join("classifier_score.safetensors"));
     let outputs = Tensors::read(&dir.join("outputs_f64.safetensors"));
     let inputs = Tensors::read(&dir.join("inputs.safetensors"));
-    let json: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(dir.join("config.json")).unwrap()).unwrap();
-    let size = |key: &str| json[key].as_u64().unwrap() as usize;
+    let sizes = json(&dir.join("config.json"));
+    let size = |key: &str| sizes[key].as_u64().unwrap() as usize;
     let config = GptConfig {
         n_layer: size("n_layer"),
         n_head: size("n_head"),
@@ -242,7 +255,8 @@ fn the_released_variant_reproduces_the_reference_outputs() {
         outputs.assert_close("logits", logits.clone(), TOLERANCE);
         let nll = loss::token_nll_with(ops, logits, tokens.clone());
         outputs.assert_close("per_position_nll", nll.clone(), TOLERANCE);
-        outputs.assert_close("loss_full_64_targets", loss::autoregressive(nll), TOLERANCE);
+        let name = format!("loss_full_{}_targets", config.n_positions);
+        outputs.assert_close(&name, loss::autoregressive(nll), TOLERANCE);
         for (l, feature) in gpt.features(tokens.clone(), &input).into_iter().enumerate() {
             let kind = if l == config.n_layer { "lnf" } else { "ln1" };
             outputs.assert_close(&format!("feature_{kind}.{l}"), feature, TOLERANCE);
@@ -259,12 +273,14 @@ fn the_released_variant_reproduces_the_reference_outputs() {
 
 #[test]
 fn parameter_counts_are_those_of_the_paper() {
-    let Some(path) = fixture("igpt_param_counts.json") else { return };
-    let counts: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    fixtures("igpt_param_counts.json").for_each(|path| check_counts(&json(&path)));
+}
+
+fn check_counts(counts: &Value) {
     let mut checked = 0;
     for size in ["S", "M", "L", "XL"] {
         let entry = &counts[size];
-        let number = |value: &serde_json::Value| value.as_u64().unwrap() as usize;
+        let number = |value: &Value| value.as_u64().unwrap() as usize;
         let count = |variant: Variant, n_positions: usize, tied: bool| {
             param_count(&GptConfig {
                 n_layer: number(&entry["L"]),

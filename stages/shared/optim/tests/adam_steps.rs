@@ -1,11 +1,11 @@
-//! Parity with the reference fixture `adam_steps`: twenty Adam steps of a small iGPT.
+//! Parity with the reference fixtures `adam_steps`: twenty steps of Adam, with and without weight decay.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use igpt_fixtures::fixture;
+use igpt_fixtures::fixtures;
 use igpt_model::{
     Activation, Gpt, GptConfig, Init, Input, NamedTensor, Variant, assign_parameters, loss, named_parameters,
     pick_device,
@@ -13,6 +13,10 @@ use igpt_model::{
 use igpt_optim::{Adam, AdamParams, Decay, Schedule, clip_global_norm};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
 
 fn numbers(value: &Value) -> Vec<f64> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
@@ -42,7 +46,8 @@ fn network(folder: &Path, device: &Device) -> Gpt {
     weights.remove("clf.weight"); // fine-tuning's head, not trained here
     let config = GptConfig {
         n_layer: weights.keys().filter(|name| name.ends_with("attn.qkv.weight")).count(),
-        n_head: 4, // the one size that no tensor shows; from the fixture's README
+        // The one size that no tensor shows.
+        n_head: json(&folder.join("summary.json"))["config"]["heads"].as_u64().unwrap() as usize,
         n_embd: weights["wte"].0[1],
         n_positions: weights["wpe"].0[0],
         vocab: weights["wte"].0[0],
@@ -77,17 +82,19 @@ fn batches(folder: &Path, device: &Device) -> Vec<Tensor<2, Int>> {
 /// On the processor, and on LibTorch's devices where the build and the machine have them.
 #[test]
 fn twenty_adam_steps_agree_with_the_reference() {
-    let (Some(folder), Some(start)) = (fixture("adam_steps"), fixture("gpt2_ln_tiny")) else { return };
-    let processors: &[&str] = if cfg!(feature = "tch") { &["cpu", "tch-cpu"] } else { &["cpu"] };
-    let devices = processors.iter().map(|name| pick_device(name).unwrap()).chain(pick_device("cuda").ok());
-    for picked in devices {
-        agree_with_the_reference(&folder, &start, &picked.device.autodiff());
+    for folder in fixtures("adam_steps") {
+        let start = folder.with_file_name("gpt2_ln_tiny");
+        let processors: &[&str] = if cfg!(feature = "tch") { &["cpu", "tch-cpu"] } else { &["cpu"] };
+        let devices =
+            processors.iter().map(|name| pick_device(name).unwrap()).chain(pick_device("cuda").ok());
+        for picked in devices {
+            agree_with_the_reference(&folder, &start, &picked.device.autodiff());
+        }
     }
 }
 
 fn agree_with_the_reference(folder: &Path, start: &Path, device: &Device) {
-    let expected: Value =
-        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let expected = json(&folder.join("expected.json"));
     let mut model = network(start, device);
     let batches = batches(folder, device);
     let loss_of = |model: &Gpt, batch: &Tensor<2, Int>| {
@@ -135,16 +142,16 @@ fn agree_with_the_reference(folder: &Path, start: &Path, device: &Device) {
 
 #[test]
 fn the_schedule_agrees_with_the_reference() {
-    let Some(folder) = fixture("adam_steps") else { return };
-    let expected: Value =
-        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
-    let schedule = Schedule {
-        peak: expected["peak_lr"].as_f64().unwrap(),
-        warmup_steps: expected["warmup"].as_u64().unwrap(),
-        total_steps: expected["steps"].as_u64().unwrap(),
-        decay: Decay::Cosine,
-    };
-    for (t, rate) in (1..).zip(numbers(&expected["lr_per_step"])) {
-        assert!((schedule.at(t) - rate).abs() < 1e-15, "step {t}: {} for {rate}", schedule.at(t));
+    for folder in fixtures("adam_steps") {
+        let expected = json(&folder.join("expected.json"));
+        let schedule = Schedule {
+            peak: expected["peak_lr"].as_f64().unwrap(),
+            warmup_steps: expected["warmup"].as_u64().unwrap(),
+            total_steps: expected["steps"].as_u64().unwrap(),
+            decay: Decay::Cosine,
+        };
+        for (t, rate) in (1..).zip(numbers(&expected["lr_per_step"])) {
+            assert!((schedule.at(t) - rate).abs() < 1e-15, "step {t}: {} for {rate}", schedule.at(t));
+        }
     }
 }

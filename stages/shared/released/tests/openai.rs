@@ -5,9 +5,12 @@ mod support;
 use std::io::Write as _;
 use std::path::Path;
 
+use igpt_fixtures::fixtures;
 use igpt_model::{NamedTensor, Objective, named_parameters, write_tensors};
 use igpt_released::{ReadOptions, read};
-use support::{VOCAB, artifact, network, npy, palette, params, read_folder, refusal, write_palette};
+use support::{
+    Reference, VOCAB, artifact, network, npy, palette, params, read_folder, refusal, write_palette,
+};
 
 const C: usize = 24;
 const HEADS: usize = 2;
@@ -85,6 +88,26 @@ fn every_kind_of_file_makes_the_same_network() {
             std::fs::write(path, npy(&shape, &values)).unwrap();
         }
     });
+}
+
+/// Weights in the shapes of OpenAI's variables, and what their network computes from them.
+#[test]
+fn the_reference_network_has_the_reference_outputs() {
+    for folder in fixtures("openai_tiny") {
+        let summary = std::fs::read(folder.join("summary.json")).unwrap();
+        let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
+        let size = |key: &str| summary["config"][key].as_u64().unwrap() as usize;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::copy(folder.join("model.npz"), dir.path().join("model.npz")).unwrap();
+        write_palette(dir.path(), size("vocab"));
+        let released = read_folder(dir.path()).unwrap();
+        let config = released.gpt.config();
+        assert_eq!((config.n_layer, config.n_head), (size("n_layer"), size("heads")));
+        assert_eq!(released.card.class_head.as_ref().unwrap().classes, size("classes"));
+        let reference = Reference::read(&folder);
+        reference.check_layers(&released.gpt);
+        reference.check_classes(&released.gpt);
+    }
 }
 
 /// A folder with these tensors and a palette.

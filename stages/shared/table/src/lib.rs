@@ -1,7 +1,7 @@
 //! Results tables: metrics artifacts as names with values ([`observe`]), and tables of text, written as
 //! Markdown, LaTeX and CSV.
 //!
-//! A stage fills a [`TextTable`] with plain text and calls [`write`]. No character is special: `_`, `&`,
+//! A stage fills a [`TextTable`] with plain text and calls [`write()`]. No character is special: `_`, `&`,
 //! `|` and `±` come out as they are in every format.
 
 mod csv;

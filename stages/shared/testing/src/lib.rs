@@ -96,7 +96,7 @@ impl Trial {
             .stage
             .complete(params)
             .map_err(|error| StageError::new(format!("{}: {}", error.path, error.what)))?;
-        let dir = tempfile::tempdir_in(self.dir.path()).expect("a temporary folder");
+        let dir = tempfile::tempdir().expect("a temporary folder");
         let mut io = StageIo::default();
         for (port, input) in &self.inputs {
             io.inputs.entry(port.clone()).or_default().push(input.clone());

@@ -1,5 +1,7 @@
 //! Networks with weights of noise, and folders for them.
 
+mod reference;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,7 @@ use igpt_model::{
 };
 use igpt_released::{ReadOptions, Released, ReleasedError, read};
 use rand::RngExt as _;
+pub(crate) use reference::Reference;
 
 pub(crate) const SIDE: usize = 4;
 pub(crate) const VOCAB: usize = 6;

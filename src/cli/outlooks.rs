@@ -1,0 +1,48 @@
+//! What a run of a pipeline would do, step by step: for `plan`, `status` and `gc`.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use super::error::CliError;
+use super::load::load_with;
+use super::options::SelectArgs;
+use crate::engine::folder_of;
+use crate::engine::forecast::{Outlook, forecast, forecast_new, wanted};
+use crate::engine::resolve::Resolver;
+use crate::plan::Plan;
+use crate::registry;
+use crate::store::{Caches, Store, StoreError};
+
+/// A plan, and the outlook of the steps that are wanted, by their number.
+pub(super) struct Outlooks {
+    pub(super) plan: Plan,
+    pub(super) wanted: Vec<(usize, Outlook)>,
+}
+
+/// Loads a pipeline and looks ahead at its run.
+pub(super) fn outlooks(store: &Path, args: &SelectArgs) -> Result<Outlooks, CliError> {
+    let plan = load_with(&args.pipeline, &args.steps)?;
+    let all = look_ahead(store, &plan, &args.pipeline.file, &args.device)?;
+    let wanted = wanted(&plan, &args.targets());
+    let wanted = all.into_iter().enumerate().filter(|(id, _)| wanted[*id]).collect();
+    Ok(Outlooks { plan, wanted })
+}
+
+/// The outlook of every step of a plan. A store that is not there is not made.
+pub(super) fn look_ahead(
+    store: &Path,
+    plan: &Plan,
+    file: &Path,
+    device: &str,
+) -> Result<Vec<Outlook>, CliError> {
+    let numerics = registry::numerics(device).map_err(CliError::usage)?;
+    let folder = folder_of(file);
+    let folder = std::path::absolute(&folder).map_err(CliError::file("find", &folder))?;
+    let store = match Store::open_existing(store) {
+        Ok(store) => store,
+        Err(StoreError::Absent { .. }) => return Ok(forecast_new(plan, &folder)),
+        Err(error) => return Err(error.into()),
+    };
+    let caches = RefCell::new(Caches::open(&store));
+    Ok(forecast(&Resolver::new(plan, &store, &caches, &folder, &numerics))?)
+}
