@@ -15,7 +15,7 @@ const TOLERANCE: f64 = 1e-4;
 type Array = (Vec<usize>, Vec<f64>);
 
 pub(crate) struct Reference {
-    tokens: Tensor<2, Int>,
+    pub(crate) tokens: Tensor<2, Int>,
     outputs: BTreeMap<String, Array>,
 }
 
@@ -42,8 +42,9 @@ impl Reference {
         Self { tokens, outputs: arrays(&folder.join("outputs_f64.safetensors")) }
     }
 
+    /// Asserts that an output is the reference's.
     #[track_caller]
-    fn check<const D: usize>(&self, name: &str, found: Tensor<D>) {
+    pub(crate) fn check<const D: usize>(&self, name: &str, found: Tensor<D>) {
         let (shape, expected) = &self.outputs[name];
         assert_eq!(found.dims().as_slice(), shape, "{name}");
         let found: Vec<f32> = found.into_data().iter::<f32>().collect();
@@ -66,12 +67,5 @@ impl Reference {
             let hidden = if l == last { layer.n } else { layer.h };
             self.check(&format!("hidden_states.{l}"), hidden);
         }
-    }
-
-    /// The logits over classes.
-    #[track_caller]
-    pub(crate) fn check_classes(&self, gpt: &Gpt) {
-        let classes = gpt.class_logits(self.tokens.clone(), &Input::Autoregressive, None);
-        self.check("clf_logits_sos_shifted_input", classes);
     }
 }
