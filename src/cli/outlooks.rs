@@ -6,9 +6,11 @@ use std::path::Path;
 use super::error::CliError;
 use super::load::load_with;
 use super::options::SelectArgs;
+use crate::engine::estimate::Machine;
 use crate::engine::folder_of;
 use crate::engine::forecast::{Outlook, forecast, forecast_new, wanted};
 use crate::engine::resolve::Resolver;
+use crate::machine;
 use crate::plan::Plan;
 use crate::registry;
 use crate::store::{Caches, Store, StoreError};
@@ -36,13 +38,16 @@ pub(super) fn look_ahead(
     device: &str,
 ) -> Result<Vec<Outlook>, CliError> {
     let numerics = registry::numerics(device).map_err(CliError::usage)?;
+    let cpus = machine::budget(None, None).cpus;
     let folder = folder_of(file);
     let folder = std::path::absolute(&folder).map_err(CliError::file("find", &folder))?;
     let store = match Store::open_existing(store) {
         Ok(store) => store,
-        Err(StoreError::Absent { .. }) => return Ok(forecast_new(plan, &folder)),
+        Err(StoreError::Absent { .. }) => {
+            return Ok(forecast_new(plan, &folder, Machine { cpus, numerics: &numerics }));
+        }
         Err(error) => return Err(error.into()),
     };
     let caches = RefCell::new(Caches::open(&store));
-    Ok(forecast(&Resolver::new(plan, &store, &caches, &folder, &numerics))?)
+    Ok(forecast(&Resolver::new(plan, &store, &caches, &folder, &numerics), cpus)?)
 }

@@ -83,6 +83,7 @@ fn cost(outlook: &Outlook) -> String {
             match (basis, past) {
                 (Basis::Scaled, Some(past)) => format!(" [about {time}, scaled from {past}{size}]"),
                 (Basis::Instances, _) => format!(" [about {time}, like its other instances]"),
+                (Basis::Shapes, _) => format!(" [roughly {time}, by what it computes]"),
                 _ => format!(" [about {time}{size}]"),
             }
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::engine::estimate::estimate;
+use crate::engine::Options;
+use crate::engine::estimate::{Machine, estimate};
 use crate::engine::forecast::wanted;
 use crate::plan::{Plan, StepId};
 use crate::report::eta::Task;
@@ -31,11 +32,12 @@ pub(super) fn tasks(plan: &Plan, steps: &[(StepId, Option<f64>)]) -> Vec<Task> {
 }
 
 /// What the live view asks once something runs: the steps that are wanted, with their times.
-pub(super) fn lookup(plan: &Arc<Plan>, store: &Store, targets: BTreeSet<String>) -> Lookup {
-    let (plan, store) = (Arc::clone(plan), store.clone());
+pub(super) fn lookup(plan: &Arc<Plan>, store: &Store, options: &Options) -> Lookup {
+    let (plan, store, options) = (Arc::clone(plan), store.clone(), options.clone());
     Box::new(move || {
-        let estimates = estimate(&plan, &store);
-        let wanted = wanted(&plan, &targets);
+        let machine = Machine { cpus: options.budget.cpus, numerics: &options.numerics };
+        let estimates = estimate(&plan, &store, machine);
+        let wanted = wanted(&plan, &options.targets);
         let seconds = |step: StepId| estimates[step].map(|estimate| estimate.wall_s);
         let steps = (0..plan.steps.len()).filter(|step| wanted[*step]);
         let steps: Vec<_> = steps.map(|step| (step, seconds(step))).collect();

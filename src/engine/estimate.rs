@@ -1,4 +1,4 @@
-//! How long steps should take, by what is recorded; nothing is guessed.
+//! How long steps should take: by what is recorded, else by how much they compute.
 
 use std::collections::HashMap;
 
@@ -18,6 +18,36 @@ pub enum Basis {
     Scaled,
     /// What other instances of the step took.
     Instances,
+    /// How much it computes, and what an ordinary machine does in a second: right to a factor of three.
+    Shapes,
+}
+
+/// What a processor with AVX2 computes in a second in our operations: docs/performance.md has 70 to 95
+/// with AVX-512, in billions.
+const FLOPS_OF_PROCESSOR: f64 = 50e9;
+
+/// What a data centre's GPU computes in a second in a training: docs/performance.md has 350 thousand
+/// billions of the largest.
+const FLOPS_OF_GPU: f64 = 150e12;
+
+/// What steps compute with.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine<'a> {
+    /// The processors of a step that takes all.
+    pub cpus: u32,
+    /// The numerics class of the run.
+    pub numerics: &'a str,
+}
+
+impl Machine<'_> {
+    /// The estimate of a step that never ran here.
+    fn estimate(self, step: &PlannedStep) -> Option<Estimate> {
+        let Work::Stage { stage, .. } = &step.work else { return None };
+        let on_gpu = stage.spec().device_dependent && self.numerics.contains("cuda");
+        let cpus = if step.resources.cpus == 0 { self.cpus } else { step.resources.cpus.min(self.cpus) };
+        let speed = if on_gpu { FLOPS_OF_GPU } else { FLOPS_OF_PROCESSOR * f64::from(cpus.max(1)) };
+        Some(Estimate { wall_s: step.flops? / speed, basis: Basis::Shapes })
+    }
 }
 
 /// How long a step should take.
@@ -72,8 +102,12 @@ fn work(step: &PlannedStep) -> Option<f64> {
 }
 
 /// The estimates of all steps, by what is known of the last result of each: of a step that has none,
-/// by the mean of the other instances of its use in the pipeline.
-pub(super) fn estimates(plan: &Plan, measured: &[Option<Measured>]) -> Vec<Option<Estimate>> {
+/// by the mean of the other instances of its use in the pipeline, else by what it computes.
+pub(super) fn estimates(
+    plan: &Plan,
+    measured: &[Option<Measured>],
+    machine: Machine<'_>,
+) -> Vec<Option<Estimate>> {
     // By the name in the YAML, and by whether the amount of work is known.
     let mut instances: HashMap<(&str, bool), (f64, f64)> = HashMap::new();
     for (step, measured) in plan.steps.iter().zip(measured) {
@@ -90,19 +124,19 @@ pub(super) fn estimates(plan: &Plan, measured: &[Option<Measured>]) -> Vec<Optio
     };
     let estimate = |(step, measured): (&PlannedStep, &Option<Measured>)| match measured {
         Some(measured) => Some(measured.estimate()),
-        None => by_instances(step),
+        None => by_instances(step).or_else(|| machine.estimate(step)),
     };
     plan.steps.iter().zip(measured).map(estimate).collect()
 }
 
 /// The estimates of all steps of a plan, whatever of it is in the store.
-pub fn estimate(plan: &Plan, store: &Store) -> Vec<Option<Estimate>> {
+pub fn estimate(plan: &Plan, store: &Store, machine: Machine<'_>) -> Vec<Option<Estimate>> {
     let files = Caches::open(store);
     let measured = plan.steps.iter().map(|step| {
         let key = *files.last_keys(&plan.name, &step.name).first()?;
         Some(Measured::new(step, &store.record(&key)?))
     });
-    estimates(plan, &measured.collect::<Vec<_>>())
+    estimates(plan, &measured.collect::<Vec<_>>(), machine)
 }
 
 #[cfg(test)]
@@ -118,16 +152,34 @@ mod tests {
         Some(Measured { cost: Cost { wall_s, ..Cost::default() }, work })
     }
 
+    const MACHINE: Machine<'_> = Machine { cpus: 4, numerics: "flex-f32" };
+
     #[test]
     fn estimates_follow_the_work_and_the_other_instances() {
         let plan = planned(PIPELINE, &Overrides::default()).unwrap();
         let estimate = |wall_s, basis| Some(Estimate { wall_s, basis });
-        let of = |first, second| estimates(&plan, &[None, first, second]);
+        let of = |first, second| estimates(&plan, &[None, first, second], MACHINE);
         assert_eq!(of(None, None), [None, None, None]);
         let all = of(measured(10.0, Some((100.0, 300.0))), None);
         assert_eq!(all, [None, estimate(30.0, Basis::Scaled), estimate(30.0, Basis::Instances)]);
         assert_eq!(of(measured(10.0, None), None)[2], None, "nobody knows how much work that was");
         let all = of(measured(10.0, None), measured(20.0, Some((300.0, 300.0))));
         assert_eq!(all[1..], [estimate(10.0, Basis::Last), estimate(20.0, Basis::Last)]);
+    }
+
+    #[test]
+    fn a_first_run_is_estimated_by_what_it_computes() {
+        let mut plan = planned(PIPELINE, &Overrides::default()).unwrap();
+        plan.steps[1].flops = Some(1e12);
+        plan.steps[2].flops = Some(2e12);
+        plan.steps[1].resources.cpus = 0;
+        plan.steps[2].resources.cpus = 1;
+        let seconds = |machine| {
+            let all = estimates(&plan, &[None, None, None], machine);
+            all.into_iter().map(|estimate| estimate.map(|one| (one.wall_s, one.basis))).collect::<Vec<_>>()
+        };
+        assert_eq!(seconds(MACHINE), [None, Some((5.0, Basis::Shapes)), Some((40.0, Basis::Shapes))]);
+        let known = estimates(&plan, &[None, measured(7.0, None), None], MACHINE);
+        assert_eq!(known[1].map(|one| one.basis), Some(Basis::Last), "what it took says more");
     }
 }

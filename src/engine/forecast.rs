@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use igpt_contract::Digest;
 
-use super::estimate::{Estimate, Measured, estimates};
+use super::estimate::{Estimate, Machine, Measured, estimates};
 use super::rebuild_reason::{last_record, rebuild_reason};
 use super::resolve::{Resolver, Results, Winner};
 pub(crate) use super::scheduling::wanted;
@@ -62,11 +62,11 @@ impl From<&Record> for Past {
     }
 }
 
-/// The outlook of every step, in the plan's order.
+/// The outlook of every step on a machine of so many processors, in the plan's order.
 ///
 /// # Errors
 /// If the store is unusable.
-pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
+pub fn forecast(resolver: &Resolver<'_>, cpus: u32) -> Result<Vec<Outlook>, StoreError> {
     let mut results = Results::default();
     let mut outlooks: Vec<Outlook> = Vec::new();
     let mut measured = Vec::new();
@@ -103,7 +103,8 @@ pub fn forecast(resolver: &Resolver<'_>) -> Result<Vec<Outlook>, StoreError> {
     }
     leave_out_candidates(resolver, &results, &mut outlooks);
     restore_missing(resolver, &results, &mut outlooks)?;
-    for (outlook, estimate) in outlooks.iter_mut().zip(estimates(resolver.plan, &measured)) {
+    let machine = Machine { cpus, numerics: resolver.numerics };
+    for (outlook, estimate) in outlooks.iter_mut().zip(estimates(resolver.plan, &measured, machine)) {
         let is_cached = matches!(outlook.forecast, Forecast::Reused(_));
         outlook.estimate = estimate.filter(|_| !is_cached);
     }
@@ -135,7 +136,7 @@ fn restore_missing(
 
 /// The outlook where there is no store yet: every step is new. What the pipeline reads from disk
 /// must be there all the same; its paths are relative to `folder`.
-pub fn forecast_new(plan: &Plan, folder: &Path) -> Vec<Outlook> {
+pub fn forecast_new(plan: &Plan, folder: &Path, machine: Machine<'_>) -> Vec<Outlook> {
     let missing = |step: &PlannedStep| {
         step.inputs.iter().find_map(|input| {
             let error = match &input.source {
@@ -156,7 +157,9 @@ pub fn forecast_new(plan: &Plan, folder: &Path) -> Vec<Outlook> {
         })
     };
     let forecast = |step: &PlannedStep| missing(step).map_or(Forecast::New, Forecast::Broken);
-    plan.steps.iter().map(|step| Outlook { forecast: forecast(step), past: None, estimate: None }).collect()
+    let estimates = estimates(plan, &vec![None; plan.steps.len()], machine);
+    let outlook = |(step, estimate)| Outlook { forecast: forecast(step), past: None, estimate };
+    plan.steps.iter().zip(estimates).map(outlook).collect()
 }
 
 /// The first step above that has no outputs to go on from, and whether this one could do without.

@@ -86,11 +86,14 @@ impl Planner<'_> {
             let Some((work, origins)) = self.work(decl, kind, instance, with, searched, faults) else {
                 return;
             };
-            let known = match is_whole {
-                true => self.foresee(declared, &work, &known_inputs, searched, faults),
-                false => KnownOutputs::new(),
+            let (known, flops) = match is_whole {
+                true => {
+                    let known = self.foresee(declared, &work, &known_inputs, searched, faults);
+                    (known, work.flops(&known_inputs))
+                }
+                false => (KnownOutputs::new(), None),
             };
-            works.push(Candidate { work, origins, known });
+            works.push(Candidate { work, origins, known, flops });
         };
         match &search {
             None => work(&with, None, faults),
@@ -182,7 +185,7 @@ impl Planner<'_> {
         let decl = &declared.decl;
         let place = self.location(decl.mark);
         let mut candidates = Vec::with_capacity(works.len());
-        for (n, Candidate { work, origins, known }) in works.into_iter().enumerate() {
+        for (n, Candidate { work, origins, known, flops }) in works.into_iter().enumerate() {
             let mut labels = instance.labels.clone();
             if let Some(search) = &search
                 && labels.insert(search.param.clone(), search.values[n].0.clone()).is_some()
@@ -216,6 +219,7 @@ impl Planner<'_> {
                 place: place.clone(),
                 origins,
                 redactions: redactions.clone(),
+                flops,
             });
         }
         let Some(search) = search else {
@@ -252,6 +256,8 @@ struct Candidate {
     origins: Vec<(String, String)>,
     /// What is known of what it makes.
     known: KnownOutputs,
+    /// About how much it computes.
+    flops: Option<f64>,
 }
 
 /// A `with` that a variable leaves empty is an empty one.

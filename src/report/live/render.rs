@@ -148,6 +148,7 @@ fn run_line(view: &View, now: f64, width: usize, style: Style) -> Line {
     parts.push(Part::new(2, elapsed));
     let unknown = |n: usize| counted(n, "step");
     let left = match view.left(now) {
+        _ if done == of => Part::new(3, "almost done".to_owned()),
         None => Part::new(3, "ETA unknown".to_owned()),
         Some(left) if left.unknown == 0 && left.seconds < 0.5 => Part::new(3, "almost done".to_owned()),
         Some(left) if left.unknown == 0 => Part::new(1, format!("about {} left", clock(left.seconds))),

@@ -10,7 +10,8 @@ mod resize;
 mod views;
 
 use igpt_contract::{
-    ImageSet, In, Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec,
+    ImageSet, In, Known, KnownInputs, KnownOutputs, Out, ParamError, Resources, Shape, Stage, StageContext,
+    StageError, StageIo, StageSpec,
 };
 use igpt_dataset::{ImageRow, ImageSetReader, ImageSetWriter};
 
@@ -18,6 +19,9 @@ pub use filter::Filter;
 pub use params::{Crop, Params};
 pub use resize::{ResizeError, Window, centre_offset, fit_shorter_side, resize_and_crop, resize_square};
 use views::ViewMaker;
+
+/// What resampling costs, for each pixel that is read.
+const FLOPS_OF_PIXEL: f64 = 200.0;
 
 const SOURCE: In<ImageSet> = In::new("images", "images of any size");
 const IMAGES: Out<ImageSet> = Out::new("images", "the same images at `side` x `side` pixels");
@@ -52,6 +56,20 @@ impl Stage for Augment {
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
         params.check()
+    }
+
+    fn flops(&self, _: &Params, inputs: &KnownInputs<'_>) -> Option<f64> {
+        Some(inputs.shape(SOURCE.name).pixels()? * FLOPS_OF_PIXEL)
+    }
+
+    fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
+        let source = inputs.shape(SOURCE.name);
+        let shape = Shape {
+            train: source.train.map(|images| images * u64::from(params.views)),
+            positions: Some(u64::from(params.side).pow(2)),
+            ..source
+        };
+        [(IMAGES.name, Known::default().shaped(shape))].into()
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

@@ -18,6 +18,21 @@ pub struct Known {
     /// The number of blocks L of the network, or of the networks that are its parts; a network's layers
     /// are 0 to L.
     pub n_layer: Option<usize>,
+    /// How much it holds.
+    pub shape: Shape,
+}
+
+/// How much an artifact holds, as far as that is known: what the time of the steps that read it depends on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Training images, all views counted.
+    pub train: Option<u64>,
+    /// Test images.
+    pub test: Option<u64>,
+    /// Pixels of an image, or tokens; for a network, those that it reads.
+    pub positions: Option<u64>,
+    /// Numbers of a feature; for a network, the width of its residual stream.
+    pub width: Option<u64>,
 }
 
 /// Every name that a metrics artifact may hold; it need not hold all of them. A `*` matches anything:
@@ -89,9 +104,15 @@ impl Known {
         Self { metrics: Some(MetricNames { numbers, facts }), ..Self::default() }
     }
 
+    /// The same, with what is known of how much it holds.
+    #[must_use]
+    pub fn shaped(self, shape: Shape) -> Self {
+        Self { shape, ..self }
+    }
+
     /// What is known of each of its parts.
     pub fn part(&self) -> Self {
-        Self::network(self.n_layer)
+        Self::network(self.n_layer).shaped(self.shape)
     }
 
     /// What is known where it may be this artifact or the other one.
@@ -102,8 +123,36 @@ impl Known {
             numbers: union(a.numbers, &b.numbers),
             facts: union(a.facts, &b.facts),
         });
-        Self { parts, metrics, n_layer: self.n_layer.filter(|n| other.n_layer == Some(*n)) }
+        let n_layer = same(self.n_layer, other.n_layer);
+        Self { parts, metrics, n_layer, shape: self.shape.or(other.shape) }
     }
+}
+
+impl Shape {
+    /// All images.
+    pub fn images(self) -> Option<u64> {
+        Some(self.train? + self.test?)
+    }
+
+    /// Numbers for each of which an image is read: pixels or tokens of all images.
+    pub fn pixels(self) -> Option<f64> {
+        Some(self.images()? as f64 * self.positions? as f64)
+    }
+
+    /// What is known where it may be of this artifact or of the other one.
+    fn or(self, other: Self) -> Self {
+        Self {
+            train: same(self.train, other.train),
+            test: same(self.test, other.test),
+            positions: same(self.positions, other.positions),
+            width: same(self.width, other.width),
+        }
+    }
+}
+
+/// What both say.
+fn same<T: PartialEq>(a: Option<T>, b: Option<T>) -> Option<T> {
+    a.filter(|a| b.as_ref() == Some(a))
 }
 
 impl MetricNames {
@@ -123,6 +172,18 @@ impl<'a> KnownInputs<'a> {
     /// The artifacts of a port; none if it is not connected.
     pub fn all(&self, port: &str) -> &[KnownInput<'a>] {
         self.0.get(port).map_or(&[], Vec::as_slice)
+    }
+
+    /// How much the artifacts of a port hold together, in the shape of the first.
+    pub fn shape(&self, port: &str) -> Shape {
+        let mut shapes = self.all(port).iter().map(|input| input.known.shape);
+        let Some(first) = shapes.next() else { return Shape::default() };
+        let add = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
+        shapes.fold(first, |sum, next| Shape {
+            train: add(sum.train, next.train),
+            test: add(sum.test, next.test),
+            ..sum
+        })
     }
 
     /// The one artifact of a port, if it is connected.

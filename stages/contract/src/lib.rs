@@ -43,7 +43,7 @@ pub use kind::{
     AnyFile, Checkpoints, Choice, FeatureLayer, FeatureLayers, Figure, ImageSet, Kind, KindInfo, Metrics,
     Model, Palette, Predictions, Table, Tokens, kind_info, kinds,
 };
-pub use known::{Known, KnownInput, KnownInputs, KnownOutputs, MetricNames, Misfit, Sought};
+pub use known::{Known, KnownInput, KnownInputs, KnownOutputs, MetricNames, Misfit, Shape, Sought};
 pub use metrics::{Curve, MetricValues};
 pub use plural::counted;
 pub use port::{Arity, In, InputPort, Many, Opt, Out, OutputPort};

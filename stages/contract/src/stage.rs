@@ -51,6 +51,13 @@ pub trait Stage: Send + Sync + 'static {
         None
     }
 
+    /// About how many floating-point operations a step is, by what is known of its inputs: what the
+    /// first run of a pipeline is estimated by. Default: not known.
+    fn flops(&self, params: &Self::Params, inputs: &KnownInputs<'_>) -> Option<f64> {
+        let _ = (params, inputs);
+        None
+    }
+
     /// Does the work: reads the inputs and fills every output folder. The same inputs, parameters and
     /// seed give the same bytes, for any number of threads.
     ///
@@ -135,6 +142,9 @@ pub trait DynStage: Send + Sync + 'static {
     /// See [`Stage::work`]; `params` as [`Self::complete`] returned them.
     fn work(&self, params: &Value) -> Option<f64>;
 
+    /// See [`Stage::flops`]; `params` as [`Self::complete`] returned them.
+    fn flops(&self, params: &Value, inputs: &KnownInputs<'_>) -> Option<f64>;
+
     /// See [`Stage::run`]; `params` as [`Self::complete`] returned them.
     ///
     /// # Errors
@@ -169,6 +179,10 @@ impl<S: Stage> DynStage for S {
 
     fn work(&self, params: &Value) -> Option<f64> {
         Stage::work(self, &S::Params::deserialize(params).ok()?)
+    }
+
+    fn flops(&self, params: &Value, inputs: &KnownInputs<'_>) -> Option<f64> {
+        Stage::flops(self, &S::Params::deserialize(params).ok()?, inputs)
     }
 
     fn run(&self, params: &Value, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

@@ -9,7 +9,7 @@ use igpt_dataset::{ImageRow, ImageSetInfo, ImageSetWriter, RowKey, Split};
 use image::{Rgb, RgbImage};
 use rand::RngExt as _;
 
-use crate::params::Params;
+use crate::params::{DRAWN_TEST, DRAWN_TRAIN, Params};
 
 /// The number of classes of each drawn set.
 pub(crate) const N_CLASSES: usize = 10;
@@ -32,8 +32,10 @@ impl Drawing {
     pub(crate) fn ingest(&self, params: &Params, out: &Path, cx: &StageContext) -> Result<(), StageError> {
         let n_classes = params.classes.unwrap_or(N_CLASSES);
         let size = params.size.unwrap_or(32);
-        let counts =
-            [(Split::Train, params.train.unwrap_or(5000)), (Split::Test, params.test.unwrap_or(1000))];
+        let counts = [
+            (Split::Train, params.train.unwrap_or(DRAWN_TRAIN)),
+            (Split::Test, params.test.unwrap_or(DRAWN_TEST)),
+        ];
         let total = counts.iter().map(|(_, n)| n).sum();
         let classes = self.classes[..n_classes].iter().map(|name| (*name).to_owned()).collect();
         let mut writer = ImageSetWriter::create(out, &ImageSetInfo { name: self.name.to_owned(), classes })?;

@@ -38,7 +38,8 @@ mod write;
 use std::path::Path;
 
 use igpt_contract::{
-    AnyFile, ImageSet, Opt, Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec,
+    AnyFile, ImageSet, Known, KnownInputs, KnownOutputs, Opt, Out, ParamError, Resources, Stage,
+    StageContext, StageError, StageIo, StageSpec,
 };
 
 pub use archive_stage::{Archive, ArchiveParams, OfficialDataset, fetch_archive};
@@ -88,6 +89,10 @@ impl Stage for Download {
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
         params.check()
+    }
+
+    fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {
+        [(IMAGES.name, Known::default().shaped(params.shape()))].into()
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

@@ -1,12 +1,16 @@
 //! The stage's parameters, and which source each belongs to.
 
-use igpt_contract::ParamError;
+use igpt_contract::{ParamError, Shape};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::N_FOLDS;
 use crate::drawn_split::DrawnSplit;
 use crate::splits::Splits;
+
+/// How many training and test images a drawn set has unless others are asked for.
+pub(crate) const DRAWN_TRAIN: u64 = 5000;
+pub(crate) const DRAWN_TEST: u64 = 1000;
 
 /// Where images come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -164,6 +168,26 @@ pub(crate) fn at_most(limit: Option<u64>) -> usize {
 }
 
 impl Params {
+    /// How much the set will hold, where that does not depend on the user's files.
+    pub(crate) fn shape(&self) -> Shape {
+        let (train, test, side) = match self.source {
+            Source::Cifar10 | Source::Cifar100 => (50_000, 10_000, 32),
+            Source::Stl10 => (if self.fold.is_some() { 1000 } else { 5000 }, 8000, 96),
+            Source::Shapes | Source::Textures => {
+                let (train, test) = (self.train.unwrap_or(DRAWN_TRAIN), self.test.unwrap_or(DRAWN_TEST));
+                (train, test, u64::from(self.size.unwrap_or(32)))
+            }
+            Source::Folder | Source::Imagenet | Source::Web => return Shape::default(),
+        };
+        let some = |all: u64, asked: Option<u64>| Some(asked.map_or(all, |asked| asked.min(all)));
+        Shape {
+            train: some(train, self.train),
+            test: some(test, self.test),
+            positions: Some(side * side),
+            width: None,
+        }
+    }
+
     /// The parameters of a source, all others at their defaults.
     pub fn of(source: Source) -> Self {
         Self {

@@ -5,11 +5,11 @@ mod extract;
 mod params;
 
 use igpt_contract::{
-    FeatureLayers, In, Known, KnownInputs, KnownOutputs, Misfit, Model, Out, ParamError, Resources, Stage,
-    StageContext, StageError, StageIo, StageSpec, Tokens, stream,
+    FeatureLayers, In, Known, KnownInputs, KnownOutputs, Misfit, Model, Out, ParamError, Resources, Shape,
+    Stage, StageContext, StageError, StageIo, StageSpec, Tokens, stream,
 };
 use igpt_dataset::{LayerInfo, TokensReader};
-use igpt_model::{ModelCard, Objective, Ops, input_model, prepare};
+use igpt_model::{ModelCard, Objective, Ops, flops, input_model, prepare};
 
 pub use params::Params;
 
@@ -49,6 +49,10 @@ impl Stage for Features {
         params.check()
     }
 
+    fn flops(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<f64> {
+        Some(images(params, inputs).images()? as f64 * flops::forward(inputs.one(MODEL.name)?)?)
+    }
+
     fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
         let n_layer = inputs.one(MODEL.name).and_then(|model| model.n_layer);
         let layers = match (params.layers.as_slice(), n_layer) {
@@ -57,7 +61,8 @@ impl Stage for Features {
             (layers, _) => layers.to_vec(),
         };
         let parts = layers.iter().map(ToString::to_string);
-        [(LAYERS.name, Known::with_parts(parts))].into()
+        let shape = Shape { width: inputs.shape(MODEL.name).width, ..images(params, inputs) };
+        [(LAYERS.name, Known::with_parts(parts).shaped(shape))].into()
     }
 
     fn misfits(&self, params: &Params, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
@@ -100,6 +105,20 @@ impl Stage for Features {
         });
         let extractor = Extractor { gpt: &gpt, device: &device, masks, layers, info };
         extract::write_layers(&extractor, params, &reader, io.output(&LAYERS), cx)
+    }
+}
+
+/// How many images are read, masks counted.
+fn images(params: &Params, inputs: &KnownInputs<'_>) -> Shape {
+    let tokens = inputs.shape(TOKENS.name);
+    let some = |all: Option<u64>, asked: usize| match asked {
+        0 => all,
+        asked => Some(all.map_or(asked as u64, |all| all.min(asked as u64))),
+    };
+    Shape {
+        train: some(tokens.train, params.train_images),
+        test: some(tokens.test, params.test_images),
+        ..tokens
     }
 }
 

@@ -20,7 +20,7 @@ use igpt_contract::{
     Tokens,
 };
 use igpt_dataset::TokenTable;
-use igpt_model::{ClassHeadCard, ModelCard, ModelParams, Objective, prepare, save_model};
+use igpt_model::{ClassHeadCard, ModelCard, ModelParams, Objective, flops, prepare, save_model};
 use igpt_optim::Diverged;
 
 pub use params::{Augment, Loss, Params};
@@ -82,14 +82,26 @@ impl Stage for Finetune {
         (params.steps > 0).then_some(images)
     }
 
+    fn flops(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<f64> {
+        let network = network(params, inputs);
+        let tokens = inputs.shape(TOKENS.name);
+        let drawn = match params.steps {
+            0 => params.epochs * tokens.train? as f64,
+            steps => steps as f64 * params.batch as f64,
+        };
+        let rates = params.learning_rates.len() as f64;
+        let tested = tokens.test.unwrap_or(0) as f64 * flops::forward(&network)?;
+        Some(rates * drawn * flops::training(&network)? + tested)
+    }
+
     fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
-        [(MODEL.name, Known::network(n_layer(params, inputs))), (METRICS.name, metrics::names(params))].into()
+        [(MODEL.name, network(params, inputs)), (METRICS.name, metrics::names(params))].into()
     }
 
     fn misfits(&self, params: &Params, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
         let by = (String::new(), start::BEST_BY);
         let mut misfits = inputs.lacking(&[PROBES.name], Sought::Number, [by]);
-        if let (Some(layer), Some(n_layer)) = (params.head_layer, n_layer(params, inputs))
+        if let (Some(layer), Some(n_layer)) = (params.head_layer, network(params, inputs).n_layer)
             && usize::try_from(layer).is_ok_and(|layer| layer > n_layer)
         {
             let (path, what) = ("head_layer".to_owned(), start::no_layer(layer, n_layer));
@@ -146,12 +158,13 @@ impl Stage for Finetune {
     }
 }
 
-/// The number of blocks, if known: of the input or, without one, of the parameters.
-fn n_layer(params: &Params, inputs: &KnownInputs<'_>) -> Option<usize> {
+/// What is known of the network that is fine-tuned.
+fn network(params: &Params, inputs: &KnownInputs<'_>) -> Known {
     match inputs.one(START.name) {
-        Some(network) => network.n_layer,
+        Some(network) => network.part(),
         None => {
-            Some(params.model.as_ref().map_or_else(|| ModelParams::default().n_layer(), ModelParams::n_layer))
+            let model = params.model.clone().unwrap_or_default();
+            flops::network(&model, inputs.shape(TOKENS.name).positions)
         }
     }
 }

@@ -23,6 +23,9 @@ pub use histogram::{Colours, Histogram};
 pub use kmeans::{KMeansFit, StopRule, fit, inertia};
 pub use params::Params;
 
+/// What a fit costs for each pixel and colour.
+const FLOPS_OF_COLOUR: f64 = 10.0;
+
 const IMAGES: Many<ImageSet> =
     Many::new("images", "the images; those of the official training split are clustered");
 const FROM: Opt<AnyFile> = Opt::new(
@@ -60,6 +63,11 @@ impl Stage for PaletteFit {
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
         params.check()
+    }
+
+    fn flops(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<f64> {
+        // The search tree spares most of the comparisons of a pixel with all colours.
+        Some(inputs.shape(IMAGES.name).pixels()? * params.colours as f64 * FLOPS_OF_COLOUR)
     }
 
     fn foresee(&self, _: &Params, _: &KnownInputs<'_>) -> KnownOutputs {

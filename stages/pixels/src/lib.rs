@@ -5,7 +5,8 @@ mod flatten;
 mod params;
 
 use igpt_contract::{
-    FeatureLayer, ImageSet, In, Out, Resources, Stage, StageContext, StageError, StageIo, StageSpec,
+    FeatureLayer, ImageSet, In, Known, KnownInputs, KnownOutputs, Out, Resources, Shape, Stage, StageContext,
+    StageError, StageIo, StageSpec,
 };
 
 pub use params::Params;
@@ -35,6 +36,13 @@ impl Stage for Pixels {
             unkeyed: &[],
             resources: Resources { cpus: 1, memory_mib: 512, gpus: 0 },
         }
+    }
+
+    fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
+        let images = inputs.shape(IMAGES.name);
+        let pixels = if params.side == 0 { images.positions } else { Some(u64::from(params.side).pow(2)) };
+        let shape = Shape { width: pixels.map(|pixels| 3 * pixels), ..images };
+        [(LAYER.name, Known::default().shaped(shape))].into()
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

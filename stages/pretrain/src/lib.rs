@@ -15,7 +15,7 @@ use igpt_contract::{
     Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_corpus::Corpus;
-use igpt_model::{Gpt, ModelCard, Ops, param_count, prepare, save_model};
+use igpt_model::{Gpt, ModelCard, Ops, flops, param_count, prepare, save_model};
 
 pub use params::Params;
 
@@ -77,12 +77,18 @@ impl Stage for Pretrain {
         Some(params.steps as f64 * params.batch as f64 * weights as f64)
     }
 
-    fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {
-        let n_layer = Some(params.model.n_layer());
+    fn flops(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<f64> {
+        let images = params.steps as f64 * params.batch as f64;
+        Some(images * flops::training(&network(params, inputs))?)
+    }
+
+    fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
+        let network = network(params, inputs);
+        let (n_layer, shape) = (network.n_layer, network.shape);
         let parts = params.kept_steps().into_iter().map(checkpoints::part_name);
         [
-            (MODEL.name, Known::network(n_layer)),
-            (CHECKPOINTS.name, Known { n_layer, ..Known::with_parts(parts) }),
+            (MODEL.name, network),
+            (CHECKPOINTS.name, Known { n_layer, shape, ..Known::with_parts(parts) }),
             (METRICS.name, metrics::names(params)),
         ]
         .into()
@@ -122,6 +128,11 @@ impl Stage for Pretrain {
         metrics.write(io.output(&METRICS))?;
         Ok(())
     }
+}
+
+/// What is known of the network.
+fn network(params: &Params, inputs: &KnownInputs<'_>) -> Known {
+    flops::network(&params.model, inputs.shape(TOKENS.name).positions)
 }
 
 /// The parameters, with the result of a search where one is connected: the retraining on train +

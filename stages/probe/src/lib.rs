@@ -28,6 +28,10 @@ pub use fit::{FittedProbe, LinearProbe};
 pub use params::{Params, Solver};
 pub use softmax::{Score, Softmax};
 
+/// So many iterations an ordinary fit needs, and so many classes an ordinary set has: for estimates.
+const ITERATIONS: f64 = 150.0;
+const CLASSES: f64 = 10.0;
+
 const FEATURES: In<FeatureLayer> = In::new("features", "the pooled features of one layer");
 const METRICS: Out<Metrics> = Out::new("metrics", "accuracies, losses and the settings of the fit");
 const PREDICTIONS: Out<Predictions> =
@@ -64,6 +68,18 @@ impl Stage for Probe {
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
         params::check(params)
+    }
+
+    fn flops(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<f64> {
+        let features = inputs.shape(FEATURES.name);
+        let rows = if params.train_rows == 0 { features.train? } else { params.train_rows as u64 } as f64;
+        let product = rows * features.width? as f64 * CLASSES;
+        let passes = match params.solver {
+            Solver::Lbfgs => params.c.len() as f64 * ITERATIONS,
+            Solver::Sgd => (params.learning_rates.len() * params.steps * params.batch) as f64 / rows,
+        };
+        // Two products with the features in each pass, two operations for each of their numbers.
+        Some(4.0 * product * passes)
     }
 
     fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {

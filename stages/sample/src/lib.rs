@@ -9,11 +9,11 @@ mod sampler;
 
 use burn::tensor::Device;
 use igpt_contract::{
-    Figure, In, Model, Opt, Out, Palette, ParamError, Resources, Stage, StageContext, StageError, StageIo,
-    StageSpec, Tokens,
+    Figure, In, KnownInputs, Model, Opt, Out, Palette, ParamError, Resources, Stage, StageContext,
+    StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_dataset::{PaletteTable, TokensWriter};
-use igpt_model::{Decoder, Objective, input_model, set_threads, tune_allocator};
+use igpt_model::{Decoder, Objective, flops, input_model, set_threads, tune_allocator};
 
 pub use params::Params;
 
@@ -62,6 +62,10 @@ impl Stage for Sample {
 
     fn work(&self, params: &Params) -> Option<f64> {
         Some((params.rows * params.columns) as f64)
+    }
+
+    fn flops(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<f64> {
+        Some((params.rows * params.columns) as f64 * flops::forward(inputs.one(MODEL.name)?)?)
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

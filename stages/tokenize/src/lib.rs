@@ -6,7 +6,8 @@ mod preview;
 mod quantize;
 
 use igpt_contract::{
-    ImageSet, In, Many, Out, Palette, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
+    ImageSet, In, Known, KnownInputs, KnownOutputs, Many, Out, Palette, Resources, Stage, StageContext,
+    StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_dataset::{ImageRow, NearestColour, PaletteTable, TokensInfo, TokensWriter, decode};
 use schemars::JsonSchema;
@@ -15,6 +16,9 @@ use serde::{Deserialize, Serialize};
 use mixture::Mixture;
 use preview::Preview;
 use quantize::quantize;
+
+/// What finding the nearest colour costs, for each pixel.
+const FLOPS_OF_PIXEL: f64 = 500.0;
 
 const IMAGES: Many<ImageSet> = Many::new(
     "images",
@@ -54,6 +58,14 @@ impl Stage for Tokenize {
             unkeyed: &[],
             resources: Resources { cpus: 0, memory_mib: 512, gpus: 0 },
         }
+    }
+
+    fn flops(&self, _: &Params, inputs: &KnownInputs<'_>) -> Option<f64> {
+        Some(inputs.shape(IMAGES.name).pixels()? * FLOPS_OF_PIXEL)
+    }
+
+    fn foresee(&self, _: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
+        [(TOKENS.name, Known::default().shaped(inputs.shape(IMAGES.name)))].into()
     }
 
     fn run(&self, _: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

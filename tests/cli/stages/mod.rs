@@ -6,6 +6,7 @@ mod experiments;
 mod foreseen;
 mod imagenet;
 mod published;
+mod quickstart;
 mod released;
 mod resume;
 mod shipped;

@@ -10,6 +10,7 @@ mod decode;
 mod device;
 mod dropout;
 mod error;
+pub mod flops;
 mod gpt;
 mod init;
 mod layers;
