@@ -57,7 +57,7 @@ impl Evaluator {
         let mut evaluation = Evaluation { log_probs: Vec::new(), accuracy: 0.0, loss: 0.0 };
         for batch in rows.chunks(BATCH) {
             cx.check()?;
-            let log_probs = self.log_probs(gpt, images, batch, draw);
+            let log_probs = self.log_probs(gpt, images, batch, draw)?;
             for (row, of_row) in batch.iter().zip(log_probs.chunks_exact(classes)) {
                 let label = images.label(*row);
                 evaluation.accuracy += f64::from(u8::from(largest(of_row) == label));
@@ -72,9 +72,15 @@ impl Evaluator {
     }
 
     /// ln p of each class [rows x classes] under one draw of the masks.
-    fn log_probs(&self, gpt: &Gpt, images: &Images, rows: &[usize], draw: usize) -> Vec<f64> {
+    fn log_probs(
+        &self,
+        gpt: &Gpt,
+        images: &Images,
+        rows: &[usize],
+        draw: usize,
+    ) -> Result<Vec<f64>, StageError> {
         let positions = images.positions();
-        let tokens: Vec<u16> = rows.iter().flat_map(|row| images.tokens(*row)).copied().collect();
+        let tokens = images.tokens(rows.iter().copied())?;
         let input = match self.objective {
             Objective::Autoregressive => Input::Autoregressive,
             Objective::Bert => {
@@ -88,7 +94,7 @@ impl Evaluator {
         };
         let logits = gpt.class_logits(token_tensor(&tokens, positions, &self.device), &input, None);
         let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-        logits.chunks_exact(images.classes()).flat_map(log_softmax).collect()
+        Ok(logits.chunks_exact(images.classes()).flat_map(log_softmax).collect())
     }
 }
 

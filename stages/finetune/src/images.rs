@@ -4,18 +4,18 @@ use std::ops::Range;
 
 use igpt_contract::{StageError, Stream, stream, validation_split};
 use igpt_dataset::{
-    Fold, FoldTable, RowKey, Split, TokenTable, TokensInfo, images_of, pad_crop_flip, select_labels,
-    share_out, spaced, untrained, unvalidated,
+    Fold, FoldTable, RowKey, Split, TokenSet, TokensInfo, pad_crop_flip, select_labels, share_out, spaced,
+    untrained, unvalidated,
 };
 use igpt_optim::Draw;
 use rand::Rng as _;
 
 use crate::params::{Augment, Params};
 
-/// Labelled token rows in memory.
+/// Labelled token rows.
 #[derive(Debug)]
 pub(crate) struct Images {
-    table: TokenTable,
+    set: TokenSet,
     /// The rows of each training image, its views.
     train: Vec<Range<usize>>,
     /// The rows of validation and of test images.
@@ -35,7 +35,7 @@ pub(crate) struct Batch {
 }
 
 impl Images {
-    /// Gives the labelled rows of a table their roles. Rows without a class (-1) have none.
+    /// Gives the labelled rows of a set their roles. Rows without a class (-1) have none.
     ///
     /// The validation images are drawn from all training images, so that every stage holds out the
     /// same ones; `labels_per_class` are drawn from the labelled ones and divided by that same
@@ -44,14 +44,13 @@ impl Images {
     ///
     /// # Errors
     /// If there are fewer labels than were asked for, or a role has no image that must have some.
-    pub(crate) fn new(table: TokenTable, params: &Params) -> Result<Self, StageError> {
-        let images = |split| images_of(&table.ids, &table.splits, split);
-        let official = images(Split::Train);
+    pub(crate) fn new(set: TokenSet, params: &Params) -> Result<Self, StageError> {
+        let official = set.images(Split::Train);
         let mut held_out = validation_split(official.len(), params.validation);
-        let labels: Vec<i32> = official.iter().map(|views| table.labels[views.start]).collect();
+        let labels: Vec<i32> = official.iter().map(|views| set.keys[views.start].label).collect();
         let chosen = if params.labels_per_class > 0 {
             let random = stream(params.label_seed, "labels");
-            select_labels(&labels, table.info.classes.len(), params.labels_per_class, &random)
+            select_labels(&labels, set.info.classes.len(), params.labels_per_class, &random)
                 .map_err(|error| StageError::new(format!("`labels_per_class`: {error}")))?
         } else {
             (0..labels.len()).filter(|image| labels[*image] >= 0).collect()
@@ -64,24 +63,24 @@ impl Images {
             let views = official[image].clone();
             if held_out[image] { valid.push(views.start) } else { train.push(views) }
         }
-        let tested = images(Split::Test);
-        let test = tested.iter().map(|views| views.start).filter(|row| table.labels[*row] >= 0);
+        let tested = set.images(Split::Test);
+        let test = tested.iter().map(|views| views.start).filter(|row| set.keys[*row].label >= 0);
         let test: Vec<usize> = test.collect();
         let notes = Vec::from_iter(params.unlabelled_test.allow(test.len(), tested.len())?);
         let valid = spaced(valid, params.validation_rows);
         let test = spaced(test, params.test_rows);
-        let mut images = Self { table, train, valid, test, notes };
+        let mut images = Self { set, train, valid, test, notes };
         images.check(params)?;
         images.look();
         Ok(images)
     }
 
     pub(crate) fn positions(&self) -> usize {
-        self.table.info.positions()
+        self.set.info.positions()
     }
 
     pub(crate) fn classes(&self) -> usize {
-        self.table.info.classes.len()
+        self.set.info.classes.len()
     }
 
     pub(crate) fn train(&self) -> &[Range<usize>] {
@@ -98,16 +97,16 @@ impl Images {
 
     /// What each image of the table is used for.
     pub(crate) fn folds(&self) -> FoldTable {
-        let table = &self.table;
-        let mut fold = vec![Fold::Unused; table.len()];
+        let set = &self.set;
+        let mut fold = vec![Fold::Unused; set.keys.len()];
         self.train.iter().for_each(|views| fold[views.start] = Fold::Train);
         self.valid.iter().for_each(|row| fold[*row] = Fold::Valid);
         self.test.iter().for_each(|row| fold[*row] = Fold::Test);
-        let images = [Split::Train, Split::Test].into_iter().flat_map(|split| {
-            images_of(&table.ids, &table.splits, split).into_iter().map(|views| views.start)
-        });
+        let images = [Split::Train, Split::Test]
+            .into_iter()
+            .flat_map(|split| set.images(split).into_iter().map(|views| views.start));
         let mut folds = FoldTable::default();
-        folds.extend(&table.info.name, &table.info.sets, images.map(|row| (table.key(row), fold[row])));
+        folds.extend(&set.info.name, &set.info.sets, images.map(|row| (set.keys[row], fold[row])));
         folds
     }
 
@@ -116,28 +115,33 @@ impl Images {
         &self.notes
     }
 
-    pub(crate) fn tokens(&self, row: usize) -> &[u16] {
-        self.table.row(row)
+    /// The tokens of rows, one row after another.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub(crate) fn tokens(&self, rows: impl IntoIterator<Item = usize>) -> Result<Vec<u16>, StageError> {
+        let unread = |error| StageError::caused("the scratch file of tokens cannot be read", error);
+        self.set.tokens.gather(rows).map_err(unread)
     }
 
     pub(crate) fn key(&self, row: usize) -> RowKey {
-        self.table.key(row)
+        self.set.keys[row]
     }
 
     /// The class of a row that has a role.
     pub(crate) fn label(&self, row: usize) -> usize {
-        self.table.labels[row] as usize
+        self.set.keys[row].label as usize
     }
 
     /// What a network has to fit.
     pub(crate) fn info(&self) -> &TokensInfo {
-        &self.table.info
+        &self.set.info
     }
 
     /// Notes classes that are tested, or choose, without training images, and the other way round.
     fn look(&mut self) {
-        let classes = &self.table.info.classes;
-        let labels = |rows: &[usize]| rows.iter().map(|row| self.table.labels[*row]).collect::<Vec<i32>>();
+        let classes = &self.set.info.classes;
+        let labels = |rows: &[usize]| rows.iter().map(|row| self.set.keys[*row].label).collect::<Vec<i32>>();
         let first: Vec<usize> = self.train.iter().map(|views| views.start).collect();
         let (train, valid, test) = (labels(&first), labels(&self.valid), labels(&self.test));
         let mut notes = Vec::new();
@@ -152,11 +156,11 @@ impl Images {
     }
 
     fn check(&self, params: &Params) -> Result<(), StageError> {
-        let TokensInfo { height, width, .. } = self.table.info;
+        let TokensInfo { height, width, .. } = self.set.info;
         if self.train.is_empty() {
             return Err(StageError::new("the tokens hold no labelled training image"));
         }
-        let class = |views: &Range<usize>| self.table.labels[views.start];
+        let class = |views: &Range<usize>| self.set.keys[views.start].label;
         if self.train.iter().all(|views| class(views) == class(&self.train[0])) {
             let n = self.train.len();
             let what = format!("expected training images of at least 2 classes, found {n} of one");
@@ -183,35 +187,54 @@ impl Images {
 
     /// An eighth of the side: 4 at 32 x 32.
     fn pad(&self) -> usize {
-        self.table.info.height / 8
+        self.set.info.height / 8
     }
 
     /// The images of a step. Image `draw.row` of epoch e is its view e mod n; step s draws its
     /// crops from sub-stream s of `stream`.
-    pub(crate) fn batch(&self, draws: &[Draw], step: u64, augment: Augment, stream: &Stream) -> Batch {
+    ///
+    /// # Errors
+    /// If the tokens cannot be read.
+    pub(crate) fn batch(
+        &self,
+        draws: &[Draw],
+        step: u64,
+        augment: Augment,
+        stream: &Stream,
+    ) -> Result<Batch, StageError> {
         let mut random = stream.clone();
         random.set_stream(step);
-        let t = self.positions();
-        let mut tokens = vec![0; draws.len() * t];
-        let mut labels = Vec::with_capacity(draws.len());
-        for (draw, out) in draws.iter().zip(tokens.chunks_exact_mut(t)) {
-            let views = &self.train[draw.row];
-            let row = views.start + (draw.epoch % views.len() as u64) as usize;
-            labels.push(i64::from(self.table.labels[row]));
-            match augment {
-                Augment::None => out.copy_from_slice(self.tokens(row)),
-                Augment::PadCropFlip => {
-                    let pad = self.pad();
-                    let offsets = 2 * pad as u32 + 1;
+        let rows: Vec<usize> = draws.iter().map(|draw| self.row(*draw)).collect();
+        let labels = rows.iter().map(|row| i64::from(self.set.keys[*row].label)).collect();
+        let whole = self.tokens(rows)?;
+        let tokens = match augment {
+            Augment::None => whole,
+            Augment::PadCropFlip => {
+                let t = self.positions();
+                let pad = self.pad();
+                let offsets = 2 * pad as u32 + 1;
+                let mut tokens = vec![0; whole.len()];
+                for (image, out) in whole.chunks_exact(t).zip(tokens.chunks_exact_mut(t)) {
                     // The remainder of 32 bits by a few offsets is biased by less than 1e-8.
                     let top = (random.next_u32() % offsets) as usize;
                     let left = (random.next_u32() % offsets) as usize;
                     let flip = random.next_u32() & 1 == 1;
-                    pad_crop_flip(self.tokens(row), self.table.info.height, pad, top, left, flip, out);
+                    pad_crop_flip(image, self.set.info.height, pad, top, left, flip, out);
                 }
+                tokens
             }
-        }
-        Batch { tokens, labels }
+        };
+        Ok(Batch { tokens, labels })
+    }
+
+    /// Has the tokens of draws at hand soon, if they are not in memory.
+    pub(crate) fn prefetch(&self, draws: &[Draw]) {
+        self.set.tokens.prefetch(draws.iter().map(|draw| self.row(*draw)));
+    }
+
+    fn row(&self, draw: Draw) -> usize {
+        let views = &self.train[draw.row];
+        views.start + (draw.epoch % views.len() as u64) as usize
     }
 }
 
@@ -219,6 +242,7 @@ impl Images {
 mod tests {
     use super::*;
     use igpt_contract::{UnlabelledTest, Validation};
+    use igpt_dataset::TokenTable;
 
     const SIDE: usize = 8;
 
@@ -251,7 +275,7 @@ mod tests {
     }
 
     fn images(params: &Params) -> Result<Images, StageError> {
-        Images::new(table(), params)
+        Images::new(table().into(), params)
     }
 
     fn params(fraction: f64, labels_per_class: usize) -> Params {
@@ -290,18 +314,18 @@ mod tests {
     fn one_class_or_a_test_without_labels_is_refused_and_untrained_classes_are_noted() {
         let mut one = table();
         one.labels.fill(1);
-        let error = Images::new(one, &params(0.25, 0)).unwrap_err().to_string();
+        let error = Images::new(one.into(), &params(0.25, 0)).unwrap_err().to_string();
         assert!(error.contains("at least 2 classes"), "{error}");
         let mut none = table();
         none.labels[80..].fill(-1);
-        let error = Images::new(none.clone(), &params(0.25, 0)).unwrap_err().to_string();
+        let error = Images::new(none.clone().into(), &params(0.25, 0)).unwrap_err().to_string();
         assert!(error.contains("none of the 4 test images has a label"), "{error}");
         let keep = Params { unlabelled_test: UnlabelledTest::Keep, ..params(0.25, 0) };
-        assert_eq!(Images::new(none, &keep).unwrap().test(), [0_usize; 0]);
+        assert_eq!(Images::new(none.into(), &keep).unwrap().test(), [0_usize; 0]);
         let mut other = table();
         other.info.classes.push("neither".to_owned());
         other.labels[80] = 2;
-        let images = Images::new(other, &params(0.25, 0)).unwrap();
+        let images = Images::new(other.into(), &params(0.25, 0)).unwrap();
         assert!(images.notes()[0].contains("1 of 4 test images (25 %)"), "{:?}", images.notes());
     }
 
@@ -330,7 +354,7 @@ mod tests {
     fn each_epoch_reads_its_own_view() {
         let images = images(&params(0.0, 0)).unwrap();
         let draws: Vec<Draw> = (0..3).map(|epoch| Draw { epoch, row: 5 }).collect();
-        let batch = images.batch(&draws, 1, Augment::None, &stream(0, "augment"));
+        let batch = images.batch(&draws, 1, Augment::None, &stream(0, "augment")).unwrap();
         assert_eq!(batch.labels, [1, 1, 1]);
         let seen: Vec<u16> = batch.tokens.chunks(SIDE * SIDE).map(|image| image[0]).collect();
         assert_eq!(seen, [10, 11, 10]);
@@ -341,9 +365,9 @@ mod tests {
         let params = Params { augment: Augment::PadCropFlip, ..params(0.0, 0) };
         let mut table = table();
         table.tokens = (0..table.tokens.len()).map(|i| (i % 97) as u16).collect();
-        let images = Images::new(table, &params).unwrap();
+        let images = Images::new(table.into(), &params).unwrap();
         let draws = [Draw { epoch: 0, row: 1 }; 8];
-        let batch = |step| images.batch(&draws, step, params.augment, &stream(0, "augment"));
+        let batch = |step| images.batch(&draws, step, params.augment, &stream(0, "augment")).unwrap();
         assert_eq!(batch(1), batch(1));
         assert_ne!(batch(1), batch(2));
         let first = batch(1).tokens;

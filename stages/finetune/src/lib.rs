@@ -19,8 +19,8 @@ use igpt_contract::{
     Out, ParamError, Predictions, Resources, Sought, Stage, StageContext, StageError, StageIo, StageSpec,
     Tokens,
 };
-use igpt_dataset::TokenTable;
-use igpt_model::{ClassHeadCard, ModelCard, ModelParams, Objective, flops, prepare, save_model};
+use igpt_dataset::{TokenPlace, TokenSet};
+use igpt_model::{ClassHeadCard, ModelCard, Objective, flops, prepare, save_model};
 use igpt_optim::Diverged;
 
 pub use params::{Augment, Loss, Params};
@@ -67,7 +67,7 @@ impl Stage for Finetune {
             seeded: true,
             device_dependent: true,
             isolated: true,
-            unkeyed: &["checkpoint_every"],
+            unkeyed: &["checkpoint_every", "memory_mib"],
             resources: Resources { cpus: 0, memory_mib: 2048, gpus: 0 },
         }
     }
@@ -114,7 +114,9 @@ impl Stage for Finetune {
         let params = &*chosen(params, io.optional(&CHOICE))?;
         let head = start::head(params, io.many(&PROBES))?;
         let picked = prepare(cx)?;
-        let images = Images::new(TokenTable::read(io.input(&TOKENS))?, params)?;
+        let scratch = cx.checkpoint_dir().join("tokens");
+        let place = TokenPlace { memory_mib: params.memory_mib, scratch: &scratch };
+        let images = Images::new(TokenSet::read(io.input(&TOKENS), place)?, params)?;
         let device = picked.device.clone().autodiff();
         images.notes().iter().for_each(|note| cx.note(note));
         let start = start::start(params, io.optional(&START), head, images.info(), &device, cx)?;

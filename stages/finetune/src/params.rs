@@ -114,6 +114,9 @@ pub struct Params {
     /// Steps between the checkpoints from which an interrupted training resumes; 0 writes one only on
     /// interruption. Does not affect the cache key.
     pub checkpoint_every: u64,
+    /// The most memory that tokens may take, in MiB; larger sets are read from a scratch file, into the
+    /// same results. Does not affect the cache key.
+    pub memory_mib: u64,
 }
 
 impl Default for Params {
@@ -148,6 +151,7 @@ impl Default for Params {
             model: None,
             objective: None,
             checkpoint_every: 200,
+            memory_mib: 4096,
         }
     }
 }

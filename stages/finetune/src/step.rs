@@ -23,7 +23,8 @@ impl Training<'_> {
     ) -> Result<StepLoss, StageError> {
         let params = self.params;
         let draws = order.batch(trial.step, params.batch);
-        let batch = self.images.batch(&draws, trial.step, params.augment, &self.cx.stream("augment"));
+        let batch = self.images.batch(&draws, trial.step, params.augment, &self.cx.stream("augment"))?;
+        self.images.prefetch(&order.batch(trial.step + 1, params.batch));
         let hidden = (self.objective == Objective::Bert).then(|| {
             let n = batch.tokens.len();
             bert_mask(&self.cx.stream("masks"), trial.step, n, params.mask_probability)

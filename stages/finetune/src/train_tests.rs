@@ -41,7 +41,7 @@ fn images(params: &Params) -> Images {
         views: vec![0; n as usize],
         tokens,
     };
-    Images::new(table, params).unwrap()
+    Images::new(table.into(), params).unwrap()
 }
 
 fn params() -> Params {

@@ -12,6 +12,7 @@ use igpt_contract::{
 use igpt_dataset::{PredictionTable, RowKey, Split, TokenTable, TokensInfo, TokensWriter};
 use igpt_finetune::Finetune;
 use igpt_model::{Gpt, GptConfig, Input, ModelCard, ModelParams, Objective, Preset, load_model, save_model};
+use igpt_testing::Trial;
 use rand::Rng as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -184,6 +185,25 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         }
     }
     found
+}
+
+#[test]
+fn the_contract_is_kept() {
+    let bench = Bench::new();
+    let mut trial = Trial::new(Finetune).seed(3);
+    trial.input_at("tokens", &bench.tokens);
+    trial.input_at("model", &bench.model(Objective::Autoregressive, palette()));
+    trial.check(&params(json!({"steps": 3})));
+}
+
+#[test]
+fn tokens_that_do_not_fit_the_memory_are_trained_on_all_the_same() {
+    let bench = Bench::new();
+    let run = |name: &str, memory_mib: u64| {
+        let params = params(json!({"model": small(), "augment": "pad_crop_flip", "memory_mib": memory_mib}));
+        files(&bench.run(name, straight(params)).unwrap())
+    };
+    assert!(run("file", 0) == run("memory", 1), "from a scratch file and from memory");
 }
 
 #[test]

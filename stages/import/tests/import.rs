@@ -10,6 +10,7 @@ use igpt_contract::{DynStage as _, LabelledInput, StageContext, StageError, Stag
 use igpt_dataset::PaletteTable;
 use igpt_import::{Import, Params, folder};
 use igpt_model::{Gpt, ModelCard, ModelParams, Objective, Preset, load_model, named_parameters};
+use igpt_testing::Trial;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -142,6 +143,14 @@ fn a_folder_becomes_a_model_and_its_palette() {
     assert!(error.to_string().contains("expected a palette"), "{error}");
     let colours = bench.folder("palette");
     bench.run(json!({}), &[("from", &bare), ("palette", &colours)]).unwrap();
+}
+
+#[test]
+fn the_contract_is_kept() {
+    let bench = Bench::new();
+    let mut trial = Trial::new(Import);
+    trial.input_at("from", &bench.write("published", &files()));
+    trial.check(&json!({}));
 }
 
 #[test]

@@ -23,7 +23,8 @@ pub struct Params {
     /// Images per forward pass. With the batch of the pre-training (divided by its `accumulation`)
     /// results agree to the last bit.
     pub batch: usize,
-    /// The most memory that tokens may take, in MiB. Does not affect the cache key.
+    /// The most memory that tokens may take, in MiB; larger sets are read from a scratch file, into the
+    /// same results. Does not affect the cache key.
     pub memory_mib: u64,
 }
 

@@ -80,7 +80,8 @@ pub struct Params {
     /// Steps between the checkpoints from which an interrupted training resumes; 0 writes one only on
     /// interruption. Does not affect the cache key.
     pub checkpoint_every: u64,
-    /// The most memory that tokens may take, in MiB. Does not affect the cache key.
+    /// The most memory that tokens may take, in MiB; larger sets are read from a scratch file, into the
+    /// same results. Does not affect the cache key.
     pub memory_mib: u64,
 }
 

@@ -201,13 +201,13 @@ impl<'a> Training<'a> {
         let mut gradients = GradientsAccumulator::new();
         let (mut pending, mut first) = (Vec::new(), 0);
         for micro in micro_batches(&draws, config.accumulation) {
-            let rows: Vec<&[u16]> =
-                micro.iter().map(|Draw { epoch, row }| self.corpus.train.view(*row, *epoch)).collect();
-            let mask = mask.as_ref().map(|mask| &mask[first * positions..][..rows.len() * positions]);
-            let share = config.task.images(rows.len(), positions, mask) as f64 / counted as f64;
+            let images = micro.len();
+            let tokens = self.corpus.train.gather(micro.iter().map(of_draw))?;
+            let mask = mask.as_ref().map(|mask| &mask[first * positions..][..images * positions]);
+            let share = config.task.images(images, positions, mask) as f64 / counted as f64;
             let (found, loss) = config.task.gradients(
                 &self.model,
-                &rows,
+                &tokens,
                 mask,
                 dropout.as_mut(),
                 share,
@@ -216,7 +216,10 @@ impl<'a> Training<'a> {
             );
             gradients.accumulate(&self.model, found);
             pending.push(loss);
-            first += rows.len();
+            first += images;
+        }
+        if step < config.steps {
+            self.corpus.train.prefetch(self.order.batch(step + 1, config.batch).iter().map(of_draw));
         }
         let mut gradients = gradients.grads();
         let gradient_norm = config.clip.map(|clip| clip_global_norm(&self.model, &mut gradients, Some(clip)));
@@ -247,6 +250,11 @@ impl<'a> Training<'a> {
             .save(self.step, &self.model, &self.adam, &self.log)
             .map_err(|error| StageError::caused("the checkpoint cannot be written", error))
     }
+}
+
+/// The image of a draw, and its epoch.
+fn of_draw(draw: &Draw) -> (usize, u64) {
+    (draw.row, draw.epoch)
 }
 
 /// The mean loss of a model over rows, in nats/token; `what` names loss and step in an error.

@@ -8,8 +8,17 @@ use std::fs;
 use igpt_contract::{DynStage as _, StageError};
 use igpt_dataset::{Fold, Split};
 use igpt_pretrain::Pretrain;
+use igpt_testing::Trial;
 use serde_json::json;
 use support::{Attempt, Bench};
+
+#[test]
+fn the_contract_is_kept() {
+    let bench = Bench::new();
+    let mut trial = Trial::new(Pretrain).seed(7);
+    trial.input_at("tokens", &bench.another_set(16, 2));
+    trial.check(&bench.params(json!({"steps": 3})));
+}
 
 #[test]
 fn the_loss_falls_well_below_that_of_guessing() {
@@ -258,10 +267,18 @@ fn several_sets_are_trained_on_together_and_must_belong_together() {
 }
 
 #[test]
-fn too_many_tokens_and_unknown_parameters_are_refused() {
+fn tokens_that_do_not_fit_the_memory_are_trained_on_all_the_same() {
     let bench = Bench::new();
-    let error = bench.run(Attempt::of(&bench.params(json!({"memory_mib": 0})))).unwrap_err();
-    assert!(error.to_string().contains("memory_mib"), "{error}");
+    let second = bench.another_set(16, 2);
+    let files = |memory_mib: u64| {
+        let params = bench.params(json!({"steps": 12, "validate_every": 4, "memory_mib": memory_mib}));
+        bench.run(Attempt { more_tokens: vec![second.clone()], ..Attempt::of(&params) }).unwrap().files()
+    };
+    assert!(files(0) == files(1), "from a scratch file and from memory");
+}
+
+#[test]
+fn unknown_parameters_are_refused() {
     assert!(Pretrain.complete(&json!({"learningrate": 0.1})).unwrap_err().what.contains("unknown field"));
     assert_eq!(Pretrain.complete(&json!({"batch": 0})).unwrap_err().path, "batch");
 }

@@ -2,6 +2,7 @@
 //! linking takes longer than the tests.
 
 mod archives;
+mod contract;
 mod fuzz;
 mod http;
 mod imagenet;

@@ -6,6 +6,7 @@
 
 mod corpus;
 mod rows;
+mod split_sets;
 mod task;
 
 pub use corpus::{Corpus, Selection};

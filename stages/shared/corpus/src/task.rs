@@ -52,13 +52,15 @@ struct Mask {
 }
 
 impl TokenBatch {
-    fn new(task: &Task, rows: &[&[u16]], mask: Option<&[f32]>, device: &Device) -> Self {
-        let tokens = tokens(rows, device); // [B,T]
-        let [_, positions] = tokens.dims();
+    /// Images of `positions` tokens, one after another.
+    fn new(task: &Task, ids: &[u16], positions: usize, mask: Option<&[f32]>, device: &Device) -> Self {
+        let images = ids.len() / positions;
+        let ids: Vec<i32> = ids.iter().map(|id| i32::from(*id)).collect();
+        let tokens: Tensor<2, Int> = Tensor::from_data(TensorData::new(ids, [images, positions]), device); // [B,T]
         let mask = mask.map(|mask| Mask {
             tensor: Tensor::from_data(TensorData::new(mask.to_vec(), tokens.dims()), device),
             masked: mask.iter().map(|masked| f64::from(*masked)).sum(),
-            images: task.images(rows.len(), positions, Some(mask)),
+            images: task.images(images, positions, Some(mask)),
         });
         Self { tokens, mask }
     }
@@ -148,20 +150,20 @@ impl Task {
         }
     }
 
-    /// The gradients of the loss on `rows` (B of T tokens) under their `mask` (B x T), `share` times;
+    /// The gradients of the loss on `tokens` (B x T) under their `mask` (B x T), `share` times;
     /// and what to report of it. `recompute` takes a third more time and far less memory.
     #[expect(clippy::too_many_arguments, reason = "a step is made of that much")]
     pub fn gradients(
         &self,
         model: &Gpt,
-        rows: &[&[u16]],
+        tokens: &[u16],
         mask: Option<&[f32]>,
         dropout: Option<&mut Dropout>,
         share: f64,
         recompute: bool,
         device: &Device,
     ) -> (GradientsParams, PendingLoss) {
-        let batch = TokenBatch::new(self, rows, mask, device);
+        let batch = TokenBatch::new(self, tokens, model.config().n_positions, mask, device);
         let scaled = |loss: Tensor<1>| if share == 1.0 { loss } else { loss * share };
         if recompute {
             let mut pending = None;
@@ -200,7 +202,8 @@ impl Task {
     /// fixed mask for each row. `model` should be without automatic differentiation.
     ///
     /// # Errors
-    /// [`StageError::Cancelled`] between batches; if no token was predicted, as no mask hides any.
+    /// [`StageError::Cancelled`] between batches; if the rows cannot be read; if no token was predicted, as
+    /// no mask hides any.
     pub fn mean_loss(
         &self,
         model: &Gpt,
@@ -221,8 +224,8 @@ impl Task {
                         .collect::<Vec<f32>>(),
                 ),
             };
-            let batch: Vec<&[u16]> = (first..last).map(|row| rows.view(row, 0)).collect();
-            let batch = TokenBatch::new(self, &batch, mask.as_deref(), device);
+            let tokens = rows.gather((first..last).map(|row| (row, 0)))?;
+            let batch = TokenBatch::new(self, &tokens, rows.positions(), mask.as_deref(), device);
             let logits = model.logits(batch.tokens.clone(), &batch.input(), None); // [B,T,V]
             sum.add(self.loss(logits, batch).pending.read());
         }
@@ -235,11 +238,4 @@ impl Task {
             StageError::new(what).hint("raise `mask_probability`, or look at more images")
         })
     }
-}
-
-/// Rows of token ids as a tensor [B,T].
-fn tokens(rows: &[&[u16]], device: &Device) -> Tensor<2, Int> {
-    let ids: Vec<i32> = rows.iter().flat_map(|row| row.iter().map(|id| i32::from(*id))).collect();
-    let shape = [rows.len(), ids.len() / rows.len()];
-    Tensor::from_data(TensorData::new(ids, shape), device)
 }

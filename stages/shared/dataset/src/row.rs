@@ -140,6 +140,13 @@ pub fn images_of(ids: &[u64], splits: &[Split], split: Split) -> Vec<Range<usize
     images
 }
 
+/// As [`images_of`], of keys in order.
+pub fn images_of_keys(keys: &[RowKey], split: Split) -> Vec<Range<usize>> {
+    let ids: Vec<u64> = keys.iter().map(|key| key.id).collect();
+    let splits: Vec<Split> = keys.iter().map(|key| key.split).collect();
+    images_of(&ids, &splits, split)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use igpt_contract::Stream;
 use rand_chacha::rand_core::Rng as _;
 
-use crate::row::{RowKey, Split, images_of};
+use crate::row::{RowKey, Split, images_of_keys};
 
 /// Draws `wanted` of the images without replacement, in ascending order; all of them if `wanted` is 0 or
 /// at least their number. A larger draw includes a smaller one.
@@ -26,11 +26,11 @@ pub fn draw_images(mut images: Vec<usize>, wanted: usize, stream: &Stream) -> Ve
 }
 
 /// `wanted` of the items, evenly spaced; all of them if it is 0 or there are no more.
-pub fn spaced<T: Copy>(items: Vec<T>, wanted: usize) -> Vec<T> {
+pub fn spaced<T: Clone>(items: Vec<T>, wanted: usize) -> Vec<T> {
     match wanted {
         0 => items,
         wanted if wanted >= items.len() => items,
-        wanted => (0..wanted).map(|i| items[i * items.len() / wanted]).collect(),
+        wanted => (0..wanted).map(|i| items[i * items.len() / wanted].clone()).collect(),
     }
 }
 
@@ -39,11 +39,9 @@ pub fn spaced<T: Copy>(items: Vec<T>, wanted: usize) -> Vec<T> {
 ///
 /// With the stream of a probe's labels this is the draw of its `train_rows`.
 pub fn subset_rows(keys: &[RowKey], train: usize, test: usize, stream: &Stream) -> Vec<bool> {
-    let ids: Vec<u64> = keys.iter().map(|key| key.id).collect();
-    let splits: Vec<Split> = keys.iter().map(|key| key.split).collect();
     let mut taken = vec![false; keys.len()];
     let mut take = |rows: &Range<usize>| taken[rows.clone()].fill(true);
-    let training = images_of(&ids, &splits, Split::Train);
+    let training = images_of_keys(keys, Split::Train);
     if train == 0 || train >= training.len() {
         training.iter().for_each(&mut take);
     } else {
@@ -54,7 +52,7 @@ pub fn subset_rows(keys: &[RowKey], train: usize, test: usize, stream: &Stream) 
         }
         draw_images(candidates, train, stream).into_iter().for_each(|image| take(&training[image]));
     }
-    let testing = images_of(&ids, &splits, Split::Test);
+    let testing = images_of_keys(keys, Split::Test);
     spaced((0..testing.len()).collect(), test).into_iter().for_each(|image| take(&testing[image]));
     taken
 }

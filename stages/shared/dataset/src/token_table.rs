@@ -11,6 +11,7 @@ use crate::json;
 use crate::row::{RowKey, Split, SplitCounts, rows_of};
 use crate::row_groups::{self, RowGroup};
 use crate::shards;
+use crate::token_rows::TokenRowsWriter;
 use crate::tokens::{TokensInfo, TokensJson, check_info, check_tokens, json_path};
 
 /// Token rows in memory: a whole set, or a row group of one.
@@ -165,6 +166,27 @@ impl TokensReader {
     /// The row groups one after another, each read when it is needed.
     pub fn tables(&self) -> impl Iterator<Item = Result<TokenTable, DatasetError>> + '_ {
         (0..self.groups()).map(|group| self.group(group))
+    }
+
+    /// Copies the tokens of all rows, a row group at a time, and answers the rows' keys.
+    ///
+    /// # Errors
+    /// If a file is damaged, or the copy cannot be written.
+    pub fn copy_to(&self, writer: &mut TokenRowsWriter) -> Result<Vec<RowKey>, DatasetError> {
+        let mut keys: Vec<RowKey> = Vec::new();
+        for (group, table) in self.groups.iter().zip(self.tables()) {
+            let table = table?;
+            let first = (!table.is_empty()).then(|| table.key(0));
+            if let Some(Err(what)) = first.map(|key| key.check(keys.last(), self.info.classes.len())) {
+                return Err(DatasetError::new(group.path(), what));
+            }
+            writer.append(&table.tokens).map_err(|error| {
+                DatasetError::caused(group.path(), "its tokens cannot be copied to a scratch file", error)
+                    .hint("free some room on the disk of the store, or raise `memory_mib`")
+            })?;
+            keys.extend((0..table.len()).map(|row| table.key(row)));
+        }
+        Ok(keys)
     }
 
     fn read_into(&self, group: usize, table: &mut TokenTable) -> Result<(), DatasetError> {
