@@ -152,6 +152,7 @@ fn run_line(view: &View, now: f64, width: usize, style: Style) -> Line {
         None => Part::new(3, "ETA unknown".to_owned()),
         Some(left) if left.unknown == 0 && left.seconds < 0.5 => Part::new(3, "almost done".to_owned()),
         Some(left) if left.unknown == 0 => Part::new(1, format!("about {} left", clock(left.seconds))),
+        Some(left) if left.seconds < 0.5 => Part::new(3, "ETA unknown".to_owned()),
         Some(left) if width >= WIDE => {
             let (time, steps) = (clock(left.seconds), unknown(left.unknown));
             Part::new(1, format!("at least {time} left ({steps} never timed)"))
