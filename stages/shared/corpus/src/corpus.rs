@@ -2,26 +2,12 @@
 
 use std::sync::Arc;
 
-use igpt_contract::{Digest, LabelledInput, StageContext, StageError, Validation};
+use igpt_contract::{Digest, LabelledInput, StageContext, StageError};
 use igpt_dataset::{FoldTable, TokenPlace, TokensInfo, TokensReader};
 
 use crate::rows::Rows;
+use crate::selection::Selection;
 use crate::split_sets::SplitSets;
-
-/// Which images of the sets are used, and how many.
-#[derive(Debug, Clone, Copy)]
-pub struct Selection {
-    /// Which training images are held out, in each image set.
-    pub validation: Validation,
-    /// Held-out images to keep, evenly spaced; 0 keeps all.
-    pub validation_rows: usize,
-    /// Test images to keep, evenly spaced; 0 keeps all.
-    pub test_rows: usize,
-    /// Training images to keep, drawn at random; 0 keeps all.
-    pub train_rows: usize,
-    /// The most memory that tokens may take, in MiB; more are read from a scratch file.
-    pub memory_mib: u64,
-}
 
 /// All that is trained and evaluated on.
 #[derive(Debug, Clone)]

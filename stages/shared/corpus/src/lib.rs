@@ -6,9 +6,11 @@
 
 mod corpus;
 mod rows;
+mod selection;
 mod split_sets;
 mod task;
 
-pub use corpus::{Corpus, Selection};
+pub use corpus::Corpus;
 pub use rows::Rows;
+pub use selection::Selection;
 pub use task::{LossSum, PendingLoss, Task};

@@ -6,7 +6,7 @@ use igpt_contract::{StageContext, validation_split};
 use igpt_dataset::{Fold, FoldTable, RowKey, Split, TokensInfo, images_of_keys, spaced};
 use igpt_optim::EpochOrder;
 
-use crate::corpus::Selection;
+use crate::selection::Selection;
 
 /// Images with the same use: their rows among the tokens of all sets, and their places in the folds.
 #[derive(Debug, Default)]
