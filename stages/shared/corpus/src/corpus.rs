@@ -63,12 +63,9 @@ impl Corpus {
             cx.check()?;
             split.append(reader.info(), &reader.copy_to(&mut writer)?, selection);
         }
-        let tokens = writer
-            .finish()
-            .map_err(|error| StageError::caused("the scratch file of tokens cannot be written", error))?;
         let name = split.name();
         let split = split.select(selection, cx);
-        let tokens = Arc::new(tokens);
+        let tokens = Arc::new(writer.finish());
         let [train, valid, test] = split.images.map(|images| Rows::new(Arc::clone(&tokens), images));
         if valid.is_empty() && selection.validation.fraction > 0.0 {
             cx.note(format!(

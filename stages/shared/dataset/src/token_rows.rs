@@ -2,7 +2,7 @@
 //! of it than allowed.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -22,21 +22,12 @@ enum Place {
 
 /// Fills [`TokenRows`].
 #[derive(Debug)]
-pub struct TokenRowsWriter {
-    positions: usize,
-    to: Target,
-}
-
-#[derive(Debug)]
-enum Target {
-    Memory(Vec<u16>),
-    File(BufWriter<File>),
-}
+pub struct TokenRowsWriter(TokenRows);
 
 impl TokenRowsWriter {
     /// Rows of `positions` tokens that stay in memory.
     pub fn in_memory(positions: usize) -> Self {
-        Self { positions, to: Target::Memory(Vec::new()) }
+        Self(TokenRows::from_memory(positions, Vec::new()))
     }
 
     /// Rows of `positions` tokens that go to a scratch file in a folder, which is made if need be.
@@ -48,7 +39,7 @@ impl TokenRowsWriter {
         let path = folder.join("tokens.u16");
         let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
         std::fs::remove_file(&path)?;
-        Ok(Self { positions, to: Target::File(BufWriter::with_capacity(1 << 20, file)) })
+        Ok(Self(TokenRows { positions, place: Place::File(file) }))
     }
 
     /// Adds whole rows.
@@ -56,27 +47,19 @@ impl TokenRowsWriter {
     /// # Errors
     /// If the scratch file cannot be written.
     pub fn append(&mut self, tokens: &[u16]) -> io::Result<()> {
-        match &mut self.to {
-            Target::Memory(rows) => rows.extend_from_slice(tokens),
-            Target::File(file) => {
-                for token in tokens {
-                    file.write_all(&token.to_le_bytes())?;
-                }
+        match &mut self.0.place {
+            Place::Memory(rows) => rows.extend_from_slice(tokens),
+            Place::File(file) => {
+                let bytes: Vec<u8> = tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
+                file.write_all(&bytes)?;
             }
         }
         Ok(())
     }
 
     /// The rows.
-    ///
-    /// # Errors
-    /// If the scratch file cannot be written.
-    pub fn finish(self) -> io::Result<TokenRows> {
-        let place = match self.to {
-            Target::Memory(rows) => Place::Memory(rows),
-            Target::File(file) => Place::File(file.into_inner().map_err(io::IntoInnerError::into_error)?),
-        };
-        Ok(TokenRows { positions: self.positions, place })
+    pub fn finish(self) -> TokenRows {
+        self.0
     }
 }
 
@@ -162,7 +145,7 @@ mod tests {
             writer.append(&[7, 8, 9]).unwrap();
         }
         assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
-        for rows in writers.map(|writer| writer.finish().unwrap()) {
+        for rows in writers.map(TokenRowsWriter::finish) {
             rows.prefetch([0, 2]);
             assert_eq!(rows.gather([1, 2, 0]).unwrap(), [4, 5, 65_535, 7, 8, 9, 1, 2, 3]);
         }
@@ -171,7 +154,7 @@ mod tests {
     #[test]
     fn a_row_that_is_not_there_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        let rows = TokenRowsWriter::in_file(3, dir.path()).unwrap().finish().unwrap();
+        let rows = TokenRowsWriter::in_file(3, dir.path()).unwrap().finish();
         assert!(rows.read(0, &mut [0; 3]).is_err());
     }
 }

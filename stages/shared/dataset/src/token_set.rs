@@ -55,19 +55,13 @@ impl TokenSet {
         let reader = TokensReader::open(dir)?;
         let mut writer = place.writer(reader.counts().total(), reader.info().positions())?;
         let keys = reader.copy_to(&mut writer)?;
-        let tokens = writer.finish().map_err(|error| unwritten(place.scratch, error))?;
-        Ok(Self { info: reader.info().clone(), keys, tokens })
+        Ok(Self { info: reader.info().clone(), keys, tokens: writer.finish() })
     }
 
     /// The rows of each image of a split.
     pub fn images(&self, split: Split) -> Vec<Range<usize>> {
         images_of_keys(&self.keys, split)
     }
-}
-
-fn unwritten(scratch: &Path, error: std::io::Error) -> DatasetError {
-    DatasetError::caused(scratch, "cannot write the scratch file for tokens", error)
-        .hint("free some room there, or raise `memory_mib`")
 }
 
 impl From<TokenTable> for TokenSet {
