@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::data::data;
 use super::thin::thin;
-use super::ticks::ticks;
+use super::ticks::{powers, ticks};
 use crate::report::number;
 
 /// How many points of a curve a page has, and how many curves a chart has.
@@ -14,11 +14,11 @@ pub(crate) const POINTS: usize = 1000;
 pub(crate) const CURVES: usize = 24;
 
 const WIDTH: f64 = 680.0;
-const HEIGHT: f64 = 280.0;
+const HEIGHT: f64 = 268.0;
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;
-const BOTTOM: f64 = 36.0;
+const BOTTOM: f64 = 24.0;
 
 /// Curves of one name.
 #[derive(Debug)]
@@ -67,7 +67,8 @@ impl Chart {
         html! {
             figure.chart id=(self.id) {
                 figcaption { (self.title) }
-                div.plot { (draw(&thinned, &self.summary(&thinned))) }
+                @let log_x = is_spread(&thinned);
+                div.plot data-log-x[log_x] { (draw(&thinned, &self.summary(&thinned), log_x)) }
                 ul.legend {
                     @for (n, series) in shown.iter().enumerate() {
                         li {
@@ -100,7 +101,15 @@ fn rounded(value: f64) -> Option<f64> {
     value.is_finite().then(|| format!("{value:.5e}").parse().unwrap_or(value))
 }
 
-fn draw(curves: &[Curve], summary: &str) -> Markup {
+/// Whether the values along the axis are spread over powers of ten, as those of a search are.
+fn is_spread(curves: &[Curve]) -> bool {
+    let mut all: Vec<f64> = curves.iter().flatten().map(|(x, _)| *x).collect();
+    all.sort_by(f64::total_cmp);
+    let (Some(low), Some(high)) = (all.first(), all.last()) else { return false };
+    *low > 0.0 && high.is_finite() && high / low >= 100.0 && all[all.len() / 2] < 0.2 * high
+}
+
+fn draw(curves: &[Curve], summary: &str, log_x: bool) -> Markup {
     let finite = || curves.iter().flatten().filter(|(x, y)| x.is_finite() && y.is_finite());
     let range = |of: fn(&(f64, f64)) -> f64| {
         let (low, high) = finite().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
@@ -114,7 +123,12 @@ fn draw(curves: &[Curve], summary: &str) -> Markup {
         }
     };
     let (x, y) = (range(|point| point.0), range(|point| point.1));
-    let at_x = |value: f64| LEFT + (value - x.0) / (x.1 - x.0) * (WIDTH - LEFT - RIGHT);
+    let along = |value: f64| match log_x {
+        true => (value / x.0).ln() / (x.1 / x.0).ln(),
+        false => (value - x.0) / (x.1 - x.0),
+    };
+    let at_x = |value: f64| LEFT + along(value) * (WIDTH - LEFT - RIGHT);
+    let ticks_x = if log_x { powers(x.0, x.1) } else { ticks(x.0, x.1, 7) };
     let at_y = |value: f64| HEIGHT - BOTTOM - (value - y.0) / (y.1 - y.0) * (HEIGHT - TOP - BOTTOM);
     html! {
         svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(summary) {
@@ -122,9 +136,9 @@ fn draw(curves: &[Curve], summary: &str) -> Markup {
                 path.grid d={ "M" (LEFT) " " (px(at_y(value))) "H" (WIDTH - RIGHT) } {}
                 text.tick x=(LEFT - 6.0) y=(px(at_y(value) + 4.0)) text-anchor="end" { (text) }
             }
-            @for (value, text) in ticks(x.0, x.1, 7) {
-                path.grid d={ "M" (px(at_x(value))) " " (TOP) "V" (HEIGHT - BOTTOM) } {}
-                text.tick x=(px(at_x(value))) y=(HEIGHT - BOTTOM + 16.0) text-anchor="middle" { (text) }
+            @for (value, text) in &ticks_x {
+                path.grid d={ "M" (px(at_x(*value))) " " (TOP) "V" (HEIGHT - BOTTOM) } {}
+                text.tick x=(px(at_x(*value))) y=(HEIGHT - BOTTOM + 16.0) text-anchor="middle" { (text) }
             }
             @for (n, points) in curves.iter().enumerate() {
                 path class={ "curve s" (n % 8) " d" (n / 8) } d=(path(points, at_x, at_y)) {}
@@ -181,9 +195,17 @@ mod tests {
         let line = path(&[(0.0, 0.0), (1.0, 1.0), (2.0, nan), (3.0, 1.0)], |x| x, |y| y);
         assert_eq!(line, "M0 0L1 1M3 1h.01");
         for points in [vec![], vec![(1.0, nan)], vec![(1.0, 5.0)], vec![(0.0, f64::INFINITY), (1.0, 0.0)]] {
-            let text = draw(&[points], "x").into_string();
+            let text = draw(&[points], "x", false).into_string();
             assert!(text.contains("<svg") && !text.contains("NaN") && !text.contains("inf"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_search_over_powers_of_ten_has_a_log_axis() {
+        let search: Curve = [0.001, 0.01, 0.1, 1.0, 10.0].map(|x| (x, x)).to_vec();
+        assert!(is_spread(&[search.clone()]) && !draw(&[search], "x", true).into_string().contains("NaN"));
+        assert!(!is_spread(&[(1..2000).map(|x| (f64::from(x), 0.0)).collect()]));
+        assert!(!is_spread(&[vec![]]));
     }
 
     #[test]

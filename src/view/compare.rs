@@ -9,8 +9,9 @@ use super::curves::charts;
 use super::page::{Outlet, Page};
 use super::run::Run;
 use super::run_page::badge;
+use super::step_page::shown;
 use super::tables;
-use crate::report::{number, seconds};
+use crate::report::seconds;
 use crate::store::Store;
 
 /// How many runs are compared, and how many rows of what differs are shown.
@@ -81,7 +82,7 @@ fn params(runs: &[Run]) -> Rows {
 fn metrics(runs: &[Run]) -> Rows {
     gather(runs, |step| {
         let values = step.record.iter().flat_map(|record| &record.metrics.values);
-        values.map(|(name, value)| (format!("{} {name}", step.name), number(*value))).collect()
+        values.map(|(name, value)| (format!("{} {name}", step.name), shown(*value))).collect()
     })
 }
 

@@ -20,6 +20,9 @@ use crate::store::Store;
 /// Above so many steps pictures and tables are looked for among those alone that are told in full.
 const MANY: usize = 500;
 
+/// Above so many steps of the YAML those out of view are laid out when they come into it.
+const LONG: usize = 60;
+
 /// A page, and what it leaves out.
 pub(crate) struct RunPage {
     pub(crate) html: String,
@@ -48,8 +51,13 @@ pub(crate) fn run_page(store: &Store, run: &Run, outlet: Outlet, max_size: u64) 
     // Text first: it is what the page is for. Pictures get what is left.
     let steps = steps(run, &links, &origins);
     let curves = html! { @for chart in &charts { (chart.render()) } };
-    let tables = html! { @for (step, port, table) in &found.tables { (result_table(store, run, *step, port, table, &origins, &href)) } };
-    let texts = steps.0.len() + curves.0.len() + tables.0.len() + graph.as_ref().map_or(0, |graph| graph.0.len());
+    let tables: Vec<(usize, Markup)> = found
+        .tables
+        .iter()
+        .map(|(step, port, table)| (*step, result_table(store, run, (*step, port), table, &origins, &href)))
+        .collect();
+    let tables_size: usize = tables.iter().map(|(_, table)| table.0.len()).sum();
+    let texts = steps.0.len() + curves.0.len() + tables_size + graph.as_ref().map_or(0, |graph| graph.0.len());
     let mut budget = Budget::new(max_size.saturating_sub(texts as u64 + 96_000));
     let figures = rendered(store, run, &found.figures, &href, &mut budget);
     let gallery = rendered(store, run, &found.pictures, &href, &mut budget);
@@ -81,8 +89,13 @@ pub(crate) fn run_page(store: &Store, run: &Run, outlet: Outlet, max_size: u64) 
         }
         @if has_results { section #results aria-labelledby="h-results" {
             h2 #h-results { "Results" }
-            (tables)
-            @if !figures.is_empty() { div.gallery { @for figure in &figures { (figure) } } }
+            @for (step, table) in &tables {
+                @let own: Vec<&Markup> = figures.iter().filter(|(of, _)| of == step).map(|(_, figure)| figure).collect();
+                h3 { a href=(href(*step)) { (run.text(&run.steps[*step].name)) } }
+                @if own.is_empty() { (table) } @else { div.beside { div { (table) } div { @for figure in own { (figure) } } } }
+            }
+            @let alone: Vec<&Markup> = figures.iter().filter(|(of, _)| !tables.iter().any(|(step, _)| step == of)).map(|(_, figure)| figure).collect();
+            @if !alone.is_empty() { div.gallery { @for figure in alone { (figure) } } }
         } }
         section #graph aria-labelledby="h-graph" {
             h2 #h-graph { "Graph" }
@@ -95,7 +108,7 @@ pub(crate) fn run_page(store: &Store, run: &Run, outlet: Outlet, max_size: u64) 
         @if !charts.is_empty() { section #curves aria-labelledby="h-curves" { h2 #h-curves { "Curves" } (curves) } }
         @if !gallery.is_empty() { section #pictures aria-labelledby="h-pictures" {
             h2 #h-pictures { "Pictures" }
-            div.gallery { @for picture in &gallery { (picture) } }
+            div.gallery { @for (_, picture) in &gallery { (picture) } }
         } }
         section #steps aria-labelledby="h-steps" { h2 #h-steps { "Steps" } (steps) }
         @if pipeline { section #pipeline aria-labelledby="h-pipeline" {
@@ -152,7 +165,7 @@ fn head(run: &Run) -> Markup {
             dt { "steps" } dd { span #tally { (if counts.is_empty() { "nothing has begun".to_owned() } else { counts.join(", ") }) } " of " (run.steps.len()) }
             @if !overrides.is_empty() { dt { "changed" } dd.mono { (run.text(&overrides.join(" "))) } }
             @if let Some(program) = run.program.as_ref().filter(|program| !program.version.is_empty()) {
-                dt { "program" } dd { "igpt-flow " (program.version) @if let Some(commit) = &program.commit { ", commit " span.mono { (commit) } } }
+                dt { "program" } dd { "igpt-flow " (program.version) @if let Some(commit) = &program.commit { ", commit " span.mono title=(commit) { (short(commit)) } } }
             }
             @for (name, value) in &run.machine { dt { (name) } dd.mono { (run.text(value)) } }
             @for (path, error) in &run.exports {
@@ -162,6 +175,12 @@ fn head(run: &Run) -> Markup {
         }
         @for note in run.notes.iter().take(20) { p.note { (run.text(note)) } }
     }
+}
+
+/// A commit as people name it; `+` for changed sources stays.
+pub(crate) fn short(commit: &str) -> String {
+    let changed = if commit.ends_with('+') { "+" } else { "" };
+    format!("{}{changed}", commit.trim_end_matches('+').chars().take(12).collect::<String>())
 }
 
 /// How a run stands.
@@ -200,23 +219,21 @@ fn rendered(
     pictures: &[Picture],
     href: &dyn Fn(usize) -> String,
     budget: &mut Budget,
-) -> Vec<Markup> {
-    pictures.iter().filter_map(|picture| picture.render(store, run, &href(picture.step), budget)).collect()
+) -> Vec<(usize, Markup)> {
+    let mut shown = |picture: &Picture| Some((picture.step, picture.render(store, run, &href(picture.step), budget)?));
+    pictures.iter().filter_map(&mut shown).collect()
 }
 
 fn result_table(
     store: &Store,
     run: &Run,
-    step: usize,
-    port: &str,
+    (step, port): (usize, &str),
     table: &ResultTable,
     origins: &Origins,
     href: &dyn Fn(usize) -> String,
 ) -> Markup {
     let cells = origins.cells(store, run, step, port);
-    let name = &run.steps[step].name;
     html! {
-        h3 { a href=(href(step)) { (run.text(name)) } }
         (table.render(run, &|row, column| Some(cells.href(row, column, step))))
         (cells.render(run, table, href))
     }
@@ -224,6 +241,8 @@ fn result_table(
 
 /// The steps: a list of the YAML's, and for each its instances with all that is known of them.
 fn steps(run: &Run, links: &Links, origins: &Origins) -> Markup {
+    // What is not in view is laid out later.
+    let is_long = run.nodes.len() > LONG;
     html! {
         @if run.nodes.len() > 12 { p data-filter="step-table" {} }
         div.scroll tabindex="0" role="group" aria-label="Steps" { table.wide #step-table {
@@ -240,13 +259,20 @@ fn steps(run: &Run, links: &Links, origins: &Origins) -> Markup {
             } }
         } }
         @for (n, node) in run.nodes.iter().enumerate() {
-            section.node-list #{ "n" (n) } {
-                h3 { (run.text(&node.name)) " " span.soft { (title(&run.text(&node.kind), node.steps.len())) } }
-                @if node.steps.len() > 1 { (instances(run, n, &node.steps, links)) }
+            section.node-list[is_long] #{ "n" (n) } {
+                @let is_alone = node.steps.len() == 1;
+                @if !is_alone || !links.is_detailed(node.steps[0]) {
+                    h3 { (run.text(&node.name)) " " span.soft { (title(&run.text(&node.kind), node.steps.len())) } }
+                }
+                @if !is_alone { (instances(run, n, &node.steps, links)) }
                 @for step in node.steps.iter().filter(|step| links.is_detailed(**step)) {
-                    details id={ "d" (step) } open[node.steps.len() == 1 && run.nodes.len() == 1] {
-                        summary { (run.text(&run.steps[*step].name)) " " (state(&run.steps[*step].seen, Some(*step)))
-                            @if let Some(took) = run.steps[*step].took_s() { span.took { (seconds(took)) } } }
+                    details id={ "d" (step) } {
+                        summary {
+                            @if is_alone { h3 { (run.text(&node.name)) " " span.soft { (run.text(&node.kind)) } } }
+                            @else { (run.text(&run.steps[*step].name)) }
+                            " " (state(&run.steps[*step].seen, Some(*step)))
+                            @if let Some(took) = run.steps[*step].took_s() { span.took { (seconds(took)) } }
+                        }
                         div.body #{ "s" (step) } { (body(run, *step, links)) (origins.render(run, *step, &|step| links.step(run, step))) }
                     }
                 }

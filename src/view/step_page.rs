@@ -149,12 +149,17 @@ fn metrics(run: &Run, step: &Step) -> Markup {
         div.scroll tabindex="0" role="group" aria-label={ "Metrics of " (run.text(&step.name)) } { table {
             thead { tr { th scope="col" { "metric" } th.num scope="col" { "value" } } }
             tbody {
-                @for (name, value) in values.iter().take(ITEMS) { tr { th scope="row" { (run.text(name)) } td.num title=(value) { (number(*value)) } } }
+                @for (name, value) in values.iter().take(ITEMS) { tr { th scope="row" { (run.text(name)) } td.num title=(value) { (shown(*value)) } } }
                 @if values.len() > ITEMS { tr { td colspan="2" { "and " (values.len() - ITEMS) " more" } } }
                 @for (name, value) in facts.iter().take(ITEMS) { tr { th scope="row" { (run.text(name)) } td { (run.text(value)) } } }
             }
         } }
     }
+}
+
+/// A whole number as it is, any other in four digits.
+pub(crate) fn shown(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e12 { value.to_string() } else { number(value) }
 }
 
 /// A text as it is, anything else as JSON.

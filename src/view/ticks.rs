@@ -28,6 +28,14 @@ pub(crate) fn ticks(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
         .collect()
 }
 
+/// The powers of ten from `low` to `high`, both above zero.
+pub(crate) fn powers(low: f64, high: f64) -> Vec<(f64, String)> {
+    let (first, last) = (low.log10().ceil() as i32, high.log10().floor() as i32);
+    let every = ((last - first) / 8 + 1).max(1) as usize;
+    let text = |value: f64| if (1e-3..1e6).contains(&value) { value.to_string() } else { short(value) };
+    (first..=last).step_by(every).map(|n| 10_f64.powi(n)).map(|value| (value, text(value))).collect()
+}
+
 /// `2.5e6`, and plain zero.
 fn short(value: f64) -> String {
     if value == 0.0 { "0".to_owned() } else { format!("{value:e}") }
@@ -48,6 +56,8 @@ mod tests {
         assert_eq!(texts(2.13, 2.21), ["2.14", "2.16", "2.18", "2.20"]);
         assert_eq!(texts(0.0, 3e6), ["0", "1e6", "2e6", "3e6"]);
         assert!(texts(1.0, 1.0).is_empty() && texts(f64::NAN, 1.0).is_empty());
+        let powers: Vec<String> = powers(0.001, 12.0).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(powers, ["0.001", "0.01", "0.1", "1", "10"]);
         assert!(texts(1e300, 1.000_000_000_000_000_2e300).len() < 21);
     }
 }

@@ -58,7 +58,7 @@
       this.series = JSON.parse(data.textContent);
       this.plot = figure.querySelector(".plot");
       this.label = this.plot.firstElementChild.getAttribute("aria-label");
-      this.options = { logX: false, logY: false, smooth: 0, from: NaN, to: NaN };
+      this.options = { logX: "logX" in this.plot.dataset, logY: false, smooth: 0, from: NaN, to: NaN };
       this.readout = make("div", { className: "read" });
       figure.insertBefore(this.controls(), this.plot);
       this.plot.after(this.readout);
@@ -69,7 +69,7 @@
     }
     controls() {
       const name = this.label.split(".")[0];
-      const box = (text, key) => make("label", {}, make("input", { type: "checkbox", ariaLabel: text + " of " + name, onchange: event => this.set(key, event.target.checked) }), text);
+      const box = (text, key) => make("label", {}, make("input", { type: "checkbox", checked: this.options[key], ariaLabel: text + " of " + name, onchange: event => this.set(key, event.target.checked) }), text);
       const value = make("output", { textContent: "0" });
       const range = make("input", { type: "range", min: 0, max: 0.99, step: 0.01, value: 0, oninput: event => { value.textContent = event.target.value; this.set("smooth", Number(event.target.value)); } });
       const end = (text, key) => make("label", {}, text, make("input", { type: "number", step: "any", onchange: event => this.set(key, event.target.value === "" ? NaN : Number(event.target.value)) }));
@@ -86,7 +86,7 @@
     draw() {
       const { logX, logY, smooth, from, to } = this.options;
       const width = this.width = Math.max(320, this.plot.clientWidth), height = 280;
-      const left = 58, right = 12, top = 10, bottom = 36;
+      const left = 58, right = 12, top = 10, bottom = 24;
       const fits = (value, log) => value !== null && isFinite(value) && (!log || value > 0);
       let lowX = Infinity, highX = -Infinity, lowY = Infinity, highY = -Infinity;
       const shown = this.series.map(series => {
@@ -99,18 +99,26 @@
       });
       if (!(highX > lowX)) { lowX = isFinite(lowX) ? lowX * 0.9 : logX ? 0.1 : 0; highX = isFinite(highX) && highX > lowX ? highX * 1.1 : lowX + 1; }
       if (!(highY > lowY)) { lowY = isFinite(lowY) ? lowY * 0.9 : logY ? 0.1 : 0; highY = isFinite(highY) && highY > lowY ? highY * 1.1 : lowY + 1; }
+      const texts = values => {
+        const step = values.length > 1 ? Math.min(...values.slice(1).map((value, n) => Math.abs(value - values[n]))) : 1;
+        const size = Math.max(...values.map(Math.abs), 0);
+        const digits = Math.min(12, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
+        return value => size >= 1e6 || size < 1e-4 ? short(value) : value.toFixed(digits);
+      };
       const place = (low, high, log, start, end) => log
         ? value => start + Math.log(value / low) / Math.log(high / low) * (end - start)
         : value => start + (value - low) / (high - low) * (end - start);
       const atX = place(lowX, highX, logX, left, width - right), atY = place(lowY, highY, logY, height - bottom, top);
       const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": this.label });
-      for (const value of ticks(lowY, highY, 5, logY)) {
+      const ticksY = ticks(lowY, highY, 5, logY), ticksX = ticks(lowX, highX, Math.max(3, width / 95), logX);
+      const textY = logY ? short : texts(ticksY), textX = logX ? short : texts(ticksX);
+      for (const value of ticksY) {
         drawing.append(svg("path", { class: "grid", d: `M${left} ${atY(value).toFixed(1)}H${width - right}` }));
-        drawing.append(svg("text", { class: "tick", x: left - 6, y: (atY(value) + 4).toFixed(1), "text-anchor": "end" }, short(value)));
+        drawing.append(svg("text", { class: "tick", x: left - 6, y: (atY(value) + 4).toFixed(1), "text-anchor": "end" }, textY(value)));
       }
-      for (const value of ticks(lowX, highX, Math.max(3, width / 95), logX)) {
+      for (const value of ticksX) {
         drawing.append(svg("path", { class: "grid", d: `M${atX(value).toFixed(1)} ${top}V${height - bottom}` }));
-        drawing.append(svg("text", { class: "tick", x: atX(value).toFixed(1), y: height - bottom + 16, "text-anchor": "middle" }, short(value)));
+        drawing.append(svg("text", { class: "tick", x: atX(value).toFixed(1), y: height - bottom + 16, "text-anchor": "middle" }, textX(value)));
       }
       const line = (x, y) => {
         let path = "", begun = false;
