@@ -47,7 +47,10 @@ pub(super) fn view(store: &Path, json: bool, args: &ViewArgs, out: &mut dyn Writ
         ));
     }
     let max_size = units::memory_bytes(&args.max_size).ok_or_else(|| {
-        usage(format!("--max-size: expected a size, found `{}`", args.max_size), "write it as 20MiB or 500KiB")
+        usage(
+            format!("--max-size: expected a size, found `{}`", args.max_size),
+            "write it as 20MiB or 500KiB",
+        )
     })?;
     let store = Store::open_existing(store)?;
     if args.runs.len() > MOST_COMPARED {
@@ -99,20 +102,30 @@ fn serve(store: Store, args: &ViewArgs, max_size: u64, out: &mut dyn Write) -> R
     let path = match &args.runs[..] {
         [] => "/".to_owned(),
         [run] => format!("/run/{}", store.run(run)?.id()),
-        _ => return Err(CliError::Usage {
-            what: "one run is served at a time".to_owned(),
-            hint: Some("choose several in the list of runs, or write their comparison with `--output FILE`".to_owned()),
-        }),
+        _ => {
+            return Err(CliError::Usage {
+                what: "one run is served at a time".to_owned(),
+                hint: Some(
+                    "choose several in the list of runs, or write their comparison with `--output FILE`"
+                        .to_owned(),
+                ),
+            });
+        }
     };
     let again = store.clone();
     let replan = Box::new(move |folder: &RunFolder| replan(&again, folder));
     stop_on_interrupt();
-    let server = Server::bind(store, args.port.unwrap_or(0), replan, (args.with_machine, max_size), &INTERRUPTED)
-        .map_err(no_port)?;
+    let server =
+        Server::bind(store, args.port.unwrap_or(0), replan, (args.with_machine, max_size), &INTERRUPTED)
+            .map_err(no_port)?;
     writeln!(out, "{}", server.url(&path).map_err(no_port)?)?;
     if std::env::var_os("SSH_CONNECTION").is_some_and(|value| !value.is_empty()) {
         let port = server.port().map_err(no_port)?;
-        writeln!(out, "from your own machine, first: ssh -L {port}:127.0.0.1:{port} {}", crate::store::host())?;
+        writeln!(
+            out,
+            "from your own machine, first: ssh -L {port}:127.0.0.1:{port} {}",
+            crate::store::host()
+        )?;
     }
     writeln!(out, "only this machine and the address above are let in; Ctrl-C stops")?;
     out.flush()?;

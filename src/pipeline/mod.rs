@@ -91,7 +91,9 @@ impl Pipeline {
     ///
     /// # Errors
     /// See [`Self::read`].
-    pub fn of_texts<'t>(texts: impl IntoIterator<Item = (&'t Path, &'t str)>) -> Result<Self, Vec<Diagnostic>> {
+    pub fn of_texts<'t>(
+        texts: impl IntoIterator<Item = (&'t Path, &'t str)>,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let mut texts = texts.into_iter();
         let (file, text) = texts.next().unwrap_or((Path::new(""), ""));
         let mut own = Self::parse(file, text.as_bytes())?;

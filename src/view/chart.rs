@@ -90,7 +90,14 @@ impl Chart {
         let ends = thinned.iter().zip(&self.series).take(4).filter_map(|(points, series)| {
             let finite = || points.iter().filter(|(_, y)| y.is_finite());
             let (first, last) = (finite().next()?, finite().next_back()?);
-            Some(format!("{}: {} at {}, {} at {}", series.label, number(first.1), first.0, number(last.1), last.0))
+            Some(format!(
+                "{}: {} at {}, {} at {}",
+                series.label,
+                number(first.1),
+                first.0,
+                number(last.1),
+                last.0
+            ))
         });
         format!("{}. {}", self.title, ends.collect::<Vec<_>>().join("; "))
     }
@@ -112,9 +119,9 @@ fn is_spread(curves: &[Curve]) -> bool {
 fn draw(curves: &[Curve], summary: &str, log_x: bool) -> Markup {
     let finite = || curves.iter().flatten().filter(|(x, y)| x.is_finite() && y.is_finite());
     let range = |of: fn(&(f64, f64)) -> f64| {
-        let (low, high) = finite().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-            (low.min(value), high.max(value))
-        });
+        let (low, high) = finite()
+            .map(of)
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
         match high - low {
             width if width > 0.0 => (low, high),
             // One value, or none at all.

@@ -25,21 +25,28 @@ type Rows = BTreeMap<(usize, String), Vec<Option<String>>>;
 
 /// The page.
 pub(crate) fn compare_page(store: &Store, runs: &[Run], outlet: Outlet) -> String {
-    let letters: Vec<String> = (0..runs.len()).map(|n| char::from(b'A' + (n % 26) as u8).to_string()).collect();
+    let letters: Vec<String> =
+        (0..runs.len()).map(|n| char::from(b'A' + (n % 26) as u8).to_string()).collect();
     let params = differing(params(runs));
     let metrics = differing(metrics(runs));
-    let href = |run: &Run| if outlet == Outlet::Served { format!("/run/{}", run.id) } else { "#runs".to_owned() };
+    let href =
+        |run: &Run| if outlet == Outlet::Served { format!("/run/{}", run.id) } else { "#runs".to_owned() };
     let targets: Vec<String> = runs.iter().map(href).collect();
     let hrefs: Vec<Box<dyn Fn(usize) -> String>> = targets
         .iter()
         .map(|target| {
             let (target, is_served) = (target.clone(), outlet == Outlet::Served);
-            let of = move |step: usize| if is_served { format!("{target}/step/{step}") } else { target.clone() };
+            let of =
+                move |step: usize| if is_served { format!("{target}/step/{step}") } else { target.clone() };
             Box::new(of) as Box<dyn Fn(usize) -> String>
         })
         .collect();
-    let told: Vec<(&Run, &str, &dyn Fn(usize) -> String)> =
-        runs.iter().zip(&letters).zip(&hrefs).map(|((run, letter), href)| (run, &**letter, &**href)).collect();
+    let told: Vec<(&Run, &str, &dyn Fn(usize) -> String)> = runs
+        .iter()
+        .zip(&letters)
+        .zip(&hrefs)
+        .map(|((run, letter), href)| (run, &**letter, &**href))
+        .collect();
     let charts = charts(&told);
     let tables = tables_beside(store, runs, &letters, &hrefs);
     let nav = if outlet == Outlet::Served { vec![("/".to_owned(), "← Runs")] } else { Vec::new() };
@@ -75,7 +82,10 @@ pub(crate) fn compare_page(store: &Store, runs: &[Run], outlet: Outlet) -> Strin
 /// Every parameter of every step, by the order of the steps and its name.
 fn params(runs: &[Run]) -> Rows {
     gather(runs, |step| {
-        step.params.iter().map(|param| (format!("{}.{}", step.name, param.name), param.value.clone())).collect()
+        step.params
+            .iter()
+            .map(|param| (format!("{}.{}", step.name, param.name), param.value.clone()))
+            .collect()
     })
 }
 
@@ -131,12 +141,19 @@ fn rows(
 }
 
 /// The tables of each step that has one, a column for each run.
-fn tables_beside(store: &Store, runs: &[Run], letters: &[String], hrefs: &[Box<dyn Fn(usize) -> String>]) -> Vec<Markup> {
+fn tables_beside(
+    store: &Store,
+    runs: &[Run],
+    letters: &[String],
+    hrefs: &[Box<dyn Fn(usize) -> String>],
+) -> Vec<Markup> {
     let mut found: BTreeMap<String, Vec<(usize, Markup)>> = BTreeMap::new();
     for (n, run) in runs.iter().enumerate() {
         for step in 0..run.steps.len().min(STEPS) {
             for artifact in run.steps[step].record.iter().flat_map(|record| record.outputs.values()) {
-                if !artifact.is_file() && let Some(table) = tables::read(store, artifact) {
+                if !artifact.is_file()
+                    && let Some(table) = tables::read(store, artifact)
+                {
                     let shown = table.render(run, &|_, _| Some(hrefs[n](step)));
                     found.entry(run.text(&run.steps[step].name).into_owned()).or_default().push((n, shown));
                 }

@@ -36,7 +36,8 @@ mod tests {
         let hostile = "</script><!--<script>&\u{2028}";
         let text = data(&[hostile]).into_string();
         assert_eq!(text.matches('<').count(), 2, "{text}");
-        let inside = text.trim_start_matches("<script type=\"application/json\">").trim_end_matches("</script>");
+        let inside =
+            text.trim_start_matches("<script type=\"application/json\">").trim_end_matches("</script>");
         assert_eq!(serde_json::from_str::<Vec<String>>(inside).unwrap(), [hostile]);
     }
 }

@@ -35,7 +35,8 @@ pub(crate) fn graph(run: &Run) -> Option<Markup> {
         for (n, pair) in columns.windows(2).enumerate() {
             let (start, end) = (y(first + n) + HEIGHT, y((first + n + 1).min(last.max(first + 1))));
             let half = px(f64::midpoint(start, end));
-            line += &format!("C{} {half} {} {half} {} {end}", middle(pair[0]), middle(pair[1]), middle(pair[1]));
+            line +=
+                &format!("C{} {half} {} {half} {} {end}", middle(pair[0]), middle(pair[1]), middle(pair[1]));
             if n + 2 < columns.len() {
                 line += &format!("v{HEIGHT}");
             }

@@ -55,10 +55,15 @@ pub(crate) fn read(stream: &mut TcpStream) -> Result<Request, Answer> {
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
         match request.parse(&bytes) {
-            Ok(httparse::Status::Complete(_)) => return parsed(&request).ok_or_else(|| bad("not a request that is understood here")),
+            Ok(httparse::Status::Complete(_)) => {
+                return parsed(&request).ok_or_else(|| bad("not a request that is understood here"));
+            }
             Ok(httparse::Status::Partial) if bytes.len() < MOST_BYTES => {}
             Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
-                return Err(Answer::refusal("431 Request Header Fields Too Large", "the request is too large"));
+                return Err(Answer::refusal(
+                    "431 Request Header Fields Too Large",
+                    "the request is too large",
+                ));
             }
             Err(error) => return Err(bad(&format!("not HTTP: {error}"))),
         }
@@ -122,7 +127,12 @@ fn decoded(text: &str) -> Option<String> {
 ///
 /// # Errors
 /// Where the reader has gone or does not read.
-pub(crate) fn write(stream: &mut TcpStream, answer: &Answer, policy: &str, head_only: bool) -> io::Result<()> {
+pub(crate) fn write(
+    stream: &mut TcpStream,
+    answer: &Answer,
+    policy: &str,
+    head_only: bool,
+) -> io::Result<()> {
     stream.set_write_timeout(Some(LEAVES))?;
     let mut text = head(answer.status, policy);
     if !answer.headers.iter().any(|(name, _)| *name == "Content-Type") {
@@ -172,7 +182,8 @@ mod tests {
 
     #[test]
     fn a_request_is_decoded_once() {
-        let found = request("GET /run/a%2F%252e?x=1+2&y=%26&z HTTP/1.1\r\nHOST: h\r\nCookie: a=b\r\n\r\n").unwrap();
+        let found =
+            request("GET /run/a%2F%252e?x=1+2&y=%26&z HTTP/1.1\r\nHOST: h\r\nCookie: a=b\r\n\r\n").unwrap();
         assert_eq!(found.path, "/run/a/%2e");
         let pairs: Vec<(&str, &str)> = found.query.iter().map(|(a, b)| (&**a, &**b)).collect();
         assert_eq!(pairs, [("x", "1 2"), ("y", "&"), ("z", "")]);

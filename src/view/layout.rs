@@ -116,7 +116,9 @@ impl Grid {
                 let mut keyed: Vec<(f64, usize)> = self.rows[row]
                     .iter()
                     .enumerate()
-                    .map(|(n, item)| (mean(neighbours[*item].iter().map(|other| place[*other])).unwrap_or(n as f64), *item))
+                    .map(|(n, item)| {
+                        (mean(neighbours[*item].iter().map(|other| place[*other])).unwrap_or(n as f64), *item)
+                    })
                     .collect();
                 keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
                 self.rows[row] = keyed.into_iter().map(|(_, item)| item).collect();
@@ -137,7 +139,9 @@ impl Grid {
                 .iter()
                 .flat_map(|item| self.below[*item].iter().map(|other| (place[*item], place[*other])))
                 .collect();
-            let crossed = |n: usize| ends[n + 1..].iter().filter(|end| (ends[n].0 < end.0) & (ends[n].1 > end.1)).count();
+            let crossed = |n: usize| {
+                ends[n + 1..].iter().filter(|end| (ends[n].0 < end.0) & (ends[n].1 > end.1)).count()
+            };
             (0..ends.len()).map(crossed).sum::<usize>()
         };
         self.rows.iter().map(crossings).sum()
@@ -156,8 +160,11 @@ impl Grid {
             }
         }
         for sweep in 0..2 * SWEEPS {
-            let rows: Vec<usize> =
-                if sweep % 2 == 0 { (0..self.rows.len()).collect() } else { (0..self.rows.len()).rev().collect() };
+            let rows: Vec<usize> = if sweep % 2 == 0 {
+                (0..self.rows.len()).collect()
+            } else {
+                (0..self.rows.len()).rev().collect()
+            };
             for row in rows {
                 let row = self.rows[row].clone();
                 let wanted: Vec<f64> = row
@@ -238,7 +245,10 @@ mod tests {
         let edges: Vec<(usize, usize)> = (0..6).flat_map(|n| [(n, 11 - n), (n, 6 + (n * 5) % 6)]).collect();
         let found = layout(12, &edges);
         for (n, a) in found.nodes.iter().enumerate() {
-            assert!(found.nodes[n + 1..].iter().all(|b| a.1 != b.1 || (a.0 - b.0).abs() > 0.999), "{found:?}");
+            assert!(
+                found.nodes[n + 1..].iter().all(|b| a.1 != b.1 || (a.0 - b.0).abs() > 0.999),
+                "{found:?}"
+            );
         }
         let crossed = layout(4, &[(0, 3), (1, 2)]);
         assert!((crossed.nodes[0].0 < crossed.nodes[1].0) == (crossed.nodes[3].0 < crossed.nodes[2].0));

@@ -24,7 +24,8 @@ impl Links {
         if order.len() > DETAILED {
             let mut is_read = vec![false; order.len()];
             run.steps.iter().flat_map(|step| &step.reads).for_each(|read| is_read[*read] = true);
-            let first: BTreeSet<usize> = run.nodes.iter().filter_map(|node| node.steps.first().copied()).collect();
+            let first: BTreeSet<usize> =
+                run.nodes.iter().filter_map(|node| node.steps.first().copied()).collect();
             let cost = |step: usize| run.steps[step].record.as_ref().map_or(0.0, |record| record.cost.wall_s);
             let rank = |step: usize| match run.steps[step].seen.state {
                 State::Failed => 0,

@@ -44,7 +44,12 @@ pub(crate) fn list_page(store: &Store, filter: &Filter) -> crate::store::Result<
     let shown: Vec<RunFacts> = found.by_ref().take(RUNS).collect();
     let older = found.next().and_then(|_| shown.last()).map(|last| {
         let query = |name: &str, value: &str| format!("{name}={}&", encoded(value));
-        format!("/?{}{}before={}", query("pipeline", &filter.pipeline), query("status", &filter.status), last.id)
+        format!(
+            "/?{}{}before={}",
+            query("pipeline", &filter.pipeline),
+            query("status", &filter.status),
+            last.id
+        )
     });
     let body = html! {
         h1 { "Runs" }
@@ -69,7 +74,7 @@ pub(crate) fn list_page(store: &Store, filter: &Filter) -> crate::store::Result<
                         td { input type="checkbox" name="run" value=(run.id) aria-label={ "Compare " (run.id) }; }
                         th scope="row" { a href={ "/run/" (run.id) } { (mask.text(&run.pipeline)) } }
                         td { (badge(&run.status)) }
-                        td.num { @if let Some(started) = run.started { (started.strftime("%Y-%m-%d %H:%M:%S")) } }
+                        td.when { @if let Some(started) = run.started { (started.strftime("%Y-%m-%d %H:%M:%S")) } }
                         td.num { @if let Some(wall) = run.counts.wall_s { (seconds(wall)) } }
                         td { (did(run)) }
                         td.mono { (mask.text(&run.overrides())) }

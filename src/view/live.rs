@@ -67,7 +67,8 @@ impl Follower {
             return None;
         }
         self.is_first = false;
-        let places: BTreeSet<usize> = touched.iter().filter_map(|name| self.places.get(name).copied()).collect();
+        let places: BTreeSet<usize> =
+            touched.iter().filter_map(|name| self.places.get(name).copied()).collect();
         let nodes: BTreeSet<usize> = places.iter().map(|place| self.run.steps[*place].node).collect();
         let unknown = StepProgress::default();
         let seen = |place: usize| self.progress.steps.get(&self.run.steps[place].name).unwrap_or(&unknown);
@@ -115,5 +116,49 @@ impl Follower {
             self.progress.take(&line);
             line.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::io::Write as _;
+
+    use igpt_contract::Digest;
+
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn news_are_what_came_since_and_points_come_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let folder = store.new_run().unwrap();
+        let lock = folder.create_events().unwrap();
+        let mut file = OpenOptions::new().append(true).open(folder.events_path()).unwrap();
+        let mut say = |event: &str| {
+            writeln!(file, r#"{{"n":0,"time":"2026-01-01T00:00:00Z",{event}}}"#).unwrap();
+        };
+        let point = |x: u32| {
+            format!(r#""event":"metric_logged","step":"s[n=1]","name":"loss","x":{x},"value":"NaN""#)
+        };
+        let key = Digest::of(b"k");
+        say(&format!(r#""event":"step_started","step":"s[n=1]","key":"{key}","reason":"r","attempt":1"#));
+        say(&point(1));
+        let run = Run::read(&store, &folder, None, false);
+        assert!(run.is_running());
+        let mut follower = Follower::new(folder.clone(), run);
+        let first = follower.news().unwrap();
+        assert_eq!(first.steps, [(0, "running", "◐", "running".to_owned())]);
+        assert!(first.points.is_empty(), "the page has it");
+        assert!(follower.news().is_none());
+        say(&point(2));
+        say(r#""event":"step_progressed","step":"s[n=1]","done":2,"total":9,"unit":"steps""#);
+        let second = follower.news().unwrap();
+        assert_eq!(second.points, [("0 loss".to_owned(), vec![(2.0, None)])]);
+        assert_eq!(second.nodes[0].3, "running, 22 %");
+        assert!(follower.news().is_none() && !second.ended);
+        drop(lock);
+        assert!(follower.news().unwrap().ended, "its process is gone");
     }
 }

@@ -21,7 +21,8 @@ impl Mask {
 
     /// Shortens absolute paths, and hides these names of machines.
     pub(crate) fn of(hosts: impl IntoIterator<Item = String>) -> Self {
-        let mut hosts: Vec<String> = hosts.into_iter().filter(|host| host.len() > 2 && host != "localhost").collect();
+        let mut hosts: Vec<String> =
+            hosts.into_iter().filter(|host| host.len() > 2 && host != "localhost").collect();
         hosts.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
         hosts.dedup();
         Self { whole: false, hosts }
@@ -53,7 +54,8 @@ impl Mask {
 
 /// Every absolute path of two names or more as its last name: `/home/me/data/x.npy` is `…/x.npy`.
 fn shorten(text: &str) -> String {
-    let is_start = |before: Option<char>| before.is_none_or(|c| c.is_whitespace() || "\"'`=(,[{:;|>".contains(c));
+    let is_start =
+        |before: Option<char>| before.is_none_or(|c| c.is_whitespace() || "\"'`=(,[{:;|>".contains(c));
     let is_end = |c: char| c.is_whitespace() || "\"'`<>|;,)]}:".contains(c);
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -92,7 +92,11 @@ impl Picture {
     /// The picture with its name; nothing where it does not fit or is gone.
     pub(crate) fn render(&self, store: &Store, run: &Run, href: &str, budget: &mut Budget) -> Option<Markup> {
         let step = run.text(&run.steps[self.step].name).into_owned();
-        let name = if self.file.is_empty() { format!("{step}.{}", self.port) } else { format!("{step}.{} {}", self.port, self.file) };
+        let name = if self.file.is_empty() {
+            format!("{step}.{}", self.port)
+        } else {
+            format!("{step}.{} {}", self.port, self.file)
+        };
         let name = run.text(&name).into_owned();
         if !budget.take(self.size.div_ceil(3) * 4, || format!("the picture {name} ({})", bytes(self.size))) {
             return None;

@@ -23,6 +23,8 @@ pub(crate) struct Progress {
     pub(crate) ended: Option<(RunStatus, f64)>,
     /// Every step that the events name.
     pub(crate) steps: HashMap<String, StepProgress>,
+    /// When something was last said, in seconds since the run began.
+    pub(crate) last_s: f64,
     began: Option<Timestamp>,
     /// The steps of which something was said since the last look.
     touched: BTreeSet<String>,
@@ -113,6 +115,7 @@ impl Progress {
         let time: Option<Timestamp> = time.parse().ok();
         self.began = self.began.or(time);
         let now = self.since(time);
+        self.last_s = now.unwrap_or(self.last_s);
         match event {
             Event::RunStarted { pipeline, .. } => self.pipeline = pipeline,
             Event::RunNoted { text } => self.notes.push(text),
@@ -220,7 +223,8 @@ mod tests {
         let a = &progress.steps["a"];
         assert_eq!((a.state, a.began_s, a.attempt), (State::Running, Some(1.0), 1));
         assert!(a.curves["loss"][0].1.is_nan());
-        let failed = r#""event":"step_failed","step":"a","error":"e","hint":null,"log":"l","attempt":1,"retried":"#;
+        let failed =
+            r#""event":"step_failed","step":"a","error":"e","hint":null,"log":"l","attempt":1,"retried":"#;
         progress.take(at(4, &format!("{failed}true")).as_bytes());
         assert_eq!(progress.steps["a"].state, State::Waiting);
         progress.take(at(5, &format!("{failed}false")).as_bytes());

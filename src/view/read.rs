@@ -26,7 +26,12 @@ const MANY: usize = 500;
 
 impl Run {
     /// Reads a run. `with_machine` shows paths, the host and the command line.
-    pub(crate) fn read(store: &Store, folder: &RunFolder, planned: Option<PlannedRun>, with_machine: bool) -> Self {
+    pub(crate) fn read(
+        store: &Store,
+        folder: &RunFolder,
+        planned: Option<PlannedRun>,
+        with_machine: bool,
+    ) -> Self {
         let mut progress = Progress::default();
         let text = std::fs::read(folder.events_path()).unwrap_or_default();
         text.split(|byte| *byte == b'\n').for_each(|line| progress.take(line));
@@ -62,6 +67,7 @@ impl Run {
             status: status(record.as_ref(), &progress, folder),
             started: began(folder.id()),
             wall_s: progress.ended.map(|(_, wall_s)| wall_s),
+            last_s: progress.last_s,
             program: record.as_ref().map(|record| record.program.clone()),
             made_of,
             machine: if with_machine { machine(store, record.as_ref(), &steps) } else { Vec::new() },
@@ -166,7 +172,8 @@ fn add_missing(steps: &mut Vec<Step>, recorded: &[StepRecord]) {
 
 /// Joins the steps with what the events and the records say of them.
 fn join(store: &Store, steps: &mut [Step], recorded: &[StepRecord], progress: &mut Progress, ended: bool) {
-    let recorded: HashMap<&str, &StepRecord> = recorded.iter().map(|step| (step.name.as_str(), step)).collect();
+    let recorded: HashMap<&str, &StepRecord> =
+        recorded.iter().map(|step| (step.name.as_str(), step)).collect();
     for step in steps {
         step.seen = progress.steps.remove(&step.name).unwrap_or_default();
         let recorded = recorded.get(step.name.as_str());
@@ -241,7 +248,8 @@ fn inputs(store: &Store, record: &Record, by_key: &HashMap<Digest, usize>, names
     for (port, inputs) in &record.material.inputs {
         let sources = record.sources.get(port).map_or(&[][..], Vec::as_slice);
         for (n, input) in inputs.iter().enumerate() {
-            let labels: Vec<String> = input.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let labels: Vec<String> =
+                input.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
             let (step, text) = match sources.get(n) {
                 Some(InputSource::Step { key, port, part }) => {
                     let step = by_key.get(key).copied();

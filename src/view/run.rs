@@ -22,6 +22,8 @@ pub(crate) struct Run {
     pub(crate) status: String,
     pub(crate) started: Option<Timestamp>,
     pub(crate) wall_s: Option<f64>,
+    /// When something was last said, in seconds since it began.
+    pub(crate) last_s: f64,
     pub(crate) program: Option<Program>,
     pub(crate) made_of: MadeOf,
     /// Every step, each after all that it reads.
@@ -104,7 +106,8 @@ impl Run {
 
     /// The chain of executed steps, each reading the one before it, that took longest, and its seconds.
     pub(crate) fn critical_path(&self) -> (Vec<usize>, f64) {
-        let ran: Vec<usize> = (0..self.steps.len()).filter(|step| self.steps[*step].took_s().is_some()).collect();
+        let ran: Vec<usize> =
+            (0..self.steps.len()).filter(|step| self.steps[*step].took_s().is_some()).collect();
         let place: HashMap<usize, usize> = ran.iter().enumerate().map(|(n, step)| (*step, n)).collect();
         let task = |step: &usize| {
             let step = &self.steps[*step];
@@ -126,7 +129,9 @@ impl Step {
     /// Its curves: those of its result, or what it said so far.
     pub(crate) fn curves(&self) -> &BTreeMap<String, igpt_contract::Curve> {
         match &self.record {
-            Some(record) if self.seen.state.is_there() && !record.metrics.curves.is_empty() => &record.metrics.curves,
+            Some(record) if self.seen.state.is_there() && !record.metrics.curves.is_empty() => {
+                &record.metrics.curves
+            }
             _ => &self.seen.curves,
         }
     }
@@ -154,7 +159,7 @@ impl Node {
         ];
         let state = order.into_iter().find(|state| counts.contains_key(state)).unwrap_or_default();
         if let [step] = self.steps[..] {
-            return (state, seen(step).words());
+            return (state, seen(step).brief());
         }
         let text: Vec<String> = order
             .iter()
@@ -165,6 +170,16 @@ impl Node {
 }
 
 impl StepProgress {
+    /// The state in few words: how far it is in percent.
+    fn brief(&self) -> String {
+        match (&self.units, self.state) {
+            (Some((done, total, _)), State::Running) if *total > 0 => {
+                format!("running, {:.0} %", *done as f64 / *total as f64 * 100.0)
+            }
+            _ => self.words(),
+        }
+    }
+
     /// The state in words, with how far it is.
     pub(crate) fn words(&self) -> String {
         match (&self.units, self.state) {

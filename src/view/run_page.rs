@@ -57,7 +57,8 @@ pub(crate) fn run_page(store: &Store, run: &Run, outlet: Outlet, max_size: u64) 
         .map(|(step, port, table)| (*step, result_table(store, run, (*step, port), table, &origins, &href)))
         .collect();
     let tables_size: usize = tables.iter().map(|(_, table)| table.0.len()).sum();
-    let texts = steps.0.len() + curves.0.len() + tables_size + graph.as_ref().map_or(0, |graph| graph.0.len());
+    let texts =
+        steps.0.len() + curves.0.len() + tables_size + graph.as_ref().map_or(0, |graph| graph.0.len());
     let mut budget = Budget::new(max_size.saturating_sub(texts as u64 + 96_000));
     let figures = rendered(store, run, &found.figures, &href, &mut budget);
     let gallery = rendered(store, run, &found.pictures, &href, &mut budget);
@@ -66,7 +67,11 @@ pub(crate) fn run_page(store: &Store, run: &Run, outlet: Outlet, max_size: u64) 
     }
     if links.detailed() < run.steps.len() {
         let what = "parameters, inputs and logs of";
-        budget.left_out.push(format!("{what} {} of {} steps", run.steps.len() - links.detailed(), run.steps.len()));
+        budget.left_out.push(format!(
+            "{what} {} of {} steps",
+            run.steps.len() - links.detailed(),
+            run.steps.len()
+        ));
     }
     let has_results = !found.tables.is_empty() || !figures.is_empty();
     let pipeline = !run.made_of.files.is_empty();
@@ -117,7 +122,8 @@ pub(crate) fn run_page(store: &Store, run: &Run, outlet: Outlet, max_size: u64) 
         } }
     };
     let title = format!("{} {}", run.text(&run.pipeline), run.id);
-    let live = (outlet == Outlet::Served).then(|| format!("/run/{}/events", run.id)).filter(|_| run.is_running());
+    let live =
+        (outlet == Outlet::Served).then(|| format!("/run/{}/events", run.id)).filter(|_| run.is_running());
     let page = Page { title: &title, nav, body, live, refreshed: false };
     RunPage { html: page.render(outlet), left_out: budget.left_out }
 }
@@ -200,7 +206,9 @@ fn results(store: &Store, run: &Run, links: &Links) -> Results {
     let is_meant = |step: usize| run.steps.len() <= MANY || links.is_detailed(step);
     for step in (0..run.steps.len()).filter(|step| is_meant(*step)) {
         for (port, artifact) in run.steps[step].record.iter().flat_map(|record| &record.outputs) {
-            if !artifact.is_file() && let Some(table) = tables::read(store, artifact) {
+            if !artifact.is_file()
+                && let Some(table) = tables::read(store, artifact)
+            {
                 results.tables.push((step, port.clone(), table));
             }
         }
@@ -220,7 +228,8 @@ fn rendered(
     href: &dyn Fn(usize) -> String,
     budget: &mut Budget,
 ) -> Vec<(usize, Markup)> {
-    let mut shown = |picture: &Picture| Some((picture.step, picture.render(store, run, &href(picture.step), budget)?));
+    let mut shown =
+        |picture: &Picture| Some((picture.step, picture.render(store, run, &href(picture.step), budget)?));
     pictures.iter().filter_map(&mut shown).collect()
 }
 

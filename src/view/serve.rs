@@ -105,7 +105,9 @@ impl Server {
             if open.load(Ordering::Relaxed) >= CONNECTIONS {
                 let answer = Answer::refusal("503 Service Unavailable", "too many connections");
                 // Who is refused may have gone.
-                let _ = stream.set_nonblocking(false).and_then(|()| write(&mut stream, &answer, policy(Outlet::Served), false));
+                let _ = stream
+                    .set_nonblocking(false)
+                    .and_then(|()| write(&mut stream, &answer, policy(Outlet::Served), false));
                 continue;
             }
             let taken = Taken::new(&open);
@@ -177,7 +179,9 @@ impl Shared {
             return write(&mut stream, &refusal, policy, head_only);
         }
         let parts: Vec<&str> = request.path.split('/').skip(1).collect();
-        if let ["run", id, "events"] = parts[..] && !head_only {
+        if let ["run", id, "events"] = parts[..]
+            && !head_only
+        {
             return match self.folder(id) {
                 Ok(folder) => self.follow(&mut stream, folder),
                 Err(answer) => write(&mut stream, &answer, policy, false),
@@ -193,7 +197,10 @@ impl Shared {
         let host = request.host.as_deref().unwrap_or_default();
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         if !matches!(name, "127.0.0.1" | "localhost") {
-            return Err(Answer::refusal("403 Forbidden", "this server answers to 127.0.0.1 and localhost alone"));
+            return Err(Answer::refusal(
+                "403 Forbidden",
+                "this server answers to 127.0.0.1 and localhost alone",
+            ));
         }
         if !matches!(&*request.method, "GET" | "HEAD") {
             let refusal = Answer::refusal("405 Method Not Allowed", "this server only shows");
@@ -228,7 +235,8 @@ impl Shared {
         let body = match parts {
             [""] => {
                 let (pipeline, status, before) = (asked("pipeline"), asked("status"), asked("before"));
-                list_page(&self.store, &Filter { pipeline, status, before }).map_err(|error| failed(&error))?
+                list_page(&self.store, &Filter { pipeline, status, before })
+                    .map_err(|error| failed(&error))?
             }
             ["run", id] => {
                 let run = self.run(&self.folder(id)?);

@@ -123,7 +123,9 @@ fn inputs(run: &Run, step: &Step, links: &Links) -> Markup {
 }
 
 fn outputs(run: &Run, step: &Step) -> Markup {
-    let Some(record) = step.record.as_ref().filter(|record| !record.outputs.is_empty()) else { return html! {} };
+    let Some(record) = step.record.as_ref().filter(|record| !record.outputs.is_empty()) else {
+        return html! {};
+    };
     html! {
         h4 { "Outputs" }
         div.scroll tabindex="0" role="group" aria-label={ "Outputs of " (run.text(&step.name)) } { table {

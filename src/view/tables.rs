@@ -57,7 +57,9 @@ pub(crate) fn parse(text: &str) -> Option<ResultTable> {
             let mut row: Vec<Cell> = cells(line).iter().map(|text| cell(text)).collect();
             row.resize_with(table.headings.len(), Cell::default);
             table.rows.push(row);
-        } else if let Some((number, note)) = line.strip_prefix("<sup>").and_then(|line| line.split_once("</sup> ")) {
+        } else if let Some((number, note)) =
+            line.strip_prefix("<sup>").and_then(|line| line.split_once("</sup> "))
+        {
             table.notes.push((Some(number.to_owned()), plain(note)));
         } else if !line.trim().is_empty() {
             table.notes.push((None, plain(line)));

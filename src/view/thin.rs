@@ -35,7 +35,8 @@ mod tests {
 
     #[test]
     fn peaks_drops_gaps_and_ends_stay() {
-        let mut points: Vec<Point> = (0..100_000).map(|n| (f64::from(n), (f64::from(n) * 0.01).sin())).collect();
+        let mut points: Vec<Point> =
+            (0..100_000).map(|n| (f64::from(n), (f64::from(n) * 0.01).sin())).collect();
         points[31_234].1 = 99.0;
         points[71_111].1 = -99.0;
         points[50_000].1 = f64::NAN;

@@ -8,7 +8,11 @@ pub(crate) fn ticks(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
     }
     let rough = width / most as f64;
     let power = 10_f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|n| n * power).find(|step| *step >= rough).unwrap_or(10.0 * power);
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|n| n * power)
+        .find(|step| *step >= rough)
+        .unwrap_or(10.0 * power);
     let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
     // Numbers so far from zero that their steps are lost in rounding have no ticks.
     if last < first || last - first > 4 * most as i64 {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
+use super::progress::State;
 use super::run::{Run, Step};
 use crate::report::seconds;
 
@@ -24,8 +25,9 @@ struct Row {
 
 /// The timeline; `None` where nothing ran.
 pub(crate) fn timeline(run: &Run, href: &dyn Fn(usize) -> String) -> Option<Markup> {
-    let mut ran: Vec<usize> = (0..run.steps.len()).filter(|step| span(&run.steps[*step]).is_some()).collect();
-    let end = ran.iter().filter_map(|step| Some(span(&run.steps[*step])?.1)).fold(0.0, f64::max);
+    let mut ran: Vec<usize> =
+        (0..run.steps.len()).filter(|step| span(run, &run.steps[*step]).is_some()).collect();
+    let end = ran.iter().filter_map(|step| Some(span(run, &run.steps[*step])?.1)).fold(0.0, f64::max);
     if ran.is_empty() {
         return None;
     }
@@ -41,7 +43,7 @@ pub(crate) fn timeline(run: &Run, href: &dyn Fn(usize) -> String) -> Option<Mark
     let mut rows: Vec<Row> = Vec::new();
     let mut place = vec![usize::MAX; run.nodes.len()];
     for step in ran {
-        let Some((start, stop)) = span(&run.steps[step]) else { continue };
+        let Some((start, stop)) = span(run, &run.steps[step]) else { continue };
         let bar = (start, stop, on_path.contains(&step), run.steps[step].seen.state.word());
         let node = run.steps[step].node;
         if is_many && place[node] != usize::MAX {
@@ -101,9 +103,10 @@ pub(crate) fn timeline(run: &Run, href: &dyn Fn(usize) -> String) -> Option<Mark
     })
 }
 
-/// When a step's last attempt began and ended.
-fn span(step: &Step) -> Option<(f64, f64)> {
-    Some((step.seen.began_s?, step.seen.ended_s?))
+/// When a step's last attempt began and ended, or until when it ran as far as is known.
+fn span(run: &Run, step: &Step) -> Option<(f64, f64)> {
+    let is_open = matches!(step.seen.state, State::Running | State::Stopped);
+    Some((step.seen.began_s?, step.seen.ended_s.or(is_open.then_some(run.last_s))?))
 }
 
 fn length(step: &Step) -> f64 {

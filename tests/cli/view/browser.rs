@@ -52,17 +52,26 @@ fn a_page_from_a_file_asks_for_nothing_and_nothing_in_it_runs() {
         browser.open(&url);
         let of = |script: &str| browser.script(script);
         assert_eq!(of("return document.hacked === undefined"), json!(true));
-        let names = of("return [...document.querySelectorAll('#step-table th[scope=row]')].map(e => e.textContent)");
+        let names =
+            of("return [...document.querySelectorAll('#step-table th[scope=row]')].map(e => e.textContent)");
         assert_eq!(names, json!(["a", "picture", "fails", "after"]));
-        assert!(of("return document.body.innerText").as_str().unwrap().contains("<script>document.hacked = 1"));
-        assert_eq!(of("return document.scripts.length - document.querySelectorAll('script[type]').length"), json!(1));
+        assert!(
+            of("return document.body.innerText").as_str().unwrap().contains("<script>document.hacked = 1")
+        );
+        assert_eq!(
+            of("return document.scripts.length - document.querySelectorAll('script[type]').length"),
+            json!(1)
+        );
         assert_eq!(of("return [...document.images].map(i => i.complete && i.naturalWidth)"), json!([40]));
         let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert_eq!(of(overflow), json!(0), "{width}");
         of("document.querySelectorAll('details').forEach(d => d.open = true)");
         assert_eq!(of(overflow), json!(0), "{width} with everything open");
         // The keyboard reaches what scrolls and what opens.
-        assert_eq!(of("return [...document.querySelectorAll('.scroll, pre')].every(e => e.tabIndex === 0)"), json!(true));
+        assert_eq!(
+            of("return [...document.querySelectorAll('.scroll, pre')].every(e => e.tabIndex === 0)"),
+            json!(true)
+        );
         // The filter is the script's.
         of("const i = document.querySelector('[data-filter] input'); i.value = 'x=e]'; i.oninput()");
         let left = of("return [...document.querySelectorAll('#t0 tbody tr')].filter(r => !r.hidden).length");
@@ -80,9 +89,7 @@ fn a_served_run_changes_its_states_without_a_reload() {
          b: {uses: command, in: {x: \"a.out.*\"}, with: {run: 'until [ -e \"$LOG.3\" ]; do sleep 0.02; done; echo > out', pass_env: [LOG]}}\n",
     );
     let mut run = project.start(&["run", "pipeline.yaml", "--jobs", "1"]);
-    wait_until("the run has begun", || {
-        project.igpt_flow(&["runs", "--json"]).out.contains("\"running\"")
-    });
+    wait_until("the run has begun", || project.igpt_flow(&["runs", "--json"]).out.contains("\"running\""));
     let served = Served::new(&project, &["last"]);
     let first = served.said.lines().next().unwrap().to_owned();
     browser.open(&first);
@@ -91,7 +98,9 @@ fn a_served_run_changes_its_states_without_a_reload() {
         browser.script(&script).as_str().unwrap().to_owned()
     };
     wait_until("the page is there without its token", || {
-        let there = browser.script("return location.pathname.startsWith('/run/') && location.search === '' && !!window.igptFlow");
+        let there = browser.script(
+            "return location.pathname.startsWith('/run/') && location.search === '' && !!window.igptFlow",
+        );
         there == json!(true) && text(".badge").contains("running")
     });
     browser.script("window.mark = 1");
@@ -119,7 +128,9 @@ fn a_served_run_changes_its_states_without_a_reload() {
 #[test]
 fn axe_finds_no_violation_in_light_in_dark_and_on_a_phone() {
     let Some(modules) = std::env::var_os("IGPT_FLOW_NODE_MODULES") else {
-        eprintln!("skipped: axe-core on the pages (IGPT_FLOW_NODE_MODULES does not name a folder with its node modules)");
+        eprintln!(
+            "skipped: axe-core on the pages (IGPT_FLOW_NODE_MODULES does not name a folder with its node modules)"
+        );
         return;
     };
     if driver::chromium().is_none() {

@@ -22,7 +22,9 @@ fn the_same_store_makes_the_same_bytes() {
     let first = page(&project, &[]);
     std::thread::sleep(std::time::Duration::from_millis(1100));
     assert_eq!(first, page(&project, &[]));
-    for text in ["same", "Two steps", "5 executed", "a[n=3]", "--set vars.n=3", "why it ran", "said", "Critical path"] {
+    for text in
+        ["same", "Two steps", "5 executed", "a[n=3]", "--set vars.n=3", "why it ran", "said", "Critical path"]
+    {
         assert!(first.contains(text), "{text}");
     }
     // A run that reuses everything shows where that was made.
@@ -117,14 +119,17 @@ fn runs_are_compared_by_what_differs() {
 
 #[test]
 fn a_killed_run_and_a_store_without_plans_have_pages_too() {
-    let project = Project::new("name: old\nstages:\n  a: {uses: command, with: {run: 'echo 1 > out'}}\n  b: {uses: command, in: {x: a.out}, with: {run: 'cat x > out'}}\n");
+    let project = Project::new(
+        "name: old\nstages:\n  a: {uses: command, with: {run: 'echo 1 > out'}}\n  b: {uses: command, in: {x: a.out}, with: {run: 'cat x > out'}}\n",
+    );
     project.run();
     let run = std::fs::read_dir(project.path("artifacts/runs-v2")).unwrap().next().unwrap().unwrap().path();
     // As a kill leaves it, and as an earlier version did.
     std::fs::remove_file(run.join("run.json")).unwrap();
     std::fs::remove_file(run.join("plan")).unwrap();
     let events = std::fs::read_to_string(run.join("events.jsonl")).unwrap();
-    let until = events.find("\"run_finished\"").map_or(events.len(), |at| events[..at].rfind('\n').unwrap() + 1);
+    let until =
+        events.find("\"run_finished\"").map_or(events.len(), |at| events[..at].rfind('\n').unwrap() + 1);
     std::fs::write(run.join("events.jsonl"), &events[..until]).unwrap();
     let page = page(&project, &[]);
     assert!(page.contains("unfinished") && page.contains("a.out") && page.contains("<h1>old "));

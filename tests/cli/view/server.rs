@@ -95,7 +95,9 @@ fn nobody_is_let_in_without_the_token_and_from_elsewhere() {
     for path in ["/", &format!("/run/{id}"), &format!("/run/{id}/events"), "/nowhere"] {
         assert_eq!(served.status("GET", path, &host), 403, "{path}");
         assert_eq!(served.status("GET", &format!("{path}?token=0123"), &host), 403, "{path}");
-        for foreign in ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::1]", "", "localhost.evil"] {
+        for foreign in
+            ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::1]", "", "localhost.evil"]
+        {
             let foreign = format!("Host: {foreign}\r\n{cookie}");
             assert_eq!(served.status("GET", path, &foreign), 403, "{path} {foreign}");
         }
@@ -103,7 +105,11 @@ fn nobody_is_let_in_without_the_token_and_from_elsewhere() {
     assert_eq!(served.status("GET", "/", &cookie), 403, "no host at all");
     assert_eq!(served.status("GET", "/", &format!("{host}{}", cookie.replace(token.as_str(), "0"))), 403);
     assert_eq!(served.status("GET", "/", &format!("{host}{cookie}")), 200);
-    assert_eq!(served.status("GET", "/", &format!("Host: localhost:1\r\n{cookie}")), 200, "by way of `ssh -L`");
+    assert_eq!(
+        served.status("GET", "/", &format!("Host: localhost:1\r\n{cookie}")),
+        200,
+        "by way of `ssh -L`"
+    );
 }
 
 #[test]
@@ -112,19 +118,25 @@ fn the_token_is_exchanged_for_a_strict_cookie() {
     let token = &served.token;
     assert_eq!(token.len(), 32);
     let answer = served.raw(&format!("GET /?token={token} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
-    let expected = format!("Set-Cookie: igpt-flow-{}={token}; HttpOnly; SameSite=Strict; Path=/\r\n", served.port);
+    let expected =
+        format!("Set-Cookie: igpt-flow-{}={token}; HttpOnly; SameSite=Strict; Path=/\r\n", served.port);
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(&expected), "{answer}");
     assert!(answer.contains("url=/\"") && !answer.contains("token="), "{answer}");
     let page = served.get("/");
     assert!(!page.contains(token.as_str()), "a page does not hold the token");
     let lower = page.split("\r\n\r\n").next().unwrap().to_lowercase();
     assert!(!lower.contains("access-control"), "{lower}");
-    for header in ["content-security-policy: default-src 'none'", "x-content-type-options: nosniff", "frame-ancestors 'none'"] {
+    for header in [
+        "content-security-policy: default-src 'none'",
+        "x-content-type-options: nosniff",
+        "frame-ancestors 'none'",
+    ] {
         assert!(lower.contains(header), "{header}: {lower}");
     }
     assert!(!lower.contains("unsafe"));
     // Not off to another site.
-    let answer = served.raw(&format!("GET //evil.example/?token={token} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    let answer =
+        served.raw(&format!("GET //evil.example/?token={token} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     assert!(!answer.contains("evil.example"), "{answer}");
 }
 
@@ -139,9 +151,13 @@ fn the_server_only_shows() {
     let answer = served.raw(&format!("HEAD /run/{id} HTTP/1.1\r\n{headers}\r\n"));
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200") && body.is_empty(), "{answer}");
-    for path in
-        ["/", &format!("/run/{id}"), &format!("/run/{id}/step/0"), &format!("/compare?run={id}&run={id}"), "/compare"]
-    {
+    for path in [
+        "/",
+        &format!("/run/{id}"),
+        &format!("/run/{id}/step/0"),
+        &format!("/compare?run={id}&run={id}"),
+        "/compare",
+    ] {
         assert!(served.get(path).starts_with("HTTP/1.1 200"), "{path}");
     }
     assert_eq!(before, tree(&project.path("artifacts")), "nothing was written");
@@ -188,7 +204,8 @@ fn what_is_no_request_is_refused_within_bounds() {
     // A request that does not end is not waited for.
     starts("GET / HTTP/1.1\r\nHost: localhost\r\n", "408");
     // Who says nothing keeps nobody out.
-    let silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(("127.0.0.1", served.port)).unwrap()).collect();
+    let silent: Vec<TcpStream> =
+        (0..20).map(|_| TcpStream::connect(("127.0.0.1", served.port)).unwrap()).collect();
     assert!(served.get("/").starts_with("HTTP/1.1 200"));
     drop(silent);
 }
@@ -196,7 +213,8 @@ fn what_is_no_request_is_refused_within_bounds() {
 #[test]
 fn so_many_connections_and_no_more() {
     let (_project, served, _) = served();
-    let _open: Vec<TcpStream> = (0..64).map(|_| TcpStream::connect(("127.0.0.1", served.port)).unwrap()).collect();
+    let _open: Vec<TcpStream> =
+        (0..64).map(|_| TcpStream::connect(("127.0.0.1", served.port)).unwrap()).collect();
     wait_until("the server is full", || served.get("/").starts_with("HTTP/1.1 503"));
     wait_until("silent ones were let go", || served.get("/").starts_with("HTTP/1.1 200"));
 }

@@ -17,7 +17,10 @@ pub(crate) struct Browser {
 
 fn found(names: &[&str]) -> Option<PathBuf> {
     let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
-    names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).find(|path| path.is_file())
+    names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|path| path.is_file())
 }
 
 /// The system's Chromium.
@@ -91,7 +94,8 @@ impl Browser {
     pub(crate) fn requests(&self) -> Vec<String> {
         let log = self.ask("se/log", &json!({"type": "performance"}));
         let entries = log.as_array().unwrap().iter();
-        let messages = entries.map(|entry| serde_json::from_str::<Value>(entry["message"].as_str().unwrap()).unwrap());
+        let messages =
+            entries.map(|entry| serde_json::from_str::<Value>(entry["message"].as_str().unwrap()).unwrap());
         messages
             .filter(|message| message["message"]["method"] == "Network.requestWillBeSent")
             .map(|message| message["message"]["params"]["request"]["url"].as_str().unwrap().to_owned())
@@ -148,7 +152,10 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         if !self.session.is_empty() && !std::thread::panicking() {
-            let end = format!("DELETE /session/{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", self.session);
+            let end = format!(
+                "DELETE /session/{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+                self.session
+            );
             self.send(&end);
         }
         // It may have ended.
