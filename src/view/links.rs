@@ -63,4 +63,9 @@ impl Links {
             (false, false) => format!("#r{step}"),
         }
     }
+
+    /// Where the origin of a step's result is told.
+    pub(crate) fn origin(&self, run: &Run, step: usize) -> String {
+        if self.is_detailed(step) { format!("#o{step}") } else { self.step(run, step) }
+    }
 }

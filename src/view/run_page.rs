@@ -23,6 +23,9 @@ const MANY: usize = 500;
 /// Above so many steps of the YAML those out of view are laid out when they come into it.
 const LONG: usize = 60;
 
+/// Longer lists of instances are closed at first.
+const OPEN: usize = 200;
+
 /// A page, and what it leaves out.
 pub(crate) struct RunPage {
     pub(crate) html: String,
@@ -43,7 +46,7 @@ struct Results {
 pub(crate) fn run_page(store: &Store, run: &Run, outlet: Outlet, max_size: u64) -> RunPage {
     let links = Links::of(run, outlet == Outlet::Served);
     let href = |step: usize| links.step(run, step);
-    let origins = Origins::of(store, run);
+    let origins = Origins::of(store, run, |step| links.is_detailed(step));
     let found = results(store, run, &links);
     let charts = charts(&[(run, "", &href)]);
     let graph = graph(run);
@@ -54,7 +57,7 @@ pub(crate) fn run_page(store: &Store, run: &Run, outlet: Outlet, max_size: u64) 
     let tables: Vec<(usize, Markup)> = found
         .tables
         .iter()
-        .map(|(step, port, table)| (*step, result_table(store, run, (*step, port), table, &origins, &href)))
+        .map(|(step, port, table)| (*step, result_table(store, run, (*step, port), table, &origins, &links)))
         .collect();
     let tables_size: usize = tables.iter().map(|(_, table)| table.0.len()).sum();
     let texts =
@@ -137,7 +140,7 @@ pub(crate) fn one_step(store: &Store, run: &Run, step: usize) -> Option<String> 
         h1 { (run.text(&found.name)) }
         p { "A step of " a href={ "/run/" (run.id) } { (run.text(&run.pipeline)) " " (run.id) } }
         (body(run, step, &links))
-        (Origins::of(store, run).render(run, step, &|step| links.step(run, step)))
+        (Origins::of(store, run, |other| other == step).render(run, step, &|step| links.step(run, step)))
     };
     let title = format!("{} {}", run.text(&found.name), run.id);
     Some(Page { title: &title, nav, body: content, live: None, refreshed: false }.render(Outlet::Served))
@@ -239,12 +242,12 @@ fn result_table(
     (step, port): (usize, &str),
     table: &ResultTable,
     origins: &Origins,
-    href: &dyn Fn(usize) -> String,
+    links: &Links,
 ) -> Markup {
     let cells = origins.cells(store, run, step, port);
     html! {
-        (table.render(run, &|row, column| Some(cells.href(row, column, step))))
-        (cells.render(run, table, href))
+        (table.render(run, &|row, column| cells.href(run, table, (row, column), links)))
+        (cells.render(run, table, links))
     }
 }
 
@@ -290,8 +293,16 @@ fn steps(run: &Run, links: &Links, origins: &Origins) -> Markup {
     }
 }
 
-/// The instances of a step as lines.
+/// The instances of a step as lines; a long list is laid out when it is opened.
 fn instances(run: &Run, n: usize, steps: &[usize], links: &Links) -> Markup {
+    let list = instance_list(run, n, steps, links);
+    html! {
+        @if steps.len() > OPEN { details id={ "i" (n) } { summary { "All " (steps.len()) " instances" } (list) } }
+        @else { (list) }
+    }
+}
+
+fn instance_list(run: &Run, n: usize, steps: &[usize], links: &Links) -> Markup {
     html! {
         @if steps.len() > 12 { p data-filter={ "t" (n) } {} }
         div.scroll tabindex="0" role="group" aria-label={ "Instances of " (run.text(&run.nodes[n].name)) } { table #{ "t" (n) } {
