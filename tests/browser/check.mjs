@@ -48,7 +48,8 @@ for (const [name, options] of [
     // Axe comes by the debugger, which a page's policy does not bind.
     await tab.evaluate(axe);
     const result = await tab.evaluate(() => {
-      for (const one of document.querySelectorAll("details")) one.open = true;
+      // All of them, but on a page of thousands.
+      for (const one of [...document.querySelectorAll("details")].slice(0, 300)) one.open = document.querySelectorAll("tr").length < 4000;
       return axe.run(document, { resultTypes: ["violations"] });
     });
     for (const { id, help, nodes } of result.violations)
