@@ -210,7 +210,10 @@ mod tests {
     #[test]
     fn a_search_over_powers_of_ten_has_a_log_axis() {
         let search: Curve = [0.001, 0.01, 0.1, 1.0, 10.0].map(|x| (x, x)).to_vec();
-        assert!(is_spread(&[search.clone()]) && !draw(&[search], "x", true).into_string().contains("NaN"));
+        assert!(
+            is_spread(std::slice::from_ref(&search))
+                && !draw(&[search], "x", true).into_string().contains("NaN")
+        );
         assert!(!is_spread(&[(1..2000).map(|x| (f64::from(x), 0.0)).collect()]));
         assert!(!is_spread(&[vec![]]));
     }

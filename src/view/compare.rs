@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::curves::charts;
+use super::curves::{Told, charts};
 use super::page::{Outlet, Page};
 use super::run::Run;
 use super::run_page::badge;
@@ -41,7 +41,7 @@ pub(crate) fn compare_page(store: &Store, runs: &[Run], outlet: Outlet) -> Strin
             Box::new(of) as Box<dyn Fn(usize) -> String>
         })
         .collect();
-    let told: Vec<(&Run, &str, &dyn Fn(usize) -> String)> = runs
+    let told: Vec<Told<'_>> = runs
         .iter()
         .zip(&letters)
         .zip(&hrefs)

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::chart::{Chart, Series};
 use super::run::Run;
 
-/// The charts of these runs: a chart for each name, a curve for each step that has one. Where there are
-/// several runs, `names` tells them apart.
-pub(crate) fn charts(runs: &[(&Run, &str, &dyn Fn(usize) -> String)]) -> Vec<Chart> {
+/// A run, what it is called beside others (empty where it is alone), and where its steps are told.
+pub(crate) type Told<'a> = (&'a Run, &'a str, &'a dyn Fn(usize) -> String);
+
+/// The charts of these runs: a chart for each name, a curve for each step that has one.
+pub(crate) fn charts(runs: &[Told<'_>]) -> Vec<Chart> {
     let mut found: BTreeMap<String, Vec<Series>> = BTreeMap::new();
     for (run, prefix, href) in runs {
         for (place, step) in run.steps.iter().enumerate() {

@@ -26,12 +26,15 @@ pub(crate) struct Follower {
     is_first: bool,
 }
 
+/// The new points of a curve.
+type Points = Vec<(f64, Option<f64>)>;
+
 /// What is new: steps and nodes by their places with state, sign and words; points by their curves.
 #[derive(Debug, Serialize)]
 pub(crate) struct News {
     steps: Vec<(usize, &'static str, &'static str, String)>,
     nodes: Vec<(usize, &'static str, &'static str, String)>,
-    points: Vec<(String, Vec<(f64, Option<f64>)>)>,
+    points: Vec<(String, Points)>,
     tally: String,
     pub(crate) ended: bool,
 }
@@ -89,7 +92,7 @@ impl Follower {
             for (name, curve) in curves {
                 let id = series_id(place, name);
                 let from = self.sent.insert(id.clone(), curve.len()).unwrap_or(0);
-                let new: Vec<(f64, Option<f64>)> = curve
+                let new: Points = curve
                     .get(from..)
                     .unwrap_or_default()
                     .iter()

@@ -63,10 +63,10 @@ fn shorten(text: &str) -> String {
     while let Some(c) = rest.chars().next() {
         if c == '/' && is_start(before) {
             let path = &rest[..rest.find(is_end).unwrap_or(rest.len())];
-            let names = path.split('/').filter(|name| !name.is_empty());
+            let mut names = path.split('/').filter(|name| !name.is_empty());
             if !path.starts_with("//") && names.clone().count() > 1 {
                 out.push_str("…/");
-                out.push_str(names.last().unwrap_or_default());
+                out.push_str(names.next_back().unwrap_or_default());
                 rest = &rest[path.len()..];
                 before = Some('x');
                 continue;

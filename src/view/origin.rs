@@ -283,10 +283,18 @@ impl Cells {
     }
 }
 
-/// Parameters on a line.
+/// Parameters on a line, without members that are left open.
 fn params(params: &BTreeMap<String, Value>) -> String {
-    let one = |(name, value): (&String, &Value)| {
-        format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    let without_null = |value: &Value| match value {
+        Value::Object(members) => {
+            let given = members.iter().filter(|(_, member)| !member.is_null());
+            Value::Object(given.map(|(name, member)| (name.clone(), member.clone())).collect())
+        }
+        value => value.clone(),
+    };
+    let one = |(name, value): (&String, &Value)| match without_null(value) {
+        Value::String(text) => format!("{name}={text}"),
+        value => format!("{name}={value}"),
     };
     let mut text = params.iter().map(one).collect::<Vec<_>>().join(" ").replace('\n', " ");
     if let Some((end, _)) = text.char_indices().nth(PARAMS) {

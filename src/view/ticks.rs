@@ -24,7 +24,7 @@ pub(crate) fn ticks(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
         .map(|n| {
             let value = n as f64 * step;
             let text = match size {
-                size if size >= 1e6 || size < 1e-4 => short(value),
+                size if !(1e-4..1e6).contains(&size) => short(value),
                 _ => format!("{value:.digits$}"),
             };
             (value, text)
