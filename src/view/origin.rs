@@ -1,7 +1,7 @@
 //! Where numbers come from: for every step the way back to the data, and for every cell of a table the
 //! results that it is made of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use igpt_contract::Digest;
@@ -175,11 +175,11 @@ impl Origins {
             steps.dedup();
             found.insert((cell.row, cell.column), steps);
         }
-        Cells {
-            step,
-            headings: file.map(|file| file.columns.into_iter().map(|column| column.heading).collect()),
-            found,
-        }
+        let said = file.map(|file| Said {
+            labels: file.rows.into_iter().flat_map(|row| row.labels.into_keys()).collect(),
+            headings: file.columns.into_iter().map(|column| column.heading).collect(),
+        });
+        Cells { step, said, found }
     }
 }
 
@@ -187,12 +187,19 @@ impl Origins {
 #[derive(Deserialize)]
 struct CellFile {
     columns: Vec<CellColumn>,
+    #[serde(default)]
+    rows: Vec<CellRow>,
     cells: Vec<CellEntry>,
 }
 
 #[derive(Deserialize)]
 struct CellColumn {
     heading: String,
+}
+
+#[derive(Deserialize)]
+struct CellRow {
+    labels: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -211,10 +218,35 @@ struct CellInput {
 /// What the cells of a table are made of.
 pub(crate) struct Cells {
     step: usize,
-    /// The headings of the columns of results; none where the table does not say.
-    headings: Option<Vec<String>>,
+    /// None where the table does not say what its cells are made of.
+    said: Option<Said>,
     /// (row, column of results) -> the steps whose results it is made of.
     found: BTreeMap<(usize, usize), Vec<usize>>,
+}
+
+/// What a table says of its columns.
+struct Said {
+    /// The names of those that tell its rows apart.
+    labels: BTreeSet<String>,
+    /// The headings of those with results, as far as they are names: the table may add a unit.
+    headings: Vec<String>,
+}
+
+impl Said {
+    /// Which column of results each column of the table is. Beside those stand labels, published numbers
+    /// and differences from what was expected.
+    fn columns(&self, table: &ResultTable) -> Vec<Option<usize>> {
+        let mut next = 0;
+        let mut is_label = true;
+        let column = |(heading, _): &(String, bool)| {
+            is_label &= self.labels.contains(heading);
+            let is_next = self.headings.get(next).is_some_and(|name| heading.starts_with(name.as_str()));
+            let is_result = !is_label && is_next && !heading.ends_with(", published");
+            next += usize::from(is_result);
+            is_result.then(|| next - 1)
+        };
+        table.headings.iter().map(column).collect()
+    }
 }
 
 impl Cells {
@@ -227,7 +259,7 @@ impl Cells {
         (row, column): (usize, usize),
         links: &Links,
     ) -> Option<String> {
-        if self.headings.is_none() {
+        if self.said.is_none() {
             return Some(links.origin(run, self.step));
         }
         match &self.steps(table, row, column)?[..] {
@@ -238,8 +270,7 @@ impl Cells {
     }
 
     fn steps(&self, table: &ResultTable, row: usize, column: usize) -> Option<&Vec<usize>> {
-        let heading = &table.headings[column].0;
-        let result = self.headings.as_ref()?.iter().position(|other| other == heading)?;
+        let result = self.said.as_ref()?.columns(table)[column]?;
         self.found.get(&(row, result))
     }
 
@@ -324,13 +355,15 @@ mod tests {
 
     #[test]
     fn cells_lead_to_what_they_are_made_of() {
-        let table = parse(
-            "| model | layer | test | other |\n|:-|-:|-:|-:|\n| a | 1 | 2.0 | 3.0 |\n| b | 2 | 4.0 | – |\n",
-        )
-        .unwrap();
+        let text = "| test set | layer | test (%) | Δ | test, published | other ↑ |\n|:-|-:|-:|-:|-:|-:|\n\
+                    | a | 1 | 2.0 | – | 9 | 3.0 |\n| b | 2 | 4.0 | – | – | – |\n";
+        let table = parse(text).unwrap();
+        let labels = BTreeSet::from(["test set".to_owned(), "layer".to_owned()]);
+        let said = Some(Said { labels, headings: vec!["test".to_owned(), "other".to_owned()] });
+        let columns = said.as_ref().unwrap().columns(&table);
+        assert_eq!(columns, [None, None, Some(0), None, None, Some(1)]);
         let found = BTreeMap::from([((0, 0), vec![3]), ((1, 0), vec![3, 4]), ((0, 1), vec![])]);
-        let headings = Some(vec!["test".to_owned(), "other".to_owned()]);
-        let cells = Cells { step: 9, headings, found };
+        let cells = Cells { step: 9, said, found };
         assert_eq!(cells.steps(&table, 0, 2), Some(&vec![3]));
         assert_eq!(cells.steps(&table, 0, 1), None, "a label is no result");
         assert_eq!(cells.steps(&table, 1, 3), None);
