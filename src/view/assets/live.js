@@ -62,10 +62,18 @@
     stream.addEventListener("message", take);
   }
   // A browser has few connections to one server: pages that nobody sees give theirs back.
-  document.addEventListener("visibilitychange", () => document.hidden ? close() : open());
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) { close(); return; }
+    if (url) again();
+    open();
+  });
   open();
-  if (refreshed) setInterval(() => {
+  // The more a look costs, the rarer it is.
+  async function look() {
     const isTyping = ["INPUT", "SELECT"].includes(document.activeElement?.tagName) && document.activeElement.type !== "checkbox";
-    if (!document.hidden && !isTyping) again();
-  }, 3000);
+    const began = performance.now();
+    if (!document.hidden && !isTyping) await again();
+    setTimeout(look, Math.max(3000, 20 * (performance.now() - began)));
+  }
+  if (refreshed) setTimeout(look, 3000);
 })();

@@ -78,7 +78,8 @@
     set(key, value) { this.options[key] = value; this.draw(); }
     add(id, points) {
       const series = this.series.find(one => one.id === id);
-      if (!series) return false;
+      // A new curve, or one that has grown long: the page has it thinned.
+      if (!series || series.x.length > 5000) return false;
       for (const [x, y] of points) { series.x.push(x); series.y.push(y); }
       this.draw();
       return true;
