@@ -45,6 +45,14 @@ pub enum CliError {
         /// What the system said.
         source: io::Error,
     },
+    /// The server of the pages cannot work.
+    #[error("cannot serve on port {port}")]
+    Serve {
+        /// The port; 0 is any.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The output cannot be written.
     #[error("cannot write the output")]
     Output(#[from] io::Error),
@@ -87,6 +95,7 @@ impl CliError {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Store(error) => error.hint(),
             Self::NoRoom { .. } => Some("raise `ulimit -u`, `ulimit -n` and `ulimit -v`".to_owned()),
+            Self::Serve { .. } => Some("`--port` names another; without it any free one is taken".to_owned()),
             _ => None,
         };
         if let Some(hint) = hint {
@@ -109,7 +118,7 @@ impl CliError {
             // An unknown run is a mistyped name, not a fault of the store.
             Self::Usage { .. } | Self::Pipeline(_) | Self::Store(StoreError::NoRun { .. }) => 2,
             Self::Store(_) => 101,
-            Self::File { .. } | Self::NoRoom { .. } | Self::Output(_) => 1,
+            Self::File { .. } | Self::NoRoom { .. } | Self::Serve { .. } | Self::Output(_) => 1,
         })
     }
 }

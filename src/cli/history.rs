@@ -1,13 +1,12 @@
 //! What the verbs that look back share: which run and which steps the user means.
 
 use clap::Args;
-use serde::Deserialize;
 
 use super::error::CliError;
 use super::step_name::{self, base};
-use crate::engine::logs::file_name;
+pub(super) use crate::history::{record_of, steps_of};
 use crate::pipeline::nearest;
-use crate::store::{Record, RunFolder, StepRecord, Store};
+use crate::store::{RunFolder, StepRecord, Store};
 
 /// A step of a run.
 #[derive(Debug, Args)]
@@ -71,47 +70,6 @@ fn no_step(args: &StepArgs, latest: Option<&RunFolder>) -> CliError {
         _ => "`igpt-flow runs` lists the runs".to_owned(),
     };
     CliError::Usage { what, hint: Some(hint) }
-}
-
-/// The pipeline's name and the steps of a run; of one that did not end, as far as its events tell.
-pub(super) fn steps_of(run: &RunFolder) -> (String, Vec<StepRecord>) {
-    if let Some(record) = run.record() {
-        return (record.pipeline, record.steps);
-    }
-    #[derive(Deserialize)]
-    struct Line {
-        event: String,
-        pipeline: Option<String>,
-        step: Option<String>,
-        key: Option<igpt_contract::Digest>,
-    }
-    let (mut pipeline, mut steps) = (String::new(), Vec::<StepRecord>::new());
-    let text = std::fs::read_to_string(run.events_path()).unwrap_or_default();
-    for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
-        pipeline = line.pipeline.unwrap_or(pipeline);
-        let Some(name) = line.step else { continue };
-        let outcome = match &*line.event {
-            "step_started" => "started",
-            "step_reused" | "step_succeeded" => "done",
-            "step_failed" => "failed",
-            "step_skipped" => "skipped",
-            _ => continue,
-        };
-        let log = file_name(&name);
-        match steps.iter_mut().find(|step| step.name == name) {
-            Some(step) => {
-                step.outcome = outcome.to_owned();
-                step.key = line.key.or(step.key);
-            }
-            None => steps.push(StepRecord { name, key: line.key, outcome: outcome.to_owned(), log }),
-        }
-    }
-    (pipeline, steps)
-}
-
-/// The record behind a step of a run, whether or not its objects are still there.
-pub(super) fn record_of(store: &Store, step: &StepRecord) -> Option<Record> {
-    store.record(&step.key?)
 }
 
 fn is_meant(asked: &str, name: &str) -> bool {

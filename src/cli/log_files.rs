@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::error::CliError;
-use crate::engine::logs::of_attempt;
 use crate::report::clean::last_state;
 use crate::store::{RunFolder, StepRecord};
 
@@ -20,7 +19,5 @@ pub(super) fn put(line: &[u8], raw: bool, out: &mut dyn Write) -> Result<(), Cli
 
 /// The logs of a step's attempts in a run, the first one's first.
 pub(super) fn attempts(run: &RunFolder, step: &StepRecord) -> Vec<PathBuf> {
-    let folder = run.logs_dir();
-    let log = |attempt| folder.join(format!("{}.log", of_attempt(&step.log, attempt)));
-    (1..).map(log).take_while(|path| path.is_file()).collect()
+    crate::history::attempts(run, &step.log)
 }

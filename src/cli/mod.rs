@@ -26,9 +26,9 @@ mod options;
 mod outlooks;
 mod plan;
 mod progress;
+mod replan;
 mod results;
 mod run;
-mod run_facts;
 mod runs;
 mod schema;
 mod show;
@@ -42,6 +42,7 @@ mod tasks;
 mod terminal;
 mod totals;
 mod verify;
+mod view;
 mod worker;
 
 #[cfg(test)]
@@ -67,6 +68,7 @@ use new::NewArgs;
 use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
 use runs::ListArgs;
 use terminal::Terminal;
+use view::ViewArgs;
 
 /// The heading of the options that every verb takes.
 const GLOBAL: &str = "Global options";
@@ -105,6 +107,11 @@ enum Verb {
     Logs(LogArgs),
     /// Compare two runs step by step.
     Diff(DiffArgs),
+    /// Show runs as pages: tables, figures, graph, curves.
+    ///
+    /// Serves the runs of the store on this machine, those in progress too, or writes a page that needs
+    /// nothing else with `--output FILE`.
+    View(ViewArgs),
     /// Check the store for damage.
     ///
     /// Reads every stored file and record. Damaged ones are set aside, with the results made from
@@ -256,6 +263,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Logs(args) => logs::logs(&store, json, &args, out)?,
         Verb::Diff(args) => diff::diff(&store, json, &args, out)?,
         Verb::Audit(args) => return audit::audit(&store, json, terminal, &args, out),
+        Verb::View(args) => view::view(&store, json, &args, out)?,
         Verb::Verify => return verify::verify(&store, json, terminal.verbosity(), out),
         Verb::Gc(args) => gc::gc(&store, json, terminal.verbosity(), &args, out)?,
         Verb::Index { verb: IndexVerb::Rebuild } => index::rebuild(&store, json, out)?,

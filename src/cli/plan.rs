@@ -92,7 +92,7 @@ fn cost(outlook: &Outlook) -> String {
 }
 
 /// Every parameter of a step: its dotted path, its value, and where that came from.
-fn params<'s>(step: &'s PlannedStep) -> Vec<(&'s str, Option<Value>, &'s str)> {
+pub(super) fn params<'s>(step: &'s PlannedStep) -> Vec<(&'s str, Option<Value>, &'s str)> {
     let mut values = match &step.work {
         Work::Stage { params, .. } => params.clone(),
         Work::Command(command) => json!({

@@ -1,7 +1,6 @@
 //! `run FILE [STEP...]`: make what the pipeline names.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io::{BufWriter, ErrorKind, IsTerminal as _, Write};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
@@ -145,8 +144,7 @@ impl Run<'_> {
     /// Runs it in front of those who watch: the file of its events, and who started it.
     fn run(&self, json: bool, terminal: Terminal, guards: Guards) -> Result<Summary, CliError> {
         let events = self.folder.events_path();
-        let log = File::create(&events).map_err(CliError::file("create", &events))?;
-        let log = JsonLines::new(BufWriter::new(log));
+        let log = JsonLines::new(BufWriter::new(self.folder.create_events()?));
         let log_fault = log.fault();
         let mut out_fault = None;
         let stdout = std::io::stdout();

@@ -12,7 +12,7 @@ use serde_json::json;
 use igpt_contract::counted;
 
 use super::error::CliError;
-use super::run_facts::{Counts, RunFacts, began};
+use crate::history::{Counts, RunFacts, began};
 use crate::pipeline::units;
 use crate::report::seconds;
 use crate::store::Store;

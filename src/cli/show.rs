@@ -9,6 +9,7 @@ use igpt_contract::counted;
 
 use super::error::CliError;
 use super::history::{StepArgs, find, record_of};
+pub(super) use crate::report::bytes;
 use crate::report::seconds;
 use crate::store::{Artifact, Content, Record, Store};
 
@@ -97,27 +98,4 @@ fn print_output(store: &Store, port: &str, artifact: &Artifact, out: &mut dyn Wr
         }
     }
     Ok(())
-}
-
-/// A size for people: `812 B`, `1.4 MiB`.
-pub(super) fn bytes(n: u64) -> String {
-    let mut size = n as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if size < 1024.0 {
-            return if unit == "B" { format!("{n} B") } else { format!("{size:.1} {unit}") };
-        }
-        size /= 1024.0;
-    }
-    format!("{size:.1} TiB")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bytes;
-
-    #[test]
-    fn sizes_read_like_sizes() {
-        let texts = [0, 1023, 1024, 1_500_000, 5 << 40].map(bytes);
-        assert_eq!(texts, ["0 B", "1023 B", "1.0 KiB", "1.4 MiB", "5.0 TiB"]);
-    }
 }

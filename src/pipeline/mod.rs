@@ -86,6 +86,27 @@ impl Pipeline {
         Ok(Self { sources: vec![source], root })
     }
 
+    /// The pipeline of these texts, by the names of their files: its own, then those that it includes, in
+    /// order, as [`Self::texts`] has them.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    pub fn of_texts<'t>(
+        texts: impl IntoIterator<Item = (&'t Path, &'t str)>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let mut texts = texts.into_iter();
+        let (file, text) = texts.next().unwrap_or((Path::new(""), ""));
+        let mut own = Self::parse(file, text.as_bytes())?;
+        for (file, text) in texts {
+            own.sources.push(SourceFile::parse(file, text.as_bytes())?.0);
+        }
+        let mut faults = Faults::default();
+        if own.sources.len() > 1 {
+            own.root = own.merged(&mut faults);
+        }
+        if faults.is_empty() { Ok(own) } else { Err(own.diagnostics(faults, &Overrides::default())) }
+    }
+
     fn with_included(mut self) -> Result<Self, Vec<Diagnostic>> {
         let mut faults = Faults::default();
         let folder = self.file().parent().unwrap_or(Path::new("")).to_owned();

@@ -35,8 +35,18 @@ pub fn duration(text: &str) -> Option<Duration> {
 
 /// Parses `2GiB`, `512 MiB`, `1.5GB` into MiB, rounded up; units are KiB to TiB and KB to TB.
 pub fn memory_mib(text: &str) -> Option<u64> {
+    let mib = (bytes(text)? / (1024.0 * 1024.0)).ceil();
+    (mib < 1e12).then_some(mib as u64)
+}
+
+/// Parses the same into bytes.
+pub fn memory_bytes(text: &str) -> Option<u64> {
+    bytes(text).filter(|bytes| *bytes < 1e18).map(|bytes| bytes as u64)
+}
+
+fn bytes(text: &str) -> Option<f64> {
     let (number, unit) = leading_number(text.trim())?;
-    let bytes = match unit.trim() {
+    let of = match unit.trim() {
         "KiB" => 1024.0,
         "MiB" => 1024.0 * 1024.0,
         "GiB" => 1024.0 * 1024.0 * 1024.0,
@@ -47,8 +57,7 @@ pub fn memory_mib(text: &str) -> Option<u64> {
         "TB" => 1e12,
         _ => return None,
     };
-    let mib = (number * bytes / (1024.0 * 1024.0)).ceil();
-    (mib < 1e12).then_some(mib as u64)
+    Some(number * of)
 }
 
 fn leading_number(text: &str) -> Option<(f64, &str)> {

@@ -107,6 +107,18 @@ pub fn number(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
+/// A size for people: `812 B`, `1.4 MiB`.
+pub fn bytes(n: u64) -> String {
+    let mut size = n as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if size < 1024.0 {
+            return if unit == "B" { format!("{n} B") } else { format!("{size:.1} {unit}") };
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.1} TiB")
+}
+
 /// A duration that passes while people look: whole seconds below a minute.
 fn clock(s: f64) -> String {
     if s < 59.5 { format!("{:.0} s", s.max(0.0)) } else { seconds(s.round()) }
@@ -132,6 +144,12 @@ mod tests {
         let texts = [0.314, 12.44, 59.97, 185.0, 3599.7, 7_620.0].map(seconds);
         assert_eq!(texts, ["0.31 s", "12.4 s", "1 min 00 s", "3 min 05 s", "1 h 00 min", "2 h 07 min"]);
         assert_eq!([-1.0, 0.4, 59.4, 59.6].map(clock), ["0 s", "0 s", "59 s", "1 min 00 s"]);
+    }
+
+    #[test]
+    fn sizes_read_like_sizes() {
+        let texts = [0, 1023, 1024, 1_500_000, 5 << 40].map(bytes);
+        assert_eq!(texts, ["0 B", "1023 B", "1.0 KiB", "1.4 MiB", "5.0 TiB"]);
     }
 
     #[test]

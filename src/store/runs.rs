@@ -1,7 +1,7 @@
 //! The folders of runs: what ran, with which keys, and the logs. They are for people and for
 //! `explain`; no result depends on them.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use igpt_contract::Digest;
@@ -138,6 +138,25 @@ impl RunFolder {
         self.path.join("events.jsonl")
     }
 
+    /// Makes the file of the run's events. As long as it is open, [`Self::is_running`] says yes, however
+    /// the process ends.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn create_events(&self) -> Result<File> {
+        let path = self.events_path();
+        let file = File::create(&path).map_err(|e| StoreError::io("create", &path, e))?;
+        // Where a file system has no locks, the run is seen as unfinished until it ends.
+        let _ = file.lock();
+        Ok(file)
+    }
+
+    /// Whether a process is working on the run.
+    pub fn is_running(&self) -> bool {
+        let file = File::open(self.events_path());
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Where the logs of its steps go.
     pub fn logs_dir(&self) -> PathBuf {
         self.path.join("logs")
@@ -212,6 +231,10 @@ mod tests {
         let run = store.new_run().unwrap();
         assert!(earlier.id() < run.id(), "ids sort by time");
         let key = Digest::of(b"key");
+        let events = run.create_events().unwrap();
+        assert!(run.is_running() && !earlier.is_running());
+        drop(events);
+        assert!(!run.is_running(), "the lock dies with its holder");
         fs::write(run.events_path(), format!("{{\"event\":\"x\"}}\n{{\"key\":\"{key}\"}}\n{{\"ke")).unwrap();
         assert_eq!(run.record(), None);
         assert_eq!(run.keys(), [key], "a killed run's keys come from its events");

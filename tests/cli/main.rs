@@ -34,3 +34,4 @@ mod tangle;
 mod templates;
 mod terminal;
 mod verbs;
+mod view;

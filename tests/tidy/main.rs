@@ -140,6 +140,15 @@ fn consumers_of_events_know_no_store() {
     never("src/report", &["crate::store", "crate::engine"], &[]);
 }
 
+/// Pages show what the store and the events say, the same at any time, and escape every text of it.
+#[test]
+fn pages_know_no_engine_and_no_clock_and_escape_what_they_show() {
+    let unknown = ["crate::engine", "crate::schedule", "crate::execute", "crate::rebuild", "crate::pipeline"];
+    never("src/view", &unknown, &[]);
+    never("src/view", &["crate::plan:", "crate::cli", "Timestamp::now", "SystemTime"], &[]);
+    never("src/view", &["PreEscaped"], &["src/view/data.rs", "src/view/page.rs"]);
+}
+
 #[test]
 fn key_material_holds_nothing_that_passes() {
     let (_, text) = sources("src/key.rs").remove(0);

@@ -10,20 +10,21 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::history::steps_of;
+use super::made_of::MadeOf;
+use super::steps::steps_of;
 use crate::store::{RunFolder, Store};
 
 /// A run, for a list of them.
-pub(super) struct RunFacts {
-    pub(super) id: String,
-    pub(super) pipeline: String,
-    /// `succeeded`, `failed`, `interrupted`, or `unfinished` where nobody saw the end.
-    pub(super) status: String,
-    pub(super) started: Option<Timestamp>,
-    pub(super) counts: Counts,
-    pub(super) profiles: Vec<String>,
+pub(crate) struct RunFacts {
+    pub(crate) id: String,
+    pub(crate) pipeline: String,
+    /// `succeeded`, `failed`, `interrupted`, `running`, or `unfinished` where nobody saw the end.
+    pub(crate) status: String,
+    pub(crate) started: Option<Timestamp>,
+    pub(crate) counts: Counts,
+    pub(crate) profiles: Vec<String>,
     /// What `--set` changed.
-    pub(super) sets: Vec<String>,
+    pub(crate) sets: Vec<String>,
     /// How many steps are done, and how many there are.
     done: usize,
     steps: usize,
@@ -35,31 +36,31 @@ pub(super) struct RunFacts {
 
 /// How many steps of a run came to which end, and how long it took.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub(super) struct Counts {
-    pub(super) executed: usize,
-    pub(super) reused: usize,
-    pub(super) failed: usize,
-    pub(super) skipped: usize,
+pub(crate) struct Counts {
+    pub(crate) executed: usize,
+    pub(crate) reused: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
     /// None of a run that did not end.
-    pub(super) wall_s: Option<f64>,
+    pub(crate) wall_s: Option<f64>,
 }
 
 impl RunFacts {
-    pub(super) fn of(store: &Store, run: &RunFolder) -> Self {
+    pub(crate) fn of(store: &Store, run: &RunFolder) -> Self {
         let record = run.record();
         let (pipeline, steps) = match &record {
             Some(record) => (record.pipeline.clone(), record.steps.clone()),
             None => steps_of(run),
         };
-        let made_of: MadeOf = run
-            .plan()
-            .and_then(|plan| std::fs::read(store.path_of_file(&plan)).ok())
-            .and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or_default();
+        let made_of = MadeOf::read(store, run).unwrap_or_default();
         Self {
             id: run.id().to_owned(),
             pipeline,
-            status: record.as_ref().map_or("unfinished", |record| &*record.status).to_owned(),
+            status: match &record {
+                Some(record) => record.status.clone(),
+                None if run.is_running() => "running".to_owned(),
+                None => "unfinished".to_owned(),
+            },
             started: began(run.id()),
             counts: counts(&run.events_path()),
             profiles: made_of.profiles,
@@ -73,7 +74,7 @@ impl RunFacts {
         }
     }
 
-    pub(super) fn as_json(&self) -> Value {
+    pub(crate) fn as_json(&self) -> Value {
         let Counts { executed, reused, failed, skipped, wall_s } = self.counts;
         json!({
             "run": self.id, "pipeline": self.pipeline, "status": self.status, "done": self.done,
@@ -86,23 +87,15 @@ impl RunFacts {
     }
 
     /// What the command line changed of the pipeline, as it was typed.
-    pub(super) fn overrides(&self) -> String {
+    pub(crate) fn overrides(&self) -> String {
         let profiles = self.profiles.iter().map(|name| format!("--profile {name}"));
         let sets = self.sets.iter().map(|set| format!("--set {set}"));
         profiles.chain(sets).collect::<Vec<_>>().join(" ")
     }
 }
 
-/// The part of what a run was made of that the command line said.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct MadeOf {
-    profiles: Vec<String>,
-    sets: Vec<String>,
-}
-
 /// When a run began: its id says so.
-pub(super) fn began(id: &str) -> Option<Timestamp> {
+pub(crate) fn began(id: &str) -> Option<Timestamp> {
     let time = DateTime::strptime("%Y%m%d-%H%M%S", id.get(..15)?).ok()?;
     Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }

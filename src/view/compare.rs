@@ -1,0 +1,170 @@
+//! Several runs beside each other: what differs in their parameters, their numbers, their curves on one
+//! chart, their tables.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use super::curves::{Told, charts};
+use super::page::{Outlet, Page};
+use super::run::Run;
+use super::run_page::badge;
+use super::step_page::shown;
+use super::tables;
+use crate::report::seconds;
+use crate::store::Store;
+
+/// How many runs are compared, and how many rows of what differs are shown.
+pub(crate) const RUNS: usize = 8;
+const ROWS: usize = 300;
+/// Of how many steps tables are looked for.
+const STEPS: usize = 2000;
+
+/// A name, and a value for each run that has one.
+type Rows = BTreeMap<(usize, String), Vec<Option<String>>>;
+
+/// The page.
+pub(crate) fn compare_page(store: &Store, runs: &[Run], outlet: Outlet) -> String {
+    let letters: Vec<String> =
+        (0..runs.len()).map(|n| char::from(b'A' + (n % 26) as u8).to_string()).collect();
+    let params = differing(params(runs));
+    let metrics = differing(metrics(runs));
+    let href =
+        |run: &Run| if outlet == Outlet::Served { format!("/run/{}", run.id) } else { "#runs".to_owned() };
+    let targets: Vec<String> = runs.iter().map(href).collect();
+    let hrefs: Vec<Box<dyn Fn(usize) -> String>> = targets
+        .iter()
+        .map(|target| {
+            let (target, is_served) = (target.clone(), outlet == Outlet::Served);
+            let of =
+                move |step: usize| if is_served { format!("{target}/step/{step}") } else { target.clone() };
+            Box::new(of) as Box<dyn Fn(usize) -> String>
+        })
+        .collect();
+    let told: Vec<Told<'_>> = runs
+        .iter()
+        .zip(&letters)
+        .zip(&hrefs)
+        .map(|((run, letter), href)| (run, &**letter, &**href))
+        .collect();
+    let charts = charts(&told);
+    let tables = tables_beside(store, runs, &letters, &hrefs);
+    let nav = if outlet == Outlet::Served { vec![("/".to_owned(), "← Runs")] } else { Vec::new() };
+    let mut nav = nav;
+    nav.push(("#parameters".to_owned(), "Parameters"));
+    nav.push(("#metrics".to_owned(), "Metrics"));
+    if !charts.is_empty() {
+        nav.push(("#curves".to_owned(), "Curves"));
+    }
+    if !tables.is_empty() {
+        nav.push(("#tables".to_owned(), "Tables"));
+    }
+    let body = html! {
+        h1 { "Comparison of " (runs.len()) " runs" }
+        div.scroll tabindex="0" role="group" aria-label="Runs" { table #runs {
+            thead { tr { th scope="col" { "run" } th scope="col" { "pipeline" } th scope="col" { "status" } th.num scope="col" { "took" } th scope="col" { "id" } } }
+            tbody { @for (n, run) in runs.iter().enumerate() { tr {
+                th scope="row" { strong { (letters[n]) } }
+                td { @if outlet == Outlet::Served { a href=(targets[n]) { (run.text(&run.pipeline)) } } @else { (run.text(&run.pipeline)) } }
+                td { (badge(&run.status)) }
+                td.num { @if let Some(wall) = run.wall_s { (seconds(wall)) } }
+                td.mono { (run.id) }
+            } } }
+        } }
+        section #parameters { h2 { "Parameters that differ" } (rows(runs, &letters, &params, "parameter", false)) }
+        section #metrics { h2 { "Metrics that differ" } (rows(runs, &letters, &metrics, "metric", true)) }
+        @if !charts.is_empty() { section #curves { h2 { "Curves" } @for chart in &charts { (chart.render()) } } }
+        @if !tables.is_empty() { section #tables { h2 { "Tables" } @for table in &tables { (table) } } }
+    };
+    Page { title: "Comparison", nav, body, live: None, refreshed: false }.render(outlet)
+}
+
+/// Every parameter of every step, by the order of the steps and its name.
+fn params(runs: &[Run]) -> Rows {
+    gather(runs, |step| {
+        step.params
+            .iter()
+            .map(|param| (format!("{}.{}", step.name, param.name), param.value.clone()))
+            .collect()
+    })
+}
+
+fn metrics(runs: &[Run]) -> Rows {
+    gather(runs, |step| {
+        let values = step.record.iter().flat_map(|record| &record.metrics.values);
+        values.map(|(name, value)| (format!("{} {name}", step.name), shown(*value))).collect()
+    })
+}
+
+fn gather(runs: &[Run], of: impl Fn(&super::run::Step) -> Vec<(String, String)>) -> Rows {
+    let mut order: BTreeMap<String, usize> = BTreeMap::new();
+    let mut rows = Rows::new();
+    for (n, run) in runs.iter().enumerate() {
+        for step in &run.steps {
+            let count = order.len();
+            let place = *order.entry(step.name.clone()).or_insert(count);
+            for (name, value) in of(step) {
+                rows.entry((place, name)).or_insert_with(|| vec![None; runs.len()])[n] = Some(value);
+            }
+        }
+    }
+    rows
+}
+
+fn differing(rows: Rows) -> Vec<(String, Vec<Option<String>>)> {
+    let differ = |values: &Vec<Option<String>>| values.iter().any(|value| *value != values[0]);
+    rows.into_iter().filter(|(_, values)| differ(values)).map(|((_, name), values)| (name, values)).collect()
+}
+
+fn rows(
+    runs: &[Run],
+    letters: &[String],
+    rows: &[(String, Vec<Option<String>>)],
+    what: &str,
+    are_numbers: bool,
+) -> Markup {
+    if rows.is_empty() {
+        return html! { p { "None." } };
+    }
+    html! {
+        div.scroll tabindex="0" role="group" aria-label={ "What differs: " (what) } { table {
+            thead { tr { th scope="col" { (what) } @for letter in letters { th.num[are_numbers] scope="col" { (letter) } } } }
+            tbody { @for (name, values) in rows.iter().take(ROWS) { tr {
+                th scope="row" { (runs[0].text(name)) }
+                @for value in values {
+                    td.num[are_numbers].mono[!are_numbers] { @match value { Some(value) => (runs[0].text(value)), None => "–" } }
+                }
+            } } }
+        } }
+        @if rows.len() > ROWS { p.note { "and " (rows.len() - ROWS) " more" } }
+    }
+}
+
+/// The tables of each step that has one, a column for each run.
+fn tables_beside(
+    store: &Store,
+    runs: &[Run],
+    letters: &[String],
+    hrefs: &[Box<dyn Fn(usize) -> String>],
+) -> Vec<Markup> {
+    let mut found: BTreeMap<String, Vec<(usize, Markup)>> = BTreeMap::new();
+    for (n, run) in runs.iter().enumerate() {
+        for step in 0..run.steps.len().min(STEPS) {
+            for artifact in run.steps[step].record.iter().flat_map(|record| record.outputs.values()) {
+                if !artifact.is_file()
+                    && let Some(table) = tables::read(store, artifact)
+                {
+                    let shown = table.render(run, &|_, _| Some(hrefs[n](step)));
+                    found.entry(run.text(&run.steps[step].name).into_owned()).or_default().push((n, shown));
+                }
+            }
+        }
+    }
+    let beside = |(name, tables): (String, Vec<(usize, Markup)>)| {
+        html! {
+            h3 { (name) }
+            div.beside { @for (n, table) in &tables { div { h4 { (letters[*n]) " " span.mono { (runs[*n].id) } } (table) } } }
+        }
+    };
+    found.into_iter().map(beside).collect()
+}

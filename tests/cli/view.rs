@@ -1,0 +1,5 @@
+//! `view`: a page as a file, and the server of pages from outside. No browser is needed here.
+
+mod browser;
+mod page;
+mod server;
