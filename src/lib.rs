@@ -11,6 +11,7 @@ pub mod machine;
 pub mod paths;
 pub mod pipeline;
 pub mod plan;
+pub mod provenance;
 mod real_paths;
 pub mod rebuild;
 pub mod registry;

@@ -97,6 +97,19 @@ impl Store {
         Ok(self.read_export_notes()?.0)
     }
 
+    /// The export that a path is, or that it lies in: where it was put, and what.
+    ///
+    /// # Errors
+    /// Where the notes cannot be read.
+    pub fn export_at(&self, path: &Path) -> Result<Option<(PathBuf, Artifact)>> {
+        let path = std::path::absolute(path).map_err(|e| StoreError::io("find", path, e))?;
+        let real = RealPaths::default().resolve(&path);
+        let notes = self.export_notes()?;
+        let mut above = real.ancestors();
+        let found = above.find_map(|above| Some((above.to_owned(), notes.get(above)?.artifact)));
+        Ok(found.or_else(|| Some((path.clone(), notes.get(&path)?.artifact))))
+    }
+
     /// Rewrites the notes, one for each path; damaged lines are left out.
     pub(super) fn compact_export_notes(&self) -> Result<()> {
         let notes = self.export_notes()?;
