@@ -7,7 +7,7 @@ use clap::builder::styling::Style;
 /// The verbs by what they are for. Every visible verb is in one group.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Run pipelines", &["run", "plan", "status"]),
-    ("Look at results", &["runs", "show", "explain", "logs", "diff"]),
+    ("Look at results", &["runs", "show", "origin", "explain", "logs", "diff"]),
     ("Maintain the store", &["verify", "audit", "gc", "index"]),
     ("Write pipelines", &["new", "check", "graph", "stages", "schema"]),
     ("Set up the shell", &["completions", "man", "help"]),

@@ -23,6 +23,9 @@ mod logs;
 mod man;
 mod new;
 mod options;
+mod origin;
+mod origin_forms;
+mod origin_text;
 mod outlooks;
 mod plan;
 mod progress;
@@ -65,6 +68,7 @@ use history::{DiffArgs, StepArgs};
 use logs::LogArgs;
 use new::NewArgs;
 use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
+use origin::OriginArgs;
 use runs::ListArgs;
 use terminal::Terminal;
 
@@ -101,6 +105,8 @@ enum Verb {
     Explain(StepArgs),
     /// Show a step's parameters, metrics, outputs and cost.
     Show(StepArgs),
+    /// Show where a result comes from: every step and input, back to the data.
+    Origin(OriginArgs),
     /// Print a step's log.
     Logs(LogArgs),
     /// Compare two runs step by step.
@@ -253,6 +259,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Runs(args) => runs::runs(&store, json, &args, out)?,
         Verb::Explain(args) => explain::explain(&store, json, &args, out)?,
         Verb::Show(args) => show::show(&store, json, &args, out)?,
+        Verb::Origin(args) => origin::origin(&store, json, &args, out)?,
         Verb::Logs(args) => logs::logs(&store, json, &args, out)?,
         Verb::Diff(args) => diff::diff(&store, json, &args, out)?,
         Verb::Audit(args) => return audit::audit(&store, json, terminal, &args, out),
