@@ -134,7 +134,8 @@ pub(super) fn audit(
     Ok(ExitCode::from(if bad == 0 { 0 } else { 100 }))
 }
 
-fn text(verdict: &Verdict) -> String {
+/// A verdict in words.
+pub(super) fn text(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Same => "identical".to_owned(),
         Verdict::Close { largest } => format!("within tolerance (relative difference at most {largest:.1e})"),

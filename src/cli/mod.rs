@@ -3,6 +3,7 @@
 //! The exit codes are listed in `help.rs`.
 
 mod audit;
+mod bundle;
 mod candidates;
 mod cause;
 mod check;
@@ -45,6 +46,7 @@ mod tasks;
 mod terminal;
 mod totals;
 mod verify;
+mod verify_bundle;
 mod worker;
 
 #[cfg(test)]
@@ -58,6 +60,7 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
 use audit::AuditArgs;
+use bundle::BundleArgs;
 pub use error::CliError;
 
 use crate::machine;
@@ -71,6 +74,7 @@ use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
 use origin::OriginArgs;
 use runs::ListArgs;
 use terminal::Terminal;
+use verify::VerifyArgs;
 
 /// The heading of the options that every verb takes.
 const GLOBAL: &str = "Global options";
@@ -111,11 +115,16 @@ enum Verb {
     Logs(LogArgs),
     /// Compare two runs step by step.
     Diff(DiffArgs),
-    /// Check the store for damage.
+    /// Check the store for damage, or a bundle of somebody else's.
     ///
     /// Reads every stored file and record. Damaged ones are set aside, with the results made from
     /// them, and the next run that needs them makes them again.
-    Verify,
+    ///
+    /// Of a bundle every file is hashed, every key is computed again, and its tables and figures are made
+    /// again, without the network, in a store for the time being.
+    Verify(VerifyArgs),
+    /// Write a bundle: what others need to check tables and figures without the data.
+    Bundle(BundleArgs),
     /// Run cached steps again and compare the results.
     Audit(AuditArgs),
     /// List or delete unreferenced results.
@@ -263,7 +272,11 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Logs(args) => logs::logs(&store, json, &args, out)?,
         Verb::Diff(args) => diff::diff(&store, json, &args, out)?,
         Verb::Audit(args) => return audit::audit(&store, json, terminal, &args, out),
-        Verb::Verify => return verify::verify(&store, json, terminal.verbosity(), out),
+        Verb::Verify(args) => match &args.bundle {
+            None => return verify::verify(&store, json, terminal.verbosity(), out),
+            Some(bundle) => return verify_bundle::verify_bundle(&store, json, terminal, bundle, &args, out),
+        },
+        Verb::Bundle(args) => bundle::bundle(&store, json, &args, out)?,
         Verb::Gc(args) => gc::gc(&store, json, terminal.verbosity(), &args, out)?,
         Verb::Index { verb: IndexVerb::Rebuild } => index::rebuild(&store, json, out)?,
         Verb::Check(args) => check::check(&store, json, &args, out)?,
