@@ -10,6 +10,9 @@ use crate::store::Program;
 /// The name of the manifest, the first file of a bundle.
 pub(super) const NAME: &str = "bundle.json";
 
+/// The name of the RO-Crate's metadata.
+pub(super) const METADATA: &str = "ro-crate-metadata.json";
+
 /// What it is; a number for its format.
 pub const FORMAT: &str = "igpt-flow bundle 1";
 
@@ -82,7 +85,7 @@ impl BundleFile {
         };
         self.object().is_some_and(|object| object == self.digest)
             || self.record().is_some()
-            || self.name == super::ro_crate::NAME
+            || self.name == METADATA
             || is_text()
     }
 }

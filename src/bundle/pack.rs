@@ -61,7 +61,7 @@ pub fn write_bundle(
         &manifest,
         &files.iter().map(|(file, _)| file.clone()).collect::<Vec<_>>(),
     );
-    files.push(in_memory(ro_crate::NAME.to_owned(), crate_text));
+    files.push(in_memory(manifest::METADATA.to_owned(), crate_text));
     files.sort_by(|(a, _), (b, _)| a.cmp(b));
     manifest.files = files.iter().map(|(file, _)| file.clone()).collect();
     let plain = beside(to, "tar");

@@ -7,14 +7,12 @@
 use std::collections::BTreeMap;
 
 use igpt_contract::Digest;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::manifest::{BundleFile, BundleManifest};
+use super::manifest::{BundleFile, BundleManifest, METADATA};
 use super::select::Selection;
 use crate::store::{InputSource, Record, Store};
-
-/// The metadata's name.
-pub(super) const NAME: &str = "ro-crate-metadata.json";
 
 /// The profiles that the crate follows: address, name, version.
 const PROFILES: [(&str, &str, &str); 4] = [
@@ -50,14 +48,14 @@ pub(super) fn metadata(
     let latest = records.values().map(|record| record.finished).max().unwrap_or_default();
     let actions: Vec<Value> = records.keys().map(|key| id(&action(key))).collect();
     let mentions: Vec<Value> = [id("#run")].into_iter().chain(actions).chain([id("#organized")]).collect();
-    graph.add(NAME, "CreativeWork", json!({
+    graph.add(METADATA, "CreativeWork", json!({
         "conformsTo": [id("https://w3id.org/ro/crate/1.1"), id("https://w3id.org/workflowhub/workflow-ro-crate/1.0")],
         "about": id("./"),
     }));
     graph.add("./", "Dataset", json!({
         "name": format!("Results of the pipeline {}", manifest.pipeline),
         "description": "Records, metrics, tables and figures of a pipeline, with which its tables can be made again and compared; `igpt-flow verify` does so.",
-        "datePublished": latest.to_string(),
+        "datePublished": time(latest),
         "license": "The license of the results is that of their authors",
         "conformsTo": PROFILES.iter().map(|(address, ..)| id(address)).collect::<Vec<_>>(),
         "hasPart": parts,
@@ -79,8 +77,8 @@ pub(super) fn metadata(
         if main {
             entity["name"] = manifest.pipeline.clone().into();
             entity["programmingLanguage"] = id(LANGUAGE);
-            entity["hasPart"] = json!(tool_ids);
-            entity["step"] = json!(steps);
+            entity["hasPart"] = few(tool_ids.clone());
+            entity["step"] = few(steps.clone());
             graph.add_types(
                 &file.name,
                 &["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
@@ -170,7 +168,7 @@ pub(super) fn metadata(
             json!({
                 "name": named(key), "description": described,
                 "instrument": id(&tool(&material.stage, material.version)),
-                "object": read, "result": made, "endTime": record.finished.to_string(),
+                "object": few(read), "result": few(made), "endTime": time(record.finished),
                 "actionStatus": id("http://schema.org/CompletedActionStatus"),
             }),
         );
@@ -181,13 +179,13 @@ pub(super) fn metadata(
         "CreateAction",
         json!({
             "name": format!("the run of {}", manifest.pipeline), "instrument": id(&manifest.file),
-            "object": [], "result": results, "endTime": latest.to_string(),
+            "description": "Every step of the pipeline, made or reused.", "object": [], "result": few(results), "endTime": time(latest),
             "actionStatus": id("http://schema.org/CompletedActionStatus"),
         }),
     );
     graph.add("#organized", "OrganizeAction", json!({
-        "name": "the run of the engine", "instrument": id(ENGINE), "object": controls, "result": id("#run"),
-        "endTime": latest.to_string(),
+        "name": "the run of the engine", "instrument": id(ENGINE), "object": few(controls), "result": id("#run"),
+        "endTime": time(latest),
     }));
     let text = json!({
         "@context": ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"],
@@ -242,6 +240,19 @@ fn selection_results<'a>(
 
 fn id(of: &str) -> Value {
     json!({"@id": of})
+}
+
+/// A list, or its only value: so RO-Crate wants it.
+fn few(mut all: Vec<Value>) -> Value {
+    match all.pop() {
+        Some(only) if all.is_empty() => only,
+        last => all.into_iter().chain(last).collect(),
+    }
+}
+
+/// A time in whole seconds: what readers of ISO 8601 agree on.
+fn time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn urn(digest: &Digest) -> String {

@@ -86,6 +86,7 @@ pub(super) fn audit(
         offline: args.offline,
         overwrite: false,
         keep_failed: false,
+        off_disk: false,
     };
     stop_on_interrupt();
     // The table is the answer on standard output; progress goes beside it.

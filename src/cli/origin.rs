@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::error::CliError;
 use super::history::{StepArgs, find};
@@ -29,7 +28,7 @@ pub(super) struct OriginArgs {
     /// Of a table: only what the numbers in this row come from. The first row below the heading is 1.
     #[arg(long, value_name = "N")]
     row: Option<usize>,
-    /// With `--row`: only this column, by its number (the row's name is 0) or its heading.
+    /// With `--row`: only this column of results, by its heading or its number.
     #[arg(long, value_name = "COLUMN", requires = "row")]
     column: Option<String>,
     /// Show parameters that have their default values as well.
@@ -152,8 +151,23 @@ const CELLS: &str = "cells.json";
 
 #[derive(Deserialize)]
 struct Cells {
-    columns: Vec<Value>,
+    columns: Vec<Named>,
+    rows: Vec<Named>,
     cells: Vec<Cell>,
+}
+
+/// A column or a row: its name, and the column's heading in the table.
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+    #[serde(default)]
+    heading: Option<String>,
+}
+
+impl Named {
+    fn shown(&self) -> &str {
+        self.heading.as_deref().filter(|heading| !heading.is_empty()).unwrap_or(&self.name)
+    }
 }
 
 /// The cells of a row, or one of them.
@@ -187,7 +201,7 @@ fn cells(
     let table: Cells = serde_json::from_slice(&text)
         .map_err(|error| no_table(&format!("its `cells.json` is not understood: {error}")))?;
     let at = column.map(|column| column_of(&table.columns, column)).transpose()?;
-    let rows = table.cells.iter().map(|cell| cell.row).max().map_or(0, |last| last + 1);
+    let rows = table.rows.len();
     if row == 0 || row > rows {
         return Err(CliError::Usage {
             what: format!("--row: expected a number from 1 to {rows}, found {row}"),
@@ -195,7 +209,12 @@ fn cells(
         });
     }
     let meant = |cell: &Cell| cell.row + 1 == row && at.is_none_or(|at| cell.column == at);
-    let found: Vec<Cell> = table.cells.into_iter().filter(meant).collect();
+    let named = |mut cell: Cell| {
+        cell.row_name.clone_from(&table.rows[cell.row].name);
+        cell.column_name = table.columns.get(cell.column).map(Named::shown).unwrap_or_default().to_owned();
+        cell
+    };
+    let found: Vec<Cell> = table.cells.into_iter().filter(meant).map(named).collect();
     if found.is_empty() {
         return Err(CliError::Usage {
             what: format!("--column: row {row} has no number there"),
@@ -205,22 +224,20 @@ fn cells(
     Ok(found)
 }
 
-/// The column of that number or heading.
-fn column_of(columns: &[Value], asked: &str) -> Result<usize, CliError> {
-    let headings: Vec<String> = columns.iter().map(heading).collect();
-    if let Some(at) = headings.iter().position(|heading| heading == asked) {
+/// The column of that heading, name or number.
+fn column_of(columns: &[Named], asked: &str) -> Result<usize, CliError> {
+    let is_meant = |column: &Named| column.shown() == asked || column.name == asked;
+    if let Some(at) = columns.iter().position(is_meant) {
         return Ok(at);
     }
     match asked.parse::<usize>() {
-        Ok(number) if (1..=headings.len()).contains(&number) => Ok(number - 1),
-        _ => Err(CliError::Usage {
-            what: format!("--column: the table has no column `{asked}`"),
-            hint: Some(format!("its columns are {}", headings.join(", "))),
-        }),
+        Ok(number) if (1..=columns.len()).contains(&number) => Ok(number - 1),
+        _ => {
+            let known: Vec<&str> = columns.iter().map(Named::shown).collect();
+            Err(CliError::Usage {
+                what: format!("--column: the table has no column `{asked}`"),
+                hint: Some(format!("its columns are {}", known.join(", "))),
+            })
+        }
     }
-}
-
-fn heading(column: &Value) -> String {
-    let name = column.as_str().or_else(|| column.get("name")?.as_str());
-    name.map_or_else(|| column.to_string(), str::to_owned)
 }

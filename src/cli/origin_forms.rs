@@ -47,10 +47,16 @@ pub(super) struct Cell {
     pub(super) row: usize,
     /// Counted from 0.
     pub(super) column: usize,
+    /// The row's name, filled in.
+    #[serde(skip)]
+    pub(super) row_name: String,
+    /// The column's heading, filled in.
+    #[serde(skip)]
+    pub(super) column_name: String,
+    /// What the table shows.
     #[serde(default)]
-    pub(super) row_name: Value,
-    #[serde(default)]
-    pub(super) column_name: Value,
+    pub(super) text: String,
+    /// The number with full precision; null in a cell that has only a published one.
     #[serde(default)]
     pub(super) value: Value,
     #[serde(default)]
@@ -98,8 +104,8 @@ pub(super) fn as_json(asked: &Asked, trace: &Trace, all: bool) -> Value {
 }
 
 fn cell(cell: &Cell) -> Value {
-    let Cell { row, row_name, column_name, value, .. } = cell;
-    json!({"row": row + 1, "row_name": row_name, "column_name": column_name, "value": value})
+    let Cell { row, row_name, column_name, text, value, .. } = cell;
+    json!({"row": row + 1, "row_name": row_name, "column_name": column_name, "text": text, "value": value})
 }
 
 fn place(place: &Place) -> Value {

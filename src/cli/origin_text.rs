@@ -52,8 +52,13 @@ fn head(asked: &Asked, trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
             counted(asked.others.len(), "output")
         )?;
     }
-    for Cell { row, row_name, column_name, value, .. } in &asked.cells {
-        writeln!(out, "    row {}, {}: {} = {}", row + 1, plain(row_name), plain(column_name), plain(value))?;
+    for Cell { row, row_name, column_name, text, value, .. } in &asked.cells {
+        let text = match (text.is_empty(), value.is_null()) {
+            (false, _) => text.clone(),
+            (true, false) => plain(value),
+            (true, true) => "no result of ours".to_owned(),
+        };
+        writeln!(out, "    row {} ({row_name}), {column_name}: {text}", row + 1)?;
     }
     Ok(())
 }

@@ -172,7 +172,9 @@ impl Checked {
         let plan = load(&args)?;
         let caches = RefCell::new(Caches::open(&store));
         let folder = engine::folder_of(&file);
-        let outlooks = forecast(&Resolver::new(&plan, &store, &caches, &folder, &manifest.numerics))?;
+        // What a bundle of somebody else's names outside itself is not looked at.
+        let resolver = Resolver::new(&plan, &store, &caches, &folder, &manifest.numerics).off_disk(true);
+        let outlooks = forecast(&resolver)?;
         let (mut steps, mut keys) = (BTreeMap::new(), 0);
         for said in &manifest.steps {
             let id = plan.steps.iter().position(|step| step.name == said.name);
@@ -240,6 +242,7 @@ impl Checked {
             offline: true,
             overwrite: false,
             keep_failed: false,
+            off_disk: true,
         };
         stop_on_interrupt();
         let style = terminal.style(&std::io::stderr());

@@ -3,6 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,6 +53,8 @@ pub struct Resolver<'a> {
     without: OnceCell<Arc<BTreeSet<PathBuf>>>,
     /// The numerics class of device-dependent stages in this run.
     pub numerics: &'a str,
+    /// Whether nothing outside the store is looked at, as if it were not there.
+    off_disk: bool,
 }
 
 /// One resolved wire: what the key sees, where the bytes are and where they came from.
@@ -81,7 +84,13 @@ impl<'a> Resolver<'a> {
         folder: &'a Path,
         numerics: &'a str,
     ) -> Self {
-        Self { plan, store, caches, folder, without: OnceCell::new(), numerics }
+        Self { plan, store, caches, folder, without: OnceCell::new(), numerics, off_disk: false }
+    }
+
+    /// The same, but that nothing outside the store is looked at, as if it were not there.
+    #[must_use]
+    pub fn off_disk(self, off_disk: bool) -> Self {
+        Self { off_disk, ..self }
     }
 
     fn without(&self) -> Arc<BTreeSet<PathBuf>> {
@@ -227,6 +236,10 @@ impl Resolver<'_> {
 
     /// What a path or patterns of the pipeline name outside the store, and what it holds.
     fn outside(&self, source: &Source) -> Result<(ExternalPath, ExternalContent), StoreError> {
+        if self.off_disk {
+            let path = PathBuf::from(name_outside(source));
+            return Err(StoreError::Io { doing: "look at", path, source: io::ErrorKind::NotFound.into() });
+        }
         let place = match source {
             Source::Glob { files, ignore } => {
                 let without = self.without();
@@ -322,7 +335,7 @@ fn name_outside(source: &Source) -> String {
 
 /// Whether something is not there, which is another matter than that it cannot be read.
 fn is_absent(error: &StoreError) -> bool {
-    matches!(error, StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    matches!(error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
 
 /// What a record of the step has of an input from outside the store.
