@@ -2,6 +2,7 @@
 //!
 //! The orchestrator, apart from its stages: see ARCHITECTURE.md for the map.
 
+pub mod bundle;
 pub mod cli;
 pub mod engine;
 pub mod event;

@@ -86,6 +86,7 @@ pub(super) fn audit(
         offline: args.offline,
         overwrite: false,
         keep_failed: false,
+        off_disk: false,
     };
     stop_on_interrupt();
     // The table is the answer on standard output; progress goes beside it.
@@ -134,7 +135,8 @@ pub(super) fn audit(
     Ok(ExitCode::from(if bad == 0 { 0 } else { 100 }))
 }
 
-fn text(verdict: &Verdict) -> String {
+/// A verdict in words.
+pub(super) fn text(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Same => "identical".to_owned(),
         Verdict::Close { largest } => format!("within tolerance (relative difference at most {largest:.1e})"),

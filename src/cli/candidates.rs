@@ -29,7 +29,7 @@ pub(super) fn with_candidates(command: Command) -> Command {
             let completer = match argument.get_id().as_str() {
                 "file" | "files" if !writes => pipelines(),
                 "steps" | "force" => steps(),
-                "step" => recorded_steps(),
+                "step" | "of" => recorded_steps(),
                 "run" | "runs" | "old" | "new" => runs(),
                 "profiles" => profiles(),
                 "sets" => settings(),

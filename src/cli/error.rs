@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use crate::bundle::BundleError;
 use crate::pipeline::{Diagnostic, render};
 use crate::report::clean::lines;
 use crate::store::StoreError;
@@ -24,6 +25,9 @@ pub enum CliError {
     /// The pipeline has errors, each with its location.
     #[error("the pipeline is invalid")]
     Pipeline(Vec<Diagnostic>),
+    /// A bundle is refused, or cannot be read or written.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -117,7 +121,8 @@ impl CliError {
         ExitCode::from(match self {
             // An unknown run is a mistyped name, not a fault of the store.
             Self::Usage { .. } | Self::Pipeline(_) | Self::Store(StoreError::NoRun { .. }) => 2,
-            Self::Store(_) => 101,
+            Self::Store(_) | Self::Bundle(BundleError::Refused { .. }) => 101,
+            Self::Bundle(BundleError::Io { .. }) => 1,
             Self::File { .. } | Self::NoRoom { .. } | Self::Serve { .. } | Self::Output(_) => 1,
         })
     }

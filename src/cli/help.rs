@@ -7,8 +7,8 @@ use clap::builder::styling::Style;
 /// The verbs by what they are for. Every visible verb is in one group.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Run pipelines", &["run", "plan", "status"]),
-    ("Look at results", &["runs", "show", "explain", "logs", "diff", "view"]),
-    ("Maintain the store", &["verify", "audit", "gc", "index"]),
+    ("Look at results", &["runs", "show", "origin", "explain", "logs", "diff", "view"]),
+    ("Maintain the store", &["verify", "audit", "bundle", "gc", "index"]),
     ("Write pipelines", &["new", "check", "graph", "stages", "schema"]),
     ("Set up the shell", &["completions", "man", "help"]),
 ];
@@ -28,8 +28,8 @@ pub(super) const EXIT_CODES: &[(&str, &str)] = &[
     ("0", "success"),
     ("1", "unexpected error"),
     ("2", "invalid arguments or pipeline"),
-    ("100", "a step failed, or `audit` found a result that differs"),
-    ("101", "the store cannot be used, or `verify` found damage"),
+    ("100", "a step failed, or `audit` or `verify BUNDLE` found a result that differs"),
+    ("101", "the store cannot be used, `verify` found damage, or a bundle is refused"),
     ("130", "interrupted"),
 ];
 

@@ -3,6 +3,7 @@
 //! The exit codes are listed in `help.rs`.
 
 mod audit;
+mod bundle;
 mod candidates;
 mod cause;
 mod check;
@@ -23,6 +24,9 @@ mod logs;
 mod man;
 mod new;
 mod options;
+mod origin;
+mod origin_forms;
+mod origin_text;
 mod outlooks;
 mod plan;
 mod progress;
@@ -42,6 +46,7 @@ mod tasks;
 mod terminal;
 mod totals;
 mod verify;
+mod verify_bundle;
 mod view;
 mod worker;
 
@@ -56,6 +61,7 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
 use audit::AuditArgs;
+use bundle::BundleArgs;
 pub use error::CliError;
 
 use crate::machine;
@@ -66,8 +72,10 @@ use history::{DiffArgs, StepArgs};
 use logs::LogArgs;
 use new::NewArgs;
 use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
+use origin::OriginArgs;
 use runs::ListArgs;
 use terminal::Terminal;
+use verify::VerifyArgs;
 use view::ViewArgs;
 
 /// The heading of the options that every verb takes.
@@ -103,6 +111,8 @@ enum Verb {
     Explain(StepArgs),
     /// Show a step's parameters, metrics, outputs and cost.
     Show(StepArgs),
+    /// Show where a result comes from: every step and input, back to the data.
+    Origin(OriginArgs),
     /// Print a step's log.
     Logs(LogArgs),
     /// Compare two runs step by step.
@@ -112,11 +122,16 @@ enum Verb {
     /// Serves the runs of the store on this machine, those in progress too, or writes a page that needs
     /// nothing else with `--output FILE`.
     View(ViewArgs),
-    /// Check the store for damage.
+    /// Check the store for damage, or a bundle of somebody else's.
     ///
     /// Reads every stored file and record. Damaged ones are set aside, with the results made from
     /// them, and the next run that needs them makes them again.
-    Verify,
+    ///
+    /// Of a bundle every file is hashed, every key is computed again, and its tables and figures are made
+    /// again, without the network, in a store for the time being.
+    Verify(VerifyArgs),
+    /// Write a bundle: what others need to check tables and figures without the data.
+    Bundle(BundleArgs),
     /// Run cached steps again and compare the results.
     Audit(AuditArgs),
     /// List or delete unreferenced results.
@@ -260,11 +275,16 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Runs(args) => runs::runs(&store, json, &args, out)?,
         Verb::Explain(args) => explain::explain(&store, json, &args, out)?,
         Verb::Show(args) => show::show(&store, json, &args, out)?,
+        Verb::Origin(args) => origin::origin(&store, json, &args, out)?,
         Verb::Logs(args) => logs::logs(&store, json, &args, out)?,
         Verb::Diff(args) => diff::diff(&store, json, &args, out)?,
         Verb::Audit(args) => return audit::audit(&store, json, terminal, &args, out),
         Verb::View(args) => view::view(&store, json, &args, out)?,
-        Verb::Verify => return verify::verify(&store, json, terminal.verbosity(), out),
+        Verb::Verify(args) => match &args.bundle {
+            None => return verify::verify(&store, json, terminal.verbosity(), out),
+            Some(bundle) => return verify_bundle::verify_bundle(&store, json, terminal, bundle, &args, out),
+        },
+        Verb::Bundle(args) => bundle::bundle(&store, json, &args, out)?,
         Verb::Gc(args) => gc::gc(&store, json, terminal.verbosity(), &args, out)?,
         Verb::Index { verb: IndexVerb::Rebuild } => index::rebuild(&store, json, out)?,
         Verb::Check(args) => check::check(&store, json, &args, out)?,

@@ -62,6 +62,9 @@ pub(super) fn plan(
 
 fn text(outlook: &Outlook) -> String {
     match &outlook.forecast {
+        Forecast::Reused(_) if !outlook.absent.is_empty() => {
+            format!("cached; {} is not there, its recorded content was assumed", outlook.absent.join(", "))
+        }
         Forecast::Reused(_) => "cached".to_owned(),
         Forecast::Runs { why, .. } => format!("runs: {why}"),
         Forecast::New => "runs: the store is new".to_owned(),
@@ -147,7 +150,7 @@ fn as_json(step: &PlannedStep, outlook: &Outlook) -> Value {
     json!({
         "step": step.name, "kind": step.work.kind(), "state": state, "key": key, "why": text(outlook),
         "cost": outlook.past.map(|past| past.cost), "bytes": outlook.past.map(|past| past.bytes),
-        "estimate": outlook.estimate,
+        "estimate": outlook.estimate, "absent_inputs": outlook.absent,
         "params": params,
     })
 }

@@ -88,6 +88,7 @@ pub(super) fn run(
         offline: args.offline,
         overwrite: args.overwrite,
         keep_failed: args.keep_failed,
+        off_disk: false,
     };
     stop_on_interrupt();
     let started = Instant::now();

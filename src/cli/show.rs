@@ -9,6 +9,9 @@ use igpt_contract::counted;
 
 use super::error::CliError;
 use super::history::{StepArgs, find, record_of};
+use super::origin_forms::inputs_as_json;
+use super::origin_text::{labels, source};
+use crate::provenance::Trace;
 pub(super) use crate::report::bytes;
 use crate::report::seconds;
 use crate::store::{Artifact, Content, Record, Store};
@@ -21,8 +24,12 @@ pub(super) fn show(store: &Path, json: bool, args: &StepArgs, out: &mut dyn Writ
     for step in &found.steps {
         let record = record_of(&store, step);
         if json {
-            let seen =
-                json!({"step": step.name, "run": found.run.id(), "outcome": step.outcome, "record": record});
+            let trace = record.as_ref().map(|record| Trace::nearest(&store, &[record.key]));
+            let inputs = trace.as_ref().and_then(|trace| Some(inputs_as_json(trace.nodes.first()?, trace)));
+            let seen = json!({
+                "step": step.name, "run": found.run.id(), "outcome": step.outcome, "record": record,
+                "inputs": inputs,
+            });
             all.push(seen);
             continue;
         }
@@ -63,12 +70,9 @@ fn print(store: &Store, record: &Record, out: &mut dyn Write) -> Result<(), CliE
     for (name, value) in &material.params {
         writeln!(out, "    param {name} = {value}")?;
     }
-    for (port, inputs) in &material.inputs {
-        for input in inputs {
-            let labels = json!(input.labels);
-            let labels = if input.labels.is_empty() { String::new() } else { format!(" {labels}") };
-            writeln!(out, "    in {port} {}{labels}", input.digest.short())?;
-        }
+    let trace = Trace::nearest(store, &[record.key]);
+    for input in trace.nodes.first().map_or(&[][..], |node| &node.inputs) {
+        writeln!(out, "    in {}{}: {}", input.port, labels(&input.labels), source(input, &trace))?;
     }
     for (name, value) in &record.metrics.values {
         writeln!(out, "    metric {name} = {value}")?;

@@ -27,8 +27,14 @@ pub(super) fn status(
         .filter(|(_, outlook)| !matches!(outlook.forecast, Forecast::Reused(_) | Forecast::Undecided))
         .map(|(id, _)| plan.steps[*id].name.as_str())
         .collect();
+    let mut absent: Vec<&String> = wanted.iter().flat_map(|(_, outlook)| &outlook.absent).collect();
+    absent.sort();
+    absent.dedup();
     if json {
-        let status = json!({"pipeline": plan.name, "steps": steps, "done": cached, "missing": missing});
+        let status = json!({
+            "pipeline": plan.name, "steps": steps, "done": cached, "missing": missing,
+            "absent_inputs": absent,
+        });
         writeln!(out, "{status:#}")?;
         return Ok(());
     }
@@ -37,6 +43,9 @@ pub(super) fn status(
     writeln!(out, "`{}`: {cached} cached in {}", plan.name, store.display())?;
     for name in missing {
         writeln!(out, "  not cached: {name}")?;
+    }
+    for path in absent {
+        writeln!(out, "  not on disk: {path}; what was recorded of it was assumed")?;
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! `verify`: check every file and record of the store, and set damaged ones aside.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use igpt_contract::counted;
@@ -12,8 +13,33 @@ use super::error::CliError;
 use super::show::bytes;
 use super::terminal::Verbosity;
 use crate::execute::pool;
+use crate::pipeline::units;
 use crate::report::seconds;
 use crate::store::{Damage, Record, Store};
+
+/// What is verified.
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// A bundle (`igpt-flow bundle`) instead of the store: its bytes, its keys, and its tables and figures made
+    /// again, offline.
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    pub(super) bundle: Option<PathBuf>,
+    /// Take a bundle that holds over into the store.
+    #[arg(long, requires = "bundle")]
+    pub(super) import: bool,
+    /// Also run the commands of a bundle again. They are somebody else's programs: read them first.
+    #[arg(long, requires = "bundle")]
+    pub(super) commands: bool,
+    /// The most that a bundle may unpack to.
+    #[arg(long, value_name = "SIZE", default_value = "8GiB", value_parser = parse_size, requires = "bundle")]
+    pub(super) max_size: u64,
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let mib =
+        units::memory_mib(text).ok_or_else(|| "expected a size such as `8GiB` or `500MiB`".to_owned())?;
+    Ok(mib.saturating_mul(1 << 20))
+}
 
 /// Verifies the store. The exit code is 0 if it is undamaged, 101 if not.
 pub(super) fn verify(

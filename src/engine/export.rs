@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use igpt_contract::Digest;
+
 use super::Run;
 use crate::event::Event;
 use crate::execute::Failure;
-use crate::plan::{Export, Plan, StepId};
-use crate::store::{Artifact, Exported, StoreError};
+use crate::plan::{Export, Plan, Source, StepId};
+use crate::store::{Artifact, ExportOrigin, Exported, Program, StoreError};
 
 impl Run<'_> {
     /// Restores each export from the store when it is missing or of an earlier result. One that cannot
@@ -51,7 +53,72 @@ impl Run<'_> {
         let caches = &mut self.resolver.caches.borrow_mut();
         let overwrite = self.options.overwrite || export.overwrite;
         let exported = self.resolver.store.export(&artifact, path, overwrite, caches)?;
+        let was_written = match exported {
+            Exported::Unchanged => false,
+            Exported::Written | Exported::Restored | Exported::Overwritten(_) => true,
+            // What stands there is the user's by now, and did not come from this.
+            Exported::Left(_) => return Ok(Some((artifact, exported))),
+        };
+        let origin = || self.origin(export, &artifact);
+        let said =
+            self.resolver.store.export_provenance(path, artifact.is_file(), was_written, origin, caches);
+        let text = match said {
+            Ok(None) => None,
+            Ok(Some(taken)) => Some(format!(
+                "`{}` is not an export's and is left alone; it does not say where `{}` came from",
+                taken.display(),
+                path.display()
+            )),
+            // The export is in place and good, also where nothing else can be written.
+            Err(error) if was_written => Some(format!(
+                "cannot say where `{}` came from: {}",
+                path.display(),
+                Failure::from(error).error
+            )),
+            Err(_) => None,
+        };
+        if let Some(text) = text {
+            self.events.send(Event::RunNoted { text });
+        }
         Ok(Some((artifact, exported)))
+    }
+
+    /// Where an export came from, for the file that says so.
+    fn origin(&self, export: &Export, artifact: &Artifact) -> Option<ExportOrigin> {
+        let (port, part) = match &export.source {
+            Source::Step { port, part, .. } | Source::Winner { port, part, .. } => {
+                (port.clone(), part.clone())
+            }
+            Source::Path(_) | Source::Glob { .. } => return None,
+        };
+        let run = &self.options.run;
+        let step = self.resolver.producer(&export.source, &self.results);
+        let steps = match (step, &export.source) {
+            (Some(step), _) => vec![step],
+            (None, Source::Winner { search, .. }) => self.plan().searches[*search].candidates.clone(),
+            (None, _) => return None,
+        };
+        let keys: Vec<Digest> =
+            steps.iter().filter_map(|step| self.results.keys.get(step).copied()).collect();
+        let record = step.and_then(|_| self.resolver.store.record(keys.first()?));
+        let planned = step.map(|step| self.step(step));
+        let mut commands = vec![format!("igpt-flow origin {}", artifact.digest.short())];
+        commands.extend(planned.map(|step| format!("igpt-flow show '{}' --run {run}", step.name)));
+        Some(ExportOrigin {
+            digest: artifact.digest,
+            step: planned.map(|step| step.name.clone()),
+            kind: planned.map(|step| step.work.kind().to_owned()),
+            keys,
+            port,
+            part,
+            pipeline: self.plan().name.clone(),
+            run: run.clone(),
+            exported: jiff::Timestamp::now().to_string(),
+            made_by_run: record.as_ref().map(|record| record.run.clone()),
+            made: record.as_ref().map(|record| record.finished.to_string()),
+            program: record.map_or_else(Program::this, |record| record.program),
+            commands,
+        })
     }
 
     fn send_exported(&self, path: &Path, exported: Exported) {

@@ -6,7 +6,7 @@ use igpt_contract::Digest;
 
 use super::estimate::{Estimate, Machine, Measured, estimates};
 use super::rebuild_reason::{last_record, rebuild_reason};
-use super::resolve::{Resolver, Results, Winner};
+use super::resolve::{Recorded, Resolver, Results, Winner};
 pub(crate) use super::scheduling::wanted;
 use super::search;
 use crate::execute::Failure;
@@ -45,6 +45,8 @@ pub struct Outlook {
     pub past: Option<Past>,
     /// How long it should take, where it is not there and something is known of it.
     pub estimate: Option<Estimate>,
+    /// Inputs that are not on disk and for which the digests of the step's last record stand in.
+    pub absent: Vec<String>,
 }
 
 /// What a result took.
@@ -74,6 +76,7 @@ pub fn forecast(resolver: &Resolver<'_>, cpus: u32) -> Result<Vec<Outlook>, Stor
         let last = last_record(resolver, step);
         let mut past = last.as_ref().map(Past::from);
         measured.push(last.as_ref().map(|last| Measured::new(step, last)));
+        let mut absent = Vec::new();
         let forecast = match blocked_by(resolver, step, &results) {
             Some((above, hole)) => {
                 let name = resolver.plan.steps[above].name.clone();
@@ -82,10 +85,11 @@ pub fn forecast(resolver: &Resolver<'_>, cpus: u32) -> Result<Vec<Outlook>, Stor
                     _ => Forecast::Below(name),
                 }
             }
-            None => match resolver.resolve(step, &results) {
+            None => match resolver.resolve_recorded(step, &results, last.as_ref()) {
                 Err(error) => Forecast::Broken(Failure::from(error).error),
-                Ok((material, _)) => {
+                Ok(Recorded { material, absent: gone }) => {
                     let key = material.key();
+                    absent = gone;
                     match resolver.store.record(&key) {
                         Some(record) => {
                             past = Some(Past::from(&record));
@@ -93,12 +97,13 @@ pub fn forecast(resolver: &Resolver<'_>, cpus: u32) -> Result<Vec<Outlook>, Stor
                             results.steps.insert(id, record.outputs);
                             Forecast::Reused(key)
                         }
+                        None if !absent.is_empty() => Forecast::Broken(needs(&absent)),
                         None => Forecast::Runs { key, why: rebuild_reason(last.as_ref(), &material) },
                     }
                 }
             },
         };
-        outlooks.push(Outlook { forecast, past, estimate: None });
+        outlooks.push(Outlook { forecast, past, estimate: None, absent });
         decide_searches(resolver, &mut results, id)?;
     }
     leave_out_candidates(resolver, &results, &mut outlooks);
@@ -127,7 +132,11 @@ fn restore_missing(
                 && let Forecast::Reused(key) = outlooks[above].forecast
             {
                 let why = format!("`{}` needs its outputs, which are no longer in the store", step.name);
-                outlooks[above].forecast = Forecast::Runs { key, why };
+                let outlook = &mut outlooks[above];
+                outlook.forecast = match outlook.absent.is_empty() {
+                    true => Forecast::Runs { key, why },
+                    false => Forecast::Broken(format!("{why}; {}", needs(&outlook.absent))),
+                };
             }
         }
     }
@@ -158,8 +167,15 @@ pub fn forecast_new(plan: &Plan, folder: &Path, machine: Machine<'_>) -> Vec<Out
     };
     let forecast = |step: &PlannedStep| missing(step).map_or(Forecast::New, Forecast::Broken);
     let estimates = estimates(plan, &vec![None; plan.steps.len()], machine);
-    let outlook = |(step, estimate)| Outlook { forecast: forecast(step), past: None, estimate };
+    let outlook =
+        |(step, estimate)| Outlook { forecast: forecast(step), past: None, estimate, absent: Vec::new() };
     plan.steps.iter().zip(estimates).map(outlook).collect()
+}
+
+/// What a step lacks that must run.
+fn needs(absent: &[String]) -> String {
+    let names: Vec<String> = absent.iter().map(|path| format!("`{path}`")).collect();
+    format!("it needs {}, which is not there", names.join(", "))
 }
 
 /// The first step above that has no outputs to go on from, and whether this one could do without.

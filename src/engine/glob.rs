@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 
 use crate::plan::globs;
-use crate::store::StoreError;
+use crate::store::{StoreError, is_export_provenance};
 
 const OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
@@ -165,7 +165,8 @@ impl Walk<'_> {
         let is_named = !name.as_os_str().is_empty();
         is_named
             && (self.ignore.iter().any(|pattern| matches(pattern, name))
-                || self.excluded.contains(&self.real.join(name)))
+                || self.excluded.contains(&self.real.join(name))
+                || is_export_provenance(&self.real.join(name)))
     }
 
     /// Whether what a pattern names is a file.

@@ -145,7 +145,8 @@ fn prepare<'a>(
     let wanted = scheduling::wanted(plan, &options.targets);
     let run = Run {
         schedule: scheduling::schedule(plan, &wanted, options),
-        resolver: Resolver::new(plan, store, caches, &options.folder, &options.numerics),
+        resolver: Resolver::new(plan, store, caches, &options.folder, &options.numerics)
+            .off_disk(options.off_disk),
         options,
         events,
         results: Results::default(),

@@ -37,6 +37,8 @@ pub struct Options {
     pub overwrite: bool,
     /// Whether scratch folders of failed attempts are kept.
     pub keep_failed: bool,
+    /// Do not look at inputs outside the store: the digests that records have of them stand in.
+    pub off_disk: bool,
 }
 
 /// What became of a run.

@@ -3,6 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::key::{KeyInput, KeyMaterial};
 use crate::paths::{is_clean, order_key};
 use crate::plan::{Plan, PlannedInput, PlannedStep, Source, StepId};
 use crate::real_paths::RealPaths;
-use crate::store::{Artifact, Caches, ExternalContent, ExternalPath, InputSource, Store, StoreError};
+use crate::store::{Artifact, Caches, ExternalContent, ExternalPath, InputSource, Record, Store, StoreError};
 
 /// What the steps and searches of a run have made so far.
 #[derive(Debug, Default)]
@@ -52,6 +53,8 @@ pub struct Resolver<'a> {
     without: OnceCell<Arc<BTreeSet<PathBuf>>>,
     /// The numerics class of device-dependent stages in this run.
     pub numerics: &'a str,
+    /// Whether nothing outside the store is looked at, as if it were not there.
+    off_disk: bool,
 }
 
 /// One resolved wire: what the key sees, where the bytes are and where they came from.
@@ -59,8 +62,17 @@ struct ResolvedInput {
     port: String,
     gathered: bool,
     key: KeyInput,
-    from: InputFrom,
+    /// None where only its digest is known.
+    from: Option<InputFrom>,
     source: InputSource,
+}
+
+/// A step's inputs where some that lie outside the store may be gone.
+pub struct Recorded {
+    /// The key's material.
+    pub material: KeyMaterial,
+    /// What is not on disk, as the pipeline has it; the digests that a record has of it stand in.
+    pub absent: Vec<String>,
 }
 
 impl<'a> Resolver<'a> {
@@ -72,7 +84,13 @@ impl<'a> Resolver<'a> {
         folder: &'a Path,
         numerics: &'a str,
     ) -> Self {
-        Self { plan, store, caches, folder, without: OnceCell::new(), numerics }
+        Self { plan, store, caches, folder, without: OnceCell::new(), numerics, off_disk: false }
+    }
+
+    /// The same, but that nothing outside the store is looked at, as if it were not there.
+    #[must_use]
+    pub fn off_disk(self, off_disk: bool) -> Self {
+        Self { off_disk, ..self }
     }
 
     fn without(&self) -> Arc<BTreeSet<PathBuf>> {
@@ -102,6 +120,38 @@ impl Resolver<'_> {
         for input in &step.inputs {
             resolved.extend(self.resolve_input(input, results)?);
         }
+        Ok(self.sorted(step, resolved))
+    }
+
+    /// The key's material of a step for those who only look: of what is not on disk, the digest that `last`
+    /// has of it, a record of the step.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`], and if `last` does not know what is not there.
+    pub fn resolve_recorded(
+        &self,
+        step: &PlannedStep,
+        results: &Results,
+        last: Option<&Record>,
+    ) -> Result<Recorded, StoreError> {
+        let (mut resolved, mut absent) = (Vec::new(), Vec::new());
+        for input in &step.inputs {
+            match self.resolve_input(input, results) {
+                Ok(input) => resolved.extend(input),
+                Err(error) => {
+                    let known = last.filter(|_| is_absent(&error)).and_then(|last| recorded(input, last));
+                    let (key, source) = known.ok_or(error)?;
+                    absent.extend(input.source.on_disk());
+                    let (port, gathered) = (input.port.clone(), input.gathered);
+                    resolved.push(ResolvedInput { port, gathered, key, from: None, source });
+                }
+            }
+        }
+        Ok(Recorded { material: self.sorted(step, resolved).0, absent })
+    }
+
+    /// The material and the job's inputs, in the order of keys.
+    fn sorted(&self, step: &PlannedStep, mut resolved: Vec<ResolvedInput>) -> (KeyMaterial, Vec<JobInput>) {
         // Gathered ports are sets: their order in the key and in the job is that of their content.
         resolved.sort_by(|a, b| {
             let content = || if a.gathered { a.key.order(&b.key) } else { Ordering::Equal };
@@ -112,9 +162,11 @@ impl Resolver<'_> {
         for input in resolved {
             let labels = input.key.labels.clone();
             inputs.entry(input.port.clone()).or_default().push(input.key);
-            job_inputs.push(JobInput { port: input.port, from: input.from, source: input.source, labels });
+            if let Some(from) = input.from {
+                job_inputs.push(JobInput { port: input.port, from, source: input.source, labels });
+            }
         }
-        Ok((key_material(step, self.numerics, inputs), job_inputs))
+        (key_material(step, self.numerics, inputs), job_inputs)
     }
 
     /// The artifact behind a source, where it is there.
@@ -184,6 +236,10 @@ impl Resolver<'_> {
 
     /// What a path or patterns of the pipeline name outside the store, and what it holds.
     fn outside(&self, source: &Source) -> Result<(ExternalPath, ExternalContent), StoreError> {
+        if self.off_disk {
+            let path = PathBuf::from(name_outside(source));
+            return Err(StoreError::Io { doing: "look at", path, source: io::ErrorKind::NotFound.into() });
+        }
         let place = match source {
             Source::Glob { files, ignore } => {
                 let without = self.without();
@@ -235,11 +291,7 @@ impl Resolver<'_> {
         let (artifact, from, source) = match &input.source {
             source @ (Source::Path(_) | Source::Glob { .. }) => {
                 let (place, read) = self.outside(source)?;
-                let path = match source {
-                    Source::Path(path) => path.to_string_lossy().into_owned(),
-                    Source::Glob { files, .. } => files.join(" "),
-                    Source::Step { .. } | Source::Winner { .. } => String::new(),
-                };
+                let path = name_outside(source);
                 (read.artifact, InputFrom::Disk(DiskInput { place, read }), InputSource::Outside { path })
             }
             source => {
@@ -251,7 +303,8 @@ impl Resolver<'_> {
             }
         };
         let key = KeyInput { digest: artifact.digest, labels: input.labels.clone() };
-        Ok(Some(ResolvedInput { port: input.port.clone(), gathered: input.gathered, key, from, source }))
+        let (port, gathered) = (input.port.clone(), input.gathered);
+        Ok(Some(ResolvedInput { port, gathered, key, from: Some(from), source }))
     }
 
     /// Where an input came from, for the record.
@@ -269,4 +322,28 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// A path or patterns as a record names them.
+fn name_outside(source: &Source) -> String {
+    match source {
+        Source::Path(path) => path.to_string_lossy().into_owned(),
+        Source::Glob { files, .. } => files.join(" "),
+        Source::Step { .. } | Source::Winner { .. } => String::new(),
+    }
+}
+
+/// Whether something is not there, which is another matter than that it cannot be read.
+fn is_absent(error: &StoreError) -> bool {
+    matches!(error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+}
+
+/// What a record of the step has of an input from outside the store.
+fn recorded(input: &PlannedInput, last: &Record) -> Option<(KeyInput, InputSource)> {
+    let named = InputSource::Outside { path: name_outside(&input.source) };
+    let keys = last.material.inputs.get(&input.port)?;
+    let sources = last.sources.get(&input.port)?;
+    let mut both = keys.iter().zip(sources);
+    let (key, source) = both.find(|(key, source)| **source == named && key.labels == input.labels)?;
+    Some((key.clone(), source.clone()))
 }

@@ -23,6 +23,7 @@ pub(super) fn options(folder: &Path) -> Options {
         offline: true,
         overwrite: false,
         keep_failed: false,
+        off_disk: false,
     }
 }
 

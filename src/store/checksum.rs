@@ -23,6 +23,14 @@ pub(super) fn seal(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// The same of a JSON object with members, on lines of their own for people.
+pub(super) fn seal_lines(value: &serde_json::Value) -> Vec<u8> {
+    let text = format!("{value:#}");
+    let text = text.strip_suffix("\n}").unwrap_or(&text);
+    let checksum = Digest::of(text.as_bytes()).to_string();
+    [text, BEFORE, &checksum, AFTER].concat().into_bytes()
+}
+
 /// Whether a text is as it was sealed.
 pub(super) fn is_valid(text: &[u8]) -> bool {
     let body = || {

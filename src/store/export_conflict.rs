@@ -9,6 +9,7 @@ use super::caches::Caches;
 use super::checkout::entry_path;
 use super::export_notes::Noted;
 use super::export_target::{digest_with_unix_line_ends, has_content, is_equal, is_marked};
+use super::provenance_file::is_export_provenance;
 use super::walk::walk;
 use super::{Result, Store, StoreError};
 
@@ -100,6 +101,7 @@ impl Store {
         }
         let Ok((digest, size)) = caches.stats.file(path, &meta) else { return false };
         is_marked(path, to, &digest)
+            || is_export_provenance(path)
             || self.is_intact(&digest, size)
             || noted.is_some_and(|entries| {
                 let plain = digest_with_unix_line_ends(path, size);

@@ -10,6 +10,7 @@ use super::checkout::entry_path;
 use super::export_exchange::{ASIDE, exchange};
 use super::export_notes::Noted;
 use super::export_target::{has_content, is_marked, mark};
+use super::provenance_file::is_export_provenance;
 use super::remove::remove_tree;
 use super::walk::walk;
 use super::{Result, Store, StoreError, durable};
@@ -38,6 +39,9 @@ impl Store {
             let note = Noted { artifact: *artifact, before };
             self.write_export_note(to, &note)?;
             caches.exports.add(to, note);
+            if artifact.is_file() {
+                self.forget_provenance(to);
+            }
             self.replace(artifact, entries, &aside, to, noted, caches)
         })();
         let removed = remove_tree(&aside).map_err(|e| StoreError::io("remove", &aside, e));
@@ -77,6 +81,7 @@ impl Store {
             let is_known =
                 known.iter().any(|entry| entry.name == name && has_content(&path, entry, &mut caches.stats));
             let is_ours = is_known
+                || is_export_provenance(&path)
                 || caches.stats.file(&path, &meta).is_ok_and(|(digest, _)| is_marked(&path, to, &digest));
             match is_ours {
                 true => old.push(path),

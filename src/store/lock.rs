@@ -123,6 +123,28 @@ impl KeyLock {
     }
 }
 
+impl Store {
+    /// Takes a record over from another store, where its key has none. Its objects need not be there: a record
+    /// stands without them. Returns whether it was taken; one that is there stays.
+    ///
+    /// # Errors
+    /// [`StoreError::NotCommitted`] where the key does not follow from the record's material; else what the
+    /// system said.
+    pub fn adopt(&self, record: &Record) -> Result<bool> {
+        if record.material.key() != record.key {
+            let what = "its key does not follow from its key material".to_owned();
+            return Err(StoreError::NotCommitted { key: record.key, what });
+        }
+        // Whoever works on the key makes the record himself.
+        let Some(_lock) = self.try_lock(&record.key)? else { return Ok(false) };
+        if self.record(&record.key).is_some() {
+            return Ok(false);
+        }
+        self.put_record(record, durable::Durability::BeforeName)?;
+        Ok(true)
+    }
+}
+
 /// What a lock file says, in words: its first line, or its command where the process in it is dead.
 fn in_words(text: &str, here: &str, is_alive: impl Fn(libc::pid_t) -> bool) -> String {
     let mut lines = text.lines();

@@ -196,6 +196,25 @@ impl Store {
         self.entries(artifact).is_ok_and(|entries| self.are_intact(&entries))
     }
 
+    /// The objects of an artifact, or of a part of it: the manifest of the whole where it has one, and the files.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where the manifest or a file is not there; [`StoreError::NoPart`].
+    pub fn objects(&self, artifact: &Artifact, part: Option<&str>) -> Result<BTreeSet<Digest>> {
+        let mut objects: BTreeSet<Digest> = BTreeSet::from([artifact.digest]);
+        let entries = match part {
+            None => self.entries(artifact)?,
+            Some(part) => self.part_entries(artifact, part)?,
+        };
+        for (digest, size) in entries.iter().filter_map(TreeEntry::file) {
+            if !self.is_intact(&digest, size) {
+                return Err(StoreError::Missing { digest });
+            }
+            objects.insert(digest);
+        }
+        Ok(objects)
+    }
+
     /// Where the bytes of a file are. Read-only.
     pub fn path_of_file(&self, digest: &Digest) -> PathBuf {
         self.object_path(digest)

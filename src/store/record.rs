@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use igpt_contract::{Digest, MetricValues};
 use jiff::Timestamp;
@@ -207,7 +207,6 @@ impl Store {
                 return Err(not_committed(format!("its output `{port}` is not in the store")));
             }
         }
-        let text = checksum::seal(record).map_err(|e| not_committed(e.to_string()))?;
         let path = self.record_path(&record.key);
         let durability = match record.cost.wall_s {
             // Forced: what it replaces is good, and must not be lost to a torn one.
@@ -215,7 +214,20 @@ impl Store {
             wall_s if wall_s < CHEAP_S => Durability::Later,
             _ => Durability::AfterName,
         };
-        durable::replace(&self.tmp_dir(), &path, &text, durability)
+        self.put_record(record, durability)
+    }
+
+    /// Puts a record in place.
+    pub(super) fn put_record(&self, record: &Record, durability: Durability) -> Result<()> {
+        let not_committed =
+            |e: serde_json::Error| StoreError::NotCommitted { key: record.key, what: e.to_string() };
+        let text = checksum::seal(record).map_err(not_committed)?;
+        durable::replace(&self.tmp_dir(), &self.record_path(&record.key), &text, durability)
+    }
+
+    /// The file of a record, for whoever hands it on as it is.
+    pub fn path_of_record(&self, key: &Digest) -> PathBuf {
+        self.record_path(key)
     }
 }
 

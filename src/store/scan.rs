@@ -15,6 +15,7 @@ use std::path::{Component, Path, PathBuf};
 use igpt_contract::Digest;
 
 use super::manifest::stays_inside;
+use super::provenance_file::is_export_provenance;
 use super::walk::changed;
 use super::{Result, StoreError};
 
@@ -177,7 +178,8 @@ impl Scanner<'_> {
         let mut left_out = false;
         for item in fs::read_dir(path).map_err(failed)? {
             let item = item.map_err(failed)?;
-            let is_left_out = !self.without.is_empty() && self.without.contains(&item.path());
+            let is_left_out = !self.without.is_empty() && self.without.contains(&item.path())
+                || self.leaving == OutwardLinks::Followed && is_export_provenance(&item.path());
             left_out |= is_left_out;
             if !is_left_out {
                 items.push(item.file_name());

@@ -1,6 +1,7 @@
 //! The binary from outside. All but `stages` are pipelines of shell commands, which need no stage crate.
 
 mod audit;
+mod bundle;
 mod codes;
 mod commands;
 mod completion;
@@ -21,6 +22,7 @@ mod logs;
 mod memo;
 mod model;
 mod plan;
+mod provenance;
 mod random;
 mod remains;
 mod rot;

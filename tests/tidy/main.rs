@@ -132,6 +132,10 @@ fn the_four_questions_stay_apart() {
     }
     never("src/rebuild.rs", &["crate::schedule", "crate::execute", "crate::plan"], &[]);
     never("src/store", &["crate::plan", "crate::schedule", "crate::pipeline", "crate::engine"], &[]);
+    let above =
+        ["crate::plan", "crate::schedule", "crate::pipeline", "crate::engine", "crate::cli", "crate::bundle"];
+    never("src/provenance", &above, &[]);
+    never("src/bundle", &["crate::engine", "crate::execute", "crate::schedule", "crate::cli"], &[]);
     never("src/execute", &["crate::schedule", "crate::pipeline", "crate::plan"], &[]);
 }
 

@@ -1,0 +1,215 @@
+//! `bundle FILE -o OUT`: what a reviewer needs to check tables and figures without the data.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::{Component, Path, PathBuf};
+
+use clap::Args;
+use igpt_contract::{counted, kinds};
+use serde_json::json;
+
+use super::error::CliError;
+use super::load::{Loaded, load_whole};
+use super::options::SelectArgs;
+use super::show::bytes;
+use crate::bundle::{BundleManifest, BundleStep, PipelineFile, Selection, Steps, select, write_bundle};
+use crate::engine::folder_of;
+use crate::engine::forecast::{Forecast, forecast, wanted};
+use crate::engine::resolve::Resolver;
+use crate::plan::Plan;
+use crate::registry;
+use crate::store::{Caches, Program, Record, Store, StoreError};
+
+/// What is bundled, and where it goes.
+#[derive(Debug, Args)]
+pub(super) struct BundleArgs {
+    #[command(flatten)]
+    select: SelectArgs,
+    /// The bundle that is written.
+    #[arg(long, short, value_name = "FILE.tar.zst", value_hint = clap::ValueHint::FilePath)]
+    output: PathBuf,
+    /// Also put artifacts of these kinds in, such as features,model (kinds as in `igpt-flow stages`).
+    #[arg(long, value_name = "KIND,...", value_delimiter = ',')]
+    with: Vec<String>,
+}
+
+/// Shorter names of kinds.
+const ALIASES: [(&str, &[&str]); 3] = [
+    ("features", &["feature-layers", "feature-layer"]),
+    ("models", &["model", "checkpoints"]),
+    ("images", &["image-set"]),
+];
+
+/// Writes a bundle.
+pub(super) fn bundle(
+    store: &Path,
+    json: bool,
+    args: &BundleArgs,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let select_args = &args.select;
+    let Loaded { plan, made_of, .. } = load_whole(&select_args.pipeline, &select_args.steps)?;
+    let more = with(&args.with)?;
+    let store = Store::open_existing(store)?;
+    let _live = store.hold()?;
+    let numerics = registry::numerics(&select_args.device).map_err(CliError::usage)?;
+    let records = recorded(&store, &plan, select_args, &numerics)?;
+    let steps = Steps { plan: &plan, store: &store, records };
+    let selection = select(&steps, &more).map_err(|error| match error {
+        StoreError::Missing { .. } => CliError::Usage {
+            what: format!("a bundle needs what is no longer in the store ({error})"),
+            hint: Some("run the pipeline with the step whose output it is as its target".to_owned()),
+        },
+        error => error.into(),
+    })?;
+    let name = |id: &usize| plan.steps[*id].name.clone();
+    let texts = texts(&made_of)?;
+    let manifest = BundleManifest {
+        format: crate::bundle::FORMAT.to_owned(),
+        program: Program::this(),
+        pipeline: plan.name.clone(),
+        file: format!("pipeline/{}", texts.first().map(|file| file.name.as_str()).unwrap_or_default()),
+        profiles: select_args.pipeline.profiles.clone(),
+        sets: made_of["sets"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|set| Some(set.as_str()?.to_owned()))
+            .collect(),
+        numerics,
+        steps: steps
+            .records
+            .iter()
+            .map(|(id, record)| BundleStep { name: name(id), key: record.key })
+            .collect(),
+        rebuildable: selection.rebuildable.iter().map(name).collect(),
+        files: Vec::new(),
+    };
+    let manifest = write_bundle(&store, &selection, &texts, manifest, &args.output)?;
+    let size = args.output.metadata().map_err(CliError::file("read", &args.output))?.len();
+    if json {
+        let left: Vec<_> =
+            selection.not_rebuildable.iter().map(|(id, why)| json!({"step": name(id), "why": why})).collect();
+        writeln!(
+            out,
+            "{:#}",
+            json!({
+                "bundle": args.output, "bytes": size, "objects": selection.objects.len(),
+                "records": selection.records.len(), "rebuildable": manifest.rebuildable, "not_rebuildable": left,
+            })
+        )?;
+        return Ok(());
+    }
+    tell(&plan, &selection, size, &args.output, out)
+}
+
+fn tell(
+    plan: &Plan,
+    selection: &Selection,
+    size: u64,
+    to: &Path,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let (records, objects) =
+        (counted(selection.records.len(), "record"), counted(selection.objects.len(), "object"));
+    writeln!(out, "{}: {}, {records} and {objects}", to.display(), bytes(size))?;
+    for id in &selection.rebuildable {
+        writeln!(out, "  can be made again from it: {}", plan.steps[*id].name)?;
+    }
+    for (id, why) in &selection.not_rebuildable {
+        writeln!(out, "  cannot be made again from it: {}: {why}", plan.steps[*id].name)?;
+    }
+    writeln!(out, "to check it: igpt-flow verify {}", to.display())?;
+    Ok(())
+}
+
+/// The kinds that `--with` names.
+fn with(names: &[String]) -> Result<BTreeSet<String>, CliError> {
+    let mut found = BTreeSet::new();
+    for name in names {
+        if let Some((_, kinds)) = ALIASES.iter().find(|(alias, _)| alias == name) {
+            found.extend(kinds.iter().map(|kind| (*kind).to_owned()));
+        } else if kinds().iter().any(|kind| kind.name == name) {
+            found.insert(name.clone());
+        } else {
+            let known: Vec<&str> = kinds().iter().map(|kind| kind.name).collect();
+            return Err(CliError::Usage {
+                what: format!("--with: there is no kind of artifact `{name}`"),
+                hint: Some(format!("the kinds are {}; or features, models, images", known.join(", "))),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The records of the wanted steps, all of which must have results.
+fn recorded(
+    store: &Store,
+    plan: &Plan,
+    args: &SelectArgs,
+    numerics: &str,
+) -> Result<BTreeMap<usize, Record>, CliError> {
+    let folder = folder_of(&args.pipeline.file);
+    let folder = std::path::absolute(&folder).map_err(CliError::file("find", &folder))?;
+    let caches = RefCell::new(Caches::open(store));
+    let outlooks = forecast(&Resolver::new(plan, store, &caches, &folder, numerics), 1)?;
+    let wanted = wanted(plan, &args.targets());
+    let mut records = BTreeMap::new();
+    for (id, outlook) in outlooks.iter().enumerate().filter(|(id, _)| wanted[*id]) {
+        match outlook.forecast {
+            Forecast::Reused(key) => drop(records.insert(id, store.record(&key)).flatten()),
+            // A candidate that a search could do without.
+            Forecast::Undecided => {}
+            _ => {
+                return Err(CliError::Usage {
+                    what: format!("`{}` has no result that is up to date", plan.steps[id].name),
+                    hint: Some(format!("`igpt-flow run {}` makes it", args.pipeline.file.display())),
+                });
+            }
+        }
+    }
+    Ok(records.into_iter().filter_map(|(id, record)| Some((id, record?))).collect())
+}
+
+/// The texts of a pipeline, so placed that what it includes by relative paths is found.
+fn texts(made_of: &serde_json::Value) -> Result<Vec<PipelineFile>, CliError> {
+    let files: Vec<(PathBuf, String)> = made_of["files"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|file| Some((PathBuf::from(file["name"].as_str()?), file["text"].as_str()?.to_owned())))
+        .collect();
+    if let Some((path, _)) = files.iter().find(|(path, _)| path.is_absolute()) {
+        return Err(CliError::Usage {
+            what: format!("the pipeline includes `{}` by an absolute path", path.display()),
+            hint: Some("a bundle needs includes that are relative to the file that includes them".to_owned()),
+        });
+    }
+    // Names of folders above the pipeline's own are nobody's business.
+    let ups = |path: &Path| {
+        let (mut depth, mut most) = (0_usize, 0);
+        for part in path.components() {
+            match part {
+                Component::ParentDir if depth == 0 => most += 1,
+                Component::ParentDir => depth -= 1,
+                Component::Normal(_) => depth += 1,
+                _ => {}
+            }
+        }
+        most
+    };
+    let above = files.iter().map(|(path, _)| ups(path)).max().unwrap_or(0);
+    let place = |(path, text): (PathBuf, String)| {
+        let mut at: Vec<String> = (1..=above).map(|n| format!("folder{n}")).collect();
+        for part in path.components() {
+            match part {
+                Component::ParentDir => drop(at.pop()),
+                Component::Normal(name) => at.push(name.to_string_lossy().into_owned()),
+                _ => {}
+            }
+        }
+        PipelineFile { name: at.join("/"), text }
+    };
+    Ok(files.into_iter().map(place).collect())
+}

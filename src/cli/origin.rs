@@ -1,0 +1,243 @@
+//! `origin FILE|STEP|DIGEST`: where a result comes from, the whole way back.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+
+use super::error::CliError;
+use super::history::{StepArgs, find};
+use super::origin_forms::{Asked, Cell, as_json, dot};
+use super::origin_text::tell;
+use super::step_name;
+use crate::provenance::place::{self, Place};
+use crate::provenance::{Input, Trace};
+use crate::store::{Artifact, Store};
+
+/// What is traced back.
+#[derive(Debug, Args)]
+pub(super) struct OriginArgs {
+    /// An exported file or folder, a step such as `probe` or `probe:layer=3`, or a key or digest (or its
+    /// first six digits or more).
+    #[arg(value_name = "FILE|STEP|DIGEST", value_hint = clap::ValueHint::AnyPath)]
+    of: String,
+    /// The run: its id, the beginning of one, or `last` [default: the latest that has the step].
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+    /// Of a table: only what the numbers in this row come from. The first row below the heading is 1.
+    #[arg(long, value_name = "N")]
+    row: Option<usize>,
+    /// With `--row`: only this column of results, by its heading or its number.
+    #[arg(long, value_name = "COLUMN", requires = "row")]
+    column: Option<String>,
+    /// Show parameters that have their default values as well.
+    #[arg(long)]
+    all: bool,
+    /// Print the graph as DOT, for Graphviz.
+    #[arg(long, conflicts_with = "json")]
+    dot: bool,
+}
+
+/// Traces what `args` names, and tells it.
+pub(super) fn origin(
+    store: &Path,
+    json: bool,
+    args: &OriginArgs,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let store = Store::open_existing(store)?;
+    let mut asked = asked(&store, args)?;
+    let keys: Vec<_> = asked.places.iter().map(|place| place.key).collect();
+    let mut trace = Trace::of(&store, &keys);
+    if let Some(row) = args.row {
+        let cells = cells(&store, &asked, &trace, row, args.column.as_deref())?;
+        let read = |n: usize, input: &Input| cells.iter().any(|cell| cell.reads(n, input, &trace));
+        trace = trace.narrowed(trace.starts.first().copied().unwrap_or_default(), read);
+        asked.cells = cells;
+    }
+    if json {
+        writeln!(out, "{:#}", as_json(&asked, &trace, args.all))?;
+    } else if args.dot {
+        dot(&trace, out)?;
+    } else {
+        tell(&asked, &trace, args.all, out)?;
+    }
+    Ok(())
+}
+
+/// What the user means: a path where it looks like one, a step, a file, a digest.
+fn asked(store: &Store, args: &OriginArgs) -> Result<Asked, CliError> {
+    let text = &args.of;
+    let path = Path::new(text);
+    if text.contains('/') || (path.exists() && args.run.is_none() && find(store, &step_args(args)).is_err()) {
+        return file(store, path);
+    }
+    let error = match steps(store, args) {
+        Ok(asked) => return Ok(asked),
+        Err(error) => error,
+    };
+    if !place::is_digest(text) {
+        return Err(error);
+    }
+    let places = place::find(store, text)?;
+    let mut digests: Vec<_> = places.iter().map(|place| place.digest).collect();
+    digests.sort();
+    digests.dedup();
+    match digests[..] {
+        [] => Err(CliError::Usage {
+            what: format!("no step, output or file in the store has a digest that begins with `{text}`"),
+            hint: Some("`igpt-flow show STEP` prints keys and digests".to_owned()),
+        }),
+        [_] => Ok(Asked::one_of(text, store, &places)),
+        _ => Err(CliError::Usage {
+            what: format!("{} digests begin with `{text}`", digests.len()),
+            hint: Some("give more of its digits".to_owned()),
+        }),
+    }
+}
+
+/// The steps of that name.
+fn steps(store: &Store, args: &OriginArgs) -> Result<Asked, CliError> {
+    let found = find(store, &step_args(args))?;
+    let unkeyed = found.steps.iter().find(|step| step.key.is_none());
+    let places: Vec<Place> = found.steps.iter().filter_map(|step| step.key.map(step_place)).collect();
+    match (places.is_empty(), unkeyed) {
+        (true, Some(step)) => Err(CliError::Usage {
+            what: format!("run {} did not come as far as `{}` ({})", found.run.id(), step.name, step.outcome),
+            hint: Some(format!("`igpt-flow explain {}` says why", step_name::typed(&step.name))),
+        }),
+        _ => Ok(Asked { places, run: Some(found.run.id().to_owned()), ..Asked::of(&args.of) }),
+    }
+}
+
+fn step_args(args: &OriginArgs) -> StepArgs {
+    let Ok(step) = step_name::parse(&args.of);
+    StepArgs { step, run: args.run.clone() }
+}
+
+fn step_place(key: igpt_contract::Digest) -> Place {
+    Place { key, port: None, within: PathBuf::new(), digest: key }
+}
+
+/// A file or folder on disk.
+fn file(store: &Store, path: &Path) -> Result<Asked, CliError> {
+    let shown = path.display();
+    if let Err(source) = path.metadata() {
+        return Err(CliError::File { doing: "read", path: path.to_owned(), source });
+    }
+    let found = place::on_disk(store, path)?;
+    if !found.places.is_empty() {
+        return Ok(Asked::one_of(&shown.to_string(), store, &found.places));
+    }
+    let (what, hint) = match found.export {
+        Some(export) => {
+            let digest = export.artifact.digest;
+            (
+                format!("`{shown}` is not what igpt-flow exported there; it was changed since"),
+                format!("what was exported: `igpt-flow origin {}`", digest.short()),
+            )
+        }
+        None => (
+            format!("no step in this store made the bytes of `{shown}`"),
+            "`--store` names the store of the run that wrote it".to_owned(),
+        ),
+    };
+    Err(CliError::Usage { what, hint: Some(hint) })
+}
+
+/// The file of a table that says which inputs each number came from.
+const CELLS: &str = "cells.json";
+
+#[derive(Deserialize)]
+struct Cells {
+    columns: Vec<Named>,
+    rows: Vec<Named>,
+    cells: Vec<Cell>,
+}
+
+/// A column or a row: its name, and the column's heading in the table.
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+    #[serde(default)]
+    heading: Option<String>,
+}
+
+impl Named {
+    fn shown(&self) -> &str {
+        self.heading.as_deref().filter(|heading| !heading.is_empty()).unwrap_or(&self.name)
+    }
+}
+
+/// The cells of a row, or one of them.
+fn cells(
+    store: &Store,
+    asked: &Asked,
+    trace: &Trace,
+    row: usize,
+    column: Option<&str>,
+) -> Result<Vec<Cell>, CliError> {
+    let no_table = |hint: &str| CliError::Usage {
+        what: format!("--row: `{}` is no table whose cells are known", asked.text),
+        hint: Some(hint.to_owned()),
+    };
+    let ([place], Some(record)) =
+        (&asked.places[..], trace.starts.first().and_then(|at| trace.nodes[*at].record.as_ref()))
+    else {
+        return Err(no_table("name one table, such as an exported results/table.md"));
+    };
+    let outputs =
+        record.outputs.iter().filter(|(port, _)| place.port.as_ref().is_none_or(|meant| meant == *port));
+    let folder = place.within.parent().unwrap_or(Path::new(""));
+    let name = folder.join(CELLS);
+    let read = |(_, artifact): (&String, &Artifact)| store.read_entry(artifact, &name).ok().flatten();
+    let text = outputs.filter(|(_, artifact)| !artifact.is_file()).find_map(read);
+    let text = text.ok_or_else(|| {
+        no_table(
+            "the output has no `cells.json` in the store; a `report` of this version writes it: run it again",
+        )
+    })?;
+    let table: Cells = serde_json::from_slice(&text)
+        .map_err(|error| no_table(&format!("its `cells.json` is not understood: {error}")))?;
+    let at = column.map(|column| column_of(&table.columns, column)).transpose()?;
+    let rows = table.rows.len();
+    if row == 0 || row > rows {
+        return Err(CliError::Usage {
+            what: format!("--row: expected a number from 1 to {rows}, found {row}"),
+            hint: Some("the first row below the heading is 1".to_owned()),
+        });
+    }
+    let meant = |cell: &Cell| cell.row + 1 == row && at.is_none_or(|at| cell.column == at);
+    let named = |mut cell: Cell| {
+        cell.row_name.clone_from(&table.rows[cell.row].name);
+        cell.column_name = table.columns.get(cell.column).map(Named::shown).unwrap_or_default().to_owned();
+        cell
+    };
+    let found: Vec<Cell> = table.cells.into_iter().filter(meant).map(named).collect();
+    if found.is_empty() {
+        return Err(CliError::Usage {
+            what: format!("--column: row {row} has no number there"),
+            hint: Some("without --column all numbers of the row are traced".to_owned()),
+        });
+    }
+    Ok(found)
+}
+
+/// The column of that heading, name or number.
+fn column_of(columns: &[Named], asked: &str) -> Result<usize, CliError> {
+    let is_meant = |column: &Named| column.shown() == asked || column.name == asked;
+    if let Some(at) = columns.iter().position(is_meant) {
+        return Ok(at);
+    }
+    match asked.parse::<usize>() {
+        Ok(number) if (1..=columns.len()).contains(&number) => Ok(number - 1),
+        _ => {
+            let known: Vec<&str> = columns.iter().map(Named::shown).collect();
+            Err(CliError::Usage {
+                what: format!("--column: the table has no column `{asked}`"),
+                hint: Some(format!("its columns are {}", known.join(", "))),
+            })
+        }
+    }
+}
