@@ -8,6 +8,8 @@ pub mod event;
 pub mod execute;
 pub mod key;
 pub mod machine;
+pub mod outlet;
+pub mod paper;
 pub mod paths;
 pub mod pipeline;
 pub mod plan;

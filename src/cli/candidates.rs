@@ -30,7 +30,7 @@ pub(super) fn with_candidates(command: Command) -> Command {
                 "file" | "files" if !writes => pipelines(),
                 "steps" | "force" => steps(),
                 "step" => recorded_steps(),
-                "run" | "old" | "new" => runs(),
+                "run" | "run_or_file" | "old" | "new" => runs(),
                 "profiles" => profiles(),
                 "sets" => settings(),
                 "device" => devices(),

@@ -114,6 +114,7 @@ pub(super) fn record_of(store: &Store, step: &StepRecord) -> Option<Record> {
     store.record(&step.key?)
 }
 
-fn is_meant(asked: &str, name: &str) -> bool {
+/// Whether a step is one that was asked for, by its name or that of all its instances.
+pub(super) fn is_meant(asked: &str, name: &str) -> bool {
     asked == name || asked == base(name)
 }

@@ -17,15 +17,19 @@ mod graph;
 mod help;
 mod history;
 mod index;
+mod junit;
+mod lint;
 mod load;
 mod log_files;
 mod logs;
 mod man;
+mod metrics;
 mod new;
 mod options;
 mod outlooks;
 mod plan;
 mod progress;
+mod recorded;
 mod results;
 mod run;
 mod run_facts;
@@ -41,6 +45,7 @@ mod step_name;
 mod tasks;
 mod terminal;
 mod totals;
+mod values;
 mod verify;
 mod worker;
 
@@ -62,11 +67,14 @@ use crate::report::clean::Clean;
 use gc::GcArgs;
 use graph::GraphArgs;
 use history::{DiffArgs, StepArgs};
+use lint::LintArgs;
 use logs::LogArgs;
+use metrics::MetricsArgs;
 use new::NewArgs;
 use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
 use runs::ListArgs;
 use terminal::Terminal;
+use values::ValuesArgs;
 
 /// The heading of the options that every verb takes.
 const GLOBAL: &str = "Global options";
@@ -101,6 +109,12 @@ enum Verb {
     Explain(StepArgs),
     /// Show a step's parameters, metrics, outputs and cost.
     Show(StepArgs),
+    /// Write numbers and curves as CSV, JSON or Parquet, for TensorBoard, or as JUnit XML.
+    Metrics(MetricsArgs),
+    /// Write a pipeline's numbers as names for LaTeX.
+    Values(ValuesArgs),
+    /// Check a LaTeX paper's numbers and tables against a pipeline.
+    Lint(LintArgs),
     /// Print a step's log.
     Logs(LogArgs),
     /// Compare two runs step by step.
@@ -154,7 +168,9 @@ impl Verb {
     fn is_for_programs(&self) -> bool {
         match self {
             Self::Logs(args) => args.raw,
-            Self::Schema | Self::Completions { .. } | Self::Worker => true,
+            Self::Metrics(_) | Self::Values(_) | Self::Schema | Self::Completions { .. } | Self::Worker => {
+                true
+            }
             _ => false,
         }
     }
@@ -253,6 +269,9 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Runs(args) => runs::runs(&store, json, &args, out)?,
         Verb::Explain(args) => explain::explain(&store, json, &args, out)?,
         Verb::Show(args) => show::show(&store, json, &args, out)?,
+        Verb::Metrics(args) => metrics::metrics(&store, json, &args, out)?,
+        Verb::Values(args) => values::values(&store, json, &args, out)?,
+        Verb::Lint(args) => return lint::lint(&store, json, &args, out),
         Verb::Logs(args) => logs::logs(&store, json, &args, out)?,
         Verb::Diff(args) => diff::diff(&store, json, &args, out)?,
         Verb::Audit(args) => return audit::audit(&store, json, terminal, &args, out),

@@ -20,6 +20,8 @@ mod limits;
 mod logs;
 mod memo;
 mod model;
+mod outlets;
+mod paper;
 mod plan;
 mod random;
 mod remains;
