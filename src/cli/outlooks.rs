@@ -65,8 +65,12 @@ pub(super) fn look_at_exports(
     let caches = RefCell::new(Caches::open(&store));
     let resolver = Resolver::new(plan, &store, &caches, &folder, &numerics);
     let (outlooks, results) = forecast(&resolver, cpus)?;
-    let export =
-        |export: &Export| Ok((resolver.path(&export.path), resolver.artifact(&export.source, &results)?));
+    let export = |export: &Export| {
+        let path = resolver.path(&export.path);
+        let artifact = resolver.artifact(&export.source, &results)?;
+        let artifact = artifact.map(|artifact| store.fitting(&artifact, &path)).transpose()?;
+        Ok((path, artifact))
+    };
     let exports: Result<ExportsNow, StoreError> = plan.exports.iter().map(export).collect();
     Ok((outlooks, exports?))
 }

@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn numbers_are_written_as_their_form_says() {
         let texts = |value| FORMS.map(|form| text(value, form).unwrap());
-        assert_eq!(texts(0.7085), ["0.7085", "1", "0.7", "0.71", "0.708", "71", "70.8", "70.85"]);
+        assert_eq!(texts(0.7085), ["0.7085", "1", "0.7", "0.71", "0.709", "71", "70.9", "70.85"]);
         assert_eq!(texts(-2.0), ["-2", "-2", "-2.0", "-2.00", "-2.000", "-200", "-200.0", "-200.00"]);
         assert!(texts(f64::NAN).iter().all(|text| text == "NaN"));
         assert_eq!(text(1.0, "@4"), None);

@@ -82,7 +82,9 @@ fn tensorboard_reads_the_curves() {
                   found = EventAccumulator('board/train:layer=1'); found.Reload()\n\
                   print([(point.step, point.value) for point in found.Scalars('loss.train')])";
     match Command::new(&python).args(["-c", script]).current_dir(project.path("")).output() {
-        Ok(ran) if ran.status.code() == Some(9) => eprintln!("skipped: TensorBoard (not installed for {python})"),
+        Ok(ran) if ran.status.code() == Some(9) => {
+            eprintln!("skipped: TensorBoard (not installed for {python})")
+        }
         Err(error) => eprintln!("skipped: TensorBoard ({python}: {error})"),
         Ok(ran) => assert_eq!(
             String::from_utf8_lossy(&ran.stdout),
@@ -126,7 +128,12 @@ fn a_metrics_file_of_another_form_is_said_with_field_and_line() {
     let ran = project.igpt_flow(&["run", "pipeline.yaml"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     let note = ran.out.lines().find(|line| line.starts_with("note   wrong:")).unwrap();
-    assert!(note.contains("missing field `values` at line 1 column 15; expected {\"values\": {\"accuracy\": 0.5}"), "{note}");
+    assert!(
+        note.contains(
+            "missing field `values` at line 1 column 15; expected {\"values\": {\"accuracy\": 0.5}"
+        ),
+        "{note}"
+    );
 }
 
 /// The examples of docs/outputs.md in other languages write the same numbers.
@@ -137,7 +144,9 @@ fn the_documented_examples_write_metrics() {
         let start = format!("```{language}\n# metrics\n");
         page.split(&start).nth(1).unwrap_or_else(|| panic!("no {language}")).split("```").next().unwrap()
     };
-    for (language, program, name) in [("sh", "sh", "step.sh"), ("python", "python3", "step.py"), ("r", "Rscript", "step.R")] {
+    for (language, program, name) in
+        [("sh", "sh", "step.sh"), ("python", "python3", "step.py"), ("r", "Rscript", "step.R")]
+    {
         if Command::new(program).arg("--version").output().is_err() {
             eprintln!("skipped: the example in {language} ({program} is not installed)");
             continue;

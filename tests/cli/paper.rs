@@ -83,10 +83,18 @@ fn a_number_whose_pipeline_changed_is_found() {
     project.edit("0.7${", "0.6${");
     let (code, said) = lint(&project);
     assert_eq!(code, 3);
-    assert_eq!(said.matches("has no result of the pipeline as it stands: `igpt-flow run pipeline.yaml` makes it").count(), 5, "{said}");
+    assert_eq!(
+        said.matches("has no result of the pipeline as it stands: `igpt-flow run pipeline.yaml` makes it")
+            .count(),
+        5,
+        "{said}"
+    );
     project.igpt_flow(&["run", "pipeline.yaml"]);
     let (code, said) = lint(&project);
-    assert!(code == 3 && said.contains("`probe:layer=1/accuracy.test@p1`: 71.2 is outdated: it is 61.2 now"), "{said}");
+    assert!(
+        code == 3 && said.contains("`probe:layer=1/accuracy.test@p1`: 71.2 is outdated: it is 61.2 now"),
+        "{said}"
+    );
     project.igpt_flow(&["values", "pipeline.yaml", "-o", "paper/values.tex"]);
     let (_, said) = lint(&project);
     assert_eq!(said.lines().count(), 1, "only the number by hand is left: {said}");
@@ -100,7 +108,10 @@ fn unknown_keys_are_named_with_what_may_be_meant() {
     assert_eq!(code, 3);
     assert!(said.contains("paper/main.tex:2: `probe:layer=1/accuracy.tset`: no number has this key: did you mean `probe:layer=1/accuracy.test`?"), "{said}");
     assert!(said.contains("`@9` is no way to write a number"), "{said}");
-    assert!(said.contains("paper/main.tex:3: hint: 71.16 is nearly 71.15, `probe:layer=1/accuracy.test`"), "{said}");
+    assert!(
+        said.contains("paper/main.tex:3: hint: 71.16 is nearly 71.15, `probe:layer=1/accuracy.test`"),
+        "{said}"
+    );
     assert_eq!(said.lines().count(), 3, "{said}");
     // A hint alone is no failure.
     project.write("paper/main.tex", "\\input{values}\n71.16\n");
@@ -135,8 +146,14 @@ fn latex_typesets_the_numbers_and_names_unknown_keys() {
             .unwrap();
         (ran.status.success(), String::from_utf8_lossy(&ran.stdout).into_owned())
     };
-    let typed = PAPER.replace("\\end{document}", "\\edef\\x{\\igpt{probe:layer=0/accuracy.test@2}}\\typeout{IS \\x.}\n\\end{document}");
-    project.write("paper/main.tex", &typed.replace("a & 0.7015", "").replace("\\input{../results/table/table}", ""));
+    let typed = PAPER.replace(
+        "\\end{document}",
+        "\\edef\\x{\\igpt{probe:layer=0/accuracy.test@2}}\\typeout{IS \\x.}\n\\end{document}",
+    );
+    project.write(
+        "paper/main.tex",
+        &typed.replace("a & 0.7015", "").replace("\\input{../results/table/table}", ""),
+    );
     let (ok, log) = latex("main.tex");
     assert!(ok && log.contains("IS 0.70."), "{log}");
     assert!(project.read("paper/main.toc").contains("We reach 71.2 percent"), "a heading holds the number");
