@@ -50,7 +50,7 @@ impl Course {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         course.insert("seed".to_owned(), json!(cx.seed()));
-        course.insert("the images".to_owned(), json!(images(corpus)));
+        course.insert("images".to_owned(), json!(images(corpus)));
         course.insert("warmup_steps".to_owned(), json!(schedule.warmup_steps));
         course.insert("decay".to_owned(), json!(schedule.decay));
         if schedule.decay == Decay::Cosine {
@@ -79,9 +79,11 @@ impl Course {
             "warmup_steps" => "the default depends on `steps`: give both the same `warmup_steps`",
             _ => "give both trainings the same, or begin anew without `resume`",
         };
-        let what = format!(
-            "the training at `resume` cannot go on from step {step}: `{name}` is {there} there and {here} here"
-        );
+        let differs = match name.as_str() {
+            "images" => "it was trained on other images".to_owned(),
+            name => format!("`{name}` is {there} there and {here} here"),
+        };
+        let what = format!("the training at `resume` cannot go on from step {step}: {differs}");
         Err(StageError::new(what).hint(hint))
     }
 }

@@ -211,15 +211,21 @@ fn numbers_of_steps_are_a_table_with_nulls_and_not_a_number() {
     let rows = [row(&[("layer", 3)], None, f64::NAN), row(&[], Some(2.0), 0.5)];
     let path = tempfile::tempdir().unwrap().keep().join("numbers.parquet");
     igpt_dataset::write_metric_rows(&rows, &path).unwrap();
-    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(fs::File::open(&path).unwrap(), 9);
+    let reader =
+        parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(fs::File::open(&path).unwrap(), 9);
     let batch = reader.unwrap().next().unwrap().unwrap();
     let names: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, ["step", "layer", "metric", "x", "value"]);
-    assert_eq!((batch.column(1).null_count(), batch.column(3).null_count(), batch.column(4).null_count()), (1, 1, 0));
+    assert_eq!(
+        (batch.column(1).null_count(), batch.column(3).null_count(), batch.column(4).null_count()),
+        (1, 1, 0)
+    );
     let values = batch.column(4).as_any().downcast_ref::<arrow::array::Float64Array>().unwrap();
     assert!(values.value(0).is_nan() && values.value(1) == 0.5);
     fs::remove_dir_all(path.parent().unwrap()).unwrap();
-    assert!(igpt_dataset::write_metric_rows(&rows, &path).unwrap_err().to_string().contains("numbers.parquet"));
+    assert!(
+        igpt_dataset::write_metric_rows(&rows, &path).unwrap_err().to_string().contains("numbers.parquet")
+    );
 }
 
 #[test]
