@@ -53,7 +53,9 @@ fn pipelines() -> PathCompleter {
 
 /// What `metrics` takes.
 fn runs_and_pipelines() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &OsStr| [runs(current), pipelines().complete(current)].concat())
+    ArgValueCompleter::new(|current: &OsStr| {
+        runs(current).into_iter().chain(pipelines().complete(current)).collect::<Vec<_>>()
+    })
 }
 
 /// The steps of the pipeline on the line.

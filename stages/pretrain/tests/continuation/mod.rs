@@ -29,7 +29,7 @@ fn twice_six_steps_are_twelve() {
         json!({"decay": "constant", "warmup_steps": 4, "objective": "bert", "learning_rate": 0.001}),
     ] {
         let params = |steps: u64, more: Value| {
-            let mut params = json!({"steps": steps, "keep": [6]});
+            let mut params = json!({"steps": steps, "keep": [6], "validation_rows": 8, "test_rows": 8});
             for all in [&schedule, &more] {
                 params.as_object_mut().unwrap().extend(all.as_object().unwrap().clone());
             }
