@@ -41,7 +41,15 @@ pub(crate) struct Course(BTreeMap<String, Value>);
 
 impl Course {
     /// That of these parameters on these images.
-    pub(crate) fn new(params: &Params, schedule: &Schedule, corpus: &Corpus, cx: &StageContext) -> Self {
+    ///
+    /// # Errors
+    /// If the images cannot be read.
+    pub(crate) fn new(
+        params: &Params,
+        schedule: &Schedule,
+        corpus: &Corpus,
+        cx: &StageContext,
+    ) -> Result<Self, StageError> {
         // Parameters convert to JSON: they came from it.
         let params = serde_json::to_value(params).unwrap_or_default();
         let params = params.as_object().into_iter().flatten();
@@ -50,13 +58,13 @@ impl Course {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         course.insert("seed".to_owned(), json!(cx.seed()));
-        course.insert("images".to_owned(), json!(images(corpus)));
+        course.insert("images".to_owned(), json!(images(corpus)?));
         course.insert("warmup_steps".to_owned(), json!(schedule.warmup_steps));
         course.insert("decay".to_owned(), json!(schedule.decay));
         if schedule.decay == Decay::Cosine {
             course.insert("decay_steps".to_owned(), json!(schedule.total_steps));
         }
-        Self(course)
+        Ok(Self(course))
     }
 
     /// Checks that a training of this course may go on from one of that course.
@@ -92,15 +100,19 @@ fn shown(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The digest of the images that are trained on, in their order.
-fn images(corpus: &Corpus) -> Digest {
-    let mut bytes = Vec::with_capacity(corpus.train.len() * corpus.positions() * 2);
-    for image in 0..corpus.train.len() {
-        for token in corpus.train.view(image, 0) {
-            bytes.extend_from_slice(&token.to_le_bytes());
-        }
+/// Images that are hashed at a time.
+const TOGETHER: usize = 1024;
+
+/// The digest of the images that are trained on, in their order and each by its first view.
+fn images(corpus: &Corpus) -> Result<Digest, StageError> {
+    let mut digests = String::new();
+    for first in (0..corpus.train.len()).step_by(TOGETHER) {
+        let last = corpus.train.len().min(first + TOGETHER);
+        let tokens = corpus.train.gather((first..last).map(|image| (image, 0)))?;
+        let bytes: Vec<u8> = tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
+        digests.push_str(&Digest::of(&bytes).to_string());
     }
-    Digest::of(&bytes)
+    Ok(Digest::of(digests.as_bytes()))
 }
 
 /// What is kept beside a network: the course, and the log `L` of the training.

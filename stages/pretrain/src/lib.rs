@@ -128,7 +128,8 @@ impl Stage for Pretrain {
         let network = Gpt::init(&config, &mut cx.stream("init"), &device).with_ops(ops);
         let (resume, keeps_state) = (io.optional(&RESUME), |step| params.keeps_state(step));
         let course = (resume.is_some() || params.keep_state)
-            .then(|| Course::new(params, &training.schedule, &corpus, cx));
+            .then(|| Course::new(params, &training.schedule, &corpus, cx))
+            .transpose()?;
         let continuation =
             course.as_ref().map(|course| Continuation { course, resume, keeps_state: &keeps_state });
         let (model, log) =
