@@ -10,6 +10,8 @@ pub mod execute;
 mod history;
 pub mod key;
 pub mod machine;
+pub mod outlet;
+pub mod paper;
 pub mod paths;
 pub mod pipeline;
 pub mod plan;

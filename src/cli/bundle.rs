@@ -153,7 +153,7 @@ fn recorded(
     let folder = folder_of(&args.pipeline.file);
     let folder = std::path::absolute(&folder).map_err(CliError::file("find", &folder))?;
     let caches = RefCell::new(Caches::open(store));
-    let outlooks = forecast(&Resolver::new(plan, store, &caches, &folder, numerics), 1)?;
+    let (outlooks, _) = forecast(&Resolver::new(plan, store, &caches, &folder, numerics), 1)?;
     let wanted = wanted(plan, &args.targets());
     let mut records = BTreeMap::new();
     for (id, outlook) in outlooks.iter().enumerate().filter(|(id, _)| wanted[*id]) {

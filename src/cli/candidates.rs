@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Command};
-use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter};
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _};
 
 use super::history::steps_of;
 use super::load::load;
@@ -24,13 +24,15 @@ const RUNS: usize = 30;
 /// The command with what completes its arguments, by their names.
 pub(super) fn with_candidates(command: Command) -> Command {
     command.mut_subcommands(|verb| {
-        let writes = verb.get_name() == "new";
+        let (writes, of_runs) = (verb.get_name() == "new", verb.get_name() == "metrics");
         verb.mut_args(move |argument| {
             let completer = match argument.get_id().as_str() {
-                "file" | "files" if !writes => pipelines(),
+                "file" | "files" | "pipelines" if !writes => ArgValueCompleter::new(pipelines()),
+                "run_or_file" => runs_and_pipelines(),
+                "steps" if of_runs => recorded_steps(),
                 "steps" | "force" => steps(),
                 "step" | "of" => recorded_steps(),
-                "run" | "runs" | "old" | "new" => runs(),
+                "run" | "runs" | "old" | "new" => ArgValueCompleter::new(runs),
                 "profiles" => profiles(),
                 "sets" => settings(),
                 "device" => devices(),
@@ -43,10 +45,17 @@ pub(super) fn with_candidates(command: Command) -> Command {
 }
 
 /// Pipeline files.
-fn pipelines() -> ArgValueCompleter {
+fn pipelines() -> PathCompleter {
     let is_yaml =
         |path: &Path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-    ArgValueCompleter::new(PathCompleter::any().filter(move |path| path.is_file() && is_yaml(path)))
+    PathCompleter::any().filter(move |path| path.is_file() && is_yaml(path))
+}
+
+/// What `metrics` takes.
+fn runs_and_pipelines() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        runs(current).into_iter().chain(pipelines().complete(current)).collect::<Vec<_>>()
+    })
 }
 
 /// The steps of the pipeline on the line.
@@ -60,7 +69,9 @@ fn steps() -> ArgValueCompleter {
 /// The steps of the run on the line, or of the latest runs.
 fn recorded_steps() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
-        let named = line().and_then(|line| value::<String>(&line, "run").cloned());
+        let named = line().and_then(|line| {
+            value::<String>(&line, "run").or(value::<String>(&line, "run_or_file")).cloned()
+        });
         let runs: Vec<RunFolder> = match named {
             Some(run) => store().and_then(|store| store.run(&run).ok()).into_iter().collect(),
             None => latest_runs(),
@@ -79,16 +90,14 @@ fn recorded_steps() -> ArgValueCompleter {
 }
 
 /// Ids of runs, the newest first.
-fn runs() -> ArgValueCompleter {
-    ArgValueCompleter::new(|current: &OsStr| {
-        let described = latest_runs().into_iter().map(|run| {
-            let (pipeline, _) = steps_of(&run);
-            let status = run.record().map_or_else(|| "unfinished".to_owned(), |record| record.status);
-            (run.id().to_owned(), format!("{pipeline}, {status}"))
-        });
-        let last = ("last".to_owned(), "the latest run".to_owned());
-        starting_with(std::iter::once(last).chain(described), &current.to_string_lossy())
-    })
+fn runs(current: &OsStr) -> Vec<CompletionCandidate> {
+    let described = latest_runs().into_iter().map(|run| {
+        let (pipeline, _) = steps_of(&run);
+        let status = run.record().map_or_else(|| "unfinished".to_owned(), |record| record.status);
+        (run.id().to_owned(), format!("{pipeline}, {status}"))
+    });
+    let last = ("last".to_owned(), "the latest run".to_owned());
+    starting_with(std::iter::once(last).chain(described), &current.to_string_lossy())
 }
 
 /// Profiles that the pipeline on the line declares.

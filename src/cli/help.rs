@@ -5,10 +5,11 @@ use clap::builder::StyledStr;
 use clap::builder::styling::Style;
 
 /// The verbs by what they are for. Every visible verb is in one group.
-const GROUPS: [(&str, &[&str]); 5] = [
+const GROUPS: [(&str, &[&str]); 6] = [
     ("Run pipelines", &["run", "plan", "status"]),
     ("Look at results", &["runs", "show", "origin", "explain", "logs", "diff", "view"]),
-    ("Maintain the store", &["verify", "audit", "bundle", "gc", "index"]),
+    ("Use results elsewhere", &["metrics", "values", "lint", "bundle"]),
+    ("Maintain the store", &["verify", "audit", "gc", "index"]),
     ("Write pipelines", &["new", "check", "graph", "stages", "schema"]),
     ("Set up the shell", &["completions", "man", "help"]),
 ];
@@ -21,6 +22,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("igpt-flow run my.yaml probe:layer=3", "run one instance of `probe` and what it needs"),
     ("igpt-flow run my.yaml --set vars.steps=100", "run it with another value"),
     ("igpt-flow show probe", "see the metrics, files and cost of `probe`"),
+    ("igpt-flow metrics last probe -o probe.csv", "take the numbers of `probe` elsewhere"),
 ];
 
 /// The documented exit codes.
@@ -28,6 +30,7 @@ pub(super) const EXIT_CODES: &[(&str, &str)] = &[
     ("0", "success"),
     ("1", "unexpected error"),
     ("2", "invalid arguments or pipeline"),
+    ("3", "`lint` found a number or table that is not the pipeline's"),
     ("100", "a step failed, or `audit` or `verify BUNDLE` found a result that differs"),
     ("101", "the store cannot be used, `verify` found damage, or a bundle is refused"),
     ("130", "interrupted"),

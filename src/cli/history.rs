@@ -72,6 +72,7 @@ fn no_step(args: &StepArgs, latest: Option<&RunFolder>) -> CliError {
     CliError::Usage { what, hint: Some(hint) }
 }
 
-fn is_meant(asked: &str, name: &str) -> bool {
+/// Whether a step is one that was asked for, by its name or that of all its instances.
+pub(super) fn is_meant(asked: &str, name: &str) -> bool {
     asked == name || asked == base(name)
 }

@@ -18,10 +18,13 @@ mod graph;
 mod help;
 mod history;
 mod index;
+mod junit;
+mod lint;
 mod load;
 mod log_files;
 mod logs;
 mod man;
+mod metrics;
 mod new;
 mod options;
 mod origin;
@@ -30,6 +33,7 @@ mod origin_text;
 mod outlooks;
 mod plan;
 mod progress;
+mod recorded;
 mod replan;
 mod results;
 mod run;
@@ -45,6 +49,7 @@ mod step_name;
 mod tasks;
 mod terminal;
 mod totals;
+mod values;
 mod verify;
 mod verify_bundle;
 mod view;
@@ -69,12 +74,15 @@ use crate::report::clean::Clean;
 use gc::GcArgs;
 use graph::GraphArgs;
 use history::{DiffArgs, StepArgs};
+use lint::LintArgs;
 use logs::LogArgs;
+use metrics::MetricsArgs;
 use new::NewArgs;
 use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
 use origin::OriginArgs;
 use runs::ListArgs;
 use terminal::Terminal;
+use values::ValuesArgs;
 use verify::VerifyArgs;
 use view::ViewArgs;
 
@@ -113,6 +121,12 @@ enum Verb {
     Show(StepArgs),
     /// Show where a result comes from: every step and input, back to the data.
     Origin(OriginArgs),
+    /// Write numbers and curves as CSV, JSON or Parquet, for TensorBoard, or as JUnit XML.
+    Metrics(MetricsArgs),
+    /// Write a pipeline's numbers as names for LaTeX.
+    Values(ValuesArgs),
+    /// Check a LaTeX paper's numbers and tables against a pipeline.
+    Lint(LintArgs),
     /// Print a step's log.
     Logs(LogArgs),
     /// Compare two runs step by step.
@@ -176,7 +190,9 @@ impl Verb {
     fn is_for_programs(&self) -> bool {
         match self {
             Self::Logs(args) => args.raw,
-            Self::Schema | Self::Completions { .. } | Self::Worker => true,
+            Self::Metrics(_) | Self::Values(_) | Self::Schema | Self::Completions { .. } | Self::Worker => {
+                true
+            }
             _ => false,
         }
     }
@@ -276,6 +292,9 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Explain(args) => explain::explain(&store, json, &args, out)?,
         Verb::Show(args) => show::show(&store, json, &args, out)?,
         Verb::Origin(args) => origin::origin(&store, json, &args, out)?,
+        Verb::Metrics(args) => metrics::metrics(&store, json, &args, out)?,
+        Verb::Values(args) => values::values(&store, json, &args, out)?,
+        Verb::Lint(args) => return lint::lint(&store, json, &args, out),
         Verb::Logs(args) => logs::logs(&store, json, &args, out)?,
         Verb::Diff(args) => diff::diff(&store, json, &args, out)?,
         Verb::Audit(args) => return audit::audit(&store, json, terminal, &args, out),

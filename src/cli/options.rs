@@ -76,6 +76,9 @@ pub(super) struct RunArgs {
     /// Do not let stages use the network; commands are not restricted.
     #[arg(long)]
     pub(super) offline: bool,
+    /// Write what became of the steps into this file, as JUnit XML for CI.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(super) junit: Option<PathBuf>,
     /// Run this shell command when the run ends. Its environment has `IGPT_FLOW_STATUS`
     /// (`succeeded`, `failed`, `interrupted` or `error`), `IGPT_FLOW_RUN`, `IGPT_FLOW_PIPELINE` and
     /// `IGPT_FLOW_SECONDS`.

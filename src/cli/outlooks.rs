@@ -1,7 +1,7 @@
 //! What a run of a pipeline would do, step by step: for `plan`, `status` and `gc`.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::load::load_with;
@@ -11,9 +11,9 @@ use crate::engine::folder_of;
 use crate::engine::forecast::{Outlook, forecast, forecast_new, wanted};
 use crate::engine::resolve::Resolver;
 use crate::machine;
-use crate::plan::Plan;
+use crate::plan::{Export, Plan};
 use crate::registry;
-use crate::store::{Caches, Store, StoreError};
+use crate::store::{Artifact, Caches, Store, StoreError};
 
 /// A plan, and the outlook of the steps that are wanted, by their number.
 pub(super) struct Outlooks {
@@ -37,6 +37,19 @@ pub(super) fn look_ahead(
     file: &Path,
     device: &str,
 ) -> Result<Vec<Outlook>, CliError> {
+    Ok(look_at_exports(store, plan, file, device)?.0)
+}
+
+/// What each export of a plan should hold now, by its path; none where its step has no result.
+pub(super) type ExportsNow = Vec<(PathBuf, Option<Artifact>)>;
+
+/// The outlook of every step of a plan, and what its exports should hold.
+pub(super) fn look_at_exports(
+    store: &Path,
+    plan: &Plan,
+    file: &Path,
+    device: &str,
+) -> Result<(Vec<Outlook>, ExportsNow), CliError> {
     let numerics = registry::numerics(device).map_err(CliError::usage)?;
     let cpus = machine::budget(None, None).cpus;
     let folder = folder_of(file);
@@ -44,10 +57,20 @@ pub(super) fn look_ahead(
     let store = match Store::open_existing(store) {
         Ok(store) => store,
         Err(StoreError::Absent { .. }) => {
-            return Ok(forecast_new(plan, &folder, Machine { cpus, numerics: &numerics }));
+            let exports = plan.exports.iter().map(|export| (folder.join(&export.path), None)).collect();
+            return Ok((forecast_new(plan, &folder, Machine { cpus, numerics: &numerics }), exports));
         }
         Err(error) => return Err(error.into()),
     };
     let caches = RefCell::new(Caches::open(&store));
-    Ok(forecast(&Resolver::new(plan, &store, &caches, &folder, &numerics), cpus)?)
+    let resolver = Resolver::new(plan, &store, &caches, &folder, &numerics);
+    let (outlooks, results) = forecast(&resolver, cpus)?;
+    let export = |export: &Export| {
+        let path = resolver.path(&export.path);
+        let artifact = resolver.artifact(&export.source, &results)?;
+        let artifact = artifact.map(|artifact| store.fitting(&artifact, &path)).transpose()?;
+        Ok((path, artifact))
+    };
+    let exports: Result<ExportsNow, StoreError> = plan.exports.iter().map(export).collect();
+    Ok((outlooks, exports?))
 }

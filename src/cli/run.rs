@@ -15,7 +15,7 @@ use super::load::{Loaded, load_whole, look_ahead, look_at_exports};
 use super::options::RunArgs;
 use super::progress::with_verbosity;
 use super::terminal::{Terminal, Verbosity};
-use super::{print_error, results, tasks};
+use super::{junit, print_error, results, tasks};
 use crate::engine::{self, Options, Summary};
 use crate::event::{Consumer, Dispatcher, RunStatus};
 use crate::execute::guard::{Guards, kill_at_once};
@@ -114,6 +114,9 @@ pub(super) fn run(
     }
     let summary = ManuallyDrop::new(summary?);
     folder.finish(&RunRecord { plan: Some(made_of), ..record(&plan, file, &options, &secrets, &summary) })?;
+    if let Some(path) = &args.junit {
+        junit::write(&folder, path)?;
+    }
     if !json {
         // Cleaned where it is written: links pass.
         let stdout = std::io::stdout();

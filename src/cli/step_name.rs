@@ -26,6 +26,21 @@ pub(super) fn base(name: &str) -> &str {
     name.split('[').next().unwrap_or(name)
 }
 
+/// The axes in a name and their values: `layer` and `3` of `probe[layer=3]`.
+pub(super) fn axes(name: &str) -> Vec<(String, String)> {
+    let inner = name.strip_suffix(']').and_then(|name| name.strip_prefix(base(name))?.strip_prefix('['));
+    let mut axes: Vec<(String, String)> = Vec::new();
+    for part in inner.into_iter().flat_map(|inner| inner.split(',')) {
+        match (part.split_once('='), axes.last_mut()) {
+            (Some((axis, value)), _) => axes.push((axis.to_owned(), value.to_owned())),
+            // A value that holds a comma.
+            (None, Some((_, value))) => *value = format!("{value},{part}"),
+            (None, None) => {}
+        }
+    }
+    axes
+}
+
 fn axis(part: &str) -> &str {
     part.split('=').next().unwrap_or(part)
 }
@@ -53,6 +68,13 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok(name.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_name_has_its_axes() {
+        let pair = |axis: &str, value: &str| (axis.to_owned(), value.to_owned());
+        assert_eq!(axes("probe[layer=3,word=a,b]"), [pair("layer", "3"), pair("word", "a,b")]);
+        assert_eq!(axes("probe"), []);
     }
 
     #[test]

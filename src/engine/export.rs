@@ -50,6 +50,7 @@ impl Run<'_> {
 
     fn export_one(&self, export: &Export, path: &Path) -> Result<Option<(Artifact, Exported)>, StoreError> {
         let Some(artifact) = self.resolver.artifact(&export.source, &self.results)? else { return Ok(None) };
+        let artifact = self.resolver.store.fitting(&artifact, path)?;
         let caches = &mut self.resolver.caches.borrow_mut();
         let overwrite = self.options.overwrite || export.overwrite;
         let exported = self.resolver.store.export(&artifact, path, overwrite, caches)?;

@@ -64,11 +64,12 @@ impl From<&Record> for Past {
     }
 }
 
-/// The outlook of every step on a machine of so many processors, in the plan's order.
+/// The outlook of every step on a machine of so many processors, in the plan's order, and what those that
+/// are reused led to.
 ///
 /// # Errors
 /// If the store is unusable.
-pub fn forecast(resolver: &Resolver<'_>, cpus: u32) -> Result<Vec<Outlook>, StoreError> {
+pub fn forecast(resolver: &Resolver<'_>, cpus: u32) -> Result<(Vec<Outlook>, Results), StoreError> {
     let mut results = Results::default();
     let mut outlooks: Vec<Outlook> = Vec::new();
     let mut measured = Vec::new();
@@ -113,7 +114,7 @@ pub fn forecast(resolver: &Resolver<'_>, cpus: u32) -> Result<Vec<Outlook>, Stor
         let is_cached = matches!(outlook.forecast, Forecast::Reused(_));
         outlook.estimate = estimate.filter(|_| !is_cached);
     }
-    Ok(outlooks)
+    Ok((outlooks, results))
 }
 
 /// Steps whose recorded outputs are no longer in the store run as well, where one that runs reads

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use igpt_contract::{MetricValues, Signal, instruction_set};
+use igpt_contract::{METRICS_FILE, MetricValues, Signal, instruction_set};
 use serde_json::Value;
 
 use super::bounds::{Bounds, discard};
@@ -92,7 +92,7 @@ fn attempt_in(
         cpu_s: (after.cpu_s - before.cpu_s).max(0.0),
         peak_memory_mib: after.peak_memory_mib,
     };
-    let metrics = metrics(&places);
+    let metrics = metrics(&places, outlet);
     let outputs = admit(store, job, &places, &bounds).inspect_err(discarded)?;
     inputs.check(job).inspect_err(discarded)?;
     lock.commit(&Record {
@@ -167,9 +167,16 @@ fn admit(
     Ok(outputs)
 }
 
-/// A step's own metrics, kept with its record so that a reused step can still show them.
-fn metrics(places: &BTreeMap<String, PathBuf>) -> MetricValues {
-    places.get("metrics").and_then(|folder| MetricValues::read(folder).ok()).unwrap_or_default()
+/// A step's own metrics, kept with its record so that a reused step can still show them: of the port
+/// `metrics`, else of the first output that holds a `metrics.json`, as those of commands do.
+fn metrics(places: &BTreeMap<String, PathBuf>, outlet: SignalSink<'_>) -> MetricValues {
+    let named = places.get_key_value("metrics");
+    let mut folders = named.into_iter().chain(places).filter(|(_, place)| place.join(METRICS_FILE).is_file());
+    let Some((port, folder)) = folders.next() else { return MetricValues::default() };
+    MetricValues::read(folder).unwrap_or_else(|error| {
+        outlet(Signal::Note(format!("the output `{port}` has no numbers to show: {error}")));
+        MetricValues::default()
+    })
 }
 
 /// A file, or a folder with something in it.

@@ -113,6 +113,25 @@ impl Store {
         Ok(list(&mut self.part_entries(artifact, part)?).artifact)
     }
 
+    /// What goes to a path: of a folder the one file of that path's extension, where there is exactly one
+    /// and it is no deeper than the folder; else the whole artifact. A table at `t.tex` is its LaTeX, a
+    /// step's metrics at `m.json` are the file.
+    ///
+    /// # Errors
+    /// That the folder's manifest is missing.
+    pub fn fitting(&self, artifact: &Artifact, path: &Path) -> Result<Artifact> {
+        let Some(extension) = path.extension().filter(|_| !artifact.is_file()) else { return Ok(*artifact) };
+        let entries = self.entries(artifact)?;
+        let mut fitting = entries.iter().filter(|entry| {
+            entry.name.extension() == Some(extension) && entry.name.components().count() == 1
+        });
+        let one = fitting.next().filter(|_| fitting.next().is_none());
+        let Some(Content::File { digest, size, executable: false }) = one.map(|entry| &entry.content) else {
+            return Ok(*artifact);
+        };
+        Ok(Artifact { digest: *digest, form: Form::File, bytes: *size, files: 1 })
+    }
+
     /// Whether all files of an artifact, or of a part of it, are in the store, and untouched. (The
     /// manifest of a part is made when somebody reads it.)
     ///

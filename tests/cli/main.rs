@@ -21,6 +21,8 @@ mod limits;
 mod logs;
 mod memo;
 mod model;
+mod outlets;
+mod paper;
 mod plan;
 mod provenance;
 mod random;

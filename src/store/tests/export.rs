@@ -185,3 +185,23 @@ fn exports_to_one_place_take_turns() {
         reader.join().unwrap();
     });
 }
+
+#[test]
+fn a_path_with_an_extension_takes_the_one_file_that_has_it() {
+    let (dir, store) = fixture();
+    let table =
+        store.insert_files(&[("table.md", b"| 1 |"), ("table.tex", b"1"), ("sub/x.csv", b"1")]).unwrap();
+    let fitting = |name: &str| store.fitting(&table, Path::new(name)).unwrap();
+    let tex = fitting("results/mine.tex");
+    assert!(tex.is_file() && tex.bytes == 1);
+    for whole in ["results/mine", "results/mine.csv", "results/v1.2"] {
+        assert_eq!(fitting(whole), table, "{whole}");
+    }
+    let figures = store.insert_files(&[("a.svg", b"1"), ("b.svg", b"2")]).unwrap();
+    assert_eq!(store.fitting(&figures, Path::new("f.svg")).unwrap(), figures, "it is not said which");
+    // What an earlier version put there as a folder gives way.
+    let to = dir.path().join("mine.tex");
+    assert_eq!(export(&store, &table, &to).unwrap(), Exported::Written);
+    assert_eq!(export(&store, &tex, &to).unwrap(), Exported::Restored);
+    assert_eq!(fs::read(&to).unwrap(), b"1");
+}

@@ -1,8 +1,9 @@
 //! The list of all stage kinds: the only crate that depends on stage crates.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use igpt_contract::DynStage;
+use igpt_contract::{DynStage, MetricRow};
 
 pub use igpt_pretrain::numerics_class;
 
@@ -29,4 +30,15 @@ pub fn all() -> Vec<Arc<dyn DynStage>> {
         Arc::new(igpt_findings::Findings),
         Arc::new(igpt_storyboard::Storyboard),
     ]
+}
+
+/// Writes numbers of steps as a Parquet table.
+///
+/// # Errors
+/// What could not be written, and why.
+pub fn write_metric_rows(rows: &[MetricRow], path: &Path) -> Result<(), String> {
+    igpt_findings::write_metric_rows(rows, path).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+        format!("{error}{}", cause.unwrap_or_default())
+    })
 }

@@ -48,7 +48,8 @@ impl Stage for Concat {
         StageSpec {
             name: "concat",
             summary: "joins the features of neighbouring layers, centred on the best",
-            version: 1,
+            // 2: the Parquet file says what it is.
+            version: 2,
             inputs: vec![LAYERS.port(), PROBES.port()],
             outputs: vec![FEATURES.port(), METRICS.port()],
             seeded: false,

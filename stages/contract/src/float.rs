@@ -2,14 +2,53 @@
 //!
 //! For fields: `#[serde(with = "igpt_contract::float")]`.
 
+use std::fmt;
+
+use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A float or, where JSON has no number for it, a string.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum Float {
     Finite(f64),
     Text(String),
+}
+
+impl<'de> Deserialize<'de> for Float {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FloatVisitor)
+    }
+}
+
+/// Reads numbers and the texts for what JSON has no number for, and says what else was expected.
+struct FloatVisitor;
+
+impl Visitor<'_> for FloatVisitor {
+    type Value = Float;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, \"NaN\", \"inf\" or \"-inf\"")
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Float, E> {
+        Ok(Float::Finite(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Float, E> {
+        Ok(Float::Finite(value as f64))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Float, E> {
+        Ok(Float::Finite(value as f64))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Float, E> {
+        match text.parse::<f64>() {
+            Ok(_) => Ok(Float::Text(text.to_owned())),
+            Err(_) => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
+    }
 }
 
 impl From<f64> for Float {

@@ -22,6 +22,7 @@ mod instructions;
 mod io;
 mod kind;
 mod known;
+mod metric_rows;
 mod metrics;
 mod plural;
 mod port;
@@ -44,7 +45,8 @@ pub use kind::{
     Model, Palette, Predictions, Table, Tokens, kind_info, kinds,
 };
 pub use known::{Known, KnownInput, KnownInputs, KnownOutputs, MetricNames, Misfit, Shape, Sought};
-pub use metrics::{Curve, MetricValues};
+pub use metric_rows::MetricRow;
+pub use metrics::{Curve, METRICS_FILE, MetricValues};
 pub use plural::counted;
 pub use port::{Arity, In, InputPort, Many, Opt, Out, OutputPort};
 pub use rng::{Stream, stream};

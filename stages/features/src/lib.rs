@@ -34,7 +34,8 @@ impl Stage for Features {
             summary: "extracts the features of images in every layer of a network",
             // 2: a number of images is drawn, no longer the first.
             // 3: probabilities below e^-50 are zero.
-            version: 3,
+            // 4: the Parquet files say what they are.
+            version: 4,
             inputs: vec![MODEL.port(), TOKENS.port()],
             outputs: vec![LAYERS.port()],
             seeded: false,

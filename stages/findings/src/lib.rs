@@ -16,6 +16,9 @@ mod spread;
 mod statistics;
 mod table;
 
+/// Numbers of steps as Parquet, for the orchestrator, which has no Parquet of its own.
+pub use igpt_dataset::write_metric_rows;
+
 use igpt_contract::{
     KnownInputs, KnownOutputs, Many, Metrics, Misfit, Out, ParamError, Predictions, Resources, Sought, Stage,
     StageContext, StageError, StageIo, StageSpec, Table,

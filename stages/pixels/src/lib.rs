@@ -27,7 +27,8 @@ impl Stage for Pixels {
             summary: "uses raw pixels as features, the baseline for linear probes",
             // 2: a number of images is drawn, no longer the first. 3: JPEGs that were decoded wrongly are
             // right.
-            version: 3,
+            // 4: the Parquet file says what it is.
+            version: 4,
             inputs: vec![IMAGES.port()],
             outputs: vec![LAYER.port()],
             seeded: false,

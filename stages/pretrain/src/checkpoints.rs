@@ -25,12 +25,14 @@ impl<'a> StepCheckpoints<'a> {
         Self { folder, card, keeps }
     }
 
-    /// Saves the network of a step if it is due and not yet saved.
+    /// Saves the network of a step if it is due and not yet saved, and lets `keep_state` write into its
+    /// folder.
     pub(crate) fn save(
         &self,
         step: u64,
         model: &Gpt,
         saved: &mut CheckpointDigests,
+        keep_state: impl FnOnce(&Path) -> Result<(), StageError>,
     ) -> Result<(), StageError> {
         if !(self.keeps)(step) || saved.contains_key(&step) {
             return Ok(());
@@ -44,6 +46,7 @@ impl<'a> StepCheckpoints<'a> {
         save_model(&folder, model, &card).map_err(|error| {
             StageError::caused(format!("the network of step {step} cannot be saved"), error)
         })?;
+        keep_state(&folder)?;
         saved.insert(step, digests(&folder, true).map_err(failed)?);
         Ok(())
     }

@@ -37,19 +37,15 @@ impl TrainingConfig {
     /// The parameters, with what depends on the data filled in.
     pub(crate) fn new(params: &Params, corpus: &Corpus, cx: &StageContext) -> Self {
         let epoch = corpus.train.len().div_ceil(params.batch) as u64;
-        let warmup_steps = params.warmup_steps.unwrap_or_else(|| epoch.min(params.steps.div_ceil(20)));
+        let total_steps = params.decay_steps.unwrap_or(params.steps);
+        let warmup_steps = params.warmup_steps.unwrap_or_else(|| epoch.min(total_steps.div_ceil(20)));
         Self {
             task: Task::new(params.objective, params.mask_probability, params.bert_loss, cx),
             steps: params.steps,
             batch: params.batch,
             accumulation: params.accumulation,
             recompute: params.recompute,
-            schedule: Schedule {
-                peak: params.learning_rate,
-                warmup_steps,
-                total_steps: params.steps,
-                decay: params.decay,
-            },
+            schedule: Schedule { peak: params.learning_rate, warmup_steps, total_steps, decay: params.decay },
             adam: AdamParams {
                 beta1: params.beta1,
                 beta2: params.beta2,

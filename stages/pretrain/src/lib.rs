@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod config;
+mod continuation;
 mod metrics;
 mod params;
 mod train;
@@ -21,12 +22,17 @@ pub use params::Params;
 
 use checkpoints::StepCheckpoints;
 use config::TrainingConfig;
-use train::Training;
+use continuation::Course;
+use train::{Continuation, Training};
 
 const TOKENS: Many<Tokens> =
     Many::new("tokens", "the images to train on: one or several sets of the same resolution and palette");
 const CHOICE: Opt<Choice> =
     Opt::new("choice", "the result of a search over `learning_rate`, which replaces the parameter");
+const RESUME: Opt<Model> = Opt::new(
+    "resume",
+    "a network of a shorter training, with the state that `keep_state` adds: the training goes on from it",
+);
 const MODEL: Out<Model> = Out::new("model", "the network after the last step");
 const CHECKPOINTS: Out<Checkpoints> =
     Out::new("checkpoints", "the networks by step: those in `keep`, powers of two, and the last");
@@ -58,7 +64,7 @@ impl Stage for Pretrain {
             // 4: an image in which BERT masks nothing is left out of the mean, a step without any is an
             //    error; images of one token train.
             version: 4,
-            inputs: vec![TOKENS.port(), CHOICE.port()],
+            inputs: vec![TOKENS.port(), CHOICE.port(), RESUME.port()],
             outputs: vec![MODEL.port(), CHECKPOINTS.port(), METRICS.port(), FOLDS.port()],
             seeded: true,
             device_dependent: true,
@@ -86,9 +92,14 @@ impl Stage for Pretrain {
         let network = network(params, inputs);
         let (n_layer, shape) = (network.n_layer, network.shape);
         let parts = params.kept_steps().into_iter().map(checkpoints::part_name);
+        let checkpoints = match inputs.all(RESUME.name) {
+            [] => Known::with_parts(parts),
+            // Those before the step that it goes on from are not among them, and which that is is not known.
+            _ => Known::default(),
+        };
         [
             (MODEL.name, network),
-            (CHECKPOINTS.name, Known { n_layer, shape, ..Known::with_parts(parts) }),
+            (CHECKPOINTS.name, Known { n_layer, shape, ..checkpoints }),
             (METRICS.name, metrics::names(params)),
         ]
         .into()
@@ -115,7 +126,15 @@ impl Stage for Pretrain {
         let ops = Ops::with(&device, params.precision)
             .map_err(failed("the device does not support `precision`"))?;
         let network = Gpt::init(&config, &mut cx.stream("init"), &device).with_ops(ops);
-        let (model, log) = Training::begin(&training, &corpus, cx, network, &checkpoints, &device)?.run()?;
+        let (resume, keeps_state) = (io.optional(&RESUME), |step| params.keeps_state(step));
+        let course = (resume.is_some() || params.keep_state)
+            .then(|| Course::new(params, &training.schedule, &corpus, cx))
+            .transpose()?;
+        let continuation =
+            course.as_ref().map(|course| Continuation { course, resume, keeps_state: &keeps_state });
+        let (model, log) =
+            Training::begin(&training, &corpus, cx, network, &checkpoints, continuation.as_ref(), &device)?
+                .run()?;
         let mut metrics = metrics::values(params, &training, &corpus, &log)
             .with("model.parameters", param_count(&config) as f64);
         if !corpus.test.is_empty() {

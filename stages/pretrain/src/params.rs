@@ -49,6 +49,9 @@ pub struct Params {
     pub warmup_steps: Option<u64>,
     /// The schedule after the warm-up: `cosine` to 0 (section 3.4) or `constant`.
     pub decay: Decay,
+    /// The step at which the cosine reaches 0. Default: the last step. A training that is to be continued
+    /// needs the length of the whole one here.
+    pub decay_steps: Option<u64>,
     /// Adam's decay rate for the mean of gradients. The paper uses 0.9 (section 3.4).
     pub beta1: f64,
     /// Adam's decay rate for the mean of squared gradients. The paper uses 0.95 (section 3.4) instead
@@ -77,6 +80,9 @@ pub struct Params {
     /// Also keeps the networks of steps that are powers of two, from this step on; 0 keeps none of
     /// them.
     pub keep_powers_from: u64,
+    /// Keeps the optimizer's state beside the networks of the last step and of those in `keep`, three times
+    /// the size of the weights, so that another training can go on from them by its input `resume`.
+    pub keep_state: bool,
     /// Steps between the checkpoints from which an interrupted training resumes; 0 writes one only on
     /// interruption. Does not affect the cache key.
     pub checkpoint_every: u64,
@@ -100,6 +106,7 @@ impl Default for Params {
             learning_rate: 0.003,
             warmup_steps: None,
             decay: Decay::default(),
+            decay_steps: None,
             beta1: 0.9,
             beta2: 0.95,
             epsilon: 1e-8,
@@ -113,6 +120,7 @@ impl Default for Params {
             train_rows: 0,
             keep: Vec::new(),
             keep_powers_from: 128,
+            keep_state: false,
             checkpoint_every: 200,
             memory_mib: 4096,
         }
@@ -161,6 +169,12 @@ impl Params {
         if let Some(step) = self.keep.iter().find(|step| **step > self.steps) {
             return refuse("keep", "steps of the training (0 to `steps`)", step.to_string());
         }
+        if self.decay_steps.is_some() && self.decay == Decay::Constant {
+            return refuse("decay_steps", "to be left out where `decay` is constant", "given".to_owned());
+        }
+        if let Some(steps) = self.decay_steps.filter(|steps| *steps < self.steps) {
+            return refuse("decay_steps", "at least `steps`", steps.to_string());
+        }
         if let Some(warmup) = self.warmup_steps.filter(|warmup| *warmup > self.steps) {
             return refuse("warmup_steps", "at most `steps`", warmup.to_string());
         }
@@ -182,6 +196,11 @@ impl Params {
     pub(crate) fn keeps(&self, step: u64) -> bool {
         let power = self.keep_powers_from > 0 && step >= self.keep_powers_from && step.is_power_of_two();
         step == self.steps || power || self.keep.contains(&step)
+    }
+
+    /// Whether the state of the training after `step` steps is kept beside its network.
+    pub(crate) fn keeps_state(&self, step: u64) -> bool {
+        self.keep_state && step > 0 && (step == self.steps || self.keep.contains(&step))
     }
 
     /// The steps whose networks are part of the output, in order.
@@ -214,6 +233,9 @@ mod tests {
         assert_eq!(refused(Params { accumulation: 129, ..Params::default() }), "accumulation");
         assert_eq!(refused(Params { learning_rate: f64::NAN, ..Params::default() }), "learning_rate");
         assert_eq!(refused(Params { keep: vec![1001], ..Params::default() }), "keep");
+        assert_eq!(refused(Params { decay_steps: Some(999), ..Params::default() }), "decay_steps");
+        let constant = Params { decay: Decay::Constant, decay_steps: Some(2000), ..Params::default() };
+        assert_eq!(refused(constant), "decay_steps");
         assert_eq!(refused(Params { dropout: 1.0, ..Params::default() }), "dropout");
         let model = ModelParams { n_head: Some(3), ..ModelParams::default() };
         assert_eq!(refused(Params { model, ..Params::default() }), "model");

@@ -5,6 +5,7 @@
 //! same states as one that was never interrupted.
 
 use std::collections::VecDeque;
+use std::path::Path;
 
 use burn::module::Module as _;
 use burn::optim::GradientsAccumulator;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoints::{CheckpointDigests, StepCheckpoints};
 use crate::config::TrainingConfig;
+use crate::continuation::{self, Course};
 
 /// The state of a training besides weights and optimizer, saved with them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -52,6 +54,14 @@ impl TrainingLog {
         (n > 0).then(|| self.recent.iter().map(|loss| loss.0).sum::<f64>() / n as f64)
     }
 
+    /// The log as it is kept for a longer training: without what only a last step has.
+    fn kept_at(&self, config: &TrainingConfig, step: u64) -> Self {
+        let mut log = Self { kept: CheckpointDigests::new(), ..self.clone() };
+        let due = config.validate_every > 0 && step.is_multiple_of(config.validate_every);
+        log.valid.retain(|(at, _)| due || *at != step);
+        log
+    }
+
     fn record(&mut self, config: &TrainingConfig, step: u64, update: &StepStats) {
         self.recent.push_back(Exact(update.loss));
         if self.recent.len() > RECENT {
@@ -78,6 +88,16 @@ struct StepStats {
     gradient_norm: Option<f64>,
 }
 
+/// How a training is related to shorter and longer ones.
+pub(crate) struct Continuation<'a> {
+    /// What decides its course.
+    pub course: &'a Course,
+    /// The folder of the network that it goes on from.
+    pub resume: Option<&'a Path>,
+    /// Whether the state of a step is kept.
+    pub keeps_state: &'a dyn Fn(u64) -> bool,
+}
+
 /// A training under way.
 pub(crate) struct Training<'a> {
     config: &'a TrainingConfig,
@@ -85,6 +105,8 @@ pub(crate) struct Training<'a> {
     cx: &'a StageContext,
     checkpointer: Checkpointer,
     checkpoints: &'a StepCheckpoints<'a>,
+    /// None where it neither goes on from a shorter one nor keeps its state.
+    continuation: Option<&'a Continuation<'a>>,
     order: EpochOrder,
     masks: Stream,
     dropout: Stream,
@@ -96,13 +118,15 @@ pub(crate) struct Training<'a> {
 }
 
 impl<'a> Training<'a> {
-    /// A training of `model` at step 0, or where the newest usable checkpoint of `cx` left it.
+    /// A training of `model` where the newest usable checkpoint of `cx` left it, else where the shorter
+    /// training that it continues ended, else at step 0.
     pub(crate) fn begin(
         config: &'a TrainingConfig,
         corpus: &'a Corpus,
         cx: &'a StageContext,
         model: Gpt,
         checkpoints: &'a StepCheckpoints<'a>,
+        continuation: Option<&'a Continuation<'a>>,
         device: &Device,
     ) -> Result<Self, StageError> {
         let mut training = Self {
@@ -111,6 +135,7 @@ impl<'a> Training<'a> {
             cx,
             checkpointer: Checkpointer::new(cx.checkpoint_dir().join("training")),
             checkpoints,
+            continuation,
             order: EpochOrder::new(corpus.train.len(), cx.stream("data")),
             masks: cx.stream("masks"),
             dropout: cx.stream("dropout"),
@@ -120,11 +145,26 @@ impl<'a> Training<'a> {
             adam: Adam::new(config.adam),
             log: TrainingLog::default(),
         };
-        training.resume()?;
+        if !training.resume()? {
+            training.go_on()?;
+        }
         Ok(training)
     }
 
-    fn resume(&mut self) -> Result<(), StageError> {
+    /// Takes over the state of the shorter training, where one is connected.
+    fn go_on(&mut self) -> Result<(), StageError> {
+        let Some(Continuation { course, resume: Some(folder), .. }) = self.continuation else {
+            return Ok(());
+        };
+        let (config, device) = (self.config, self.device.clone().inner());
+        let found = continuation::read(folder, course, config.steps, &self.model, config.adam, &device)?;
+        self.cx.note(format!("going on from step {} of {}", found.step, config.steps));
+        (self.step, self.model, self.adam, self.log) = (found.step, found.model, found.adam, found.state);
+        Ok(())
+    }
+
+    /// Goes on where an interrupted attempt ended; answers whether there was one.
+    fn resume(&mut self) -> Result<bool, StageError> {
         let found = self
             .checkpointer
             .resume::<Gpt, TrainingLog>(
@@ -136,14 +176,18 @@ impl<'a> Training<'a> {
                 },
             )
             .map_err(|error| StageError::caused("the checkpoints cannot be read", error))?;
-        let Some(found) = found else { return Ok(()) };
+        let Some(found) = found else { return Ok(false) };
         if let Err(why) = self.checkpoints.verify(&found.state.kept) {
-            self.cx.note(format!("starting from step 0: {why}"));
-            return Ok(());
+            let from = match self.continuation.and_then(|continuation| continuation.resume) {
+                Some(_) => "where the shorter training ended",
+                None => "step 0",
+            };
+            self.cx.note(format!("starting from {from}: {why}"));
+            return Ok(false);
         }
         self.cx.note(format!("resumed at step {} of {}", found.step, self.config.steps));
         (self.step, self.model, self.adam, self.log) = (found.step, found.model, found.adam, found.state);
-        Ok(())
+        Ok(true)
     }
 
     /// Trains to the end. If cancelled, it saves its state first.
@@ -173,7 +217,7 @@ impl<'a> Training<'a> {
             if due(config.validate_every) || last {
                 self.validate()?;
             }
-            self.checkpoints.save(self.step, &self.model, &mut self.log.kept)?;
+            self.keep()?;
             if last {
                 return Ok(());
             }
@@ -243,6 +287,18 @@ impl<'a> Training<'a> {
         self.log.valid.push((self.step, Exact(loss)));
         self.cx.metric("loss.valid", self.step as f64, loss);
         Ok(())
+    }
+
+    /// Keeps the network of this step, and the training's state with it, where they are due.
+    fn keep(&mut self) -> Result<(), StageError> {
+        let (step, model, adam) = (self.step, &self.model, &self.adam);
+        let continuation = self.continuation.filter(|one| (one.keeps_state)(step));
+        // None but where it is kept: it is copied.
+        let log = continuation.map(|_| self.log.kept_at(self.config, step));
+        self.checkpoints.save(step, model, &mut self.log.kept, |folder| match (continuation, log) {
+            (Some(one), Some(log)) => continuation::keep(folder, one.course, step, model, adam, log),
+            _ => Ok(()),
+        })
     }
 
     fn save(&self) -> Result<(), StageError> {

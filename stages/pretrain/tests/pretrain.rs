@@ -1,6 +1,7 @@
 //! The stage end to end on generated tokens: a small network learns, and the same inputs, parameters
 //! and seed make the same bytes, whatever the thread count and however often it is interrupted.
 
+mod continuation;
 mod support;
 
 use std::fs;

@@ -31,11 +31,26 @@ pub(crate) struct Attempt<'a> {
     pub(crate) stop_at: Option<u64>,
     pub(crate) more_tokens: Vec<PathBuf>,
     pub(crate) checkpoints: Option<PathBuf>,
+    /// The network of a shorter training, to go on from.
+    pub(crate) resume: Option<PathBuf>,
 }
 
 impl<'a> Attempt<'a> {
     pub(crate) fn of(params: &'a Value) -> Self {
-        Self { params, seed: 7, threads: 1, stop_at: None, more_tokens: Vec::new(), checkpoints: None }
+        Self {
+            params,
+            seed: 7,
+            threads: 1,
+            stop_at: None,
+            more_tokens: Vec::new(),
+            checkpoints: None,
+            resume: None,
+        }
+    }
+
+    /// Goes on from a part of the output `checkpoints` of a shorter training.
+    pub(crate) fn going_on_from(self, shorter: &Outputs, part: &str) -> Self {
+        Self { resume: Some(shorter.folder.path().join("checkpoints").join(part)), ..self }
     }
 
     pub(crate) fn resuming(self, checkpoints: &Path) -> Self {
@@ -95,7 +110,11 @@ impl Bench {
         outputs.values().for_each(|path| fs::create_dir(path).unwrap());
         let tokens = [vec![self.folder.path().join("tokens-16-1")], attempt.more_tokens].concat();
         let tokens = tokens.into_iter().map(|path| LabelledInput { path, labels: BTreeMap::new() }).collect();
-        let io = StageIo { inputs: BTreeMap::from([("tokens".to_owned(), tokens)]), outputs };
+        let mut inputs = BTreeMap::from([("tokens".to_owned(), tokens)]);
+        if let Some(path) = attempt.resume {
+            inputs.insert("resume".to_owned(), vec![LabelledInput { path, labels: BTreeMap::new() }]);
+        }
+        let io = StageIo { inputs, outputs };
 
         let cancelled = Arc::new(AtomicBool::new(false));
         let steps_run = Arc::new(AtomicU64::new(0));

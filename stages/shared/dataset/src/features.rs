@@ -3,6 +3,8 @@
 //! `features.parquet` holds the columns id (u64), split (`train`, `test`), label (i32, -1 for
 //! none), view (u16) and feature (a list of fixed size of f32); `layer.json` names the layer,
 //! the network and the image sets: (split, id) is that of the tokens' row. A layer needs no other file.
+//! The Parquet file's footer says the same, as `igpt.layer`, `igpt.pooling` and so on: a copy of it alone
+//! still says what it is.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Field};
 use parquet::basic::Encoding;
+use parquet::file::metadata::KeyValue;
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +76,25 @@ impl LayerInfo {
         Ok(info)
     }
 
+    /// The description as the footer of the Parquet file has it; lists as JSON.
+    fn footer(&self) -> Vec<KeyValue> {
+        // Strings and numbers always convert to JSON.
+        let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+        let pairs = [
+            ("igpt.kind", "feature-layer".to_owned()),
+            ("igpt.dataset", self.name.clone()),
+            ("igpt.classes", json(serde_json::to_string(&self.classes))),
+            ("igpt.layer", self.layer.to_string()),
+            ("igpt.n_layer", self.n_layer.to_string()),
+            ("igpt.n_embd", self.n_embd.to_string()),
+            ("igpt.pooling", self.pooling.clone()),
+            ("igpt.norm", self.norm.clone()),
+            ("igpt.objective", self.objective.clone()),
+        ];
+        let sets = (!self.sets.is_empty()).then(|| ("igpt.sets", json(serde_json::to_string(&self.sets))));
+        pairs.into_iter().chain(sets).map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect()
+    }
+
     fn check(&self) -> Result<(), String> {
         if (1..=1 << 24).contains(&self.dim) {
             Ok(())
@@ -109,6 +131,7 @@ impl FeatureWriter {
             .map_err(|error| DatasetError::caused(dir, "cannot set up the writer", error))?
             .set_column_dictionary_enabled(column.clone(), false)
             .set_column_encoding(column, Encoding::BYTE_STREAM_SPLIT)
+            .set_key_value_metadata(Some(info.footer()))
             .build();
         Ok(Self {
             dir: dir.to_owned(),

@@ -116,6 +116,22 @@ impl ShardWriter {
     }
 }
 
+/// Writes one table to a file of that path.
+pub(crate) fn write_table(
+    path: &Path,
+    fields: Vec<Field>,
+    columns: Vec<ArrayRef>,
+) -> Result<(), DatasetError> {
+    let failed = |error| DatasetError::caused(path, "cannot write the rows", error);
+    let properties = properties(3).map_err(failed)?.build();
+    let schema = Arc::new(Schema::new(fields));
+    let batch = RecordBatch::try_new(schema.clone(), columns).map_err(|error| failed(error.into()))?;
+    let file = File::create(path).map_err(|error| failed(error.into()))?;
+    let mut writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(failed)?;
+    writer.write(&batch).map_err(failed)?;
+    close(path, writer, batch.num_rows() as u64)
+}
+
 /// Writes the footer and reads it back: the file must hold as many rows as went in.
 fn close(path: &Path, writer: ArrowWriter<File>, rows: u64) -> Result<(), DatasetError> {
     writer.close().map_err(|error| DatasetError::caused(path, "cannot finish the file", error))?;

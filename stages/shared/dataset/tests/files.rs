@@ -185,6 +185,50 @@ fn features_survive_their_files_however_they_are_appended() {
 }
 
 #[test]
+fn a_copy_of_features_alone_still_says_what_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = FeatureWriter::create(dir.path(), &layer_info()).unwrap();
+    writer.finish().unwrap();
+    let file = fs::File::open(dir.path().join("features.parquet")).unwrap();
+    let reader = parquet::file::reader::SerializedFileReader::new(file).unwrap();
+    let footer = reader.metadata().file_metadata().key_value_metadata().unwrap();
+    let value = |key| footer.iter().find(|pair| pair.key == key).and_then(|pair| pair.value.clone()).unwrap();
+    let info = layer_info();
+    assert_eq!(value("igpt.kind"), "feature-layer");
+    assert_eq!((value("igpt.layer"), value("igpt.pooling")), (info.layer.to_string(), info.pooling));
+    assert_eq!(value("igpt.classes"), serde_json::to_string(&info.classes).unwrap());
+}
+
+#[test]
+fn numbers_of_steps_are_a_table_with_nulls_and_not_a_number() {
+    let row = |labels: &[(&str, i64)], x, value| igpt_contract::MetricRow {
+        step: "probe".to_owned(),
+        labels: labels.iter().map(|(axis, value)| ((*axis).to_owned(), (*value).into())).collect(),
+        metric: "loss".to_owned(),
+        x,
+        value,
+    };
+    let rows = [row(&[("layer", 3)], None, f64::NAN), row(&[], Some(2.0), 0.5)];
+    let path = tempfile::tempdir().unwrap().keep().join("numbers.parquet");
+    igpt_dataset::write_metric_rows(&rows, &path).unwrap();
+    let reader =
+        parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(fs::File::open(&path).unwrap(), 9);
+    let batch = reader.unwrap().next().unwrap().unwrap();
+    let names: Vec<String> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["step", "layer", "metric", "x", "value"]);
+    assert_eq!(
+        (batch.column(1).null_count(), batch.column(3).null_count(), batch.column(4).null_count()),
+        (1, 1, 0)
+    );
+    let values = batch.column(4).as_any().downcast_ref::<arrow::array::Float64Array>().unwrap();
+    assert!(values.value(0).is_nan() && values.value(1) == 0.5);
+    fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    assert!(
+        igpt_dataset::write_metric_rows(&rows, &path).unwrap_err().to_string().contains("numbers.parquet")
+    );
+}
+
+#[test]
 fn predictions_survive_their_file() {
     let keys: Vec<RowKey> = (0..8).map(|i| key(i, 4)).collect();
     let log_probs: Vec<f32> = (0..24).map(|i| -((i * 7 % 5) as f32)).collect();

@@ -1,0 +1,98 @@
+//! `values FILE`: the numbers of a pipeline as names for LaTeX.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Component, Path, PathBuf};
+
+use clap::{Args, ValueHint};
+use igpt_contract::{MetricRow, counted};
+use serde_json::json;
+
+use super::error::CliError;
+use super::options::SelectArgs;
+use super::print_error;
+use super::recorded::{OfPipeline, of_pipeline};
+use super::step_name::typed;
+use crate::paper::{self, MadeOf};
+use crate::report::clean::one_line;
+
+/// Of which pipeline, and where to.
+#[derive(Debug, Args)]
+pub(super) struct ValuesArgs {
+    #[command(flatten)]
+    select: SelectArgs,
+    /// The file to write, for `\input` in the paper [default: standard output].
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    output: Option<PathBuf>,
+}
+
+/// Writes the file.
+pub(super) fn values(
+    store: &Path,
+    json: bool,
+    args: &ValuesArgs,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let SelectArgs { pipeline, steps, device } = &args.select;
+    let OfPipeline { steps: recorded, missing, .. } = of_pipeline(store, pipeline, device, steps)?;
+    let rows: Vec<(String, Vec<MetricRow>)> =
+        recorded.iter().map(|step| (typed(&step.name), step.rows())).collect();
+    let (numbers, twice) = paper::numbers(rows.iter().map(|(step, rows)| (step.clone(), &rows[..])));
+    for key in twice {
+        print_error(&format!("warning: two numbers have the key `{key}`; it is left out\n"));
+    }
+    if !missing.is_empty() {
+        let some = missing
+            .iter()
+            .take(3)
+            .map(|name| one_line(&typed(name)).into_owned())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let more = if missing.len() > 3 { ", ..." } else { "" };
+        print_error(&format!("warning: {} without a result: {some}{more}\n", counted(missing.len(), "step")));
+    }
+    if json {
+        let finite = |value: &f64| if value.is_finite() { json!(value) } else { json!(value.to_string()) };
+        let values: serde_json::Map<_, _> =
+            numbers.iter().map(|(key, value)| (key.clone(), finite(value))).collect();
+        writeln!(out, "{:#}", json!({"values": values, "missing": missing}))?;
+        return Ok(());
+    }
+    let folder = args.output.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    let made_of = MadeOf {
+        pipeline: relative(&pipeline.file, folder)?,
+        profiles: pipeline.profiles.clone(),
+        sets: pipeline.sets.clone(),
+    };
+    let text = paper::write(&made_of, &numbers);
+    match &args.output {
+        None => out.write_all(text.as_bytes())?,
+        Some(path) => {
+            // A file of values is replaced, and nothing else: `-o paper.tex` is a slip.
+            let is_ours = fs::read_to_string(path)
+                .map_or(true, |text| paper::ValuesFile::parse(&text).is_some() || text.is_empty());
+            if path.exists() && !is_ours {
+                let what = format!("`{}` is no file of values", path.display());
+                return Err(CliError::Usage {
+                    what,
+                    hint: Some("give another name, or move it away".to_owned()),
+                });
+            }
+            fs::write(path, text).map_err(CliError::file("write", path))?;
+        }
+    }
+    Ok(())
+}
+
+/// A path as it is written from a folder.
+fn relative(path: &Path, folder: &Path) -> Result<String, CliError> {
+    let real = |path: &Path| fs::canonicalize(path).map_err(CliError::file("find", path));
+    let path = real(path)?;
+    let folder = real(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?;
+    let (to, from): (Vec<Component<'_>>, Vec<Component<'_>>) =
+        (path.components().collect(), folder.components().collect());
+    let same = to.iter().zip(&from).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n(Path::new(".."), from.len() - same);
+    let way: PathBuf = up.chain(to[same..].iter().map(|part| Path::new(part.as_os_str()))).collect();
+    Ok(way.to_string_lossy().into_owned())
+}
