@@ -28,7 +28,7 @@ pub(super) const EXIT_CODES: &[(&str, &str)] = &[
     ("0", "success"),
     ("1", "unexpected error"),
     ("2", "invalid arguments or pipeline"),
-    ("100", "a step failed, or `audit` found a result that differs"),
+    ("100", "a step failed, `audit` found a result that differs, or `run --check` one that was not expected"),
     ("101", "the store cannot be used, or `verify` found damage"),
     ("130", "interrupted"),
 ];

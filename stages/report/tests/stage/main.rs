@@ -1,5 +1,6 @@
 //! The stage from end to end: from metrics artifacts to a table and a figure.
 
+mod cells;
 mod figures;
 mod latex;
 mod support;

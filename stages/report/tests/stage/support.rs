@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 /// An artifact: its labels and metrics.
 pub(crate) type Artifact = (Value, MetricValues);
 
-/// What the stage wrote: Markdown, LaTeX, CSV, SVG, PNG; and what it said.
+/// What the stage wrote: Markdown, LaTeX, CSV, cells, SVG, PNG, PDF; and what it said.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Written {
     pub(crate) md: String,
     pub(crate) tex: String,
     pub(crate) csv: String,
+    pub(crate) cells: Value,
     pub(crate) svg: String,
     pub(crate) png: Vec<u8>,
     pub(crate) notes: String,
@@ -58,6 +59,7 @@ pub(crate) fn report(artifacts: &[Artifact], params: &Value) -> Result<Written, 
         md: read("table/table.md"),
         tex: read("table/table.tex"),
         csv: read("table/table.csv"),
+        cells: serde_json::from_str(&read("table/cells.json")).unwrap(),
         svg: read("figure/figure.svg"),
         png: std::fs::read(root.path().join("figure/figure.png")).unwrap(),
         notes: notes.lock().unwrap().clone(),
