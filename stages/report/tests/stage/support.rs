@@ -21,6 +21,9 @@ pub(crate) struct Written {
     pub(crate) cells: Value,
     pub(crate) svg: String,
     pub(crate) png: Vec<u8>,
+    pub(crate) pdf: Vec<u8>,
+    pub(crate) caption: String,
+    pub(crate) expectations: Value,
     pub(crate) notes: String,
 }
 
@@ -48,10 +51,12 @@ pub(crate) fn report(artifacts: &[Artifact], params: &Value) -> Result<Written, 
         DynStage::complete(&Report, params).map_err(|e| StageError::new(format!("{}: {e}", e.path)))?;
     let notes = Arc::new(Mutex::new(String::new()));
     let heard = Arc::clone(&notes);
-    let sink = move |signal| {
-        if let Signal::Note(text) = signal {
-            heard.lock().unwrap().push_str(&format!("{text}\n"));
-        }
+    let facts = Arc::new(Mutex::new(Value::Null));
+    let kept = Arc::clone(&facts);
+    let sink = move |signal| match signal {
+        Signal::Note(text) => heard.lock().unwrap().push_str(&format!("{text}\n")),
+        Signal::Fact { name, value } if name == "expectations" => *kept.lock().unwrap() = value,
+        _ => {}
     };
     DynStage::run(&Report, &params, &io, &StageContext::new(0, 1, folder("checkpoints".into()), sink))?;
     let read = |path: &str| std::fs::read_to_string(root.path().join(Path::new(path))).unwrap();
@@ -62,6 +67,9 @@ pub(crate) fn report(artifacts: &[Artifact], params: &Value) -> Result<Written, 
         cells: serde_json::from_str(&read("table/cells.json")).unwrap(),
         svg: read("figure/figure.svg"),
         png: std::fs::read(root.path().join("figure/figure.png")).unwrap(),
+        pdf: std::fs::read(root.path().join("figure/figure.pdf")).unwrap(),
+        caption: read("figure/caption.tex"),
+        expectations: facts.lock().unwrap().clone(),
         notes: notes.lock().unwrap().clone(),
     })
 }

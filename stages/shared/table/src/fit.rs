@@ -10,9 +10,10 @@ pub(crate) const COLUMN: f64 = 39.0;
 const GAP: f64 = 2.4;
 /// From which fullness on texts are broken, as smaller letters would be hard to read; each time with
 /// how long the lines of a broken name are, and the commands for the size.
-const BROKEN: [(f64, usize, &str); 2] = [
-    (1.45, 18, "\\scriptsize\n\\setlength{\\tabcolsep}{3pt}\n"),
-    (1.65, 12, "\\scriptsize\n\\setlength{\\tabcolsep}{2.2pt}\n"),
+const BROKEN: [(f64, usize, &str); 3] = [
+    (1.38, 18, "\\scriptsize\n\\setlength{\\tabcolsep}{3pt}\n"),
+    (1.48, 12, "\\scriptsize\n\\setlength{\\tabcolsep}{2.2pt}\n"),
+    (1.55, 12, "\\tiny\n\\setlength{\\tabcolsep}{2pt}\n"),
 ];
 
 /// What must be done for a table to fit.
