@@ -3,7 +3,7 @@
 use igpt_contract::MetricValues;
 use serde_json::{Value, json};
 
-use crate::support::{Artifact, artifact, columns, layers, report, says};
+use crate::support::{Artifact, artifact, columns, keep, layers, report, says};
 
 /// A part of an error bar of the first series.
 const ERROR_BAR: &str = "stroke=\"#0072B2\" stroke-width=\"3\"";
@@ -93,6 +93,8 @@ fn bars() -> Value {
 #[test]
 fn bars_stand_in_groups_with_their_numbers_and_errors() {
     let written = report(&objectives(), &bars()).unwrap();
+    keep("bars.pdf", &written.pdf);
+    keep("bars.png", &written.png);
     for text in
         ["AR", "BERT", "probe", "fine-tune", "43.2", "39.1", "45.1", "44.8", "BERT is lower (section 4.6)."]
     {
@@ -172,6 +174,8 @@ fn a_figure_for_a_paper_leaves_its_words_to_the_caption() {
     let start =
         "By layer.\nError bars: \\ensuremath{\\pm} one sample standard deviation of the runs.\nOurs.\n";
     assert!(paper.caption.starts_with(start), "{}", paper.caption);
+    keep("whole.pdf", &whole.pdf);
+    keep("paper.pdf", &paper.pdf);
     assert!(paper.pdf.starts_with(b"%PDF-1.4") && paper.pdf.ends_with(b"%%EOF\n"));
 }
 
@@ -195,6 +199,7 @@ fn curves_of_several_trainings_are_lines_on_axes_of_ratios() {
     }
     assert!(!written.svg.contains("<circle"), "{}", written.svg);
     assert!(written.svg.contains("Smoothed: moving average"), "{}", written.svg);
+    keep("curves.pdf", &written.pdf);
     assert!(written.notes.contains("of 2000 points"), "{}", written.notes);
     let error = |params: &Value| report(&artifacts, params).unwrap_err().to_string();
     params["figure"]["y"] = json!("loss.trian");

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Artifact, artifact, columns, layers, report};
+use crate::support::{Artifact, artifact, columns, keep, layers, report};
 use crate::tables::errors;
 
 /// Whether there is a pdfLaTeX with booktabs; says that a test is skipped where there is none.
@@ -40,10 +40,13 @@ fn compile(options: &str, packages: &str, tables: &[(String, String)]) {
     let log = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success() && folder.path().join("article.pdf").exists(), "{log}");
     assert!(!log.contains("Overfull"), "a table is wider than the text ({options}): {log}");
-    if let Some(keep) = std::env::var_os("IGPT_KEEP_LATEX") {
-        let to = PathBuf::from(keep).join(format!("article{options}{}.pdf", tables.len()));
-        std::fs::copy(folder.path().join("article.pdf"), to).unwrap();
-    }
+    let columns = if options.is_empty() { "one" } else { "two" };
+    let name = format!(
+        "{}-tables-{columns}-{}.pdf",
+        tables.len(),
+        if packages.is_empty() { "plain" } else { "booktabs" }
+    );
+    keep(&name, &std::fs::read(folder.path().join("article.pdf")).unwrap());
 }
 
 #[test]

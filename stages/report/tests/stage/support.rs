@@ -121,3 +121,10 @@ pub(crate) fn artifact(labels: Value, numbers: &[(&str, f64)]) -> Artifact {
 pub(crate) fn says(svg: &str, text: &str) -> bool {
     svg.contains(&format!(">\n{text}\n</text>"))
 }
+
+/// Keeps a file for somebody to look at, in the folder that `IGPT_KEEP` names, if it names one.
+pub(crate) fn keep(name: &str, bytes: &[u8]) {
+    if let Some(folder) = std::env::var_os("IGPT_KEEP") {
+        std::fs::write(Path::new(&folder).join(name), bytes).unwrap();
+    }
+}

@@ -3,9 +3,9 @@
 use crate::{Align, Cell, Numbers, TextTable};
 
 /// The letters of a line of an `article`, which is narrower than a page in two columns.
-pub(crate) const PAGE: f64 = 69.0;
+pub(crate) const PAGE: f64 = 66.0;
 /// The letters of a line in one of the two columns of an `article`.
-pub(crate) const COLUMN: f64 = 39.0;
+pub(crate) const COLUMN: f64 = 38.0;
 /// What the gap after a column takes of them.
 const GAP: f64 = 2.4;
 /// From which fullness on texts are broken, as smaller letters would be hard to read; each time with
