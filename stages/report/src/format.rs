@@ -5,12 +5,23 @@ use igpt_table::significant;
 use crate::params::Column;
 use crate::summary::PublishedValue;
 
-/// A published number and its deviation, with as many digits as were published.
-pub(crate) fn published_number(published: &PublishedValue) -> (String, Option<String>) {
-    let Some(std) = published.std else { return (published.value.to_string(), None) };
-    let after_point = |x: f64| x.to_string().split('.').nth(1).map_or(0, str::len);
+/// A published number and its deviation, with as many digits as were published, and at least as many
+/// after the point as `least` says.
+pub(crate) fn published_number(published: &PublishedValue, least: usize) -> (String, Option<String>) {
+    let Some(std) = published.std else {
+        let digits = after_point(published.value).max(least);
+        return match least {
+            0 => (published.value.to_string(), None),
+            _ => (format!("{:.digits$}", published.value), None),
+        };
+    };
     let digits = after_point(published.value).max(after_point(std));
     (format!("{:.digits$}", published.value), Some(format!("{std:.digits$}")))
+}
+
+/// How many digits a number has after its point.
+pub(crate) fn after_point(x: f64) -> usize {
+    x.to_string().split('.').nth(1).map_or(0, str::len)
 }
 
 /// A number as its column shows it.
@@ -52,7 +63,7 @@ mod tests {
     fn numbers_are_shown_as_their_column_says() {
         let percent = Column { percent: true, ..Column::default() };
         let plain = Column::default();
-        let beside = |value, std| published_number(&PublishedValue { value, std, source: 0 });
+        let beside = |value, std| published_number(&PublishedValue { value, std, source: 0 }, 0);
         assert_eq!(beside(11.0, Some(0.9)), ("11.0".to_owned(), Some("0.9".to_owned())));
         assert_eq!(beside(94.0, None), ("94".to_owned(), None));
         assert_eq!(number(&percent, 0.43216), "43.22");

@@ -4,7 +4,7 @@ use igpt_table::observe::Value;
 use igpt_table::{Align, Cell, Heading, TextTable, expect};
 
 use crate::bold::bold;
-use crate::format::{published_number, with_error};
+use crate::format::{after_point, published_number, with_error};
 use crate::notes::notes;
 use crate::params::{Column, Params};
 use crate::summary::{CellValue, PublishedValue, Summary, SummaryCell};
@@ -22,6 +22,7 @@ pub(crate) fn text_table(params: &Params, summary: &Summary, order: &[usize]) ->
     let same = same_count(summary);
     let several = any(&|cell| matches!(cell.value, CellValue::Numbers(_, n) if n > 1));
     let several: Vec<bool> = several.into_iter().map(|several| several && same.is_none()).collect();
+    let digits: Vec<usize> = columns().map(|c| published_digits(params, summary, c)).collect();
     let best = bold(params, summary, &merged);
     let (headings, rows) = (headings(params, summary, (&beside, &checked)), order.iter());
     let mut sources = summary.sources.clone();
@@ -32,7 +33,7 @@ pub(crate) fn text_table(params: &Params, summary: &Summary, order: &[usize]) ->
             let SummaryCell { value, published, expected, .. } = &row.cells[c];
             let is_ours = matches!(value, CellValue::Numbers(..) | CellValue::Values(_));
             let cell = match published {
-                Some(published) if merged[c] && !is_ours => others(published),
+                Some(published) if merged[c] && !is_ours => others(published, digits[c]),
                 _ => ours(column, value, several[c]),
             };
             cells.push(cell.strong(best[i][c]));
@@ -43,7 +44,7 @@ pub(crate) fn text_table(params: &Params, summary: &Summary, order: &[usize]) ->
                 }));
             }
             if beside[c] {
-                cells.push(published.as_ref().map_or(Cell::new("–"), others));
+                cells.push(published.as_ref().map_or(Cell::new("–"), |p| others(p, digits[c])));
             }
         }
         cells
@@ -85,6 +86,16 @@ fn headings(params: &Params, summary: &Summary, (beside, checked): (&[bool], &[b
     headings
 }
 
+/// The digits after the point of a column's published percentages: 94.0 beside 95.3, of which the
+/// parameters do not tell the last digit.
+fn published_digits(params: &Params, summary: &Summary, c: usize) -> usize {
+    if !params.columns[c].percent {
+        return 0;
+    }
+    let published = summary.rows.iter().filter_map(|row| row.cells[c].published);
+    published.map(|p| after_point(p.value)).max().unwrap_or_default()
+}
+
 /// Whether a row has a published number in a column and a result of ours too, or is to have one.
 fn has_both(params: &Params, summary: &Summary, c: usize) -> bool {
     summary.rows.iter().any(|row| {
@@ -116,8 +127,8 @@ fn is_text(value: &Value) -> bool {
 }
 
 /// A published number.
-fn others(published: &PublishedValue) -> Cell {
-    let (number, std) = published_number(published);
+fn others(published: &PublishedValue, digits: usize) -> Cell {
+    let (number, std) = published_number(published, digits);
     let after = std.map_or(String::new(), |std| format!(" ± {std}"));
     Cell { footnote: Some(published.source + 1), ..Cell::number(&number, &after) }
 }
