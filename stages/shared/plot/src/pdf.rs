@@ -188,13 +188,13 @@ fn file(objects: &[Vec<u8>]) -> io::Result<Vec<u8>> {
     let mut places = String::new();
     for (i, object) in objects.iter().enumerate() {
         places += &format!("{:010} 00000 n \n", out.len());
-        write!(out, "{} 0 obj\n", i + 1)?;
+        writeln!(out, "{} 0 obj", i + 1)?;
         out.extend_from_slice(object);
         out.extend_from_slice(b"\nendobj\n");
     }
     let (table, n) = (out.len(), objects.len() + 1);
     write!(out, "xref\n0 {n}\n0000000000 65535 f \n{places}")?;
-    write!(out, "trailer\n<< /Size {n} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n")?;
+    writeln!(out, "trailer\n<< /Size {n} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF")?;
     Ok(out)
 }
 
