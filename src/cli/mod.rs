@@ -11,6 +11,7 @@ mod completion;
 mod diff;
 mod ending;
 mod error;
+mod expectations;
 mod explain;
 mod follow;
 mod gc;

@@ -73,6 +73,9 @@ pub(super) struct RunArgs {
     /// Keep the working folder of a failed step and print its path.
     #[arg(long)]
     pub(super) keep_failed: bool,
+    /// When everything ran, end with exit code 100 if a result is not what its step expects (`expect`).
+    #[arg(long)]
+    pub(super) check: bool,
     /// Do not let stages use the network; commands are not restricted.
     #[arg(long)]
     pub(super) offline: bool,

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::ending::{self, Notice};
 use super::error::CliError;
+use super::expectations::Checked;
 use super::load::{Loaded, load_whole, look_ahead, look_at_exports};
 use super::options::RunArgs;
 use super::progress::with_verbosity;
@@ -127,7 +128,22 @@ pub(super) fn run(
         }
         out.flush()?;
     }
+    let mut is_met = true;
+    if args.check && summary.status == RunStatus::Succeeded {
+        let checked = Checked::of(&summary, &store);
+        is_met = checked.is_met();
+        let mut text = Vec::new();
+        checked.tell(&mut text)?;
+        // Standard output is for events then.
+        if json {
+            print_error(&String::from_utf8_lossy(&text));
+        } else {
+            out.write_all(&text)?;
+            out.flush()?;
+        }
+    }
     Ok(ExitCode::from(match summary.status {
+        RunStatus::Succeeded if !is_met => 100,
         RunStatus::Succeeded => 0,
         RunStatus::Failed => 100,
         RunStatus::Interrupted => 130,

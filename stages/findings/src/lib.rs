@@ -4,6 +4,7 @@
 //! predictions beside the metrics, groups are compared image by image. Equal inputs make
 //! equal bytes, in whatever order they come.
 
+mod cells;
 mod correlation;
 mod difference;
 #[cfg(test)]
@@ -23,9 +24,10 @@ use igpt_contract::{
     KnownInputs, KnownOutputs, Many, Metrics, Misfit, Out, ParamError, Predictions, Resources, Sought, Stage,
     StageContext, StageError, StageIo, StageSpec, Table,
 };
+use igpt_table::expect;
 use igpt_table::observe::{self, Observation};
 
-pub use params::{Claim, Correlation, Difference, Group, GroupPair, Operand, Params, Sign, Spread};
+pub use params::{Claim, Correlation, Difference, Expected, Group, GroupPair, Operand, Params, Sign, Spread};
 
 use finding::{Finding, Verdict};
 use predictions::PredictionIndex;
@@ -50,7 +52,8 @@ impl Stage for Findings {
         StageSpec {
             name: "findings",
             summary: "tests claims by comparing metrics, with standard errors (Markdown, LaTeX, CSV)",
-            version: 1,
+            // 2: `cells.json`; booktabs, footnotes in one paragraph; expected numbers.
+            version: 2,
             inputs: vec![METRICS_IN.port(), PREDICTIONS.port()],
             outputs: vec![TABLE.port(), METRICS_OUT.port()],
             seeded: false,
@@ -78,7 +81,7 @@ impl Stage for Findings {
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        let all = observe::read(io.many(&METRICS_IN))?;
+        let all = observe::read(METRICS_IN.name, io.many(&METRICS_IN))?;
         let predictions = PredictionIndex::open(io.many(&PREDICTIONS), &all)?;
         let mut findings = Vec::with_capacity(params.claims.len());
         for claim in &params.claims {
@@ -86,8 +89,15 @@ impl Stage for Findings {
             findings.push(decide(claim, &all, &predictions).map_err(|error| with_claim(claim, error))?);
         }
         let (text, csv) = (table::text_table(params, &findings), table::csv(params, &findings));
-        igpt_table::write(io.output(&TABLE), &text, &csv)?;
+        let mut cells = cells::cells(params, &findings, &all, io.many(&PREDICTIONS));
+        cells.add_port(METRICS_IN.name, io.many(&METRICS_IN));
+        cells.add_port(PREDICTIONS.name, io.many(&PREDICTIONS));
+        igpt_table::write(io.output(&TABLE), &text, &csv, &cells)?;
         table::metrics(params, &findings).write(io.output(&METRICS_OUT))?;
+        let expected = params.claims.iter().zip(&findings);
+        let expected = expected
+            .filter_map(|(claim, finding)| Some((claim.name.clone(), table::expected(claim, finding)?)));
+        expect::report(cx, &expected.collect::<Vec<_>>());
         for (claim, finding) in params.claims.iter().zip(&findings) {
             if finding.verdict == Verdict::NotRun {
                 cx.note(format!("`{}` is not run: {}", claim.name, finding.figures));
@@ -103,12 +113,12 @@ fn decide(claim: &Claim, all: &[Observation], predictions: &PredictionIndex) -> 
     select::require_names(claim, all)?;
     match claim {
         Claim { difference: Some(difference), .. } => {
-            difference::compare(difference, claim.expect, all, predictions)
+            difference::compare(difference, claim.expect.sign(), all, predictions)
         }
         Claim { correlation: Some(correlation), .. } => {
-            Ok(correlation::correlate(correlation, claim.expect, all))
+            Ok(correlation::correlate(correlation, claim.expect.sign(), all))
         }
-        Claim { spread: Some(spread), .. } => Ok(spread::spread(spread, claim.expect, all)),
+        Claim { spread: Some(spread), .. } => Ok(spread::spread(spread, claim.expect.sign(), all)),
         _ => Err(StageError::new("expected a comparison, found none")),
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use igpt_contract::ParamError;
-use igpt_table::{Pick, scalar};
+use igpt_table::expect::Expectation;
+use igpt_table::{LatexStyle, Pick, scalar};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// Parameters of `findings`.
 ///
@@ -19,6 +20,9 @@ pub struct Params {
     /// The table's caption. Default: none.
     #[serde(default)]
     pub title: String,
+    /// How the table is set in LaTeX.
+    #[serde(default)]
+    pub latex: LatexStyle,
     /// The claims, in the order of the table.
     #[schemars(extend("examples" = [[{
         "name": "middle_layers", "claim": "Layer 2 is better than layer 0", "source": "Chen et al. 2020, section 4.1",
@@ -41,9 +45,11 @@ pub struct Claim {
     #[serde(default)]
     pub paper: String,
     /// The sign that the claim predicts: of a - b, of rho, or of the change in spread from the smallest
-    /// to the largest value of `by`. Default: `positive`.
+    /// to the largest value of `by`. Or the number itself, in the units of the table, with a tolerance
+    /// and its source: `{value: 2.4, tolerance: 0.5, source: ...}`; its sign is then the one that is
+    /// claimed, and `run --check` ends with exit code 100 if it is missed. Default: `positive`.
     #[serde(default)]
-    pub expect: Sign,
+    pub expect: Expected,
     /// Compares the metric of two groups.
     #[serde(default)]
     pub difference: Option<Difference>,
@@ -53,6 +59,53 @@ pub struct Claim {
     /// Compares the spread of a metric between runs by the value of a label.
     #[serde(default)]
     pub spread: Option<Spread>,
+}
+
+/// What a claim predicts.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Expected {
+    /// A sign.
+    Sign(Sign),
+    /// A number.
+    Number(Expectation),
+}
+
+impl Default for Expected {
+    fn default() -> Self {
+        Self::Sign(Sign::Positive)
+    }
+}
+
+impl Expected {
+    /// The sign.
+    pub(crate) fn sign(&self) -> Sign {
+        match self {
+            Self::Sign(sign) => *sign,
+            Self::Number(expectation) if expectation.value < 0.0 => Sign::Negative,
+            Self::Number(_) => Sign::Positive,
+        }
+    }
+
+    /// The number.
+    pub(crate) fn number(&self) -> Option<&Expectation> {
+        match self {
+            Self::Sign(_) => None,
+            Self::Number(expectation) => Some(expectation),
+        }
+    }
+}
+
+/// Told apart by hand: of an untagged choice serde would say only that nothing matched.
+impl<'de> Deserialize<'de> for Expected {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let found = match &value {
+            serde_json::Value::Object(_) => serde_json::from_value(value).map(Self::Number),
+            _ => serde_json::from_value(value).map(Self::Sign),
+        };
+        found.map_err(D::Error::custom)
+    }
 }
 
 /// The sign of a number.
@@ -189,6 +242,23 @@ impl Claim {
     }
 }
 
+impl Claim {
+    /// Every group of the claim, with the metric that is taken of it.
+    pub(crate) fn sides(&self) -> Vec<(&Group, &str)> {
+        let mut sides: Vec<(&Group, &str)> = Vec::new();
+        if let Some(difference) = &self.difference {
+            let less = difference.less.iter().flat_map(|less| [&less.a, &less.b]);
+            let groups = [&difference.a, &difference.b].into_iter().chain(less);
+            sides.extend(groups.map(|group| (group, difference.metric.as_str())));
+        }
+        for side in self.correlation.iter().flat_map(|correlation| [&correlation.x, &correlation.y]) {
+            sides.push((&side.of, &side.metric));
+        }
+        sides.extend(self.spread.iter().map(|spread| (&spread.of, spread.metric.as_str())));
+        sides
+    }
+}
+
 /// Checks the values, each and together.
 pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
     if params.claims.is_empty() {
@@ -208,6 +278,14 @@ pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
         for (field, text) in [("claim", &claim.claim), ("source", &claim.source)] {
             if text.trim().is_empty() {
                 return wrong(format!("`{field}` is empty"));
+            }
+        }
+        if let Some(expectation) = claim.expect.number() {
+            if !expectation.row.is_empty() {
+                return wrong("`expect.row`: a claim is a row of its own; leave it out".to_owned());
+            }
+            if let Some(fault) = expectation.fault() {
+                return wrong(format!("`expect`: {fault}"));
             }
         }
         let comparisons = [claim.difference.is_some(), claim.correlation.is_some(), claim.spread.is_some()];

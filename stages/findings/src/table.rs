@@ -1,9 +1,10 @@
 //! The findings as a table, as CSV and as metrics.
 
 use igpt_contract::{Known, MetricValues};
-use igpt_table::{Align, Cell, Field, Heading, TextTable};
+use igpt_table::cells::ExpectedCell;
+use igpt_table::{Align, Cell, Field, Heading, TextTable, expect};
 
-use crate::finding::{Finding, Verdict};
+use crate::finding::{Finding, Unit, Verdict};
 use crate::params::{Claim, Params};
 
 /// The table: claim, ours, standard error, verdict, the paper's result. The parts of a number and the
@@ -18,36 +19,59 @@ pub(crate) fn text_table(params: &Params, findings: &[Finding]) -> TextTable {
         }
     };
     let mut rows = Vec::new();
+    let checked = params.claims.iter().any(|claim| claim.expect.number().is_some());
     for (claim, finding) in params.claims.iter().zip(findings) {
-        let number = |x: Option<f64>, shown: fn(crate::finding::Unit, f64) -> String| {
+        let number = |x: Option<f64>, shown: fn(Unit, f64) -> String| {
             x.map_or_else(|| "–".to_owned(), |x| shown(finding.unit, x))
         };
         let paper = if claim.paper.is_empty() { "–" } else { &claim.paper };
-        let ours = number(finding.value, crate::finding::Unit::signed);
-        rows.push(vec![
+        let ours = number(finding.value, Unit::signed);
+        let mut row = vec![
             Cell::new(&claim.claim),
-            Cell { footnote: Some(note(&finding.figures)), ..Cell::new(ours) },
-            Cell::new(number(finding.error, crate::finding::Unit::show)),
+            Cell { footnote: Some(note(&finding.figures)), ..Cell::number(&ours, "") },
+            Cell::number(&number(finding.error, Unit::show), ""),
             Cell::new(finding.verdict.text()).strong(finding.verdict == Verdict::Holds),
             Cell { footnote: Some(note(&claim.source)), ..Cell::new(paper) },
-        ]);
+        ];
+        if checked {
+            let delta = expected(claim, finding).map_or(Cell::new("–"), |expected| Cell {
+                footnote: Some(note(&expected.source)),
+                ..Cell::new(expected.text())
+            });
+            row.insert(2, delta);
+        }
+        rows.push(row);
     }
-    let headings = [
+    let mut headings = vec![
         ("finding", Align::Wide(0.34)),
         ("ours", Align::Right),
         ("s.e.", Align::Right),
         ("verdict", Align::Left),
         ("paper", Align::Wide(0.16)),
     ];
+    let mut notes = Vec::new();
+    if checked {
+        headings.insert(2, ("Δ", Align::Right));
+        headings[0].1 = Align::Wide(0.26);
+        notes.push(expect::NOTE.to_owned());
+    }
     let note_below = "A finding holds, or does not, where its number lies two standard errors (s.e.) or more from \
                   zero; within them it is undecided. Differences of percentages are in points.";
+    notes.insert(0, note_below.to_owned());
     TextTable {
         title: params.title.clone(),
         headings: headings.into_iter().map(|(text, align)| Heading::new(text, align)).collect(),
         rows,
-        notes: vec![note_below.to_owned()],
+        notes,
         footnotes,
+        latex: params.latex,
     }
+}
+
+/// A claim's number beside the one that was expected, if one was, in the units of the table.
+pub(crate) fn expected(claim: &Claim, finding: &Finding) -> Option<ExpectedCell> {
+    let unit = if finding.unit == Unit::Percent { 100.0 } else { 1.0 };
+    Some(claim.expect.number()?.beside(finding.value.map(|x| unit * x)))
 }
 
 /// Headings and rows of the findings with full precision; shares stay shares.
@@ -67,10 +91,14 @@ pub(crate) fn csv(params: &Params, findings: &[Finding]) -> (Vec<String>, Vec<Ve
         "figures",
         "paper",
         "source",
+        "expected",
+        "tolerance",
+        "met",
     ];
     let text = |text: &str| if text.is_empty() { Field::Empty } else { Field::Text(text.to_owned()) };
     let number = |x: Option<f64>| x.map_or(Field::Empty, |x| text(&x.to_string()));
     let row = |(claim, finding): (&Claim, &Finding)| {
+        let expected = expected(claim, finding);
         let part = |name: &str| number(finding.parts.get(name).copied());
         vec![
             text(&claim.name),
@@ -87,6 +115,9 @@ pub(crate) fn csv(params: &Params, findings: &[Finding]) -> (Vec<String>, Vec<Ve
             text(&finding.figures),
             text(&claim.paper),
             text(&claim.source),
+            number(expected.as_ref().map(|e| e.value)),
+            number(expected.as_ref().map(|e| e.tolerance)),
+            expected.map_or(Field::Empty, |e| Field::Integer(e.met.into())),
         ]
     };
     (headings.map(str::to_owned).to_vec(), params.claims.iter().zip(findings).map(row).collect())

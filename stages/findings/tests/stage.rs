@@ -52,12 +52,12 @@ fn the_table_is_the_golden_one_in_all_three_forms() {
          | A middle layer probes better than the last | +37.50 <sup>1</sup> | 18.30 | **holds** | 2.4 points <sup>2</sup> |\n\n\
          A finding holds, or does not, where its number lies two standard errors (s.e.) or more from zero; within \
          them it is undecided. Differences of percentages are in points.\n\n\
-         <sup>1</sup> 87.50 (probe, layer 9) − 50.00 (probe, layer 10); 8 test images, paired\n\n\
+         <sup>1</sup> 87.50 (probe, layer 9) − 50.00 (probe, layer 10); 8 test images, paired; \
          <sup>2</sup> Chen et al. 2020, section 4.1\n"
     );
-    assert!(written.tex.contains("p{0.340\\linewidth}rrl"), "{}", written.tex);
+    assert!(written.tex.contains("p{0.340\\linewidth}r@{}lr@{}ll"), "{}", written.tex);
     assert!(
-        written.tex.contains("+37.50$^{1}$ & 18.30 & \\textbf{holds} & 2.4 points$^{2}$"),
+        written.tex.contains("+37&.50$^{1}$ & 18&.30 & \\textbf{holds} & 2.4 points$^{2}$"),
         "{}",
         written.tex
     );
@@ -108,7 +108,7 @@ fn runs_of_the_same_seeds_are_compared_seed_by_seed() {
     // Other seeds: sqrt(0.1^2 / 3 + 0.09^2 / 3) = 0.07767.
     let apart = two(&[(4, 0.40), (5, 0.49), (6, 0.58)]);
     assert!(apart.md.contains("| +11.00 <sup>1</sup> | 7.77 | undecided |"), "{}", apart.md);
-    assert!(apart.md.contains("(b); 3 runs\n"), "{}", apart.md);
+    assert!(apart.md.contains("(b); 3 runs; <sup>2</sup>"), "{}", apart.md);
 }
 
 #[test]
@@ -288,4 +288,24 @@ fn predictions_that_say_something_else_are_not_used() {
         written.notes
     );
     assert!(written.md.contains("; 8 test images, not paired"), "{}", written.md);
+}
+
+#[test]
+fn a_number_may_be_expected_and_its_sign_is_then_the_claim() {
+    let of = |value: f64, tolerance: f64| {
+        let mut params = middle(&json!({}));
+        params["claims"][0]["expect"] = json!({"value": value, "tolerance": tolerance, "source": "Table 9"});
+        findings(&layers(), &params)
+    };
+    let met = of(37.0, 1.0).unwrap();
+    assert!(
+        met.md.contains("| +37.50 <sup>1</sup> | +0.5 ✓ <sup>3</sup> | 18.30 | **holds** |"),
+        "{}",
+        met.md
+    );
+    assert!(met.csv.lines().nth(1).unwrap().ends_with(",37,1,1"), "{}", met.csv);
+    let missed = of(-2.0, 1.0).unwrap();
+    assert!(missed.md.contains("✗") && missed.md.contains("does not hold"), "{}", missed.md);
+    assert!(missed.notes.contains("expectation missed: middle_layers: expected -2 within 1, found 37.5"));
+    assert!(of(1.0, -1.0).unwrap_err().to_string().contains("`tolerance`"));
 }

@@ -1,9 +1,10 @@
 //! Checks of the parameters, each and together.
 
 use igpt_contract::ParamError;
+use igpt_table::expect::Expectation;
 use igpt_table::observe::{is_share, unknown};
 
-use crate::figure_params::{Figure, PlotKind};
+use crate::figure_params::{Figure, PlotKind, Scale};
 use crate::params::{Column, Params};
 use crate::statistics::ErrorBar;
 
@@ -89,11 +90,56 @@ pub(crate) fn check(params: &Params) -> Result<(), ParamError> {
     if let Some(name) = within.into_iter().find(|name| !params.rows.contains(name)) {
         return Err(ParamError::at("best", format!("`within` names `{name}`, which is not one of `rows`")));
     }
+    if let Some(name) = params.within.iter().find(|name| !params.rows.contains(name)) {
+        return Err(ParamError::at("within", format!("`{name}` is not one of `rows`")));
+    }
+    params.columns.iter().try_for_each(expectations)?;
     params.figure.as_ref().map_or(Ok(()), figure)
+}
+
+/// What a column's results are expected to be.
+fn expectations(column: &Column) -> Result<(), ParamError> {
+    let wrong =
+        |what: String| Err(ParamError::at("columns", format!("`expect` of `{}`: {what}", column.heading())));
+    if let Some(fault) = column.expect.iter().find_map(Expectation::fault) {
+        return wrong(fault);
+    }
+    match repeated(column.expect.iter().map(|expectation| expectation.row.clone())) {
+        Some(row) if row.is_empty() => wrong("two are for all rows; give each its `row`".to_owned()),
+        Some(row) => wrong(format!("the row `{row}` is given twice")),
+        None => Ok(()),
+    }
 }
 
 fn figure(figure: &Figure) -> Result<(), ParamError> {
     let wrong = |what: String| Err(ParamError::at("figure", what));
+    let curves = figure.kind == PlotKind::Curves;
+    if curves != figure.x.is_empty() {
+        return wrong(if curves {
+            "`x`: curves have their own; leave it out".to_owned()
+        } else {
+            "`x`: expected the name on the horizontal axis; found none".to_owned()
+        });
+    }
+    if curves && !(figure.points.is_empty() && figure.also.is_empty()) {
+        return wrong("`points` and `also` join numbers; curves have points of their own".to_owned());
+    }
+    if !(0.0..1.0).contains(&figure.smooth) {
+        return wrong(format!("`smooth`: expected a number from 0 to below 1, found {}", figure.smooth));
+    }
+    if figure.smooth > 0.0 && !curves {
+        return wrong("`smooth` is for `kind: curves`".to_owned());
+    }
+    if figure.kind == PlotKind::Bars && (figure.x_scale, figure.y_scale) != (Scale::Linear, Scale::Linear) {
+        return wrong("a bar is as long as its number from 0 on, which an axis of ratios lacks".to_owned());
+    }
+    let heights = figure.references.iter().map(|r| r.value).chain(figure.y_from);
+    if figure.y_scale == Scale::Log && heights.into_iter().any(|y| y <= 0.0) {
+        return wrong("`y_from` and `references`: with `y_scale: log` expected numbers above 0".to_owned());
+    }
+    if figure.claims.iter().any(|claim| claim.text.trim().is_empty() || claim.source.trim().is_empty()) {
+        return wrong("`claims`: every statement needs a `text` and a `source`".to_owned());
+    }
     if !figure.points.is_empty() {
         if !figure.series.is_empty() && !figure.points.contains(&figure.series) {
             let (series, points) = (&figure.series, &figure.points);
@@ -138,6 +184,9 @@ fn derived(params: &Params, column: &Column) -> Vec<String> {
         suffixes.push(".se");
     }
     let published = || params.published.iter().filter(|p| p.column == column.heading());
+    if !column.expect.is_empty() {
+        suffixes.extend([".expected", ".tolerance", ".difference", ".met"]);
+    }
     if published().next().is_some() {
         suffixes.extend([".published", ".source"]);
     }

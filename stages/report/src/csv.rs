@@ -1,6 +1,7 @@
 //! The table with full precision, for the CSV file.
 
 use igpt_table::Field;
+use igpt_table::cells::ExpectedCell;
 use igpt_table::observe::Value;
 
 use crate::params::Params;
@@ -21,11 +22,11 @@ pub(crate) fn csv(params: &Params, summary: &Summary, order: &[usize]) -> (Vec<S
     for (c, column) in params.columns.iter().enumerate() {
         let name = column.csv_name();
         let cells = || rows.iter().map(|row| &row.cells[c]);
-        if cells().any(|(cell, _)| matches!(cell, CellValue::Values(_))) {
-            columns.push(values(&name, cells().map(|(cell, _)| joined(cell.values())).collect()));
+        if cells().any(|cell| matches!(cell.value, CellValue::Values(_))) {
+            columns.push(values(&name, cells().map(|cell| joined(cell.value.values())).collect()));
         } else {
             let statistics: Vec<Option<Statistics>> = cells()
-                .map(|(cell, _)| match cell {
+                .map(|cell| match &cell.value {
                     CellValue::Numbers(s, _) => Some(*s),
                     CellValue::NotRun | CellValue::NotApplicable | CellValue::Values(_) => None,
                 })
@@ -41,8 +42,17 @@ pub(crate) fn csv(params: &Params, summary: &Summary, order: &[usize]) -> (Vec<S
                 columns.push((format!("{name}.se"), numbers(|s| s.error)));
             }
         }
-        if cells().any(|(_, published)| published.is_some()) {
-            let published = || cells().map(|(_, published)| published);
+        if cells().any(|cell| cell.expected.is_some()) {
+            let expected = |of: fn(&ExpectedCell) -> Field| -> Vec<Field> {
+                cells().map(|cell| cell.expected.as_ref().map_or(Field::Empty, of)).collect()
+            };
+            columns.push((format!("{name}.expected"), expected(|e| Field::Number(e.value))));
+            columns.push((format!("{name}.tolerance"), expected(|e| Field::Number(e.tolerance))));
+            columns.push((format!("{name}.difference"), expected(|e| e.difference.into())));
+            columns.push((format!("{name}.met"), expected(|e| Field::Integer(e.met.into()))));
+        }
+        if cells().any(|cell| cell.published.is_some()) {
+            let published = || cells().map(|cell| cell.published);
             let numbers = published().map(|p| p.map(|p| p.value).into()).collect();
             let std: Vec<Field> = published().map(|p| p.and_then(|p| p.std).into()).collect();
             let source = |i: usize| Field::Text(summary.sources[i].clone());

@@ -7,18 +7,29 @@ use igpt_plot::plotters::style::text_anchor::{HPos, Pos, VPos};
 use igpt_plot::{Area, DrawError, GREY, INK, PALE, Stroke, bold, colour, draw, line, marker, pt, text};
 
 use crate::bars;
-use crate::figure_params::PlotKind;
+use crate::figure_params::{FigureStyle, PlotKind};
 use crate::frame::{PlotFrame, error_bar};
 use crate::layout::PlotLayout;
 use crate::legend::{LegendSymbol, SYMBOL};
 use crate::plot::{Line, Plot};
 use crate::text_size::{LABEL, LINE, NOTE, TICK, TITLE};
 
-/// Writes `figure.svg` and `figure.png` into a folder.
+/// Writes `figure.svg`, `figure.pdf`, `figure.png` and, for LaTeX, `caption.tex` into a folder.
 ///
 /// # Errors
 /// If drawing fails or a file cannot be written.
 pub(crate) fn figure(plot: &Plot, folder: &Path) -> std::io::Result<()> {
+    let title = (!plot.title.is_empty()).then(|| format!("{}.", plot.title.trim_end_matches('.')));
+    let caption: Vec<String> =
+        title.iter().chain(&plot.notes).map(|text| igpt_table::escape_latex(text)).collect();
+    // The sign ends the line without a blank.
+    std::fs::write(folder.join("caption.tex"), format!("{}%\n", caption.join("\n")))?;
+    let mut plot = plot.clone();
+    if plot.style == FigureStyle::Paper {
+        plot.title.clear();
+        plot.notes.clear();
+    }
+    let plot = &plot;
     let at = PlotLayout::of(plot);
     draw(folder, "figure", at.size, |area| paint(area, plot, &at))
 }
@@ -57,9 +68,9 @@ fn paint(area: &Area<'_>, plot: &Plot, at: &PlotLayout) -> Result<(), DrawError>
         line(area, &across(&frame, level.y), &level_stroke(i))?;
     }
     match plot.kind {
-        PlotKind::Lines => {
+        PlotKind::Lines | PlotKind::Curves => {
             for (i, one) in plot.lines.iter().enumerate() {
-                draw_line(&frame, i, one, plot.places.is_none())?;
+                draw_line(&frame, i, one, plot)?;
             }
         }
         PlotKind::Bars => bars::draw(&frame, &plot.lines)?,
@@ -131,18 +142,24 @@ fn words(frame: &PlotFrame<'_, '_>) -> Result<(), DrawError> {
     Ok(())
 }
 
-/// Markers with their error bars, on a line where the places between them mean something.
-fn draw_line(frame: &PlotFrame<'_, '_>, i: usize, one: &Line, joined: bool) -> Result<(), DrawError> {
+/// Markers with their error bars, on a line where the places between them mean something. A curve has
+/// no markers.
+fn draw_line(frame: &PlotFrame<'_, '_>, i: usize, one: &Line, plot: &Plot) -> Result<(), DrawError> {
+    let joined = plot.places.is_none();
     let at = |x: f64, y: f64| (frame.place)(x, y);
     for part in one.points.split(|p| !p.y.is_finite()).filter(|_| joined) {
         let places: Vec<(i32, i32)> = part.iter().map(|p| at(p.x, p.y)).collect();
         if places.len() > 1 {
-            line(frame.area, &places, &line_stroke(i))?;
+            line(frame.area, &places, &line_stroke(i, plot))?;
         }
+    }
+    if plot.kind == PlotKind::Curves {
+        return Ok(());
     }
     for point in one.points.iter().filter(|p| p.y.is_finite()) {
         if point.error > 0.0 && point.error.is_finite() {
-            let ends = (at(point.x, point.y + point.error), at(point.x, point.y - point.error));
+            let low = (point.y - point.error).max(frame.at.y.low);
+            let ends = (at(point.x, point.y + point.error), at(point.x, low));
             error_bar(frame.area, ends, colour(i))?;
         }
         marker(frame.area, i, at(point.x, point.y), colour(i))?;
@@ -161,9 +178,11 @@ fn legend(frame: &PlotFrame<'_, '_>, plot: &Plot) -> Result<(), DrawError> {
             }
             LegendSymbol::Line(i) => {
                 if plot.places.is_none() {
-                    line(frame.area, &[(from, y), (to, y)], &line_stroke(i))?;
+                    line(frame.area, &[(from, y), (to, y)], &line_stroke(i, plot))?;
                 }
-                marker(frame.area, i, ((from + to) / 2, y), colour(i))?;
+                if plot.kind != PlotKind::Curves {
+                    marker(frame.area, i, ((from + to) / 2, y), colour(i))?;
+                }
             }
             LegendSymbol::Level(i) => {
                 line(frame.area, &[(from, y), (to, y)], &level_stroke(plot.lines.len() + i))?;
@@ -178,9 +197,13 @@ fn legend(frame: &PlotFrame<'_, '_>, plot: &Plot) -> Result<(), DrawError> {
     Ok(())
 }
 
-/// The stroke of a line by its number; lines beyond the last colour are dashed.
-fn line_stroke(i: usize) -> Stroke {
+/// The stroke of a line by its number; lines beyond the last colour are dashed, and so are curves from
+/// the second on, which have no markers to tell them apart in grey.
+fn line_stroke(i: usize, plot: &Plot) -> Stroke {
     let stroke = Stroke::solid(colour(i));
+    if plot.kind == PlotKind::Curves && i > 0 {
+        return stroke.dashed(i - 1);
+    }
     if i < 7 { stroke } else { stroke.dashed(i / 7) }
 }
 

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use igpt_contract::{StageError, counted};
 use igpt_table::observe::{Observation, Value, require};
 
-use crate::figure_params::{Figure, PlotKind};
+use crate::curves;
+use crate::figure_params::{Figure, PlotKind, Scale};
 use crate::join::joined;
 use crate::names;
 use crate::params::Params;
 use crate::plot::{Level, Line, Plot, Point};
 use crate::series::{SeriesData, SeriesKey};
-use crate::statistics::{Measured, Statistics};
+use crate::statistics::{ErrorBar, Measured, Statistics};
 
 /// The figure that the parameters ask for, or the one that suits the table; and what to say of
 /// that which it does not show.
@@ -33,16 +34,20 @@ pub(crate) fn plot(params: &Params, observations: &[Observation]) -> Result<(Plo
     let unit = if figure.percent { format!("{} (%)", figure.y) } else { figure.y.clone() };
     let mut plot = Plot {
         title: or(&figure.title, &params.title),
-        x_label: or(&figure.x_label, &figure.x),
+        x_label: or(&figure.x_label, if figure.kind == PlotKind::Curves { "step" } else { &figure.x }),
         y_label: or(&figure.y_label, &unit),
         kind: figure.kind,
         references: figure.references.iter().map(|r| (r.label.clone(), r.value)).collect(),
         reverse: figure.reverse,
         y_from: figure.y_from,
-        notes: figure.notes.clone(),
+        x_scale: figure.x_scale,
+        y_scale: figure.y_scale,
+        style: figure.style,
         ..Plot::default()
     };
-    if figure.points.is_empty() {
+    if figure.kind == PlotKind::Curves {
+        plot.lines = curves::lines(&figure, observations, &mut notes)?;
+    } else if figure.points.is_empty() {
         place(&figure, &gather(&figure, observations, &mut notes)?, &mut plot);
     } else {
         for (name, points) in in_order(&joined(&figure, observations, &mut notes)?, &figure) {
@@ -52,6 +57,8 @@ pub(crate) fn plot(params: &Params, observations: &[Observation]) -> Result<(Plo
             plot.lines.push(Line { name: named(&figure, name), points });
         }
     }
+    fit_scales(&mut plot, &mut notes);
+    plot.notes = below(&figure, &plot);
     let heights = || {
         let points = plot.lines.iter().flat_map(|line| &line.points).map(|p| p.y);
         points.chain(plot.levels.iter().map(|level| level.y))
@@ -62,6 +69,44 @@ pub(crate) fn plot(params: &Params, observations: &[Observation]) -> Result<(Plo
             .push(format!("the figure leaves out {n} of {} means: they are not finite", heights().count())),
     }
     Ok((plot, notes))
+}
+
+/// Leaves out what has no place on an axis of ratios, and says so.
+fn fit_scales(plot: &mut Plot, notes: &mut Vec<String>) {
+    let (log_x, log_y) = (plot.x_scale == Scale::Log, plot.y_scale == Scale::Log);
+    let mut out = 0;
+    for line in &mut plot.lines {
+        let before = line.points.len();
+        line.points.retain(|p| !(log_x && p.x <= 0.0 || log_y && p.y <= 0.0));
+        out += before - line.points.len();
+    }
+    let before = plot.levels.len();
+    plot.levels.retain(|level| !log_y || level.y > 0.0 || level.y.is_nan());
+    out += before - plot.levels.len();
+    if out > 0 {
+        let out = counted(out, "point");
+        notes.push(format!("the figure leaves out {out}: an axis of ratios has no place for 0 and below"));
+    }
+}
+
+/// The paragraphs below a figure: what the error bars are, the notes, what others state.
+fn below(figure: &Figure, plot: &Plot) -> Vec<String> {
+    let errors = plot.lines.iter().flat_map(|line| &line.points).map(|p| p.error);
+    let errors = errors.chain(plot.levels.iter().map(|level| level.error));
+    let mut below = Vec::new();
+    if errors.filter(|error| error.is_finite()).any(|error| error > 0.0) {
+        let what = match figure.error {
+            ErrorBar::Sd => "one sample standard deviation of the runs",
+            ErrorBar::Se => "one standard error",
+        };
+        below.push(format!("Error bars: ± {what}."));
+    }
+    if figure.smooth > 0.0 {
+        below.push(format!("Smoothed: moving average with exponential weights, {}.", figure.smooth));
+    }
+    below.extend(figure.notes.iter().cloned());
+    below.extend(figure.claims.iter().map(|claim| format!("{}: “{}”", claim.source, claim.text)));
+    below
 }
 
 /// The series in the order that was asked for, else in natural order.

@@ -15,19 +15,49 @@ pub enum PlotKind {
     /// Markers, joined by a line in each series.
     #[default]
     Lines,
+    /// The curve `y` of each artifact, such as `loss.train` over the steps of a training: a line without
+    /// markers for each artifact.
+    Curves,
     /// A group of bars for each value of `x`, with a bar for each series and its number above.
     Bars,
+}
+
+/// How an axis runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// Equal distances are equal differences.
+    #[default]
+    Linear,
+    /// Equal distances are equal ratios. Points that are not above 0 are left out, and counted.
+    Log,
+}
+
+/// What is drawn into the picture.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FigureStyle {
+    /// The title above and the notes below too, for a picture on its own.
+    #[default]
+    Whole,
+    /// The plot and its legend alone: the rest belongs into the paper's caption, and is in `caption.tex`.
+    Paper,
 }
 
 /// A figure of one number over another, with error bars.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Figure {
-    /// `lines` or `bars`. Default: `lines`.
+    /// `lines`, `bars` or `curves`. Default: `lines`.
     #[serde(default)]
     pub kind: PlotKind,
+    /// Whether title and notes are drawn. Default: `whole`.
+    #[serde(default)]
+    pub style: FigureStyle,
     /// The name on the horizontal axis. Values that are not numbers are spaced evenly. A series without
-    /// it, or with one value where others have several, becomes a horizontal dashed line.
+    /// it, or with one value where others have several, becomes a horizontal dashed line. Curves have
+    /// their own; leave it out.
+    #[serde(default)]
     pub x: String,
     /// The name of the number on the vertical axis; a point with several shows their mean.
     pub y: String,
@@ -49,6 +79,16 @@ pub struct Figure {
     #[serde(default, deserialize_with = "scalar::list")]
     #[schemars(schema_with = "scalar::list_schema")]
     pub order: Vec<String>,
+    /// How the horizontal axis runs. Default: `linear`.
+    #[serde(default)]
+    pub x_scale: Scale,
+    /// How the vertical axis runs. Default: `linear`.
+    #[serde(default)]
+    pub y_scale: Scale,
+    /// How much a point of a curve weighs the ones before it, from 0 to below 1: 0.9 is the mean over
+    /// about ten points. Default: 0, curves are as they are.
+    #[serde(default)]
+    pub smooth: f64,
     /// Whether the horizontal axis runs from high to low.
     #[serde(default)]
     pub reverse: bool,
@@ -81,12 +121,25 @@ pub struct Figure {
     /// Shows 1 - y.
     #[serde(default)]
     pub complement: bool,
-    /// Paragraphs below the figure: the paper's statements with their sections, for example.
+    /// Paragraphs below the figure.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What others state of the same, below the figure with its source.
+    #[serde(default)]
+    pub claims: Vec<Statement>,
     /// Horizontal lines, published results for example.
     #[serde(default)]
     pub references: Vec<Reference>,
+}
+
+/// A statement of others.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// What they state, as a sentence.
+    pub text: String,
+    /// The source: `Chen et al. 2020, section 4.1`.
+    pub source: String,
 }
 
 /// Another number on the vertical axis.

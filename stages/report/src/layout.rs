@@ -4,7 +4,7 @@
 use igpt_plot::{COLUMN, Size, mm, pt, shorten, width, wrap};
 
 use crate::axis::Axis;
-use crate::figure_params::PlotKind;
+use crate::figure_params::{PlotKind, Scale};
 use crate::legend::{LegendEntry, entries};
 use crate::plot::Plot;
 use crate::text_size::{LABEL, LINE, NOTE, TICK, TITLE};
@@ -119,6 +119,9 @@ impl PlotLayout {
 fn vertical(plot: &Plot) -> Axis {
     // A number that is wider than its bar stands upright.
     let upright = plot.places.as_ref().map_or(0, Vec::len) * plot.lines.len() > 9;
+    if plot.y_scale == Scale::Log {
+        return Axis::ratios(plot.heights().chain(plot.y_from), 9.0);
+    }
     let mut axis = Axis::through(plot.heights(), 9.0, false);
     let lowest = plot.heights().fold(f64::INFINITY, f64::min);
     let begins = plot.y_from.or((plot.kind == PlotKind::Bars).then_some(0.0));
@@ -141,6 +144,15 @@ fn horizontal(plot: &Plot, room: f64) -> Axis {
         return Axis::places(places.len());
     }
     let xs = || plot.lines.iter().flat_map(|line| &line.points).map(|p| p.x);
+    if plot.x_scale == Scale::Log {
+        let ratios = |n| {
+            let mut axis = Axis::ratios(xs(), n);
+            axis.reverse = plot.reverse;
+            axis
+        };
+        let fits = |axis: &Axis| axis.ticks.len() as f64 * (axis.widest() + pt(6.0)) <= room;
+        return [10.0, 7.0, 5.0].map(ratios).into_iter().find(fits).unwrap_or_else(|| ratios(3.0));
+    }
     let whole = xs().all(|x| x.fract() == 0.0);
     let mut axis = Axis::through(xs(), 14.0, whole);
     for n in [10.0, 7.0, 5.0, 3.0, 2.0] {

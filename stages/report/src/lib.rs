@@ -5,8 +5,11 @@
 
 mod axis;
 mod bars;
+mod bold;
+mod cells;
 mod check;
 mod csv;
+mod curves;
 mod draw;
 mod figure;
 mod figure_params;
@@ -31,10 +34,11 @@ use igpt_contract::{
     Choice, Figure as FigureKind, KnownInputs, Many, Metrics, Misfit, Out, ParamError, Resources, Sought,
     Stage, StageContext, StageError, StageIo, StageSpec, Table, counted,
 };
-use igpt_table::observe;
+use igpt_table::cells::ExpectedCell;
+use igpt_table::{expect, observe};
 
-pub use figure_params::{ExtraSeries, Figure, PlotKind, Reference};
-pub use params::{BestRow, Column, Params, Placeholder, Published, Sort};
+pub use figure_params::{ExtraSeries, Figure, FigureStyle, PlotKind, Reference, Scale, Statement};
+pub use params::{BestRow, Better, Column, Params, Placeholder, Published, Sort};
 pub use statistics::ErrorBar;
 
 const METRICS: Many<Metrics> = Many::new("metrics", "the metrics to report, each with its labels");
@@ -43,7 +47,8 @@ const CHOICES: Many<Choice> = Many::new(
     "the results of searches: each candidate is an artifact, with the searched parameter as a label and the fact `chosen`",
 );
 const TABLE: Out<Table> = Out::new("table", "the table as Markdown, LaTeX and CSV");
-const FIGURE: Out<FigureKind> = Out::new("figure", "the figure as SVG and PNG");
+const FIGURE: Out<FigureKind> =
+    Out::new("figure", "the figure as SVG, PDF and PNG, and its caption for LaTeX");
 
 /// Results tables and figures.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,9 +60,9 @@ impl Stage for Report {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "report",
-            summary: "gathers metrics into a table (Markdown, LaTeX, CSV) and a figure (SVG, PNG)",
-            // 5: fits that have not converged are named below the table.
-            version: 5,
+            summary: "gathers metrics into a table (Markdown, LaTeX, CSV) and a figure (SVG, PDF, PNG)",
+            // 6: `cells.json`; booktabs, one rule for digits, the best of each column; PDF.
+            version: 6,
             inputs: vec![METRICS.port(), CHOICES.port()],
             outputs: vec![TABLE.port(), FIGURE.port()],
             seeded: false,
@@ -77,9 +82,9 @@ impl Stage for Report {
     }
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
-        let mut found = observe::tried(io.many(&CHOICES))?;
+        let mut found = observe::tried(CHOICES.name, io.many(&CHOICES))?;
         if found.is_empty() || !io.many(&METRICS).is_empty() {
-            found.extend(observe::read(io.many(&METRICS))?);
+            found.extend(observe::read(METRICS.name, io.many(&METRICS))?);
         }
         let all = found.len();
         let observations = match &params.pick {
@@ -91,9 +96,13 @@ impl Stage for Report {
         let text = text_table::text_table(params, &summary, &order);
         let csv = csv::csv(params, &summary, &order);
         let (plot, notes) = figure::plot(params, &observations)?;
-        igpt_table::write(io.output(&TABLE), &text, &csv)?;
+        let mut cells = cells::cells(params, &summary, &order, &text.title);
+        cells.add_port(METRICS.name, io.many(&METRICS));
+        cells.add_port(CHOICES.name, io.many(&CHOICES));
+        igpt_table::write(io.output(&TABLE), &text, &csv, &cells)?;
         draw::figure(&plot, io.output(&FIGURE))
             .map_err(|e| StageError::caused("the figure could not be drawn", e))?;
+        expect::report(cx, &expected(params, &summary));
         cx.note(format!(
             "{} from {}",
             counted(text.rows.len(), "row"),
@@ -114,4 +123,16 @@ impl Stage for Report {
         }
         Ok(())
     }
+}
+
+/// All that was expected, by the row and the column.
+fn expected(params: &Params, summary: &summary::Summary) -> Vec<(String, ExpectedCell)> {
+    let mut all = summary.unseen.clone();
+    for row in &summary.rows {
+        for (column, cell) in params.columns.iter().zip(&row.cells) {
+            let name = format!("{} / {}", row.name(), column.heading());
+            all.extend(cell.expected.clone().map(|expected| (name, expected)));
+        }
+    }
+    all
 }

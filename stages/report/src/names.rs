@@ -3,7 +3,7 @@
 
 use igpt_table::Pick;
 
-use crate::figure_params::Figure;
+use crate::figure_params::{Figure, PlotKind};
 use crate::params::Params;
 
 /// A path of a parameter and the name that it holds.
@@ -38,7 +38,10 @@ pub(crate) fn of_table(params: &Params) -> Vec<Named<'_>> {
 
 /// Those of a figure.
 pub(crate) fn of_figure(figure: &Figure) -> Vec<Named<'_>> {
-    let mut names = vec![("figure.x".to_owned(), figure.x.as_str()), ("figure.y".to_owned(), &figure.y)];
+    let axes = [("figure.x", &figure.x), ("figure.y", &figure.y)];
+    // Of curves nothing is known before they are there.
+    let axes = axes.into_iter().filter(|_| figure.kind != PlotKind::Curves);
+    let mut names: Vec<Named<'_>> = axes.map(|(path, name)| (path.to_owned(), name.as_str())).collect();
     names.extend(numbered("figure.points", &figure.points));
     let optional = [("figure.series", &figure.series), ("figure.count", &figure.count)];
     let optional = optional.into_iter().filter(|(_, name)| !name.is_empty());

@@ -5,8 +5,8 @@ use crate::params::{Column, Params};
 use crate::statistics::ErrorBar;
 use crate::summary::{CellValue, Summary};
 
-/// How rows were picked and marked, what means and errors are over, which fits have not converged.
-pub(crate) fn notes(params: &Params, summary: &Summary) -> Vec<String> {
+/// How rows were picked and chosen, what means and errors are over, which fits have not converged.
+pub(crate) fn notes(params: &Params, summary: &Summary, same: Option<usize>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(pick) = &params.pick {
         let which = if pick.lowest { "lowest" } else { "highest" };
@@ -29,7 +29,7 @@ pub(crate) fn notes(params: &Params, summary: &Summary) -> Vec<String> {
     }
     let of_columns = |error: ErrorBar, several: bool| {
         summary.rows.iter().any(|row| {
-            params.columns.iter().zip(&row.cells).any(|(column, (cell, _))| match cell {
+            params.columns.iter().zip(&row.cells).any(|(column, cell)| match &cell.value {
                 CellValue::Numbers(s, expected) => {
                     column.error == error && (*expected > 1) == several && (several || s.error.is_some())
                 }
@@ -41,11 +41,17 @@ pub(crate) fn notes(params: &Params, summary: &Summary) -> Vec<String> {
         [] => String::new(),
         axes => format!(" over {}", axes.join(", ")),
     };
+    let count = match same {
+        None => " (n: how many)".to_owned(),
+        // Else it is in the title.
+        Some(n) if params.title.is_empty() => format!(" (n = {n})"),
+        Some(_) => String::new(),
+    };
     if of_columns(ErrorBar::Sd, true) {
-        notes.push(format!("Mean ± sample standard deviation{over} (n: how many)."));
+        notes.push(format!("Mean ± sample standard deviation{over}{count}."));
     }
     if of_columns(ErrorBar::Se, true) {
-        notes.push(format!("Mean ± standard error{over} (n: how many), from their sample deviation."));
+        notes.push(format!("Mean ± standard error{over}{count}, from their sample deviation."));
     }
     if of_columns(ErrorBar::Se, false) {
         let images = "of a single run √(p(1 − p)/N), N the number of images";

@@ -45,7 +45,7 @@ pub(crate) fn order(params: &Params, summary: &Summary) -> Vec<usize> {
 /// What a row has in a column, or as one of its own values.
 fn values_of(row: &SummaryRow, column: Option<usize>, name: Option<usize>) -> Vec<Value> {
     match (column, name) {
-        (Some(c), _) => row.cells[c].0.values(),
+        (Some(c), _) => row.cells[c].value.values(),
         (None, Some(i)) => vec![row.key[i].clone()],
         (None, None) => Vec::new(),
     }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use igpt_table::expect::{self, Expectation};
 use igpt_table::observe::{Value, is_share};
-use igpt_table::{Pick, scalar};
+use igpt_table::{LatexStyle, Pick, scalar};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,15 +45,23 @@ pub struct Params {
     /// Default: `not_run`.
     #[serde(default)]
     pub others: Placeholder,
-    /// Published numbers, shown in columns of their own beside ours, with their sources below the table.
+    /// Published numbers, with their sources below the table: in the column of ours where no row has
+    /// both, else in one beside it.
     #[serde(default)]
     pub published: Vec<Published>,
     /// The order of the rows. Default: by their values, numbers before texts.
     #[serde(default)]
     pub sort: Option<Sort>,
-    /// Which rows to mark as the best and name below the table. Default: none.
+    /// Which rows to name below the table as the best. Default: none.
     #[serde(default)]
     pub best: Option<BestRow>,
+    /// The names among `rows` that part the table: the best value of a column is bold for each of their
+    /// values (`[data]`: for each data set). Default: `best.within`, or else one for the table.
+    #[serde(default)]
+    pub within: Vec<String>,
+    /// How the table is set in LaTeX.
+    #[serde(default)]
+    pub latex: LatexStyle,
     /// The figure. Default: the first column of numbers over the first of `rows` that has numbers, with a
     /// line for each value of the next of `rows`.
     #[serde(default)]
@@ -93,9 +102,20 @@ pub struct Column {
     /// Default: for `accuracy.test`, the `rows.test` of a probe or the `images.test` of fine-tuning.
     #[serde(default)]
     pub count: String,
-    /// Digits after the decimal point. Default: 2 for percentages, else four significant digits.
+    /// Digits after the decimal point. Default: as many as show two significant digits of the error; of a
+    /// number without one 2 for percentages, else four significant digits.
     #[serde(default)]
     pub digits: Option<u8>,
+    /// Which value is the best of the column, and so bold; its arrow stands in the heading. Default:
+    /// `higher` for `accuracy`, `lower` for `loss` (the other way round with `complement`), without an
+    /// arrow; `none` for others.
+    #[serde(default)]
+    pub better: Option<Better>,
+    /// What the column's results are expected to be, one or a list: their differences are shown beside
+    /// them, and `run --check` ends with exit code 100 if one is missed. Default: nothing.
+    #[serde(default, deserialize_with = "expect::one_or_more")]
+    #[schemars(schema_with = "expect::one_or_more_schema")]
+    pub expect: Vec<Expectation>,
     /// Only artifacts with these values count: `{objective: bert, layer: 2}`, compared as text. Rows
     /// with another value of one of these names show a dash.
     #[serde(default, rename = "where", deserialize_with = "scalar::map")]
@@ -103,7 +123,49 @@ pub struct Column {
     pub only: BTreeMap<String, String>,
 }
 
+/// Which value of a column is the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Better {
+    /// The highest.
+    Higher,
+    /// The lowest.
+    Lower,
+    /// None is.
+    None,
+}
+
 impl Column {
+    /// Which value is the best, as it is shown.
+    pub(crate) fn better(&self) -> Better {
+        let is = |name: &str| self.metric.split('.').next() == Some(name);
+        match (self.better, self.complement) {
+            (Some(better), _) => better,
+            (None, false) if is("accuracy") => Better::Higher,
+            (None, true) if is("accuracy") => Better::Lower,
+            (None, false) if is("loss") => Better::Lower,
+            _ => Better::None,
+        }
+    }
+
+    /// The heading with the unit and, where it was asked for, the direction.
+    pub(crate) fn full_heading(&self) -> String {
+        let mut text = self.heading().to_owned();
+        if self.percent && !text.contains('%') {
+            text += " (%)";
+        }
+        text + match self.better {
+            Some(Better::Higher) => " ↑",
+            Some(Better::Lower) => " ↓",
+            Some(Better::None) | None => "",
+        }
+    }
+
+    /// A value of ours in the units of the heading.
+    pub(crate) fn in_units(&self, x: f64) -> f64 {
+        if self.percent { 100.0 * x } else { x }
+    }
+
     /// The heading.
     pub(crate) fn heading(&self) -> &str {
         if self.title.is_empty() { &self.metric } else { &self.title }
@@ -147,7 +209,7 @@ pub struct Published {
     #[serde(deserialize_with = "scalar::text")]
     #[schemars(schema_with = "scalar::schema")]
     pub row: String,
-    /// The heading of the column beside which it is shown.
+    /// The heading of its column, as `title` has it.
     pub column: String,
     /// The number, in the units of the column (96.3 if it shows percent).
     pub value: f64,
@@ -185,7 +247,7 @@ pub struct BestRow {
     /// Whether the lowest value is the best, as for losses.
     #[serde(default)]
     pub lowest: bool,
-    /// Marks one row for each value of these names, a subset of `rows`. Default: one for the table.
+    /// Names one row for each value of these names, a subset of `rows`. Default: one for the table.
     #[serde(default)]
     pub within: Vec<String>,
 }

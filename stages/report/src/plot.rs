@@ -1,6 +1,6 @@
 //! What a figure shows, before it has a place on paper.
 
-use crate::figure_params::PlotKind;
+use crate::figure_params::{FigureStyle, PlotKind, Scale};
 
 /// A plot.
 #[derive(Debug, Clone, Default)]
@@ -17,12 +17,17 @@ pub(crate) struct Plot {
     pub(crate) references: Vec<(String, f64)>,
     /// Names of the places 0, 1, 2... on the horizontal axis, where it has no numbers.
     pub(crate) places: Option<Vec<String>>,
+    /// How the axes run.
+    pub(crate) x_scale: Scale,
+    pub(crate) y_scale: Scale,
     /// Whether the horizontal axis runs from high to low.
     pub(crate) reverse: bool,
     /// Where the vertical axis begins.
     pub(crate) y_from: Option<f64>,
     /// Paragraphs below.
     pub(crate) notes: Vec<String>,
+    /// Whether title and notes are drawn.
+    pub(crate) style: FigureStyle,
 }
 
 /// A line with markers, or the bars of one colour.
@@ -65,6 +70,8 @@ impl Plot {
             let error = if error.is_finite() { error } else { 0.0 };
             [y - error, y + error]
         });
+        // On a scale of ratios an error bar that reaches 0 ends at the edge.
+        let ends = ends.filter(|y| self.y_scale == Scale::Linear || *y > 0.0);
         ends.chain(self.references.iter().map(|r| r.1))
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use igpt_contract::StageError;
-use igpt_table::observe::{Observation, Value, require};
+use igpt_table::cells::{ExpectedCell, inputs_of};
+use igpt_table::observe::{InputRef, Observation, Value, require};
 
 use crate::names;
 use crate::params::{BestRow, Column, Params, Placeholder};
@@ -44,15 +45,31 @@ pub(crate) struct PublishedValue {
     pub(crate) source: usize,
 }
 
-/// A row: its values, and for each column the cell and what was published beside it.
+/// A cell: what we have, what was published, and where ours is from.
+#[derive(Debug, Clone)]
+pub(crate) struct SummaryCell {
+    pub(crate) value: CellValue,
+    pub(crate) published: Option<PublishedValue>,
+    /// What was expected of it.
+    pub(crate) expected: Option<ExpectedCell>,
+    /// The inputs that the value comes from.
+    pub(crate) inputs: Vec<InputRef>,
+}
+
+impl SummaryCell {
+    /// Without a result.
+    fn hole(value: CellValue) -> Self {
+        Self { value, published: None, expected: None, inputs: Vec::new() }
+    }
+}
+
+/// A row: its values, and a cell for each column.
 #[derive(Debug, Clone)]
 pub(crate) struct SummaryRow {
     pub(crate) key: Vec<Value>,
-    pub(crate) cells: Vec<(CellValue, Option<PublishedValue>)>,
+    pub(crate) cells: Vec<SummaryCell>,
     /// Whether it has artifacts; else it is there for a published number alone.
     pub(crate) ours: bool,
-    /// Whether it wins.
-    pub(crate) best: bool,
 }
 
 impl SummaryRow {
@@ -75,6 +92,8 @@ pub(crate) struct Summary {
     pub(crate) winners: Vec<(usize, f64)>,
     /// How many artifacts have none of the rows' names, and so are in no row.
     pub(crate) outside: usize,
+    /// Expectations of whole columns that have no number, by the columns' headings.
+    pub(crate) unseen: Vec<(String, ExpectedCell)>,
     /// The rows with fits that have not converged: the name, how many, and of how many.
     pub(crate) unconverged: Vec<(String, usize, usize)>,
 }
@@ -98,15 +117,13 @@ pub(crate) fn summarise(params: &Params, observations: &[Observation]) -> Result
                 .iter()
                 .map(|c| {
                     if c.leaves_out(&params.rows, key) {
-                        CellValue::NotApplicable
+                        SummaryCell::hole(CellValue::NotApplicable)
                     } else {
                         cell(c, members, observations)
                     }
                 })
-                .map(|cell| (cell, None))
                 .collect(),
             ours: true,
-            best: false,
         })
         .collect();
     for name in &params.expected {
@@ -129,16 +146,48 @@ pub(crate) fn summarise(params: &Params, observations: &[Observation]) -> Result
         });
         let column = params.columns.iter().position(|c| c.heading() == published.column);
         if let Some(cell) = column.and_then(|c| rows[row].cells.get_mut(c)) {
-            cell.1 = Some(PublishedValue { value: published.value, std: published.std, source });
+            cell.published = Some(PublishedValue { value: published.value, std: published.std, source });
         }
     }
+    let unseen = expect(params, &mut rows);
     rows.sort_by(|a, b| a.key.cmp(&b.key));
     let winners =
-        params.best.as_ref().map_or_else(Vec::new, |best| mark(best, &params.rows, &mut rows, &groups));
+        params.best.as_ref().map_or_else(Vec::new, |best| winners(best, &params.rows, &rows, &groups));
     let averaged = averaged(&groups, &rows, params);
     let outside = observations.len() - groups.values().map(Vec::len).sum::<usize>();
     let unconverged = unconverged(&rows, &groups);
-    Ok(Summary { rows, sources, averaged, winners, outside, unconverged })
+    Ok(Summary { rows, sources, averaged, winners, outside, unseen, unconverged })
+}
+
+/// Puts what was expected beside the cells; a row that is expected and not there is added. Returns
+/// expectations of whole columns in which there is no number.
+fn expect(params: &Params, rows: &mut Vec<SummaryRow>) -> Vec<(String, ExpectedCell)> {
+    let mut unseen = Vec::new();
+    for (c, column) in params.columns.iter().enumerate() {
+        let result = |row: &SummaryRow| match &row.cells[c].value {
+            CellValue::Numbers(s, _) => Some(column.in_units(s.mean)),
+            CellValue::NotRun | CellValue::NotApplicable | CellValue::Values(_) => None,
+        };
+        // What is said of a row goes before what is said of all.
+        let (all, of_rows): (Vec<_>, Vec<_>) = column.expect.iter().partition(|e| e.row.is_empty());
+        for expectation in all {
+            let found: Vec<usize> = (0..rows.len()).filter(|&i| result(&rows[i]).is_some()).collect();
+            if found.is_empty() {
+                unseen.push((column.heading().to_owned(), expectation.beside(None)));
+            }
+            for i in found {
+                rows[i].cells[c].expected = Some(expectation.beside(result(&rows[i])));
+            }
+        }
+        for expectation in of_rows {
+            let row = rows.iter().position(|row| row.name() == expectation.row).unwrap_or_else(|| {
+                rows.push(row_without_results(&expectation.row, CellValue::NotRun, params));
+                rows.len() - 1
+            });
+            rows[row].cells[c].expected = Some(expectation.beside(result(&rows[row])));
+        }
+    }
+    unseen
 }
 
 type Groups<'a> = BTreeMap<Vec<Value>, Vec<&'a Observation>>;
@@ -158,15 +207,17 @@ fn group<'a>(observations: &'a [Observation], names: &[String]) -> Groups<'a> {
 
 /// What a column shows of the members of a row. A hole is a member without the number, made as one
 /// that has it elsewhere: the metrics of a probe are no hole in a column of training losses.
-fn cell(column: &Column, members: &[&Observation], all: &[Observation]) -> CellValue {
+fn cell(column: &Column, members: &[&Observation], all: &[Observation]) -> SummaryCell {
     let holders: Vec<&Observation> = all.iter().filter(|o| o.get(&column.metric).is_some()).collect();
     let met: Vec<_> = members.iter().filter(|o| o.meets(&column.only)).collect();
     let found: Vec<&Value> = met.iter().filter_map(|o| o.get(&column.metric)).collect();
     let holes = met.iter().filter(|o| o.get(&column.metric).is_none());
     let holes = holes.filter(|o| holders.iter().any(|holder| o.is_like(holder))).count();
     if found.is_empty() {
-        return if holes == 0 && !met.is_empty() { CellValue::NotApplicable } else { CellValue::NotRun };
+        let value = if holes == 0 && !met.is_empty() { CellValue::NotApplicable } else { CellValue::NotRun };
+        return SummaryCell::hole(value);
     }
+    let inputs = inputs_of(met.iter().filter(|o| o.get(&column.metric).is_some()).map(|o| **o));
     let numbers: Option<Vec<Measured>> = met
         .iter()
         .filter(|o| o.get(&column.metric).is_some())
@@ -177,13 +228,14 @@ fn cell(column: &Column, members: &[&Observation], all: &[Observation]) -> CellV
         .collect();
     // A mean of layers or of seeds says nothing: of a label the values are shown.
     let label = holders.iter().any(|holder| holder.is_label(&column.metric));
-    match numbers.filter(|_| !label).and_then(|numbers| Statistics::of(&numbers)) {
+    let value = match numbers.filter(|_| !label).and_then(|numbers| Statistics::of(&numbers)) {
         Some(s) => CellValue::Numbers(Statistics { mean: column.of(s.mean), ..s }, found.len() + holes),
         None => {
             let distinct: BTreeSet<&Value> = found.into_iter().collect();
             CellValue::Values(distinct.into_iter().cloned().collect())
         }
-    }
+    };
+    SummaryCell { value, published: None, expected: None, inputs }
 }
 
 /// A row that no artifact is in: its name cut into as many values as rows have.
@@ -191,11 +243,11 @@ fn row_without_results(name: &str, cell: CellValue, params: &Params) -> SummaryR
     let n = params.rows.len();
     let mut key: Vec<Value> = name.splitn(n, ", ").map(|part| Value::Text(part.to_owned())).collect();
     key.resize(n, Value::Missing);
-    SummaryRow { key, cells: vec![(cell, None); params.columns.len()], ours: false, best: false }
+    SummaryRow { key, cells: vec![SummaryCell::hole(cell); params.columns.len()], ours: false }
 }
 
-/// Marks the winners; returns them in the order of the rows.
-fn mark(best: &BestRow, names: &[String], rows: &mut [SummaryRow], groups: &Groups<'_>) -> Vec<(usize, f64)> {
+/// The winners in the order of the rows.
+fn winners(best: &BestRow, names: &[String], rows: &[SummaryRow], groups: &Groups<'_>) -> Vec<(usize, f64)> {
     let mut winners: BTreeMap<Vec<Value>, (usize, f64)> = BTreeMap::new();
     for (i, row) in rows.iter().enumerate() {
         let members = groups.get(&row.key).map_or(&[][..], Vec::as_slice);
@@ -219,9 +271,6 @@ fn mark(best: &BestRow, names: &[String], rows: &mut [SummaryRow], groups: &Grou
     }
     let mut winners: Vec<(usize, f64)> = winners.into_values().collect();
     winners.sort_by_key(|(i, _)| *i);
-    for (i, _) in &winners {
-        rows[*i].best = true;
-    }
     winners
 }
 
@@ -250,8 +299,8 @@ fn averaged(groups: &Groups<'_>, rows: &[SummaryRow], params: &Params) -> Vec<St
     let fixed: Vec<&String> = params.rows.iter().chain(picked).collect();
     for row in rows {
         let members = groups.get(&row.key).map_or(&[][..], Vec::as_slice);
-        for (column, (cell, _)) in params.columns.iter().zip(&row.cells) {
-            if !matches!(cell, CellValue::Numbers(..)) {
+        for (column, cell) in params.columns.iter().zip(&row.cells) {
+            if !matches!(cell.value, CellValue::Numbers(..)) {
                 continue;
             }
             let mut seen: BTreeMap<(String, &str), BTreeSet<&Value>> = BTreeMap::new();

@@ -22,7 +22,7 @@ const IMAGES: In<ImageSet> = In::new("images", "the original images");
 const SMALL: Opt<ImageSet> = Opt::new("small", "the same images at the input resolution");
 const TOKENS: In<Tokens> = In::new("tokens", "the tokens of these images");
 const PALETTE: In<Palette> = In::new("palette", "the palette of the tokens");
-const FIGURE: Out<Figure> = Out::new("figure", "the picture as `figure.svg` and `figure.png`");
+const FIGURE: Out<Figure> = Out::new("figure", "the picture as `figure.svg`, `figure.pdf` and `figure.png`");
 
 /// From images to what the objectives see.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,8 +34,9 @@ impl Stage for Storyboard {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "storyboard",
-            summary: "shows how images become tokens and what each objective sees, as Figure 1 (SVG, PNG)",
-            version: 1,
+            summary: "shows how images become tokens and what each objective sees, as Figure 1 (SVG, PDF, PNG)",
+            // 2: PDF.
+            version: 2,
             inputs: vec![IMAGES.port(), SMALL.port(), TOKENS.port(), PALETTE.port()],
             outputs: vec![FIGURE.port()],
             seeded: true,

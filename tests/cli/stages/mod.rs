@@ -1,5 +1,6 @@
 //! The binary with its stage crates, on drawn shapes and on the pipelines that are shipped.
 
+mod check;
 mod citations;
 mod docs;
 mod experiments;

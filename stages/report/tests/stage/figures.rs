@@ -3,7 +3,7 @@
 use igpt_contract::MetricValues;
 use serde_json::{Value, json};
 
-use crate::support::{Artifact, artifact, columns, layers, report, says};
+use crate::support::{Artifact, artifact, columns, keep, layers, report, says};
 
 /// A part of an error bar of the first series.
 const ERROR_BAR: &str = "stroke=\"#0072B2\" stroke-width=\"3\"";
@@ -93,6 +93,8 @@ fn bars() -> Value {
 #[test]
 fn bars_stand_in_groups_with_their_numbers_and_errors() {
     let written = report(&objectives(), &bars()).unwrap();
+    keep("bars.pdf", &written.pdf);
+    keep("bars.png", &written.png);
     for text in
         ["AR", "BERT", "probe", "fine-tune", "43.2", "39.1", "45.1", "44.8", "BERT is lower (section 4.6)."]
     {
@@ -150,4 +152,76 @@ fn a_point_joins_the_loss_of_one_artifact_with_the_accuracy_of_others() {
     params["figure"]["series"] = json!("layer");
     let error = report(&artifacts, &params).unwrap_err().to_string();
     assert!(error.contains("`series` is `layer`, which is not one of `points`"), "{error}");
+}
+
+#[test]
+fn a_figure_for_a_paper_leaves_its_words_to_the_caption() {
+    let mut params = columns();
+    params["figure"] = json!({"x": "layer", "y": "accuracy.test", "percent": true, "title": "By layer",
+        "notes": ["Ours."], "claims": [{"text": "The middle is best.", "source": "Chen et al., section 4.1"}]});
+    let whole = report(&layers(), &params).unwrap();
+    assert!(says(&whole.svg, "By layer") && says(&whole.svg, "Ours."), "{}", whole.svg);
+    // What others state is theirs: with the source before it, and in quotation marks.
+    assert!(whole.svg.contains("Chen et al., section 4.1: “The middle"), "{}", whole.svg);
+    assert!(whole.svg.contains("Error bars: ± one sample standard deviation"), "{}", whole.svg);
+    params["figure"]["style"] = json!("paper");
+    let paper = report(&layers(), &params).unwrap();
+    for text in ["By layer", "Ours.", "Chen et al.", "Error bars"] {
+        assert!(!paper.svg.contains(text), "{text}: {}", paper.svg);
+    }
+    assert!(says(&paper.svg, "accuracy.test (%)"), "{}", paper.svg);
+    assert_eq!(paper.caption, whole.caption);
+    let start =
+        "By layer.\nError bars: \\ensuremath{\\pm} one sample standard deviation of the runs.\nOurs.\n";
+    assert!(paper.caption.starts_with(start), "{}", paper.caption);
+    keep("whole.pdf", &whole.pdf);
+    keep("paper.pdf", &paper.pdf);
+    assert!(paper.pdf.starts_with(b"%PDF-1.4") && paper.pdf.ends_with(b"%%EOF\n"));
+}
+
+/// A training with its curve.
+fn training(rate: f64, last: f64) -> Artifact {
+    let (labels, mut metrics) = artifact(json!({"rate": rate}), &[("loss.valid", last)]);
+    let curve = (1..=2000).map(|i| (f64::from(i), last + 3.0 / f64::from(i)));
+    metrics.curves.insert("loss.train".to_owned(), curve.collect());
+    (labels, metrics)
+}
+
+#[test]
+fn curves_of_several_trainings_are_lines_on_axes_of_ratios() {
+    let artifacts = [training(0.01, 2.5), training(0.001, 2.25)];
+    let mut params = json!({"rows": ["rate"], "columns": [{"metric": "loss.valid"}],
+        "figure": {"kind": "curves", "y": "loss.train", "series": "rate", "x_scale": "log",
+            "y_scale": "log", "smooth": 0.5}});
+    let written = report(&artifacts, &params).unwrap();
+    for text in ["rate 0.01", "rate 0.001", "step", "loss.train", "100", "1000"] {
+        assert!(says(&written.svg, text), "{text}: {}", written.svg);
+    }
+    assert!(!written.svg.contains("<circle"), "{}", written.svg);
+    assert!(written.svg.contains("Smoothed: moving average"), "{}", written.svg);
+    keep("curves.pdf", &written.pdf);
+    assert!(written.notes.contains("of 2000 points"), "{}", written.notes);
+    let error = |params: &Value| report(&artifacts, params).unwrap_err().to_string();
+    params["figure"]["y"] = json!("loss.trian");
+    assert!(
+        error(&params).contains("no curve `loss.trian`; did you mean `loss.train`?"),
+        "{}",
+        error(&params)
+    );
+    params["figure"]["y"] = json!("loss.train");
+    params["figure"]["x"] = json!("rate");
+    assert!(error(&params).contains("curves have their own"), "{}", error(&params));
+    params["figure"] = json!({"kind": "bars", "x": "rate", "y": "loss.valid", "y_scale": "log"});
+    assert!(error(&params).contains("an axis of ratios lacks"), "{}", error(&params));
+}
+
+#[test]
+fn what_an_axis_of_ratios_cannot_show_is_counted() {
+    let of = |layer: u32, x: f64| artifact(json!({"layer": layer}), &[("x", x)]);
+    let artifacts = [of(1, 0.0), of(2, 0.5), of(3, 50.0)];
+    let params = json!({"rows": ["layer"], "columns": [{"metric": "x"}],
+        "figure": {"x": "layer", "y": "x", "y_scale": "log"}});
+    let written = report(&artifacts, &params).unwrap();
+    assert!(written.notes.contains("leaves out 1 point: an axis of ratios"), "{}", written.notes);
+    assert!(says(&written.svg, "10") && !says(&written.svg, "0"), "{}", written.svg);
 }

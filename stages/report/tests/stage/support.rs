@@ -12,14 +12,18 @@ use serde_json::{Value, json};
 /// An artifact: its labels and metrics.
 pub(crate) type Artifact = (Value, MetricValues);
 
-/// What the stage wrote: Markdown, LaTeX, CSV, SVG, PNG; and what it said.
+/// What the stage wrote: Markdown, LaTeX, CSV, cells, SVG, PNG, PDF; and what it said.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Written {
     pub(crate) md: String,
     pub(crate) tex: String,
     pub(crate) csv: String,
+    pub(crate) cells: Value,
     pub(crate) svg: String,
     pub(crate) png: Vec<u8>,
+    pub(crate) pdf: Vec<u8>,
+    pub(crate) caption: String,
+    pub(crate) expectations: Value,
     pub(crate) notes: String,
 }
 
@@ -47,10 +51,12 @@ pub(crate) fn report(artifacts: &[Artifact], params: &Value) -> Result<Written, 
         DynStage::complete(&Report, params).map_err(|e| StageError::new(format!("{}: {e}", e.path)))?;
     let notes = Arc::new(Mutex::new(String::new()));
     let heard = Arc::clone(&notes);
-    let sink = move |signal| {
-        if let Signal::Note(text) = signal {
-            heard.lock().unwrap().push_str(&format!("{text}\n"));
-        }
+    let facts = Arc::new(Mutex::new(Value::Null));
+    let kept = Arc::clone(&facts);
+    let sink = move |signal| match signal {
+        Signal::Note(text) => heard.lock().unwrap().push_str(&format!("{text}\n")),
+        Signal::Fact { name, value } if name == "expectations" => *kept.lock().unwrap() = value,
+        _ => {}
     };
     DynStage::run(&Report, &params, &io, &StageContext::new(0, 1, folder("checkpoints".into()), sink))?;
     let read = |path: &str| std::fs::read_to_string(root.path().join(Path::new(path))).unwrap();
@@ -58,8 +64,12 @@ pub(crate) fn report(artifacts: &[Artifact], params: &Value) -> Result<Written, 
         md: read("table/table.md"),
         tex: read("table/table.tex"),
         csv: read("table/table.csv"),
+        cells: serde_json::from_str(&read("table/cells.json")).unwrap(),
         svg: read("figure/figure.svg"),
         png: std::fs::read(root.path().join("figure/figure.png")).unwrap(),
+        pdf: std::fs::read(root.path().join("figure/figure.pdf")).unwrap(),
+        caption: read("figure/caption.tex"),
+        expectations: facts.lock().unwrap().clone(),
         notes: notes.lock().unwrap().clone(),
     })
 }
@@ -110,4 +120,11 @@ pub(crate) fn artifact(labels: Value, numbers: &[(&str, f64)]) -> Artifact {
 /// Whether a figure has a text of its own that says so.
 pub(crate) fn says(svg: &str, text: &str) -> bool {
     svg.contains(&format!(">\n{text}\n</text>"))
+}
+
+/// Keeps a file for somebody to look at, in the folder that `IGPT_KEEP` names, if it names one.
+pub(crate) fn keep(name: &str, bytes: &[u8]) {
+    if let Some(folder) = std::env::var_os("IGPT_KEEP") {
+        std::fs::write(Path::new(&folder).join(name), bytes).unwrap();
+    }
 }

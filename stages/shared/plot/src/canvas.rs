@@ -1,6 +1,7 @@
-//! The backend behind both files: plotters' SVG backend, or its bitmap backend on a finer grid.
+//! The backend behind all files: plotters' SVG backend, its bitmap backend on a finer grid, or a page
+//! of a PDF.
 //!
-//! Widths and places of texts are asked of the compiled-in font in both, so both have one layout.
+//! Widths and places of texts are asked of the compiled-in font in all, so all have one layout.
 
 use std::cell::RefCell;
 use std::io;
@@ -10,8 +11,10 @@ use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters_backend::text_anchor::{HPos, VPos};
 use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontStyle,
+    FontTransform,
 };
 
+use crate::pdf::{Paint, PdfPage};
 use crate::{DPI, Size, font, png};
 
 /// How many pixels the bitmap has along a dot before it is smoothed.
@@ -27,6 +30,7 @@ enum Backend<'a> {
     /// With the pictures that are set into it afterwards: plotters would make a square of each pixel.
     Svg(SVGBackend<'a>, Rc<RefCell<String>>),
     Bitmap(BitMapBackend<'a>),
+    Pdf(&'a mut PdfPage),
 }
 
 type DrawResult = Result<(), DrawingErrorKind<io::Error>>;
@@ -38,6 +42,11 @@ impl<'a> Canvas<'a> {
             size,
             backend: Backend::Svg(SVGBackend::with_string(out, (size.width, size.height)), pictures),
         }
+    }
+
+    /// A canvas that draws on a page.
+    pub(crate) fn pdf(page: &'a mut PdfPage, size: Size) -> Self {
+        Self { size, backend: Backend::Pdf(page) }
     }
 
     /// A canvas that paints [`pixels`].
@@ -129,6 +138,7 @@ impl DrawingBackend for Canvas<'_> {
         match &mut self.backend {
             Backend::Svg(svg, _) => svg.ensure_prepared(),
             Backend::Bitmap(bitmap) => bitmap.ensure_prepared().map_err(io_error),
+            Backend::Pdf(_) => Ok(()),
         }
     }
 
@@ -136,6 +146,7 @@ impl DrawingBackend for Canvas<'_> {
         match &mut self.backend {
             Backend::Svg(svg, _) => svg.present(),
             Backend::Bitmap(bitmap) => bitmap.present().map_err(io_error),
+            Backend::Pdf(_) => Ok(()),
         }
     }
 
@@ -147,6 +158,10 @@ impl DrawingBackend for Canvas<'_> {
         match &mut self.backend {
             Backend::Svg(svg, _) => svg.draw_line(from, to, style),
             Backend::Bitmap(bitmap) => bitmap.draw_line(fine(from), fine(to), &pen(style)).map_err(io_error),
+            Backend::Pdf(page) => {
+                page.path([from, to], style.color(), Paint::Stroke(style.stroke_width()));
+                Ok(())
+            }
         }
     }
 
@@ -168,6 +183,14 @@ impl DrawingBackend for Canvas<'_> {
             Backend::Bitmap(bitmap) => {
                 bitmap.draw_rect(fine(upper_left), fine(bottom_right), &pen(style), true).map_err(io_error)
             }
+            Backend::Pdf(page) => {
+                page.path(
+                    [(left, top), (right, top), (right, bottom), (left, bottom)],
+                    style.color(),
+                    Paint::Fill,
+                );
+                Ok(())
+            }
         }
     }
 
@@ -180,6 +203,10 @@ impl DrawingBackend for Canvas<'_> {
             Backend::Svg(svg, _) => svg.draw_path(path, style),
             Backend::Bitmap(bitmap) => {
                 bitmap.draw_path(path.into_iter().map(fine), &pen(style)).map_err(io_error)
+            }
+            Backend::Pdf(page) => {
+                page.path(path, style.color(), Paint::Stroke(style.stroke_width()));
+                Ok(())
             }
         }
     }
@@ -196,6 +223,11 @@ impl DrawingBackend for Canvas<'_> {
             Backend::Bitmap(bitmap) => {
                 bitmap.draw_circle(fine(center), radius * FINE as u32, &pen(style), fill).map_err(io_error)
             }
+            Backend::Pdf(page) => {
+                let paint = if fill { Paint::Fill } else { Paint::Stroke(style.stroke_width()) };
+                page.circle(center, radius, style.color(), paint);
+                Ok(())
+            }
         }
     }
 
@@ -209,17 +241,17 @@ impl DrawingBackend for Canvas<'_> {
             Backend::Bitmap(bitmap) => {
                 bitmap.fill_polygon(path.into_iter().map(fine), &pen(style)).map_err(io_error)
             }
+            Backend::Pdf(page) => {
+                page.path(path, style.color(), Paint::Fill);
+                Ok(())
+            }
         }
     }
 
     fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, pos: BackendCoord) -> DrawResult {
         let text = font::printable(text);
-        let bitmap = match &mut self.backend {
-            Backend::Svg(svg, _) => return svg.draw_text(&text, style, pos),
-            Backend::Bitmap(bitmap) => bitmap,
-        };
         let (em, bold) = (font::em(style.size()), matches!(style.style(), FontStyle::Bold));
-        let (em, anchor, turned) = (em * f64::from(FINE), style.anchor(), style.transform());
+        let (anchor, turned, colour) = (style.anchor(), style.transform(), style.color());
         let left = match anchor.h_pos {
             HPos::Left => 0.0,
             HPos::Center => -0.5,
@@ -232,9 +264,27 @@ impl DrawingBackend for Canvas<'_> {
                 VPos::Center => 0.5 * font::EX,
                 VPos::Bottom => -0.5 * font::EX,
             };
+        let bitmap = match &mut self.backend {
+            Backend::Svg(svg, _) => return svg.draw_text(&text, style, pos),
+            Backend::Pdf(page) => {
+                let turn = |x: f64, y: f64| {
+                    let (x, y) = match turned {
+                        FontTransform::None => (x, y),
+                        FontTransform::Rotate90 => (-y, x),
+                        FontTransform::Rotate180 => (-x, -y),
+                        FontTransform::Rotate270 => (y, -x),
+                    };
+                    (f64::from(pos.0) + x, f64::from(pos.1) + y)
+                };
+                page.text(&text, (em, bold), (left, base), colour, turn);
+                return Ok(());
+            }
+            Backend::Bitmap(bitmap) => bitmap,
+        };
+        let scale = f64::from(FINE);
+        let (em, left, base) = (em * scale, left * scale, base * scale);
         let (x0, y0) = fine(pos);
         let (width, height) = bitmap.get_size();
-        let colour = style.color();
         let mut drawn = Ok(());
         font::paint(&text, em, bold, (left, base), |x, y, coverage| {
             let (x, y) = turned.transform(x, y);
@@ -269,6 +319,10 @@ impl DrawingBackend for Canvas<'_> {
                 "<image x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\" \
                  href=\"data:image/png;base64,{data}\"/>\n"
             );
+            return Ok(());
+        }
+        if let Backend::Pdf(page) = &mut self.backend {
+            page.picture((left, top), Size { width, height }, src);
             return Ok(());
         }
         let pixels = src.chunks_exact(3).take((width * height) as usize);

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use ab_glyph::{Font as _, FontRef, Glyph, PxScale, point};
+use ab_glyph::{Font as _, FontRef, Glyph, OutlineCurve, Point, PxScale, point};
 use plotters::style::{FontDesc, FontFamily, FontStyle, TextStyle};
 
 use crate::{pt, theme::INK};
@@ -95,6 +95,58 @@ pub(crate) fn paint(
             });
         }
         x += face.h_advance_unscaled(id) * per_unit;
+    }
+}
+
+/// A part of the outline of a text.
+pub(crate) enum Outlined {
+    /// Where a line begins.
+    Move((f64, f64)),
+    /// A straight line.
+    Line((f64, f64)),
+    /// A curve with its two handles.
+    Curve((f64, f64), (f64, f64), (f64, f64)),
+}
+
+/// Calls for each part of the outline of a text, which begins at `origin` on its base line; y runs
+/// downwards.
+pub(crate) fn outline(text: &str, em: f64, bold: bool, origin: (f64, f64), mut to: impl FnMut(Outlined)) {
+    let face = face(bold);
+    let per_unit = em / f64::from(units(face));
+    let (mut x, mut before) = (origin.0, None);
+    for c in text.chars() {
+        let id = face.glyph_id(c);
+        if let Some(before) = before.replace(id) {
+            x += f64::from(face.kern_unscaled(before, id)) * per_unit;
+        }
+        let at = |p: Point| (x + f64::from(p.x) * per_unit, origin.1 - f64::from(p.y) * per_unit);
+        let mut last = None;
+        for curve in face.outline(id).into_iter().flat_map(|outline| outline.curves) {
+            let (from, end) = match curve {
+                OutlineCurve::Line(from, end)
+                | OutlineCurve::Quad(from, _, end)
+                | OutlineCurve::Cubic(from, _, _, end) => (from, end),
+            };
+            if last != Some(from) {
+                to(Outlined::Move(at(from)));
+            }
+            last = Some(end);
+            let (from, end) = (at(from), at(end));
+            match curve {
+                OutlineCurve::Line(..) => to(Outlined::Line(end)),
+                OutlineCurve::Cubic(_, a, b, _) => to(Outlined::Curve(at(a), at(b), end)),
+                OutlineCurve::Quad(_, handle, _) => {
+                    // Its two handles lie two thirds of the way to the one.
+                    let handle = at(handle);
+                    let near = |end: (f64, f64)| {
+                        let way = |end: f64, handle: f64| end + 2.0 / 3.0 * (handle - end);
+                        (way(end.0, handle.0), way(end.1, handle.1))
+                    };
+                    to(Outlined::Curve(near(from), near(end), end));
+                }
+            }
+        }
+        x += f64::from(face.h_advance_unscaled(id)) * per_unit;
     }
 }
 

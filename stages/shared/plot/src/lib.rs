@@ -1,6 +1,6 @@
-//! Pictures for print: one drawing routine, drawn by plotters as SVG and as PNG.
+//! Pictures for print: one drawing routine, drawn by plotters as SVG, as PDF and as PNG.
 //!
-//! A picture is measured in *dots* of 1/300 inch, so that it has the same size on paper in both
+//! A picture is measured in *dots* of 1/300 inch, so that it has the same size on paper in all
 //! forms, and the PNG has one pixel a dot. Its only font is DejaVu Sans, which is compiled in: the
 //! same bytes on every machine.
 //!
@@ -18,6 +18,7 @@
 
 mod canvas;
 mod font;
+mod pdf;
 mod png;
 mod theme;
 
@@ -64,7 +65,7 @@ pub fn pt(x: f64) -> f64 {
     x * DPI / 72.0
 }
 
-/// Draws a picture on white, and writes it as `NAME.svg` and `NAME.png` into a folder. `paint` is
+/// Draws a picture on white, and writes it as `NAME.svg`, `NAME.pdf` and `NAME.png` into a folder. `paint` is
 /// called once for each. Pictures (plotters' `BitMapElement`, RGB) lie above all else in the SVG.
 ///
 /// # Errors
@@ -84,6 +85,9 @@ pub fn draw(
     let (mut svg, pictures) = (String::new(), Rc::<RefCell<String>>::default());
     painted(Canvas::svg(&mut svg, Rc::clone(&pictures), size)).map_err(io::Error::other)?;
     std::fs::write(folder.join(format!("{name}.svg")), canvas::printed(&svg, &pictures.borrow(), size))?;
+    let mut page = pdf::PdfPage::default();
+    painted(Canvas::pdf(&mut page, size)).map_err(io::Error::other)?;
+    std::fs::write(folder.join(format!("{name}.pdf")), page.finish(size)?)?;
     let mut pixels = canvas::pixels(size);
     painted(Canvas::bitmap(&mut pixels, size)).map_err(io::Error::other)?;
     png::write(&folder.join(format!("{name}.png")), &canvas::smooth(&pixels, size), size)
@@ -94,7 +98,7 @@ mod tests {
     use super::*;
     use plotters::prelude::*;
 
-    fn drawn() -> (String, Vec<u8>) {
+    fn drawn() -> (String, Vec<u8>, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
         let size = Size { width: 300, height: 150 };
         draw(folder.path(), "figure", size, |area| {
@@ -104,7 +108,7 @@ mod tests {
         })
         .unwrap();
         let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
-        (String::from_utf8(read("figure.svg")).unwrap(), read("figure.png"))
+        (String::from_utf8(read("figure.svg")).unwrap(), read("figure.png"), read("figure.pdf"))
     }
 
     #[test]
@@ -128,9 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn both_files_are_the_same_on_every_run_and_have_the_size_in_print() {
-        let (svg, png) = drawn();
-        assert_eq!((svg.clone(), png.clone()), drawn());
+    fn all_files_are_the_same_on_every_run_and_have_the_size_in_print() {
+        let (svg, png, pdf) = drawn();
+        assert!((svg.clone(), png.clone(), pdf.clone()) == drawn());
+        assert!(String::from_utf8_lossy(&pdf).contains("/MediaBox [0 0 72 36]"));
         assert!(svg.starts_with("<svg width=\"25.4mm\" height=\"12.7mm\" viewBox=\"0 0 300 150\""), "{svg}");
         assert!(svg.contains("a &lt; b"), "{svg}");
         let decoded = ::png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();

@@ -1,15 +1,19 @@
 //! How a table is made to fit a line of text, measured in letters.
 
-use crate::{Align, Cell, TextTable};
+use crate::{Align, Cell, Numbers, TextTable};
 
-/// The letters of a line of an `article`, and what the gap after a column takes of them.
-const LINE: f64 = 69.0;
+/// The letters of a line of an `article`, which is narrower than a page in two columns.
+pub(crate) const PAGE: f64 = 66.0;
+/// The letters of a line in one of the two columns of an `article`.
+pub(crate) const COLUMN: f64 = 38.0;
+/// What the gap after a column takes of them.
 const GAP: f64 = 2.4;
 /// From which fullness on texts are broken, as smaller letters would be hard to read; each time with
 /// how long the lines of a broken name are, and the commands for the size.
-const BROKEN: [(f64, usize, &str); 2] = [
-    (1.45, 18, "\\scriptsize\n\\setlength{\\tabcolsep}{3pt}\n"),
-    (1.65, 12, "\\scriptsize\n\\setlength{\\tabcolsep}{2.2pt}\n"),
+const BROKEN: [(f64, usize, &str); 3] = [
+    (1.38, 18, "\\scriptsize\n\\setlength{\\tabcolsep}{3pt}\n"),
+    (1.48, 12, "\\scriptsize\n\\setlength{\\tabcolsep}{2.2pt}\n"),
+    (1.55, 12, "\\tiny\n\\setlength{\\tabcolsep}{2pt}\n"),
 ];
 
 /// What must be done for a table to fit.
@@ -25,28 +29,39 @@ pub(crate) struct Fit {
 
 impl Fit {
     /// Of a table.
-    pub(crate) fn of(table: &TextTable) -> Self {
-        let mut fit = Self::with(table, None);
+    pub(crate) fn of(table: &TextTable, line: f64) -> Self {
+        let mut fit = Self::with(table, line, None);
         for (i, (from, ..)) in BROKEN.iter().enumerate() {
             if fit.full > *from {
-                fit = Self::with(table, Some(i));
+                fit = Self::with(table, line, Some(i));
             }
         }
         fit
     }
 
-    fn with(table: &TextTable, broken: Option<usize>) -> Self {
+    /// Whether the letters need not be smaller than those of a footnote.
+    pub(crate) fn is_easy(&self) -> bool {
+        self.broken.is_none() && self.full <= 1.25
+    }
+
+    fn with(table: &TextTable, line: f64, broken: Option<usize>) -> Self {
         let mut fit = Self { widths: Vec::new(), full: 0.0, broken };
         let (mut share, mut letters) = (1.0, 0.0);
         for (c, heading) in table.headings.iter().enumerate() {
             let words = heading.text.split_whitespace().map(count);
-            let cells = table.rows.iter().filter_map(|row| row.get(c));
-            let cells = cells.map(|cell| {
+            let column = || table.rows.iter().filter_map(|row| row.get(c));
+            let note = |cell: &Cell| usize::from(cell.footnote.is_some());
+            let cells = column().map(|cell| {
                 let lines = fit.lines(cell, heading.align);
-                let widest = lines.iter().map(|(line, _)| count(line)).max().unwrap_or(0);
-                widest + usize::from(cell.footnote.is_some())
+                lines.iter().map(|line| count(line)).max().unwrap_or(0) + note(cell)
             });
-            let widest = words.chain(cells).max().unwrap_or(0);
+            let mut widest = words.chain(cells).max().unwrap_or(0);
+            if fit.parts_at_point(table, c) {
+                let numbers = || column().filter_map(|cell| Some((cell.at_point()?, note(cell))));
+                let before = numbers().map(|((before, ..), _)| count(before)).max().unwrap_or(0);
+                let after = numbers().map(|((_, digits, after), note)| count(digits) + count(after) + note);
+                widest = widest.max(before + after.max().unwrap_or(0));
+            }
             // A short heading stays in one line.
             let width = widest.max(8.min(count(&heading.text)));
             match heading.align {
@@ -55,7 +70,7 @@ impl Fit {
             }
             fit.widths.push(width);
         }
-        fit.full = letters / (LINE * share - GAP * table.headings.len() as f64).max(1.0);
+        fit.full = letters / (line * share - GAP * table.headings.len() as f64).max(1.0);
         fit
     }
 
@@ -72,15 +87,22 @@ impl Fit {
         }
     }
 
-    /// The lines of a cell, each with what is set after it: names broken between words, numbers
-    /// before their `(n=5)`.
-    pub(crate) fn lines(&self, cell: &Cell, align: Align) -> Vec<(String, String)> {
-        let broken = match (self.broken, align, cell.text.split_once(" (")) {
+    /// The lines of a cell: names broken between words, numbers before their `(n=5)`.
+    pub(crate) fn lines(&self, cell: &Cell, align: Align) -> Vec<String> {
+        match (self.broken, align, cell.text.split_once(" (")) {
             (Some(_), Align::Right, Some((number, rest))) => vec![number.to_owned(), format!("({rest}")],
             (Some(i), Align::Left, _) => lines(&cell.text, BROKEN[i].1),
             _ => vec![cell.text.clone()],
-        };
-        broken.into_iter().map(|line| (line, String::new())).collect()
+        }
+    }
+
+    /// Whether the numbers of a column are aligned at their points: none of them is broken.
+    pub(crate) fn parts_at_point(&self, table: &TextTable, c: usize) -> bool {
+        let cells = || table.rows.iter().filter_map(|row| row.get(c));
+        table.latex.numbers == Numbers::Point
+            && table.headings[c].align == Align::Right
+            && cells().any(|cell| cell.number.is_some())
+            && cells().all(|cell| self.lines(cell, Align::Right).len() == 1)
     }
 }
 
@@ -119,16 +141,13 @@ mod tests {
 
     #[test]
     fn letters_shrink_before_texts_are_broken() {
-        let sizes: Vec<&str> = (0..6).map(|columns| Fit::of(&table(columns)).size()).collect();
+        let sizes: Vec<&str> = (0..6).map(|columns| Fit::of(&table(columns), PAGE).size()).collect();
         assert_eq!(sizes[..2], ["", ""]);
         assert!(sizes[2].contains("small") || sizes[2].contains("footnotesize"), "{sizes:?}");
         assert!(sizes[5].contains("scriptsize"), "{sizes:?}");
         let wide = table(5);
-        let fit = Fit::of(&wide);
-        let shown = |c: usize| {
-            let lines = fit.lines(&wide.rows[0][c], wide.headings[c].align);
-            lines.into_iter().map(|(line, _)| line).collect::<Vec<_>>()
-        };
+        let fit = Fit::of(&wide, PAGE);
+        let shown = |c: usize| fit.lines(&wide.rows[0][c], wide.headings[c].align);
         assert_eq!(shown(0), ["iGPT (this run),", "head at the best", "layer"]);
         assert_eq!(shown(1), ["69.3 ± 0.2", "(n=5)"]);
     }

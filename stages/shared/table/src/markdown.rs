@@ -16,12 +16,14 @@ pub fn markdown(table: &TextTable) -> String {
     for row in &table.rows {
         let cells: Vec<String> = row
             .iter()
-            .map(|Cell { text, footnote, strong }| {
-                let mut cell = escape_markdown(text);
-                if *strong && !cell.is_empty() {
-                    cell = format!("**{cell}**");
+            .map(|cell: &Cell| {
+                let (number, after) = cell.parts();
+                let mut text = escape_markdown(number);
+                if cell.strong && !text.is_empty() {
+                    text = format!("**{text}**");
                 }
-                cell + &footnote.map_or(String::new(), |n| format!(" <sup>{n}</sup>"))
+                text + &escape_markdown(after)
+                    + &cell.footnote.map_or(String::new(), |n| format!(" <sup>{n}</sup>"))
             })
             .collect();
         out += &format!("| {} |\n", cells.join(" | "));
@@ -29,8 +31,11 @@ pub fn markdown(table: &TextTable) -> String {
     for note in &table.notes {
         out += &format!("\n{}\n", escape_markdown(note));
     }
-    for (i, source) in table.footnotes.iter().enumerate() {
-        out += &format!("\n<sup>{}</sup> {}\n", i + 1, escape_markdown(source));
+    let footnotes = table.footnotes.iter().enumerate();
+    let footnotes: Vec<String> =
+        footnotes.map(|(i, source)| format!("<sup>{}</sup> {}", i + 1, escape_markdown(source))).collect();
+    if !footnotes.is_empty() {
+        out += &format!("\n{}\n", footnotes.join("; "));
     }
     out
 }

@@ -2,10 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use igpt_contract::{ChosenValue, LabelledInput, MetricValues, StageError};
+use igpt_contract::{ChosenValue, Curve, LabelledInput, MetricValues, StageError};
+use serde::Serialize;
 
 pub use crate::suggest::unknown;
 pub use crate::value::Value;
+
+/// An input of the step: its port, and its place there. A gathered port's inputs come in the order of
+/// the step's key, so that the place is the same in the step's record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct InputRef {
+    /// The port.
+    pub port: String,
+    /// The place, from 0.
+    pub index: usize,
+}
 
 /// One metrics artifact.
 #[derive(Debug, Clone)]
@@ -13,6 +24,8 @@ pub struct Observation {
     values: BTreeMap<String, Value>,
     /// The names among `values` that are labels.
     labels: BTreeSet<String>,
+    input: Option<InputRef>,
+    curves: BTreeMap<String, Curve>,
 }
 
 impl Observation {
@@ -21,7 +34,30 @@ impl Observation {
         let facts = metrics.facts.iter().map(|(name, text)| (name.clone(), Value::Text(text.clone())));
         let numbers = metrics.values.iter().map(|(name, x)| (name.clone(), Value::Number(*x)));
         let named = labels.iter().map(|(name, value)| (name.clone(), Value::of(value)));
-        Self { values: facts.chain(numbers).chain(named).collect(), labels: labels.keys().cloned().collect() }
+        let values = facts.chain(numbers).chain(named).collect();
+        let curves = metrics.curves.clone();
+        Self { values, labels: labels.keys().cloned().collect(), input: None, curves }
+    }
+
+    /// The same, of an input of the step.
+    #[must_use]
+    pub fn of(self, port: &str, index: usize) -> Self {
+        Self { input: Some(InputRef { port: port.to_owned(), index }), ..self }
+    }
+
+    /// The input that it was read from.
+    pub fn input(&self) -> Option<&InputRef> {
+        self.input.as_ref()
+    }
+
+    /// The curve of a name.
+    pub fn curve(&self, name: &str) -> Option<&Curve> {
+        self.curves.get(name)
+    }
+
+    /// The names of its curves.
+    pub fn curve_names(&self) -> impl Iterator<Item = &str> {
+        self.curves.keys().map(String::as_str)
     }
 
     /// The value of a name.
@@ -94,17 +130,17 @@ pub fn images(observation: &Observation, metric: &str, count: &str) -> Option<f6
     number(&format!("rows.{part}")).or_else(|| number(&format!("images.{part}")))
 }
 
-/// Reads the artifacts, in an order that depends on their content alone.
+/// Reads the artifacts of a port, in an order that depends on their content alone.
 ///
 /// # Errors
 /// If there is none, or one cannot be read.
-pub fn read(inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageError> {
+pub fn read(port: &str, inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageError> {
     let mut observations = Vec::with_capacity(inputs.len());
-    for input in inputs {
+    for (i, input) in inputs.iter().enumerate() {
         let metrics = MetricValues::read(&input.path).map_err(|e| {
             StageError::caused(format!("`{}` is not a metrics artifact", input.path.display()), e)
         })?;
-        observations.push(Observation::new(&input.labels, &metrics));
+        observations.push(Observation::new(&input.labels, &metrics).of(port, i));
     }
     if observations.is_empty() {
         return Err(StageError::new("expected at least one input at the port `metrics`, found none")
@@ -120,9 +156,9 @@ pub fn read(inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageError> {
 ///
 /// # Errors
 /// If one cannot be read.
-pub fn tried(inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageError> {
+pub fn tried(port: &str, inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageError> {
     let mut observations = Vec::new();
-    for input in inputs {
+    for (i, input) in inputs.iter().enumerate() {
         let choice = ChosenValue::read(&input.path).map_err(|e| {
             StageError::caused(format!("`{}` is not what a search chose", input.path.display()), e)
         })?;
@@ -133,7 +169,7 @@ pub fn tried(inputs: &[LabelledInput]) -> Result<Vec<Observation>, StageError> {
             metrics.facts.insert("chosen".to_owned(), chosen.to_owned());
             let mut labels = input.labels.clone();
             labels.insert(choice.param.clone(), tried.value);
-            observations.push(Observation::new(&labels, &metrics));
+            observations.push(Observation::new(&labels, &metrics).of(port, i));
         }
     }
     observations.sort_by_cached_key(|o| format!("{:?}", o.values));
@@ -168,7 +204,7 @@ mod tests {
             {"value": 1.0, "metric": null}, {"value": 0.1, "metric": 2.5}]}"#;
         std::fs::write(dir.path().join("choice.json"), choice).unwrap();
         let labels = [("model".to_owned(), "s".into())].into();
-        let seen = tried(&[LabelledInput { path: dir.path().to_owned(), labels }]).unwrap();
+        let seen = tried("choices", &[LabelledInput { path: dir.path().to_owned(), labels }]).unwrap();
         let shown = |name: &str| -> Vec<String> {
             seen.iter().map(|o| o.get(name).map_or("none".to_owned(), Value::text)).collect()
         };

@@ -14,6 +14,9 @@ pub(crate) fn text(c: char) -> Option<&'static str> {
         '\u{a0}' | '\u{202f}' => "~",
         '\u{2009}' => "\\,",
         '\u{2010}' | '\u{2011}' => "-",
+        // Their commands need a package.
+        '✓' => "(met)",
+        '✗' => "(missed)",
         // Marks without a width, which a copied title may hold.
         '\u{200b}' | '\u{feff}' => "",
         _ => return None,
