@@ -180,7 +180,7 @@ impl Run<'_> {
                 Box::new(lines)
             }
             (false, true) => {
-                let lookup = tasks::lookup(self.plan, self.store, &self.options);
+                let lookup = tasks::lookup(self.plan, self.store, self.options);
                 let style = terminal.style(&std::io::stderr());
                 Box::new(Live::new(self.options.budget.cpus, &INTERRUPTED, lookup, style))
             }
