@@ -70,12 +70,9 @@ impl Run<'_> {
                 taken.display(),
                 path.display()
             )),
-            // The export is in place and good, also where nothing else can be written.
-            Err(error) if was_written => Some(format!(
-                "cannot say where `{}` came from: {}",
-                path.display(),
-                Failure::from(error).error
-            )),
+            // What an export says must not be of another; the next run completes it.
+            Err(error) if was_written => return Err(error),
+            // The export is in place and good, also where nothing can be written.
             Err(_) => None,
         };
         if let Some(text) = text {

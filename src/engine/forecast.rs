@@ -98,7 +98,12 @@ pub fn forecast(resolver: &Resolver<'_>, cpus: u32) -> Result<(Vec<Outlook>, Res
                             results.steps.insert(id, record.outputs);
                             Forecast::Reused(key)
                         }
-                        None if !absent.is_empty() => Forecast::Broken(needs(&absent)),
+                        None if !absent.is_empty() => {
+                            Forecast::Broken(match resolver.resolve(step, &results) {
+                                Err(error) => Failure::from(error).error,
+                                Ok(_) => needs(&absent),
+                            })
+                        }
                         None => Forecast::Runs { key, why: rebuild_reason(last.as_ref(), &material) },
                     }
                 }

@@ -7,6 +7,7 @@
 //! from disk these files are not part of what it reads: they would change its key.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use igpt_contract::Digest;
@@ -14,9 +15,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::caches::Caches;
-use super::durable::{self, Durability};
-use super::provenance_file::{FORMAT, NAME, beside, is_export_provenance};
-use super::{Program, Result, Store, checksum};
+use super::durable;
+use super::export_exchange::ASIDE;
+use super::provenance_file::{FORMAT, NAME, beside, is_as_written, is_export_provenance};
+use super::{Program, Result, Store, StoreError, checksum};
 
 /// Where an export came from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -69,16 +71,19 @@ impl Store {
             true => beside(&caches.exports.real_path(to)),
             false => to.join(NAME),
         };
-        let is_there = fs::symlink_metadata(&path).is_ok();
+        let is_there = match fs::symlink_metadata(&path) {
+            Ok(_) => true,
+            Err(e) if e.kind() == ErrorKind::NotFound => false,
+            Err(e) => return Err(StoreError::io("look at", &path, e)),
+        };
         if is_there && !was_written {
             return Ok(None);
         }
-        if is_there && !is_export_provenance(&path) {
+        if is_there && !is_as_written(&path).map_err(|e| StoreError::io("read", &path, e))? {
             return Ok(Some(path));
         }
         let Some(origin) = origin() else { return Ok(None) };
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        durable::replace(folder, &path, &text(&origin), Durability::Later)?;
+        put(&path, &text(&origin), is_file)?;
         Ok(None)
     }
 
@@ -89,6 +94,27 @@ impl Store {
         if is_export_provenance(&path) {
             let _ = fs::remove_file(path);
         }
+    }
+}
+
+/// Puts the file in place, whole or not at all. It is prepared where what a kill leaves is found: beside the export.
+fn put(path: &Path, text: &[u8], is_file: bool) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let real = folder.canonicalize().map_err(|e| StoreError::io("find", folder, e))?;
+    let beside = if is_file { None } else { real.parent() };
+    let failed = |e| StoreError::io("write", path, e);
+    let written = |at: &Path| {
+        let aside = durable::fresh_with(at, ASIDE);
+        let written = fs::write(&aside, text).and_then(|()| fs::rename(&aside, path));
+        written.inspect_err(|_| drop(fs::remove_file(&aside)))
+    };
+    match beside.map(written) {
+        // Another disk, or a folder that nobody may write.
+        Some(Err(e)) if matches!(e.kind(), ErrorKind::CrossesDevices | ErrorKind::PermissionDenied) => {
+            written(&real).map_err(failed)
+        }
+        Some(done) => done.map_err(failed),
+        None => written(&real).map_err(failed),
     }
 }
 

@@ -30,7 +30,8 @@ pub fn is_export_provenance(path: &Path) -> bool {
     is_named && is_as_written(path).unwrap_or(false)
 }
 
-fn is_as_written(path: &Path) -> std::io::Result<bool> {
+/// Whether a file is what an export says of itself, as it was written; an error where it cannot be read.
+pub(super) fn is_as_written(path: &Path) -> std::io::Result<bool> {
     if !fs::symlink_metadata(path)?.is_file() {
         return Ok(false);
     }
