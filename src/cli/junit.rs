@@ -7,7 +7,7 @@ use std::path::Path;
 use super::error::CliError;
 use super::history::steps_of;
 use crate::event::{Event, Numbered};
-use crate::outlet::{Case, Outcome, Suite, junit};
+use crate::formats::{Case, Outcome, Suite, junit};
 use crate::report::clean::lines;
 use crate::store::RunFolder;
 

@@ -12,7 +12,7 @@ use super::options::PipelineArgs;
 use super::recorded::{Recorded, names_a_file, of_pipeline, of_run};
 use super::step_name::{self, typed};
 use super::{junit, print_error};
-use crate::outlet::{self, EVENT_FILE, Scalar};
+use crate::formats::{self, EVENT_FILE, Scalar};
 use crate::registry;
 use crate::store::Store;
 
@@ -95,8 +95,8 @@ pub(super) fn metrics(
     }
     let rows: Vec<MetricRow> = steps.iter().flat_map(Recorded::rows).collect();
     let text = match format {
-        Format::Csv => outlet::csv(&rows),
-        Format::Json => format!("{:#}\n", outlet::json(&rows)),
+        Format::Csv => formats::csv(&rows),
+        Format::Json => format!("{:#}\n", formats::json(&rows)),
         Format::Parquet => {
             let path = args.output.as_deref().unwrap_or(Path::new(""));
             return registry::write_parquet(&rows, path).map_err(CliError::usage);
@@ -149,7 +149,7 @@ fn tensorboard(folder: &Path, steps: &[Recorded], out: &mut dyn Write) -> Result
         let scalars = step.record.metrics.curves.iter().flat_map(|(tag, curve)| {
             curve.iter().map(|(x, y)| Scalar { tag, step: x.round() as i64, value: *y as f32 })
         });
-        let bytes = outlet::event_file(finished.as_millisecond() as f64 / 1000.0, scalars);
+        let bytes = formats::event_file(finished.as_millisecond() as f64 / 1000.0, scalars);
         let path = folder.join(format!("events.out.tfevents.{}{EVENT_FILE}", finished.as_second()));
         fs::write(&path, bytes).map_err(CliError::file("write", &path))?;
         written += 1;

@@ -14,7 +14,7 @@ use super::run::{INTERRUPTED, stop_on_interrupt};
 use crate::pipeline::units;
 use crate::report::bytes;
 use crate::store::{RunFolder, Store};
-use crate::view::{MOST_COMPARED, Outlet, Run, RunPage, Server, compare_page, run_page};
+use crate::view::{MOST_COMPARED, Medium, Run, RunPage, Server, compare_page, run_page};
 
 /// What to show, and where.
 #[derive(Debug, Args)]
@@ -79,8 +79,8 @@ fn write_page(
         asked.iter().map(|asked| store.run(asked)).collect::<crate::store::Result<_>>()?;
     let runs: Vec<Run> = folders.iter().map(|folder| read(store, folder, args)).collect();
     let RunPage { html, left_out } = match &runs[..] {
-        [run] => run_page(store, run, Outlet::File, max_size),
-        runs => RunPage { html: compare_page(store, runs, Outlet::File), left_out: Vec::new() },
+        [run] => run_page(store, run, Medium::File, max_size),
+        runs => RunPage { html: compare_page(store, runs, Medium::File), left_out: Vec::new() },
     };
     fs::write(file, &html).map_err(CliError::file("write", file))?;
     let what = match &folders[..] {

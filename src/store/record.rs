@@ -106,6 +106,14 @@ impl Program {
             commit: option_env!("IGPT_FLOW_COMMIT").map(str::to_owned),
         }
     }
+
+    /// The commit as people name it: its first twelve digits, and the `+` of changed sources.
+    pub fn short_commit(&self) -> Option<String> {
+        let commit = self.commit.as_ref()?;
+        let changed = if commit.ends_with('+') { "+" } else { "" };
+        let digits: String = commit.trim_end_matches('+').chars().take(12).collect();
+        Some(format!("{digits}{changed}"))
+    }
 }
 
 /// What a step cost.

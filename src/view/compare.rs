@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::curves::{Told, charts};
-use super::page::{Outlet, Page};
+use super::page::{Medium, Page};
 use super::run::Run;
 use super::run_page::badge;
 use super::step_page::shown;
@@ -24,18 +24,18 @@ const STEPS: usize = 2000;
 type Rows = BTreeMap<(usize, String), Vec<Option<String>>>;
 
 /// The page.
-pub(crate) fn compare_page(store: &Store, runs: &[Run], outlet: Outlet) -> String {
+pub(crate) fn compare_page(store: &Store, runs: &[Run], medium: Medium) -> String {
     let letters: Vec<String> =
         (0..runs.len()).map(|n| char::from(b'A' + (n % 26) as u8).to_string()).collect();
     let params = differing(params(runs));
     let metrics = differing(metrics(runs));
     let href =
-        |run: &Run| if outlet == Outlet::Served { format!("/run/{}", run.id) } else { "#runs".to_owned() };
+        |run: &Run| if medium == Medium::Served { format!("/run/{}", run.id) } else { "#runs".to_owned() };
     let targets: Vec<String> = runs.iter().map(href).collect();
     let hrefs: Vec<Box<dyn Fn(usize) -> String>> = targets
         .iter()
         .map(|target| {
-            let (target, is_served) = (target.clone(), outlet == Outlet::Served);
+            let (target, is_served) = (target.clone(), medium == Medium::Served);
             let of =
                 move |step: usize| if is_served { format!("{target}/step/{step}") } else { target.clone() };
             Box::new(of) as Box<dyn Fn(usize) -> String>
@@ -49,7 +49,7 @@ pub(crate) fn compare_page(store: &Store, runs: &[Run], outlet: Outlet) -> Strin
         .collect();
     let charts = charts(&told);
     let tables = tables_beside(store, runs, &letters, &hrefs);
-    let nav = if outlet == Outlet::Served { vec![("/".to_owned(), "← Runs")] } else { Vec::new() };
+    let nav = if medium == Medium::Served { vec![("/".to_owned(), "← Runs")] } else { Vec::new() };
     let mut nav = nav;
     nav.push(("#parameters".to_owned(), "Parameters"));
     nav.push(("#metrics".to_owned(), "Metrics"));
@@ -65,7 +65,7 @@ pub(crate) fn compare_page(store: &Store, runs: &[Run], outlet: Outlet) -> Strin
             thead { tr { th scope="col" { "run" } th scope="col" { "pipeline" } th scope="col" { "status" } th.num scope="col" { "took" } th scope="col" { "id" } } }
             tbody { @for (n, run) in runs.iter().enumerate() { tr {
                 th scope="row" { strong { (letters[n]) } }
-                td { @if outlet == Outlet::Served { a href=(targets[n]) { (run.text(&run.pipeline)) } } @else { (run.text(&run.pipeline)) } }
+                td { @if medium == Medium::Served { a href=(targets[n]) { (run.text(&run.pipeline)) } } @else { (run.text(&run.pipeline)) } }
                 td { (badge(&run.status)) }
                 td.num { @if let Some(wall) = run.wall_s { (seconds(wall)) } }
                 td.mono { (run.id) }
@@ -76,7 +76,7 @@ pub(crate) fn compare_page(store: &Store, runs: &[Run], outlet: Outlet) -> Strin
         @if !charts.is_empty() { section #curves { h2 { "Curves" } @for chart in &charts { (chart.render()) } } }
         @if !tables.is_empty() { section #tables { h2 { "Tables" } @for table in &tables { (table) } } }
     };
-    Page { title: "Comparison", nav, body, live: None, refreshed: false }.render(outlet)
+    Page { title: "Comparison", nav, body, live: None, refreshed: false }.render(medium)
 }
 
 /// Every parameter of every step, by the order of the steps and its name.

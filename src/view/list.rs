@@ -3,7 +3,7 @@
 use maud::html;
 
 use super::masks::Mask;
-use super::page::{Outlet, Page};
+use super::page::{Medium, Page};
 use super::run_page::badge;
 use crate::history::{RunFacts, began};
 use crate::report::seconds;
@@ -86,7 +86,7 @@ pub(crate) fn list_page(store: &Store, filter: &Filter) -> crate::store::Result<
         @if let Some(older) = older { p { a href=(older) { "Older runs" } } }
     };
     let page = Page { title: "Runs", nav: Vec::new(), body, live: None, refreshed: filter.before.is_empty() };
-    Ok(page.render(Outlet::Served))
+    Ok(page.render(Medium::Served))
 }
 
 fn did(run: &RunFacts) -> String {

@@ -33,7 +33,7 @@ mod ticks;
 mod timeline;
 
 pub(crate) use compare::{RUNS as MOST_COMPARED, compare_page};
-pub(crate) use page::Outlet;
+pub(crate) use page::Medium;
 pub(crate) use planned::{Param, PlannedRun, PlannedStep};
 pub(crate) use run::Run;
 pub(crate) use run_page::{RunPage, run_page};

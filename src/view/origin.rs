@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use super::links::Links;
 use super::run::Run;
-use super::run_page::short;
 use super::tables::ResultTable;
 use crate::provenance::{Node, Source, Trace};
 use crate::report::seconds;
@@ -106,7 +105,7 @@ impl Origins {
                     @let params = params(&record.material.params);
                     @if !params.is_empty() { ", " span.mono { (run.text(&params)) } }
                     ", " (seconds(record.cost.wall_s))
-                    @if let Some(commit) = &record.program.commit { ", commit " span.mono { (short(commit)) } }
+                    @if let Some(commit) = record.program.short_commit() { ", commit " span.mono { (commit) } }
                 },
             }
         } }

@@ -13,7 +13,7 @@ const LIVE: &str = include_str!("assets/live.js");
 
 /// Where a page is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outlet {
+pub(crate) enum Medium {
     /// From a file, which asks nobody for anything.
     File,
     /// From the server, which it may ask for what is new.
@@ -34,13 +34,13 @@ pub(crate) struct Page<'a> {
 
 impl Page<'_> {
     /// The document. Equal pages are equal bytes.
-    pub(crate) fn render(&self, outlet: Outlet) -> String {
+    pub(crate) fn render(&self, medium: Medium) -> String {
         let document = html! {
             (DOCTYPE)
             html lang="en" {
                 head {
                     meta charset="utf-8";
-                    @if outlet == Outlet::File { meta http-equiv="Content-Security-Policy" content=(policy(outlet)); }
+                    @if medium == Medium::File { meta http-equiv="Content-Security-Policy" content=(policy(medium)); }
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="referrer" content="no-referrer";
                     title { (self.title) }
@@ -58,7 +58,7 @@ impl Page<'_> {
                     main #main { (self.body) }
                     footer { "Made by igpt-flow " (env!("CARGO_PKG_VERSION")) "." }
                     script { (PreEscaped(SCRIPT)) }
-                    @if outlet == Outlet::Served { script { (PreEscaped(LIVE)) } }
+                    @if medium == Medium::Served { script { (PreEscaped(LIVE)) } }
                 }
             }
         };
@@ -68,7 +68,7 @@ impl Page<'_> {
 
 /// The content-security policy: our own style and scripts by their hashes, pictures that the page brings
 /// along, and nothing else.
-pub(crate) fn policy(outlet: Outlet) -> &'static str {
+pub(crate) fn policy(medium: Medium) -> &'static str {
     static FILE: OnceLock<String> = OnceLock::new();
     static SERVED: OnceLock<String> = OnceLock::new();
     let own = |scripts: &[&str]| {
@@ -79,9 +79,9 @@ pub(crate) fn policy(outlet: Outlet) -> &'static str {
             hashes.join(" ")
         )
     };
-    match outlet {
-        Outlet::File => FILE.get_or_init(|| format!("{}; form-action 'none'", own(&[SCRIPT]))),
-        Outlet::Served => SERVED.get_or_init(|| {
+    match medium {
+        Medium::File => FILE.get_or_init(|| format!("{}; form-action 'none'", own(&[SCRIPT]))),
+        Medium::Served => SERVED.get_or_init(|| {
             let own = own(&[SCRIPT, LIVE]);
             format!("{own}; connect-src 'self'; form-action 'self'; frame-ancestors 'none'")
         }),
@@ -99,9 +99,9 @@ mod tests {
     #[test]
     fn the_policy_lets_in_what_the_page_has_and_nothing_else() {
         let page = Page { title: "<t>", nav: vec![], body: html! {}, live: None, refreshed: false };
-        let text = page.render(Outlet::File);
+        let text = page.render(Medium::File);
         assert!(text.contains("<title>&lt;t&gt;</title>"));
-        let policy = policy(Outlet::File);
+        let policy = policy(Medium::File);
         assert!(policy.starts_with("default-src 'none'; img-src data:; style-src 'sha256-"), "{policy}");
         assert!(!policy.contains("unsafe") && !policy.contains("http"));
         assert_eq!(hash(""), "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='");

@@ -9,7 +9,7 @@ use super::graph::{graph, title};
 use super::links::Links;
 use super::media::{Budget, Picture, pictures};
 use super::origin::Origins;
-use super::page::{Outlet, Page};
+use super::page::{Medium, Page};
 use super::run::Run;
 use super::step_page::{body, state};
 use super::tables::{self, ResultTable};
@@ -43,8 +43,8 @@ struct Results {
 }
 
 /// Renders the page of a run in at most about `max_size` bytes.
-pub(crate) fn run_page(store: &Store, run: &Run, outlet: Outlet, max_size: u64) -> RunPage {
-    let links = Links::of(run, outlet == Outlet::Served);
+pub(crate) fn run_page(store: &Store, run: &Run, medium: Medium, max_size: u64) -> RunPage {
+    let links = Links::of(run, medium == Medium::Served);
     let href = |step: usize| links.step(run, step);
     let origins = Origins::of(store, run, |step| links.is_detailed(step));
     let found = results(store, run, &links);
@@ -88,7 +88,7 @@ pub(crate) fn run_page(store: &Store, run: &Run, outlet: Outlet, max_size: u64) 
         (pipeline, "#pipeline", "Pipeline"),
     ];
     let mut nav: Vec<(String, &'static str)> =
-        if outlet == Outlet::Served { vec![("/".to_owned(), "← Runs")] } else { Vec::new() };
+        if medium == Medium::Served { vec![("/".to_owned(), "← Runs")] } else { Vec::new() };
     nav.extend(parts.into_iter().filter(|(is, ..)| *is).map(|(_, href, text)| (href.to_owned(), text)));
     let body = html! {
         (head(run))
@@ -126,9 +126,9 @@ pub(crate) fn run_page(store: &Store, run: &Run, outlet: Outlet, max_size: u64) 
     };
     let title = format!("{} {}", run.text(&run.pipeline), run.id);
     let live =
-        (outlet == Outlet::Served).then(|| format!("/run/{}/events", run.id)).filter(|_| run.is_running());
+        (medium == Medium::Served).then(|| format!("/run/{}/events", run.id)).filter(|_| run.is_running());
     let page = Page { title: &title, nav, body, live, refreshed: false };
-    RunPage { html: page.render(outlet), left_out: budget.left_out }
+    RunPage { html: page.render(medium), left_out: budget.left_out }
 }
 
 /// The page of one step, for the server.
@@ -143,7 +143,7 @@ pub(crate) fn one_step(store: &Store, run: &Run, step: usize) -> Option<String> 
         (Origins::of(store, run, |other| other == step).render(run, step, &|step| links.step(run, step)))
     };
     let title = format!("{} {}", run.text(&found.name), run.id);
-    Some(Page { title: &title, nav, body: content, live: None, refreshed: false }.render(Outlet::Served))
+    Some(Page { title: &title, nav, body: content, live: None, refreshed: false }.render(Medium::Served))
 }
 
 fn head(run: &Run) -> Markup {
@@ -174,7 +174,7 @@ fn head(run: &Run) -> Markup {
             dt { "steps" } dd { span #tally { (if counts.is_empty() { "nothing has begun".to_owned() } else { counts.join(", ") }) } " of " (run.steps.len()) }
             @if !overrides.is_empty() { dt { "changed" } dd.mono { (run.text(&overrides.join(" "))) } }
             @if let Some(program) = run.program.as_ref().filter(|program| !program.version.is_empty()) {
-                dt { "program" } dd { "igpt-flow " (program.version) @if let Some(commit) = &program.commit { ", commit " span.mono title=(commit) { (short(commit)) } } }
+                dt { "program" } dd { "igpt-flow " (program.version) @if let Some(commit) = program.short_commit() { ", commit " span.mono title=[program.commit.as_ref()] { (commit) } } }
             }
             @for (name, value) in &run.machine { dt { (name) } dd.mono { (run.text(value)) } }
             @for (path, error) in &run.exports {
@@ -184,12 +184,6 @@ fn head(run: &Run) -> Markup {
         }
         @for note in run.notes.iter().take(20) { p.note { (run.text(note)) } }
     }
-}
-
-/// A commit as people name it; `+` for changed sources stays.
-pub(crate) fn short(commit: &str) -> String {
-    let changed = if commit.ends_with('+') { "+" } else { "" };
-    format!("{}{changed}", commit.trim_end_matches('+').chars().take(12).collect::<String>())
 }
 
 /// How a run stands.

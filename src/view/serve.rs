@@ -18,7 +18,7 @@ use super::data::json;
 use super::http::{Answer, Request, begin_events, read, write};
 use super::list::{Filter, list_page};
 use super::live::Follower;
-use super::page::{Outlet, Page, policy};
+use super::page::{Medium, Page, policy};
 use super::planned::PlannedRun;
 use super::run::Run;
 use super::run_page::{one_step, run_page};
@@ -107,7 +107,7 @@ impl Server {
                 // Who is refused may have gone.
                 let _ = stream
                     .set_nonblocking(false)
-                    .and_then(|()| write(&mut stream, &answer, policy(Outlet::Served), false));
+                    .and_then(|()| write(&mut stream, &answer, policy(Medium::Served), false));
                 continue;
             }
             let taken = Taken::new(&open);
@@ -169,7 +169,7 @@ fn is_same(a: &str, b: &str) -> bool {
 
 impl Shared {
     fn answer(&self, mut stream: TcpStream) -> io::Result<()> {
-        let policy = policy(Outlet::Served);
+        let policy = policy(Medium::Served);
         let request = match read(&mut stream) {
             Ok(request) => request,
             Err(answer) => return write(&mut stream, &answer, policy, false),
@@ -240,7 +240,7 @@ impl Shared {
             }
             ["run", id] => {
                 let run = self.run(&self.folder(id)?);
-                run_page(&self.store, &run, Outlet::Served, self.max_size).html
+                run_page(&self.store, &run, Medium::Served, self.max_size).html
             }
             ["run", id, "step", step] => {
                 let run = self.run(&self.folder(id)?);
@@ -263,10 +263,10 @@ impl Shared {
                 p { "Choose 2 to " (compare::RUNS) " runs in the " a href="/" { "list of runs" } "." }
             };
             let page = Page { title: "Comparison", nav: Vec::new(), body, live: None, refreshed: false };
-            return Ok(page.render(Outlet::Served));
+            return Ok(page.render(Medium::Served));
         }
         let runs = ids.into_iter().map(|id| Ok(self.run(&self.folder(id)?)));
-        Ok(compare_page(&self.store, &runs.collect::<Result<Vec<Run>, Answer>>()?, Outlet::Served))
+        Ok(compare_page(&self.store, &runs.collect::<Result<Vec<Run>, Answer>>()?, Medium::Served))
     }
 
     /// A run by its whole id. The id is looked up among those that there are: it is never a path.
@@ -281,7 +281,7 @@ impl Shared {
 
     /// Sends what is new in a run until it ends, its reader goes or the server stops.
     fn follow(&self, stream: &mut TcpStream, folder: RunFolder) -> io::Result<()> {
-        let policy = policy(Outlet::Served);
+        let policy = policy(Medium::Served);
         if self.followers.fetch_add(1, Ordering::Relaxed) >= FOLLOWERS {
             self.followers.fetch_sub(1, Ordering::Relaxed);
             let busy = Answer::refusal("503 Service Unavailable", "too many pages follow a run");

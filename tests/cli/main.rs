@@ -9,6 +9,7 @@ mod explain;
 mod failures;
 #[cfg(target_os = "linux")]
 mod faults;
+mod formats;
 mod gc;
 mod hazards;
 mod help;
@@ -21,7 +22,6 @@ mod limits;
 mod logs;
 mod memo;
 mod model;
-mod outlets;
 mod paper;
 mod plan;
 mod provenance;

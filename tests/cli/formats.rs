@@ -64,7 +64,7 @@ fn what_cannot_be_written_is_said() {
     }
 }
 
-/// The event files themselves are pinned byte by byte in `src/outlet/tensorboard.rs`.
+/// The event files themselves are pinned byte by byte in `src/formats/tensorboard.rs`.
 #[test]
 fn tensorboard_reads_the_curves() {
     let project = Project::new(CURVES);
