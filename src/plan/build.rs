@@ -107,6 +107,9 @@ fn plan_tree(
     }
     planner.plan.exports = exports::read(&planner, decl.exports, &mut faults);
     planner.check_feedback(&needed, &mut faults);
+    if faults.is_empty() {
+        planner.prune();
+    }
     let plan = planner.plan;
     if faults.is_empty() { Ok(plan) } else { Err(faults) }
 }

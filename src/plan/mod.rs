@@ -21,6 +21,7 @@ mod outputs;
 mod params;
 mod paths;
 mod planner;
+mod prune;
 mod redaction;
 mod retry;
 pub(crate) mod schema;

@@ -44,6 +44,23 @@ fn included_steps_run_where_they_are_needed_and_are_shared() {
 }
 
 #[test]
+fn of_included_steps_only_the_instances_that_are_needed_run() {
+    let base = r#"
+stages:
+  data: {uses: command, matrix: {set: [x, y]}, with: {run: 'echo data ${matrix.set} >> $LOG; echo ${matrix.set} > out', pass_env: [LOG]}}
+  many: {uses: command, matrix: {set: [x, y], n: [1, 2]}, in: {data: data.out}, with: {run: 'echo many ${matrix.set} ${matrix.n} >> $LOG; cat data > out; echo ${matrix.n} >> out', pass_env: [LOG]}}
+"#;
+    let project = Project::new(
+        "include: base.yaml\nstages:\n  mine: {uses: command, matrix: {set: [y], n: [2]}, in: {x: many.out}, with: {run: 'echo mine >> $LOG; cat x > out', pass_env: [LOG]}}\nexport: {mine.out: mine.txt}\n",
+    );
+    project.write("base.yaml", base);
+    assert_eq!(project.run(), ["data y", "many y 2", "mine"], "`x`, and the other `n`, are nobody's");
+    assert_eq!(project.read("mine.txt"), "y\n2\n");
+    let plan = project.igpt_flow(&["plan", "pipeline.yaml"]).out;
+    assert!(plan.starts_with("`pipeline`: all 3 steps cached"), "{plan}");
+}
+
+#[test]
 fn profiles_and_overrides_reach_into_included_pipelines() {
     let project = project();
     project.run_with(&["--profile", "big", "--profile", "wide"]);
