@@ -103,7 +103,10 @@ impl Totals {
             let (time, path) = (seconds(self.critical_s), self.path());
             writeln!(out, "longest {path}: {time}, however many processors there are")?;
         }
-        writeln!(out, "disk    about {}, as their last results", bytes(self.bytes))
+        match self.bytes {
+            0 => Ok(()),
+            n => writeln!(out, "disk    about {}, as their last results", bytes(n)),
+        }
     }
 
     /// `all 15 steps cached`, `3 of 4 steps to run`.

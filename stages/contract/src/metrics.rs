@@ -58,6 +58,12 @@ impl MetricValues {
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         // Editors on Windows begin a file so.
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        // A list would be taken for the fields in their order.
+        if text.trim_ascii_start().starts_with(b"[") {
+            return Err(format!(
+                "`{METRICS_FILE}`: invalid type: sequence, expected an object; expected {SHAPE}"
+            ));
+        }
         serde_json::from_slice(text).map_err(|error| {
             let line = text.split(|byte| *byte == b'\n').nth(error.line().saturating_sub(1));
             let line = String::from_utf8_lossy(line.unwrap_or_default());

@@ -24,7 +24,7 @@ fn the_template_of_seeds_makes_a_table_with_deviations() {
     let project = Project::new("");
     run(&project, "seeds", &[]);
     let table = project.read("results/seeds/table.md");
-    assert!(table.contains('±') && table.contains("(n=2)"), "{table}");
+    assert!(table.contains('±') && table.contains("(n = 2)"), "{table}");
 }
 
 #[test]
