@@ -23,7 +23,7 @@ pub(crate) struct ResultTable {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Cell {
     pub(crate) text: String,
-    pub(crate) strong: bool,
+    pub(crate) strong: usize,
     pub(crate) footnote: Option<String>,
 }
 
@@ -92,8 +92,11 @@ fn cell(text: &str) -> Cell {
         Some((text, number)) => (text, Some(number.to_owned())),
         None => (text, None),
     };
-    let bold = text.strip_prefix("**").and_then(|text| text.strip_suffix("**"));
-    Cell { text: plain(bold.unwrap_or(text)), strong: bold.is_some(), footnote }
+    // The number is bold, its error is not.
+    let bold = text.strip_prefix("**").and_then(|text| text.split_once("**"));
+    let (bold, rest) = bold.unwrap_or(("", text));
+    let bold = plain(bold);
+    Cell { strong: bold.len(), text: bold + &plain(rest), footnote }
 }
 
 /// A text without the signs that keep Markdown from seeing something in it.
@@ -142,8 +145,8 @@ impl ResultTable {
     ) -> Markup {
         let is_number = cell.text.contains(|c: char| c.is_ascii_digit()) && self.headings[c].1;
         let href = if is_number { origin(r, c) } else { None };
-        let text = run.text(&cell.text);
-        let text = html! { @if cell.strong { strong { (text) } } @else { (text) } };
+        let (bold, rest) = cell.text.split_at(cell.strong);
+        let text = html! { @if !bold.is_empty() { strong { (run.text(bold)) } } (run.text(rest)) };
         html! {
             @match href {
                 Some(href) => a href=(href) { (text) },
@@ -165,8 +168,10 @@ mod tests {
         let table = parse(text).unwrap();
         assert_eq!(table.title, "A _title_");
         assert_eq!(table.headings, [("step".to_owned(), false), ("a | b".to_owned(), true)]);
-        let number = Cell { text: "28.80 ± 1.01".into(), strong: true, footnote: Some("1".into()) };
+        let number = Cell { text: "28.80 ± 1.01".into(), strong: 13, footnote: Some("1".into()) };
         assert_eq!(table.rows[0][1], number);
+        let part = Cell { text: "58.8 ± 1.1".into(), strong: 4, footnote: None };
+        assert_eq!(cell("**58.8** ± 1.1"), part);
         assert_eq!(table.rows[1][0].text, "x*y");
         assert_eq!(table.notes, [(None, "A note.".into()), (Some("1".into()), "Table 1 <of> it".into())]);
         assert_eq!(parse("no table"), None);

@@ -17,15 +17,14 @@ pub(crate) fn notes(params: &Params, summary: &Summary, same: Option<usize>) -> 
         let column = params.columns.iter().find(|c| c.metric == best.metric && c.only.is_empty());
         let by = column.map_or(best.metric.as_str(), Column::heading);
         let plain = Column { metric: best.metric.clone(), ..Column::default() };
-        for &(row, value) in &summary.winners {
-            let winner = summary.rows[row].name();
-            let column = column.unwrap_or(&plain);
-            let value = number(column, column.of(value));
-            notes.push(format!("Best {} by {by}: {winner} ({value}).", params.rows.join(", ")));
-        }
-        if summary.winners.is_empty() {
-            notes.push(format!("Best {} by {by}: none, no row has a number.", params.rows.join(", ")));
-        }
+        let column = column.unwrap_or(&plain);
+        let winner = |&(row, value): &(usize, f64)| {
+            format!("{} ({})", summary.rows[row].name(), number(column, column.of(value)))
+        };
+        let winners: Vec<String> = summary.winners.iter().map(winner).collect();
+        let winners =
+            if winners.is_empty() { "none, no row has a number".to_owned() } else { winners.join("; ") };
+        notes.push(format!("Best {} by {by}: {winners}.", params.rows.join(", ")));
     }
     let of_columns = |error: ErrorBar, several: bool| {
         summary.rows.iter().any(|row| {
