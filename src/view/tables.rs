@@ -23,6 +23,7 @@ pub(crate) struct ResultTable {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Cell {
     pub(crate) text: String,
+    /// How many bytes of the text, from its beginning, are bold.
     pub(crate) strong: usize,
     pub(crate) footnote: Option<String>,
 }
