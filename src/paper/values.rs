@@ -120,7 +120,7 @@ pub fn write(made_of: &MadeOf, numbers: &BTreeMap<String, f64>) -> String {
 pub struct ValuesFile {
     /// What it was made of; none where that line is not there any more.
     pub made_of: Option<MadeOf>,
-    /// Key -> its line (from 1), and its texts in the order of [`FORMS`].
+    /// Key -> its line (from 1), and its texts in the order of the forms.
     pub numbers: BTreeMap<String, (usize, Vec<String>)>,
 }
 

@@ -68,8 +68,9 @@ impl MetricValues {
             let line = text.split(|byte| *byte == b'\n').nth(error.line().saturating_sub(1));
             let line = String::from_utf8_lossy(line.unwrap_or_default());
             // What Python's and JavaScript's writers make of a loss that diverged.
-            let bare =
-                error.is_syntax() && ["NaN", "Infinity", "nan", "inf"].iter().any(|word| line.contains(word));
+            // Below a field a fault of syntax comes as its text alone.
+            let is_syntax = error.is_syntax() || error.to_string().contains("expected value");
+            let bare = is_syntax && ["NaN", "Infinity", "nan", "inf"].iter().any(|word| line.contains(word));
             let hint = if bare {
                 "; JSON has no such numbers: write \"NaN\", \"inf\" and \"-inf\" with quotes"
             } else {
