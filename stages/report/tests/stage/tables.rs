@@ -161,7 +161,7 @@ fn one_winner_for_each_model() {
     assert!(
         written.md.contains("| m | 1 | **0.4** |\n| m | 2 | 0.3 |\n| s | 1 | 0.1 |\n| s | 2 | **0.2** |")
     );
-    assert!(written.md.contains("Best model, layer by accuracy: m, 1 (0.4)."), "{}", written.md);
+    assert!(written.md.contains("Best model, layer by accuracy: m, 1 (0.4); s, 2 (0.2)."), "{}", written.md);
     assert!(says(&written.svg, "m") && says(&written.svg, "s"));
 }
 
