@@ -21,5 +21,6 @@ pub mod rebuild;
 pub mod registry;
 pub mod report;
 pub mod schedule;
+mod step_name;
 pub mod store;
 mod view;

@@ -49,6 +49,23 @@ pub fn normal(path: &Path) -> PathBuf {
     normal
 }
 
+/// The bytes of a text in which `%XX` stands for a byte; none where `%` is followed by anything else.
+pub fn percent_decoded(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first == b'%' {
+            let (digits, tail) = rest.split_at_checked(2)?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+            rest = tail;
+        } else {
+            bytes.push(*first);
+        }
+    }
+    Some(bytes)
+}
+
 /// For people and for programs that show it: what is not UTF-8 becomes a replacement character.
 pub mod shown {
     use super::*;

@@ -1,25 +1,25 @@
 //! `bundle FILE -o OUT`: what a reviewer needs to check tables and figures without the data.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 use igpt_contract::{counted, kinds};
+use serde::Deserialize as _;
 use serde_json::json;
 
 use super::error::CliError;
 use super::load::{Loaded, load_whole};
 use super::options::SelectArgs;
+use super::outlooks::look_ahead;
 use super::show::bytes;
 use crate::bundle::{BundleManifest, BundleStep, PipelineFile, Selection, Steps, select, write_bundle};
-use crate::engine::folder_of;
-use crate::engine::forecast::{Forecast, forecast, wanted};
-use crate::engine::resolve::Resolver;
+use crate::engine::forecast::{Forecast, wanted};
+use crate::history::{MadeOf, PipelineText};
 use crate::plan::Plan;
 use crate::registry;
-use crate::store::{Caches, Program, Record, Store, StoreError};
+use crate::store::{Program, Record, Store, StoreError};
 
 /// What is bundled, and where it goes.
 #[derive(Debug, Args)]
@@ -54,7 +54,7 @@ pub(super) fn bundle(
     let store = Store::open_existing(store)?;
     let _live = store.hold()?;
     let numerics = registry::numerics(&select_args.device).map_err(CliError::usage)?;
-    let records = recorded(&store, &plan, select_args, &numerics)?;
+    let records = recorded(&store, &plan, select_args)?;
     let steps = Steps { plan: &plan, store: &store, records };
     let selection = select(&steps, &more).map_err(|error| match error {
         StoreError::Missing { .. } => CliError::Usage {
@@ -64,19 +64,15 @@ pub(super) fn bundle(
         error => error.into(),
     })?;
     let name = |id: &usize| plan.steps[*id].name.clone();
-    let texts = texts(&made_of)?;
+    let made_of = MadeOf::deserialize(made_of).map_err(|error| CliError::usage(error.to_string()))?;
+    let texts = texts(&made_of.files)?;
     let manifest = BundleManifest {
         format: crate::bundle::FORMAT.to_owned(),
         program: Program::this(),
         pipeline: plan.name.clone(),
         file: format!("pipeline/{}", texts.first().map(|file| file.name.as_str()).unwrap_or_default()),
         profiles: select_args.pipeline.profiles.clone(),
-        sets: made_of["sets"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|set| Some(set.as_str()?.to_owned()))
-            .collect(),
+        sets: made_of.sets,
         numerics,
         steps: steps
             .records
@@ -144,16 +140,8 @@ fn with(names: &[String]) -> Result<BTreeSet<String>, CliError> {
 }
 
 /// The records of the wanted steps, all of which must have results.
-fn recorded(
-    store: &Store,
-    plan: &Plan,
-    args: &SelectArgs,
-    numerics: &str,
-) -> Result<BTreeMap<usize, Record>, CliError> {
-    let folder = folder_of(&args.pipeline.file);
-    let folder = std::path::absolute(&folder).map_err(CliError::file("find", &folder))?;
-    let caches = RefCell::new(Caches::open(store));
-    let (outlooks, _) = forecast(&Resolver::new(plan, store, &caches, &folder, numerics), 1)?;
+fn recorded(store: &Store, plan: &Plan, args: &SelectArgs) -> Result<BTreeMap<usize, Record>, CliError> {
+    let outlooks = look_ahead(store.root(), plan, &args.pipeline.file, &args.device)?;
     let wanted = wanted(plan, &args.targets());
     let mut records = BTreeMap::new();
     for (id, outlook) in outlooks.iter().enumerate().filter(|(id, _)| wanted[*id]) {
@@ -173,13 +161,8 @@ fn recorded(
 }
 
 /// The texts of a pipeline, so placed that what it includes by relative paths is found.
-fn texts(made_of: &serde_json::Value) -> Result<Vec<PipelineFile>, CliError> {
-    let files: Vec<(PathBuf, String)> = made_of["files"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|file| Some((PathBuf::from(file["name"].as_str()?), file["text"].as_str()?.to_owned())))
-        .collect();
+fn texts(files: &[PipelineText]) -> Result<Vec<PipelineFile>, CliError> {
+    let files: Vec<(&Path, &str)> = files.iter().map(|file| (Path::new(&file.name), &*file.text)).collect();
     if let Some((path, _)) = files.iter().find(|(path, _)| path.is_absolute()) {
         return Err(CliError::Usage {
             what: format!("the pipeline includes `{}` by an absolute path", path.display()),
@@ -200,7 +183,7 @@ fn texts(made_of: &serde_json::Value) -> Result<Vec<PipelineFile>, CliError> {
         most
     };
     let above = files.iter().map(|(path, _)| ups(path)).max().unwrap_or(0);
-    let place = |(path, text): (PathBuf, String)| {
+    let place = |(path, text): (&Path, &str)| {
         let mut at: Vec<String> = (1..=above).map(|n| format!("folder{n}")).collect();
         for part in path.components() {
             match part {
@@ -209,7 +192,7 @@ fn texts(made_of: &serde_json::Value) -> Result<Vec<PipelineFile>, CliError> {
                 _ => {}
             }
         }
-        PipelineFile { name: at.join("/"), text }
+        PipelineFile { name: at.join("/"), text: text.to_owned() }
     };
     Ok(files.into_iter().map(place).collect())
 }

@@ -10,11 +10,11 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathComplete
 use super::history::steps_of;
 use super::load::load;
 use super::options::PipelineArgs;
-use super::step_name::{base, typed};
 use super::store_folder;
 use crate::pipeline::{Node, Pipeline};
 use crate::plan::catalog::{COMMAND, Catalog};
 use crate::plan::command;
+use crate::step_name::{base, typed};
 use crate::store::{RunFolder, Store};
 use crate::{machine, registry};
 

@@ -7,8 +7,8 @@ use igpt_contract::Digest;
 use serde::Serialize;
 
 use super::history::steps_of;
-use super::step_name::base;
 use crate::key::{self, FieldChange, KeyInput};
+use crate::step_name::base;
 use crate::store::{InputSource, Record, RunFolder, StepRecord, Store};
 
 /// How many causes are followed: a pipeline of thousands of steps has thousands that changed.

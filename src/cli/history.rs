@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::error::CliError;
-use super::step_name::{self, base};
 pub(super) use crate::history::{record_of, steps_of};
 use crate::pipeline::nearest;
+use crate::step_name::{self, base};
 use crate::store::{RunFolder, StepRecord, Store};
 
 /// A step of a run.

@@ -13,10 +13,10 @@ use super::error::CliError;
 use super::options::PipelineArgs;
 use super::outlooks::ExportsNow;
 use super::recorded::{OfPipeline, of_pipeline};
-use super::step_name::typed;
 use crate::paper::{self, Exported, Files, Finding, Kind, MadeOf, Now};
 use crate::paths::normal;
 use crate::pipeline::nearest;
+use crate::step_name::typed;
 use crate::store::Store;
 
 /// The exit code where something was found.

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::options::PipelineArgs;
-use super::step_name::{self, base};
 use crate::engine::folder_of;
 use crate::engine::forecast::wanted;
 use crate::engine::preflight::{diagnostic, preflight};
@@ -16,6 +15,7 @@ use crate::pipeline::secrets::Secrets;
 use crate::pipeline::{Node, Overrides, Pipeline, nearest};
 use crate::plan::{Catalog, Plan, plan, plan_placed};
 use crate::registry;
+use crate::step_name::{self, base};
 use crate::store::{Caches, Store, StoreError};
 
 /// How many instances of a step a hint names.

@@ -10,10 +10,10 @@ use igpt_contract::{MetricRow, counted};
 use super::error::CliError;
 use super::options::PipelineArgs;
 use super::recorded::{Recorded, names_a_file, of_pipeline, of_run};
-use super::step_name::{self, typed};
 use super::{junit, print_error};
 use crate::formats::{self, EVENT_FILE, Scalar};
 use crate::registry;
+use crate::step_name::{self, typed};
 use crate::store::Store;
 
 /// What is written, of which steps.

@@ -46,7 +46,6 @@ mod stage_params;
 mod stages;
 mod status;
 mod step_events;
-mod step_name;
 mod tasks;
 mod terminal;
 mod totals;

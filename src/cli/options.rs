@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::step_name;
+use crate::step_name;
 
 /// A pipeline file and what replaces its values.
 #[derive(Debug, Args)]

@@ -10,9 +10,9 @@ use super::error::CliError;
 use super::history::{StepArgs, find};
 use super::origin_forms::{Asked, Cell, as_json, dot};
 use super::origin_text::tell;
-use super::step_name;
 use crate::provenance::place::{self, Place};
 use crate::provenance::{Input, Trace};
+use crate::step_name;
 use crate::store::{Artifact, Store};
 
 /// What is traced back.

@@ -9,7 +9,7 @@ use super::options::SelectArgs;
 use crate::engine::estimate::Machine;
 use crate::engine::folder_of;
 use crate::engine::forecast::{Outlook, forecast, forecast_new, wanted};
-use crate::engine::resolve::Resolver;
+use crate::engine::resolve::{Resolver, Results};
 use crate::machine;
 use crate::plan::{Export, Plan};
 use crate::registry;
@@ -37,40 +37,64 @@ pub(super) fn look_ahead(
     file: &Path,
     device: &str,
 ) -> Result<Vec<Outlook>, CliError> {
-    Ok(look_at_exports(store, plan, file, device)?.0)
+    Ok(look_ahead_and(store, plan, file, device, |_, _| Ok(()))?.0)
 }
 
 /// What each export of a plan should hold now, by its path; none where its step has no result.
 pub(super) type ExportsNow = Vec<(PathBuf, Option<Artifact>)>;
 
 /// The outlook of every step of a plan, and what its exports should hold.
-pub(super) fn look_at_exports(
+pub(super) fn look_ahead_to_exports(
     store: &Path,
     plan: &Plan,
     file: &Path,
     device: &str,
 ) -> Result<(Vec<Outlook>, ExportsNow), CliError> {
+    let (outlooks, exports) = look_ahead_and(store, plan, file, device, |resolver, results| {
+        let export = |export: &Export| {
+            let path = resolver.path(&export.path);
+            let artifact = resolver.artifact(&export.source, results)?;
+            let artifact = artifact.map(|artifact| resolver.store.fitting(&artifact, &path)).transpose()?;
+            Ok((path, artifact))
+        };
+        plan.exports.iter().map(export).collect()
+    })?;
+    let exports = match exports {
+        Some(exports) => exports,
+        None => {
+            let folder = folder_in_full(file)?;
+            plan.exports.iter().map(|export| (folder.join(&export.path), None)).collect()
+        }
+    };
+    Ok((outlooks, exports))
+}
+
+/// The folder of a pipeline's file, absolute.
+fn folder_in_full(file: &Path) -> Result<PathBuf, CliError> {
+    let folder = folder_of(file);
+    std::path::absolute(&folder).map_err(CliError::file("find", &folder))
+}
+
+/// The outlook of every step of a plan, and what `then` makes of the results; none where there is no store.
+fn look_ahead_and<T>(
+    store: &Path,
+    plan: &Plan,
+    file: &Path,
+    device: &str,
+    then: impl FnOnce(&Resolver<'_>, &Results) -> Result<T, StoreError>,
+) -> Result<(Vec<Outlook>, Option<T>), CliError> {
     let numerics = registry::numerics(device).map_err(CliError::usage)?;
     let cpus = machine::budget(None, None).cpus;
-    let folder = folder_of(file);
-    let folder = std::path::absolute(&folder).map_err(CliError::file("find", &folder))?;
+    let folder = folder_in_full(file)?;
     let store = match Store::open_existing(store) {
         Ok(store) => store,
         Err(StoreError::Absent { .. }) => {
-            let exports = plan.exports.iter().map(|export| (folder.join(&export.path), None)).collect();
-            return Ok((forecast_new(plan, &folder, Machine { cpus, numerics: &numerics }), exports));
+            return Ok((forecast_new(plan, &folder, Machine { cpus, numerics: &numerics }), None));
         }
         Err(error) => return Err(error.into()),
     };
     let caches = RefCell::new(Caches::open(&store));
     let resolver = Resolver::new(plan, &store, &caches, &folder, &numerics);
     let (outlooks, results) = forecast(&resolver, cpus)?;
-    let export = |export: &Export| {
-        let path = resolver.path(&export.path);
-        let artifact = resolver.artifact(&export.source, &results)?;
-        let artifact = artifact.map(|artifact| store.fitting(&artifact, &path)).transpose()?;
-        Ok((path, artifact))
-    };
-    let exports: Result<ExportsNow, StoreError> = plan.exports.iter().map(export).collect();
-    Ok((outlooks, exports?))
+    Ok((outlooks, Some(then(&resolver, &results)?)))
 }

@@ -9,9 +9,9 @@ use super::error::CliError;
 use super::history::{is_meant, record_of, steps_of};
 use super::load::load_with;
 use super::options::PipelineArgs;
-use super::outlooks::{ExportsNow, look_at_exports};
-use super::step_name::{axes, base};
+use super::outlooks::{ExportsNow, look_ahead_to_exports};
 use crate::engine::forecast::{Forecast, wanted};
+use crate::step_name::{axes, base};
 use crate::store::{Record, RunFolder, Store};
 
 /// A step that has a record.
@@ -44,7 +44,7 @@ pub(super) fn of_pipeline(
     steps: &[String],
 ) -> Result<OfPipeline, CliError> {
     let plan = load_with(pipeline, steps)?;
-    let (outlooks, exports) = look_at_exports(store, &plan, &pipeline.file, device)?;
+    let (outlooks, exports) = look_ahead_to_exports(store, &plan, &pipeline.file, device)?;
     let needed = wanted(&plan, &steps.iter().cloned().collect());
     let opened = Store::open_existing(store);
     let (mut found, mut missing) = (Vec::new(), Vec::new());

@@ -12,9 +12,9 @@ use super::error::CliError;
 use super::options::SelectArgs;
 use super::print_error;
 use super::recorded::{OfPipeline, of_pipeline};
-use super::step_name::typed;
 use crate::paper::{self, MadeOf};
 use crate::report::clean::one_line;
+use crate::step_name::typed;
 
 /// Of which pipeline, and where to.
 #[derive(Debug, Args)]

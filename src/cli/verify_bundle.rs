@@ -174,7 +174,7 @@ impl Checked {
         let folder = engine::folder_of(&file);
         // What a bundle of somebody else's names outside itself is not looked at.
         let resolver = Resolver::new(&plan, &store, &caches, &folder, &manifest.numerics).off_disk(true);
-        let (outlooks, _) = forecast(&resolver, 1)?;
+        let (outlooks, _) = forecast(&resolver, machine::budget(None, None).cpus)?;
         let (mut steps, mut keys) = (BTreeMap::new(), 0);
         for said in &manifest.steps {
             let id = plan.steps.iter().position(|step| step.name == said.name);

@@ -5,6 +5,6 @@ mod made_of;
 mod run_facts;
 mod steps;
 
-pub(crate) use made_of::MadeOf;
+pub(crate) use made_of::{MadeOf, PipelineText};
 pub(crate) use run_facts::{Counts, RunFacts, began};
 pub(crate) use steps::{attempts, log_name, record_of, steps_of};

@@ -54,7 +54,7 @@ fn renumber(plan: &mut Plan, kept: &[bool]) {
     let searches = numbers(&mut plan.searches.iter().map(is_kept));
     let mut place = 0..;
     plan.steps.retain(|_| place.next().is_some_and(|step: StepId| kept[step]));
-    plan.searches.retain(|search| search.candidates.iter().all(|step| kept[*step]));
+    plan.searches.retain(is_kept);
     plan.searches.iter_mut().flat_map(|search| &mut search.candidates).for_each(|step| *step = steps[*step]);
     let inputs = plan.steps.iter_mut().flat_map(|step| &mut step.inputs).map(|input| &mut input.source);
     for source in inputs.chain(plan.exports.iter_mut().map(|export| &mut export.source)) {

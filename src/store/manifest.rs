@@ -33,6 +33,7 @@ use std::path::{Component, Path, PathBuf};
 use igpt_contract::Digest;
 
 use super::artifact::{Artifact, Content, Form, TreeEntry};
+use crate::paths::percent_decoded;
 
 const PLAIN: &str = "igpt-flow tree 1";
 const FULL: &str = "igpt-flow tree 2";
@@ -166,19 +167,7 @@ pub(super) fn escape(name: &Path) -> String {
 
 /// The path that [`escape`] wrote.
 pub(super) fn unescape(text: &str) -> Option<PathBuf> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first == b'%' {
-            let (digits, tail) = rest.split_at_checked(2)?;
-            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-            rest = tail;
-        } else {
-            bytes.push(*first);
-        }
-    }
-    Some(PathBuf::from(OsStr::from_bytes(&bytes)))
+    Some(PathBuf::from(OsStr::from_bytes(&percent_decoded(text)?)))
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use crate::paths::percent_decoded;
+
 /// The most bytes and headers of a request.
 const MOST_BYTES: usize = 16 << 10;
 const MOST_HEADERS: usize = 64;
@@ -108,19 +110,7 @@ fn parsed(request: &httparse::Request<'_, '_>) -> Option<Request> {
 
 /// A text without its `%XX`; none where that is no UTF-8.
 fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first == b'%' {
-            let (digits, tail) = rest.split_at_checked(2)?;
-            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-            rest = tail;
-        } else {
-            bytes.push(*first);
-        }
-    }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(percent_decoded(text)?).ok()
 }
 
 /// Writes an answer, without its body where only its head was asked for, and ends the connection.

@@ -14,6 +14,7 @@ use super::run::Run;
 use super::tables::ResultTable;
 use crate::provenance::{Node, Source, Trace};
 use crate::report::seconds;
+use crate::step_name::base;
 use crate::store::Store;
 
 /// How many steps of a way back are named, and how much of their parameters is shown.
@@ -82,7 +83,7 @@ impl Origins {
         for n in way {
             let node = &self.trace.nodes[*n];
             let name = node.name();
-            let base = name.split('[').next().unwrap_or_default().to_owned();
+            let base = base(&name).to_owned();
             let group = *known.entry(base).or_insert_with(|| {
                 groups.push(Vec::new());
                 groups.len() - 1

@@ -15,6 +15,7 @@ use super::run::{Edge, Input, Node, Run, Step};
 use crate::event::RunStatus;
 use crate::history::{MadeOf, attempts, began, log_name, steps_of};
 use crate::report::clean;
+use crate::step_name::base;
 use crate::store::{InputSource, Record, RunFolder, RunRecord, StepRecord, Store};
 
 /// How many lines of a log are shown, and from how many bytes at its end.
@@ -104,11 +105,6 @@ fn machine(store: &Store, record: Option<&RunRecord>, steps: &[Step]) -> Vec<(St
         facts.push(("results made on".to_owned(), hosts.into_iter().collect::<Vec<_>>().join(", ")));
     }
     facts
-}
-
-/// The name in the YAML: `probe[layer=3]` is an instance of `probe`.
-fn base(name: &str) -> &str {
-    name.split('[').next().unwrap_or(name)
 }
 
 fn step(name: String, kind: String) -> Step {

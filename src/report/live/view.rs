@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::step::Running;
 use crate::event::Event;
 use crate::report::eta::{Outlook, Task, total};
+use crate::step_name::base;
 
 /// How often the end of the run is estimated anew, in seconds.
 const REHEARSE: f64 = 1.0;
@@ -182,9 +183,4 @@ impl View {
         let seconds = (outlook.seconds - (now - at)).max(0.0);
         (outlook.seconds > 0.0 || outlook.unknown == 0).then_some(Outlook { seconds, ..outlook })
     }
-}
-
-/// `probe[layer=3]` without its labels.
-fn base(name: &str) -> &str {
-    name.split('[').next().unwrap_or(name)
 }

@@ -1,11 +1,11 @@
-//! Names of steps on the command line: `probe`, `probe[layer=3]`, and `probe:layer=3`, which needs no
+//! Names of steps, with the labels of an instance, as they are shown and as they are typed: `probe`, `probe[layer=3]`, and `probe:layer=3`, which needs no
 //! quotes in any shell.
 
 use std::convert::Infallible;
 
 /// Reads a step's name. `probe:seed=0,layer=3` is `probe[layer=3,seed=0]`: names have their axes in the
 /// order of the alphabet.
-pub(super) fn parse(text: &str) -> Result<String, Infallible> {
+pub(crate) fn parse(text: &str) -> Result<String, Infallible> {
     let Some((base, axes)) = text.split_once(':').filter(|(base, _)| !base.contains('[')) else {
         return Ok(text.to_owned());
     };
@@ -22,12 +22,12 @@ pub(super) fn parse(text: &str) -> Result<String, Infallible> {
 }
 
 /// `probe[layer=3]` without its labels.
-pub(super) fn base(name: &str) -> &str {
+pub(crate) fn base(name: &str) -> &str {
     name.split('[').next().unwrap_or(name)
 }
 
 /// The axes in a name and their values: `layer` and `3` of `probe[layer=3]`.
-pub(super) fn axes(name: &str) -> Vec<(String, String)> {
+pub(crate) fn axes(name: &str) -> Vec<(String, String)> {
     let inner = name.strip_suffix(']').and_then(|name| name.strip_prefix(base(name))?.strip_prefix('['));
     let mut axes: Vec<(String, String)> = Vec::new();
     for part in inner.into_iter().flat_map(|inner| inner.split(',')) {
@@ -46,7 +46,7 @@ fn axis(part: &str) -> &str {
 }
 
 /// The name as it can be typed without quotes: `probe:layer=3`.
-pub(super) fn typed(name: &str) -> String {
+pub(crate) fn typed(name: &str) -> String {
     let axes = name.strip_suffix(']').and_then(|name| name.strip_prefix(base(name))?.strip_prefix('['));
     axes.map_or_else(|| name.to_owned(), |axes| format!("{}:{axes}", base(name)))
 }
