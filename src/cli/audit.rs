@@ -1,8 +1,9 @@
 //! `audit FILE [STEP...]`: run cached steps again and compare the results.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -19,7 +20,9 @@ use super::terminal::Terminal;
 use crate::engine::audit::{Sample, Verdict, audit as audit_steps};
 use crate::engine::{self, Options};
 use crate::event::Dispatcher;
+use crate::execute::guard::Guards;
 use crate::execute::local::Local;
+use crate::plan::{Plan, StepId};
 use crate::report::Plain;
 use crate::schedule::OnFailure;
 use crate::store::{Caches, Store};
@@ -72,45 +75,21 @@ pub(super) fn audit(
     let numerics = registry::numerics(&select.device).map_err(CliError::usage)?;
     let store = Store::open_existing(store)?;
     let _live = store.hold()?;
-    let scratch = Scratch::new(&store)?;
-    let options = Options {
-        run: "audit".to_owned(),
+    let again = Again {
+        plan: &plan,
+        store: &store,
+        name: "audit",
         folder: engine::folder_of(&file),
-        logs: scratch.logs()?,
-        budget: machine::budget(args.jobs, None),
-        on_failure: OnFailure::StopDependents,
-        force: Default::default(),
+        jobs: args.jobs,
         targets: select.targets(),
         device: select.device.clone(),
         numerics,
         offline: args.offline,
-        overwrite: false,
-        keep_failed: false,
         off_disk: false,
+        sample: Sample { share: args.sample, seed: args.sample_seed },
+        tolerance: args.tolerance,
     };
-    stop_on_interrupt();
-    // The table is the answer on standard output; progress goes beside it.
-    let style = terminal.style(&std::io::stderr());
-    let plain = Box::new(Plain::new(std::io::stderr(), style));
-    let consumer = with_verbosity(terminal.verbosity(), plain, std::io::stderr(), options.logs.clone());
-    let dispatcher = Dispatcher::start(vec![consumer], plan.secrets_with(|name| std::env::var(name).ok()))
-        .map_err(CliError::no_room("a thread"))?;
-    let files = RefCell::new(Caches::open(&store));
-    let sample = Sample { share: args.sample, seed: args.sample_seed };
-    let verdicts = audit_steps(
-        &plan,
-        &store,
-        scratch.store.clone(),
-        &files,
-        &options,
-        sample,
-        args.tolerance,
-        &Local::new(guards),
-        &dispatcher.events(),
-        &INTERRUPTED,
-    );
-    dispatcher.finish();
-    let verdicts = verdicts?;
+    let verdicts = again.run(terminal, guards)?;
     let bad = verdicts.iter().filter(|(_, verdict)| !verdict.holds()).count();
     if json {
         let steps: Vec<Value> = verdicts
@@ -135,6 +114,71 @@ pub(super) fn audit(
     Ok(ExitCode::from(if bad == 0 { 0 } else { 100 }))
 }
 
+/// Steps that are run again and compared with their records.
+pub(super) struct Again<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) store: &'a Store,
+    /// What the run is called, and the store that it works in.
+    pub(super) name: &'a str,
+    /// The folder that paths in the pipeline are relative to.
+    pub(super) folder: PathBuf,
+    /// CPU slots; none: those of the machine.
+    pub(super) jobs: Option<u32>,
+    pub(super) targets: BTreeSet<String>,
+    pub(super) device: String,
+    pub(super) numerics: String,
+    pub(super) offline: bool,
+    /// Whether nothing outside the store is looked at.
+    pub(super) off_disk: bool,
+    pub(super) sample: Sample,
+    /// The largest relative difference between two numbers that counts as equal.
+    pub(super) tolerance: f64,
+}
+
+impl Again<'_> {
+    /// Runs them in a store of their own, which goes afterwards. Progress goes to standard error.
+    pub(super) fn run(self, terminal: Terminal, guards: Guards) -> Result<Vec<(StepId, Verdict)>, CliError> {
+        let scratch = Scratch::new(self.store, self.name)?;
+        let options = Options {
+            run: self.name.to_owned(),
+            folder: self.folder,
+            logs: scratch.logs()?,
+            budget: machine::budget(self.jobs, None),
+            on_failure: OnFailure::StopDependents,
+            force: Default::default(),
+            targets: self.targets,
+            device: self.device,
+            numerics: self.numerics,
+            offline: self.offline,
+            overwrite: false,
+            keep_failed: false,
+            off_disk: self.off_disk,
+        };
+        stop_on_interrupt();
+        // The verdicts are the answer on standard output; progress goes beside it.
+        let style = terminal.style(&std::io::stderr());
+        let plain = Box::new(Plain::new(std::io::stderr(), style));
+        let consumer = with_verbosity(terminal.verbosity(), plain, std::io::stderr(), options.logs.clone());
+        let secrets = self.plan.secrets_with(|name| std::env::var(name).ok());
+        let dispatcher = Dispatcher::start(vec![consumer], secrets).map_err(CliError::no_room("a thread"))?;
+        let caches = RefCell::new(Caches::open(self.store));
+        let verdicts = audit_steps(
+            self.plan,
+            self.store,
+            scratch.store.clone(),
+            &caches,
+            &options,
+            self.sample,
+            self.tolerance,
+            &Local::new(guards),
+            &dispatcher.events(),
+            &INTERRUPTED,
+        );
+        dispatcher.finish();
+        Ok(verdicts?)
+    }
+}
+
 /// A verdict in words.
 pub(super) fn text(verdict: &Verdict) -> String {
     match verdict {
@@ -152,8 +196,8 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(store: &Store) -> Result<Self, CliError> {
-        Ok(Self { store: store.scratch_store("audit")? })
+    fn new(store: &Store, name: &str) -> Result<Self, CliError> {
+        Ok(Self { store: store.scratch_store(name)? })
     }
 
     fn logs(&self) -> Result<std::path::PathBuf, CliError> {

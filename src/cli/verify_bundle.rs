@@ -11,27 +11,23 @@ use std::time::Instant;
 use igpt_contract::{Digest, counted};
 use serde_json::{Value, json};
 
-use super::audit::text as verdict_text;
+use super::audit::{Again, text as verdict_text};
 use super::error::CliError;
 use super::load::load;
 use super::options::PipelineArgs;
-use super::progress::with_verbosity;
-use super::run::{INTERRUPTED, begin_guards, stop_on_interrupt};
+use super::run::{INTERRUPTED, begin_guards};
 use super::show::bytes;
 use super::terminal::Terminal;
 use super::verify::VerifyArgs;
 use crate::bundle::{Steps, Unpacked, rebuildable, unpack};
-use crate::engine::audit::{Sample, Verdict, audit as audit_steps};
+use crate::engine;
+use crate::engine::audit::{Sample, Verdict};
 use crate::engine::forecast::{Forecast, forecast};
 use crate::engine::resolve::Resolver;
-use crate::engine::{self, Options};
-use crate::event::Dispatcher;
 use crate::execute::guard::Guards;
-use crate::execute::local::Local;
 use crate::machine;
 use crate::plan::{Plan, StepId, Work};
-use crate::report::{Plain, seconds};
-use crate::schedule::OnFailure;
+use crate::report::seconds;
 use crate::store::{Caches, Record, RunRecord, StepRecord, Store};
 
 /// Verifies a bundle. The exit code is 0 if all of it holds, 100 if a result comes out differently, 101 if it is
@@ -226,45 +222,21 @@ impl Checked {
         terminal: Terminal,
         guards: Guards,
     ) -> Result<Vec<(StepId, Verdict)>, CliError> {
-        let scratch = self.store.scratch_store("verify")?;
-        let logs = scratch.root().join("logs");
-        fs::create_dir_all(&logs).map_err(CliError::file("create", &logs))?;
-        let options = Options {
-            run: "verify".to_owned(),
+        let again = Again {
+            plan: &self.plan,
+            store: &self.store,
+            name: "verify",
             folder: engine::folder_of(&unpacked.pipeline()),
-            logs: logs.clone(),
-            budget: machine::budget(None, None),
-            on_failure: OnFailure::StopDependents,
-            force: Default::default(),
+            jobs: None,
             targets: again.iter().map(|id| self.plan.steps[*id].name.clone()).collect(),
             device: "cpu".to_owned(),
             numerics: unpacked.manifest.numerics.clone(),
             offline: true,
-            overwrite: false,
-            keep_failed: false,
             off_disk: true,
+            sample: Sample { share: 1.0, seed: 0 },
+            tolerance: 0.0,
         };
-        stop_on_interrupt();
-        let style = terminal.style(&std::io::stderr());
-        let plain = Box::new(Plain::new(std::io::stderr(), style));
-        let consumer = with_verbosity(terminal.verbosity(), plain, std::io::stderr(), logs);
-        let secrets = self.plan.secrets_with(|name| std::env::var(name).ok());
-        let dispatcher = Dispatcher::start(vec![consumer], secrets).map_err(CliError::no_room("a thread"))?;
-        let caches = RefCell::new(Caches::open(&self.store));
-        let verdicts = audit_steps(
-            &self.plan,
-            &self.store,
-            scratch,
-            &caches,
-            &options,
-            Sample { share: 1.0, seed: 0 },
-            0.0,
-            &Local::new(guards),
-            &dispatcher.events(),
-            &INTERRUPTED,
-        );
-        dispatcher.finish();
-        Ok(verdicts?)
+        again.run(terminal, guards)
     }
 
     fn tell(
