@@ -1,6 +1,6 @@
 //! The instances of a step, one by one: parameters, limits, inputs and work, put into the plan.
 
-use igpt_contract::{KnownOutputs, Resources};
+use igpt_contract::{Foreseen, Resources};
 use serde_json::{Map, Value};
 
 use super::declared::{DeclaredStep, Instance, Planned, StepKind, instance_name};
@@ -86,14 +86,11 @@ impl Planner<'_> {
             let Some((work, origins)) = self.work(decl, kind, instance, with, searched, faults) else {
                 return;
             };
-            let (known, flops) = match is_whole {
-                true => {
-                    let known = self.foresee(declared, &work, &known_inputs, searched, faults);
-                    (known, work.flops(&known_inputs))
-                }
-                false => (KnownOutputs::new(), None),
+            let foreseen = match is_whole {
+                true => self.foresee(declared, &work, &known_inputs, searched, faults),
+                false => Foreseen::default(),
             };
-            works.push(Candidate { work, origins, known, flops });
+            works.push(Candidate { work, origins, foreseen });
         };
         match &search {
             None => work(&with, None, faults),
@@ -110,7 +107,7 @@ impl Planner<'_> {
                     work(&with, searched, faults);
                 }
                 search::check_metric(search, kind, works.first().map(|first| &first.work), faults);
-                known_checks::check_deciding(search, works.iter().map(|one| &one.known), faults);
+                known_checks::check_deciding(search, works.iter().map(|one| &one.foreseen.outputs), faults);
             }
         }
         Some(ResolvedInstance { inputs, limits, works, search: search.flatten(), redactions })
@@ -185,7 +182,7 @@ impl Planner<'_> {
         let decl = &declared.decl;
         let place = self.location(decl.mark);
         let mut candidates = Vec::with_capacity(works.len());
-        for (n, Candidate { work, origins, known, flops }) in works.into_iter().enumerate() {
+        for (n, Candidate { work, origins, foreseen }) in works.into_iter().enumerate() {
             let mut labels = instance.labels.clone();
             if let Some(search) = &search
                 && labels.insert(search.param.clone(), search.values[n].0.clone()).is_some()
@@ -205,7 +202,7 @@ impl Planner<'_> {
             if let Work::Stage { keyed, .. } = &mut work {
                 redactions.iter().for_each(|redaction| redaction.apply(keyed));
             }
-            self.known_outputs.push_step(known);
+            self.known_outputs.push_step(foreseen.outputs);
             self.plan.steps.push(PlannedStep {
                 name,
                 base: decl.name.to_owned(),
@@ -219,7 +216,7 @@ impl Planner<'_> {
                 place: place.clone(),
                 origins,
                 redactions: redactions.clone(),
-                flops,
+                flops: foreseen.flops,
             });
         }
         let Some(search) = search else {
@@ -254,10 +251,8 @@ struct Candidate {
     work: Work,
     /// Where its parameters came from.
     origins: Vec<(String, String)>,
-    /// What is known of what it makes.
-    known: KnownOutputs,
-    /// About how much it computes.
-    flops: Option<f64>,
+    /// What is known of what it makes, and about how much it computes.
+    foreseen: Foreseen,
 }
 
 /// A `with` that a variable leaves empty is an empty one.

@@ -1,7 +1,7 @@
 //! Checks against what is known of outputs: parts that cannot be, parameters that do not fit the inputs,
 //! metrics that no candidate of a search has. Without them a slip would be reported after the training.
 
-use igpt_contract::{KnownInputs, KnownOutputs, Sought};
+use igpt_contract::{Foreseen, KnownInputs, KnownOutputs, Sought};
 
 use super::Work;
 use super::declared::{DeclaredStep, Planned};
@@ -43,8 +43,8 @@ impl Planner<'_> {
         inputs: &KnownInputs<'_>,
         searched: Option<Searched<'_>>,
         faults: &mut Faults,
-    ) -> KnownOutputs {
-        let Work::Stage { stage, params, .. } = work else { return KnownOutputs::new() };
+    ) -> Foreseen {
+        let Work::Stage { stage, params, .. } = work else { return Foreseen::default() };
         for misfit in stage.misfits(params, inputs) {
             // A parameter that is not written out is reported where its input is.
             let input = declared.decl.inputs.iter().find(|(key, _)| key.text == misfit.port);

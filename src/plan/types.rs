@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use igpt_contract::{DynStage, KnownInputs, Labels, Resources};
+use igpt_contract::{DynStage, Labels, Resources};
 use serde_json::Value;
 
 use super::retry::Retry;
@@ -234,14 +234,6 @@ impl Work {
     /// Whether its numbers depend on the device that it computes on.
     pub fn is_device_dependent(&self) -> bool {
         matches!(self, Self::Stage { stage, .. } if stage.spec().device_dependent)
-    }
-
-    /// About how many floating-point operations it is on such inputs, where its kind says so.
-    pub(super) fn flops(&self, inputs: &KnownInputs<'_>) -> Option<f64> {
-        match self {
-            Self::Stage { stage, params, .. } => stage.flops(params, inputs),
-            Self::Command(_) => None,
-        }
     }
 
     /// The kind of each output, by port.

@@ -119,6 +119,15 @@ pub struct StageSpec {
     pub resources: Resources,
 }
 
+/// What follows of a step before it runs, by what is known of its inputs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Foreseen {
+    /// What its outputs will hold.
+    pub outputs: KnownOutputs,
+    /// About how many floating-point operations it is; none where that is not known.
+    pub flops: Option<f64>,
+}
+
 /// The type-erased form of [`Stage`], which the registry holds.
 pub trait DynStage: Send + Sync + 'static {
     /// See [`Stage::spec`].
@@ -133,17 +142,14 @@ pub trait DynStage: Send + Sync + 'static {
     /// If a parameter is not valid.
     fn complete(&self, params: &Value) -> Result<Value, ParamError>;
 
-    /// See [`Stage::foresee`]; `params` as [`Self::complete`] returned them.
-    fn foresee(&self, params: &Value, inputs: &KnownInputs<'_>) -> KnownOutputs;
+    /// See [`Stage::foresee`] and [`Stage::flops`]; `params` as [`Self::complete`] returned them.
+    fn foresee(&self, params: &Value, inputs: &KnownInputs<'_>) -> Foreseen;
 
     /// See [`Stage::misfits`]; `params` as [`Self::complete`] returned them.
     fn misfits(&self, params: &Value, inputs: &KnownInputs<'_>) -> Vec<Misfit>;
 
     /// See [`Stage::work`]; `params` as [`Self::complete`] returned them.
     fn work(&self, params: &Value) -> Option<f64>;
-
-    /// See [`Stage::flops`]; `params` as [`Self::complete`] returned them.
-    fn flops(&self, params: &Value, inputs: &KnownInputs<'_>) -> Option<f64>;
 
     /// See [`Stage::run`]; `params` as [`Self::complete`] returned them.
     ///
@@ -167,10 +173,13 @@ impl<S: Stage> DynStage for S {
         serde_json::to_value(&params).map_err(|e| ParamError::at("", e.to_string()))
     }
 
-    fn foresee(&self, params: &Value, inputs: &KnownInputs<'_>) -> KnownOutputs {
+    fn foresee(&self, params: &Value, inputs: &KnownInputs<'_>) -> Foreseen {
         // Parameters that are not valid are reported elsewhere.
-        S::Params::deserialize(params)
-            .map_or_else(|_| KnownOutputs::new(), |p| Stage::foresee(self, &p, inputs))
+        let Ok(params) = S::Params::deserialize(params) else { return Foreseen::default() };
+        Foreseen {
+            outputs: Stage::foresee(self, &params, inputs),
+            flops: Stage::flops(self, &params, inputs),
+        }
     }
 
     fn misfits(&self, params: &Value, inputs: &KnownInputs<'_>) -> Vec<Misfit> {
@@ -179,10 +188,6 @@ impl<S: Stage> DynStage for S {
 
     fn work(&self, params: &Value) -> Option<f64> {
         Stage::work(self, &S::Params::deserialize(params).ok()?)
-    }
-
-    fn flops(&self, params: &Value, inputs: &KnownInputs<'_>) -> Option<f64> {
-        Stage::flops(self, &S::Params::deserialize(params).ok()?, inputs)
     }
 
     fn run(&self, params: &Value, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {

@@ -29,7 +29,7 @@ pub(super) fn check(project: &Project, n_layer: usize) -> usize {
         };
         let step = &plan.steps[step];
         let Work::Stage { stage, params, .. } = &step.work else { continue };
-        let foreseen = stage.foresee(params, &inputs);
+        let foreseen = stage.foresee(params, &inputs).outputs;
         let Some(known) = foreseen.get(port.as_str()) else { continue };
         let (name, folder) = (&step.name, project.path(&export.path.display().to_string()));
         spoken += 1;

@@ -74,7 +74,7 @@ fn check_foreseen(artifacts: &[Artifact], params: &Value, written: &MetricValues
         inputs.push("metrics", KnownInput { labels, known: Cow::Owned(known) });
     }
     assert_eq!(DynStage::misfits(&Findings, params, &inputs), []);
-    let outputs = DynStage::foresee(&Findings, params, &inputs);
+    let outputs = DynStage::foresee(&Findings, params, &inputs).outputs;
     let names = outputs["metrics"].metrics.as_ref().unwrap();
     for number in written.values.keys() {
         assert!(names.may_have(number, Sought::Number), "{number}");

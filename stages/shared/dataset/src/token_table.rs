@@ -173,20 +173,16 @@ impl TokensReader {
     /// # Errors
     /// If a file is damaged, or the copy cannot be written.
     pub fn copy_to(&self, writer: &mut TokenRowsWriter) -> Result<Vec<RowKey>, DatasetError> {
-        let mut keys: Vec<RowKey> = Vec::new();
-        for (group, table) in self.groups.iter().zip(self.tables()) {
-            let table = table?;
-            let first = (!table.is_empty()).then(|| table.key(0));
-            if let Some(Err(what)) = first.map(|key| key.check(keys.last(), self.info.classes.len())) {
-                return Err(DatasetError::new(group.path(), what));
-            }
+        let mut table = TokenTable::empty(self.info.clone());
+        for (number, group) in self.groups.iter().enumerate() {
+            self.read_into(number, &mut table)?;
             writer.append(&table.tokens).map_err(|error| {
                 DatasetError::caused(group.path(), "its tokens cannot be copied to a scratch file", error)
                     .hint("free some room on the disk of the store, or raise `memory_mib`")
             })?;
-            keys.extend((0..table.len()).map(|row| table.key(row)));
+            table.tokens.clear();
         }
-        Ok(keys)
+        Ok((0..table.len()).map(|row| table.key(row)).collect())
     }
 
     fn read_into(&self, group: usize, table: &mut TokenTable) -> Result<(), DatasetError> {
