@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
-use igpt_contract::{Digest, MetricRow, hash_file};
+use igpt_contract::{Digest, hash_file};
 use serde_json::json;
 
 use super::error::CliError;
+use super::numbers;
 use super::options::PipelineArgs;
 use super::outlooks::ExportsNow;
 use super::recorded::{OfPipeline, of_pipeline};
@@ -114,9 +115,7 @@ fn add(
     now: &mut Now,
 ) -> Result<(), CliError> {
     let OfPipeline { steps, missing, exports } = of_pipeline(store, pipeline, &args.device, &[])?;
-    let rows: Vec<(String, Vec<MetricRow>)> =
-        steps.iter().map(|step| (typed(&step.name), step.rows())).collect();
-    now.numbers.extend(paper::numbers(rows.iter().map(|(step, rows)| (step.clone(), &rows[..]))).0);
+    now.numbers.extend(numbers::of_steps(Store::open_existing(store).ok().as_ref(), &steps).0);
     let mut command = format!("`igpt-flow run {}", pipeline.file.display());
     pipeline.profiles.iter().for_each(|profile| command.push_str(&format!(" --profile {profile}")));
     pipeline.sets.iter().for_each(|set| command.push_str(&format!(" --set {set}")));

@@ -27,6 +27,7 @@ mod logs;
 mod man;
 mod metrics;
 mod new;
+mod numbers;
 mod options;
 mod origin;
 mod origin_forms;

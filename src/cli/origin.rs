@@ -4,16 +4,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Deserialize;
 
 use super::error::CliError;
 use super::history::{StepArgs, find};
-use super::origin_forms::{Asked, Cell, as_json, dot};
+use super::origin_forms::{Asked, AskedCell, as_json, dot};
 use super::origin_text::tell;
 use crate::provenance::place::{self, Place};
-use crate::provenance::{Input, Trace};
+use crate::provenance::{Cell, CellColumn, Input, TableCells, Trace};
 use crate::step_name;
-use crate::store::{Artifact, Store};
+use crate::store::Store;
 
 /// What is traced back.
 #[derive(Debug, Args)]
@@ -52,8 +51,11 @@ pub(super) fn origin(
     let mut trace = Trace::of(&store, &keys);
     if let Some(row) = args.row {
         let cells = cells(&store, &asked, &trace, row, args.column.as_deref())?;
-        let read = |n: usize, input: &Input| cells.iter().any(|cell| cell.reads(n, input, &trace));
-        trace = trace.narrowed(trace.starts.first().copied().unwrap_or_default(), read);
+        let start = trace.starts.first().copied().unwrap_or_default();
+        let read = |n: usize, input: &Input| {
+            cells.iter().any(|asked| asked.cell.reads(&trace.nodes[start], n, input))
+        };
+        trace = trace.narrowed(start, read);
         asked.cells = cells;
     }
     if json {
@@ -146,30 +148,6 @@ fn file(store: &Store, path: &Path) -> Result<Asked, CliError> {
     Err(CliError::Usage { what, hint: Some(hint) })
 }
 
-/// The file of a table that says which inputs each number came from.
-const CELLS: &str = "cells.json";
-
-#[derive(Deserialize)]
-struct Cells {
-    columns: Vec<Named>,
-    rows: Vec<Named>,
-    cells: Vec<Cell>,
-}
-
-/// A column or a row: its name, and the column's heading in the table.
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-    #[serde(default)]
-    heading: Option<String>,
-}
-
-impl Named {
-    fn shown(&self) -> &str {
-        self.heading.as_deref().filter(|heading| !heading.is_empty()).unwrap_or(&self.name)
-    }
-}
-
 /// The cells of a row, or one of them.
 fn cells(
     store: &Store,
@@ -177,7 +155,7 @@ fn cells(
     trace: &Trace,
     row: usize,
     column: Option<&str>,
-) -> Result<Vec<Cell>, CliError> {
+) -> Result<Vec<AskedCell>, CliError> {
     let no_table = |hint: &str| CliError::Usage {
         what: format!("--row: `{}` is no table whose cells are known", asked.text),
         hint: Some(hint.to_owned()),
@@ -190,16 +168,15 @@ fn cells(
     let outputs =
         record.outputs.iter().filter(|(port, _)| place.port.as_ref().is_none_or(|meant| meant == *port));
     let folder = place.within.parent().unwrap_or(Path::new(""));
-    let name = folder.join(CELLS);
-    let read = |(_, artifact): (&String, &Artifact)| store.read_entry(artifact, &name).ok().flatten();
-    let text = outputs.filter(|(_, artifact)| !artifact.is_file()).find_map(read);
-    let text = text.ok_or_else(|| {
+    let read = outputs.map(|(_, artifact)| TableCells::read(store, artifact, folder));
+    let table = read
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| no_table(&format!("its `cells.json` is not understood: {error}")))?;
+    let table = table.into_iter().flatten().next().ok_or_else(|| {
         no_table(
             "the output has no `cells.json` in the store; a `report` of this version writes it: run it again",
         )
     })?;
-    let table: Cells = serde_json::from_slice(&text)
-        .map_err(|error| no_table(&format!("its `cells.json` is not understood: {error}")))?;
     let at = column.map(|column| column_of(&table.columns, column)).transpose()?;
     let rows = table.rows.len();
     if row == 0 || row > rows {
@@ -209,12 +186,12 @@ fn cells(
         });
     }
     let meant = |cell: &Cell| cell.row + 1 == row && at.is_none_or(|at| cell.column == at);
-    let named = |mut cell: Cell| {
-        cell.row_name.clone_from(&table.rows[cell.row].name);
-        cell.column_name = table.columns.get(cell.column).map(Named::shown).unwrap_or_default().to_owned();
-        cell
+    let named = |cell: Cell| AskedCell {
+        row: table.rows[cell.row].name.clone(),
+        column: table.columns[cell.column].shown().to_owned(),
+        cell,
     };
-    let found: Vec<Cell> = table.cells.into_iter().filter(meant).map(named).collect();
+    let found: Vec<AskedCell> = table.cells.into_iter().filter(meant).map(named).collect();
     if found.is_empty() {
         return Err(CliError::Usage {
             what: format!("--column: row {row} has no number there"),
@@ -225,15 +202,15 @@ fn cells(
 }
 
 /// The column of that heading, name or number.
-fn column_of(columns: &[Named], asked: &str) -> Result<usize, CliError> {
-    let is_meant = |column: &Named| column.shown() == asked || column.name == asked;
+fn column_of(columns: &[CellColumn], asked: &str) -> Result<usize, CliError> {
+    let is_meant = |column: &CellColumn| column.shown() == asked || column.name == asked;
     if let Some(at) = columns.iter().position(is_meant) {
         return Ok(at);
     }
     match asked.parse::<usize>() {
         Ok(number) if (1..=columns.len()).contains(&number) => Ok(number - 1),
         _ => {
-            let known: Vec<&str> = columns.iter().map(Named::shown).collect();
+            let known: Vec<&str> = columns.iter().map(CellColumn::shown).collect();
             Err(CliError::Usage {
                 what: format!("--column: the table has no column `{asked}`"),
                 hint: Some(format!("its columns are {}", known.join(", "))),

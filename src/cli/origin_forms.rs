@@ -3,12 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use igpt_contract::Digest;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::provenance::place::{self, Place};
-use crate::provenance::{Input, Node, Source, Trace};
+use crate::provenance::{Cell, Input, Node, Source, Trace};
 use crate::registry;
 use crate::store::{Record, Store};
 
@@ -24,7 +22,7 @@ pub(super) struct Asked {
     /// The run that the steps were found in, where a step was named.
     pub(super) run: Option<String>,
     /// The cells of a table, where some were asked for.
-    pub(super) cells: Vec<Cell>,
+    pub(super) cells: Vec<AskedCell>,
 }
 
 impl Asked {
@@ -40,50 +38,14 @@ impl Asked {
     }
 }
 
-/// A number of a table, and the inputs of its step that contributed to it.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Cell {
-    /// Counted from 0.
-    pub(super) row: usize,
-    /// Counted from 0.
-    pub(super) column: usize,
-    /// The row's name, filled in.
-    #[serde(skip)]
-    pub(super) row_name: String,
-    /// The column's heading, filled in.
-    #[serde(skip)]
-    pub(super) column_name: String,
-    /// What the table shows.
-    #[serde(default)]
-    pub(super) text: String,
-    /// The number with full precision; null in a cell that has only a published one.
-    #[serde(default)]
-    pub(super) value: Value,
-    #[serde(default)]
-    inputs: Vec<CellInput>,
-}
-
-/// An input, by its place in its port.
-#[derive(Debug, Clone, Deserialize)]
-struct CellInput {
-    port: String,
-    index: Option<usize>,
-    digest: Option<Digest>,
-}
-
-impl Cell {
-    /// Whether an input of the table's step, the `n`th of all, contributed. Two inputs may have the same
-    /// bytes: their places in the port tell them apart.
-    pub(super) fn reads(&self, n: usize, input: &Input, trace: &Trace) -> bool {
-        let start = trace.starts.first().map(|at| &trace.nodes[*at]);
-        let inputs = start.map_or(&[][..], |node| &node.inputs);
-        let index = inputs.iter().take(n).filter(|other| other.port == input.port).count();
-        self.inputs.iter().any(|one| {
-            one.port == input.port
-                && one.digest.is_none_or(|digest| digest == input.digest)
-                && one.index.is_none_or(|at| at == index)
-        })
-    }
+/// A number of a table, and where it stands.
+#[derive(Debug)]
+pub(super) struct AskedCell {
+    pub(super) cell: Cell,
+    /// The row's name.
+    pub(super) row: String,
+    /// The column's heading.
+    pub(super) column: String,
 }
 
 /// The answer as JSON.
@@ -103,9 +65,9 @@ pub(super) fn as_json(asked: &Asked, trace: &Trace, all: bool) -> Value {
     answer
 }
 
-fn cell(cell: &Cell) -> Value {
-    let Cell { row, row_name, column_name, text, value, .. } = cell;
-    json!({"row": row + 1, "row_name": row_name, "column_name": column_name, "text": text, "value": value})
+fn cell(asked: &AskedCell) -> Value {
+    let Cell { row, text, value, .. } = &asked.cell;
+    json!({"row": row + 1, "row_name": asked.row, "column_name": asked.column, "text": text, "value": value})
 }
 
 fn place(place: &Place) -> Value {

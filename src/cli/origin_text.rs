@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use igpt_contract::{Labels, counted};
 
-use super::origin_forms::{Asked, Cell, defaults, of_output};
+use super::origin_forms::{Asked, AskedCell, defaults, of_output};
 use crate::plan::schema::plain;
 use crate::provenance::{Input, Node, Source, Trace};
 use crate::report::seconds;
@@ -52,13 +52,13 @@ fn head(asked: &Asked, trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
             counted(asked.others.len(), "output")
         )?;
     }
-    for Cell { row, row_name, column_name, text, value, .. } in &asked.cells {
-        let text = match (text.is_empty(), value.is_null()) {
-            (false, _) => text.clone(),
-            (true, false) => plain(value),
+    for AskedCell { cell, row, column } in &asked.cells {
+        let text = match (cell.text.is_empty(), cell.value.is_null()) {
+            (false, _) => cell.text.clone(),
+            (true, false) => plain(&cell.value),
             (true, true) => "no result of ours".to_owned(),
         };
-        writeln!(out, "    row {} ({row_name}), {column_name}: {text}", row + 1)?;
+        writeln!(out, "    row {} ({row}), {column}: {text}", cell.row + 1)?;
     }
     Ok(())
 }

@@ -5,16 +5,17 @@ use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use igpt_contract::{MetricRow, counted};
+use igpt_contract::counted;
 use serde_json::json;
 
 use super::error::CliError;
 use super::options::SelectArgs;
-use super::print_error;
 use super::recorded::{OfPipeline, of_pipeline};
+use super::{numbers, print_error};
 use crate::paper::{self, MadeOf};
 use crate::report::clean::one_line;
 use crate::step_name::typed;
+use crate::store::Store;
 
 /// Of which pipeline, and where to.
 #[derive(Debug, Args)]
@@ -35,9 +36,7 @@ pub(super) fn values(
 ) -> Result<(), CliError> {
     let SelectArgs { pipeline, steps, device } = &args.select;
     let OfPipeline { steps: recorded, missing, .. } = of_pipeline(store, pipeline, device, steps)?;
-    let rows: Vec<(String, Vec<MetricRow>)> =
-        recorded.iter().map(|step| (typed(&step.name), step.rows())).collect();
-    let (numbers, twice) = paper::numbers(rows.iter().map(|(step, rows)| (step.clone(), &rows[..])));
+    let (numbers, twice) = numbers::of_steps(Store::open_existing(store).ok().as_ref(), &recorded);
     for key in twice {
         print_error(&format!("warning: two numbers have the key `{key}`; it is left out\n"));
     }

@@ -4,10 +4,12 @@
 //! steps that a digest or a file on disk belongs to. Both read the store and nothing else: they need no
 //! pipeline, and the bytes of a result may be gone.
 
+mod cells;
 mod node;
 pub mod place;
 mod trace;
 
+pub use cells::{Cell, CellColumn, CellRow, TableCells};
 pub use node::{Input, Node, Source};
 pub use trace::Trace;
 

@@ -6,13 +6,12 @@ use std::path::Path;
 
 use igpt_contract::Digest;
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::links::Links;
 use super::run::Run;
 use super::tables::ResultTable;
-use crate::provenance::{Node, Source, Trace};
+use crate::provenance::{Node, Source, TableCells, Trace};
 use crate::report::seconds;
 use crate::step_name::base;
 use crate::store::Store;
@@ -158,61 +157,29 @@ impl Origins {
     pub(crate) fn cells(&self, store: &Store, run: &Run, step: usize, port: &str) -> Cells {
         let record = run.steps[step].record.as_ref();
         let artifact = record.and_then(|record| record.outputs.get(port));
-        let text =
-            artifact.and_then(|artifact| store.read_entry(artifact, Path::new("cells.json")).ok().flatten());
-        let file: Option<CellFile> = text.and_then(|text| serde_json::from_slice(&text).ok());
+        let read = |artifact| TableCells::read(store, artifact, Path::new("")).ok().flatten();
+        let table = artifact.and_then(read);
         let node = run.steps[step].seen.key.and_then(|key| self.nodes.get(&key));
         let mut found = BTreeMap::new();
-        for cell in file.iter().flat_map(|file| &file.cells) {
-            let of = |input: &CellInput| {
-                let inputs = &self.trace.nodes[*node?].inputs;
-                inputs.iter().filter(|other| other.port == input.port).nth(input.index)
-            };
-            let nodes = cell.inputs.iter().filter_map(of).flat_map(|input| input.source.nodes());
+        for cell in table.iter().flat_map(|table| &table.cells) {
+            let inputs =
+                node.map(|node| &self.trace.nodes[*node]).map(|node| (node, node.inputs.iter().enumerate()));
+            let read = inputs.into_iter().flat_map(|(node, inputs)| {
+                inputs.filter(|(n, input)| cell.reads(node, *n, input)).map(|(_, input)| input)
+            });
+            let nodes = read.flat_map(|input| input.source.nodes());
             let mut steps: Vec<usize> =
                 nodes.filter_map(|node| self.steps.get(&self.trace.nodes[*node].key).copied()).collect();
             steps.sort_unstable();
             steps.dedup();
             found.insert((cell.row, cell.column), steps);
         }
-        let said = file.map(|file| Said {
-            labels: file.rows.into_iter().flat_map(|row| row.labels.into_keys()).collect(),
-            headings: file.columns.into_iter().map(|column| column.heading).collect(),
+        let said = table.map(|table| Said {
+            labels: table.rows.into_iter().flat_map(|row| row.labels).map(|(name, _)| name).collect(),
+            headings: table.columns.into_iter().map(|column| column.heading).collect(),
         });
         Cells { step, said, found }
     }
-}
-
-/// The content of `cells.json`, as far as pages need it.
-#[derive(Deserialize)]
-struct CellFile {
-    columns: Vec<CellColumn>,
-    #[serde(default)]
-    rows: Vec<CellRow>,
-    cells: Vec<CellEntry>,
-}
-
-#[derive(Deserialize)]
-struct CellColumn {
-    heading: String,
-}
-
-#[derive(Deserialize)]
-struct CellRow {
-    labels: BTreeMap<String, Value>,
-}
-
-#[derive(Deserialize)]
-struct CellEntry {
-    row: usize,
-    column: usize,
-    inputs: Vec<CellInput>,
-}
-
-#[derive(Deserialize)]
-struct CellInput {
-    port: String,
-    index: usize,
 }
 
 /// What the cells of a table are made of.

@@ -121,6 +121,37 @@ fn unknown_keys_are_named_with_what_may_be_meant() {
 }
 
 #[test]
+fn numbers_of_tables_have_keys() {
+    let project = Project::new(
+        r#"
+name: means
+stages:
+  table:
+    uses: command
+    with:
+      run: |
+        mkdir out
+        cat > out/cells.json <<END
+        {"columns": [{"name": "accuracy.test", "heading": "test"}, {"name": "dataset", "heading": ""}],
+         "rows": [{"name": "fine-tuned, 3", "labels": {}}],
+         "cells": [{"row": 0, "column": 0, "value": 0.7085, "error": "NaN", "n": 3, "inputs": []},
+                   {"row": 0, "column": 1, "value": "textures", "inputs": []},
+                   {"row": 7, "column": 0, "value": 1.0, "inputs": []}]}
+        END
+"#,
+    );
+    project.run();
+    let ran = project.igpt_flow(&["values", "pipeline.yaml", "--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let expected = serde_json::json!({
+        "table/fine-tuned,3/accuracy.test": 0.7085,
+        "table/fine-tuned,3/accuracy.test/error": "NaN",
+        "table/fine-tuned,3/accuracy.test/n": 3.0,
+    });
+    assert_eq!(answer["values"], expected);
+}
+
+#[test]
 fn values_replace_nothing_but_values() {
     let project = project();
     let ran = project.igpt_flow(&["values", "pipeline.yaml", "-o", "paper/main.tex"]);
