@@ -20,6 +20,7 @@ fn layer(l: usize) -> FeatureTable {
             layer: l,
             n_layer: 6,
             n_embd: DIM,
+            preset: None,
             pooling: "mean".into(),
             norm: "pre".into(),
             objective: "autoregressive".into(),

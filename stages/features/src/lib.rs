@@ -35,7 +35,8 @@ impl Stage for Features {
             // 2: a number of images is drawn, no longer the first.
             // 3: probabilities below e^-50 are zero.
             // 4: the Parquet files say what they are.
-            version: 4,
+            // 5: and the name of the network's size.
+            version: 5,
             inputs: vec![MODEL.port(), TOKENS.port()],
             outputs: vec![LAYERS.port()],
             seeded: false,
@@ -95,6 +96,7 @@ impl Stage for Features {
             layer: 0,
             n_layer: card.config.n_layer,
             n_embd: card.config.n_embd,
+            preset: card.config.named_size().map(|preset| preset.as_str().to_owned()),
             pooling: "mean".to_owned(),
             norm: "pre".to_owned(),
             objective: card.objective.as_str().to_owned(),

@@ -61,7 +61,8 @@ impl Stage for Finetune {
             // 4: a draw of few labels has each class held out; a test without labels and one class are
             //    errors; BERT leaves out images without a mask; images of one token train. The model's card
             //    names the classes.
-            version: 4,
+            // 5: the predictions say which network and layer they are from.
+            version: 5,
             inputs: vec![TOKENS.port(), START.port(), PROBES.port(), CHOICE.port()],
             outputs: vec![MODEL.port(), METRICS.port(), PREDICTIONS.port(), FOLDS.port()],
             seeded: true,
@@ -146,7 +147,7 @@ impl Stage for Finetune {
         if let Some(test) = tests.first() {
             metrics::warn_of_chance(&images, test, cx);
         }
-        let predictions = metrics::predictions(&images, &tests);
+        let predictions = metrics::predictions(&images, &start, &tests);
         let mut metrics = metrics::values(params, &images, &start, &search, winner);
         metrics::test(&mut metrics, &tests, &predictions, cx);
         predictions.write(io.output(&PREDICTIONS))?;

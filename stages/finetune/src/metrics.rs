@@ -1,8 +1,8 @@
 //! The outputs `metrics` and `predictions`.
 
 use igpt_contract::{Known, MetricValues, StageContext};
-use igpt_dataset::{PredictionTable, RowKey, TokensInfo};
-use igpt_model::ModelCard;
+use igpt_dataset::{LayerInfo, PredictionTable, RowKey, TokensInfo};
+use igpt_model::{GptConfig, ModelCard};
 
 use crate::evaluate::Evaluation;
 use crate::images::Images;
@@ -115,7 +115,7 @@ fn facts(params: &Params, card: &ModelCard) -> [(String, String); 4] {
 }
 
 /// The predictions for each test image; those under several masks are its views.
-pub(crate) fn predictions(images: &Images, tests: &[Evaluation]) -> PredictionTable {
+pub(crate) fn predictions(images: &Images, start: &Start, tests: &[Evaluation]) -> PredictionTable {
     let classes = images.classes();
     let (mut keys, mut log_probs) = (Vec::new(), Vec::new());
     // Without test images there are no predictions.
@@ -127,7 +127,28 @@ pub(crate) fn predictions(images: &Images, tests: &[Evaluation]) -> PredictionTa
         }
     }
     let TokensInfo { name, classes: names, sets, .. } = images.info();
-    PredictionTable::new(keys, classes, log_probs).of(name, names, sets)
+    PredictionTable::new(keys, classes, log_probs)
+        .with_images(name, names, sets)
+        .with_layer(&head_layer(images, start))
+}
+
+/// What the class head reads: the mean over positions of the block's normalised input (sections 2.3 and 2.4).
+fn head_layer(images: &Images, start: &Start) -> LayerInfo {
+    let TokensInfo { name, classes, sets, .. } = images.info().clone();
+    let GptConfig { n_layer, n_embd, .. } = start.card.config;
+    LayerInfo {
+        name,
+        classes,
+        sets,
+        dim: n_embd,
+        layer: start.layer,
+        n_layer,
+        n_embd,
+        preset: start.card.config.named_size().map(|preset| preset.as_str().to_owned()),
+        pooling: "mean".to_owned(),
+        norm: "pre".to_owned(),
+        objective: start.card.objective.as_str().to_owned(),
+    }
 }
 
 /// Adds the scores of the test images: under the first mask, and of the vote over several masks

@@ -64,6 +64,7 @@ fn info(reader: &ImageSetReader, (width, height): (u32, u32)) -> LayerInfo {
         layer: 0,
         n_layer: 0,
         n_embd: 0,
+        preset: None,
         pooling: none(),
         norm: none(),
         objective: none(),

@@ -124,7 +124,9 @@ pub(crate) fn measure(
     let log_probs = found.probe.model.log_probabilities(&examples(rows.iter().map(|&r| r as u32).collect()));
     let log_probs = log_probs.iter().map(|&x| x as f32).collect();
     let LayerInfo { name, classes, sets, .. } = &table.info;
-    let predictions = PredictionTable::new(keys, n_class, log_probs).of(name, classes, sets);
+    let predictions = PredictionTable::new(keys, n_class, log_probs)
+        .with_images(name, classes, sets)
+        .with_layer(&table.info);
     if table.info.objective == "bert" && predictions.views() > 1 {
         vote(&mut metrics, &predictions, params);
     }

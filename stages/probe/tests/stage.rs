@@ -31,6 +31,7 @@ fn table() -> FeatureTable {
         layer: 2,
         n_layer: 4,
         n_embd: dim,
+        preset: None,
         pooling: "mean".into(),
         norm: "pre".into(),
         objective: "autoregressive".into(),
@@ -438,6 +439,7 @@ fn reference(folder: &Path) -> FeatureTable {
         classes: (0..classes).map(|class| class.to_string()).collect(),
         dim,
         n_embd: dim,
+        preset: None,
         ..table().info
     };
     FeatureTable {

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::support::Project;
 
 #[test]
@@ -28,4 +30,31 @@ fn the_first_run_ends_in_a_table_and_the_second_executes_nothing() {
 
     let second = project.igpt_flow(&["run", "pipeline.yaml", "--profile", "smoke"]);
     assert!(second.out.contains("0 executed, 22 reused"), "{}", second.out);
+    results_can_be_traced_and_checked(&project);
+}
+
+/// What a reviewer does: from a row of the table to the data, and the whole table from a bundle.
+fn results_can_be_traced_and_checked(project: &Project) {
+    let table = "results/smoke/quickstart/table.md";
+    let traced = project.igpt_flow(&["origin", table, "--row", "1", "--json"]);
+    let traced: Value = serde_json::from_str(&traced.out).unwrap();
+    let steps: Vec<&str> =
+        traced["steps"].as_array().unwrap().iter().map(|step| step["kind"].as_str().unwrap()).collect();
+    for kind in ["report", "probe", "pixels", "augment", "download"] {
+        assert!(steps.contains(&kind), "the way back of raw pixels has no {kind}: {steps:?}");
+    }
+    assert!(!steps.contains(&"pretrain"), "raw pixels need no network: {steps:?}");
+
+    let values = project.igpt_flow(&["values", "pipeline.yaml", "--profile", "smoke", "--json"]);
+    let values: Value = serde_json::from_str(&values.out).unwrap();
+    let mean = &values["values"]["table/raw-pixels/accuracy.test"];
+    assert_eq!(mean, &values["values"]["probe_pixels/accuracy.test"], "{values:#}");
+
+    let bundled = project.igpt_flow(&["bundle", "pipeline.yaml", "--profile", "smoke", "-o", "q.tar.zst"]);
+    assert_eq!(bundled.code, 0, "{}\n{}", bundled.out, bundled.err);
+    let reviewer = Project::new("");
+    fs::copy(project.path("q.tar.zst"), reviewer.path("q.tar.zst")).unwrap();
+    let verified = reviewer.igpt_flow(&["verify", "q.tar.zst"]);
+    assert_eq!(verified.code, 0, "{}\n{}", verified.out, verified.err);
+    assert!(verified.out.contains("table"), "{}", verified.out);
 }

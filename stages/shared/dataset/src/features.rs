@@ -6,6 +6,7 @@
 //! The Parquet file's footer says the same, as `igpt.layer`, `igpt.pooling` and so on: a copy of it alone
 //! still says what it is.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,12 +49,25 @@ pub struct LayerInfo {
     pub n_layer: usize,
     /// Width of the network's residual stream; 0 if there is no network.
     pub n_embd: usize,
+    /// The name of that size, such as `igpt-s`; `None` without a network and for sizes of one's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
     /// How positions were pooled: `mean`; `none` for raw pixels.
     pub pooling: String,
     /// Where in a block: `pre` means n^l, the block's normalised input (section 2.4).
     pub norm: String,
     /// The network's objective: `autoregressive`, `bert`; `none` for raw pixels.
     pub objective: String,
+}
+
+/// The images, as footers of Parquet files have them: the set's name, its classes, and the sets that it was
+/// joined from; lists as JSON.
+pub(crate) fn image_footer(name: &str, classes: &[String], sets: &[JoinedSet]) -> BTreeMap<String, String> {
+    // Strings and numbers always convert to JSON.
+    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+    let pairs = [("igpt.dataset", name.to_owned()), ("igpt.classes", json(serde_json::to_string(classes)))];
+    let sets = (!sets.is_empty()).then(|| ("igpt.sets", json(serde_json::to_string(sets))));
+    pairs.into_iter().chain(sets).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn table_path(dir: &Path) -> PathBuf {
@@ -78,12 +92,15 @@ impl LayerInfo {
 
     /// The description as the footer of the Parquet file has it; lists as JSON.
     fn footer(&self) -> Vec<KeyValue> {
-        // Strings and numbers always convert to JSON.
-        let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+        let mut footer = image_footer(&self.name, &self.classes, &self.sets);
+        footer.extend(self.network_footer());
+        footer.insert("igpt.kind".to_owned(), "feature-layer".to_owned());
+        footer.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect()
+    }
+
+    /// The network and the layer, as footers of Parquet files have them.
+    pub fn network_footer(&self) -> BTreeMap<String, String> {
         let pairs = [
-            ("igpt.kind", "feature-layer".to_owned()),
-            ("igpt.dataset", self.name.clone()),
-            ("igpt.classes", json(serde_json::to_string(&self.classes))),
             ("igpt.layer", self.layer.to_string()),
             ("igpt.n_layer", self.n_layer.to_string()),
             ("igpt.n_embd", self.n_embd.to_string()),
@@ -91,8 +108,8 @@ impl LayerInfo {
             ("igpt.norm", self.norm.clone()),
             ("igpt.objective", self.objective.clone()),
         ];
-        let sets = (!self.sets.is_empty()).then(|| ("igpt.sets", json(serde_json::to_string(&self.sets))));
-        pairs.into_iter().chain(sets).map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect()
+        let preset = self.preset.iter().map(|preset| ("igpt.preset", preset.clone()));
+        pairs.into_iter().chain(preset).map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
     fn check(&self) -> Result<(), String> {

@@ -3,7 +3,8 @@
 //! `predictions.parquet` holds the columns id (u64), split (`train`, `test`), label (i32, -1 for
 //! none), view (u16), predicted (i32) and log_probs (a list of fixed size of f32, in nats). Its
 //! footer describes the images: `igpt.dataset` is the image set's name, `igpt.classes` a JSON list of
-//! class names by label, and `igpt.sets`, where sets were joined, that of `tokens.json`.
+//! class names by label, and `igpt.sets`, where sets were joined, that of `tokens.json`; the network and
+//! its layer are described as in the footer of features.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use parquet::file::metadata::KeyValue;
 
 use crate::columns;
 use crate::error::DatasetError;
+use crate::features::{LayerInfo, image_footer};
 use crate::joined::JoinedSet;
 use crate::row::RowKey;
 use crate::row_groups;
@@ -33,7 +35,7 @@ pub struct PredictionTable {
     pub n_classes: usize,
     /// The log-probabilities of the classes in nats, one row after another.
     pub log_probs: Vec<f32>,
-    /// The footer's metadata, by name; see [`Self::of`].
+    /// The footer's metadata, by name; see [`Self::with_images`] and [`Self::with_layer`].
     pub about: BTreeMap<String, String>,
 }
 
@@ -54,14 +56,15 @@ impl PredictionTable {
 
     /// The same predictions, with the image set's name, its classes and the sets that it was joined from.
     #[must_use]
-    pub fn of(mut self, name: &str, classes: &[String], sets: &[JoinedSet]) -> Self {
-        // Strings and numbers always convert to JSON.
-        let json = |value: serde_json::Result<String>| value.unwrap_or_default();
-        self.about.insert("igpt.dataset".to_owned(), name.to_owned());
-        self.about.insert("igpt.classes".to_owned(), json(serde_json::to_string(classes)));
-        if !sets.is_empty() {
-            self.about.insert("igpt.sets".to_owned(), json(serde_json::to_string(sets)));
-        }
+    pub fn with_images(mut self, name: &str, classes: &[String], sets: &[JoinedSet]) -> Self {
+        self.about.extend(image_footer(name, classes, sets));
+        self
+    }
+
+    /// The same predictions, with the layer of the network that they were made from.
+    #[must_use]
+    pub fn with_layer(mut self, layer: &LayerInfo) -> Self {
+        self.about.extend(layer.network_footer());
         self
     }
 

@@ -66,6 +66,7 @@ fn layer_info() -> LayerInfo {
         layer: 2,
         n_layer: 4,
         n_embd: 5,
+        preset: None,
         pooling: "mean".to_owned(),
         norm: "pre".to_owned(),
         objective: "autoregressive".to_owned(),

@@ -103,6 +103,21 @@ pub enum Preset {
 }
 
 impl Preset {
+    /// All of them, the paper's first.
+    const ALL: [Self; 6] = [Self::IgptS, Self::IgptM, Self::IgptL, Self::IgptXl, Self::Small, Self::Tiny];
+
+    /// The name as parameters have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::IgptS => "igpt-s",
+            Self::IgptM => "igpt-m",
+            Self::IgptL => "igpt-l",
+            Self::IgptXl => "igpt-xl",
+            Self::Small => "small",
+            Self::Tiny => "tiny",
+        }
+    }
+
     /// Layers, heads and width.
     fn sizes(self) -> (usize, usize, usize) {
         match self {
@@ -223,6 +238,12 @@ impl GptConfig {
     /// [`ModelError::Config`] where `n_positions` or `vocab` is 0 or beyond what tokens can hold.
     pub fn preset(preset: Preset, n_positions: usize, vocab: usize) -> Result<Self, ModelError> {
         ModelParams { preset, ..ModelParams::default() }.config(n_positions, vocab)
+    }
+
+    /// The preset of these layers, heads and width; `None` for sizes of one's own.
+    pub fn named_size(&self) -> Option<Preset> {
+        let sizes = (self.n_layer, self.n_head, self.n_embd);
+        Preset::ALL.into_iter().find(|preset| preset.sizes() == sizes)
     }
 
     /// Checks the sizes.
@@ -361,6 +382,10 @@ mod tests {
     fn unknown_parameters_are_refused() {
         let error = serde_json::from_str::<ModelParams>(r#"{"n_layers": 3}"#).unwrap_err();
         assert!(error.to_string().contains("unknown field `n_layers`"), "{error}");
+        for preset in Preset::ALL {
+            assert_eq!(serde_json::to_value(preset).unwrap(), preset.as_str());
+            assert_eq!(GptConfig::preset(preset, 64, 16).unwrap().named_size(), Some(preset));
+        }
         let params: ModelParams = serde_json::from_str(r#"{"preset": "igpt-s"}"#).unwrap();
         assert_eq!(params.config(1024, 512).unwrap().n_layer, 24);
     }
