@@ -18,6 +18,8 @@ use crate::store::{Artifact, Form, Store};
 
 /// How many files of one output are named; `show` names them all.
 const FILES: usize = 6;
+/// How many exports are named; those with a table are always. The pipeline names them all.
+const EXPORTS: usize = 40;
 
 /// Tells the exports, and the outputs of the targets in the store. A run without either is about
 /// the steps that no other step reads.
@@ -31,12 +33,22 @@ pub(super) fn tell(
 ) -> Result<(), CliError> {
     let mut out = BufWriter::new(out);
     let here = std::env::current_dir().unwrap_or_default();
-    for (path, artifact) in &summary.exports {
+    let mut left = 0;
+    for (place, (path, artifact)) in summary.exports.iter().enumerate() {
+        let table_file = path.join("table.md");
+        let has_table = artifact.form == Form::Tree && table_file.is_file();
+        if place >= EXPORTS && !has_table {
+            left += 1;
+            continue;
+        }
         let shown = shorten(path, &here);
         writeln!(out, "result {}", style.link(path, &one_line(&shown.to_string_lossy())))?;
-        if artifact.form == Form::Tree {
-            table(&path.join("table.md"), &mut out)?;
+        if has_table {
+            table(&table_file, &mut out)?;
         }
+    }
+    if left > 0 {
+        writeln!(out, "       and {}", counted(left, "more export"))?;
     }
     let told = summary.status == RunStatus::Succeeded || !targets.is_empty();
     for id in result_steps(plan, targets).into_iter().filter(|_| told) {

@@ -143,3 +143,23 @@ fn verbs_that_need_no_store_answer_without_one() {
     }
     assert!(!project.path("artifacts").exists());
 }
+
+#[test]
+fn of_many_exports_the_first_are_named_and_every_table_is_shown() {
+    let mut pipeline = "name: many\nstages:\n".to_owned();
+    let mut exports = "export:\n".to_owned();
+    for n in 10..60 {
+        pipeline += &format!(
+            "  s{n}: {{uses: command, with: {{run: 'mkdir out; echo {n} > out/table.{}'}}}}\n",
+            if n == 59 { "md" } else { "txt" }
+        );
+        exports += &format!("  s{n}.out: results/{n}\n");
+    }
+    let project = Project::new(&(pipeline + &exports));
+    let ran = project.igpt_flow(&["run", "pipeline.yaml"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let named = ran.out.lines().filter(|line| line.starts_with("result ")).count();
+    assert_eq!(named, 41, "{}", ran.out);
+    assert!(ran.out.contains("result results/59\n\n59\n"), "{}", ran.out);
+    assert!(ran.out.contains("and 9 more exports"), "{}", ran.out);
+}
