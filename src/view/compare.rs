@@ -1,16 +1,17 @@
 //! Several runs beside each other: what differs in their parameters, their numbers, their curves on one
 //! chart, their tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
 use super::curves::{Told, charts};
+use super::origin::Origins;
 use super::page::{Medium, Page};
 use super::run::Run;
 use super::run_page::badge;
 use super::step_page::shown;
-use super::tables;
+use super::tables::{self, ResultTable};
 use crate::report::seconds;
 use crate::store::Store;
 
@@ -20,6 +21,11 @@ const ROWS: usize = 300;
 /// Of how many steps tables are looked for.
 const STEPS: usize = 2000;
 
+/// Of how many steps of a run the origins are told.
+const ORIGINS: usize = 200;
+
+/// Where a step of a run is told.
+type Href = Box<dyn Fn(usize) -> String>;
 /// A name, and a value for each run that has one.
 type Rows = BTreeMap<(usize, String), Vec<Option<String>>>;
 
@@ -29,28 +35,31 @@ pub(crate) fn compare_page(store: &Store, runs: &[Run], medium: Medium) -> Strin
         (0..runs.len()).map(|n| char::from(b'A' + (n % 26) as u8).to_string()).collect();
     let params = differing(params(runs));
     let metrics = differing(metrics(runs));
-    let href =
-        |run: &Run| if medium == Medium::Served { format!("/run/{}", run.id) } else { "#runs".to_owned() };
-    let targets: Vec<String> = runs.iter().map(href).collect();
-    let hrefs: Vec<Box<dyn Fn(usize) -> String>> = targets
+    let told: Vec<BTreeSet<usize>> = runs.iter().map(|run| told(store, run)).collect();
+    let hrefs: Vec<Href> = runs
         .iter()
-        .map(|target| {
-            let (target, is_served) = (target.clone(), medium == Medium::Served);
-            let of =
-                move |step: usize| if is_served { format!("{target}/step/{step}") } else { target.clone() };
-            Box::new(of) as Box<dyn Fn(usize) -> String>
+        .zip(&letters)
+        .zip(&told)
+        .map(|((run, letter), told)| {
+            let (id, letter, told) = (run.id.clone(), letter.clone(), told.clone());
+            let of = move |step: usize| match (medium, told.contains(&step)) {
+                (Medium::Served, _) => format!("/run/{id}/step/{step}"),
+                (Medium::File, true) => format!("#{}", place(&letter, step)),
+                (Medium::File, false) => "#runs".to_owned(),
+            };
+            Box::new(of) as Href
         })
         .collect();
-    let told: Vec<Told<'_>> = runs
+    let lettered: Vec<Told<'_>> = runs
         .iter()
         .zip(&letters)
         .zip(&hrefs)
         .map(|((run, letter), href)| (run, &**letter, &**href))
         .collect();
-    let charts = charts(&told);
+    let charts = charts(&lettered);
     let tables = tables_beside(store, runs, &letters, &hrefs);
-    let nav = if medium == Medium::Served { vec![("/".to_owned(), "← Runs")] } else { Vec::new() };
-    let mut nav = nav;
+    let origins = if medium == Medium::Served { Vec::new() } else { origins(store, runs, &letters, &told) };
+    let mut nav = if medium == Medium::Served { vec![("/".to_owned(), "← Runs")] } else { Vec::new() };
     nav.push(("#parameters".to_owned(), "Parameters"));
     nav.push(("#metrics".to_owned(), "Metrics"));
     if !charts.is_empty() {
@@ -59,13 +68,16 @@ pub(crate) fn compare_page(store: &Store, runs: &[Run], medium: Medium) -> Strin
     if !tables.is_empty() {
         nav.push(("#tables".to_owned(), "Tables"));
     }
+    if !origins.is_empty() {
+        nav.push(("#origins".to_owned(), "Origins"));
+    }
     let body = html! {
         h1 { "Comparison of " (runs.len()) " runs" }
         div.scroll tabindex="0" role="group" aria-label="Runs" { table #runs {
             thead { tr { th scope="col" { "run" } th scope="col" { "pipeline" } th scope="col" { "status" } th.num scope="col" { "took" } th scope="col" { "id" } } }
             tbody { @for (n, run) in runs.iter().enumerate() { tr {
                 th scope="row" { strong { (letters[n]) } }
-                td { @if medium == Medium::Served { a href=(targets[n]) { (run.text(&run.pipeline)) } } @else { (run.text(&run.pipeline)) } }
+                td { @if medium == Medium::Served { a href={ "/run/" (run.id) } { (run.text(&run.pipeline)) } } @else { (run.text(&run.pipeline)) } }
                 td { (badge(&run.status)) }
                 td.num { @if let Some(wall) = run.wall_s { (seconds(wall)) } }
                 td.mono { (run.id) }
@@ -75,8 +87,45 @@ pub(crate) fn compare_page(store: &Store, runs: &[Run], medium: Medium) -> Strin
         section #metrics { h2 { "Metrics that differ" } (rows(runs, &letters, &metrics, "metric", true)) }
         @if !charts.is_empty() { section #curves { h2 { "Curves" } @for chart in &charts { (chart.render()) } } }
         @if !tables.is_empty() { section #tables { h2 { "Tables" } @for table in &tables { (table) } } }
+        @if !origins.is_empty() { section #origins { h2 { "Origins" } @for origin in &origins { (origin) } } }
     };
     Page { title: "Comparison", nav, body, live: None, refreshed: false }.render(medium)
+}
+
+/// The tables of a run, each with its step.
+fn tables_of<'a>(store: &'a Store, run: &'a Run) -> impl Iterator<Item = (usize, ResultTable)> + 'a {
+    run.steps.iter().take(STEPS).enumerate().flat_map(|(step, told)| {
+        let outputs = told.record.iter().flat_map(|record| record.outputs.values());
+        let trees = outputs.filter(|artifact| !artifact.is_file());
+        trees.filter_map(|artifact| tables::read(store, artifact)).map(move |table| (step, table))
+    })
+}
+
+/// The steps whose origins are told: those with tables, and those with curves.
+fn told(store: &Store, run: &Run) -> BTreeSet<usize> {
+    let curves = run.steps.iter().enumerate().filter(|(_, step)| !step.curves().is_empty());
+    tables_of(store, run).map(|(step, _)| step).chain(curves.map(|(step, _)| step)).take(ORIGINS).collect()
+}
+
+/// The way back of each step that a number or a curve leads to.
+fn origins(store: &Store, runs: &[Run], letters: &[String], told: &[BTreeSet<usize>]) -> Vec<Markup> {
+    let mut all = Vec::new();
+    for ((run, letter), told) in runs.iter().zip(letters).zip(told) {
+        let origins = Origins::of(store, run, |step| told.contains(&step));
+        let href = |step: usize| told.contains(&step).then(|| format!("#{}", place(letter, step)));
+        all.extend(told.iter().map(|&step| {
+            html! {
+                h3 { (letter) ": " (run.text(&run.steps[step].name)) }
+                (origins.render(run, step, &place(letter, step), &href))
+            }
+        }));
+    }
+    all
+}
+
+/// Where on the page the origin of a run's step is told.
+fn place(letter: &str, step: usize) -> String {
+    format!("o{letter}{step}")
 }
 
 /// Every parameter of every step, by the order of the steps and its name.
@@ -141,23 +190,12 @@ fn rows(
 }
 
 /// The tables of each step that has one, a column for each run.
-fn tables_beside(
-    store: &Store,
-    runs: &[Run],
-    letters: &[String],
-    hrefs: &[Box<dyn Fn(usize) -> String>],
-) -> Vec<Markup> {
+fn tables_beside(store: &Store, runs: &[Run], letters: &[String], hrefs: &[Href]) -> Vec<Markup> {
     let mut found: BTreeMap<String, Vec<(usize, Markup)>> = BTreeMap::new();
     for (n, run) in runs.iter().enumerate() {
-        for step in 0..run.steps.len().min(STEPS) {
-            for artifact in run.steps[step].record.iter().flat_map(|record| record.outputs.values()) {
-                if !artifact.is_file()
-                    && let Some(table) = tables::read(store, artifact)
-                {
-                    let shown = table.render(run, &|_, _| Some(hrefs[n](step)));
-                    found.entry(run.text(&run.steps[step].name).into_owned()).or_default().push((n, shown));
-                }
-            }
+        for (step, table) in tables_of(store, run) {
+            let shown = table.render(run, &|_, _| Some(hrefs[n](step)));
+            found.entry(run.text(&run.steps[step].name).into_owned()).or_default().push((n, shown));
         }
     }
     let beside = |(name, tables): (String, Vec<(usize, Markup)>)| {

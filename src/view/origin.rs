@@ -45,14 +45,21 @@ impl Origins {
         Self { trace, nodes, steps }
     }
 
-    /// The way back from a step: what it was made of, down to the data.
-    pub(crate) fn render(&self, run: &Run, step: usize, href: &dyn Fn(usize) -> String) -> Markup {
+    /// The way back from a step: what it was made of, down to the data. `id` is the place's own, and `href`
+    /// leads to the places of other steps, as far as they have any.
+    pub(crate) fn render(
+        &self,
+        run: &Run,
+        step: usize,
+        id: &str,
+        href: &dyn Fn(usize) -> Option<String>,
+    ) -> Markup {
         let key = run.steps[step].seen.key.filter(|_| run.steps[step].record.is_some());
         let Some(start) = key.and_then(|key| self.nodes.get(&key)) else { return html! {} };
         let way = self.way(*start);
         let groups = self.groups(&way[1..]);
         html! {
-            h4 #{ "o" (step) } { "Origin" }
+            h4 id=(id) { "Origin" }
             ol.chain {
                 @for group in groups.iter().take(STEPS) { (self.group(run, group, href)) }
                 @if groups.len() > STEPS { li { "and " (groups.len() - STEPS) " more steps" } }
@@ -92,7 +99,7 @@ impl Origins {
         groups
     }
 
-    fn group(&self, run: &Run, group: &[usize], href: &dyn Fn(usize) -> String) -> Markup {
+    fn group(&self, run: &Run, group: &[usize], href: &dyn Fn(usize) -> Option<String>) -> Markup {
         let node = &self.trace.nodes[group[0]];
         html! { li {
             (self.name(run, node, href))
@@ -111,10 +118,10 @@ impl Origins {
         } }
     }
 
-    fn name(&self, run: &Run, node: &Node, href: &dyn Fn(usize) -> String) -> Markup {
+    fn name(&self, run: &Run, node: &Node, href: &dyn Fn(usize) -> Option<String>) -> Markup {
         let name = node.name();
-        html! { @match self.steps.get(&node.key) {
-            Some(step) => a href=(href(*step)) { (run.text(&name)) },
+        html! { @match self.steps.get(&node.key).and_then(|step| href(*step)) {
+            Some(place) => a href=(place) { (run.text(&name)) },
             None => (run.text(&name)),
         } }
     }

@@ -140,7 +140,7 @@ pub(crate) fn one_step(store: &Store, run: &Run, step: usize) -> Option<String> 
         h1 { (run.text(&found.name)) }
         p { "A step of " a href={ "/run/" (run.id) } { (run.text(&run.pipeline)) " " (run.id) } }
         (body(run, step, &links))
-        (Origins::of(store, run, |other| other == step).render(run, step, &|step| links.step(run, step)))
+        (Origins::of(store, run, |other| other == step).render(run, step, &format!("o{step}"), &|step| Some(links.step(run, step))))
     };
     let title = format!("{} {}", run.text(&found.name), run.id);
     Some(Page { title: &title, nav, body: content, live: None, refreshed: false }.render(Medium::Served))
@@ -279,7 +279,7 @@ fn steps(run: &Run, links: &Links, origins: &Origins) -> Markup {
                             " " (state(&run.steps[*step].seen, Some(*step)))
                             @if let Some(took) = run.steps[*step].took_s() { span.took { (seconds(took)) } }
                         }
-                        div.body #{ "s" (step) } { (body(run, *step, links)) (origins.render(run, *step, &|step| links.step(run, step))) }
+                        div.body #{ "s" (step) } { (body(run, *step, links)) (origins.render(run, *step, &format!("o{step}"), &|step| Some(links.step(run, step)))) }
                     }
                 }
             }

@@ -118,6 +118,26 @@ fn runs_are_compared_by_what_differs() {
 }
 
 #[test]
+fn numbers_of_compared_runs_lead_to_their_origins() {
+    let project = Project::new(
+        "name: two\nvars: {n: 1}\nstages:\n  a: {uses: command, in: {raw: ./data.csv}, with: {run: 'cat raw > out; echo ${vars.n} >> out'}}\n  \
+         table: {uses: command, in: {a: a.out}, with: {run: 'mkdir out; printf \"| n |\\n|-:|\\n| $(tail -n 1 a) |\\n\" > out/table.md'}}\n",
+    );
+    project.write("data.csv", "7\n");
+    project.run();
+    project.run_with(&["--set", "vars.n=2"]);
+    let found = std::fs::read_dir(project.path("artifacts/runs-v2")).unwrap();
+    let ids: Vec<String> = found.map(|id| id.unwrap().file_name().into_string().unwrap()).collect();
+    let page = page(&project, &[&ids[0], &ids[1]]);
+    for letter in ["A", "B"] {
+        assert!(page.contains(&format!("href=\"#o{letter}1\"")), "no link of {letter}");
+        let origin = page.split(&format!("id=\"o{letter}1\"")).nth(1).expect("the place that it leads to");
+        let digest = origin.find("data.csv").and_then(|at| origin[at..].find("BLAKE3"));
+        assert!(digest.is_some_and(|at| at < 200), "the way back of {letter} ends at the file");
+    }
+}
+
+#[test]
 fn a_killed_run_and_a_store_without_plans_have_pages_too() {
     let project = Project::new(
         "name: old\nstages:\n  a: {uses: command, with: {run: 'echo 1 > out'}}\n  b: {uses: command, in: {x: a.out}, with: {run: 'cat x > out'}}\n",
