@@ -154,7 +154,7 @@ fn draw(curves: &[Curve], summary: &str, log_x: bool) -> Markup {
     }
 }
 
-/// A line through the points that breaks where there is no number; a point of its own is a dot.
+/// A line through the points that breaks where there is no number; a point of its own is a cross.
 fn path(points: &[(f64, f64)], at_x: impl Fn(f64) -> f64, at_y: impl Fn(f64) -> f64) -> String {
     let mut path = String::new();
     let mut is_begun = false;
@@ -166,7 +166,7 @@ fn path(points: &[(f64, f64)], at_x: impl Fn(f64) -> f64, at_y: impl Fn(f64) -> 
         path.push_str(&format!("{}{} {}", if is_begun { 'L' } else { 'M' }, px(at_x(*x)), px(at_y(*y))));
         let is_last = points.get(n + 1).is_none_or(|(x, y)| !(x.is_finite() && y.is_finite()));
         if !is_begun && is_last {
-            path.push_str("h.01");
+            path.push_str("m-3 -3l6 6m0 -6l-6 6");
         }
         is_begun = true;
     }
@@ -200,7 +200,7 @@ mod tests {
     fn gaps_break_the_line_and_odd_curves_are_drawn() {
         let nan = f64::NAN;
         let line = path(&[(0.0, 0.0), (1.0, 1.0), (2.0, nan), (3.0, 1.0)], |x| x, |y| y);
-        assert_eq!(line, "M0 0L1 1M3 1h.01");
+        assert_eq!(line, "M0 0L1 1M3 1m-3 -3l6 6m0 -6l-6 6");
         for points in [vec![], vec![(1.0, nan)], vec![(1.0, 5.0)], vec![(0.0, f64::INFINITY), (1.0, 0.0)]] {
             let text = draw(&[points], "x", false).into_string();
             assert!(text.contains("<svg") && !text.contains("NaN") && !text.contains("inf"), "{text}");

@@ -126,7 +126,7 @@
         x.forEach((value, n) => {
           if (y[n] === null) { begun = false; return; }
           path += `${begun ? "L" : "M"}${atX(value).toFixed(1)} ${atY(y[n]).toFixed(1)}`;
-          if (!begun && (n + 1 >= x.length || y[n + 1] === null)) path += "h.01";
+          if (!begun && (n + 1 >= x.length || y[n + 1] === null)) path += "m-3 -3l6 6m0 -6l-6 6";
           begun = true;
         });
         return path;
