@@ -32,7 +32,7 @@ pub(super) fn plan(
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let outlooks = outlooks(store, &args.select)?;
-    let totals = Totals::of(&outlooks);
+    let totals = Totals::of(&outlooks, &args.select.device);
     let Outlooks { plan, wanted } = &outlooks;
     let broken = wanted.iter().any(|(_, outlook)| matches!(outlook.forecast, Forecast::Broken(_)));
     let code = ExitCode::from(if broken { 100 } else { 0 });
@@ -150,7 +150,7 @@ fn as_json(step: &PlannedStep, outlook: &Outlook) -> Value {
     json!({
         "step": step.name, "kind": step.work.kind(), "state": state, "key": key, "why": text(outlook),
         "cost": outlook.past.map(|past| past.cost), "bytes": outlook.past.map(|past| past.bytes),
-        "estimate": outlook.estimate, "absent_inputs": outlook.absent,
+        "estimate": outlook.estimate, "memory": step.memory, "absent_inputs": outlook.absent,
         "params": params,
     })
 }

@@ -11,6 +11,7 @@ use super::show::bytes;
 use super::tasks::tasks;
 use crate::engine::forecast::Forecast;
 use crate::machine;
+use crate::plan::PlannedStep;
 use crate::report::clean::one_line;
 use crate::report::{eta, seconds};
 
@@ -36,10 +37,13 @@ pub(super) struct Totals {
     bytes: u64,
     critical_path: Vec<String>,
     critical_s: f64,
+    /// The step that takes the most memory of the machine, and the one that takes the most of a GPU, with MiB.
+    memory: Option<(u64, String)>,
+    gpu_memory: Option<(u64, String)>,
 }
 
 impl Totals {
-    pub(super) fn of(outlooks: &Outlooks) -> Self {
+    pub(super) fn of(outlooks: &Outlooks, device: &str) -> Self {
         let Outlooks { plan, wanted } = outlooks;
         let is_open = |forecast: &Forecast| !matches!(forecast, Forecast::Reused(_));
         let open = wanted.iter().filter(|(_, outlook)| is_open(&outlook.forecast));
@@ -48,6 +52,12 @@ impl Totals {
         let tasks = tasks(plan, &steps);
         let slots = machine::budget(None, None).cpus;
         let (path, critical) = eta::critical_path(&tasks);
+        let most = |of: &dyn Fn(&PlannedStep) -> Option<u64>| {
+            let open = steps.iter().map(|(step, _)| &plan.steps[*step]);
+            let known = open.filter_map(|step| Some((of(step)?, step.name.clone())));
+            // The first of those that take the same.
+            known.reduce(|most, next| if next.0 > most.0 { next } else { most })
+        };
         let count = |is: fn(&Forecast) -> bool| open.clone().filter(|(_, one)| is(&one.forecast)).count();
         Self {
             all: wanted.len(),
@@ -61,6 +71,12 @@ impl Totals {
             bytes: open.filter_map(|(_, outlook)| outlook.past).map(|past| past.bytes).sum(),
             critical_path: path.iter().map(|task| plan.steps[steps[*task].0].name.clone()).collect(),
             critical_s: critical.seconds,
+            memory: most(&|step: &PlannedStep| {
+                step.memory.map(|memory| memory.of_machine(step.is_on_gpu(device)))
+            }),
+            gpu_memory: most(&|step: &PlannedStep| {
+                step.memory.filter(|_| step.is_on_gpu(device)).map(|memory| memory.device_mib)
+            }),
         }
     }
 
@@ -77,6 +93,8 @@ impl Totals {
             "elapsed_s": known.then_some(self.elapsed_s), "slots": self.slots,
             "critical_path": known.then_some(&self.critical_path),
             "critical_s": known.then_some(self.critical_s),
+            "memory_mib": self.memory.as_ref().map(|(mib, _)| mib),
+            "gpu_memory_mib": self.gpu_memory.as_ref().map(|(mib, _)| mib),
         })
     }
 
@@ -85,6 +103,12 @@ impl Totals {
         writeln!(out, "`{}`: {}", one_line(pipeline), self.counts())?;
         if self.steps == 0 {
             return Ok(());
+        }
+        for (what, most) in [("memory ", &self.memory), ("GPU    ", &self.gpu_memory)] {
+            if let Some((mib, step)) = most {
+                let size = bytes(mib.saturating_mul(1 << 20));
+                writeln!(out, "{what} about {size} at most, for {}", one_line(step))?;
+            }
         }
         if !self.is_known() {
             return writeln!(out, "time    unknown: no earlier run tells how long they take");
@@ -157,6 +181,8 @@ mod tests {
             bytes: 2048,
             critical_path: (0..steps).map(|n| format!("s{n}")).collect(),
             critical_s: 11.0,
+            memory: None,
+            gpu_memory: None,
         }
     }
 
@@ -178,6 +204,18 @@ mod tests {
              time    at least 12.0 s on 2 processor slots (20.0 s one after the other); unknown for 1 step\n\
              longest s0 > s1 > s2: 11.0 s, however many processors there are\n\
              disk    about 2.0 KiB, as their last results\n"
+        );
+        let large = Totals {
+            memory: Some((1536, "pre".to_owned())),
+            gpu_memory: Some((59_000, "pre".to_owned())),
+            ..totals(1, 1, 1)
+        };
+        assert!(
+            told(&large).contains(
+                "memory  about 1.5 GiB at most, for pre\nGPU     about 57.6 GiB at most, for pre\n"
+            ),
+            "{}",
+            told(&large)
         );
         let long = told(&totals(30, 30, 0));
         assert!(

@@ -8,6 +8,7 @@ use super::audit::Verdict;
 use super::launch::Launch;
 use super::material::job_work;
 use super::rebuild_reason::{last_record, rebuild_reason};
+use super::scheduling::memory_shortage;
 use crate::event::Event;
 use crate::execute::{Failure, Job};
 use crate::plan::{PlannedStep, StepId};
@@ -89,6 +90,9 @@ impl Run<'_> {
                     force: forced,
                     keep_failed: self.options.keep_failed,
                 };
+                if let Some(text) = memory_shortage(step, self.options) {
+                    self.events.send(Event::StepNoted { step: step.name.clone(), text });
+                }
                 self.jobs.insert(id, (job, reason));
                 self.schedule.queue(id);
                 Ok(())

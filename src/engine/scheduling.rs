@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use igpt_contract::Resources;
 
 use super::Options;
-use crate::plan::{Plan, StepId};
+use crate::plan::{Plan, PlannedStep, StepId};
 use crate::schedule::{Budget, Edge, Need, Schedule};
 
 /// Which steps the targets want: themselves and all above them.
@@ -49,16 +49,32 @@ pub(super) fn schedule(plan: &Plan, wanted: &[bool], options: &Options) -> Sched
     let needs = plan.steps.iter().map(|step| {
         let resources = step.resources;
         let cpus = if resources.cpus == 0 { options.budget.cpus } else { resources.cpus };
-        // A stage that computes on the device takes a slot of it, whoever wrote the pipeline.
-        let on_gpu = options.device.starts_with("cuda") && step.work.is_device_dependent();
-        Need { cpus, memory_mib: resources.memory_mib, gpus: resources.gpus.max(on_gpu.into()) }
+        let on_gpu = step.is_on_gpu(&options.device);
+        Need { cpus, memory_mib: step.memory_mib(&options.device), gpus: resources.gpus.max(on_gpu.into()) }
     });
     Schedule::new(edges, needs.collect(), wanted, options.budget, options.on_failure)
 }
 
+/// What to say of a step that should need more memory than this run has.
+pub(super) fn memory_shortage(step: &PlannedStep, options: &Options) -> Option<String> {
+    let (needed, there) =
+        (step.memory?.of_machine(step.is_on_gpu(&options.device)), options.budget.memory_mib);
+    (needed > there).then(|| {
+        let (needed, there) = (gib(needed), gib(there));
+        format!(
+            "needs about {needed} of memory by what it computes, this run has {there}: it may run out of memory \
+             (`igpt-flow stages {}` says which parameters spare it)",
+            step.work.kind()
+        )
+    })
+}
+
+fn gib(mib: u64) -> String {
+    format!("{:.1} GiB", mib as f64 / 1024.0)
+}
+
 /// What a step asks for and this run has not, and what comes of it, in words.
 pub(super) fn shortages(asked: Resources, there: Budget) -> Vec<String> {
-    let gib = |mib: u64| format!("{:.1} GiB", mib as f64 / 1024.0);
     let mut shortages = Vec::new();
     if asked.gpus > there.gpus {
         let gpus = if asked.gpus == 1 { "1 GPU".to_owned() } else { format!("{} GPUs", asked.gpus) };

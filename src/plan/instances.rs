@@ -217,6 +217,7 @@ impl Planner<'_> {
                 origins,
                 redactions: redactions.clone(),
                 flops: foreseen.flops,
+                memory: foreseen.memory.filter(|_| !limits.says_memory),
             });
         }
         let Some(search) = search else {

@@ -20,6 +20,8 @@ const MAX_BACKOFF: f64 = 100.0;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Limits {
     pub(super) resources: Resources,
+    /// Whether the pipeline says how much memory it takes.
+    pub(super) says_memory: bool,
     pub(super) retry: Retry,
     pub(super) timeout: Option<Duration>,
     pub(super) grace: Option<Duration>,
@@ -32,7 +34,7 @@ pub(super) fn read(
     scope: &Scope<'_>,
     faults: &mut Faults,
 ) -> Limits {
-    let mut limits = Limits { resources, retry: Retry::NONE, timeout: None, grace: None };
+    let mut limits = Limits { resources, says_memory: false, retry: Retry::NONE, timeout: None, grace: None };
     if let Some(node) = decl.resources {
         if node.as_map().is_some() {
             check_keys(node, "`resources`", RESOURCE_KEYS, faults);
@@ -47,6 +49,7 @@ pub(super) fn read(
             if let Some(memory) = node.get("memory") {
                 let memory = with_unit(memory, "memory", &MEMORY_UNIT, scope, faults);
                 limits.resources.memory_mib = memory.unwrap_or(resources.memory_mib);
+                limits.says_memory = true;
             }
         } else {
             let found = node.describe();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use igpt_contract::{DynStage, Labels, Resources};
+use igpt_contract::{DynStage, Labels, Memory, Resources};
 use serde_json::Value;
 
 use super::retry::Retry;
@@ -67,6 +67,9 @@ pub struct PlannedStep {
     pub redactions: Vec<Redaction>,
     /// About how many floating-point operations it is, where its kind says so of such inputs.
     pub flops: Option<f64>,
+    /// About how much memory it takes, where its kind says so of such inputs; `resources` has what its kind
+    /// takes at most times, or what the pipeline says.
+    pub memory: Option<Memory>,
 }
 
 /// A value that is used but neither shown nor stored, and does not enter the key.
@@ -275,6 +278,16 @@ impl PlannedStep {
     /// Hides in parameters of this step what nobody is to see.
     pub fn redact(&self, params: &mut Value) {
         self.redactions.iter().for_each(|redaction| redaction.apply(params));
+    }
+
+    /// Whether it takes a GPU in a run on this device, whatever the pipeline says: such a stage computes there.
+    pub fn is_on_gpu(&self, device: &str) -> bool {
+        device.starts_with("cuda") && self.work.is_device_dependent()
+    }
+
+    /// The machine's memory that it claims in a run on this device, in MiB.
+    pub fn memory_mib(&self, device: &str) -> u64 {
+        self.memory.map_or(self.resources.memory_mib, |memory| memory.of_machine(self.is_on_gpu(device)))
     }
 
     /// The steps that this one reads directly; for a search's winner, all of its candidates.

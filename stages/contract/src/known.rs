@@ -134,6 +134,11 @@ impl Shape {
         Some(self.train? + self.test?)
     }
 
+    /// Bytes of that many numbers of each pixel or token, such as 2 of a token; 0 where that is not known.
+    pub fn bytes(self, of_each: f64) -> f64 {
+        of_each * self.pixels().unwrap_or(0.0)
+    }
+
     /// Numbers for each of which an image is read: pixels or tokens of all images.
     pub fn pixels(self) -> Option<f64> {
         Some(self.images()? as f64 * self.positions? as f64)

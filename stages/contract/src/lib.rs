@@ -22,6 +22,7 @@ mod instructions;
 mod io;
 mod kind;
 mod known;
+mod memory;
 mod metric_rows;
 mod metrics;
 mod plural;
@@ -45,6 +46,7 @@ pub use kind::{
     Model, Palette, Predictions, Table, Tokens, kind_info, kinds,
 };
 pub use known::{Known, KnownInput, KnownInputs, KnownOutputs, MetricNames, Misfit, Shape, Sought};
+pub use memory::Memory;
 pub use metric_rows::MetricRow;
 pub use metrics::{Curve, METRICS_FILE, MetricValues};
 pub use plural::counted;

@@ -9,6 +9,7 @@ use crate::context::StageContext;
 use crate::error::StageError;
 use crate::io::StageIo;
 use crate::known::{KnownInputs, KnownOutputs, Misfit};
+use crate::memory::Memory;
 use crate::port::{InputPort, OutputPort};
 
 /// A reusable implementation of one kind of work. A *step* is a use of a stage in a pipeline.
@@ -54,6 +55,13 @@ pub trait Stage: Send + Sync + 'static {
     /// About how many floating-point operations a step is, by what is known of its inputs: what the
     /// first run of a pipeline is estimated by. Default: not known.
     fn flops(&self, params: &Self::Params, inputs: &KnownInputs<'_>) -> Option<f64> {
+        let _ = (params, inputs);
+        None
+    }
+
+    /// About how much memory a step takes, by what is known of its inputs: what it claims of the machine unless
+    /// the pipeline says otherwise. Default: the memory of [`StageSpec::resources`].
+    fn memory(&self, params: &Self::Params, inputs: &KnownInputs<'_>) -> Option<Memory> {
         let _ = (params, inputs);
         None
     }
@@ -126,6 +134,8 @@ pub struct Foreseen {
     pub outputs: KnownOutputs,
     /// About how many floating-point operations it is; none where that is not known.
     pub flops: Option<f64>,
+    /// About how much memory it takes; none where that is not known.
+    pub memory: Option<Memory>,
 }
 
 /// The type-erased form of [`Stage`], which the registry holds.
@@ -142,7 +152,7 @@ pub trait DynStage: Send + Sync + 'static {
     /// If a parameter is not valid.
     fn complete(&self, params: &Value) -> Result<Value, ParamError>;
 
-    /// See [`Stage::foresee`] and [`Stage::flops`]; `params` as [`Self::complete`] returned them.
+    /// See [`Stage::foresee`], [`Stage::flops`] and [`Stage::memory`]; `params` as [`Self::complete`] returned them.
     fn foresee(&self, params: &Value, inputs: &KnownInputs<'_>) -> Foreseen;
 
     /// See [`Stage::misfits`]; `params` as [`Self::complete`] returned them.
@@ -179,6 +189,7 @@ impl<S: Stage> DynStage for S {
         Foreseen {
             outputs: Stage::foresee(self, &params, inputs),
             flops: Stage::flops(self, &params, inputs),
+            memory: Stage::memory(self, &params, inputs),
         }
     }
 

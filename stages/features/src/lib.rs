@@ -5,11 +5,11 @@ mod extract;
 mod params;
 
 use igpt_contract::{
-    FeatureLayers, In, Known, KnownInputs, KnownOutputs, Misfit, Model, Out, ParamError, Resources, Shape,
-    Stage, StageContext, StageError, StageIo, StageSpec, Tokens, stream,
+    FeatureLayers, In, Known, KnownInputs, KnownOutputs, Memory, Misfit, Model, Out, ParamError, Resources,
+    Shape, Stage, StageContext, StageError, StageIo, StageSpec, Tokens, stream,
 };
 use igpt_dataset::{LayerInfo, TokensReader};
-use igpt_model::{ModelCard, Objective, Ops, flops, input_model, prepare};
+use igpt_model::{ModelCard, Objective, Ops, flops, input_model, memory, prepare};
 
 pub use params::Params;
 
@@ -53,6 +53,11 @@ impl Stage for Features {
 
     fn flops(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<f64> {
         Some(images(params, inputs).images()? as f64 * flops::forward(inputs.one(MODEL.name)?)?)
+    }
+
+    fn memory(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<Memory> {
+        let network = inputs.one(MODEL.name)?;
+        Some(Memory::of_bytes(memory::weights(network)?, memory::inference(network, params.batch)?))
     }
 
     fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {

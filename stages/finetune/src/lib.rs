@@ -15,11 +15,12 @@ use std::path::Path;
 
 use burn::module::Module as _;
 use igpt_contract::{
-    AnyFile, Choice, ChosenValue, In, Known, KnownInputs, KnownOutputs, Many, Metrics, Misfit, Model, Opt,
-    Out, ParamError, Predictions, Resources, Sought, Stage, StageContext, StageError, StageIo, StageSpec,
-    Tokens,
+    AnyFile, Choice, ChosenValue, In, Known, KnownInputs, KnownOutputs, Many, Memory, Metrics, Misfit, Model,
+    Opt, Out, ParamError, Predictions, Resources, Sought, Stage, StageContext, StageError, StageIo,
+    StageSpec, Tokens,
 };
 use igpt_dataset::{TokenPlace, TokenSet};
+use igpt_model::memory::{self, TrainingStep};
 use igpt_model::{ClassHeadCard, ModelCard, Objective, flops, prepare, save_model};
 use igpt_optim::Diverged;
 
@@ -93,6 +94,16 @@ impl Stage for Finetune {
         let rates = params.learning_rates.len() as f64;
         let tested = tokens.test.unwrap_or(0) as f64 * flops::forward(&network)?;
         Some(rates * drawn * flops::training(&network)? + tested)
+    }
+
+    fn memory(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<Memory> {
+        let network = network(params, inputs);
+        let Params { batch, accumulation, precision, .. } = *params;
+        let step = TrainingStep { batch, parts: accumulation, precision, recompute: false };
+        // The best network so far is kept beside the one that is trained.
+        let computes = memory::training(&network, step)? + memory::weights(&network)?;
+        let tokens = memory::tokens(inputs.shape(TOKENS.name), params.memory_mib);
+        Some(Memory::of_bytes(tokens + memory::weights(&network)?, computes))
     }
 
     fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {

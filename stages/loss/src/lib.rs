@@ -6,11 +6,11 @@
 mod params;
 
 use igpt_contract::{
-    In, Known, KnownInputs, KnownOutputs, Many, MetricValues, Metrics, Model, Out, ParamError, Resources,
-    Stage, StageContext, StageError, StageIo, StageSpec, Tokens, counted,
+    In, Known, KnownInputs, KnownOutputs, Many, Memory, MetricValues, Metrics, Model, Out, ParamError,
+    Resources, Stage, StageContext, StageError, StageIo, StageSpec, Tokens, counted,
 };
 use igpt_corpus::{Corpus, Rows, Task};
-use igpt_model::{input_model, loss::BertReduction, param_count, prepare};
+use igpt_model::{input_model, loss::BertReduction, memory, param_count, prepare};
 
 pub use params::Params;
 
@@ -47,6 +47,13 @@ impl Stage for Loss {
 
     fn check(&self, params: &Params) -> Result<(), ParamError> {
         params.check()
+    }
+
+    fn memory(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<Memory> {
+        let network = inputs.one(MODEL.name)?;
+        let tokens = memory::tokens(inputs.shape(TOKENS.name), params.memory_mib);
+        let computes = memory::inference(network, params.batch)?;
+        Some(Memory::of_bytes(tokens + memory::weights(network)?, computes))
     }
 
     fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {

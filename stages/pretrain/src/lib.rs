@@ -12,10 +12,11 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use igpt_contract::{
-    AnyFile, Checkpoints, Choice, ChosenValue, Known, KnownInputs, KnownOutputs, Many, Metrics, Model, Opt,
-    Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
+    AnyFile, Checkpoints, Choice, ChosenValue, Known, KnownInputs, KnownOutputs, Many, Memory, Metrics,
+    Model, Opt, Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_corpus::Corpus;
+use igpt_model::memory::{self, TrainingStep};
 use igpt_model::{Gpt, ModelCard, Ops, flops, param_count, prepare, save_model};
 
 pub use params::Params;
@@ -88,6 +89,16 @@ impl Stage for Pretrain {
         Some(images * flops::training(&network(params, inputs))?)
     }
 
+    fn memory(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<Memory> {
+        let network = network(params, inputs);
+        let computes = match params.steps {
+            0 => memory::inference(&network, params.batch)?,
+            _ => memory::training(&network, step(params))?,
+        };
+        let tokens = memory::tokens(inputs.shape(TOKENS.name), params.memory_mib);
+        Some(Memory::of_bytes(tokens + memory::weights(&network)?, computes))
+    }
+
     fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
         let network = network(params, inputs);
         let (n_layer, shape) = (network.n_layer, network.shape);
@@ -147,6 +158,12 @@ impl Stage for Pretrain {
         metrics.write(io.output(&METRICS))?;
         Ok(())
     }
+}
+
+/// How a step is computed.
+fn step(params: &Params) -> TrainingStep {
+    let Params { batch, accumulation, precision, recompute, .. } = *params;
+    TrainingStep { batch, parts: accumulation, precision, recompute }
 }
 
 /// What is known of the network.

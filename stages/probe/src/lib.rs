@@ -18,8 +18,8 @@ mod softmax;
 mod split;
 
 use igpt_contract::{
-    AnyFile, FeatureLayer, In, KnownInputs, KnownOutputs, Metrics, Out, ParamError, Predictions, Resources,
-    Stage, StageContext, StageError, StageIo, StageSpec,
+    AnyFile, FeatureLayer, In, KnownInputs, KnownOutputs, Memory, Metrics, Out, ParamError, Predictions,
+    Resources, Stage, StageContext, StageError, StageIo, StageSpec,
 };
 use igpt_dataset::FeatureTable;
 
@@ -81,6 +81,13 @@ impl Stage for Probe {
         };
         // Two products with the features in each pass, two operations for each of their numbers.
         Some(4.0 * product * passes)
+    }
+
+    fn memory(&self, _: &Params, inputs: &KnownInputs<'_>) -> Option<Memory> {
+        let features = inputs.shape(FEATURES.name);
+        // The features, and those of the rows that are fitted or scored, gathered.
+        let values = 2.0 * features.images()? as f64 * features.width? as f64;
+        Some(Memory::of_bytes(4.0 * values, 0.0))
     }
 
     fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {

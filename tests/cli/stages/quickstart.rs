@@ -30,7 +30,26 @@ fn the_first_run_ends_in_a_table_and_the_second_executes_nothing() {
 
     let second = project.igpt_flow(&["run", "pipeline.yaml", "--profile", "smoke"]);
     assert!(second.out.contains("0 executed, 22 reused"), "{}", second.out);
+    steps_take_no_more_memory_than_they_claim(&project);
     results_can_be_traced_and_checked(&project);
+}
+
+fn steps_take_no_more_memory_than_they_claim(project: &Project) {
+    let plan = project.igpt_flow(&["plan", "pipeline.yaml", "--profile", "smoke", "--json"]);
+    let plan: Value = serde_json::from_str(&plan.out).unwrap();
+    let mut computing = 0;
+    for step in plan["steps"].as_array().unwrap() {
+        let (name, kind) = (&step["step"], step["kind"].as_str().unwrap());
+        let Some(memory) = step["memory"].as_object() else {
+            assert!(!["pretrain", "features", "finetune", "probe"].contains(&kind), "{name} claims no memory");
+            continue;
+        };
+        let claimed = memory["host_mib"].as_f64().unwrap() + memory["device_mib"].as_f64().unwrap();
+        let taken = step["cost"]["peak_memory_mib"].as_f64().unwrap();
+        assert!(taken < claimed && claimed < 4.0 * taken, "{name} took {taken} MiB and claims {claimed}");
+        computing += 1;
+    }
+    assert_eq!(computing, 16);
 }
 
 /// What a reviewer does: from a row of the table to the data, and the whole table from a bundle.

@@ -16,6 +16,7 @@ mod init;
 mod layers;
 pub mod loss;
 mod mask;
+pub mod memory;
 mod objective;
 pub mod ops;
 mod recompute;
