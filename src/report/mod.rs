@@ -131,9 +131,16 @@ pub fn seconds(s: f64) -> String {
         s if s < 1.0 => format!("{s:.2} s"),
         s if s < 59.95 => format!("{s:.1} s"),
         s if s < 3599.5 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+        s if s < 48.0 * 3600.0 => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+        s if s < 10.0 * DAY => format!("{} days {} h", whole / DAY as u64, whole % DAY as u64 / 3600),
+        s if s < 2.0 * YEAR => format!("{:.0} days", s / DAY),
+        _ => format!("{:.0} years", s / YEAR),
     }
 }
+
+/// Seconds of a day and of a year.
+const DAY: f64 = 86_400.0;
+const YEAR: f64 = 365.0 * DAY;
 
 #[cfg(test)]
 mod tests {
@@ -143,6 +150,8 @@ mod tests {
     fn durations_read_like_durations() {
         let texts = [0.314, 12.44, 59.97, 185.0, 3599.7, 7_620.0].map(seconds);
         assert_eq!(texts, ["0.31 s", "12.4 s", "1 min 00 s", "3 min 05 s", "1 h 00 min", "2 h 07 min"]);
+        let long = [47.0 * 3600.0, 50.0 * 3600.0, 12.0 * DAY, 700.0 * DAY, 30.0 * YEAR].map(seconds);
+        assert_eq!(long, ["47 h 00 min", "2 days 2 h", "12 days", "700 days", "30 years"]);
         assert_eq!([-1.0, 0.4, 59.4, 59.6].map(clock), ["0 s", "0 s", "59 s", "1 min 00 s"]);
     }
 

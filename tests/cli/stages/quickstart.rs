@@ -41,7 +41,10 @@ fn steps_take_no_more_memory_than_they_claim(project: &Project) {
     for step in plan["steps"].as_array().unwrap() {
         let (name, kind) = (&step["step"], step["kind"].as_str().unwrap());
         let Some(memory) = step["memory"].as_object() else {
-            assert!(!["pretrain", "features", "finetune", "probe"].contains(&kind), "{name} claims no memory");
+            assert!(
+                !["pretrain", "features", "finetune", "probe"].contains(&kind),
+                "{name} claims no memory"
+            );
             continue;
         };
         let claimed = memory["host_mib"].as_f64().unwrap() + memory["device_mib"].as_f64().unwrap();
