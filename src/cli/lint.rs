@@ -10,7 +10,7 @@ use igpt_contract::{Digest, MetricRow, hash_file};
 use serde_json::json;
 
 use super::error::CliError;
-use super::options::PipelineArgs;
+use super::options::{On, PipelineArgs};
 use super::outlooks::ExportsNow;
 use super::recorded::{OfPipeline, of_pipeline};
 use crate::paper::{self, Exported, Files, Finding, Kind, MadeOf, Now};
@@ -113,7 +113,7 @@ fn add(
     files: &Files,
     now: &mut Now,
 ) -> Result<(), CliError> {
-    let OfPipeline { steps, missing, exports } = of_pipeline(store, pipeline, &args.device, &[])?;
+    let OfPipeline { steps, missing, exports } = of_pipeline(store, pipeline, On::device(&args.device), &[])?;
     let rows: Vec<(String, Vec<MetricRow>)> =
         steps.iter().map(|step| (typed(&step.name), step.rows())).collect();
     now.numbers.extend(paper::numbers(rows.iter().map(|(step, rows)| (step.clone(), &rows[..]))).0);

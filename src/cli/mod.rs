@@ -2,6 +2,7 @@
 //!
 //! The exit codes are listed in `help.rs`.
 
+mod attempt;
 mod audit;
 mod bundle;
 mod candidates;
@@ -183,6 +184,12 @@ enum Verb {
     /// Do one job (the orchestrator starts this).
     #[command(hide = true)]
     Worker,
+    /// Do what a task of a cluster is to do (the cluster starts this).
+    #[command(hide = true)]
+    Attempt {
+        /// The folder of the submission.
+        job: PathBuf,
+    },
 }
 
 impl Verb {
@@ -190,9 +197,12 @@ impl Verb {
     fn is_for_programs(&self) -> bool {
         match self {
             Self::Logs(args) => args.raw,
-            Self::Metrics(_) | Self::Values(_) | Self::Schema | Self::Completions { .. } | Self::Worker => {
-                true
-            }
+            Self::Metrics(_)
+            | Self::Values(_)
+            | Self::Schema
+            | Self::Completions { .. }
+            | Self::Worker
+            | Self::Attempt { .. } => true,
             _ => false,
         }
     }
@@ -314,6 +324,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Completions { shell } => completion::register(shell, out)?,
         Verb::Man { dir } => man::man(&dir, out)?,
         Verb::Worker => worker::worker()?,
+        Verb::Attempt { job } => attempt::attempt(&job)?,
     }
     // Standard output of a process is never asked whether its last line arrived.
     out.flush()?;

@@ -33,8 +33,8 @@ pub(super) fn values(
     args: &ValuesArgs,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let SelectArgs { pipeline, steps, device } = &args.select;
-    let OfPipeline { steps: recorded, missing, .. } = of_pipeline(store, pipeline, device, steps)?;
+    let SelectArgs { pipeline, steps, .. } = &args.select;
+    let OfPipeline { steps: recorded, missing, .. } = of_pipeline(store, pipeline, args.select.on(), steps)?;
     let rows: Vec<(String, Vec<MetricRow>)> =
         recorded.iter().map(|step| (typed(&step.name), step.rows())).collect();
     let (numbers, twice) = paper::numbers(rows.iter().map(|(step, rows)| (step.clone(), &rows[..])));

@@ -48,6 +48,10 @@ pub(super) fn schedule(plan: &Plan, wanted: &[bool], options: &Options) -> Sched
     }
     let needs = plan.steps.iter().map(|step| {
         let resources = step.resources;
+        if options.nodes.is_some() {
+            // What it needs is a matter between the cluster and the step.
+            return Need { cpus: 1, memory_mib: 0, gpus: 0 };
+        }
         let cpus = if resources.cpus == 0 { options.budget.cpus } else { resources.cpus };
         // A stage that computes on the device takes a slot of it, whoever wrote the pipeline.
         let on_gpu = options.device.starts_with("cuda") && step.work.is_device_dependent();

@@ -4,7 +4,7 @@
 //! - `supervision`: what an executor is told besides: log, time-out, grace period
 //! - [`attempt`]: the life of an attempt: lock, look-up, scratch folder, work, commit
 //! - `inputs`: what a step is given, and that it stays what its key says
-//! - [`local`]: the executor of a single machine
+//! - [`local`]: the executor of a single machine; [`slurm`]: that of a cluster
 //! - [`process`], [`worker`]: a stage in a worker process of this binary, seen from either side; `message`
 //!   is what passes between them, `stage` the call of the stage itself
 //! - [`command`]: a command, without a worker; `shell` says which interpreter runs its script
@@ -31,6 +31,7 @@ mod message;
 pub mod pool;
 pub mod process;
 mod shell;
+pub mod slurm;
 mod stage;
 mod step_log;
 mod supervision;
