@@ -96,14 +96,14 @@ impl Store {
         Batch { path: self.root().join(JOBS).join(format!("{BATCH}{name}")) }
     }
 
-    /// Removes what is left of submissions none of whose jobs is under way, but for `keep`.
-    pub fn sweep_batches(&self, keep: impl Fn(&str) -> bool) {
+    /// Removes what is left of submissions none of whose jobs is under way.
+    pub fn sweep_batches(&self) {
         let places = self.jobs().into_iter().filter_map(|key| self.job_folder(&key).place());
         let used: Vec<String> = places.map(|place| place.batch).collect();
         for item in fs::read_dir(self.root().join(JOBS)).into_iter().flatten().flatten() {
             let name = item.file_name();
             let Some(name) = name.to_str().and_then(|name| name.strip_prefix(BATCH)) else { continue };
-            if !keep(name) && !used.iter().any(|used| used == name) {
+            if !used.iter().any(|used| used == name) {
                 // What stays is looked at again by the next run.
                 let _ = remove_tree(&item.path());
             }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::flight::{Flight, News};
 use super::order::{Ended, Order};
 use crate::execute::job::{Failure, JobOutcome};
+use crate::store::Store;
 
 /// How long another run may take between its claim and its submission.
 const CLAIMED: Duration = Duration::from_secs(10);
@@ -67,6 +68,23 @@ pub(super) fn take(mut flight: Box<Flight>) -> Taken {
     let error = format!("`{}` comes back whenever it is removed", flight.folder.path().display());
     flight.tell(News::Outcome(JobOutcome::Failed(Failure::new(error))));
     Taken::Settled
+}
+
+/// Removes what is left of steps that ended well while nobody looked.
+pub(super) fn sweep(store: &Store) {
+    for key in store.jobs() {
+        let folder = store.job_folder(&key);
+        if store.outputs(&key).is_none() {
+            continue;
+        }
+        // Work that was forced has a record from before.
+        let is_needed = || folder.job::<Order>().is_some_and(|order| order.job.force);
+        let is_idle = || matches!(store.try_lock(&key), Ok(Some(_)));
+        if folder.outcome::<Ended>().is_some() || (!is_needed() && is_idle()) {
+            folder.remove();
+        }
+    }
+    store.sweep_batches();
 }
 
 /// Gives the log that a step writes a name in the later run, too.

@@ -117,7 +117,6 @@ impl Courier {
             self.hear();
             self.poll();
         }
-        self.store.sweep_batches(|_| false);
     }
 
     fn take(&mut self, request: Request) {

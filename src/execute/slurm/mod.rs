@@ -73,13 +73,7 @@ impl Slurm {
         if let Some(missing) = client::COMMANDS.into_iter().find(|command| client::find(command).is_none()) {
             return Err(missing);
         }
-        for key in store.jobs() {
-            // What ended well while nobody looked.
-            let folder = store.job_folder(&key);
-            if store.outputs(&key).is_some() && folder.outcome::<order::Ended>().is_some() {
-                folder.remove();
-            }
-        }
+        adopt::sweep(store);
         let store = store.clone();
         Ok(Self { store, settings, allocations, detach, courier: Mutex::new(None) })
     }
@@ -157,5 +151,6 @@ impl Drop for Slurm {
             // One that panicked has said so, and its steps have failed.
             let _ = thread.join();
         }
+        adopt::sweep(&self.store);
     }
 }

@@ -141,13 +141,13 @@ impl Submitter {
             jobs: flights.iter().map(|flight| flight.key).collect(),
         };
         let orders: Vec<TaskOrder> = flights.chunks(series).map(order).collect();
-        self.store.batch(name).create(&orders)?;
         for (n, flight) in flights.iter_mut().enumerate() {
             let place = Place { batch: name.to_owned(), task: (n / series) as u32 };
             flight.folder.put_place(&place)?;
             flight.place = Some(place);
         }
-        Ok(())
+        // Afterwards: what no job names is swept up by other runs.
+        self.store.batch(name).create(&orders)
     }
 }
 
