@@ -8,6 +8,7 @@ mod bundle;
 mod candidates;
 mod cause;
 mod check;
+mod cluster;
 mod completion;
 mod diff;
 mod ending;
@@ -68,6 +69,7 @@ use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand
 
 use audit::AuditArgs;
 use bundle::BundleArgs;
+use cluster::CheckArgs;
 pub use error::CliError;
 
 use crate::machine;
@@ -156,6 +158,11 @@ enum Verb {
         #[command(subcommand)]
         verb: IndexVerb,
     },
+    /// Look at a cluster on which steps are to run.
+    Cluster {
+        #[command(subcommand)]
+        verb: ClusterVerb,
+    },
     /// Check a pipeline without running it.
     Check(PipelineArgs),
     /// Write a commented pipeline to start from.
@@ -206,6 +213,15 @@ impl Verb {
             _ => false,
         }
     }
+}
+
+#[derive(Debug, Subcommand)]
+enum ClusterVerb {
+    /// Ask the nodes what they see and have, by a tiny job for each kind of step in the settings.
+    ///
+    /// Says whether the store is seen from a node, whether locks hold, whether the program runs, the
+    /// device's numerics class, and how far the clocks are apart.
+    Check(CheckArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -316,6 +332,9 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Bundle(args) => bundle::bundle(&store, json, &args, out)?,
         Verb::Gc(args) => gc::gc(&store, json, terminal.verbosity(), &args, out)?,
         Verb::Index { verb: IndexVerb::Rebuild } => index::rebuild(&store, json, out)?,
+        Verb::Cluster { verb: ClusterVerb::Check(args) } => {
+            return cluster::check_cluster(&store, json, &args, out);
+        }
         Verb::Check(args) => check::check(&store, json, &args, out)?,
         Verb::New(args) => new::new(&args, terminal.verbosity(), out)?,
         Verb::Graph(args) => graph::graph(json, &args, out)?,

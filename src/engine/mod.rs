@@ -175,6 +175,7 @@ fn prepare<'a>(
 impl<'a> Run<'a> {
     fn execute(&mut self, executor: &dyn Executor, cancelled: &AtomicBool) -> Result<(), StoreError> {
         let (sender, ended): (Sender<AttemptEnded>, Receiver<AttemptEnded>) = channel();
+        let mut is_told = false;
         std::thread::scope(|scope| {
             loop {
                 while let Some(step) = self.schedule.next_offer() {
@@ -182,6 +183,9 @@ impl<'a> Run<'a> {
                 }
                 if cancelled.load(Ordering::Relaxed) {
                     self.schedule.stop();
+                }
+                if self.schedule.is_stopped() && !std::mem::replace(&mut is_told, true) {
+                    executor.drop_waiting();
                 }
                 for step in self.retries.rested() {
                     self.schedule.queue(step);

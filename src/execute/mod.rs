@@ -45,4 +45,8 @@ pub use supervision::Supervision;
 pub trait Executor: Sync {
     /// Runs the job to its end; signals go to `sink` on the way.
     fn execute(&self, job: &Job, watch: &Supervision<'_>, sink: SignalSink<'_>) -> JobOutcome;
+
+    /// Nothing more is to begin, because a step has failed: what waits somewhere may be dropped, and is then
+    /// [`JobOutcome::Cancelled`]. What runs goes on.
+    fn drop_waiting(&self) {}
 }

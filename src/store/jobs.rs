@@ -12,7 +12,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -30,6 +30,7 @@ const NEWS: &str = "jobs-v1/news";
 const BATCH: &str = "batch-";
 const BEGAN: &str = ".began";
 const ENDED: &str = ".ended";
+const LOCK: &str = "lock";
 
 /// What is new of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +104,8 @@ impl Store {
         for item in fs::read_dir(self.root().join(JOBS)).into_iter().flatten().flatten() {
             let name = item.file_name();
             let Some(name) = name.to_str().and_then(|name| name.strip_prefix(BATCH)) else { continue };
-            if !used.iter().any(|used| used == name) {
+            // One of no jobs looks at the nodes, under a lock.
+            if !Batch::is_locked(&item.path()) && !used.iter().any(|used| used == name) {
                 // What stays is looked at again by the next run.
                 let _ = remove_tree(&item.path());
             }
@@ -262,8 +264,7 @@ impl JobFolder {
     }
 
     fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        let text = fs::read(self.path.join(name)).ok()?;
-        if checksum::is_valid(&text) { serde_json::from_slice(&text).ok() } else { None }
+        Batch::read(&self.path.join(name))
     }
 }
 
@@ -280,17 +281,52 @@ impl Batch {
     pub fn create(&self, tasks: &[impl Serialize]) -> Result<()> {
         fs::create_dir_all(&self.path).map_err(|e| StoreError::io("create", &self.path, e))?;
         for (number, task) in tasks.iter().enumerate() {
-            let path = self.task(number as u32);
-            let text = checksum::seal(task).map_err(|e| StoreError::io("write", &path, e.into()))?;
-            fs::write(&path, text).map_err(|e| StoreError::io("write", &path, e))?;
+            Self::write(&self.task(number as u32), task)?;
         }
         Ok(())
     }
 
     /// What the batch at this path has for a task.
     pub fn read_task<T: DeserializeOwned>(path: &Path, task: u32) -> Option<T> {
-        let text = fs::read(Self { path: path.to_owned() }.task(task)).ok()?;
+        Self::read(&Self { path: path.to_owned() }.task(task))
+    }
+
+    /// Reads a file of a batch; nothing where it is not there, or not whole.
+    pub fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+        let text = fs::read(path).ok()?;
         if checksum::is_valid(&text) { serde_json::from_slice(&text).ok() } else { None }
+    }
+
+    /// Writes a file of a batch, from a node.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write(path: &Path, value: &impl Serialize) -> Result<()> {
+        let text = checksum::seal(value).map_err(|e| StoreError::io("write", path, e.into()))?;
+        fs::write(path, text).map_err(|e| StoreError::io("write", path, e))
+    }
+
+    /// A lock on the folder, which shows whoever sees it that somebody waits.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn lock(&self) -> Result<File> {
+        let path = self.path.join(LOCK);
+        let file = durable::lock_file(&path)?;
+        file.lock().map_err(|e| StoreError::io("lock", &path, e))?;
+        Ok(file)
+    }
+
+    /// Whether whoever asks sees that the batch at this path is locked by somebody else.
+    pub fn is_locked(path: &Path) -> bool {
+        let file = File::open(path.join(LOCK));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Removes the folder.
+    pub fn remove(&self) {
+        // What stays is swept up by the next run.
+        let _ = remove_tree(&self.path);
     }
 
     fn task(&self, number: u32) -> PathBuf {

@@ -177,6 +177,10 @@ impl Store {
     /// Removes what killed processes left on its way into place, and locks that nobody holds. Does
     /// nothing while anybody else uses the store.
     fn sweep_if_alone(&self) {
+        // Locks of a cluster's nodes may not be seen from here.
+        if !self.jobs().is_empty() {
+            return;
+        }
         let Ok(alone) = durable::lock_file(&self.live_path()) else { return };
         if alone.try_lock().is_err() {
             return;

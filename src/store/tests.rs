@@ -7,6 +7,7 @@ mod checkout;
 mod export;
 mod gc;
 mod index;
+mod jobs;
 mod migrate;
 mod prefetch;
 mod readers;

@@ -46,11 +46,15 @@ pub(super) enum Request {
     },
     /// The run is being stopped.
     Stop,
+    /// Only what has begun is wanted any more.
+    DropWaiting,
 }
 
 /// A run that is being stopped.
 struct Stopping {
     since: Instant,
+    /// Whether what runs is to end, too.
+    all: bool,
     /// When which step's job was cancelled or told to end.
     told: BTreeMap<Digest, Instant>,
 }
@@ -136,7 +140,8 @@ impl Courier {
                     Taken::Settled => {}
                 }
             }
-            Request::Stop => self.stop(),
+            Request::Stop => self.stop(true),
+            Request::DropWaiting => self.stop(false),
         }
     }
 
@@ -184,7 +189,7 @@ impl Courier {
         if self.unanswered > 0 {
             return (SOON * 2u32.pow(self.unanswered.min(8))).min(LONGEST);
         }
-        if self.stopping.is_some() {
+        if self.stopping.as_ref().is_some_and(|stopping| stopping.all) {
             return Duration::from_secs(1).min(self.settings.poll);
         }
         let is_in_doubt = self.flights.values().any(Flight::is_in_doubt);
@@ -207,7 +212,11 @@ impl Courier {
                     );
                     self.note(text);
                 }
-                if self.stopping.as_ref().is_some_and(|stopping| stopping.since.elapsed() > PATIENCE) {
+                if self
+                    .stopping
+                    .as_ref()
+                    .is_some_and(|stopping| stopping.all && stopping.since.elapsed() > PATIENCE)
+                {
                     self.leave("Slurm does not answer");
                 }
             }
@@ -281,16 +290,16 @@ impl Courier {
         }
     }
 
-    fn stop(&mut self) {
-        if self.stopping.is_some() {
+    fn stop(&mut self, all: bool) {
+        if self.stopping.as_ref().is_some_and(|stopping| stopping.all || !all) {
             return;
         }
-        self.stopping = Some(Stopping { since: Instant::now(), told: BTreeMap::new() });
+        self.stopping = Some(Stopping { since: Instant::now(), all, told: BTreeMap::new() });
         let waiting = self.flights.values().filter(|flight| flight.place.is_none());
         for key in waiting.map(|flight| flight.key).collect::<Vec<_>>() {
             self.settle(key, JobOutcome::Cancelled);
         }
-        if self.detach {
+        if self.detach && all {
             self.leave("--detach");
         }
         self.polled = Instant::now().checked_sub(self.settings.poll).unwrap_or(self.polled);
@@ -320,10 +329,12 @@ impl Courier {
                 Some(Phase::Pending) if told.is_none_or(|told| told.elapsed() > AGAIN) => {
                     drop.push((flight.key, row.map(|row| row.id.clone())));
                 }
-                Some(Phase::Running) if told.is_none() => {
+                Some(Phase::Running) if told.is_none() && stopping.all => {
                     tell.push((flight.key, row.map(|row| row.id.clone())));
                 }
                 Some(Phase::Pending | Phase::Running) => {}
+                // Its outcome is looked for as ever.
+                _ if !stopping.all && told.is_none() => {}
                 Some(Phase::Over(_)) => gone.push(flight.key),
                 None if told.is_some() => gone.push(flight.key),
                 None => {}

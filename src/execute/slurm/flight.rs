@@ -361,3 +361,7 @@ impl Flight {
         }))
     }
 }
+
+#[cfg(test)]
+#[path = "flight_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@
 //! - `courier`: the one thread that speaks with the cluster
 //! - `flight`: a step under way, and what is to be believed of it; `states`: what the cluster's words mean
 //! - `adopt`: steps that an earlier run gave to the cluster
-//! - `client`: the cluster's commands
+//! - `client`: the cluster's commands; [`check`]: a job that looks at a node
 //! - [`task`]: the node's side; `order` is what passes between the two
 //!
 //! Everything but the cluster's word passes through the store, which login node and nodes share. A run may
@@ -13,6 +13,7 @@
 
 mod adopt;
 pub mod allocation;
+pub mod check;
 mod client;
 mod courier;
 mod flight;
@@ -53,6 +54,11 @@ pub struct Slurm {
     courier: Mutex<Option<Running>>,
 }
 
+/// The first of the cluster's commands that is not on the `PATH`.
+pub fn missing_command() -> Option<&'static str> {
+    client::COMMANDS.into_iter().find(|command| client::find(command).is_none())
+}
+
 struct Running {
     requests: Sender<Request>,
     thread: JoinHandle<()>,
@@ -70,7 +76,7 @@ impl Slurm {
         allocations: BTreeMap<String, Arc<Allocation>>,
         detach: bool,
     ) -> Result<Self, &'static str> {
-        if let Some(missing) = client::COMMANDS.into_iter().find(|command| client::find(command).is_none()) {
+        if let Some(missing) = missing_command() {
             return Err(missing);
         }
         adopt::sweep(store);
@@ -139,6 +145,10 @@ impl Executor for Slurm {
                 let _ = self.ask(Request::Stop);
             }
         }
+    }
+
+    fn drop_waiting(&self) {
+        let _ = self.ask(Request::DropWaiting);
     }
 }
 

@@ -33,6 +33,9 @@ pub(super) struct TaskOrder {
     pub(super) batch: String,
     /// The keys of its jobs, which are done one after another.
     pub(super) jobs: Vec<Digest>,
+    /// Where the node is to say what it has: the device that is asked about.
+    #[serde(default)]
+    pub(super) check: Option<String>,
 }
 
 /// What came of an attempt on a node.

@@ -139,6 +139,7 @@ impl Submitter {
             folder: folder.clone(),
             batch: name.to_owned(),
             jobs: flights.iter().map(|flight| flight.key).collect(),
+            check: None,
         };
         let orders: Vec<TaskOrder> = flights.chunks(series).map(order).collect();
         for (n, flight) in flights.iter_mut().enumerate() {

@@ -5,13 +5,14 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use igpt_contract::Signal;
 
+use super::check;
 use super::order::{Ended, Order, TaskOrder};
 use crate::execute::guard::Guards;
 use crate::execute::job::{Failure, InputFrom, JobOutcome};
@@ -30,6 +31,7 @@ const VISIBLE: Duration = Duration::from_secs(20);
 /// A task of the cluster that was read, and has not begun.
 #[derive(Debug)]
 pub struct Task {
+    batch: PathBuf,
     number: u32,
     order: TaskOrder,
 }
@@ -52,7 +54,7 @@ impl Task {
         };
         // Where that is not there, paths that need it fail by name.
         let _ = std::env::set_current_dir(&order.folder);
-        Some(Self { number, order })
+        Some(Self { batch: batch.to_owned(), number, order })
     }
 
     /// Does the jobs. `told` is set by the cluster's TERM; `numerics` is the numerics class of a device here.
@@ -65,6 +67,10 @@ impl Task {
         told: &AtomicBool,
         numerics: impl Fn(&str) -> Result<String, String>,
     ) -> Result<(), StoreError> {
+        if let Some(device) = &self.order.check {
+            check::report(&self.batch, node(), numerics(device));
+            return Ok(());
+        }
         let store = Store::open_existing(&self.order.store)?;
         let _live = store.hold()?;
         let local = Local::new(guards);

@@ -209,6 +209,46 @@ fn an_interrupt_ends_what_runs_and_drops_what_waits() {
 }
 
 #[test]
+fn after_a_failure_what_waits_is_dropped_and_what_runs_goes_on() {
+    let Some(cluster) = cluster() else { return };
+    let project = many(30, "test ${matrix.n} != 2; sleep 3; echo ended >> \"$LOG.ended\"");
+    let ran = run(&cluster, &project, &[]);
+    assert_eq!(ran.code, 100, "{}\n{}", ran.out, ran.err);
+    assert!(ran.out.contains("FAILED one[n=2]"), "{}", ran.out);
+    let (began, ended) = (project.read("log").lines().count(), project.read("log.ended").lines().count());
+    assert_eq!(began, ended + 1, "{}", ran.out);
+    assert!(began < 30, "some waited, and never began");
+    assert!(ran.out.contains(": the run was stopped") && under_way(&project).is_empty(), "{}", ran.out);
+}
+
+#[test]
+fn a_cluster_is_looked_at_by_jobs_on_it() {
+    let Some(cluster) = cluster() else { return };
+    let project = many(1, "true");
+    project.write(
+        "cluster.yaml",
+        &format!(
+            "{QUICK}steps:\n  one: {{gpus: 1}}\n  two: {{cpus: 99}}\n  three: {{prelude: [module load x]}}\n"
+        ),
+    );
+    let mut command = project.command(&["cluster", "check"]);
+    command.env("SLURM_CONF", cluster.conf());
+    let ran = within_limit(command).expect("the check does not end");
+    assert_eq!(ran.code, 100, "{}\n{}", ran.out, ran.err);
+    for text in [
+        "every step\n  job      ran on n",
+        "\n  store    seen from the node\n  program  runs (",
+        "\n  locks    hold between here and the node\n  device   auto: numerics class ",
+        "\n  GPUs     1\n  clock    as ours\n",
+        "can never start: PartitionConfig",
+        "module: command not found",
+    ] {
+        assert!(ran.out.contains(text), "no `{text}` in {}", ran.out);
+    }
+    assert!(under_way(&project).is_empty(), "{:?}", under_way(&project));
+}
+
+#[test]
 fn detached_jobs_go_on_and_are_taken_over() {
     let Some(cluster) = cluster() else { return };
     let project = many(4, "sleep 2");
