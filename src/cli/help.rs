@@ -32,10 +32,7 @@ pub(super) const EXIT_CODES: &[(&str, &str)] = &[
     ("1", "unexpected error"),
     ("2", "invalid arguments or pipeline"),
     ("3", "`lint` found a number or table that is not the pipeline's"),
-    (
-        "100",
-        "a step failed, or `audit`, `verify BUNDLE` or `run --check` found a result that differs, or `cluster check` a fault",
-    ),
+    ("100", "a step failed, or `audit`, `verify BUNDLE`, `run --check` or `cluster check` found a fault"),
     ("101", "the store cannot be used, `verify` found damage, or a bundle is refused"),
     ("130", "interrupted"),
 ];

@@ -116,7 +116,7 @@ impl StatCache {
         then: &ExternalContent,
     ) -> Result<Option<ExternalContent>> {
         if place.scan()?.identity == then.identity {
-            return Ok(Some(then.clone()));
+            return Ok(Some(*then));
         }
         let here = Self::new(Index::shared(store)).read(place)?;
         Ok((here.artifact == then.artifact).then_some(here))

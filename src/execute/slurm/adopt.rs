@@ -61,6 +61,7 @@ pub(super) fn take(mut flight: Box<Flight>) -> Taken {
         if flight.unplaced {
             flight.from = Instant::now() + CLAIMED;
         }
+        flight.adopted = true;
         // What it has said before is read from the beginning.
         flight.begun = true;
         return Taken::Here(flight);
@@ -88,7 +89,7 @@ pub(super) fn sweep(store: &Store) {
 }
 
 /// Gives the log that a step writes a name in the later run, too.
-fn share_log(from: &Path, to: &Path) {
+pub(super) fn share_log(from: &Path, to: &Path) {
     if from == to || to.exists() {
         return;
     }

@@ -16,7 +16,7 @@ use super::flight::{Flight, News, Verdict};
 use super::order::Order;
 use super::states::{Phase, phase};
 use super::submit::Submitter;
-use crate::execute::job::JobOutcome;
+use crate::execute::job::{JobOutcome, JobResult};
 use crate::store::{JobNews, Store};
 
 /// How often the store is looked at for news: one listing for all jobs.
@@ -127,6 +127,13 @@ impl Courier {
         match request {
             Request::Run { to, .. } if self.stopping.is_some() => {
                 let _ = to.send(News::Outcome(JobOutcome::Cancelled));
+            }
+            // A second step with that key: one of them works, as on one machine.
+            Request::Run { order, to, .. } if self.flights.contains_key(&order.job.key) => {
+                if let Some(first) = self.flights.get_mut(&order.job.key) {
+                    adopt::share_log(&first.order.log, &order.log);
+                    first.followers.push(to);
+                }
             }
             Request::Run { order, allocation, to } => {
                 let flight = Flight::new(&self.store, *order, allocation, to);
@@ -280,6 +287,13 @@ impl Courier {
         flight.pass_on_signals();
         // First: a run that is killed here finds the record, or does the step again.
         flight.folder.remove();
+        for follower in std::mem::take(&mut flight.followers) {
+            let outcome = match outcome.clone() {
+                JobOutcome::Committed(result) => JobOutcome::Committed(JobResult { adopted: true, ..result }),
+                outcome => outcome,
+            };
+            let _ = follower.send(News::Outcome(outcome));
+        }
         flight.tell(News::Outcome(outcome));
     }
 
@@ -312,7 +326,9 @@ impl Courier {
             self.note(format!("{why}: {left} go on in Slurm; the same command takes them over"));
         }
         for flight in std::mem::take(&mut self.flights).into_values() {
-            flight.tell(News::Outcome(JobOutcome::Cancelled));
+            for to in flight.followers.iter().chain([&flight.to]) {
+                let _ = to.send(News::Outcome(JobOutcome::Cancelled));
+            }
         }
     }
 

@@ -61,6 +61,10 @@ pub(super) struct Flight {
     pub(super) allocation: Arc<Allocation>,
     pub(super) folder: JobFolder,
     pub(super) to: Sender<News>,
+    /// Other steps of the run with the same key: they have the same result.
+    pub(super) followers: Vec<Sender<News>>,
+    /// Whether an earlier run submitted it.
+    pub(super) adopted: bool,
     /// Which task of which submission does it; none where it is still to be submitted.
     pub(super) place: Option<Place>,
     /// Whether another run has claimed it, and had not submitted it yet.
@@ -98,6 +102,8 @@ impl Flight {
             allocation,
             folder: store.job_folder(&key),
             to,
+            followers: Vec::new(),
+            adopted: false,
             place: None,
             unplaced: false,
             since: Instant::now(),
@@ -119,7 +125,7 @@ impl Flight {
 
     /// Whether the next look at the queue should come soon: something is to be made sure of.
     pub(super) fn is_in_doubt(&self) -> bool {
-        let unseen = self.place.is_some() && self.id.is_none() && !self.begun;
+        let unseen = self.place.is_some() && self.id.is_none() && (self.adopted || !self.begun);
         unseen || self.told.is_some() || self.absent + self.over + self.stuck > 0
     }
 

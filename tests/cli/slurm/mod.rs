@@ -263,6 +263,18 @@ fn detached_jobs_go_on_and_are_taken_over() {
 }
 
 #[test]
+fn two_steps_that_are_the_same_are_done_once() {
+    let Some(cluster) = cluster() else { return };
+    let step = "{uses: command, with: {run: 'echo same >> \"$LOG\"; sleep 1; echo > out', pass_env: [LOG]}}";
+    let project = Project::new(&format!("stages:\n  one: {step}\n  two: {step}\n"));
+    project.write("cluster.yaml", QUICK);
+    let ran = run(&cluster, &project, &[]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
+    assert_eq!(project.read("log"), "same\n");
+    assert!(ran.out.contains("(by another run)") && ran.out.contains("1 executed, 1 reused"), "{}", ran.out);
+}
+
+#[test]
 fn a_requeued_job_costs_no_attempt() {
     let Some(cluster) = cluster() else { return };
     let project = many(1, "test -e \"$LOG.again\" || { touch \"$LOG.again\"; sleep 1000; }");
