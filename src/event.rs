@@ -56,6 +56,13 @@ pub enum Event {
         /// Its key.
         key: Digest,
     },
+    /// A step that does not run here has come to another place: `queued (Priority)`, `running on n2`.
+    StepMoved {
+        /// The step's name.
+        step: String,
+        /// Where it is.
+        state: String,
+    },
     /// A step said how far it is.
     StepProgressed {
         /// The step's name.

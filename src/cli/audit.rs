@@ -69,6 +69,12 @@ pub(super) fn audit(
 ) -> Result<ExitCode, CliError> {
     let guards = begin_guards()?;
     let select = &args.select;
+    if select.cluster.is_some() {
+        return Err(CliError::Usage {
+            what: "--cluster: an audit runs on this machine".to_owned(),
+            hint: Some("run it in a job on a node, with `--device`".to_owned()),
+        });
+    }
     let plan = load_with(&select.pipeline, &select.steps)?;
     let file = &select.pipeline.file;
     let file = std::path::absolute(file).map_err(CliError::file("find", file))?;
@@ -149,6 +155,7 @@ impl Again<'_> {
             targets: self.targets,
             device: self.device,
             numerics: self.numerics,
+            nodes: None,
             offline: self.offline,
             overwrite: false,
             keep_failed: false,

@@ -10,7 +10,7 @@ use serde::Deserialize as _;
 use serde_json::json;
 
 use super::error::CliError;
-use super::load::{Loaded, load_whole};
+use super::load::{Loaded, load_whole, placed};
 use super::options::SelectArgs;
 use super::outlooks::look_ahead;
 use super::show::bytes;
@@ -53,7 +53,10 @@ pub(super) fn bundle(
     let more = with(&args.with)?;
     let store = Store::open_existing(store)?;
     let _live = store.hold()?;
-    let numerics = registry::numerics(&select_args.device).map_err(CliError::usage)?;
+    let numerics = match &select_args.cluster {
+        None => registry::numerics(&select_args.device).map_err(CliError::usage)?,
+        Some(file) => class_on(file, &plan, &select_args.device)?,
+    };
     let records = recorded(&store, &plan, select_args)?;
     let steps = Steps { plan: &plan, store: &store, records };
     let selection = select(&steps, &more).map_err(|error| match error {
@@ -139,9 +142,28 @@ fn with(names: &[String]) -> Result<BTreeSet<String>, CliError> {
     Ok(found)
 }
 
+/// The one numerics class of the steps on a cluster.
+fn class_on(cluster: &Path, plan: &Plan, device: &str) -> Result<String, CliError> {
+    let (_, placed) = placed(cluster, plan, device)?;
+    let dependent = plan.steps.iter().filter(|step| step.work.is_device_dependent());
+    let classes: BTreeSet<&str> = dependent
+        .filter_map(|step| placed.nodes.0.get(&step.name))
+        .map(|node| node.numerics.as_str())
+        .collect();
+    let mut classes = classes.into_iter();
+    match (classes.next(), classes.next()) {
+        (None, _) => registry::numerics("cpu").map_err(CliError::usage),
+        (Some(class), None) => Ok(class.to_owned()),
+        (Some(one), Some(other)) => Err(CliError::Usage {
+            what: format!("a bundle holds results of one numerics class; here are `{one}` and `{other}`"),
+            hint: Some("name steps of one of them".to_owned()),
+        }),
+    }
+}
+
 /// The records of the wanted steps, all of which must have results.
 fn recorded(store: &Store, plan: &Plan, args: &SelectArgs) -> Result<BTreeMap<usize, Record>, CliError> {
-    let outlooks = look_ahead(store.root(), plan, &args.pipeline.file, &args.device)?;
+    let outlooks = look_ahead(store.root(), plan, &args.pipeline.file, args.on())?;
     let wanted = wanted(plan, &args.targets());
     let mut records = BTreeMap::new();
     for (id, outlook) in outlooks.iter().enumerate().filter(|(id, _)| wanted[*id]) {

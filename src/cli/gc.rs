@@ -14,9 +14,12 @@ use igpt_contract::counted;
 use super::error::CliError;
 use super::history::steps_of;
 use super::load::load_profiles;
+use super::options::On;
 use super::outlooks::look_ahead;
 use super::show::bytes;
 use super::terminal::Verbosity;
+use crate::cluster;
+use crate::engine::folder_of;
 use crate::engine::forecast::Forecast;
 use crate::execute::Failure;
 use crate::pipeline::units;
@@ -108,7 +111,13 @@ fn kept(path: &Path, store: &Store, args: &GcArgs) -> Result<Roots, CliError> {
     let mut keep = Roots::default();
     for file in &args.files {
         for plan in load_profiles(file)? {
-            let outlooks = look_ahead(path, &plan, file, "auto")?;
+            let mut outlooks = look_ahead(path, &plan, file, On::device("auto"))?;
+            let cluster = folder_of(file).join(cluster::FILE);
+            if cluster.is_file() {
+                // What was made on the cluster has keys of its own.
+                let on = On { device: "auto", cluster: Some(&cluster) };
+                outlooks.extend(look_ahead(path, &plan, file, on)?);
+            }
             keep.keys.extend(outlooks.into_iter().filter_map(|outlook| match outlook.forecast {
                 Forecast::Reused(key) | Forecast::Runs { key, .. } => Some(key),
                 _ => None,

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::error::CliError;
 use super::numbers;
-use super::options::PipelineArgs;
+use super::options::{On, PipelineArgs};
 use super::outlooks::ExportsNow;
 use super::recorded::{OfPipeline, of_pipeline};
 use crate::paper::{self, Exported, Files, Finding, Kind, MadeOf, Now};
@@ -114,7 +114,7 @@ fn add(
     files: &Files,
     now: &mut Now,
 ) -> Result<(), CliError> {
-    let OfPipeline { steps, missing, exports } = of_pipeline(store, pipeline, &args.device, &[])?;
+    let OfPipeline { steps, missing, exports } = of_pipeline(store, pipeline, On::device(&args.device), &[])?;
     now.numbers.extend(numbers::of_steps(Store::open_existing(store).ok().as_ref(), &steps).0);
     let mut command = format!("`igpt-flow run {}", pipeline.file.display());
     pipeline.profiles.iter().for_each(|profile| command.push_str(&format!(" --profile {profile}")));

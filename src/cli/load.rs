@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::options::PipelineArgs;
+use crate::cluster::{Cluster, Placed};
 use crate::engine::folder_of;
 use crate::engine::forecast::wanted;
 use crate::engine::preflight::{diagnostic, preflight};
@@ -146,6 +147,14 @@ pub(super) fn load_profiles(file: &Path) -> Result<Vec<Plan>, CliError> {
         plan(&pipeline, &catalog, &overrides).map_err(CliError::Pipeline)
     });
     planned.collect()
+}
+
+/// A cluster, and the steps of a plan on it.
+pub(super) fn placed(file: &Path, plan: &Plan, device: &str) -> Result<(Cluster, Placed), CliError> {
+    let cluster = Cluster::read(file).map_err(CliError::Pipeline)?;
+    let placed = cluster.place(plan, device, registry::numerics);
+    let placed = placed.map_err(|failure| CliError::Usage { what: failure.error, hint: failure.hint })?;
+    Ok((cluster, placed))
 }
 
 fn check_names<'a>(plan: &Plan, names: impl IntoIterator<Item = &'a String>) -> Result<(), CliError> {

@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 use igpt_contract::{MetricRow, counted};
 
 use super::error::CliError;
-use super::options::PipelineArgs;
+use super::options::{On, PipelineArgs};
 use super::recorded::{Recorded, names_a_file, of_pipeline, of_run};
 use super::{junit, print_error};
 use crate::formats::{self, EVENT_FILE, Scalar};
@@ -79,7 +79,7 @@ pub(super) fn metrics(
     let steps = match file {
         Some(file) => {
             let pipeline = PipelineArgs { file, sets: args.sets.clone(), profiles: args.profiles.clone() };
-            let found = of_pipeline(store, &pipeline, &args.device, &args.steps)?;
+            let found = of_pipeline(store, &pipeline, On::device(&args.device), &args.steps)?;
             for name in &found.missing {
                 print_error(&format!("not cached: {}\n", crate::report::clean::one_line(&typed(name))));
             }

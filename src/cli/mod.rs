@@ -2,11 +2,13 @@
 //!
 //! The exit codes are listed in `help.rs`.
 
+mod attempt;
 mod audit;
 mod bundle;
 mod candidates;
 mod cause;
 mod check;
+mod cluster;
 mod completion;
 mod diff;
 mod ending;
@@ -68,6 +70,7 @@ use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand
 
 use audit::AuditArgs;
 use bundle::BundleArgs;
+use cluster::CheckArgs;
 pub use error::CliError;
 
 use crate::machine;
@@ -156,6 +159,11 @@ enum Verb {
         #[command(subcommand)]
         verb: IndexVerb,
     },
+    /// Look at a cluster on which steps are to run.
+    Cluster {
+        #[command(subcommand)]
+        verb: ClusterVerb,
+    },
     /// Check a pipeline without running it.
     Check(PipelineArgs),
     /// Write a commented pipeline to start from.
@@ -184,6 +192,12 @@ enum Verb {
     /// Do one job (the orchestrator starts this).
     #[command(hide = true)]
     Worker,
+    /// Do what a task of a cluster is to do (the cluster starts this).
+    #[command(hide = true)]
+    Attempt {
+        /// The folder of the submission.
+        job: PathBuf,
+    },
 }
 
 impl Verb {
@@ -191,12 +205,24 @@ impl Verb {
     fn is_for_programs(&self) -> bool {
         match self {
             Self::Logs(args) => args.raw,
-            Self::Metrics(_) | Self::Values(_) | Self::Schema | Self::Completions { .. } | Self::Worker => {
-                true
-            }
+            Self::Metrics(_)
+            | Self::Values(_)
+            | Self::Schema
+            | Self::Completions { .. }
+            | Self::Worker
+            | Self::Attempt { .. } => true,
             _ => false,
         }
     }
+}
+
+#[derive(Debug, Subcommand)]
+enum ClusterVerb {
+    /// Ask the nodes what they see and have, by a tiny job for each kind of step in the settings.
+    ///
+    /// Says whether the store is seen from a node, whether locks hold, whether the program runs, the
+    /// device's numerics class, and how far the clocks are apart.
+    Check(CheckArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -307,6 +333,9 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Bundle(args) => bundle::bundle(&store, json, &args, out)?,
         Verb::Gc(args) => gc::gc(&store, json, terminal.verbosity(), &args, out)?,
         Verb::Index { verb: IndexVerb::Rebuild } => index::rebuild(&store, json, out)?,
+        Verb::Cluster { verb: ClusterVerb::Check(args) } => {
+            return cluster::check_cluster(&store, json, &args, out);
+        }
         Verb::Check(args) => check::check(&store, json, &args, out)?,
         Verb::New(args) => new::new(&args, terminal.verbosity(), out)?,
         Verb::Graph(args) => graph::graph(json, &args, out)?,
@@ -315,6 +344,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Completions { shell } => completion::register(shell, out)?,
         Verb::Man { dir } => man::man(&dir, out)?,
         Verb::Worker => worker::worker()?,
+        Verb::Attempt { job } => attempt::attempt(&job)?,
     }
     // Standard output of a process is never asked whether its last line arrived.
     out.flush()?;

@@ -1,7 +1,7 @@
 //! Options that several verbs share.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -31,9 +31,41 @@ pub(super) struct SelectArgs {
     /// Device for the stages that compute on one: auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto")]
     pub(super) device: String,
+    /// The settings of a cluster, whose devices the steps have: their results are those of its nodes
+    /// [default with `--executor slurm`: cluster.yaml beside the pipeline].
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(super) cluster: Option<PathBuf>,
+}
+
+/// Where steps run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ExecutorKind {
+    /// On this machine.
+    Local,
+    /// As jobs of a cluster with Slurm.
+    Slurm,
+}
+
+/// The device that results are of: this machine's, or those of a cluster's nodes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct On<'a> {
+    pub(super) device: &'a str,
+    pub(super) cluster: Option<&'a Path>,
+}
+
+impl<'a> On<'a> {
+    /// A device of this machine.
+    pub(super) fn device(device: &'a str) -> Self {
+        Self { device, cluster: None }
+    }
 }
 
 impl SelectArgs {
+    /// The device that results are of.
+    pub(super) fn on(&self) -> On<'_> {
+        On { device: &self.device, cluster: self.cluster.as_deref() }
+    }
+
     /// The named steps; empty: all of them.
     pub(super) fn targets(&self) -> BTreeSet<String> {
         self.steps.iter().cloned().collect()
@@ -64,6 +96,12 @@ pub(super) struct RunArgs {
     /// Memory budget for running steps, such as 8GiB [default: 7/8 of the machine's].
     #[arg(long, value_name = "SIZE")]
     pub(super) memory: Option<String>,
+    /// Where the steps run.
+    #[arg(long, value_enum, default_value = "local")]
+    pub(super) executor: ExecutorKind,
+    /// With `--executor slurm`: on Ctrl-C leave the jobs to the cluster; the next run takes them over.
+    #[arg(long)]
+    pub(super) detach: bool,
     /// After a failure, continue with the steps that do not depend on it.
     #[arg(long)]
     pub(super) keep_going: bool,

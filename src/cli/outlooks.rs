@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use super::error::CliError;
-use super::load::load_with;
-use super::options::SelectArgs;
+use super::load::{load_with, placed};
+use super::options::{On, SelectArgs};
 use crate::engine::estimate::Machine;
 use crate::engine::folder_of;
 use crate::engine::forecast::{Outlook, forecast, forecast_new, wanted};
@@ -24,7 +24,7 @@ pub(super) struct Outlooks {
 /// Loads a pipeline and looks ahead at its run.
 pub(super) fn outlooks(store: &Path, args: &SelectArgs) -> Result<Outlooks, CliError> {
     let plan = load_with(&args.pipeline, &args.steps)?;
-    let all = look_ahead(store, &plan, &args.pipeline.file, &args.device)?;
+    let all = look_ahead(store, &plan, &args.pipeline.file, args.on())?;
     let wanted = wanted(&plan, &args.targets());
     let wanted = all.into_iter().enumerate().filter(|(id, _)| wanted[*id]).collect();
     Ok(Outlooks { plan, wanted })
@@ -35,9 +35,9 @@ pub(super) fn look_ahead(
     store: &Path,
     plan: &Plan,
     file: &Path,
-    device: &str,
+    on: On<'_>,
 ) -> Result<Vec<Outlook>, CliError> {
-    Ok(look_ahead_and(store, plan, file, device, |_, _| Ok(()))?.0)
+    Ok(look_ahead_and(store, plan, file, on, |_, _| Ok(()))?.0)
 }
 
 /// What each export of a plan should hold now, by its path; none where its step has no result.
@@ -48,9 +48,9 @@ pub(super) fn look_ahead_to_exports(
     store: &Path,
     plan: &Plan,
     file: &Path,
-    device: &str,
+    on: On<'_>,
 ) -> Result<(Vec<Outlook>, ExportsNow), CliError> {
-    let (outlooks, exports) = look_ahead_and(store, plan, file, device, |resolver, results| {
+    let (outlooks, exports) = look_ahead_and(store, plan, file, on, |resolver, results| {
         let export = |export: &Export| {
             let path = resolver.path(&export.path);
             let artifact = resolver.artifact(&export.source, results)?;
@@ -80,10 +80,16 @@ fn look_ahead_and<T>(
     store: &Path,
     plan: &Plan,
     file: &Path,
-    device: &str,
+    on: On<'_>,
     then: impl FnOnce(&Resolver<'_>, &Results) -> Result<T, StoreError>,
 ) -> Result<(Vec<Outlook>, Option<T>), CliError> {
-    let numerics = registry::numerics(device).map_err(CliError::usage)?;
+    // Of steps on a cluster the classes are the cluster's.
+    let numerics = match on.cluster {
+        None => registry::numerics(on.device).map_err(CliError::usage)?,
+        Some(_) => registry::numerics("cpu").map_err(CliError::usage)?,
+    };
+    let cluster = on.cluster.map(|file| placed(file, plan, on.device)).transpose()?;
+    let nodes = cluster.as_ref().map(|(_, placed)| &placed.nodes);
     let cpus = machine::budget(None, None).cpus;
     let folder = folder_in_full(file)?;
     let store = match Store::open_existing(store) {
@@ -94,7 +100,7 @@ fn look_ahead_and<T>(
         Err(error) => return Err(error.into()),
     };
     let caches = RefCell::new(Caches::open(&store));
-    let resolver = Resolver::new(plan, &store, &caches, &folder, &numerics);
+    let resolver = Resolver::new(plan, &store, &caches, &folder, &numerics).on(nodes);
     let (outlooks, results) = forecast(&resolver, cpus)?;
     Ok((outlooks, Some(then(&resolver, &results)?)))
 }

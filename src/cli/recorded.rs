@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::error::CliError;
 use super::history::{is_meant, record_of, steps_of};
 use super::load::load_with;
-use super::options::PipelineArgs;
+use super::options::{On, PipelineArgs};
 use super::outlooks::{ExportsNow, look_ahead_to_exports};
 use crate::engine::forecast::{Forecast, wanted};
 use crate::step_name::{axes, base};
@@ -40,11 +40,11 @@ pub(super) struct OfPipeline {
 pub(super) fn of_pipeline(
     store: &Path,
     pipeline: &PipelineArgs,
-    device: &str,
+    on: On<'_>,
     steps: &[String],
 ) -> Result<OfPipeline, CliError> {
     let plan = load_with(pipeline, steps)?;
-    let (outlooks, exports) = look_ahead_to_exports(store, &plan, &pipeline.file, device)?;
+    let (outlooks, exports) = look_ahead_to_exports(store, &plan, &pipeline.file, on)?;
     let needed = wanted(&plan, &steps.iter().cloned().collect());
     let opened = Store::open_existing(store);
     let (mut found, mut missing) = (Vec::new(), Vec::new());

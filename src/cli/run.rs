@@ -12,20 +12,23 @@ use std::time::Instant;
 use super::ending::{self, Notice};
 use super::error::CliError;
 use super::expectations::Checked;
-use super::load::{Loaded, load_whole, look_ahead, look_at_exports};
-use super::options::RunArgs;
+use super::load::{Loaded, load_whole, look_ahead, look_at_exports, placed};
+use super::options::{ExecutorKind, RunArgs};
 use super::progress::with_verbosity;
 use super::terminal::{Terminal, Verbosity};
 use super::{junit, print_error, results, tasks};
+use crate::cluster::{self, Cluster, Placed};
 use crate::engine::{self, Options, Summary};
 use crate::event::{Consumer, Dispatcher, RunStatus};
+use crate::execute::Executor;
 use crate::execute::guard::{Guards, kill_at_once};
 use crate::execute::local::Local;
+use crate::execute::slurm::Slurm;
 use crate::pipeline::secrets::Secrets;
 use crate::pipeline::units;
 use crate::plan::Plan;
 use crate::report::{Fault, JsonLines, Live, Plain, leave_at_once};
-use crate::schedule::{OnFailure, Outcome};
+use crate::schedule::{Budget, OnFailure, Outcome};
 use crate::store::{Caches, Prefetch, Program, RunFolder, RunRecord, StepRecord, Store};
 use crate::{machine, registry};
 
@@ -65,7 +68,12 @@ pub(super) fn run(
             hint: Some("write it as 8GiB or 500MiB".to_owned()),
         })?),
     };
-    let numerics = registry::numerics(&select.device).map_err(CliError::usage)?;
+    let on_cluster = on_cluster(args, &plan)?;
+    let numerics = match &on_cluster {
+        None => registry::numerics(&select.device).map_err(CliError::usage)?,
+        // Those of steps are the cluster's.
+        Some(_) => registry::numerics("cpu").map_err(CliError::usage)?,
+    };
     let store = Store::open(store)?;
     let _live = store.hold()?;
     let caches = RefCell::new(Caches::open(&store).with(prefetch));
@@ -80,16 +88,32 @@ pub(super) fn run(
         run: folder.id().to_owned(),
         folder: engine::folder_of(&file),
         logs: folder.logs_dir(),
-        budget: machine::budget(args.jobs, memory_mib),
+        budget: match &on_cluster {
+            None => machine::budget(args.jobs, memory_mib),
+            Some((cluster, _)) => {
+                Budget { cpus: args.jobs.unwrap_or(cluster.settings.jobs).max(1), memory_mib: 0, gpus: 0 }
+            }
+        },
         on_failure: if args.keep_going { OnFailure::StopDependents } else { OnFailure::StopAll },
         force: args.force.iter().cloned().collect(),
         targets: select.targets(),
         device: select.device.clone(),
         numerics,
+        nodes: on_cluster.as_ref().map(|(_, placed)| Arc::new(placed.nodes.clone())),
         offline: args.offline,
         overwrite: args.overwrite,
         keep_failed: args.keep_failed,
         off_disk: false,
+    };
+    let executor: Box<dyn Executor> = match on_cluster {
+        None => Box::new(Local::new(guards)),
+        Some((cluster, Placed { allocations, .. })) => {
+            let slurm = Slurm::new(&store, cluster.settings, allocations, args.detach);
+            Box::new(slurm.map_err(|missing| CliError::Usage {
+                what: format!("--executor slurm: `{missing}` is not on the PATH"),
+                hint: Some("start the run on a login node of the cluster".to_owned()),
+            })?)
+        }
     };
     stop_on_interrupt();
     let started = Instant::now();
@@ -101,7 +125,9 @@ pub(super) fn run(
         options: &options,
         secrets: &secrets,
     };
-    let summary = prepared.run(json, terminal, guards);
+    let summary = prepared.run(json, terminal, &*executor);
+    // What it leaves behind is gone before the run is.
+    drop(executor);
     let status = match &summary {
         Ok(summary) => ending::word(summary.status),
         Err(_) => "error",
@@ -150,6 +176,31 @@ pub(super) fn run(
     }))
 }
 
+/// The cluster that the steps run on, and the steps there; none where they run here.
+fn on_cluster(args: &RunArgs, plan: &Plan) -> Result<Option<(Cluster, Placed)>, CliError> {
+    let select = &args.select;
+    if args.executor == ExecutorKind::Local {
+        let refuse = |what: &str| CliError::Usage {
+            what: format!("{what} is for runs on a cluster"),
+            hint: Some("add `--executor slurm`".to_owned()),
+        };
+        return match (&select.cluster, args.detach) {
+            (Some(_), _) => Err(refuse("--cluster")),
+            (None, true) => Err(refuse("--detach")),
+            (None, false) => Ok(None),
+        };
+    }
+    if args.memory.is_some() {
+        return Err(CliError::Usage {
+            what: "--memory: on a cluster each step asks for its own".to_owned(),
+            hint: Some("write `memory` into the cluster's settings".to_owned()),
+        });
+    }
+    let beside = || engine::folder_of(&select.pipeline.file).join(cluster::FILE);
+    let file = select.cluster.clone().unwrap_or_else(beside);
+    placed(&file, plan, &select.device).map(Some)
+}
+
 /// A run that is ready to begin.
 struct Run<'a> {
     plan: &'a Arc<Plan>,
@@ -162,7 +213,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Runs it in front of those who watch: the file of its events, and who started it.
-    fn run(&self, json: bool, terminal: Terminal, guards: Guards) -> Result<Summary, CliError> {
+    fn run(&self, json: bool, terminal: Terminal, executor: &dyn Executor) -> Result<Summary, CliError> {
         let events = self.folder.events_path();
         let log = JsonLines::new(BufWriter::new(self.folder.create_events()?));
         let log_fault = log.fault();
@@ -193,8 +244,7 @@ impl Run<'_> {
         let dispatcher = Dispatcher::start(vec![Box::new(log), told], self.secrets.clone())
             .map_err(CliError::no_room("a thread"))?;
         let Self { plan, store, caches, options, .. } = self;
-        let local = Local::new(guards);
-        let summary = engine::run(plan, store, caches, options, &local, &dispatcher.events(), &INTERRUPTED);
+        let summary = engine::run(plan, store, caches, options, executor, &dispatcher.events(), &INTERRUPTED);
         dispatcher.finish();
         // The index is a help: a run does not fail because of it.
         let _ = caches.borrow_mut().flush();

@@ -34,8 +34,8 @@ pub(super) fn values(
     args: &ValuesArgs,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let SelectArgs { pipeline, steps, device } = &args.select;
-    let OfPipeline { steps: recorded, missing, .. } = of_pipeline(store, pipeline, device, steps)?;
+    let SelectArgs { pipeline, steps, .. } = &args.select;
+    let OfPipeline { steps: recorded, missing, .. } = of_pipeline(store, pipeline, args.select.on(), steps)?;
     let (numbers, twice) = numbers::of_steps(Store::open_existing(store).ok().as_ref(), &recorded);
     for key in twice {
         print_error(&format!("warning: two numbers have the key `{key}`; it is left out\n"));

@@ -43,6 +43,11 @@ impl Run<'_> {
                 self.schedule.wait_again(id);
                 if self.restore_all(&gone) { Ok(()) } else { self.fail(id, &failure) }
             }
+            // On a cluster, what waited when a step failed was dropped.
+            JobOutcome::Cancelled if self.options.nodes.is_some() && self.counts.failed > 0 => {
+                self.send_skipped(id, "the run was stopped");
+                self.settle(id, Outcome::Skipped)
+            }
             JobOutcome::Cancelled => {
                 let checkpoints = matches!(step.work, Work::Stage { .. });
                 let kept = if checkpoints { "; its checkpoints are kept" } else { "" };

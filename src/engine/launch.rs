@@ -106,7 +106,16 @@ impl Launch {
                 Signal::Fact { .. } | Signal::Log(_) => return,
             });
         };
-        let watch = Supervision { log: &self.log, timeout: self.timeout, grace: self.grace, cancelled };
+        let state = |state: &str| {
+            events.send(Event::StepMoved { step: step.clone(), state: state.to_owned() });
+        };
+        let watch = Supervision {
+            log: &self.log,
+            timeout: self.timeout,
+            grace: self.grace,
+            cancelled,
+            state: &state,
+        };
         // A bug of ours must fail its step: a thread that said nothing would be waited for for ever.
         catch_unwind(AssertUnwindSafe(|| executor.execute(&self.job, &watch, &sink))).unwrap_or_else(|_| {
             JobOutcome::Failed(Failure {

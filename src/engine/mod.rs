@@ -40,7 +40,7 @@ use crate::schedule::{Outcome, Schedule};
 use crate::store::{Artifact, Caches, Store, StoreError};
 use audit::Audit;
 use launch::RetryQueue;
-pub use options::{Options, Summary};
+pub use options::{Node, Nodes, Options, Summary};
 use resolve::{Resolver, Results};
 
 /// A message from an attempt's thread.
@@ -146,7 +146,8 @@ fn prepare<'a>(
     let run = Run {
         schedule: scheduling::schedule(plan, &wanted, options),
         resolver: Resolver::new(plan, store, caches, &options.folder, &options.numerics)
-            .off_disk(options.off_disk),
+            .off_disk(options.off_disk)
+            .on(options.nodes.as_deref()),
         options,
         events,
         results: Results::default(),
@@ -174,6 +175,7 @@ fn prepare<'a>(
 impl<'a> Run<'a> {
     fn execute(&mut self, executor: &dyn Executor, cancelled: &AtomicBool) -> Result<(), StoreError> {
         let (sender, ended): (Sender<AttemptEnded>, Receiver<AttemptEnded>) = channel();
+        let mut is_told = false;
         std::thread::scope(|scope| {
             loop {
                 while let Some(step) = self.schedule.next_offer() {
@@ -181,6 +183,9 @@ impl<'a> Run<'a> {
                 }
                 if cancelled.load(Ordering::Relaxed) {
                     self.schedule.stop();
+                }
+                if self.schedule.is_stopped() && !std::mem::replace(&mut is_told, true) {
+                    executor.drop_waiting();
                 }
                 for step in self.retries.rested() {
                     self.schedule.queue(step);
@@ -231,6 +236,10 @@ impl<'a> Run<'a> {
 
     /// Says which steps ask for more than there is: they run all the same.
     fn note_shortages(&self, wanted: &[bool]) {
+        if self.options.nodes.is_some() {
+            // The cluster says itself what it has not.
+            return;
+        }
         for (step, _) in self.plan().steps.iter().zip(wanted).filter(|(_, wanted)| **wanted) {
             for text in scheduling::shortages(step.resources, self.options.budget) {
                 self.events.send(Event::StepNoted { step: step.name.clone(), text });

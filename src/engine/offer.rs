@@ -72,6 +72,7 @@ impl Run<'_> {
                     Reason::OutputsMissing => "its outputs are needed and no longer in the store".to_owned(),
                     Reason::NoRecord => rebuild_reason(last_record(&self.resolver, step).as_ref(), &material),
                 };
+                let node = self.options.nodes.as_ref().and_then(|nodes| nodes.0.get(&step.name));
                 let job = Job {
                     store: self.audit.as_ref().map_or(store, |audit| &audit.scratch).root().to_path_buf(),
                     inputs_in: self.audit.as_ref().map(|_| store.root().to_path_buf()),
@@ -83,12 +84,13 @@ impl Run<'_> {
                     work: job_work(&step.work),
                     inputs,
                     outputs: step.work.output_kinds().into_keys().collect(),
-                    threads: self.schedule.cpus_of(id) as usize,
+                    threads: node.map_or(self.schedule.cpus_of(id), |node| node.cpus) as usize,
                     gpus: Vec::new(),
-                    device: self.options.device.clone(),
+                    device: node.map_or(&self.options.device, |node| &node.device).clone(),
                     offline: self.options.offline,
                     force: forced,
                     keep_failed: self.options.keep_failed,
+                    attempt: None,
                 };
                 if let Some(text) = memory_shortage(step, self.options) {
                     self.events.send(Event::StepNoted { step: step.name.clone(), text });

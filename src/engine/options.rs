@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use igpt_contract::Digest;
 
@@ -19,7 +20,7 @@ pub struct Options {
     pub folder: PathBuf,
     /// Where the logs of steps go.
     pub logs: PathBuf,
-    /// What may be used at once.
+    /// What may be used at once; on a cluster, a processor for each step that may be there at once.
     pub budget: Budget,
     /// What a failure stops.
     pub on_failure: OnFailure,
@@ -31,6 +32,8 @@ pub struct Options {
     pub device: String,
     /// The numerics class of that device.
     pub numerics: String,
+    /// What each step has where it runs, if that is not here.
+    pub nodes: Option<Arc<Nodes>>,
     /// Whether the network is forbidden.
     pub offline: bool,
     /// Whether exports replace what is the user's, keeping it beside.
@@ -39,6 +42,28 @@ pub struct Options {
     pub keep_failed: bool,
     /// Do not look at inputs outside the store: the digests that records have of them stand in.
     pub off_disk: bool,
+}
+
+/// The machines of a cluster, as far as the engine needs to know them: by the name of the step.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Nodes(pub BTreeMap<String, Node>);
+
+/// What a step has on its node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The device for a stage that asks for one.
+    pub device: String,
+    /// The numerics class of that device there.
+    pub numerics: String,
+    /// Processors.
+    pub cpus: u32,
+}
+
+impl Nodes {
+    /// The numerics class of a step's device.
+    pub(super) fn numerics(&self, step: &str) -> Option<&str> {
+        self.0.get(step).map(|node| node.numerics.as_str())
+    }
 }
 
 /// What became of a run.

@@ -11,6 +11,7 @@ use igpt_contract::Digest;
 
 use super::glob;
 use super::material::key_material;
+use super::options::Nodes;
 use crate::execute::job::{DiskInput, InputFrom, JobInput};
 use crate::key::{KeyInput, KeyMaterial};
 use crate::paths::{is_clean, order_key};
@@ -53,6 +54,8 @@ pub struct Resolver<'a> {
     without: OnceCell<Arc<BTreeSet<PathBuf>>>,
     /// The numerics class of device-dependent stages in this run.
     pub numerics: &'a str,
+    /// What steps have where they run, if that is not here.
+    nodes: Option<&'a Nodes>,
     /// Whether nothing outside the store is looked at, as if it were not there.
     off_disk: bool,
 }
@@ -84,13 +87,19 @@ impl<'a> Resolver<'a> {
         folder: &'a Path,
         numerics: &'a str,
     ) -> Self {
-        Self { plan, store, caches, folder, without: OnceCell::new(), numerics, off_disk: false }
+        Self { plan, store, caches, folder, without: OnceCell::new(), numerics, nodes: None, off_disk: false }
     }
 
     /// The same, but that nothing outside the store is looked at, as if it were not there.
     #[must_use]
     pub fn off_disk(self, off_disk: bool) -> Self {
         Self { off_disk, ..self }
+    }
+
+    /// The same for steps that run on these machines.
+    #[must_use]
+    pub fn on(self, nodes: Option<&'a Nodes>) -> Self {
+        Self { nodes, ..self }
     }
 
     fn without(&self) -> Arc<BTreeSet<PathBuf>> {
@@ -166,7 +175,8 @@ impl Resolver<'_> {
                 job_inputs.push(JobInput { port: input.port, from, source: input.source, labels });
             }
         }
-        (key_material(step, self.numerics, inputs), job_inputs)
+        let there = self.nodes.and_then(|nodes| nodes.numerics(&step.name));
+        (key_material(step, there.unwrap_or(self.numerics), inputs), job_inputs)
     }
 
     /// The artifact behind a source, where it is there.

@@ -48,6 +48,10 @@ pub(super) fn schedule(plan: &Plan, wanted: &[bool], options: &Options) -> Sched
     }
     let needs = plan.steps.iter().map(|step| {
         let resources = step.resources;
+        if options.nodes.is_some() {
+            // What it needs is a matter between the cluster and the step.
+            return Need { cpus: 1, memory_mib: 0, gpus: 0 };
+        }
         let cpus = if resources.cpus == 0 { options.budget.cpus } else { resources.cpus };
         let on_gpu = step.is_on_gpu(&options.device);
         Need { cpus, memory_mib: step.memory_mib(&options.device), gpus: resources.gpus.max(on_gpu.into()) }
@@ -57,8 +61,12 @@ pub(super) fn schedule(plan: &Plan, wanted: &[bool], options: &Options) -> Sched
 
 /// What to say of a step that should need more memory than this run has.
 pub(super) fn memory_shortage(step: &PlannedStep, options: &Options) -> Option<String> {
-    let (needed, there) =
-        (step.memory?.of_machine(step.is_on_gpu(&options.device)), options.budget.memory_mib);
+    if options.nodes.is_some() {
+        // The cluster says itself what it has not.
+        return None;
+    }
+    let needed = step.memory?.of_machine(step.is_on_gpu(&options.device));
+    let there = options.budget.memory_mib;
     (needed > there).then(|| {
         let (needed, there) = (gib(needed), gib(there));
         format!(

@@ -20,6 +20,7 @@ pub(super) fn options(folder: &Path) -> Options {
         targets: BTreeSet::new(),
         device: "auto".into(),
         numerics: "none".into(),
+        nodes: None,
         offline: true,
         overwrite: false,
         keep_failed: false,

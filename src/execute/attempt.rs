@@ -77,7 +77,7 @@ fn attempt_in(
     {
         return Ok(JobResult { outputs: record.outputs, cost: record.cost, adopted: true });
     }
-    let scratch = store.fresh_scratch(&job.key)?;
+    let scratch = store.fresh_scratch(&job.key, job.attempt.as_deref())?;
     let (before, started) = (usage(), Instant::now());
     let bounds = Bounds { cancelled, timeout, started };
     let discarded = |stopped: &AttemptError| discard(store, job, stopped, outlet);
@@ -111,6 +111,9 @@ fn attempt_in(
         step: job.step.clone(),
         run: job.run.clone(),
     })?;
+    if let Some(attempt) = &job.attempt {
+        store.clean_up_attempt(&job.key, attempt);
+    }
     Ok(JobResult { outputs, cost, adopted: false })
 }
 

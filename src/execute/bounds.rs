@@ -42,10 +42,10 @@ pub(super) fn timed_out(limit: Duration, hint: &str) -> Failure {
 /// or keeps it for the user to look at.
 pub(super) fn discard(store: &Store, job: &Job, stopped: &AttemptError, sink: SignalSink<'_>) {
     if job.keep_failed && matches!(stopped, AttemptError::Failed(_)) {
-        sink(Signal::Note(match store.keep_scratch(&job.key) {
+        sink(Signal::Note(match store.keep_scratch(&job.key, job.attempt.as_deref()) {
             Ok(path) => format!("its scratch folder was kept: {}", path.display()),
             Err(error) => format!("its scratch folder could not be kept: {}", Failure::from(error).error),
         }));
     }
-    store.discard_scratch(&job.key);
+    store.discard_scratch(&job.key, job.attempt.as_deref());
 }

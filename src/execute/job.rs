@@ -46,6 +46,10 @@ pub struct Job {
     pub force: bool,
     /// Whether the scratch folder of a failed attempt is kept.
     pub keep_failed: bool,
+    /// The name of the attempt, where it may go on unseen beside the next one, as on a cluster: its
+    /// scratch folder is its own.
+    #[serde(default)]
+    pub attempt: Option<String>,
 }
 
 /// What to do.

@@ -22,5 +22,7 @@ pub(super) enum Message {
         value: f64,
     },
     Note(String),
+    /// Where it runs, when that is not where it was asked for.
+    On(String),
     Outcome(Box<JobOutcome>),
 }

@@ -4,7 +4,7 @@
 //! - `supervision`: what an executor is told besides: log, time-out, grace period
 //! - [`attempt`]: the life of an attempt: lock, look-up, scratch folder, work, commit
 //! - `inputs`: what a step is given, and that it stays what its key says
-//! - [`local`]: the executor of a single machine
+//! - [`local`]: the executor of a single machine; [`slurm`]: that of a cluster
 //! - [`process`], [`worker`]: a stage in a worker process of this binary, seen from either side; `message`
 //!   is what passes between them, `stage` the call of the stage itself
 //! - [`command`]: a command, without a worker; `shell` says which interpreter runs its script
@@ -31,6 +31,7 @@ mod message;
 pub mod pool;
 pub mod process;
 mod shell;
+pub mod slurm;
 mod stage;
 mod step_log;
 mod supervision;
@@ -44,4 +45,8 @@ pub use supervision::Supervision;
 pub trait Executor: Sync {
     /// Runs the job to its end; signals go to `sink` on the way.
     fn execute(&self, job: &Job, watch: &Supervision<'_>, sink: SignalSink<'_>) -> JobOutcome;
+
+    /// Nothing more is to begin, because a step has failed: what waits somewhere may be dropped, and is then
+    /// [`JobOutcome::Cancelled`]. What runs goes on.
+    fn drop_waiting(&self) {}
 }

@@ -95,6 +95,7 @@ fn follow(worker: Worker<'_>, watch: &Supervision<'_>, sink: SignalSink<'_>) -> 
                 Ok(Message::Outcome(told)) => {
                     *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(*told);
                 }
+                Ok(Message::On(_)) => {}
                 // A library that prints to standard output says nothing to us.
                 Err(_) => {}
             }
@@ -168,7 +169,7 @@ fn outcome_of(
 }
 
 /// Units are a handful of words: each is leaked once.
-fn intern(unit: &str) -> &'static str {
+pub(super) fn intern(unit: &str) -> &'static str {
     static KNOWN: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(found) = known.iter().find(|known| **known == unit) {

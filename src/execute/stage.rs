@@ -41,7 +41,7 @@ pub(super) fn attempt_stage(
                 AttemptError::Failed(Failure::new(format!("this binary has no stage kind `{kind}`")))
             })?;
             let io = stage_io(inputs, scratch, job)?;
-            let checkpoints = store.checkpoints(&job.key)?;
+            let checkpoints = store.checkpoints(&job.key, job.attempt.as_deref())?;
             let facts = Arc::new(Mutex::new(BTreeMap::new()));
             let into = Arc::clone(&facts);
             let sink = move |signal| match signal {

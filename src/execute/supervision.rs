@@ -15,6 +15,8 @@ pub struct Supervision<'a> {
     pub grace: Option<Duration>,
     /// Set when the run is being stopped.
     pub cancelled: &'a AtomicBool,
+    /// Told where the attempt is, where it does not begin here and at once: `queued (Priority)`.
+    pub state: &'a (dyn Fn(&str) + Send + Sync),
 }
 
 /// The variable that says which GPUs a process sees.

@@ -84,6 +84,7 @@ fn text(event: &Event, style: Style) -> Option<String> {
             seconds(*wall_s)
         ),
         Event::StepReused { .. }
+        | Event::StepMoved { .. }
         | Event::StepProgressed { .. }
         | Event::MetricLogged { .. }
         | Event::Exported { written: false, .. } => return None,

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use igpt_contract::Digest;
+use igpt_contract::{Digest, counted};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +98,14 @@ pub enum StoreError {
         /// The store.
         path: PathBuf,
     },
+    /// `gc` was asked to delete while a cluster has steps, which use the store unseen.
+    #[error("{} that were given to a cluster are not settled in `{}`", counted(*steps, "step"), path.display())]
+    OnCluster {
+        /// The store.
+        path: PathBuf,
+        /// How many.
+        steps: usize,
+    },
     /// A run that is not in the store.
     #[error("no run `{asked}` in the store; {}", match latest { Some(run) => format!("the latest is `{run}`"), None => "it has none yet".into() })]
     NoRun {
@@ -142,6 +150,11 @@ impl StoreError {
                 Some("it was left alone; `--overwrite` exports again and keeps it as a backup".into())
             }
             Self::InUse { .. } => Some("try again when it has ended; `igpt-flow runs` lists runs".into()),
+            Self::OnCluster { path, .. } => Some(format!(
+                "run their pipeline with `--executor slurm`, which takes them over; if nothing of them is in the \
+                 queue any more, delete `{}`",
+                path.join("jobs-v1").display()
+            )),
             Self::NoRun { .. } => Some("`igpt-flow runs` lists them".into()),
             Self::NotTree { .. } | Self::NoPart { .. } | Self::NotCommitted { .. } => None,
         }

@@ -97,8 +97,13 @@ impl Store {
     /// The store to ourselves, to delete from it.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] while a run or a worker uses it; else what the system said.
+    /// [`StoreError::InUse`] while a run or a worker uses it; [`StoreError::OnCluster`]; else what the system
+    /// said.
     pub fn collector(&self) -> Result<Collector> {
+        let steps = self.jobs().len();
+        if steps > 0 {
+            return Err(StoreError::OnCluster { path: self.root().to_owned(), steps });
+        }
         let path = self.live_path();
         let alone = durable::lock_file(&path)?;
         match alone.try_lock() {

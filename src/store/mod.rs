@@ -7,6 +7,9 @@
 //!   runs-v2/<run id>/          events, run.json and logs (written by the engine)
 //!   work-v1/<key>/             the scratch of a step under way
 //!   work-v1/<key>.checkpoints/ what an unfinished step goes on from
+//!   work-v1/…@<attempt>/       the same of an attempt on a cluster
+//!   jobs-v1/<key>/             a step that was given to a cluster: its job, what it says, its outcome
+//!   bin-v1/<digest>/igpt-flow  this program, for the cluster's nodes
 //!   locks-v1/<key>             the advisory lock of a step that somebody is working on
 //!   locks-v1/live              held shared by everybody who uses the store, exclusively by `gc`
 //!   tmp-v1/                    files on their way into place
@@ -45,6 +48,7 @@ mod gc;
 mod index;
 mod index_database;
 mod insert;
+mod jobs;
 mod lock;
 mod manifest;
 mod migrate;
@@ -77,6 +81,7 @@ pub use export_provenance::ExportOrigin;
 pub use external::{ExternalContent, ExternalPath};
 pub use gc::{Collector, Garbage, GarbageItem, Roots};
 pub use index_database::silence_expected_panics;
+pub use jobs::{Batch, JobFolder, JobNews, Place};
 pub use lock::{KeyLock, host};
 pub use prefetch::Prefetch;
 pub use provenance_file::is_export_provenance;
@@ -172,6 +177,10 @@ impl Store {
     /// Removes what killed processes left on its way into place, and locks that nobody holds. Does
     /// nothing while anybody else uses the store.
     fn sweep_if_alone(&self) {
+        // Locks of a cluster's nodes may not be seen from here.
+        if !self.jobs().is_empty() {
+            return;
+        }
         let Ok(alone) = durable::lock_file(&self.live_path()) else { return };
         if alone.try_lock().is_err() {
             return;

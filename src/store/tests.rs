@@ -7,6 +7,7 @@ mod checkout;
 mod export;
 mod gc;
 mod index;
+mod jobs;
 mod migrate;
 mod prefetch;
 mod readers;
@@ -100,7 +101,7 @@ fn step(store: &Store, n: u64) -> Result<bool> {
     if store.outputs(&key).is_some_and(|outputs| outputs.values().all(|out| store.contains(out))) {
         return Ok(false);
     }
-    let out = store.fresh_scratch(&key)?.join("out");
+    let out = store.fresh_scratch(&key, None)?.join("out");
     let written = fs::create_dir_all(out.join("sub"))
         .and_then(|()| fs::write(out.join("a"), n.to_string().repeat(50)))
         .and_then(|()| fs::write(out.join("sub/b"), vec![n as u8; 5_000]));
@@ -213,9 +214,9 @@ fn sweeping_takes_the_work_of_recorded_steps_only() {
     let (_dir, store) = fixture();
     step(&store, 1).unwrap();
     let left = |n: u64| {
-        let scratch = store.fresh_scratch(&material(n).key()).unwrap();
+        let scratch = store.fresh_scratch(&material(n).key(), None).unwrap();
         fs::write(scratch.join("file"), "left").unwrap();
-        store.checkpoints(&material(n).key()).unwrap();
+        store.checkpoints(&material(n).key(), None).unwrap();
         scratch
     };
     // 1: killed between its commit and its clean-up; 2: unfinished, with checkpoints.

@@ -1,5 +1,9 @@
 //! What a step under way writes: an empty scratch folder for each attempt, and checkpoints that the
 //! next attempt goes on from. Only the holder of the key's lock may write into either.
+//!
+//! On a cluster an attempt may go on unseen, on a node that was cut off, while the next one works. So
+//! each attempt there has a name, and folders of that name: whoever begins takes the checkpoints along by
+//! renaming their folder, and the attempt that had them before writes into nothing that anybody reads.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,34 +17,64 @@ use super::{Result, Store, StoreError, durable};
 /// What tells a key's checkpoints from its scratch.
 const CHECKPOINTS: &str = ".checkpoints";
 
+/// What comes before the name of an attempt that has one.
+const ATTEMPT: char = '@';
+
 impl Store {
     /// Makes the scratch folder of an attempt, empty.
     ///
     /// # Errors
     /// Where it cannot be made, or what an earlier attempt left not be moved away.
-    pub fn fresh_scratch(&self, key: &Digest) -> Result<PathBuf> {
-        let path = self.scratch_path(key);
+    pub fn fresh_scratch(&self, key: &Digest, attempt: Option<&str>) -> Result<PathBuf> {
+        let path = self.scratch_path(key, attempt);
         self.discard(&path)?;
         fs::create_dir(&path).map_err(|e| StoreError::io("create", &path, e))?;
         Ok(path)
     }
 
-    /// The folder for the checkpoints of a key, made where it is missing. It outlives a crash and is
-    /// deleted by the commit.
+    /// The folder for the checkpoints of a key, made where it is missing: what the attempt before has
+    /// left is taken along. It outlives a crash and is deleted by the commit.
     ///
     /// # Errors
     /// Where it cannot be made.
-    pub fn checkpoints(&self, key: &Digest) -> Result<PathBuf> {
-        let path = self.checkpoints_path(key);
+    pub fn checkpoints(&self, key: &Digest, attempt: Option<&str>) -> Result<PathBuf> {
+        let path = self.checkpoints_path(key, attempt);
+        if !path.is_dir()
+            && let Some(left) = self.left_checkpoints(key)
+        {
+            fs::rename(&left, &path).map_err(|e| StoreError::io("move", &left, e))?;
+        }
         fs::create_dir_all(&path).map_err(|e| StoreError::io("create", &path, e))?;
         Ok(path)
     }
 
+    /// The checkpoints that the latest attempt at a key has left, under whatever name.
+    fn left_checkpoints(&self, key: &Digest) -> Option<PathBuf> {
+        let own = format!("{key}{CHECKPOINTS}");
+        let is_its = |name: &str| {
+            name.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with(ATTEMPT))
+        };
+        let items = fs::read_dir(self.root().join("work-v1")).ok()?.flatten();
+        let its = items.filter(|item| item.file_name().to_str().is_some_and(is_its));
+        its.max_by_key(|item| item.metadata().and_then(|meta| meta.modified()).ok()).map(|item| item.path())
+    }
+
+    /// What there is of checkpoints of a key: their names, which say how far they are. For whoever asks
+    /// whether an attempt has come further than the one before.
+    pub fn checkpoint_names(&self, key: &Digest) -> Vec<String> {
+        let left = self.left_checkpoints(key);
+        let items = left.and_then(|left| fs::read_dir(left).ok()).into_iter().flatten().flatten();
+        let mut names: Vec<String> =
+            items.map(|item| item.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
     /// Deletes the scratch of an attempt that failed: a full disk must not stay full. Checkpoints
     /// stay.
-    pub fn discard_scratch(&self, key: &Digest) {
+    pub fn discard_scratch(&self, key: &Digest, attempt: Option<&str>) {
         // What stays behind here is replaced by the next attempt.
-        let _ = remove_tree(&self.scratch_path(key));
+        let _ = remove_tree(&self.scratch_path(key, attempt));
     }
 
     /// Moves the scratch of an attempt that failed to where the next attempt does not clear it, for
@@ -48,8 +82,8 @@ impl Store {
     ///
     /// # Errors
     /// Where it cannot be moved.
-    pub fn keep_scratch(&self, key: &Digest) -> Result<PathBuf> {
-        let path = self.scratch_path(key);
+    pub fn keep_scratch(&self, key: &Digest, attempt: Option<&str>) -> Result<PathBuf> {
+        let path = self.scratch_path(key, attempt);
         let time = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S-%6f");
         let kept = self.root().join("work-v1").join(format!("failed-{}-{time}", key.short()));
         fs::rename(&path, &kept).map_err(|e| StoreError::io("move", &path, e))?;
@@ -59,8 +93,14 @@ impl Store {
     /// Deletes what a step wrote on its way to a result that is recorded now.
     pub(super) fn clean_up(&self, key: &Digest) {
         // What stays behind here is swept up by the next run.
-        let _ = remove_tree(&self.scratch_path(key));
-        let _ = remove_tree(&self.checkpoints_path(key));
+        let _ = remove_tree(&self.scratch_path(key, None));
+        let _ = remove_tree(&self.checkpoints_path(key, None));
+    }
+
+    /// The same of an attempt that has a name, after its commit.
+    pub fn clean_up_attempt(&self, key: &Digest, attempt: &str) {
+        let _ = remove_tree(&self.scratch_path(key, Some(attempt)));
+        let _ = remove_tree(&self.checkpoints_path(key, Some(attempt)));
     }
 
     /// Deletes what a process that was killed between its commit and its clean-up left. What
@@ -109,17 +149,22 @@ impl Store {
         let _ = remove_tree(self.root());
     }
 
-    fn scratch_path(&self, key: &Digest) -> PathBuf {
-        self.root().join("work-v1").join(key.to_string())
+    fn scratch_path(&self, key: &Digest, attempt: Option<&str>) -> PathBuf {
+        self.work_path(key.to_string(), attempt)
     }
 
-    fn checkpoints_path(&self, key: &Digest) -> PathBuf {
-        self.root().join("work-v1").join(format!("{key}{CHECKPOINTS}"))
+    fn checkpoints_path(&self, key: &Digest, attempt: Option<&str>) -> PathBuf {
+        self.work_path(format!("{key}{CHECKPOINTS}"), attempt)
+    }
+
+    fn work_path(&self, mut name: String, attempt: Option<&str>) -> PathBuf {
+        name.extend(attempt.map(|attempt| format!("{ATTEMPT}{attempt}")));
+        self.root().join("work-v1").join(name)
     }
 }
 
 /// The key that a name in the folder of work belongs to.
 pub(super) fn key_of(name: &OsStr) -> Option<Digest> {
-    let name = name.to_str()?;
+    let name = name.to_str()?.split(ATTEMPT).next()?;
     name.strip_suffix(CHECKPOINTS).unwrap_or(name).parse().ok()
 }

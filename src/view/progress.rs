@@ -149,6 +149,7 @@ impl Progress {
                 let step = self.step(step);
                 (step.state, step.key) = (State::Reused, Some(key));
             }
+            Event::StepMoved { .. } => {}
             Event::StepProgressed { step, done, total, unit } => {
                 self.step(step).units = Some((done, total, unit));
             }

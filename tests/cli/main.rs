@@ -29,6 +29,8 @@ mod random;
 mod remains;
 mod rot;
 mod signals;
+#[cfg(target_os = "linux")]
+mod slurm;
 #[cfg(feature = "stages")]
 mod stages;
 #[cfg(target_os = "linux")]

@@ -93,6 +93,7 @@ fn step_line(
     line.put(&format!(" {title}"), None);
     let is_wide = width >= WIDE;
     let mut parts = Vec::new();
+    parts.extend(step.place.as_ref().map(|place| Part::new(1, one_line(place).into_owned())));
     if let Some(progress) = &step.progress {
         parts.push(Part::new(0, amount(progress)));
         if let Some(total) = progress.total {

@@ -13,6 +13,8 @@ const SHORTEST: f64 = 1.0;
 pub(super) struct Running {
     pub(super) name: String,
     pub(super) since: f64,
+    /// Where it is, if it does not run here.
+    pub(super) place: Option<String>,
     pub(super) progress: Option<Progress>,
     /// The latest value of each metric, in the order in which they first came.
     pub(super) metrics: Vec<(String, f64)>,
@@ -33,7 +35,20 @@ pub(super) struct Progress {
 
 impl Running {
     pub(super) fn new(name: &str, since: f64) -> Self {
-        Self { name: name.to_owned(), since, progress: None, metrics: Vec::new(), notes: (0, String::new()) }
+        Self {
+            name: name.to_owned(),
+            since,
+            place: None,
+            progress: None,
+            metrics: Vec::new(),
+            notes: (0, String::new()),
+        }
+    }
+
+    /// It has come to another place. Its time counts from there: it waited before.
+    pub(super) fn moved(&mut self, now: f64, place: &str) {
+        self.place = Some(place.to_owned());
+        self.since = now;
     }
 
     /// The step said how far it is. What is counted in other units, or from the beginning, is

@@ -55,6 +55,11 @@ impl View {
                 self.running.retain(|running| running.name != *step);
                 self.running.push(Running::new(step, now));
             }
+            Event::StepMoved { step, state } => {
+                if let Some(running) = self.running(step) {
+                    running.moved(now, state);
+                }
+            }
             Event::StepProgressed { step, done, total, unit } => {
                 if let Some(running) = self.running(step) {
                     running.progressed(now, *done, *total, unit);

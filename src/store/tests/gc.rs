@@ -6,7 +6,7 @@ use super::*;
 fn a_disk_with_no_room_for_a_trash_is_cleared_all_the_same() {
     let (_dir, store) = fixture();
     do_steps(&store, 0..3);
-    let scratch = store.checkpoints(&material(7).key()).unwrap();
+    let scratch = store.checkpoints(&material(7).key(), None).unwrap();
     fs::write(scratch.join("state"), b"half").unwrap();
     // Nothing can be made or moved to where a full disk has no room.
     fs::remove_dir(store.tmp_dir()).unwrap();

@@ -6,13 +6,13 @@ use super::*;
 fn a_failed_attempt_loses_its_scratch_and_keeps_its_checkpoints() {
     let (_dir, store) = fixture();
     let key = material(1).key();
-    let scratch = store.fresh_scratch(&key).unwrap();
+    let scratch = store.fresh_scratch(&key, None).unwrap();
     fs::write(scratch.join("big"), b"big").unwrap();
-    let checkpoints = store.checkpoints(&key).unwrap();
+    let checkpoints = store.checkpoints(&key, None).unwrap();
     fs::write(checkpoints.join("state"), b"half").unwrap();
-    store.discard_scratch(&key);
+    store.discard_scratch(&key, None);
     assert!(!scratch.exists() && checkpoints.join("state").exists());
-    store.discard_scratch(&key);
+    store.discard_scratch(&key, None);
 }
 
 #[test]

@@ -1,0 +1,373 @@
+//! A step that was given to the cluster, and what is to be believed of it.
+//!
+//! The truth is the record, then the outcome that the node wrote, then the cluster's word, in this order:
+//! a job that was told to end in time is called `TIMEOUT` although all went well, and a controller that
+//! was killed has never heard of jobs that run. Nothing is taken for dead before it was absent from, or
+//! over in, several good answers.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use igpt_contract::{Digest, Signal};
+
+use super::allocation::Allocation;
+use super::client::Row;
+use super::order::{Ended, Order};
+use super::states::{Blocked, End, Phase, blocked, phase};
+use crate::execute::job::{Failure, JobOutcome, JobResult};
+use crate::execute::message::Message;
+use crate::execute::process::intern;
+use crate::store::{JobFolder, JobNews, Place, Store};
+
+/// In how many good answers one after another something must be so before it is believed.
+const SURE: u32 = 3;
+
+/// How often a step is given to the cluster once more without having come further.
+const LOSSES: u32 = 10;
+
+/// How often a step is submitted once more that was killed with what guards it, perhaps for memory.
+const KILLS: u32 = 2;
+
+/// What goes to the thread that waits for the step.
+#[derive(Debug)]
+pub(super) enum News {
+    Signal(Signal),
+    /// Where it is.
+    State(String),
+    Outcome(JobOutcome),
+}
+
+/// What follows from what was learnt.
+#[derive(Debug, PartialEq)]
+pub(super) enum Verdict {
+    Wait,
+    Settled(JobOutcome),
+    /// It is to be submitted once more, because of this.
+    Again(String),
+    /// It never starts: it is to be taken out of the queue, and has failed.
+    Never(Failure),
+    /// It is held after a failure of the cluster's: out of the queue, and submitted once more.
+    Relaunch(String),
+}
+
+/// A step under way.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) key: Digest,
+    pub(super) order: Order,
+    pub(super) allocation: Arc<Allocation>,
+    pub(super) folder: JobFolder,
+    pub(super) to: Sender<News>,
+    /// Other steps of the run with the same key: they have the same result.
+    pub(super) followers: Vec<Sender<News>>,
+    /// Whether an earlier run submitted it.
+    pub(super) adopted: bool,
+    /// Which task of which submission does it; none where it is still to be submitted.
+    pub(super) place: Option<Place>,
+    /// Whether another run has claimed it, and had not submitted it yet.
+    pub(super) unplaced: bool,
+    /// When it became ready.
+    pub(super) since: Instant,
+    /// From when on it may be submitted.
+    pub(super) from: Instant,
+    /// The cluster's number of it, as last seen.
+    pub(super) id: Option<String>,
+    /// Whether its work has begun.
+    pub(super) begun: bool,
+    /// An attempt that was told to end, of which it is not known yet what the cluster does with it.
+    told: Option<Ended>,
+    /// In how many good answers one after another it was not there, over, stuck, or running again.
+    absent: u32,
+    over: u32,
+    stuck: u32,
+    running: u32,
+    losses: u32,
+    killed: u32,
+    /// Its checkpoints when it was submitted.
+    checkpoints: Vec<String>,
+    /// How far its signals were read.
+    offset: u64,
+    said: String,
+}
+
+impl Flight {
+    pub(super) fn new(store: &Store, order: Order, allocation: Arc<Allocation>, to: Sender<News>) -> Self {
+        let key = order.job.key;
+        Self {
+            key,
+            order,
+            allocation,
+            folder: store.job_folder(&key),
+            to,
+            followers: Vec::new(),
+            adopted: false,
+            place: None,
+            unplaced: false,
+            since: Instant::now(),
+            from: Instant::now(),
+            id: None,
+            begun: false,
+            told: None,
+            absent: 0,
+            over: 0,
+            stuck: 0,
+            running: 0,
+            losses: 0,
+            killed: 0,
+            checkpoints: Vec::new(),
+            offset: 0,
+            said: String::new(),
+        }
+    }
+
+    /// Whether the next look at the queue should come soon: something is to be made sure of.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        let unseen = self.place.is_some() && self.id.is_none() && (self.adopted || !self.begun);
+        unseen || self.told.is_some() || self.absent + self.over + self.stuck > 0
+    }
+
+    /// It was submitted.
+    pub(super) fn submitted(&mut self, store: &Store) {
+        (self.id, self.begun, self.told) = (None, false, None);
+        (self.absent, self.over, self.stuck, self.running) = (0, 0, 0, 0);
+        self.checkpoints = store.checkpoint_names(&self.key);
+    }
+
+    /// Says where it is, where that is new.
+    pub(super) fn say(&mut self, state: &str) {
+        if self.said != state {
+            self.said = state.to_owned();
+            self.tell(News::State(state.to_owned()));
+        }
+    }
+
+    pub(super) fn note(&self, text: String) {
+        self.tell(News::Signal(Signal::Note(text)));
+    }
+
+    /// Whoever waits for the step may be gone with the run.
+    pub(super) fn tell(&self, news: News) {
+        let _ = self.to.send(news);
+    }
+
+    /// Passes on what the step has said since.
+    pub(super) fn pass_on_signals(&mut self) {
+        let Ok(file) = File::open(self.folder.signals()) else { return };
+        let mut file = BufReader::new(file);
+        if file.seek(SeekFrom::Start(self.offset)).is_err() {
+            return;
+        }
+        let mut line = Vec::new();
+        while matches!(file.read_until(b'\n', &mut line), Ok(read) if read > 0) && line.ends_with(b"\n") {
+            self.offset += line.len() as u64;
+            match serde_json::from_slice(&line) {
+                Ok(Message::Progress { done, total, unit }) => {
+                    self.tell(News::Signal(Signal::Progress { done, total, unit: intern(&unit) }));
+                }
+                Ok(Message::Metric { name, x, value }) => {
+                    self.tell(News::Signal(Signal::Metric { name, x, value }));
+                }
+                Ok(Message::Note(text)) => self.note(text),
+                Ok(Message::On(node)) => self.say(&format!("running on {node}")),
+                Ok(Message::Began | Message::Outcome(_)) | Err(_) => {}
+            }
+            line.clear();
+        }
+    }
+
+    /// The node says that there is an outcome.
+    pub(super) fn hear(&mut self) -> Verdict {
+        // In this order: an attempt that ends meanwhile makes news again.
+        self.folder.take_note(JobNews::Ended);
+        self.folder.outcome::<Ended>().map_or(Verdict::Wait, |ended| self.ended(ended))
+    }
+
+    fn ended(&mut self, ended: Ended) -> Verdict {
+        match ended.outcome {
+            JobOutcome::Exhausted(failure) => self.lost(&format!("node {}: {}", ended.node, failure.error)),
+            JobOutcome::Cancelled if !ended.begun => {
+                Verdict::Again("its job ended before its turn came".to_owned())
+            }
+            JobOutcome::Cancelled => {
+                self.told = Some(ended);
+                self.running = 0;
+                Verdict::Wait
+            }
+            outcome => Verdict::Settled(outcome),
+        }
+    }
+
+    /// A good answer of the cluster's: the task in its queue, or that it is not there.
+    pub(super) fn look(&mut self, row: Option<&Row>, store: &Store) -> Verdict {
+        let Some(row) = row else { return self.look_absent(store) };
+        self.absent = 0;
+        self.id = Some(row.id.clone());
+        match phase(&row.state) {
+            Phase::Pending => {
+                // The cluster itself has put it back.
+                (self.told, self.over, self.begun) = (None, 0, false);
+                let reason = if matches!(&*row.reason, "" | "None") { "waiting" } else { &row.reason };
+                self.say(&format!("queued ({reason})"));
+                self.look_blocked(row)
+            }
+            Phase::Running => {
+                (self.over, self.stuck) = (0, 0);
+                self.say(&format!("running on {}", row.node));
+                self.running += 1;
+                if self.told.is_some() && self.running > SURE {
+                    // It is another attempt that runs.
+                    self.told = None;
+                }
+                Verdict::Wait
+            }
+            Phase::Over(end) => {
+                self.stuck = 0;
+                self.over += 1;
+                self.look_over(end, row, store)
+            }
+        }
+    }
+
+    fn look_absent(&mut self, store: &Store) -> Verdict {
+        self.absent += 1;
+        if self.absent < SURE {
+            return Verdict::Wait;
+        }
+        if let Some(ended) = self.folder.outcome::<Ended>().filter(Ended::is_final) {
+            return Verdict::Settled(ended.outcome);
+        }
+        if let Some(record) = store.record(&self.key)
+            && (!self.order.job.force || record.run == self.order.job.run)
+        {
+            let result = JobResult { outputs: record.outputs, cost: record.cost, adopted: false };
+            return Verdict::Settled(JobOutcome::Committed(result));
+        }
+        match self.told.take() {
+            Some(_) => self.time_was_up(store),
+            None => self.lost("Slurm no longer knows of its job"),
+        }
+    }
+
+    fn look_blocked(&mut self, row: &Row) -> Verdict {
+        let Some(why) = blocked(&row.reason) else {
+            self.stuck = 0;
+            return Verdict::Wait;
+        };
+        self.stuck += 1;
+        let (id, reason) = (&row.id, &row.reason);
+        match why {
+            Blocked::NotLaunched => {
+                self.lost_verdict(&format!("Slurm could not start its job ({reason})"), Verdict::Relaunch)
+            }
+            Blocked::Held if self.stuck == 1 => {
+                self.note(format!(
+                    "job {id} is held in Slurm ({reason}): `scontrol release {id}` lets it go"
+                ));
+                Verdict::Wait
+            }
+            Blocked::Held => Verdict::Wait,
+            Blocked::Never(hint) if self.stuck == 1 => {
+                self.note(format!("job {id} cannot start ({reason}): {hint}"));
+                Verdict::Wait
+            }
+            Blocked::Never(hint) => Verdict::Never(Failure {
+                error: format!("its Slurm job can never start: {reason}"),
+                hint: Some(hint.to_owned()),
+            }),
+        }
+    }
+
+    fn look_over(&mut self, end: End, row: &Row, store: &Store) -> Verdict {
+        if let Some(ended) = self.folder.outcome::<Ended>() {
+            if ended.is_final() || self.told.is_none() {
+                match self.ended(ended) {
+                    Verdict::Wait => {}
+                    verdict => return verdict,
+                }
+            }
+        } else if self.over < SURE - 1 {
+            // The node's word may be on its way.
+            return Verdict::Wait;
+        }
+        let id = &row.id;
+        match (end, self.told.is_some()) {
+            (End::Cancelled, _) => Verdict::Settled(JobOutcome::Failed(Failure {
+                error: format!("its Slurm job {id} was cancelled by somebody"),
+                hint: Some("checkpoints are kept; run again to go on".to_owned()),
+            })),
+            (End::Lost, _) => self.lost(&format!("Slurm took job {id} away ({})", row.state)),
+            (End::TimedOut, _) | (End::Ended, true) => self.time_was_up(store),
+            (End::OutOfMemory, _) => Verdict::Settled(JobOutcome::Failed(Failure {
+                error: format!("its Slurm job {id} took more memory than it had asked for"),
+                hint: Some(
+                    "raise `memory` in the cluster's settings, or in the step's `resources`".to_owned(),
+                ),
+            })),
+            // What guards the step was killed.
+            (End::Ended, false) if self.begun && self.killed < KILLS => {
+                self.killed += 1;
+                Verdict::Again(format!("its Slurm job {id} was killed on {}", row.node))
+            }
+            (End::Ended, false) => Verdict::Settled(JobOutcome::Failed(Failure {
+                error: format!(
+                    "its Slurm job {id} ended without an outcome ({}){}",
+                    row.state,
+                    self.output(store)
+                ),
+                hint: Some("`igpt-flow cluster check` looks for what is wrong with the nodes".to_owned()),
+            })),
+        }
+    }
+
+    /// The last lines of what its job printed outside of the step.
+    fn output(&self, store: &Store) -> String {
+        let Some(place) = &self.place else { return String::new() };
+        let text = std::fs::read(store.task_output(place)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let last = &lines[lines.len().saturating_sub(4)..];
+        if last.is_empty() { String::new() } else { format!(": {}", last.join("; ")) }
+    }
+
+    /// It was told to end, or ended, because its time was up. Worth another job only where it has come
+    /// further.
+    fn time_was_up(&mut self, store: &Store) -> Verdict {
+        let now = store.checkpoint_names(&self.key);
+        if !now.is_empty() && now != self.checkpoints {
+            self.losses = 0;
+            return Verdict::Again("its job's time was up; it goes on from its checkpoint".to_owned());
+        }
+        Verdict::Settled(JobOutcome::Failed(Failure {
+            error: format!(
+                "Slurm ended its job without a new checkpoint; most likely its time limit was too short ({})",
+                self.allocation.limit()
+            ),
+            hint: Some("raise `time` in the cluster's settings".to_owned()),
+        }))
+    }
+
+    fn lost(&mut self, why: &str) -> Verdict {
+        self.lost_verdict(why, Verdict::Again)
+    }
+
+    /// The cluster has lost it: that is no failure of the step's.
+    fn lost_verdict(&mut self, why: &str, again: impl FnOnce(String) -> Verdict) -> Verdict {
+        self.losses += 1;
+        if self.losses <= LOSSES {
+            let pause = Duration::from_secs(u64::from(self.losses - 1).min(6) * 10);
+            self.from = Instant::now() + pause;
+            return again(why.to_owned());
+        }
+        Verdict::Settled(JobOutcome::Failed(Failure {
+            error: format!("the cluster has lost the step {} times; the last time: {why}", self.losses),
+            hint: Some("see `sinfo -R` and the logs of the nodes; the same command goes on".to_owned()),
+        }))
+    }
+}
+
+#[cfg(test)]
+#[path = "flight_tests.rs"]
+mod tests;

@@ -1,0 +1,208 @@
+//! What is believed of a step, answer by answer of the cluster's.
+
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::json;
+
+use super::*;
+use crate::execute::job::{Invocation, Job, JobWork};
+use crate::key::{KEY_SCHEMA, KeyMaterial};
+use crate::store::Cost;
+
+struct Bench {
+    _dir: tempfile::TempDir,
+    store: Store,
+    flight: Flight,
+    heard: Receiver<News>,
+}
+
+fn bench() -> Bench {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("artifacts")).unwrap();
+    let material = KeyMaterial {
+        schema: KEY_SCHEMA,
+        stage: "command".into(),
+        version: 2,
+        params: Default::default(),
+        seed: None,
+        numerics: None,
+        inputs: Default::default(),
+    };
+    let job = Job {
+        store: store.root().to_owned(),
+        inputs_in: None,
+        key: material.key(),
+        material,
+        pipeline: "p".into(),
+        step: "s".into(),
+        run: "r".into(),
+        work: JobWork::Command {
+            run: Invocation::Script("true".into()),
+            shell: vec![],
+            link: vec![],
+            outputs: vec![],
+            env: vec![],
+            pass_env: vec![],
+        },
+        inputs: vec![],
+        outputs: vec![],
+        threads: 1,
+        gpus: vec![],
+        device: "auto".into(),
+        offline: false,
+        force: false,
+        keep_failed: false,
+        attempt: None,
+    };
+    let order = Order { job, log: dir.path().join("log"), timeout: None, grace: None, gpus: 0 };
+    let (to, heard) = channel();
+    let mut flight = Flight::new(&store, order, Arc::default(), to);
+    flight.folder.claim(&flight.order).unwrap();
+    flight.place = Some(Place { batch: "b".into(), task: 0 });
+    flight.submitted(&store);
+    Bench { _dir: dir, store, flight, heard }
+}
+
+fn row(state: &str, reason: &str) -> Row {
+    let owned = str::to_owned;
+    Row {
+        id: owned("7_0"),
+        task: 0,
+        state: owned(state),
+        node: owned("n1"),
+        reason: owned(reason),
+        name: owned("b"),
+    }
+}
+
+impl Bench {
+    fn look(&mut self, state: &str, reason: &str) -> Verdict {
+        self.flight.look(Some(&row(state, reason)), &self.store)
+    }
+
+    fn ends(&self, outcome: JobOutcome) {
+        let ended = Ended { outcome, begun: true, node: "n1".into() };
+        self.flight.folder.put_outcome(&ended).unwrap();
+    }
+}
+
+fn committed() -> JobOutcome {
+    let cost = Cost { wall_s: 1.0, cpu_s: 1.0, peak_memory_mib: 1.0 };
+    JobOutcome::Committed(JobResult { outputs: Default::default(), cost, adopted: false })
+}
+
+fn error(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Settled(JobOutcome::Failed(failure)) | Verdict::Never(failure) => failure.error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_job_is_dead_when_several_good_answers_lack_it() {
+    let mut bench = bench();
+    assert_eq!(bench.flight.look(None, &bench.store), Verdict::Wait);
+    assert_eq!(bench.flight.look(None, &bench.store), Verdict::Wait);
+    assert_eq!(bench.look("RUNNING", "None"), Verdict::Wait, "it is there after all");
+    assert_eq!(bench.flight.look(None, &bench.store), Verdict::Wait);
+    assert_eq!(bench.flight.look(None, &bench.store), Verdict::Wait);
+    assert!(matches!(bench.flight.look(None, &bench.store), Verdict::Again(_)), "no failure of the step's");
+}
+
+#[test]
+fn what_the_node_wrote_counts_whatever_the_cluster_says() {
+    for state in ["TIMEOUT", "CANCELLED", "NODE_FAIL", "FAILED", "COMPLETED"] {
+        let mut bench = bench();
+        bench.ends(committed());
+        assert_eq!(bench.look(state, "None"), Verdict::Settled(committed()), "{state}");
+    }
+    let mut bench = bench();
+    bench.ends(committed());
+    let verdicts: Vec<Verdict> = (0..3).map(|_| bench.flight.look(None, &bench.store)).collect();
+    assert_eq!(verdicts[2], Verdict::Settled(committed()));
+}
+
+#[test]
+fn a_job_that_is_over_without_an_outcome_is_judged_by_how_it_ended() {
+    let over = |state: &str| {
+        let mut bench = bench();
+        assert_eq!(bench.look(state, "None"), Verdict::Wait, "the outcome may be on its way: {state}");
+        bench.look(state, "None")
+    };
+    assert!(matches!(over("NODE_FAIL"), Verdict::Again(_)));
+    assert!(matches!(over("PREEMPTED"), Verdict::Again(_)));
+    assert!(error(over("OUT_OF_MEMORY")).contains("more memory than it had asked for"));
+    assert!(error(over("CANCELLED")).contains("cancelled by somebody"));
+    assert!(error(over("TIMEOUT")).contains("without a new checkpoint"));
+    assert!(error(over("FAILED")).contains("without an outcome (FAILED)"));
+}
+
+#[test]
+fn a_time_limit_is_worth_another_job_only_with_a_newer_checkpoint() {
+    let mut bench = bench();
+    let key = bench.flight.key;
+    bench.ends(JobOutcome::Cancelled);
+    assert_eq!(bench.flight.hear(), Verdict::Wait, "what the cluster does with it is not known");
+    assert!(bench.flight.is_in_doubt());
+    let checkpoints = bench.store.checkpoints(&key, Some("a")).unwrap();
+    std::fs::write(checkpoints.join("step-10"), "").unwrap();
+    let Verdict::Again(why) = bench.look("COMPLETED", "None") else { panic!("it has come further") };
+    assert!(why.contains("goes on from its checkpoint"), "{why}");
+    bench.flight.submitted(&bench.store);
+    bench.flight.folder.clear_outcome();
+    bench.ends(JobOutcome::Cancelled);
+    assert_eq!(bench.flight.hear(), Verdict::Wait);
+    assert!(error(bench.look("TIMEOUT", "None")).contains("without a new checkpoint"));
+}
+
+#[test]
+fn what_slurm_puts_back_into_its_queue_is_not_submitted_again() {
+    let mut bench = bench();
+    bench.ends(JobOutcome::Cancelled);
+    assert_eq!(bench.flight.hear(), Verdict::Wait);
+    assert_eq!(bench.look("PENDING", "BeginTime"), Verdict::Wait);
+    assert_eq!(bench.look("RUNNING", "None"), Verdict::Wait);
+    bench.ends(committed());
+    assert_eq!(bench.flight.hear(), Verdict::Settled(committed()));
+}
+
+#[test]
+fn a_job_that_cannot_start_is_told_at_once_and_given_up_soon() {
+    let mut bench = bench();
+    assert_eq!(bench.look("PENDING", "Priority"), Verdict::Wait);
+    assert_eq!(bench.look("PENDING", "PartitionConfig"), Verdict::Wait);
+    let told: Vec<News> = bench.heard.try_iter().collect();
+    let is_told = |news: &News| matches!(news, News::Signal(Signal::Note(text)) if text.contains("cannot start (PartitionConfig)"));
+    assert!(told.iter().any(is_told), "{told:?}");
+    assert!(error(bench.look("PENDING", "PartitionConfig")).contains("can never start: PartitionConfig"));
+    assert!(matches!(bench.look("PENDING", "launch failed requeued held"), Verdict::Relaunch(_)));
+    assert_eq!(bench.look("PENDING", "JobHeldUser"), Verdict::Wait, "whoever holds it may let it go");
+}
+
+#[test]
+fn a_cluster_that_loses_a_step_again_and_again_is_given_up() {
+    let mut bench = bench();
+    let again = (0..20).take_while(|_| {
+        bench.look("NODE_FAIL", "None");
+        matches!(bench.look("NODE_FAIL", "None"), Verdict::Again(_))
+    });
+    assert!((2..12).contains(&again.count()));
+    assert!(error(bench.look("NODE_FAIL", "None")).contains("has lost the step"));
+}
+
+#[test]
+fn signals_are_passed_on_line_by_line_and_once() {
+    let mut bench = bench();
+    let line = json!({"note": "hello"}).to_string();
+    std::fs::write(bench.flight.folder.signals(), format!("{line}\n{{\"no")).unwrap();
+    bench.flight.pass_on_signals();
+    bench.flight.pass_on_signals();
+    std::fs::write(bench.flight.folder.signals(), format!("{line}\n{{\"note\": \"again\"}}\n")).unwrap();
+    bench.flight.pass_on_signals();
+    let notes: Vec<String> = bench
+        .heard
+        .try_iter()
+        .filter_map(|news| if let News::Signal(Signal::Note(text)) = news { Some(text) } else { None })
+        .collect();
+    assert_eq!(notes, ["hello", "again"]);
+}
