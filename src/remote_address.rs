@@ -44,8 +44,7 @@ pub struct AddressFault {
 }
 
 /// How addresses are written, for hints.
-pub const EXAMPLES: &str =
-    "for example `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `file:///shared/results`";
+pub const EXAMPLES: &str = "for example `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `file:///shared/results`";
 
 impl RemoteAddress {
     /// Whether it is reached over the network. (A shared disk is the system's business.)
@@ -60,7 +59,10 @@ impl FromStr for RemoteAddress {
     fn from_str(text: &str) -> Result<Self, AddressFault> {
         let fault = |what: &str, hint: &str| AddressFault { what: what.to_owned(), hint: hint.to_owned() };
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(fault("a remote's address must begin with `s3://`, `gs://`, `az://` or `file://`", EXAMPLES));
+            return Err(fault(
+                "a remote's address must begin with `s3://`, `gs://`, `az://` or `file://`",
+                EXAMPLES,
+            ));
         };
         if rest.contains('@') {
             let hint = "give them in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
@@ -68,7 +70,8 @@ impl FromStr for RemoteAddress {
             return Err(fault("a remote's address must not hold credentials", hint));
         }
         if rest.contains(['?', '#']) || rest.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            let hint = "an endpoint, a region and credentials belong into the environment, such as AWS_ENDPOINT_URL";
+            let hint =
+                "an endpoint, a region and credentials belong into the environment, such as AWS_ENDPOINT_URL";
             return Err(fault("a remote's address must have no options, fragments or blanks", hint));
         }
         let vendor = match scheme {
@@ -125,18 +128,24 @@ impl fmt::Display for RemoteAddress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PublicKey(pub [u8; 32]);
 
+/// The bytes that hexadecimal digits stand for.
+pub(crate) fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let pairs = digits.chunks(2).map(|pair| match pair {
+        [high, low] => u8::try_from(digit(*high)? << 4 | digit(*low)?).ok(),
+        _ => None,
+    });
+    pairs.collect()
+}
+
 const ED25519: &str = "ed25519:";
 
 impl FromStr for PublicKey {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let digits = text.strip_prefix(ED25519).filter(|digits| digits.len() == 64).ok_or(())?;
-        let mut key = [0; 32];
-        for (byte, pair) in key.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| ())?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| ())?;
-        }
+        let bytes = text.strip_prefix(ED25519).and_then(|digits| unhex(digits.as_bytes())).ok_or(())?;
+        let key = bytes.try_into().map_err(|_| ())?;
         Ok(Self(key))
     }
 }
@@ -154,7 +163,13 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_written() {
-        for text in ["s3://b", "s3://my.bucket-1/a/b c".split(' ').next().unwrap(), "gs://b/x", "az://c/x/y", "file:///a/b"] {
+        for text in [
+            "s3://b",
+            "s3://my.bucket-1/a/b c".split(' ').next().unwrap(),
+            "gs://b/x",
+            "az://c/x/y",
+            "file:///a/b",
+        ] {
             assert_eq!(text.parse::<RemoteAddress>().unwrap().to_string(), text);
         }
         assert_eq!("s3://b/x/".parse::<RemoteAddress>().unwrap().to_string(), "s3://b/x");
@@ -164,8 +179,17 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused_and_not_repeated() {
         let all = [
-            "bucket", "http://b/hunter2", "s3://key:hunter2@b/x", "s3://key:hun/ter2@b", "s3://b?token=hunter2",
-            "s3://b/../x", "s3:///x", "s3://b//x", "file://x", "file:///a\nb", "s3://b/hunter2/./x",
+            "bucket",
+            "http://b/hunter2",
+            "s3://key:hunter2@b/x",
+            "s3://key:hun/ter2@b",
+            "s3://b?token=hunter2",
+            "s3://b/../x",
+            "s3:///x",
+            "s3://b//x",
+            "file://x",
+            "file:///a\nb",
+            "s3://b/hunter2/./x",
         ];
         for text in all {
             let fault = text.parse::<RemoteAddress>().unwrap_err();
@@ -177,7 +201,13 @@ mod tests {
     fn public_keys_are_read_and_written() {
         let text = format!("ed25519:{}", "0a".repeat(32));
         assert_eq!(text.parse::<PublicKey>().unwrap().to_string(), text);
-        for text in ["", "ed25519:", "0a", &format!("ed25519:{}", "+a".repeat(32)), &format!("ed25519:{}", "é".repeat(32))] {
+        for text in [
+            "",
+            "ed25519:",
+            "0a",
+            &format!("ed25519:{}", "+a".repeat(32)),
+            &format!("ed25519:{}", "é".repeat(32)),
+        ] {
             assert!(text.parse::<PublicKey>().is_err(), "{text}");
         }
     }

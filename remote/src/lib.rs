@@ -68,9 +68,11 @@ impl Remote {
     pub fn entry(&self, name: &str) -> Result<Option<Entry>> {
         let path = self.path(name)?;
         match self.wait(self.store.head(&path)) {
-            Ok(meta) => {
-                Ok(Some(Entry { name: name.to_owned(), size: meta.size, modified: meta.last_modified.into() }))
-            }
+            Ok(meta) => Ok(Some(Entry {
+                name: name.to_owned(),
+                size: meta.size,
+                modified: meta.last_modified.into(),
+            })),
             Err(Error::Absent) => Ok(None),
             Err(error) => Err(error),
         }
@@ -129,7 +131,8 @@ impl Remote {
     }
 
     fn path(&self, name: &str) -> Result<Path> {
-        let parse = |text: &str| Path::parse(text).map_err(|error| Error::Address { what: error.to_string() });
+        let parse =
+            |text: &str| Path::parse(text).map_err(|error| Error::Address { what: error.to_string() });
         let below = parse(name)?;
         Ok(self.prefix.parts().chain(below.parts()).collect())
     }

@@ -78,16 +78,16 @@ impl Remote {
                 (Arc::new(builder.build().map_err(refused)?), prefix)
             }
             Place::Azure(container, prefix) => {
-                let mut builder =
-                    MicrosoftAzureBuilder::from_env().with_container_name(container).with_retry(retry(limits));
+                let mut builder = MicrosoftAzureBuilder::from_env()
+                    .with_container_name(container)
+                    .with_retry(retry(limits));
                 for (key, value) in client(limits) {
                     builder = builder.with_config(AzureConfigKey::Client(key), value);
                 }
                 (Arc::new(builder.build().map_err(refused)?), prefix)
             }
         };
-        let prefix =
-            Path::parse(prefix).map_err(|error| RemoteError::Address { what: error.to_string() })?;
+        let prefix = Path::parse(prefix).map_err(|error| RemoteError::Address { what: error.to_string() })?;
         // The second remote of a process finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

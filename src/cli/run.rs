@@ -16,7 +16,7 @@ use super::load::{Loaded, load_whole, look_ahead, look_at_exports};
 use super::options::RunArgs;
 use super::progress::with_verbosity;
 use super::terminal::{Terminal, Verbosity};
-use super::{junit, print_error, results, tasks};
+use super::{junit, print_error, results, sharing, tasks};
 use crate::engine::{self, Options, Summary};
 use crate::event::{Consumer, Dispatcher, RunStatus};
 use crate::execute::guard::{Guards, kill_at_once};
@@ -73,6 +73,8 @@ pub(super) fn run(
         let targets = select.targets();
         look_at_exports(&select.pipeline, &plan, &store, &mut caches.borrow_mut(), &targets)?;
     }
+    let named = args.remote.remote.as_deref();
+    let remote = sharing::of_run(named, args.push, &plan, &engine::folder_of(&file), args.offline)?;
     let folder = store.new_run()?;
     let made_of = store.insert_bytes(made_of.to_string().as_bytes())?;
     folder.begin(made_of)?;
@@ -90,6 +92,7 @@ pub(super) fn run(
         overwrite: args.overwrite,
         keep_failed: args.keep_failed,
         off_disk: false,
+        remote,
     };
     stop_on_interrupt();
     let started = Instant::now();

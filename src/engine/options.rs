@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use igpt_contract::Digest;
 
 use crate::event::RunStatus;
 use crate::plan::StepId;
+use crate::remote::Remote;
 use crate::schedule::{Budget, OnFailure, Outcome};
 use crate::store::Artifact;
 
@@ -39,6 +41,8 @@ pub struct Options {
     pub keep_failed: bool,
     /// Do not look at inputs outside the store: the digests that records have of them stand in.
     pub off_disk: bool,
+    /// Where results are shared.
+    pub remote: Option<Arc<Remote>>,
 }
 
 /// What became of a run.

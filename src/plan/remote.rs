@@ -36,7 +36,9 @@ pub(super) fn read(
     }
     check_keys(node, "`remote`", KEYS, faults);
     let Some(url) = node.get("url") else {
-        faults.push(node.mark, "`remote` has no `url`").hint("for example `remote: {url: 's3://bucket/prefix', push: true}`");
+        faults
+            .push(node.mark, "`remote` has no `url`")
+            .hint("for example `remote: {url: 's3://bucket/prefix', push: true}`");
         return None;
     };
     let push = node.get("push").and_then(|push| match scope.resolve(push, faults)? {
@@ -98,16 +100,23 @@ fn keys(node: &Node, scope: &Scope<'_>, faults: &mut Faults) -> Vec<PublicKey> {
     };
     if items.is_empty() {
         // An empty list would mean "nobody" to one reader and "everybody" to another.
-        faults.push(node.mark, "`trust` has no keys").hint("leave it out to believe everybody who may write there");
+        faults
+            .push(node.mark, "`trust` has no keys")
+            .hint("leave it out to believe everybody who may write there");
     }
     let mut keys = Vec::new();
     for item in items {
         match scope.resolve(item, faults) {
-            Some(Value::String(text)) if text.parse::<PublicKey>().is_ok() => keys.extend(text.parse::<PublicKey>()),
+            Some(Value::String(text)) if text.parse::<PublicKey>().is_ok() => {
+                keys.extend(text.parse::<PublicKey>())
+            }
             Some(other) => {
                 let found = describe(&other);
                 faults
-                    .push(item.mark, format!("a public key is `ed25519:` and 64 hexadecimal digits, found {found}"))
+                    .push(
+                        item.mark,
+                        format!("a public key is `ed25519:` and 64 hexadecimal digits, found {found}"),
+                    )
                     .hint(HINT);
             }
             None => {}
@@ -125,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_remote_is_an_address_or_a_map() {
-        let plan = planned(&format!("vars: {{b: lab}}\nremote: 's3://${{vars.b}}/x'{STEP}"), &Overrides::default());
+        let plan =
+            planned(&format!("vars: {{b: lab}}\nremote: 's3://${{vars.b}}/x'{STEP}"), &Overrides::default());
         let remote = plan.unwrap().remote.unwrap();
         assert_eq!((remote.address.to_string().as_str(), remote.push), ("s3://lab/x", false));
         let key = format!("ed25519:{}", "0a".repeat(32));
@@ -146,7 +156,9 @@ mod tests {
             ("remote: {url: 's3://b', trust: [x]}", "1:33"),
             ("remote: {url: 's3://b', sing: x}", "1:25"),
         ] {
-            let Err(errors) = planned(&format!("{text}{STEP}"), &Overrides::default()) else { panic!("{text}") };
+            let Err(errors) = planned(&format!("{text}{STEP}"), &Overrides::default()) else {
+                panic!("{text}")
+            };
             let shown = errors[0].render(false);
             assert!(shown.contains(&format!(":{wanted}\n")) && !shown.contains("ret@"), "{text}: {shown}");
             assert!(!shown.contains("AKIA"), "{shown}");

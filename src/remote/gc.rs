@@ -58,7 +58,12 @@ impl Remote {
         found.map_err(|error| RemoteFault::new(&self.address, "read", &error))
     }
 
-    fn find(&self, keep: &BTreeSet<Digest>, keep_for: Option<Duration>, grace: Duration) -> Result<RemoteGarbage> {
+    fn find(
+        &self,
+        keep: &BTreeSet<Digest>,
+        keep_for: Option<Duration>,
+        grace: Duration,
+    ) -> Result<RemoteGarbage> {
         // Its clock and ours may differ.
         self.client.put(names::PROBE, names::PROBE_TEXT.to_vec())?;
         let now = self.client.entry(names::PROBE)?.map_or_else(SystemTime::now, |entry| entry.modified);
@@ -91,7 +96,8 @@ impl Remote {
             };
             if goes { going.push(entry) } else { staying.push(entry) }
         }
-        let (named, damaged, failed) = (Mutex::new(BTreeSet::new()), Mutex::new(Vec::new()), Mutex::new(None));
+        let (named, damaged, failed) =
+            (Mutex::new(BTreeSet::new()), Mutex::new(Vec::new()), Mutex::new(None));
         for_each(&staying, |entry| {
             let read = || -> Result<()> {
                 let Some(text) = self.text(&entry.name)? else { return Ok(()) };

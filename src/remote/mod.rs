@@ -15,6 +15,9 @@
 //! A remote is a help. One that does not answer is left alone for the rest of the process, with a note, and no
 //! work fails because of it; what a person did wrong (credentials, bucket, rights) is an error at the start.
 
+#[cfg(not(feature = "remote"))]
+#[expect(dead_code, reason = "only a program with remotes makes and reads them")]
+mod absent;
 mod at_once;
 mod client;
 mod error;
@@ -116,7 +119,8 @@ pub fn keygen(path: &Path) -> Result<PublicKey, RemoteFault> {
 fn read_key(path: &Path) -> Result<SecretKey, RemoteFault> {
     let fault = |what: String| RemoteFault::Key { path: path.to_owned(), what };
     let bytes = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
-    SecretKey::read(&bytes).ok_or_else(|| fault("it is not a secret key of `igpt-flow remote keygen`".to_owned()))
+    SecretKey::read(&bytes)
+        .ok_or_else(|| fault("it is not a secret key of `igpt-flow remote keygen`".to_owned()))
 }
 
 impl Remote {
@@ -142,7 +146,8 @@ impl Remote {
         };
         let limits = Limits { stall: access.patience.unwrap_or(Limits::DEFAULT.stall), ..Limits::DEFAULT };
         let signer = access.sign.as_deref().map(read_key).transpose()?;
-        let client = Client::open(&place, limits).map_err(|error| RemoteFault::new(&address, "use", &error))?;
+        let client =
+            Client::open(&place, limits).map_err(|error| RemoteFault::new(&address, "use", &error))?;
         Ok(Self {
             client,
             address,
@@ -222,7 +227,8 @@ impl Remote {
     /// What was moved so far, in words; none where nothing was.
     pub fn summary(&self) -> Option<String> {
         let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
-        let Counts { records_down, objects_down, bytes_down, records_up, objects_up, bytes_up } = &self.counts;
+        let Counts { records_down, objects_down, bytes_down, records_up, objects_up, bytes_up } =
+            &self.counts;
         let way = |records: &AtomicU64, objects: &AtomicU64, size: &AtomicU64, taken: &str, moved: &str| {
             let (records, objects, size) = (count(records), count(objects), count(size));
             (records + objects > 0).then(|| {

@@ -8,7 +8,7 @@ use igpt_contract::Digest;
 use super::at_once::{for_each, locked};
 use super::client::{RemoteError, sign};
 use super::{Remote, names};
-use crate::remote_address::PublicKey;
+use crate::remote_address::{PublicKey, unhex};
 use crate::store::{Absent, Artifact, Record, Store, StoreError};
 
 /// Where the bytes of an artifact are. Its record stands in any case.
@@ -101,11 +101,16 @@ impl Remote {
             if let Some(record) = vouched(key, signer, &text) {
                 return Ok(Some(record));
             }
-            self.note(format!("the record {} on the remote has a wrong signature and is not used", key.short()));
+            self.note(format!(
+                "the record {} on the remote has a wrong signature and is not used",
+                key.short()
+            ));
         }
         if self.client.entry(&names::record(key))?.is_some() {
             let short = key.short();
-            self.note(format!("the record {short} on the remote is not signed by anybody in `trust` and is not used"));
+            self.note(format!(
+                "the record {short} on the remote is not signed by anybody in `trust` and is not used"
+            ));
         }
         Ok(None)
     }
@@ -215,7 +220,10 @@ impl Remote {
 
     fn lost(&self, digest: &Digest, what: &str) {
         locked(&self.state).objects.insert(*digest, false);
-        self.note(format!("the object {} on the remote {what}; its step runs again if it is needed", digest.short()));
+        self.note(format!(
+            "the object {} on the remote {what}; its step runs again if it is needed",
+            digest.short()
+        ));
     }
 }
 
@@ -223,10 +231,7 @@ impl Remote {
 fn vouched(key: &Digest, signer: &PublicKey, text: &[u8]) -> Option<Record> {
     let (signature, text) = text.split_at_checked(SIGNATURE)?;
     let text = text.strip_prefix(b"\n")?;
-    let mut bytes = Vec::with_capacity(SIGNATURE / 2);
-    for pair in signature.chunks_exact(2) {
-        bytes.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
-    }
+    let bytes = unhex(signature)?;
     let vouched = sign::verify(&signer.0, &[SIGNED_AS, text].concat(), &bytes);
     vouched.then(|| Store::read_foreign(key, text)).flatten()
 }

@@ -28,7 +28,8 @@ pub(super) struct Uploads(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: VecDeque<Digest>,
+    /// Keys, and whether the objects of a record that is there already are looked at.
+    waiting: VecDeque<(Digest, bool)>,
     workers: usize,
     /// Results that were to be shared and are not.
     left: usize,
@@ -44,13 +45,14 @@ impl Uploads {
 }
 
 impl Remote {
-    /// Shares a result in the background, where results are shared.
-    pub fn upload(self: &Arc<Self>, store: &Store, key: Digest) {
+    /// Shares a result in the background, where results are shared. One that was made although its record is there
+    /// (`remade`: its bytes were lost) also mends what its record names.
+    pub fn upload(self: &Arc<Self>, store: &Store, key: Digest, remade: bool) {
         if !self.push {
             return;
         }
         let mut queue = locked(&self.uploads.0);
-        queue.waiting.push_back(key);
+        queue.waiting.push_back((key, remade));
         if queue.workers == WORKERS {
             return;
         }
@@ -61,16 +63,17 @@ impl Remote {
 
     fn work(&self, store: &Store) {
         loop {
-            let key = {
+            let (key, remade) = {
                 let mut queue = locked(&self.uploads.0);
-                let Some(key) = queue.waiting.pop_front() else {
+                let Some(next) = queue.waiting.pop_front() else {
                     queue.workers -= 1;
                     return;
                 };
-                key
+                next
             };
             // A bug of ours must not leave the run waiting.
-            let pushed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.push_one(store, &key, false)));
+            let pushed =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.push_one(store, &key, remade)));
             if !matches!(pushed, Ok(Pushed::Shared | Pushed::Known)) {
                 locked(&self.uploads.0).left += 1;
             }

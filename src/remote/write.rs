@@ -139,7 +139,8 @@ impl Remote {
             }
         }
         if !store.is_whole(digest, size) {
-            let gone = std::io::Error::new(std::io::ErrorKind::NotFound, "its bytes are missing or damaged here");
+            let gone =
+                std::io::Error::new(std::io::ErrorKind::NotFound, "its bytes are missing or damaged here");
             return Err(RemoteError::Here(gone));
         }
         let moved = |_| self.uploads.moved();
