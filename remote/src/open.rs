@@ -43,6 +43,8 @@ impl Remote {
     /// there.
     pub fn open(place: &Place, limits: Limits) -> Result<Self> {
         let refused = |error: object_store::Error| RemoteError::Address { what: error.to_string() };
+        // The second remote of a process finds it installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut folder = None;
         let (store, prefix): (Arc<dyn ObjectStore>, &str) = match place {
             Place::Folder(path) => {
@@ -88,8 +90,6 @@ impl Remote {
             }
         };
         let prefix = Path::parse(prefix).map_err(|error| RemoteError::Address { what: error.to_string() })?;
-        // The second remote of a process finds it installed.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(RemoteError::Here)?;
         Ok(Self { runtime, store, prefix, limits, folder })
