@@ -46,8 +46,18 @@ impl RemoteError {
             }
             other => match io_error(other) {
                 Some(error) if error.kind() == io::ErrorKind::PermissionDenied => Self::Denied,
-                _ => Self::Away { what: innermost(other) },
+                _ => Self::of_status(innermost(other)),
             },
+        }
+    }
+
+    /// Of a list, refusals and missing buckets come as texts with the number of the status alone.
+    fn of_status(what: String) -> Self {
+        let status = what.split_once("status code: ").and_then(|(_, rest)| rest.get(..3));
+        match status {
+            Some("401" | "403") => Self::Denied,
+            Some("404") => Self::Absent,
+            _ => Self::Away { what },
         }
     }
 

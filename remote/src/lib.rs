@@ -3,8 +3,9 @@
 //! What is behind it (`object_store`, and tokio, which that runs on) is nobody else's business: a [`Remote`] is
 //! used from ordinary threads, from several at once. It knows names and bytes; what they mean, its user knows.
 //!
-//! Nothing here waits for ever. A connection has [`Limits::connect`], an answer and every part of a transfer
-//! [`Limits::stall`]; a transfer that moves has no limit as a whole, so that large files pass slow lines.
+//! Nothing here waits for ever. A connection has [`Limits::connect`], an answer and every piece that comes
+//! [`Limits::stall`], a part that goes up several times that; a transfer that moves has no limit as a whole, so that
+//! large files pass slow lines.
 //! Credentials come from the environment alone, as the vendors' own tools have them, and no error holds one.
 
 mod error;
@@ -22,6 +23,7 @@ use futures_util::StreamExt as _;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 
 pub use error::RemoteError;
 pub use open::{Limits, Place};
@@ -40,6 +42,8 @@ pub struct Remote {
     limits: Limits,
     /// Of a folder, where it is: what an object store cannot do of it, the file system can.
     folder: Option<std::path::PathBuf>,
+    /// Room for bytes on their way up.
+    line: Semaphore,
 }
 
 /// What is known of a file.
@@ -144,7 +148,10 @@ impl Remote {
 
     /// The same of whatever comes.
     fn next<T>(&self, future: impl Future<Output = T>) -> Result<T> {
-        let limit = self.limits.stall;
+        self.within(self.limits.stall, future)
+    }
+
+    fn within<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Result<T> {
         let in_time = async { tokio::time::timeout(limit, future).await };
         self.runtime.block_on(in_time).map_err(|_| Error::stalled(limit))
     }

@@ -10,7 +10,9 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
+use tokio::sync::Semaphore;
 
+use crate::put::IN_FLIGHT;
 use crate::{Remote, RemoteError, Result};
 
 /// Where a remote is.
@@ -92,7 +94,7 @@ impl Remote {
         let prefix = Path::parse(prefix).map_err(|error| RemoteError::Address { what: error.to_string() })?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(RemoteError::Here)?;
-        Ok(Self { runtime, store, prefix, limits, folder })
+        Ok(Self { runtime, store, prefix, limits, folder, line: Semaphore::new(IN_FLIGHT) })
     }
 }
 
@@ -101,12 +103,13 @@ fn retry(limits: Limits) -> RetryConfig {
     RetryConfig { backoff, max_retries: 3, retry_timeout: limits.stall }
 }
 
-/// No clock on a transfer as a whole: one that moves may take its time.
+/// No clock on a transfer as a whole: one that moves may take its time. The client's clock of readings runs while it
+/// writes, too; ours does not.
 fn client(limits: Limits) -> [(ClientConfigKey, String); 3] {
     let seconds = |time: Duration| format!("{}ms", time.as_millis());
     [
         (ClientConfigKey::ConnectTimeout, seconds(limits.connect)),
-        (ClientConfigKey::ReadTimeout, seconds(limits.stall)),
+        (ClientConfigKey::ReadTimeout, "30days".to_owned()),
         (ClientConfigKey::Timeout, "30days".to_owned()),
     ]
 }

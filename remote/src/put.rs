@@ -1,6 +1,7 @@
 //! Bytes to a remote. A file appears whole or not at all.
 
 use std::fs::File;
+use std::future::Future;
 use std::io::Read as _;
 use std::path::Path as FilePath;
 
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use object_store::{MultipartUpload, ObjectStoreExt as _, PutMode, PutOptions};
+use tokio::sync::SemaphorePermit;
 
 use crate::{Remote, RemoteError, Result};
 
@@ -17,8 +19,12 @@ pub const PART: u64 = 16 << 20;
 /// The most parts that servers take.
 const PARTS: u64 = 9_000;
 
-/// Parts of a file on their way at once.
-const AT_ONCE: usize = 4;
+/// Bytes on their way up at once, of all files: more would need memory, and on a slow line none of them would
+/// arrive in time.
+pub(crate) const IN_FLIGHT: usize = 32 << 20;
+
+/// How many times the limit of an answer a part may take to go up: a line of 280 KB a second is fast enough.
+const PATIENCE: u32 = 4;
 
 impl Remote {
     /// Writes a small file where there is none of that name. Answers whether it was written.
@@ -27,8 +33,9 @@ impl Remote {
     /// What keeps it from being written.
     pub fn put_new(&self, name: &str, bytes: Vec<u8>) -> Result<bool> {
         let path = self.path(name)?;
+        let _room = self.room(bytes.len())?;
         let put = self.store.put_opts(&path, bytes.into(), PutOptions::from(PutMode::Create));
-        match self.wait(put) {
+        match self.sent(put) {
             Ok(_) => Ok(true),
             Err(RemoteError::Exists) => Ok(false),
             Err(error) => Err(error),
@@ -41,7 +48,20 @@ impl Remote {
     /// What keeps it from being written.
     pub fn put(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let path = self.path(name)?;
-        self.wait(self.store.put(&path, bytes.into())).map(drop)
+        let _room = self.room(bytes.len())?;
+        self.sent(self.store.put(&path, bytes.into())).map(drop)
+    }
+
+    /// Room for so many bytes on the line, which is waited for: others give it back, or stall.
+    fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>> {
+        let bytes = bytes.min(IN_FLIGHT) as u32;
+        let room = self.runtime.block_on(self.line.acquire_many(bytes));
+        room.map_err(|error| RemoteError::Away { what: error.to_string() })
+    }
+
+    fn sent<T>(&self, answer: impl Future<Output = object_store::Result<T>>) -> Result<T> {
+        let answer = self.within(self.limits.stall * PATIENCE, answer)?;
+        answer.map_err(|error| RemoteError::of(&error))
     }
 
     /// Writes the bytes of a file here, in the place of what may be there; `moved` is told of bytes that have
@@ -79,22 +99,43 @@ impl Remote {
         let part = size.div_ceil(PARTS).max(PART / 2);
         let (mut sent, mut on_their_way) = (0, FuturesUnordered::new());
         loop {
+            // While there is no room, our own parts may be what takes it.
+            let room = match self.line.try_acquire_many(part.min(IN_FLIGHT as u64) as u32) {
+                Ok(room) => room,
+                Err(_) if on_their_way.is_empty() => self.room(part as usize)?,
+                Err(_) => {
+                    self.arrived(&mut on_their_way, moved)?;
+                    continue;
+                }
+            };
             let mut bytes = Vec::with_capacity(part as usize);
             file.by_ref().take(part).read_to_end(&mut bytes).map_err(RemoteError::Here)?;
             let read = bytes.len() as u64;
-            if read > 0 {
-                sent += read;
-                let put = upload.put_part(Bytes::from(bytes).into());
-                on_their_way.push(async move { put.await.map(|()| read) });
-            }
-            while on_their_way.len() >= AT_ONCE || (read == 0 && !on_their_way.is_empty()) {
-                if let Some(done) = self.next(on_their_way.next())? {
-                    moved(done.map_err(|error| RemoteError::of(&error))?);
-                }
-            }
             if read == 0 {
+                drop(room);
+                while !on_their_way.is_empty() {
+                    self.arrived(&mut on_their_way, moved)?;
+                }
                 return Ok(sent);
             }
+            sent += read;
+            let put = upload.put_part(Bytes::from(bytes).into());
+            on_their_way.push(async move {
+                let _room = room;
+                put.await.map(|()| read)
+            });
         }
+    }
+
+    /// Waits for one of the parts.
+    fn arrived(
+        &self,
+        on_their_way: &mut FuturesUnordered<impl Future<Output = object_store::Result<u64>>>,
+        moved: &dyn Fn(u64),
+    ) -> Result<()> {
+        if let Some(done) = self.within(self.limits.stall * PATIENCE, on_their_way.next())? {
+            moved(done.map_err(|error| RemoteError::of(&error))?);
+        }
+        Ok(())
     }
 }

@@ -44,7 +44,9 @@ impl RemoteFault {
         let address = address.clone();
         match error {
             RemoteError::Away { what } => Self::Away { address, what: what.clone() },
-            RemoteError::Absent => Self::Refused { doing, address, what: "it is not there".to_owned() },
+            RemoteError::Absent => {
+                Self::Refused { doing, address, what: "there is no such bucket".to_owned() }
+            }
             other => Self::Refused { doing, address, what: other.to_string() },
         }
     }

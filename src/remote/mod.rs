@@ -256,7 +256,7 @@ impl Remote {
         let state = &mut *locked(&self.state);
         if !std::mem::replace(&mut state.off, true) {
             state.notes.push(format!(
-                "remote {} is not used any more in this run: {what}. What it has is made here",
+                "remote {} is not used any more: {what}; the run goes on without it",
                 self.address
             ));
         }

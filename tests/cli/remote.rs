@@ -1,5 +1,8 @@
 //! Results that several machines share: here two projects, each with a store of its own, and one folder.
 
+mod s3;
+mod seaweed;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
