@@ -74,7 +74,8 @@ pub(super) fn run(
         look_at_exports(&select.pipeline, &plan, &store, &mut caches.borrow_mut(), &targets)?;
     }
     let named = args.remote.remote.as_deref();
-    let remote = sharing::of_run(named, args.push, &plan, &engine::folder_of(&file), args.offline)?;
+    let remote =
+        sharing::of_run(named, args.push, &plan, &engine::folder_of(&file), args.offline, &INTERRUPTED)?;
     let folder = store.new_run()?;
     let made_of = store.insert_bytes(made_of.to_string().as_bytes())?;
     folder.begin(made_of)?;

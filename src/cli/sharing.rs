@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
@@ -97,7 +98,11 @@ fn setting(named: Option<&str>, plan: Option<&Plan>) -> Result<Option<RemoteSett
 }
 
 /// Opens a remote; paths of keys in a pipeline are relative to its `folder`.
-fn open(setting: RemoteSetting, folder: &Path) -> Result<Remote, CliError> {
+fn open(
+    setting: RemoteSetting,
+    folder: &Path,
+    cancelled: Option<&'static AtomicBool>,
+) -> Result<Remote, CliError> {
     let patience = match std::env::var("IGPT_FLOW_REMOTE_TIMEOUT").ok().filter(|text| !text.is_empty()) {
         None => None,
         Some(text) => {
@@ -111,16 +116,17 @@ fn open(setting: RemoteSetting, folder: &Path) -> Result<Remote, CliError> {
     };
     let RemoteSetting { address, push, sign, trust } = setting;
     let sign = sign.filter(|_| push).map(|path| folder.join(path));
-    Ok(Remote::open(address, &Access { push, sign, trust, patience })?)
+    Ok(Remote::open(address, &Access { push, sign, trust, patience, cancelled })?)
 }
 
-/// The remote of a run, asked for the first time.
+/// The remote of a run, asked for the first time. Nothing more is moved once `cancelled` is set.
 pub(super) fn of_run(
     named: Option<&str>,
     push: bool,
     plan: &Plan,
     folder: &Path,
     offline: bool,
+    cancelled: &'static AtomicBool,
 ) -> Result<Option<Arc<Remote>>, CliError> {
     let Some(mut setting) = setting(named, Some(plan))? else {
         return if push { Err(none()) } else { Ok(None) };
@@ -129,7 +135,7 @@ pub(super) fn of_run(
         return Ok(None);
     }
     setting.push |= push;
-    let remote = open(setting, folder)?;
+    let remote = open(setting, folder, Some(cancelled))?;
     remote.begin()?;
     Ok(Some(Arc::new(remote)))
 }
@@ -158,7 +164,7 @@ pub(super) fn reached(
     if let Some(path) = sign {
         setting.sign = Some(std::path::absolute(&path).map_err(CliError::file("find", &path))?);
     }
-    let remote = open(setting, folder)?;
+    let remote = open(setting, folder, None)?;
     remote.reach()?;
     Ok(remote)
 }

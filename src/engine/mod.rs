@@ -119,7 +119,7 @@ pub fn run(
         }
     }
     run.note_quarantined();
-    run.finish_sharing(cancelled);
+    run.finish_sharing();
     let status = match (cancelled.load(Ordering::Relaxed), run.counts.failed) {
         (true, _) => RunStatus::Interrupted,
         // Whatever stopped it: a run that left steps out has not succeeded.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use igpt_contract::{Digest, METRICS_FILE};
 
@@ -138,9 +137,9 @@ impl Run<'_> {
     }
 
     /// Waits for the uploads, within reason, and says what was moved.
-    pub(super) fn finish_sharing(&self, cancelled: &AtomicBool) {
+    pub(super) fn finish_sharing(&self) {
         let Some(remote) = &self.options.remote else { return };
-        remote.finish(cancelled);
+        remote.finish();
         self.note_remote();
         if let Some(text) = remote.summary() {
             self.events.send(Event::RunNoted { text });

@@ -31,7 +31,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use igpt_contract::{Digest, counted};
@@ -57,6 +57,8 @@ pub struct Access {
     pub trust: Vec<PublicKey>,
     /// How long a server may be silent.
     pub patience: Option<Duration>,
+    /// Set when nobody waits any more: nothing more is moved then.
+    pub cancelled: Option<&'static AtomicBool>,
 }
 
 /// A remote, as one process uses it.
@@ -67,6 +69,7 @@ pub struct Remote {
     push: bool,
     signer: Option<SecretKey>,
     trust: Vec<PublicKey>,
+    cancelled: Option<&'static AtomicBool>,
     state: Mutex<State>,
     counts: Counts,
     uploads: Uploads,
@@ -154,6 +157,7 @@ impl Remote {
             push: access.push,
             signer,
             trust: access.trust.clone(),
+            cancelled: access.cancelled,
             state: Mutex::default(),
             counts: Counts::default(),
             uploads: Uploads::default(),
@@ -217,6 +221,10 @@ impl Remote {
     /// Whether it is left alone.
     pub fn is_off(&self) -> bool {
         locked(&self.state).off
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.is_some_and(|cancelled| cancelled.load(Ordering::Relaxed))
     }
 
     /// What is to be said since the last call.

@@ -1,5 +1,6 @@
 //! Records and bytes from a remote, believed only as far as they prove themselves.
 
+use std::io::{self, Write};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
@@ -57,7 +58,7 @@ impl Remote {
     }
 
     fn take(&self, store: &Store, key: &Digest) -> Result<bool, RemoteError> {
-        if self.is_off() {
+        if self.is_off() || self.is_cancelled() {
             return Ok(false);
         }
         let Some(record) = self.record(key)? else { return Ok(false) };
@@ -194,11 +195,14 @@ impl Remote {
 
     fn fetch_object(&self, store: &Store, digest: &Digest, most: u64) -> Result<(), StoreError> {
         let missing = StoreError::Missing { digest: *digest };
-        if self.is_off() {
+        if self.is_off() || self.is_cancelled() {
             return Err(missing);
         }
         let name = names::object(digest);
-        let (got, kept) = store.receive(digest, |to| self.client.get(&name, most, to))?;
+        let (got, kept) = store.receive(digest, |to| {
+            let mut to = Cancellable { to, remote: self };
+            self.client.get(&name, most, &mut to)
+        })?;
         match got {
             Ok(Some(bytes)) => {
                 self.counts.bytes_down.fetch_add(bytes, Ordering::Relaxed);
@@ -210,6 +214,7 @@ impl Remote {
                 self.lost(digest, "has other bytes than its digest says");
             }
             Ok(None) => self.lost(digest, "is not there any more"),
+            Err(RemoteError::Here(_)) if self.is_cancelled() => {}
             Err(RemoteError::Here(source)) => {
                 return Err(StoreError::Io { doing: "write", path: store.path_of_file(digest), source });
             }
@@ -224,6 +229,25 @@ impl Remote {
             "the object {} on the remote {what}; its step runs again if it is needed",
             digest.short()
         ));
+    }
+}
+
+/// A file that takes nothing more once nobody waits.
+struct Cancellable<'a> {
+    to: &'a mut dyn Write,
+    remote: &'a Remote,
+}
+
+impl Write for Cancellable<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.remote.is_cancelled() {
+            true => Err(io::Error::other("nobody waits any more")),
+            false => self.to.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }
 

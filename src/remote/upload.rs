@@ -1,7 +1,6 @@
 //! Uploads beside a run. They are a help to others: they neither fail the run nor hold up its end for long.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -81,7 +80,7 @@ impl Remote {
     }
 
     /// Waits for the uploads, as long as they move and nobody is in a hurry, and notes what is not done.
-    pub fn finish(&self, cancelled: &AtomicBool) {
+    pub fn finish(&self) {
         let began = Instant::now();
         loop {
             let queue = locked(&self.uploads.0);
@@ -92,7 +91,7 @@ impl Remote {
                 || self.is_off()
                 || began.elapsed() > LONGEST
                 || moved.elapsed() > STALL
-                || cancelled.load(Ordering::Relaxed)
+                || self.is_cancelled()
             {
                 break;
             }
