@@ -20,6 +20,8 @@ pub mod provenance;
 mod real_paths;
 pub mod rebuild;
 pub mod registry;
+pub mod remote;
+pub mod remote_address;
 pub mod report;
 pub mod schedule;
 mod step_name;

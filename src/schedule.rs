@@ -128,6 +128,11 @@ impl Schedule {
         None
     }
 
+    /// The steps that [`Self::next_offer`] will answer next, as things stand.
+    pub fn offered(&self) -> impl Iterator<Item = StepId> {
+        self.offers.iter().copied().filter(|step| self.state[*step] == State::Offered)
+    }
+
     /// Queues an offered step for a start (or a repeated one).
     pub fn queue(&mut self, step: StepId) {
         self.state[step] = State::Queued;

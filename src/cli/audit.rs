@@ -160,6 +160,8 @@ impl Again<'_> {
             overwrite: false,
             keep_failed: false,
             off_disk: self.off_disk,
+            // What is audited is what is here.
+            remote: None,
         };
         stop_on_interrupt();
         // The verdicts are the answer on standard output; progress goes beside it.

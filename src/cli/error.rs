@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::bundle::BundleError;
 use crate::pipeline::{Diagnostic, render};
+use crate::remote::RemoteFault;
 use crate::report::clean::lines;
 use crate::store::StoreError;
 
@@ -28,6 +29,9 @@ pub enum CliError {
     /// A bundle is refused, or cannot be read or written.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// A remote cannot be used.
+    #[error(transparent)]
+    Remote(#[from] RemoteFault),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -98,6 +102,7 @@ impl CliError {
         let hint = match self {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Store(error) => error.hint(),
+            Self::Remote(fault) => Some(fault.hint()),
             Self::NoRoom { .. } => Some("raise `ulimit -u`, `ulimit -n` and `ulimit -v`".to_owned()),
             Self::Serve { .. } => Some("`--port` names another; without it any free one is taken".to_owned()),
             _ => None,
@@ -121,7 +126,8 @@ impl CliError {
         ExitCode::from(match self {
             // An unknown run is a mistyped name, not a fault of the store.
             Self::Usage { .. } | Self::Pipeline(_) | Self::Store(StoreError::NoRun { .. }) => 2,
-            Self::Store(_) | Self::Bundle(BundleError::Refused { .. }) => 101,
+            Self::Remote(RemoteFault::NotBuilt | RemoteFault::Key { .. }) => 2,
+            Self::Remote(_) | Self::Store(_) | Self::Bundle(BundleError::Refused { .. }) => 101,
             Self::Bundle(BundleError::Io { .. }) => 1,
             Self::File { .. } | Self::NoRoom { .. } | Self::Serve { .. } | Self::Output(_) => 1,
         })

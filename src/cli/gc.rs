@@ -1,6 +1,6 @@
 //! `gc`: list unreferenced results with their sizes, or delete them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,13 +9,14 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use igpt_contract::counted;
+use igpt_contract::{Digest, counted};
 
 use super::error::CliError;
 use super::history::steps_of;
 use super::load::load_profiles;
 use super::options::On;
 use super::outlooks::look_ahead;
+use super::sharing;
 use super::show::bytes;
 use super::terminal::Verbosity;
 use crate::cluster;
@@ -23,6 +24,7 @@ use crate::engine::folder_of;
 use crate::engine::forecast::Forecast;
 use crate::execute::Failure;
 use crate::pipeline::units;
+use crate::remote::RemoteGarbage;
 use crate::report::seconds;
 use crate::store::{Garbage, GarbageItem, Roots, RunFolder, RunRecord, Store};
 
@@ -42,6 +44,26 @@ pub(super) struct GcArgs {
     /// Also keep runs younger than this, such as 30d or 12h, and the results that they used.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub keep_for: Option<Duration>,
+    /// Look at a remote instead of the store: this one, or that of IGPT_FLOW_REMOTE or of the first pipeline.
+    ///
+    /// Objects that no record names go when they are older than the grace, and with `--keep-for` also records that
+    /// are older than that and not of the named pipelines.
+    #[arg(
+        long, value_name = "URL", num_args = 0..=1, require_equals = true, conflicts_with = "keep_runs",
+    )]
+    pub remote: Option<Option<String>>,
+    /// The least age of what is deleted from a remote: longer than any upload takes, and at least one day.
+    #[arg(long, value_name = "TIME", value_parser = parse_grace, default_value = "1d", requires = "remote")]
+    pub grace: Duration,
+}
+
+fn parse_grace(text: &str) -> Result<Duration, String> {
+    let least = |time: &Duration| *time >= crate::remote::GRACE;
+    parse_time(text).and_then(|time| {
+        Some(time).filter(least).ok_or_else(|| {
+            "expected at least `1d`: what is younger may be of an upload that has not ended".to_owned()
+        })
+    })
 }
 
 fn parse_time(text: &str) -> Result<Duration, String> {
@@ -56,6 +78,9 @@ pub(super) fn gc(
     args: &GcArgs,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
+    if let Some(remote) = &args.remote {
+        return gc_remote(store, json, verbosity, args, remote.as_deref(), out);
+    }
     let opened = Store::open_existing(store)?;
     let (garbage, failed) = if args.delete {
         // Looked for with the store locked: a run that ends meanwhile would be missed.
@@ -106,24 +131,75 @@ pub(super) fn gc(
     failed.into_iter().next().map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// The keys of what the named pipelines and the recent runs use.
-fn kept(path: &Path, store: &Store, args: &GcArgs) -> Result<Roots, CliError> {
-    let mut keep = Roots::default();
+/// The same on a remote.
+fn gc_remote(
+    store: &Path,
+    json: bool,
+    verbosity: Verbosity,
+    args: &GcArgs,
+    named: Option<&str>,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let first = args.files.first().map(|file| load_profiles(file)).transpose()?;
+    let plan = first.as_ref().and_then(|plans| plans.first());
+    let folder = args.files.first().map_or_else(PathBuf::new, |file| folder_of(file));
+    let keep = keys_of_files(store, args)?;
+    let remote = sharing::reached(named, plan, &folder, true, None)?;
+    let garbage = remote.garbage(&keep, args.keep_for, args.grace)?;
+    let deleted = if args.delete { remote.delete(&garbage)? } else { 0 };
+    let RemoteGarbage { records, objects, kept, damaged, bytes: size, .. } = &garbage;
+    if json {
+        let found = json!({
+            "remote": remote.address().to_string(), "records": records.len(), "objects": objects.len(),
+            "bytes": size, "kept_records": kept, "damaged_records": damaged, "deleted": deleted,
+        });
+        writeln!(out, "{found:#}")?;
+        return Ok(());
+    }
+    let counts = format!("{}, {}", counted(records.len(), "record"), counted(objects.len(), "object"));
+    let stay = counted(*kept, "record");
+    match (records.len() + objects.len(), args.delete) {
+        (0, _) => writeln!(out, "nothing to delete on {}; {stay} kept", remote.address())?,
+        (_, false) => {
+            writeln!(out, "unreferenced on {}: {}: {counts}; {stay} kept", remote.address(), bytes(*size))?
+        }
+        (found, true) => {
+            writeln!(out, "deleted from {}: {}: {counts}; {stay} kept", remote.address(), bytes(*size))?;
+            if deleted < found {
+                writeln!(out, "{} of these became young meanwhile, or were gone", found - deleted)?;
+            }
+        }
+    }
+    if !args.delete && records.len() + objects.len() > 0 && verbosity != Verbosity::Quiet {
+        writeln!(out, "\nhint: with `--delete` this is deleted")?;
+    }
+    Ok(())
+}
+
+/// The keys of the named pipelines' steps.
+fn keys_of_files(store: &Path, args: &GcArgs) -> Result<BTreeSet<Digest>, CliError> {
+    let mut keys = BTreeSet::new();
     for file in &args.files {
         for plan in load_profiles(file)? {
-            let mut outlooks = look_ahead(path, &plan, file, On::device("auto"))?;
+            let mut outlooks = look_ahead(store, &plan, file, On::device("auto"))?;
             let cluster = folder_of(file).join(cluster::FILE);
             if cluster.is_file() {
                 // What was made on the cluster has keys of its own.
                 let on = On { device: "auto", cluster: Some(&cluster) };
-                outlooks.extend(look_ahead(path, &plan, file, on)?);
+                outlooks.extend(look_ahead(store, &plan, file, on)?);
             }
-            keep.keys.extend(outlooks.into_iter().filter_map(|outlook| match outlook.forecast {
+            keys.extend(outlooks.into_iter().filter_map(|outlook| match outlook.forecast {
                 Forecast::Reused(key) | Forecast::Runs { key, .. } => Some(key),
                 _ => None,
             }));
         }
     }
+    Ok(keys)
+}
+
+/// The keys of what the named pipelines and the recent runs use.
+fn kept(path: &Path, store: &Store, args: &GcArgs) -> Result<Roots, CliError> {
+    let mut keep = Roots { keys: keys_of_files(path, args)?, ..Roots::default() };
     let newer = args.keep_for.map(|time| Timestamp::now().saturating_sub(time).unwrap_or(Timestamp::MIN));
     for run in recent(store.runs()?, args.keep_runs, newer) {
         keep.keys.extend(run.keys());

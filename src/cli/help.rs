@@ -5,10 +5,11 @@ use clap::builder::StyledStr;
 use clap::builder::styling::Style;
 
 /// The verbs by what they are for. Every visible verb is in one group.
-const GROUPS: [(&str, &[&str]); 7] = [
+const GROUPS: [(&str, &[&str]); 8] = [
     ("Run pipelines", &["run", "plan", "status"]),
     ("Look at results", &["runs", "show", "origin", "explain", "logs", "diff", "view"]),
     ("Use results elsewhere", &["metrics", "values", "lint", "bundle"]),
+    ("Share results", &["push", "pull", "remote"]),
     ("Maintain the store", &["verify", "audit", "gc", "index"]),
     ("Use a cluster", &["cluster"]),
     ("Write pipelines", &["new", "check", "graph", "stages", "schema"]),
@@ -33,7 +34,7 @@ pub(super) const EXIT_CODES: &[(&str, &str)] = &[
     ("2", "invalid arguments or pipeline"),
     ("3", "`lint` found a number or table that is not the pipeline's"),
     ("100", "a step failed, or `audit`, `verify BUNDLE`, `run --check` or `cluster check` found a fault"),
-    ("101", "the store cannot be used, `verify` found damage, or a bundle is refused"),
+    ("101", "the store or a remote cannot be used, `verify` found damage, or a bundle is refused"),
     ("130", "interrupted"),
 ];
 

@@ -43,6 +43,7 @@ mod results;
 mod run;
 mod runs;
 mod schema;
+mod sharing;
 mod show;
 mod stage_example;
 mod stage_params;
@@ -85,6 +86,7 @@ use new::NewArgs;
 use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
 use origin::OriginArgs;
 use runs::ListArgs;
+use sharing::{PullArgs, PushArgs, RemoteVerb};
 use terminal::Terminal;
 use values::ValuesArgs;
 use verify::VerifyArgs;
@@ -154,6 +156,20 @@ enum Verb {
     Audit(AuditArgs),
     /// List or delete unreferenced results.
     Gc(GcArgs),
+    /// Share results with other machines.
+    ///
+    /// Uploads what the remote does not have yet: bytes first, records last. It is also looked at whether the
+    /// bytes of what is there already are still there.
+    Push(PushArgs),
+    /// Take results that other machines shared, with all their bytes.
+    ///
+    /// A run needs no `pull`: it takes records by itself, and bytes when somebody reads them.
+    Pull(PullArgs),
+    /// Check a remote, or make a key that signs results.
+    Remote {
+        #[command(subcommand)]
+        verb: RemoteVerb,
+    },
     /// Maintain the store index.
     Index {
         #[command(subcommand)]
@@ -332,6 +348,9 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         },
         Verb::Bundle(args) => bundle::bundle(&store, json, &args, out)?,
         Verb::Gc(args) => gc::gc(&store, json, terminal.verbosity(), &args, out)?,
+        Verb::Push(args) => sharing::push(&store, json, args, out)?,
+        Verb::Pull(args) => sharing::pull(&store, json, &args, out)?,
+        Verb::Remote { verb } => sharing::remote(json, verb, out)?,
         Verb::Index { verb: IndexVerb::Rebuild } => index::rebuild(&store, json, out)?,
         Verb::Cluster { verb: ClusterVerb::Check(args) } => {
             return cluster::check_cluster(&store, json, &args, out);

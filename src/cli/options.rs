@@ -82,6 +82,15 @@ pub(super) struct PlanArgs {
     pub(super) defaults: bool,
 }
 
+/// Where results are shared.
+#[derive(Debug, Args)]
+pub(super) struct RemoteArgs {
+    /// Where results are shared, instead of the pipeline's `remote`: s3://bucket/prefix, gs://bucket/prefix,
+    /// az://container/prefix or file:///folder; `none`: nowhere [env: IGPT_FLOW_REMOTE].
+    #[arg(long, value_name = "URL")]
+    pub(super) remote: Option<String>,
+}
+
 /// How a run is to go.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -114,9 +123,14 @@ pub(super) struct RunArgs {
     /// When everything ran, end with exit code 100 if a result is not what its step expects (`expect`).
     #[arg(long)]
     pub(super) check: bool,
-    /// Do not let stages use the network; commands are not restricted.
+    /// Do not let stages use the network, nor a remote that is reached over it; commands are not restricted.
     #[arg(long)]
     pub(super) offline: bool,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+    /// Share the results of this run with the remote, as `push: true` does.
+    #[arg(long)]
+    pub(super) push: bool,
     /// Write what became of the steps into this file, as JUnit XML for CI.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(super) junit: Option<PathBuf>,

@@ -16,7 +16,7 @@ use super::load::{Loaded, load_whole, look_ahead, look_at_exports, placed};
 use super::options::{ExecutorKind, RunArgs};
 use super::progress::with_verbosity;
 use super::terminal::{Terminal, Verbosity};
-use super::{junit, print_error, results, tasks};
+use super::{junit, print_error, results, sharing, tasks};
 use crate::cluster::{self, Cluster, Placed};
 use crate::engine::{self, Options, Summary};
 use crate::event::{Consumer, Dispatcher, RunStatus};
@@ -81,6 +81,9 @@ pub(super) fn run(
         let targets = select.targets();
         look_at_exports(&select.pipeline, &plan, &store, &mut caches.borrow_mut(), &targets)?;
     }
+    let named = args.remote.remote.as_deref();
+    let remote =
+        sharing::of_run(named, args.push, &plan, &engine::folder_of(&file), args.offline, &INTERRUPTED)?;
     let folder = store.new_run()?;
     let made_of = store.insert_bytes(made_of.to_string().as_bytes())?;
     folder.begin(made_of)?;
@@ -104,6 +107,7 @@ pub(super) fn run(
         overwrite: args.overwrite,
         keep_failed: args.keep_failed,
         off_disk: false,
+        remote,
     };
     let executor: Box<dyn Executor> = match on_cluster {
         None => Box::new(Local::new(guards)),

@@ -82,6 +82,29 @@ fn language(catalog: &Catalog) -> Value {
                     }
                 }
             ]}
+        },
+        "remote": {
+            "description": "Where results are shared: `s3://bucket/prefix`, `gs://`, `az://`, `file:///folder`.",
+            "anyOf": [
+                {"type": ["string", "null"]},
+                {
+                    "type": "object",
+                    "required": ["url"],
+                    "additionalProperties": false,
+                    "properties": {
+                        "url": {"type": "string"},
+                        "push": {
+                            "description": "Whether this machine's results go there. Default: false.",
+                            "type": ["boolean", "string"]
+                        },
+                        "sign": {"description": "The file of the secret key that signs them.", "type": "string"},
+                        "trust": {
+                            "description": "Public keys: records that none of them signed are not taken.",
+                            "type": "array", "items": {"type": "string"}, "minItems": 1
+                        }
+                    }
+                }
+            ]
         }
     });
     debug_assert!(PIPELINE_KEYS.iter().all(|key| properties.get(*key).is_some()));

@@ -30,17 +30,24 @@ impl Run<'_> {
                     self.compare_with_record(id, Ok(result.outputs));
                     return self.settle(id, Outcome::Done);
                 }
-                self.remember(id, self.results.keys[&id]);
+                let key = self.results.keys[&id];
+                self.remember(id, key);
+                self.share(&key, true);
                 self.finish_step(id, result.outputs)
             }
             JobOutcome::MissingInput(failure) => {
                 let gone = self.missing_inputs(id).unwrap_or_default();
-                if gone.is_empty() {
+                // What is on the remote comes once more.
+                let comes = gone.is_empty() && self.may_bring(id);
+                if gone.is_empty() && !comes {
                     return self.fail(id, &failure);
                 }
                 // What was missing is no fault of the step's: this was no attempt of it.
                 self.attempts.entry(id).and_modify(|attempt| *attempt -= 1);
                 self.schedule.wait_again(id);
+                if comes {
+                    return Ok(());
+                }
                 if self.restore_all(&gone) { Ok(()) } else { self.fail(id, &failure) }
             }
             // On a cluster, what waited when a step failed was dropped.

@@ -23,7 +23,11 @@ impl Run<'_> {
                 continue;
             }
             let path = self.resolver.path(&export.path);
-            match self.export_one(export, &path) {
+            let mut exported = self.export_one(export, &path);
+            if matches!(exported, Err(StoreError::Missing { .. })) && self.brings(export) {
+                exported = self.export_one(export, &path);
+            }
+            match exported {
                 // What was not made cannot be put anywhere; its step's failure has been reported.
                 Ok(None) => {}
                 Ok(Some((artifact, exported))) => {
@@ -143,7 +147,9 @@ impl Run<'_> {
         let is_gone = |id: &StepId| {
             let outputs = self.results.steps.get(id).into_iter().flat_map(|outputs| outputs.values());
             self.may_restore(*id)
-                && !outputs.into_iter().all(|artifact| self.resolver.store.contains(artifact))
+                && !outputs
+                    .into_iter()
+                    .all(|artifact| self.resolver.store.contains(artifact) || self.bring(artifact, None))
         };
         shown.into_iter().filter(is_gone).collect()
     }

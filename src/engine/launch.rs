@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use igpt_contract::Signal;
 
+use super::sharing::Bring;
 use crate::event::{Event, Events};
 use crate::execute::{Executor, Failure, Job, JobOutcome, Supervision};
 use crate::machine::has_address_space;
@@ -18,6 +19,8 @@ use crate::plan::StepId;
 /// One attempt, ready for a thread of its own.
 pub(super) struct Launch {
     pub(super) job: Job,
+    /// Inputs that must come from the remote first.
+    pub(super) bring: Option<Bring>,
     pub(super) log: PathBuf,
     pub(super) timeout: Option<Duration>,
     pub(super) grace: Option<Duration>,
@@ -106,6 +109,9 @@ impl Launch {
                 Signal::Fact { .. } | Signal::Log(_) => return,
             });
         };
+        if let Some(outcome) = self.bring.as_ref().and_then(Bring::run) {
+            return outcome;
+        }
         let state = |state: &str| {
             events.send(Event::StepMoved { step: step.clone(), state: state.to_owned() });
         };

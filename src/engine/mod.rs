@@ -21,6 +21,7 @@ pub mod resolve;
 mod restore;
 mod scheduling;
 pub mod search;
+mod sharing;
 #[cfg(test)]
 mod testing;
 
@@ -57,6 +58,8 @@ struct Run<'a> {
     results: Results,
     /// Steps whose outputs somebody needs, and how often that made them run again.
     restored: BTreeMap<StepId, u32>,
+    /// Steps whose inputs had to be brought from the remote again, and how often.
+    brought: BTreeMap<StepId, u32>,
     /// Export -> where it is and what, once it is settled; none where it failed.
     exported: BTreeMap<usize, Option<(PathBuf, Artifact)>>,
     /// Running steps one of whose inputs was made anew meanwhile, with other bytes.
@@ -116,6 +119,7 @@ pub fn run(
         }
     }
     run.note_quarantined();
+    run.finish_sharing();
     let status = match (cancelled.load(Ordering::Relaxed), run.counts.failed) {
         (true, _) => RunStatus::Interrupted,
         // Whatever stopped it: a run that left steps out has not succeeded.
@@ -147,11 +151,13 @@ fn prepare<'a>(
         schedule: scheduling::schedule(plan, &wanted, options),
         resolver: Resolver::new(plan, store, caches, &options.folder, &options.numerics)
             .off_disk(options.off_disk)
-            .on(options.nodes.as_deref()),
+            .on(options.nodes.as_deref())
+            .with_remote(options.remote.as_deref()),
         options,
         events,
         results: Results::default(),
         restored: BTreeMap::new(),
+        brought: BTreeMap::new(),
         exported: BTreeMap::new(),
         outdated: BTreeSet::new(),
         jobs: BTreeMap::new(),
@@ -215,6 +221,7 @@ impl<'a> Run<'a> {
                     Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
                 }
                 self.note_quarantined();
+                self.note_remote();
             }
             let rest = self.schedule.skip_rest();
             debug_assert!(rest.is_empty() || self.schedule.is_stopped(), "steps were forgotten: {rest:?}");

@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::execute::{Failure, Job};
 use crate::plan::{PlannedStep, StepId};
 use crate::rebuild::{Reason, Rebuild, decide};
+use crate::remote::Place;
 use crate::schedule::Outcome;
 use crate::store::{Artifact, StoreError};
 
@@ -35,14 +36,16 @@ impl Run<'_> {
             _ => Rebuild::Memoize,
         };
         let store = self.resolver.store;
-        let is_stored =
-            |outputs: &BTreeMap<String, Artifact>| outputs.values().all(|artifact| store.contains(artifact));
-        let recorded = self.recorded(step, &key);
+        let is_there = |outputs: &BTreeMap<String, Artifact>| {
+            let place = |artifact| self.resolver.place(artifact, None).unwrap_or(Place::Missing);
+            outputs.values().all(|artifact| place(artifact) != Place::Missing)
+        };
+        let recorded = self.recorded(step, &key).or_else(|| self.taken(step, &key, rebuild));
         if let Some(outputs) = recorded.as_ref().filter(|_| rebuild == Rebuild::Verify) {
             // What is below it gets what is recorded, whatever comes of the audit.
             self.results.steps.insert(id, outputs.clone());
         }
-        match decide(rebuild, || recorded, is_stored) {
+        match decide(rebuild, || recorded, is_there) {
             ControlFlow::Continue(Reason::NoRecord) if self.audit.is_some() => {
                 self.note_verdict(id, Verdict::NotAudited { why: "it has no result".to_owned() });
                 self.settle(id, Outcome::Skipped)
@@ -51,6 +54,7 @@ impl Run<'_> {
                 self.counts.reused.insert(id);
                 self.events.send(Event::StepReused { step: step.name.clone(), key });
                 self.remember(id, key);
+                self.share(&key, false);
                 self.finish_step(id, outputs)
             }
             ControlFlow::Continue(reason) => {
@@ -127,7 +131,12 @@ impl Run<'_> {
             StoreError::Missing { .. } => self.missing_inputs(id).unwrap_or_default(),
             _ => BTreeSet::new(),
         };
-        if self.restore_all(&gone) { Ok(()) } else { self.fail(id, &error.into()) }
+        if self.restore_all(&gone) {
+            return Ok(());
+        }
+        // The manifest came from the remote meanwhile.
+        let came = gone.is_empty() && matches!(error, StoreError::Missing { .. }) && self.may_bring(id);
+        if came { self.offer(id) } else { self.fail(id, &error.into()) }
     }
 
     pub(super) fn launch(&mut self, id: StepId) -> Option<Launch> {
@@ -141,7 +150,8 @@ impl Run<'_> {
             attempt,
         });
         let job = Job { gpus: self.schedule.gpus_of(id).to_vec(), ..job.clone() };
-        Some(Launch { job, log: self.log(id), timeout: step.timeout, grace: step.grace })
+        let bring = self.inputs_elsewhere(id);
+        Some(Launch { job, bring, log: self.log(id), timeout: step.timeout, grace: step.grace })
     }
 }
 

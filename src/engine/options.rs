@@ -8,6 +8,7 @@ use igpt_contract::Digest;
 
 use crate::event::RunStatus;
 use crate::plan::StepId;
+use crate::remote::Remote;
 use crate::schedule::{Budget, OnFailure, Outcome};
 use crate::store::Artifact;
 
@@ -42,6 +43,8 @@ pub struct Options {
     pub keep_failed: bool,
     /// Do not look at inputs outside the store: the digests that records have of them stand in.
     pub off_disk: bool,
+    /// Where results are shared.
+    pub remote: Option<Arc<Remote>>,
 }
 
 /// The machines of a cluster, as far as the engine needs to know them: by the name of the step.

@@ -17,6 +17,7 @@ use crate::key::{KeyInput, KeyMaterial};
 use crate::paths::{is_clean, order_key};
 use crate::plan::{Plan, PlannedInput, PlannedStep, Source, StepId};
 use crate::real_paths::RealPaths;
+use crate::remote::{Place, Remote};
 use crate::store::{Artifact, Caches, ExternalContent, ExternalPath, InputSource, Record, Store, StoreError};
 
 /// What the steps and searches of a run have made so far.
@@ -58,6 +59,8 @@ pub struct Resolver<'a> {
     nodes: Option<&'a Nodes>,
     /// Whether nothing outside the store is looked at, as if it were not there.
     off_disk: bool,
+    /// Where results are shared.
+    remote: Option<&'a Remote>,
 }
 
 /// One resolved wire: what the key sees, where the bytes are and where they came from.
@@ -87,7 +90,23 @@ impl<'a> Resolver<'a> {
         folder: &'a Path,
         numerics: &'a str,
     ) -> Self {
-        Self { plan, store, caches, folder, without: OnceCell::new(), numerics, nodes: None, off_disk: false }
+        Self {
+            plan,
+            store,
+            caches,
+            folder,
+            without: OnceCell::new(),
+            numerics,
+            nodes: None,
+            off_disk: false,
+            remote: None,
+        }
+    }
+
+    /// The same with a remote behind the store.
+    #[must_use]
+    pub fn with_remote(self, remote: Option<&'a Remote>) -> Self {
+        Self { remote, ..self }
     }
 
     /// The same, but that nothing outside the store is looked at, as if it were not there.
@@ -206,7 +225,32 @@ impl Resolver<'_> {
     /// If there is no such part.
     pub fn missing(&self, source: &Source, results: &Results) -> Result<Option<StepId>, StoreError> {
         let Some((producer, whole, part)) = self.located(source, results) else { return Ok(None) };
-        Ok((!self.store.has(whole, part)?).then_some(producer))
+        Ok((self.place(whole, part)? == Place::Missing).then_some(producer))
+    }
+
+    /// Where the bytes of an artifact, or of a part of it, are.
+    ///
+    /// # Errors
+    /// If there is no such part.
+    pub fn place(&self, whole: &Artifact, part: Option<&str>) -> Result<Place, StoreError> {
+        match self.remote {
+            Some(remote) => remote.place(self.store, whole, part),
+            None => Ok(if self.store.has(whole, part)? { Place::Here } else { Place::Missing }),
+        }
+    }
+
+    /// What a source names, where some of it must come from the remote before it can be read.
+    ///
+    /// # Errors
+    /// If there is no such part.
+    pub fn elsewhere(
+        &self,
+        source: &Source,
+        results: &Results,
+    ) -> Result<Option<(Artifact, Option<String>)>, StoreError> {
+        let Some((_, whole, part)) = self.located(source, results) else { return Ok(None) };
+        let is_elsewhere = self.place(whole, part)? == Place::Elsewhere;
+        Ok(is_elsewhere.then(|| (*whole, part.map(str::to_owned))))
     }
 
     /// Makes an artifact of its own of the part that a source names, before somebody reads it.

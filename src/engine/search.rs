@@ -157,6 +157,9 @@ impl Run<'_> {
         if self.results.winners.contains_key(&number) {
             return Ok(outcome);
         }
+        if outcome == Outcome::Done {
+            self.bring_metrics(just_settled, &search.metric.0);
+        }
         let store = self.resolver.store;
         let settled = |candidate| candidate == just_settled || self.schedule.outcome(candidate).is_some();
         let standing = self::standing(store, search, &self.results, settled)?;

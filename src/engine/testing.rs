@@ -25,6 +25,7 @@ pub(super) fn options(folder: &Path) -> Options {
         overwrite: false,
         keep_failed: false,
         off_disk: false,
+        remote: None,
     }
 }
 

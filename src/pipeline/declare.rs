@@ -8,7 +8,7 @@ use super::node::{Data, Key, Mark, Node};
 
 /// The keys of a pipeline.
 pub const PIPELINE_KEYS: &[&str] =
-    &["name", "description", "include", "seed", "vars", "secrets", "profiles", "stages", "export"];
+    &["name", "description", "include", "seed", "vars", "secrets", "profiles", "stages", "export", "remote"];
 /// The keys of a step.
 pub const STEP_KEYS: &[&str] =
     &["uses", "in", "with", "matrix", "search", "seed", "resources", "retries", "retry", "timeout", "grace"];
@@ -24,6 +24,8 @@ pub(crate) struct Declaration<'a> {
     pub(crate) secrets: Vec<&'a str>,
     pub(crate) steps: Vec<StepDecl<'a>>,
     pub(crate) exports: &'a [(Key, Node)],
+    /// Where results are shared.
+    pub(crate) remote: Option<&'a Node>,
 }
 
 /// What a step declares.
@@ -57,6 +59,7 @@ pub(crate) fn declare<'a>(root: &'a Node, faults: &mut Faults) -> Declaration<'a
         secrets: Vec::new(),
         steps: Vec::new(),
         exports: &[],
+        remote: None,
     };
     match &root.data {
         Data::Map(_) => {}
@@ -91,6 +94,7 @@ pub(crate) fn declare<'a>(root: &'a Node, faults: &mut Faults) -> Declaration<'a
         secrets: secrets(root, faults),
         steps: steps.iter().filter_map(|(key, node)| step(key, node, faults)).collect(),
         exports: members(root, "export", "outputs (`step.port`) to paths", faults),
+        remote: present(root, "remote"),
     }
 }
 

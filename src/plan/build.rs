@@ -11,7 +11,7 @@ use super::catalog::Catalog;
 use super::instances::{MAX_STEPS, too_many};
 use super::known_outputs::KnownByStep;
 use super::planner::Planner;
-use super::{Plan, exports, limits};
+use super::{Plan, exports, limits, remote};
 use crate::pipeline::secrets::Secrets;
 use crate::pipeline::{Diagnostic, Faults, Mark, Node, Overrides, Pipeline, Scope, Vars, apply, declare};
 
@@ -64,6 +64,7 @@ fn plan_tree(
         name = pipeline.file().file_stem().unwrap_or_default().to_string_lossy().into_owned();
     }
     *secrets = vars.secrets(&decl.secrets);
+    let remote = decl.remote.and_then(|node| remote::read(node, &global, secrets, &mut faults));
     let plan = Plan {
         name,
         description,
@@ -73,6 +74,7 @@ fn plan_tree(
         exports: Vec::new(),
         vars: vars.values().clone(),
         secrets: secrets.clone(),
+        remote,
     };
     let index = decl.steps.iter().enumerate().map(|(i, step)| (step.name, i)).collect();
     let mut planner = Planner {

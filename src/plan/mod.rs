@@ -23,6 +23,7 @@ mod paths;
 mod planner;
 mod prune;
 mod redaction;
+mod remote;
 mod retry;
 pub(crate) mod schema;
 mod search;
@@ -36,6 +37,7 @@ mod types;
 
 pub use build::{plan, plan_placed};
 pub use catalog::Catalog;
+pub use remote::RemoteSetting;
 pub use retry::Retry;
 pub use types::{
     Command, Export, Invocation, Plan, PlannedInput, PlannedStep, Redaction, Search, Source, StepId, Work,

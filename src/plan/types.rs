@@ -8,6 +8,7 @@ use std::time::Duration;
 use igpt_contract::{DynStage, Labels, Memory, Resources};
 use serde_json::Value;
 
+use super::remote::RemoteSetting;
 use super::retry::Retry;
 use crate::paths::normal;
 use crate::pipeline::Location;
@@ -35,6 +36,8 @@ pub struct Plan {
     pub vars: serde_json::Map<String, Value>,
     /// What is to be hidden in everything that is shown or stored.
     pub secrets: Secrets,
+    /// Where results are shared.
+    pub remote: Option<RemoteSetting>,
 }
 
 /// One step: a stage's use with concrete parameters and edges.

@@ -143,7 +143,7 @@ impl Store {
 
     /// Makes a file read-only, syncs it and dates it. What a mapping of it writes is on its pages
     /// before, and moves the date after.
-    fn seal(&self, path: &Path, file: &File) -> Result<()> {
+    pub(super) fn seal(&self, path: &Path, file: &File) -> Result<()> {
         let sealed = (|| {
             file.set_permissions(Permissions::from_mode(0o444 & !umask()))?;
             file.set_modified(object_time())?;

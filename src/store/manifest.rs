@@ -107,6 +107,12 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<TreeEntry>, String> {
     if nameless && entries.len() > 1 { Err("an entry has no name".to_owned()) } else { Ok(entries) }
 }
 
+/// The digests of the files that a manifest names; none where it is no manifest.
+pub fn files(text: &[u8]) -> Vec<Digest> {
+    let entries = parse(text).unwrap_or_default();
+    entries.iter().filter_map(|entry| Some(entry.file()?.0)).collect()
+}
+
 fn entry(line: &str) -> Option<TreeEntry> {
     let (kind, rest) = line.split_once(' ')?;
     match kind {

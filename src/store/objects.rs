@@ -153,7 +153,7 @@ impl Store {
         entries.iter().filter_map(TreeEntry::file).all(|(digest, size)| self.is_intact(&digest, size))
     }
 
-    fn part_entries(&self, artifact: &Artifact, part: &str) -> Result<Vec<TreeEntry>> {
+    pub(super) fn part_entries(&self, artifact: &Artifact, part: &str) -> Result<Vec<TreeEntry>> {
         let all = self.entries(artifact)?;
         let inside = |entry: &TreeEntry| {
             let name = entry.name.strip_prefix(part).ok()?.to_owned();

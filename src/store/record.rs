@@ -189,6 +189,13 @@ impl Store {
         parse(&text).filter(|record| key_of(record) == *key)
     }
 
+    /// The record in a text that came from elsewhere; none where it is damaged, of another key than `key`, or where
+    /// its key does not follow from its material.
+    pub fn read_foreign(key: &Digest, text: &[u8]) -> Option<Record> {
+        let record: Record = checksum::is_valid(text).then(|| serde_json::from_slice(text).ok())??;
+        (record.key == *key && record.material.key() == *key).then_some(record)
+    }
+
     /// Sets a record aside that cannot be what its key led to.
     pub fn reject_record(&self, key: &Digest) {
         let _ = self.quarantine(&self.record_path(key));

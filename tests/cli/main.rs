@@ -27,6 +27,10 @@ mod plan;
 mod provenance;
 mod random;
 mod remains;
+#[cfg(feature = "remote")]
+mod remote;
+#[cfg(not(feature = "remote"))]
+mod remote_absent;
 mod rot;
 mod signals;
 #[cfg(target_os = "linux")]

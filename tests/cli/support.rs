@@ -57,6 +57,7 @@ impl Project {
             .current_dir(self.folder.path())
             .env("LOG", self.path("log"))
             .env_remove("IGPT_FLOW_STORE")
+            .env_remove("IGPT_FLOW_REMOTE")
             .stdin(Stdio::null());
         // However the tests were started (`nohup`, in the background): a signal is a signal.
         // SAFETY: setting a signal's default is safe between fork and exec.

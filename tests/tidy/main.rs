@@ -76,6 +76,9 @@ fn shared() -> Vec<String> {
     folders.map(|folder| format!("igpt-{}", folder.unwrap().file_name().to_str().unwrap())).collect()
 }
 
+/// The crates that the orchestrator names by itself.
+const NOT_STAGES: [&str; 3] = ["igpt-contract", "igpt-flow", "igpt-remote"];
+
 /// The crate that lists all stages.
 const CATALOG: &str = "igpt-stages";
 
@@ -117,7 +120,7 @@ fn every_stage_is_in_the_catalog() {
 fn only_the_registry_names_crates_of_stages() {
     let stages: Vec<String> = packages()
         .into_keys()
-        .filter(|name| name.starts_with("igpt-") && name != "igpt-contract" && name != "igpt-flow")
+        .filter(|name| name.starts_with("igpt-") && !NOT_STAGES.contains(&name.as_str()))
         .map(|name| name.replace('-', "_"))
         .collect();
     let words: Vec<&str> = stages.iter().map(String::as_str).collect();
@@ -137,6 +140,23 @@ fn the_four_questions_stay_apart() {
     never("src/provenance", &above, &[]);
     never("src/bundle", &["crate::engine", "crate::execute", "crate::schedule", "crate::cli"], &[]);
     never("src/execute", &["crate::schedule", "crate::pipeline", "crate::plan"], &[]);
+}
+
+/// What is behind remotes has one door, and that is in no part that decides, schedules or runs.
+#[test]
+fn remotes_have_one_door() {
+    never("src", &["igpt_remote"], &["src/remote/client.rs"]);
+    for place in ["src", "stages"] {
+        never(place, &["object_store", "tokio::"], &[]);
+    }
+    for place in ["src/plan", "src/schedule", "src/execute", "src/store", "src/rebuild.rs", "src/key.rs"] {
+        never(place, &["crate::remote:"], &[]);
+    }
+    never(
+        "src/remote",
+        &["crate::plan", "crate::engine", "crate::cli", "crate::schedule", "crate::execute"],
+        &[],
+    );
 }
 
 #[test]
@@ -191,7 +211,7 @@ fn cycles(place: &str) -> Vec<String> {
 
 #[test]
 fn no_files_of_the_orchestrator_refer_to_each_other_in_a_circle() {
-    let found = cycles("src");
+    let found = [cycles("src"), cycles("remote/src")].concat();
     assert!(found.is_empty(), "files that refer to each other: {found:#?}");
 }
 
