@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -278,11 +278,13 @@ impl Checked {
         let (mut objects, mut records) = (0, 0);
         for digest in unpacked.manifest.files.iter().filter_map(|file| file.object()) {
             let from = self.store.path_of_file(&digest);
-            if !store.path_of_file(&digest).exists() {
-                objects += 1;
+            if store.path_of_file(&digest).exists() {
+                continue;
             }
-            let bytes = fs::read(&from).map_err(CliError::file("read", &from))?;
-            store.insert_bytes(&bytes)?;
+            let mut file = File::open(&from).map_err(CliError::file("read", &from))?;
+            let (copied, _) = store.receive(&digest, |to| io::copy(&mut file, to))?;
+            copied.map_err(CliError::file("read", &from))?;
+            objects += 1;
         }
         let mut caches = Caches::open(&store);
         for record in self.records.values() {

@@ -63,7 +63,7 @@ impl StepLog {
 }
 
 fn stamped(now: Duration, text: &str) -> String {
-    format!("[{:>11}] {text}", seconds(now.as_secs_f64()))
+    format!("[{:>11}] {text}", to_the_minute(now.as_secs_f64()))
 }
 
 #[cfg(test)]

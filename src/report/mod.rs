@@ -127,15 +127,22 @@ fn clock(s: f64) -> String {
 
 /// A duration for people: `0.31 s`, `12.4 s`, `3 min 05 s`, `2 h 07 min`.
 pub fn seconds(s: f64) -> String {
+    match s {
+        s if s < 2.0 * DAY => to_the_minute(s),
+        s if s < 10.0 * DAY => format!("{} days {} h", (s / DAY) as u64, (s % DAY / 3600.0) as u64),
+        s if s < 2.0 * YEAR => format!("{:.0} days", s / DAY),
+        _ => format!("{:.0} years", s / YEAR),
+    }
+}
+
+/// The same with hours at most and their minutes, for a clock that goes on.
+pub fn to_the_minute(s: f64) -> String {
     let whole = s.round() as u64;
     match s {
         s if s < 1.0 => format!("{s:.2} s"),
         s if s < 59.95 => format!("{s:.1} s"),
         s if s < 3599.5 => format!("{} min {:02} s", whole / 60, whole % 60),
-        s if s < 48.0 * 3600.0 => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
-        s if s < 10.0 * DAY => format!("{} days {} h", whole / DAY as u64, whole % DAY as u64 / 3600),
-        s if s < 2.0 * YEAR => format!("{:.0} days", s / DAY),
-        _ => format!("{:.0} years", s / YEAR),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
     }
 }
 
