@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use igpt_contract::Signal;
 
-use crate::report::{number, seconds};
+use crate::report::{number, to_the_minute};
 
 /// The time between two lines of progress; in a long step a hundredth of the time that it has taken, so
 /// that the log of a week is as easy to read as that of an hour.
