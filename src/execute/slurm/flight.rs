@@ -288,12 +288,18 @@ impl Flight {
                     verdict => return verdict,
                 }
             }
-        } else if self.over < SURE - 1 {
-            // The node's word may be on its way.
+        }
+        if self.over < SURE {
+            // The node's word may be on its way; and a job that goes back into the queue is over for a moment.
             return Verdict::Wait;
         }
         let id = &row.id;
         match (end, self.told.is_some()) {
+            // Slurm does that, too, where its controller has forgotten what it gave out.
+            (End::Cancelled, false) if !self.begun && self.killed == 0 => {
+                self.killed += 1;
+                Verdict::Again(format!("its Slurm job {id} was cancelled before it began"))
+            }
             (End::Cancelled, _) => Verdict::Settled(JobOutcome::Failed(Failure {
                 error: format!("its Slurm job {id} was cancelled by somebody"),
                 hint: Some("checkpoints are kept; run again to go on".to_owned()),

@@ -25,6 +25,9 @@ use crate::store::{Batch, JobFolder, JobNews, Place, StatCache, Store, StoreErro
 /// A step's progress and each of its metrics are passed on at most this often.
 const SELDOM: Duration = Duration::from_secs(1);
 
+/// How long after the end of a step it may be heard that its end was asked for.
+const HEARD: Duration = Duration::from_secs(1);
+
 /// How long a file of the run's may take to be seen here.
 const VISIBLE: Duration = Duration::from_secs(20);
 
@@ -166,10 +169,13 @@ fn attempt(
         outcome = local.execute(&job, &watch, &sink);
     }
     if matches!(outcome, JobOutcome::Failed(_)) {
-        // The cluster tells all processes of a job at once: the step's may have ended of it before we heard.
-        std::thread::sleep(Duration::from_millis(100));
-        if told.load(Ordering::Relaxed) {
-            return Ok(JobOutcome::Cancelled);
+        // The cluster tells all processes of a job, and us last: the step's may have ended of it before we hear.
+        let since = Instant::now();
+        while since.elapsed() < HEARD {
+            if told.load(Ordering::Relaxed) {
+                return Ok(JobOutcome::Cancelled);
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
     Ok(outcome)

@@ -132,21 +132,11 @@ impl Cluster {
 
     /// The jobs of a project's runs that are in the queue, as `ID STATE`.
     pub(crate) fn jobs_of(&self, project: &Project) -> Vec<String> {
-        let name = store_mark(project);
-        let rows = self.ask("squeue", &["--noheader", "--array", "--format=%F_%K %T %j"]);
-        let its = rows.lines().filter(|row| row.contains(&name));
-        its.map(|row| row.rsplit_once(' ').unwrap().0.to_owned()).collect()
+        // Their folder is one of the store's.
+        let folder = fs::canonicalize(project.path("")).unwrap();
+        let rows = self.ask("squeue", &["--noheader", "--array", "--format=%F_%K %T %Z"]);
+        let rows = rows.lines().filter_map(|row| row.rsplit_once(' '));
+        let its = rows.filter(|(_, place)| Path::new(place).starts_with(&folder));
+        its.map(|(job, _)| job.to_owned()).collect()
     }
-}
-
-/// What is in the names of all jobs of a project.
-fn store_mark(project: &Project) -> String {
-    let runs = fs::read_dir(project.path("artifacts/runs-v2")).into_iter().flatten().flatten();
-    let newest = runs.map(|run| run.file_name().into_string().unwrap()).max();
-    let folder = fs::read_dir(project.path("artifacts/jobs-v1")).into_iter().flatten().flatten();
-    let batch = folder.filter_map(|item| {
-        let name = item.file_name().into_string().unwrap();
-        Some(name.strip_prefix("batch-")?.rsplit_once('.')?.0.to_owned())
-    });
-    batch.max().or(newest).unwrap_or_else(|| "no run".to_owned())
 }
