@@ -86,7 +86,11 @@ impl Bench {
     }
 
     fn ends(&self, outcome: JobOutcome) {
-        let ended = Ended { outcome, begun: true, node: "n1".into() };
+        self.ends_as("first", outcome);
+    }
+
+    fn ends_as(&self, attempt: &str, outcome: JobOutcome) {
+        let ended = Ended { outcome, attempt: attempt.into(), begun: true, node: "n1".into() };
         self.flight.folder.put_outcome(&ended).unwrap();
     }
 }
@@ -144,7 +148,17 @@ fn a_job_that_is_over_without_an_outcome_is_judged_by_how_it_ended() {
     bench.flight.begun = true;
     assert!(error(bench.ended_as("CANCELLED")).contains("cancelled by somebody"));
     assert!(error(over("TIMEOUT")).contains("without a new checkpoint"));
-    assert!(error(over("FAILED")).contains("without an outcome (FAILED)"));
+    assert!(matches!(over("FAILED"), Verdict::Again(_)), "Slurm has not started it: nothing was printed");
+    let mut bench = self::bench();
+    let place = bench.flight.place.clone().unwrap();
+    bench.store.batch(&place.batch).create(&[json!({"a": 1})]).unwrap();
+    std::fs::write(
+        bench.store.task_output(&place),
+        "slurmstepd: error: *** x ***\nmodule: command not found\n",
+    )
+    .unwrap();
+    let failed = error(bench.ended_as("FAILED"));
+    assert!(failed.contains("without an outcome (FAILED): module: command not found"), "{failed}");
 }
 
 #[test]
@@ -174,8 +188,25 @@ fn what_slurm_puts_back_into_its_queue_is_not_submitted_again() {
         assert_eq!(bench.look(state, "BeginTime"), Verdict::Wait, "{state}");
     }
     assert_eq!(bench.look("RUNNING", "None"), Verdict::Wait);
-    bench.ends(committed());
+    bench.ends_as("second", committed());
     assert_eq!(bench.flight.hear(), Verdict::Settled(committed()));
+}
+
+#[test]
+fn what_an_attempt_wrote_before_its_job_went_back_says_nothing_more() {
+    let mut bench = bench();
+    bench.ends(JobOutcome::Cancelled);
+    assert_eq!(bench.flight.hear(), Verdict::Wait);
+    assert_eq!(bench.look("PENDING", "BeginTime"), Verdict::Wait);
+    // Slurm could not start it, and says that it has failed.
+    assert!(matches!(bench.ended_as("FAILED"), Verdict::Again(_)));
+    // The same, where the queue is faster than the node's word.
+    let mut bench = self::bench();
+    bench.flight.hear_begun();
+    assert_eq!(bench.look("PENDING", "BeginTime"), Verdict::Wait);
+    bench.ends(JobOutcome::Cancelled);
+    assert_eq!(bench.flight.hear(), Verdict::Wait);
+    assert!(matches!(bench.ended_as("FAILED"), Verdict::Again(_)));
 }
 
 #[test]

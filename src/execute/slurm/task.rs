@@ -86,12 +86,12 @@ impl Task {
                 continue;
             }
             let Some(order) = folder.job::<Order>() else { continue };
-            let ended = if told.load(Ordering::Relaxed) {
-                Ended { outcome: JobOutcome::Cancelled, begun: false, node: node() }
-            } else {
-                let outcome = attempt(&store, &folder, order, &local, told, &numerics)?;
-                Ended { outcome, begun: true, node: node() }
+            let (name, begun) = (name(), !told.load(Ordering::Relaxed));
+            let outcome = match begun {
+                true => attempt(&store, &folder, order, &name, &local, told, &numerics)?,
+                false => JobOutcome::Cancelled,
             };
+            let ended = Ended { outcome, attempt: name, begun, node: node() };
             // A run that has given up on us has removed the folder, or given the job to another.
             if is_ours() {
                 folder.put_outcome(&ended)?;
@@ -105,6 +105,7 @@ fn attempt(
     store: &Store,
     folder: &JobFolder,
     order: Order,
+    name: &str,
     local: &Local,
     told: &AtomicBool,
     numerics: &impl Fn(&str) -> Result<String, String>,
@@ -149,7 +150,7 @@ fn attempt(
             }
         }
     }
-    job.attempt = Some(name());
+    job.attempt = Some(name.to_owned());
     // Those that the cluster has given us, as we count them.
     job.gpus = (0..gpus.min(machine::budget(None, None).gpus)).collect();
     let watch = Supervision { log: &log, timeout, grace, cancelled: told, state: &|_| {} };
