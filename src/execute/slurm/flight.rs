@@ -304,12 +304,12 @@ impl Flight {
     }
 
     fn look_over(&mut self, end: End, row: &Row, store: &Store) -> Verdict {
-        if let Some(ended) = self.outcome() {
-            if ended.is_final() || self.told.is_none() {
-                match self.ended(ended) {
-                    Verdict::Wait => {}
-                    verdict => return verdict,
-                }
+        if let Some(ended) = self.outcome()
+            && (ended.is_final() || self.told.is_none())
+        {
+            match self.ended(ended) {
+                Verdict::Wait => {}
+                verdict => return verdict,
             }
         }
         if self.over < SURE {
