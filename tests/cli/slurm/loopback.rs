@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
+use crate::remains::tell;
 use crate::support::Project;
 
 /// Nobody else disturbs the cluster, or somebody is about to.
@@ -49,11 +50,11 @@ fn loopback() -> Option<Arc<Loopback>> {
     // SAFETY: a number is answered.
     let is_root = unsafe { libc::geteuid() } == 0;
     if let Some(missing) = all.into_iter().find(|program| !is_there(program)) {
-        eprintln!("skipped: steps on a Slurm of the tests' own ({missing} is not installed)");
+        tell(&format!("skipped: steps on a Slurm of the tests' own ({missing} is not installed)"));
         return None;
     }
     if !is_root {
-        eprintln!("skipped: steps on a Slurm of the tests' own (needs root)");
+        tell("skipped: steps on a Slurm of the tests' own (needs root)");
         return None;
     }
     let port = free_ports();
