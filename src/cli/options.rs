@@ -99,7 +99,8 @@ pub(super) struct RunArgs {
     /// Run this step even if it is cached (repeatable).
     #[arg(long, value_name = "STEP", value_parser = step_name::parse)]
     pub(super) force: Vec<String>,
-    /// CPU slots for the steps that run at the same time [default: the number of CPUs].
+    /// CPU slots for the steps that run at the same time [default: the number of CPUs]; with
+    /// `--executor slurm` the number of steps that are there at once.
     #[arg(long, short)]
     pub(super) jobs: Option<u32>,
     /// Memory budget for running steps, such as 8GiB [default: 7/8 of the machine's].

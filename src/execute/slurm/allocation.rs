@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+/// Jobs with a lower time limit are not told ahead of it.
+const SHORT: Duration = Duration::from_secs(300);
+
 /// How the cluster is used, whatever the steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -72,8 +75,10 @@ impl Allocation {
         if let Some(time) = self.time {
             let time = time * steps;
             options.push(format!("--time={}", time.as_secs().div_ceil(60).max(1)));
-            // The cluster's clock ticks in half minutes: a job of a minute is told in its middle.
-            options.push(format!("--signal=B:TERM@{}", notice.min(time / 2).as_secs().max(1)));
+            // It may come a minute early. A short job has only the TERM that comes with its time limit.
+            if time >= SHORT {
+                options.push(format!("--signal=B:TERM@{}", notice.min(time / 4).as_secs().max(1)));
+            }
         } else {
             options.push(format!("--signal=B:TERM@{}", notice.as_secs().max(1)));
         }
@@ -150,6 +155,12 @@ mod tests {
             "--signal=B:TERM@120",
         ];
         assert_eq!(options, right);
+        let short = Allocation { time: Some(Duration::from_secs(60)), ..allocation.clone() };
+        let short = short.options(1, Duration::from_secs(120));
+        assert!(
+            short.iter().all(|option| !option.starts_with("--signal")),
+            "it would be told at once: {short:?}"
+        );
         let series = allocation.options(3, Duration::from_secs(120));
         assert!(
             series.contains(&"--time=270".to_owned()),

@@ -173,10 +173,14 @@ impl Courier {
 
     /// What the nodes have written.
     fn hear(&mut self) {
-        for (key, news) in self.store.job_news() {
+        let mut news = self.store.job_news();
+        // What has begun before what has ended.
+        news.sort_by_key(|(_, news)| *news == JobNews::Ended);
+        for (key, news) in news {
             let Some(flight) = self.flights.get_mut(&key) else { continue };
-            flight.begun = true;
-            if news == JobNews::Ended {
+            if news == JobNews::Began {
+                flight.hear_begun();
+            } else {
                 flight.pass_on_signals();
                 match flight.hear() {
                     // It has ended because we told it to, or the cluster has.

@@ -79,6 +79,10 @@ pub(super) struct Flight {
     pub(super) begun: bool,
     /// An attempt that was told to end, of which it is not known yet what the cluster does with it.
     told: Option<Ended>,
+    /// Whether the cluster has put it back into the queue since its work began.
+    put_back: bool,
+    /// The attempt after which the cluster has put it back into the queue: what it wrote says nothing more.
+    stale: Option<String>,
     /// In how many good answers one after another it was not there, over, stuck, or running again.
     absent: u32,
     over: u32,
@@ -111,6 +115,8 @@ impl Flight {
             id: None,
             begun: false,
             told: None,
+            put_back: false,
+            stale: None,
             absent: 0,
             over: 0,
             stuck: 0,
@@ -131,7 +137,7 @@ impl Flight {
 
     /// It was submitted.
     pub(super) fn submitted(&mut self, store: &Store) {
-        (self.id, self.begun, self.told) = (None, false, None);
+        (self.id, self.begun, self.put_back, self.told) = (None, false, false, None);
         (self.absent, self.over, self.stuck, self.running) = (0, 0, 0, 0);
         self.checkpoints = store.checkpoint_names(&self.key);
     }
@@ -178,11 +184,21 @@ impl Flight {
         }
     }
 
+    /// The node says that its work has begun.
+    pub(super) fn hear_begun(&mut self) {
+        self.folder.take_note(JobNews::Began);
+        (self.begun, self.put_back) = (true, false);
+    }
+
     /// The node says that there is an outcome.
     pub(super) fn hear(&mut self) -> Verdict {
         // In this order: an attempt that ends meanwhile makes news again.
         self.folder.take_note(JobNews::Ended);
-        self.folder.outcome::<Ended>().map_or(Verdict::Wait, |ended| self.ended(ended))
+        self.outcome().map_or(Verdict::Wait, |ended| self.ended(ended))
+    }
+
+    fn outcome(&self) -> Option<Ended> {
+        self.folder.outcome::<Ended>().filter(|ended| self.stale.as_ref() != Some(&ended.attempt))
     }
 
     fn ended(&mut self, ended: Ended) -> Verdict {
@@ -190,6 +206,11 @@ impl Flight {
             JobOutcome::Exhausted(failure) => self.lost(&format!("node {}: {}", ended.node, failure.error)),
             JobOutcome::Cancelled if !ended.begun => {
                 Verdict::Again("its job ended before its turn came".to_owned())
+            }
+            JobOutcome::Cancelled if self.put_back => {
+                // The queue was faster than its word.
+                self.stale = Some(ended.attempt);
+                Verdict::Wait
             }
             JobOutcome::Cancelled => {
                 self.told = Some(ended);
@@ -208,7 +229,9 @@ impl Flight {
         match phase(&row.state) {
             Phase::Pending => {
                 // The cluster itself has put it back.
-                (self.told, self.over, self.begun) = (None, 0, false);
+                self.stale = self.told.take().map(|told| told.attempt).or(self.stale.take());
+                self.put_back |= self.begun;
+                (self.over, self.begun) = (0, false);
                 let reason = if matches!(&*row.reason, "" | "None") { "waiting" } else { &row.reason };
                 self.say(&format!("queued ({reason})"));
                 self.look_blocked(row)
@@ -281,23 +304,31 @@ impl Flight {
     }
 
     fn look_over(&mut self, end: End, row: &Row, store: &Store) -> Verdict {
-        if let Some(ended) = self.folder.outcome::<Ended>() {
-            if ended.is_final() || self.told.is_none() {
-                match self.ended(ended) {
-                    Verdict::Wait => {}
-                    verdict => return verdict,
-                }
+        if let Some(ended) = self.outcome()
+            && (ended.is_final() || self.told.is_none())
+        {
+            match self.ended(ended) {
+                Verdict::Wait => {}
+                verdict => return verdict,
             }
-        } else if self.over < SURE - 1 {
-            // The node's word may be on its way.
+        }
+        if self.over < SURE {
+            // The node's word may be on its way; and a job that goes back into the queue is over for a moment.
             return Verdict::Wait;
         }
-        let id = &row.id;
+        let (id, printed) = (&row.id, self.output(store));
         match (end, self.told.is_some()) {
+            // Slurm does that, too, where its controller has forgotten what it gave out.
+            (End::Cancelled, false) if !self.begun && self.killed == 0 => {
+                self.killed += 1;
+                Verdict::Again(format!("its Slurm job {id} was cancelled before it began"))
+            }
             (End::Cancelled, _) => Verdict::Settled(JobOutcome::Failed(Failure {
                 error: format!("its Slurm job {id} was cancelled by somebody"),
                 hint: Some("checkpoints are kept; run again to go on".to_owned()),
             })),
+            // It has heard that it is to end, and then something else was wrong.
+            (End::Failed, true) => self.lost(&format!("job {id} was put back, and could not be started")),
             (End::Lost, _) => self.lost(&format!("Slurm took job {id} away ({})", row.state)),
             (End::TimedOut, _) | (End::Ended, true) => self.time_was_up(store),
             (End::OutOfMemory, _) => Verdict::Settled(JobOutcome::Failed(Failure {
@@ -306,17 +337,16 @@ impl Flight {
                     "raise `memory` in the cluster's settings, or in the step's `resources`".to_owned(),
                 ),
             })),
-            // What guards the step was killed.
-            (End::Ended, false) if self.begun && self.killed < KILLS => {
+            // What guards the step was killed, or Slurm did not start it at all.
+            (End::Ended | End::Failed, false)
+                if (self.begun || printed.is_empty()) && self.killed < KILLS =>
+            {
                 self.killed += 1;
-                Verdict::Again(format!("its Slurm job {id} was killed on {}", row.node))
+                let what = if self.begun { "was killed" } else { "could not be started" };
+                Verdict::Again(format!("its Slurm job {id} {what} on {}", row.node))
             }
-            (End::Ended, false) => Verdict::Settled(JobOutcome::Failed(Failure {
-                error: format!(
-                    "its Slurm job {id} ended without an outcome ({}){}",
-                    row.state,
-                    self.output(store)
-                ),
+            (End::Ended | End::Failed, false) => Verdict::Settled(JobOutcome::Failed(Failure {
+                error: format!("its Slurm job {id} ended without an outcome ({}){printed}", row.state),
                 hint: Some("`igpt-flow cluster check` looks for what is wrong with the nodes".to_owned()),
             })),
         }
@@ -327,7 +357,9 @@ impl Flight {
         let Some(place) = &self.place else { return String::new() };
         let text = std::fs::read(store.task_output(place)).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        // Slurm says there, too, that it ended an earlier attempt.
+        let is_said = |line: &&str| !line.trim().is_empty() && !line.starts_with("slurmstepd:");
+        let lines: Vec<&str> = text.lines().filter(is_said).collect();
         let last = &lines[lines.len().saturating_sub(4)..];
         if last.is_empty() { String::new() } else { format!(": {}", last.join("; ")) }
     }

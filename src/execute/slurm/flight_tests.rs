@@ -80,8 +80,17 @@ impl Bench {
         self.flight.look(Some(&row(state, reason)), &self.store)
     }
 
+    /// The verdict once the cluster has said this in several answers.
+    fn ended_as(&mut self, state: &str) -> Verdict {
+        (0..SURE).map(|_| self.look(state, "None")).last().unwrap()
+    }
+
     fn ends(&self, outcome: JobOutcome) {
-        let ended = Ended { outcome, begun: true, node: "n1".into() };
+        self.ends_as("first", outcome);
+    }
+
+    fn ends_as(&self, attempt: &str, outcome: JobOutcome) {
+        let ended = Ended { outcome, attempt: attempt.into(), begun: true, node: "n1".into() };
         self.flight.folder.put_outcome(&ended).unwrap();
     }
 }
@@ -126,15 +135,30 @@ fn what_the_node_wrote_counts_whatever_the_cluster_says() {
 fn a_job_that_is_over_without_an_outcome_is_judged_by_how_it_ended() {
     let over = |state: &str| {
         let mut bench = bench();
-        assert_eq!(bench.look(state, "None"), Verdict::Wait, "the outcome may be on its way: {state}");
+        for _ in 0..SURE - 1 {
+            assert_eq!(bench.look(state, "None"), Verdict::Wait, "the outcome may be on its way: {state}");
+        }
         bench.look(state, "None")
     };
     assert!(matches!(over("NODE_FAIL"), Verdict::Again(_)));
     assert!(matches!(over("PREEMPTED"), Verdict::Again(_)));
     assert!(error(over("OUT_OF_MEMORY")).contains("more memory than it had asked for"));
-    assert!(error(over("CANCELLED")).contains("cancelled by somebody"));
+    assert!(matches!(over("CANCELLED"), Verdict::Again(_)), "it had not begun; once");
+    let mut bench = bench();
+    bench.flight.begun = true;
+    assert!(error(bench.ended_as("CANCELLED")).contains("cancelled by somebody"));
     assert!(error(over("TIMEOUT")).contains("without a new checkpoint"));
-    assert!(error(over("FAILED")).contains("without an outcome (FAILED)"));
+    assert!(matches!(over("FAILED"), Verdict::Again(_)), "Slurm has not started it: nothing was printed");
+    let mut bench = self::bench();
+    let place = bench.flight.place.clone().unwrap();
+    bench.store.batch(&place.batch).create(&[json!({"a": 1})]).unwrap();
+    std::fs::write(
+        bench.store.task_output(&place),
+        "slurmstepd: error: *** x ***\nmodule: command not found\n",
+    )
+    .unwrap();
+    let failed = error(bench.ended_as("FAILED"));
+    assert!(failed.contains("without an outcome (FAILED): module: command not found"), "{failed}");
 }
 
 #[test]
@@ -146,13 +170,13 @@ fn a_time_limit_is_worth_another_job_only_with_a_newer_checkpoint() {
     assert!(bench.flight.is_in_doubt());
     let checkpoints = bench.store.checkpoints(&key, Some("a")).unwrap();
     std::fs::write(checkpoints.join("step-10"), "").unwrap();
-    let Verdict::Again(why) = bench.look("COMPLETED", "None") else { panic!("it has come further") };
+    let Verdict::Again(why) = bench.ended_as("COMPLETED") else { panic!("it has come further") };
     assert!(why.contains("goes on from its checkpoint"), "{why}");
     bench.flight.submitted(&bench.store);
     bench.flight.folder.clear_outcome();
     bench.ends(JobOutcome::Cancelled);
     assert_eq!(bench.flight.hear(), Verdict::Wait);
-    assert!(error(bench.look("TIMEOUT", "None")).contains("without a new checkpoint"));
+    assert!(error(bench.ended_as("TIMEOUT")).contains("without a new checkpoint"));
 }
 
 #[test]
@@ -160,10 +184,29 @@ fn what_slurm_puts_back_into_its_queue_is_not_submitted_again() {
     let mut bench = bench();
     bench.ends(JobOutcome::Cancelled);
     assert_eq!(bench.flight.hear(), Verdict::Wait);
-    assert_eq!(bench.look("PENDING", "BeginTime"), Verdict::Wait);
+    for state in ["COMPLETING", "COMPLETED", "PENDING"] {
+        assert_eq!(bench.look(state, "BeginTime"), Verdict::Wait, "{state}");
+    }
     assert_eq!(bench.look("RUNNING", "None"), Verdict::Wait);
-    bench.ends(committed());
+    bench.ends_as("second", committed());
     assert_eq!(bench.flight.hear(), Verdict::Settled(committed()));
+}
+
+#[test]
+fn what_an_attempt_wrote_before_its_job_went_back_says_nothing_more() {
+    let mut bench = bench();
+    bench.ends(JobOutcome::Cancelled);
+    assert_eq!(bench.flight.hear(), Verdict::Wait);
+    assert_eq!(bench.look("PENDING", "BeginTime"), Verdict::Wait);
+    // Slurm could not start it, and says that it has failed.
+    assert!(matches!(bench.ended_as("FAILED"), Verdict::Again(_)));
+    // The same, where the queue is faster than the node's word.
+    let mut bench = self::bench();
+    bench.flight.hear_begun();
+    assert_eq!(bench.look("PENDING", "BeginTime"), Verdict::Wait);
+    bench.ends(JobOutcome::Cancelled);
+    assert_eq!(bench.flight.hear(), Verdict::Wait);
+    assert!(matches!(bench.ended_as("FAILED"), Verdict::Again(_)));
 }
 
 #[test]
@@ -182,12 +225,11 @@ fn a_job_that_cannot_start_is_told_at_once_and_given_up_soon() {
 #[test]
 fn a_cluster_that_loses_a_step_again_and_again_is_given_up() {
     let mut bench = bench();
-    let again = (0..20).take_while(|_| {
-        bench.look("NODE_FAIL", "None");
-        matches!(bench.look("NODE_FAIL", "None"), Verdict::Again(_))
-    });
-    assert!((2..12).contains(&again.count()));
-    assert!(error(bench.look("NODE_FAIL", "None")).contains("has lost the step"));
+    for _ in 0..LOSSES {
+        assert!(matches!(bench.ended_as("NODE_FAIL"), Verdict::Again(_)));
+        bench.flight.submitted(&bench.store);
+    }
+    assert!(error(bench.ended_as("NODE_FAIL")).contains("has lost the step"));
 }
 
 #[test]

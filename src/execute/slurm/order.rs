@@ -42,6 +42,8 @@ pub(super) struct TaskOrder {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Ended {
     pub(super) outcome: JobOutcome,
+    /// The attempt's name, which no other has.
+    pub(super) attempt: String,
     /// Whether its work began.
     pub(super) begun: bool,
     /// The node.

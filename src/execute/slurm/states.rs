@@ -14,8 +14,10 @@ pub(super) enum Phase {
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// By itself.
+    /// By itself, and well: that says nothing of the step.
     Ended,
+    /// By itself, and not well: what guards the step did not come to its end.
+    Failed,
     /// Somebody cancelled it.
     Cancelled,
     /// Its time was up.
@@ -32,7 +34,8 @@ pub(super) fn phase(state: &str) -> Phase {
         "PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT" | "RESV_DEL_HOLD" => {
             Phase::Pending
         }
-        "COMPLETED" | "FAILED" => Phase::Over(End::Ended),
+        "COMPLETED" => Phase::Over(End::Ended),
+        "FAILED" => Phase::Over(End::Failed),
         "CANCELLED" => Phase::Over(End::Cancelled),
         "TIMEOUT" | "DEADLINE" => Phase::Over(End::TimedOut),
         "OUT_OF_MEMORY" => Phase::Over(End::OutOfMemory),

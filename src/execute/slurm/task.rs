@@ -25,6 +25,9 @@ use crate::store::{Batch, JobFolder, JobNews, Place, StatCache, Store, StoreErro
 /// A step's progress and each of its metrics are passed on at most this often.
 const SELDOM: Duration = Duration::from_secs(1);
 
+/// How long after the end of a step it may be heard that its end was asked for.
+const HEARD: Duration = Duration::from_secs(1);
+
 /// How long a file of the run's may take to be seen here.
 const VISIBLE: Duration = Duration::from_secs(20);
 
@@ -83,12 +86,12 @@ impl Task {
                 continue;
             }
             let Some(order) = folder.job::<Order>() else { continue };
-            let ended = if told.load(Ordering::Relaxed) {
-                Ended { outcome: JobOutcome::Cancelled, begun: false, node: node() }
-            } else {
-                let outcome = attempt(&store, &folder, order, &local, told, &numerics)?;
-                Ended { outcome, begun: true, node: node() }
+            let (name, begun) = (name(), !told.load(Ordering::Relaxed));
+            let outcome = match begun {
+                true => attempt(&store, &folder, order, &name, &local, told, &numerics)?,
+                false => JobOutcome::Cancelled,
             };
+            let ended = Ended { outcome, attempt: name, begun, node: node() };
             // A run that has given up on us has removed the folder, or given the job to another.
             if is_ours() {
                 folder.put_outcome(&ended)?;
@@ -102,6 +105,7 @@ fn attempt(
     store: &Store,
     folder: &JobFolder,
     order: Order,
+    name: &str,
     local: &Local,
     told: &AtomicBool,
     numerics: &impl Fn(&str) -> Result<String, String>,
@@ -146,7 +150,7 @@ fn attempt(
             }
         }
     }
-    job.attempt = Some(name());
+    job.attempt = Some(name.to_owned());
     // Those that the cluster has given us, as we count them.
     job.gpus = (0..gpus.min(machine::budget(None, None).gpus)).collect();
     let watch = Supervision { log: &log, timeout, grace, cancelled: told, state: &|_| {} };
@@ -166,10 +170,13 @@ fn attempt(
         outcome = local.execute(&job, &watch, &sink);
     }
     if matches!(outcome, JobOutcome::Failed(_)) {
-        // The cluster tells all processes of a job at once: the step's may have ended of it before we heard.
-        std::thread::sleep(Duration::from_millis(100));
-        if told.load(Ordering::Relaxed) {
-            return Ok(JobOutcome::Cancelled);
+        // The cluster tells all processes of a job, and us last: the step's may have ended of it before we hear.
+        let since = Instant::now();
+        while since.elapsed() < HEARD {
+            if told.load(Ordering::Relaxed) {
+                return Ok(JobOutcome::Cancelled);
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
     Ok(outcome)

@@ -167,3 +167,16 @@ fn no_line_is_wider_than_the_terminal() {
         }
     }
 }
+
+#[test]
+fn a_step_that_is_elsewhere_says_where_and_its_time_counts_from_there() {
+    let mut view = View::default();
+    let moved = |state: &str| Event::StepMoved { step: "s".into(), state: state.into() };
+    view.take(1.0, &started("s"));
+    view.take(2.0, &moved("queued (Priority)"));
+    assert!(shown(&view, 80)[0].contains("s queued (Priority) · 19 s elapsed"), "{:?}", shown(&view, 80));
+    view.take(16.0, &moved("running on n2"));
+    view.take(17.0, &progressed("s", 5, 10, "steps"));
+    let line = &shown(&view, 80)[0];
+    assert!(line.contains("running on n2 · 5/10 steps") && line.contains("5 s elapsed"), "{line}");
+}

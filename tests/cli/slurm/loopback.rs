@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
+use crate::remains::tell;
 use crate::support::Project;
 
 /// Nobody else disturbs the cluster, or somebody is about to.
@@ -49,11 +50,11 @@ fn loopback() -> Option<Arc<Loopback>> {
     // SAFETY: a number is answered.
     let is_root = unsafe { libc::geteuid() } == 0;
     if let Some(missing) = all.into_iter().find(|program| !is_there(program)) {
-        eprintln!("skipped: steps on a Slurm of the tests' own ({missing} is not installed)");
+        tell(&format!("skipped: steps on a Slurm of the tests' own ({missing} is not installed)"));
         return None;
     }
     if !is_root {
-        eprintln!("skipped: steps on a Slurm of the tests' own (needs root)");
+        tell("skipped: steps on a Slurm of the tests' own (needs root)");
         return None;
     }
     let port = free_ports();
@@ -132,21 +133,11 @@ impl Cluster {
 
     /// The jobs of a project's runs that are in the queue, as `ID STATE`.
     pub(crate) fn jobs_of(&self, project: &Project) -> Vec<String> {
-        let name = store_mark(project);
-        let rows = self.ask("squeue", &["--noheader", "--array", "--format=%F_%K %T %j"]);
-        let its = rows.lines().filter(|row| row.contains(&name));
-        its.map(|row| row.rsplit_once(' ').unwrap().0.to_owned()).collect()
+        // Their folder is one of the store's.
+        let folder = fs::canonicalize(project.path("")).unwrap();
+        let rows = self.ask("squeue", &["--noheader", "--array", "--format=%F_%K %T %Z"]);
+        let rows = rows.lines().filter_map(|row| row.rsplit_once(' '));
+        let its = rows.filter(|(_, place)| Path::new(place).starts_with(&folder));
+        its.map(|(job, _)| job.to_owned()).collect()
     }
-}
-
-/// What is in the names of all jobs of a project.
-fn store_mark(project: &Project) -> String {
-    let runs = fs::read_dir(project.path("artifacts/runs-v2")).into_iter().flatten().flatten();
-    let newest = runs.map(|run| run.file_name().into_string().unwrap()).max();
-    let folder = fs::read_dir(project.path("artifacts/jobs-v1")).into_iter().flatten().flatten();
-    let batch = folder.filter_map(|item| {
-        let name = item.file_name().into_string().unwrap();
-        Some(name.strip_prefix("batch-")?.rsplit_once('.')?.0.to_owned())
-    });
-    batch.max().or(newest).unwrap_or_else(|| "no run".to_owned())
 }

@@ -283,11 +283,12 @@ fn a_requeued_job_costs_no_attempt() {
     let id = cluster.jobs_of(&project)[0].split(' ').next().unwrap().to_owned();
     cluster.ask("scontrol", &["requeue", &id]);
     wait_until("it waits again", || cluster.jobs_of(&project).iter().any(|job| job.ends_with("PENDING")));
-    cluster.release(&project, || project.read("log").lines().count() >= 2);
+    cluster.release(&project, || under_way(&project).is_empty());
     let output = child.wait_with_output().unwrap();
     let out = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{out}");
     assert!(!out.contains("FAILED") && !out.contains("attempt 2"), "{out}");
+    assert_eq!(project.read("log").lines().filter(|line| *line == "one 1").count(), 2);
 }
 
 #[test]
