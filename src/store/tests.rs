@@ -10,6 +10,7 @@ mod index;
 mod migrate;
 mod prefetch;
 mod readers;
+mod receive;
 mod verify;
 mod work;
 
