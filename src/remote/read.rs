@@ -24,7 +24,7 @@ pub enum Place {
 }
 
 /// The largest record or manifest that is taken.
-const LARGEST_TEXT: u64 = 256 << 20;
+const LARGEST_TEXT: u64 = 64 << 20;
 
 /// What a signature is of, before the record's text.
 pub(super) const SIGNED_AS: &[u8] = b"igpt-flow record 1\n";
@@ -252,7 +252,7 @@ impl Write for Cancellable<'_> {
 }
 
 /// The record in a text that the signer vouches for.
-fn vouched(key: &Digest, signer: &PublicKey, text: &[u8]) -> Option<Record> {
+pub(super) fn vouched(key: &Digest, signer: &PublicKey, text: &[u8]) -> Option<Record> {
     let (signature, text) = text.split_at_checked(SIGNATURE)?;
     let text = text.strip_prefix(b"\n")?;
     let bytes = unhex(signature)?;

@@ -11,7 +11,7 @@ use super::{Pushed, Remote};
 use crate::store::Store;
 
 /// Results on their way at once; of their objects, as many as the gate lets in.
-const WORKERS: usize = 4;
+const WORKERS: usize = 8;
 
 /// How long a run waits at its end for uploads that move. What is not done then, `push` does.
 const LONGEST: Duration = Duration::from_secs(300);

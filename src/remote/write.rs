@@ -11,7 +11,7 @@ use super::at_once::{for_each, locked};
 use super::client::RemoteError;
 use super::gc::GRACE;
 use super::names::hex_of;
-use super::read::SIGNED_AS;
+use super::read::{SIGNED_AS, vouched};
 use super::{Remote, names};
 use crate::remote_address::PublicKey;
 use crate::store::{Record, Store};
@@ -64,11 +64,19 @@ impl Remote {
 
     fn share(&self, store: &Store, record: &Record, thorough: bool) -> Result<Pushed, RemoteError> {
         let key = &record.key;
-        let signer = self.signer.as_ref().map(|signer| PublicKey(signer.public()));
+        // Whoever signs vouches, and can do that only for what was made here.
+        let signer = self.signer.as_ref().filter(|_| !store.is_foreign(key));
+        if signer.is_none() && self.signer.is_some() {
+            self.note(format!("`{}` was made elsewhere and is not signed: its maker may", record.step));
+        }
+        let signer = signer.map(|secret| (secret, PublicKey(secret.public())));
         let is_broken = locked(&self.state).broken.contains(key);
         let is_there = !is_broken && self.client.entry(&names::record(key))?.is_some();
         let is_signed = match &signer {
-            Some(signer) => self.client.entry(&names::signed(key, signer))?.is_some(),
+            Some((_, public)) => {
+                let text = self.text(&names::signed(key, public))?;
+                text.is_some_and(|text| vouched(key, public, &text).is_some())
+            }
             None => true,
         };
         if is_there && is_signed && !thorough {
@@ -107,7 +115,7 @@ impl Remote {
             locked(&self.state).broken.remove(key);
         }
         let is_new = is_broken || (!is_there && self.client.put_new(&name, text.clone())?);
-        if let (Some(secret), Some(public), false) = (&self.signer, &signer, is_signed) {
+        if let (Some((secret, public)), false) = (&signer, is_signed) {
             let signature = secret.sign(&[SIGNED_AS, &text].concat());
             let signed = [hex_of(&signature).as_bytes(), b"\n", &text].concat();
             // Only we can make one that holds, so whatever else stands there may go.

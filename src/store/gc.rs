@@ -165,6 +165,7 @@ impl Store {
         }
         let records: Vec<PathBuf> = going.keys().map(|key| self.record_path(key)).collect();
         garbage.paths.splice(0..0, records);
+        garbage.paths.extend(going.keys().map(|key| self.foreign_path(key)).filter(|path| path.exists()));
         for record in going.into_values() {
             let mut named = BTreeSet::new();
             record.outputs.values().for_each(|artifact| self.mark_objects(artifact, &mut named));

@@ -118,6 +118,8 @@ impl KeyLock {
             return Err(StoreError::NotCommitted { key: record.key, what });
         }
         self.store.write_record(record)?;
+        // It is ours now, whoever's it was before.
+        let _ = fs::remove_file(self.store.foreign_path(&self.key));
         self.store.clean_up(&self.key);
         Ok(())
     }
@@ -140,8 +142,19 @@ impl Store {
         if self.record(&record.key).is_some() {
             return Ok(false);
         }
+        // First: a record must not be taken for ours, which we would vouch for.
+        durable::replace(&self.tmp_dir(), &self.foreign_path(&record.key), b"", durable::Durability::Later)?;
         self.put_record(record, durable::Durability::BeforeName)?;
         Ok(true)
+    }
+
+    /// Whether the record of a key was taken over from another store, and the step not done here since.
+    pub fn is_foreign(&self, key: &Digest) -> bool {
+        self.foreign_path(key).exists()
+    }
+
+    pub(super) fn foreign_path(&self, key: &Digest) -> PathBuf {
+        self.root().join("foreign-v1").join(key.to_string())
     }
 }
 

@@ -12,6 +12,7 @@
 //!   bin-v1/<digest>/igpt-flow  this program, for the cluster's nodes
 //!   locks-v1/<key>             the advisory lock of a step that somebody is working on
 //!   locks-v1/live              held shared by everybody who uses the store, exclusively by `gc`
+//!   foreign-v1/<key>             says that a record was taken over from another store
 //!   tmp-v1/                    files on their way into place
 //!   quarantine-v1/             what was found damaged, for the user to look at
 //!   exports-v2.jsonl           which paths outside were written, and with what

@@ -11,6 +11,7 @@ mod jobs;
 mod migrate;
 mod prefetch;
 mod readers;
+mod receive;
 mod verify;
 mod work;
 

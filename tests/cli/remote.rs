@@ -312,6 +312,23 @@ fn only_signed_records_are_taken_where_keys_are_listed() {
         let (executed, out) = run(&lab.machine_with(&trust), &[]);
         assert!(executed.is_empty(), "{executed:?} {out}");
     }
+    // Nobody vouches for what somebody else made: a false record must not come to be trusted on its way.
+    let other = lab.machine();
+    assert!(run(&other, &[]).0.is_empty());
+    let ran = other.igpt_flow(&["remote", "keygen", "other.key"]);
+    let before = lab.files("signed-v1").len();
+    let pushed = other.igpt_flow(&["push", "pipeline.yaml", "--sign", "other.key"]);
+    assert!(
+        pushed.code == 0 && pushed.out.contains("is not signed: its maker may"),
+        "{}{}",
+        pushed.out,
+        pushed.err
+    );
+    assert_eq!((lab.files("signed-v1").len(), ran.code), (before, 0));
+    // What it makes itself it may sign, also where it had taken the record before.
+    run(&other, &["--force", "data"]);
+    let pushed = other.igpt_flow(&["push", "pipeline.yaml", "--sign", "other.key"]);
+    assert_eq!((lab.files("signed-v1").len(), pushed.code), (before + 1, 0), "{}", pushed.out);
     // A signature under another text is none.
     let signed = lab.files("signed-v1");
     let short = &ours["ed25519:".len()..][..16];
