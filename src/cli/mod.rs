@@ -183,6 +183,9 @@ enum Verb {
     /// Do one job (the orchestrator starts this).
     #[command(hide = true)]
     Worker,
+    /// Do a share of a step's work (its worker starts this).
+    #[command(hide = true)]
+    Rank,
 }
 
 impl Verb {
@@ -190,9 +193,8 @@ impl Verb {
     fn is_for_programs(&self) -> bool {
         match self {
             Self::Logs(args) => args.raw,
-            Self::Metrics(_) | Self::Values(_) | Self::Schema | Self::Completions { .. } | Self::Worker => {
-                true
-            }
+            Self::Metrics(_) | Self::Values(_) | Self::Schema | Self::Completions { .. } => true,
+            Self::Worker | Self::Rank => true,
             _ => false,
         }
     }
@@ -314,6 +316,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Completions { shell } => completion::register(shell, out)?,
         Verb::Man { dir } => man::man(&dir, out)?,
         Verb::Worker => worker::worker()?,
+        Verb::Rank => return worker::rank(),
     }
     // Standard output of a process is never asked whether its last line arrived.
     out.flush()?;

@@ -4,8 +4,10 @@
 mod checkpoints;
 mod config;
 mod continuation;
+mod log;
 mod metrics;
 mod params;
+mod start;
 mod train;
 
 use std::borrow::Cow;
@@ -16,8 +18,12 @@ use igpt_contract::{
     Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_corpus::Corpus;
-use igpt_model::{Gpt, ModelCard, Ops, flops, param_count, prepare, save_model};
+use igpt_model::{
+    Gpt, ModelCard, Ops, flops, param_count, prepare_with, save_model, single_torch_thread,
+};
+use igpt_ranks::Team;
 
+pub use igpt_ranks::serve as serve_rank;
 pub use params::Params;
 
 use checkpoints::StepCheckpoints;
@@ -69,7 +75,7 @@ impl Stage for Pretrain {
             seeded: true,
             device_dependent: true,
             isolated: true,
-            unkeyed: &["checkpoint_every", "memory_mib", "recompute"],
+            unkeyed: &["checkpoint_every", "memory_mib", "processes", "recompute"],
             resources: Resources { cpus: 0, memory_mib: 2048, gpus: 0 },
         }
     }
@@ -107,7 +113,17 @@ impl Stage for Pretrain {
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let params = &*chosen(params, io.optional(&CHOICE))?;
-        let device = prepare(cx)?.device.autodiff();
+        if cx.gpus() > 1 {
+            let gpus = cx.gpus();
+            return Err(StageError::new(format!("training one network on {gpus} GPUs is not built"))
+                .hint("give the step one: `resources: {gpus: 1}`; processors can share a step by `processes`"));
+        }
+        let device = prepare_with(cx, cx.threads().div_ceil(params.processes))?.device.autodiff();
+        if params.lanes > 1 {
+            // Its sums depend on the number of threads, and the ranks share those that there are.
+            single_torch_thread();
+        }
+        let team = Team::gather("pretrain", params, params.processes, io, cx)?;
         let corpus = Corpus::read(io.many(&TOKENS), &params.selection(), cx)?;
         let failed = |what: &'static str| move |error| StageError::caused(what, error);
         let config = params
@@ -133,13 +149,28 @@ impl Stage for Pretrain {
         let continuation =
             course.as_ref().map(|course| Continuation { course, resume, keeps_state: &keeps_state });
         let (model, log) =
-            Training::begin(&training, &corpus, cx, network, &checkpoints, continuation.as_ref(), &device)?
-                .run()?;
+            Training::begin(
+                &training,
+                &corpus,
+                cx,
+                network,
+                &checkpoints,
+                continuation.as_ref(),
+                &team,
+                &device,
+            )?
+            .run()?;
         let mut metrics = metrics::values(params, &training, &corpus, &log)
             .with("model.parameters", param_count(&config) as f64);
         if !corpus.test.is_empty() {
-            let loss = train::evaluate(&training, &model, ("test", params.steps), &corpus.test, &device, cx)?;
+            let what = ("test", params.steps);
+            let loss = train::evaluate(&training, &model, what, &corpus.test, &device, &team, cx)?;
             metrics = metrics.with("loss.test", loss);
+        }
+        let leads = team.leads();
+        team.part()?;
+        if !leads {
+            return Ok(());
         }
         save_model(io.output(&MODEL), &model, &card).map_err(failed("the model cannot be written"))?;
         checkpoints.copy_to(io.output(&CHECKPOINTS), &log.kept)?;
