@@ -37,10 +37,7 @@ pub fn numerics(device: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// If the description cannot be read, or this binary has no stages.
-pub fn serve_rank(
-    input: impl io::Read + Send + 'static,
-    output: &mut impl io::Write,
-) -> io::Result<bool> {
+pub fn serve_rank(input: impl io::Read + Send + 'static, output: &mut impl io::Write) -> io::Result<bool> {
     #[cfg(feature = "stages")]
     return igpt_stages::serve_rank(find, input, output);
     #[cfg(not(feature = "stages"))]

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use igpt_contract::Footprint;
 use serde_json::{Value, json};
 
 use super::error::CliError;
@@ -51,6 +52,9 @@ pub(super) fn plan(
         let step = &plan.steps[*id];
         let (name, kind) = (&step.name, step.work.kind());
         writeln!(out, "{name:width$} {kind:10} {}{}", text(outlook), cost(outlook))?;
+        if let Some(footprint) = step.footprint.filter(|_| !matches!(outlook.forecast, Forecast::Reused(_))) {
+            writeln!(out, "    {}", needs(footprint))?;
+        }
         for (param, value, origin) in params(step) {
             if args.defaults || origin != "default" {
                 writeln!(out, "    {param} = {} from {origin}", shortened(value.as_ref()))?;
@@ -91,6 +95,20 @@ fn cost(outlook: &Outlook) -> String {
             }
         }
         _ => " [time unknown]".to_owned(),
+    }
+}
+
+/// What a training takes of the machine.
+fn needs(footprint: Footprint) -> String {
+    let Footprint { processes, state, activations, exchanged } = footprint;
+    let size = |size: f64| bytes(size as u64);
+    let memory = format!("{} for the network's state and {} for activations", size(state), size(activations));
+    match processes {
+        1 => format!("takes about {memory}"),
+        _ => format!(
+            "takes about {memory} in each of {processes} processes, which exchanges {} a step",
+            size(exchanged)
+        ),
     }
 }
 
@@ -150,7 +168,7 @@ fn as_json(step: &PlannedStep, outlook: &Outlook) -> Value {
     json!({
         "step": step.name, "kind": step.work.kind(), "state": state, "key": key, "why": text(outlook),
         "cost": outlook.past.map(|past| past.cost), "bytes": outlook.past.map(|past| past.bytes),
-        "estimate": outlook.estimate, "absent_inputs": outlook.absent,
+        "estimate": outlook.estimate, "footprint": step.footprint, "absent_inputs": outlook.absent,
         "params": params,
     })
 }

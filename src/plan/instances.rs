@@ -217,6 +217,7 @@ impl Planner<'_> {
                 origins,
                 redactions: redactions.clone(),
                 flops: foreseen.flops,
+                footprint: foreseen.footprint,
             });
         }
         let Some(search) = search else {

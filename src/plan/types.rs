@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use igpt_contract::{DynStage, Labels, Resources};
+use igpt_contract::{DynStage, Footprint, Labels, Resources};
 use serde_json::Value;
 
 use super::retry::Retry;
@@ -67,6 +67,8 @@ pub struct PlannedStep {
     pub redactions: Vec<Redaction>,
     /// About how many floating-point operations it is, where its kind says so of such inputs.
     pub flops: Option<f64>,
+    /// About what it takes of each process, likewise.
+    pub footprint: Option<Footprint>,
 }
 
 /// A value that is used but neither shown nor stored, and does not enter the key.

@@ -50,6 +50,6 @@ pub use metrics::{Curve, METRICS_FILE, MetricValues};
 pub use plural::counted;
 pub use port::{Arity, In, InputPort, Many, Opt, Out, OutputPort};
 pub use rng::{Stream, stream};
-pub use stage::{DynStage, Foreseen, ParamError, Resources, Stage, StageSpec};
+pub use stage::{DynStage, Footprint, Foreseen, ParamError, Resources, Stage, StageSpec};
 pub use unlabelled::UnlabelledTest;
 pub use validation::{Validation, validation_split};

@@ -58,6 +58,13 @@ pub trait Stage: Send + Sync + 'static {
         None
     }
 
+    /// About what a step takes of each process that computes it, by what is known of its inputs. Default: not
+    /// known.
+    fn footprint(&self, params: &Self::Params, inputs: &KnownInputs<'_>) -> Option<Footprint> {
+        let _ = (params, inputs);
+        None
+    }
+
     /// Does the work: reads the inputs and fills every output folder. The same inputs, parameters and
     /// seed give the same bytes, for any number of threads.
     ///
@@ -126,6 +133,22 @@ pub struct Foreseen {
     pub outputs: KnownOutputs,
     /// About how many floating-point operations it is; none where that is not known.
     pub flops: Option<f64>,
+    /// About what it takes of each process; none where that is not known.
+    pub footprint: Option<Footprint>,
+}
+
+/// About what a training takes of each process that computes it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Footprint {
+    /// How many processes compute it.
+    pub processes: usize,
+    /// The bytes of parameters, gradients and the optimizer's state, and of what is exchanged of them, in each
+    /// process when they are most.
+    pub state: f64,
+    /// The bytes of what a pass through the network leaves for its gradients.
+    pub activations: f64,
+    /// The bytes that each process sends the others in a step, and takes from them.
+    pub exchanged: f64,
 }
 
 /// The type-erased form of [`Stage`], which the registry holds.
@@ -142,7 +165,7 @@ pub trait DynStage: Send + Sync + 'static {
     /// If a parameter is not valid.
     fn complete(&self, params: &Value) -> Result<Value, ParamError>;
 
-    /// See [`Stage::foresee`] and [`Stage::flops`]; `params` as [`Self::complete`] returned them.
+    /// See [`Stage::foresee`], [`Stage::flops`] and [`Stage::footprint`]; `params` as [`Self::complete`] returned them.
     fn foresee(&self, params: &Value, inputs: &KnownInputs<'_>) -> Foreseen;
 
     /// See [`Stage::misfits`]; `params` as [`Self::complete`] returned them.
@@ -179,6 +202,7 @@ impl<S: Stage> DynStage for S {
         Foreseen {
             outputs: Stage::foresee(self, &params, inputs),
             flops: Stage::flops(self, &params, inputs),
+            footprint: Stage::footprint(self, &params, inputs),
         }
     }
 

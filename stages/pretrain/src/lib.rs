@@ -4,6 +4,7 @@
 mod checkpoints;
 mod config;
 mod continuation;
+mod footprint;
 mod log;
 mod metrics;
 mod params;
@@ -14,13 +15,11 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use igpt_contract::{
-    AnyFile, Checkpoints, Choice, ChosenValue, Known, KnownInputs, KnownOutputs, Many, Metrics, Model, Opt,
-    Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
+    AnyFile, Checkpoints, Choice, ChosenValue, Footprint, Known, KnownInputs, KnownOutputs, Many, Metrics,
+    Model, Opt, Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_corpus::Corpus;
-use igpt_model::{
-    Gpt, ModelCard, Ops, flops, param_count, prepare_with, save_model, single_torch_thread,
-};
+use igpt_model::{Gpt, ModelCard, Ops, flops, param_count, prepare_with, save_model, single_torch_thread};
 use igpt_ranks::Team;
 
 pub use igpt_ranks::serve as serve_rank;
@@ -94,6 +93,14 @@ impl Stage for Pretrain {
         Some(images * flops::training(&network(params, inputs))?)
     }
 
+    fn footprint(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<Footprint> {
+        /// The paper's palette: of a network large enough to matter, colours are the least part.
+        const COLOURS: usize = 512;
+        let positions = inputs.shape(TOKENS.name).positions?;
+        let config = params.model.config(positions as usize, COLOURS).ok()?;
+        Some(footprint::footprint(params, &config))
+    }
+
     fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
         let network = network(params, inputs);
         let (n_layer, shape) = (network.n_layer, network.shape);
@@ -115,8 +122,9 @@ impl Stage for Pretrain {
         let params = &*chosen(params, io.optional(&CHOICE))?;
         if cx.gpus() > 1 {
             let gpus = cx.gpus();
-            return Err(StageError::new(format!("training one network on {gpus} GPUs is not built"))
-                .hint("give the step one: `resources: {gpus: 1}`; processors can share a step by `processes`"));
+            return Err(StageError::new(format!("training one network on {gpus} GPUs is not built")).hint(
+                "give the step one: `resources: {gpus: 1}`; processors can share a step by `processes`",
+            ));
         }
         let device = prepare_with(cx, cx.threads().div_ceil(params.processes))?.device.autodiff();
         if params.lanes > 1 {
@@ -148,18 +156,17 @@ impl Stage for Pretrain {
             .transpose()?;
         let continuation =
             course.as_ref().map(|course| Continuation { course, resume, keeps_state: &keeps_state });
-        let (model, log) =
-            Training::begin(
-                &training,
-                &corpus,
-                cx,
-                network,
-                &checkpoints,
-                continuation.as_ref(),
-                &team,
-                &device,
-            )?
-            .run()?;
+        let (model, log) = Training::begin(
+            &training,
+            &corpus,
+            cx,
+            network,
+            &checkpoints,
+            continuation.as_ref(),
+            &team,
+            &device,
+        )?
+        .run()?;
         let mut metrics = metrics::values(params, &training, &corpus, &log)
             .with("model.parameters", param_count(&config) as f64);
         if !corpus.test.is_empty() {

@@ -8,7 +8,6 @@ use crate::config::TrainingConfig;
 use crate::log::TrainingLog;
 use crate::params::Params;
 
-
 /// The names of all metrics that a training may have.
 pub(crate) fn names(params: &Params) -> Known {
     let always = [

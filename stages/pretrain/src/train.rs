@@ -209,7 +209,8 @@ impl<'a> Training<'a> {
         let gradients = gradients.sum().expect("a rank has a power of two of lanes");
         let learning_rate = config.schedule.at(step);
         let model = self.model.clone();
-        let (model, gradient_norm) = self.adam.step(learning_rate, model, gradients, config.clip, self.team)?;
+        let (model, gradient_norm) =
+            self.adam.step(learning_rate, model, gradients, config.clip, self.team)?;
         self.model = model;
         // Only now, with all of the step on its way to the device, wait for it.
         let loss = self.step_loss(losses)?;

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use crate::support::{Attempt, Bench};
+
 /// The variable that makes this test program a further rank.
 const RANK: &str = "IGPT_TEST_RANK";
 
@@ -25,10 +27,18 @@ fn a_further_rank() {
     }
 }
 
+#[test]
+fn several_gpus_are_refused_not_left_idle() {
+    let bench = Bench::new();
+    let params = bench.params(serde_json::json!({"lanes": 2}));
+    let attempt = Attempt { gpus: 2, ..Attempt::of(&params) };
+    let error = bench.run(attempt).unwrap_err().to_string();
+    assert!(error.contains("one network on 2 GPUs is not built"), "{error}");
+}
+
 #[cfg(not(feature = "tch"))]
 #[test]
 fn several_processes_need_libtorch() {
-    use crate::support::{Attempt, Bench};
     let bench = Bench::new();
     let params = bench.params(serde_json::json!({"lanes": 2, "processes": 2}));
     let error = format!("{:?}", bench.run(Attempt::of(&params)).unwrap_err());

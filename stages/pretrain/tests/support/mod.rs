@@ -29,6 +29,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) seed: u64,
     pub(crate) threads: usize,
     pub(crate) device: &'a str,
+    pub(crate) gpus: usize,
     /// Cancel once that many steps are done.
     pub(crate) stop_at: Option<u64>,
     /// End a further rank once that many steps are done.
@@ -46,6 +47,7 @@ impl<'a> Attempt<'a> {
             seed: 7,
             threads: 1,
             device: "cpu",
+            gpus: 0,
             stop_at: None,
             kill_at: None,
             more_tokens: Vec::new(),
@@ -148,6 +150,7 @@ impl Bench {
         let checkpoints = attempt.checkpoints.unwrap_or_else(|| scratch.path().to_owned());
         let cx = StageContext::new(attempt.seed, attempt.threads, checkpoints, sink)
             .on_device(attempt.device)
+            .with_gpus(attempt.gpus)
             .ranks_by(crate::ranks::command())
             .cancelled_by(cancelled);
         let params = Pretrain.complete(attempt.params).unwrap();

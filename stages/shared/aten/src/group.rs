@@ -235,8 +235,7 @@ mod tests {
                 let gathered = group.all_gather(&[rank as f64, 0.5]).unwrap();
                 // Rank r gives rank s s numbers, so that rank 0 gets none.
                 let given: Vec<usize> = (0..n).collect();
-                let mine: Vec<f32> =
-                    given.iter().flat_map(|to| vec![(10 * rank + to) as f32; *to]).collect();
+                let mine: Vec<f32> = given.iter().flat_map(|to| vec![(10 * rank + to) as f32; *to]).collect();
                 let taken = group.all_to_all(&mine, &given, &vec![rank; n]).unwrap();
                 let mut told = [rank as u8 + 7];
                 group.broadcast(&mut told).unwrap();

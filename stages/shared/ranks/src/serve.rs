@@ -31,14 +31,12 @@ pub fn serve(
         unsafe { libc::_exit(1) }
     })?;
     let RankJob { kind, params, inputs, seed, threads, device, offline, scratch, rank } = job;
-    let stage = find(&kind)
-        .ok_or_else(|| io::Error::other(format!("this binary has no stage kind `{kind}`")))?;
+    let stage =
+        find(&kind).ok_or_else(|| io::Error::other(format!("this binary has no stage kind `{kind}`")))?;
     let io = StageIo { inputs, ..StageIo::default() };
     // Rank 0 speaks for all.
-    let cx = StageContext::new(seed, threads, scratch, |_| ())
-        .on_device(device)
-        .offline(offline)
-        .as_rank(rank);
+    let cx =
+        StageContext::new(seed, threads, scratch, |_| ()).on_device(device).offline(offline).as_rank(rank);
     let failure = match catch_unwind(AssertUnwindSafe(|| stage.run(&params, &io, &cx))) {
         Ok(Ok(()) | Err(StageError::Cancelled)) => return Ok(true),
         Ok(Err(error)) => RankFailure::of(&error),
