@@ -66,6 +66,10 @@ mod several {
         bench.params(params)
     }
 
+    fn on<'a>(device: &'a str, params: &'a Value) -> Attempt<'a> {
+        Attempt { device, ..Attempt::of(params) }
+    }
+
     #[test]
     fn one_two_and_four_processes_make_the_same_bytes() {
         let bench = Bench::new();
@@ -77,7 +81,7 @@ mod several {
             for device in DEVICES {
                 let run = |processes: usize| {
                     let params = params(&bench, [&changed, &json!({"processes": processes})]);
-                    bench.run(Attempt { device, threads: 4, ..Attempt::of(&params) }).unwrap()
+                    bench.run(Attempt { threads: 4, ..on(device, &params) }).unwrap()
                 };
                 let one = run(1);
                 for processes in [2, 4] {
@@ -99,7 +103,7 @@ mod several {
         for device in DEVICES {
             let curve = |changed: Value| {
                 let params = bench.params(changed);
-                let metrics = bench.metrics(Attempt { device, ..Attempt::of(&params) });
+                let metrics = bench.metrics(on(device, &params));
                 metrics.curves["loss.train"].clone()
             };
             let plain = curve(json!({"steps": 20}));
@@ -118,17 +122,16 @@ mod several {
                 let more = json!({"dropout": 0.1, "clip": 1.0, "keep_powers_from": 4});
                 params(&bench, [&more, &json!({"processes": processes})])
             };
-            let attempt = |params| Attempt { device, ..Attempt::of(params) };
-            let straight = bench.run(attempt(&of(1))).unwrap();
+            let straight = bench.run(on(device, &of(1))).unwrap();
             let folder = tempfile::tempdir().unwrap();
             for (processes, stop) in [(2, 3), (4, 5), (1, 7)] {
                 let params = of(processes);
-                let stopped = Attempt { stop_at: Some(stop), ..attempt(&params).resuming(folder.path()) };
+                let stopped = Attempt { stop_at: Some(stop), ..on(device, &params).resuming(folder.path()) };
                 let error = bench.run(stopped).unwrap_err();
                 assert!(matches!(error, StageError::Cancelled), "{error}");
             }
             let params = of(2);
-            let resumed = bench.run(attempt(&params).resuming(folder.path())).unwrap();
+            let resumed = bench.run(on(device, &params).resuming(folder.path())).unwrap();
             assert_eq!(resumed.steps_run, 1);
             assert!(resumed.files() == straight.files(), "{device}");
         }
@@ -142,7 +145,7 @@ mod several {
                 let more = json!({"steps": 40, "checkpoint_every": 4});
                 params(&bench, [&more, &json!({"processes": processes})])
             };
-            let straight = bench.run(Attempt { device, ..Attempt::of(&of(1)) }).unwrap();
+            let straight = bench.run(on(device, &of(1))).unwrap();
             let folder = tempfile::tempdir().unwrap();
             let begun = Instant::now();
             let params = of(2);

@@ -226,7 +226,8 @@ mod joined {
         ) -> Result<(usize, usize, Self), StageError> {
             if let Some(Rank { index, ranks, meeting }) = cx.rank() {
                 let group = Arrived::at(meeting, *index, *ranks).and_then(|here| here.join(COME, ANSWER));
-                let group = group.map_err(lost)?;
+                let mut group = group.map_err(lost)?;
+                group.all_gather(&[0u8]).map_err(lost)?;
                 return Ok((*index, *ranks, Self { group, crew: Crew::default(), leads: false }));
             }
             let folder = cx.checkpoint_dir();
@@ -259,8 +260,12 @@ mod joined {
                     std::thread::sleep(Duration::from_millis(10));
                 }
             }
-            let joined = here.join(COME, ANSWER);
-            // Those that are connected need it no more.
+            let joined = here.join(COME, ANSWER).and_then(|mut group| {
+                // Until all are connected with all, they look for each other in the file.
+                group.all_gather(&[0u8])?;
+                Ok(group)
+            });
+            // Where it is not there, nothing is left to remove.
             let _ = std::fs::remove_file(&meeting);
             let group = joined.map_err(|error| crew.blame(Some(error.0)))?;
             Ok((0, ranks, Self { group, crew, leads: true }))
