@@ -1,5 +1,6 @@
 //! The stage kinds of this binary: the only file that names the crate of stages.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +30,20 @@ pub fn numerics(device: &str) -> Result<String, String> {
     match device {
         "auto" | "cpu" => Ok("none".to_owned()),
         other => Err(format!("this binary cannot compute on `{other}`")),
+    }
+}
+
+/// Does the work of a further rank of a step, as `input` describes it; answers whether it did not fail.
+///
+/// # Errors
+/// If the description cannot be read, or this binary has no stages.
+pub fn serve_rank(input: impl io::Read + Send + 'static, output: &mut impl io::Write) -> io::Result<bool> {
+    #[cfg(feature = "stages")]
+    return igpt_stages::serve_rank(find, input, output);
+    #[cfg(not(feature = "stages"))]
+    {
+        let _ = (input, output);
+        Err(io::Error::other("this binary has no stages"))
     }
 }
 

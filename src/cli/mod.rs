@@ -214,6 +214,9 @@ enum Verb {
         /// The folder of the submission.
         job: PathBuf,
     },
+    /// Do a share of a step's work (its worker starts this).
+    #[command(hide = true)]
+    Rank,
 }
 
 impl Verb {
@@ -221,12 +224,8 @@ impl Verb {
     fn is_for_programs(&self) -> bool {
         match self {
             Self::Logs(args) => args.raw,
-            Self::Metrics(_)
-            | Self::Values(_)
-            | Self::Schema
-            | Self::Completions { .. }
-            | Self::Worker
-            | Self::Attempt { .. } => true,
+            Self::Metrics(_) | Self::Values(_) | Self::Schema | Self::Completions { .. } => true,
+            Self::Worker | Self::Rank | Self::Attempt { .. } => true,
             _ => false,
         }
     }
@@ -364,6 +363,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Man { dir } => man::man(&dir, out)?,
         Verb::Worker => worker::worker()?,
         Verb::Attempt { job } => attempt::attempt(&job)?,
+        Verb::Rank => return worker::rank(),
     }
     // Standard output of a process is never asked whether its last line arrived.
     out.flush()?;

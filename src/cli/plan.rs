@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use igpt_contract::Memory;
 use serde_json::{Value, json};
 
 use super::error::CliError;
@@ -51,6 +52,10 @@ pub(super) fn plan(
         let step = &plan.steps[*id];
         let (name, kind) = (&step.name, step.work.kind());
         writeln!(out, "{name:width$} {kind:10} {}{}", text(outlook), cost(outlook))?;
+        let memory = step.memory.filter(|_| !matches!(outlook.forecast, Forecast::Reused(_)));
+        if let Some(shares) = memory.and_then(shares) {
+            writeln!(out, "    {shares}")?;
+        }
         for (param, value, origin) in params(step) {
             if args.defaults || origin != "default" {
                 writeln!(out, "    {param} = {} from {origin}", shortened(value.as_ref()))?;
@@ -92,6 +97,16 @@ fn cost(outlook: &Outlook) -> String {
         }
         _ => " [time unknown]".to_owned(),
     }
+}
+
+/// What a step takes that several processes compute.
+fn shares(memory: Memory) -> Option<String> {
+    let Memory { host_mib, device_mib, processes, exchanged_mib } = memory;
+    let size = |mib: u64| bytes(mib.saturating_mul(1 << 20));
+    (processes > 1).then(|| {
+        let (each, exchanged) = (size(host_mib.saturating_add(device_mib)), size(exchanged_mib));
+        format!("takes about {each} in each of {processes} processes, which exchange {exchanged} a step")
+    })
 }
 
 /// Every parameter of a step: its dotted path, its value, and where that came from.

@@ -74,7 +74,7 @@ fn start<'g>(job: &Job, watch: &Supervision<'_>, guards: &'g Guards) -> io::Resu
 }
 
 /// The binary of this process, even when another was put in its place meanwhile.
-fn this_binary() -> io::Result<PathBuf> {
+pub(super) fn this_binary() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
 }
 

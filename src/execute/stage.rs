@@ -1,6 +1,8 @@
 //! A stage step in this process: its inputs and outputs as folders, its signals, its panics.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -12,6 +14,7 @@ use super::attempt::{WorkOutput, Workspace, attempt};
 use super::error::AttemptError;
 use super::inputs::{InputMode, Inputs};
 use super::job::{Failure, Job, JobOutcome, JobWork};
+use super::process::this_binary;
 use super::usage::usage;
 
 /// Runs an attempt at a stage step in this process; `began` is told when the work itself begins.
@@ -52,6 +55,8 @@ pub(super) fn attempt_stage(
             };
             let cx = StageContext::new(*seed, job.threads, checkpoints, sink)
                 .on_device(job.device.clone())
+                .with_gpus(job.gpus.len())
+                .ranks_by(rank_command()?)
                 .offline(job.offline)
                 .cancelled_by(cancelled);
             match catch_unwind(AssertUnwindSafe(|| stage.run(params, &io, &cx))) {
@@ -67,6 +72,11 @@ pub(super) fn attempt_stage(
             }
         },
     )
+}
+
+/// How a further process of a stage is started: this binary, whatever was put in its place meanwhile.
+fn rank_command() -> io::Result<Vec<OsString>> {
+    Ok(vec![this_binary()?.into(), "rank".into()])
 }
 
 fn stage_io(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<StageIo, AttemptError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use igpt_contract::{DynStage, MetricRow};
 
-pub use igpt_pretrain::numerics_class;
+pub use igpt_pretrain::{numerics_class, serve_rank};
 
 /// Every stage kind, in the order of a pipeline.
 #[must_use]

@@ -1,8 +1,11 @@
 //! What a running stage can ask its surroundings, and report to them.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::StageError;
 use crate::rng::{Stream, stream};
@@ -41,12 +44,26 @@ pub enum Signal {
     },
 }
 
+/// A process's place among several that compute one step together, each with a share of the work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rank {
+    /// Which of them it is, from 0. Rank 0 is the step's own process: it alone writes and reports.
+    pub index: usize,
+    /// How many there are.
+    pub ranks: usize,
+    /// The file through which they find each other.
+    pub meeting: PathBuf,
+}
+
 /// A running step's surroundings. Reporting cannot fail and must not slow the stage.
 pub struct StageContext {
     seed: u64,
     threads: usize,
     device: String,
+    gpus: usize,
     offline: bool,
+    rank: Option<Rank>,
+    rank_command: Vec<OsString>,
     checkpoints: PathBuf,
     cancelled: Arc<AtomicBool>,
     sink: Box<dyn Fn(Signal) + Send + Sync>,
@@ -65,7 +82,10 @@ impl StageContext {
             seed,
             threads: threads.max(1),
             device: "auto".to_owned(),
+            gpus: 0,
             offline: false,
+            rank: None,
+            rank_command: Vec::new(),
             checkpoints,
             cancelled: Arc::default(),
             sink: Box::new(sink),
@@ -76,6 +96,27 @@ impl StageContext {
     #[must_use]
     pub fn on_device(mut self, device: impl Into<String>) -> Self {
         self.device = device.into();
+        self
+    }
+
+    /// The same context with so many GPUs of its own.
+    #[must_use]
+    pub fn with_gpus(mut self, gpus: usize) -> Self {
+        self.gpus = gpus;
+        self
+    }
+
+    /// The same context as that of a further rank.
+    #[must_use]
+    pub fn as_rank(mut self, rank: Rank) -> Self {
+        self.rank = Some(rank);
+        self
+    }
+
+    /// The same context, in which further ranks of the step are started by this command line.
+    #[must_use]
+    pub fn ranks_by(mut self, command: Vec<OsString>) -> Self {
+        self.rank_command = command;
         self
     }
 
@@ -122,6 +163,21 @@ impl StageContext {
     /// The requested device: `auto`, `cpu`, `cuda`, `cuda:1`.
     pub fn device(&self) -> &str {
         &self.device
+    }
+
+    /// The GPUs that the schedule set aside for the step; 0 where it counts none.
+    pub fn gpus(&self) -> usize {
+        self.gpus
+    }
+
+    /// Which further rank of the step this process is; none in the step's own process.
+    pub fn rank(&self) -> Option<&Rank> {
+        self.rank.as_ref()
+    }
+
+    /// The command line that starts a further rank of the step; empty where none can be started.
+    pub fn rank_command(&self) -> &[OsString] {
+        &self.rank_command
     }
 
     /// Whether the network must not be used.

@@ -35,7 +35,7 @@ mod validation;
 pub use best::{BestLayer, best_layer};
 pub use candidates::Candidates;
 pub use choice::{ChosenValue, TriedValue};
-pub use context::{Signal, StageContext};
+pub use context::{Rank, Signal, StageContext};
 pub use digest::{Digest, ParseDigestError};
 pub use error::StageError;
 pub use hash::hash_file;

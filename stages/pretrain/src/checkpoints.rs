@@ -25,8 +25,12 @@ impl<'a> StepCheckpoints<'a> {
         Self { folder, card, keeps }
     }
 
-    /// Saves the network of a step if it is due and not yet saved, and lets `keep_state` write into its
-    /// folder.
+    /// Whether the network of a step is to be saved, and is not yet.
+    pub(crate) fn due(&self, step: u64, saved: &CheckpointDigests) -> bool {
+        (self.keeps)(step) && !saved.contains_key(&step)
+    }
+
+    /// Saves the network of a step, and lets `keep_state` write into its folder.
     pub(crate) fn save(
         &self,
         step: u64,
@@ -34,9 +38,6 @@ impl<'a> StepCheckpoints<'a> {
         saved: &mut CheckpointDigests,
         keep_state: impl FnOnce(&Path) -> Result<(), StageError>,
     ) -> Result<(), StageError> {
-        if !(self.keeps)(step) || saved.contains_key(&step) {
-            return Ok(());
-        }
         let folder = part(&self.folder, step);
         let failed = |error: io::Error| {
             StageError::caused(format!("the network of step {step} cannot be saved"), error)

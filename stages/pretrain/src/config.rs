@@ -15,7 +15,9 @@ pub(crate) struct TrainingConfig {
     pub steps: u64,
     /// Images per update.
     pub batch: usize,
-    /// Micro-batches per update.
+    /// Equal shares of a batch, summed by a fixed tree.
+    pub lanes: usize,
+    /// Micro-batches per lane.
     pub accumulation: usize,
     /// Whether blocks are recomputed for their gradients.
     pub recompute: bool,
@@ -43,6 +45,7 @@ impl TrainingConfig {
             task: Task::new(params.objective, params.mask_probability, params.bert_loss, cx),
             steps: params.steps,
             batch: params.batch,
+            lanes: params.lanes,
             accumulation: params.accumulation,
             recompute: params.recompute,
             schedule: Schedule { peak: params.learning_rate, warmup_steps, total_steps, decay: params.decay },

@@ -19,11 +19,12 @@ use serde_json::{Value, json};
 use crate::params::Params;
 
 /// Parameters that say how long, how it is watched and what is kept; not what an update does.
-const WITHOUT: [&str; 12] = [
+const WITHOUT: [&str; 13] = [
     "steps",
     "decay",
     "decay_steps",
     "warmup_steps",
+    "processes",
     "recompute",
     "validate_every",
     "validation_rows",
@@ -50,6 +51,7 @@ impl Course {
         corpus: &Corpus,
         cx: &StageContext,
     ) -> Result<Self, StageError> {
+        let lanes = params.lanes;
         // Parameters convert to JSON: they came from it.
         let params = serde_json::to_value(params).unwrap_or_default();
         let params = params.as_object().into_iter().flatten();
@@ -57,6 +59,10 @@ impl Course {
             .filter(|(name, _)| !WITHOUT.contains(&name.as_str()) && *name != "memory_mib")
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
+        if lanes == 1 {
+            // States that were kept before there were lanes do not name them, and stay as they are.
+            course.remove("lanes");
+        }
         course.insert("seed".to_owned(), json!(cx.seed()));
         course.insert("images".to_owned(), json!(images(corpus)?));
         course.insert("warmup_steps".to_owned(), json!(schedule.warmup_steps));
@@ -67,17 +73,22 @@ impl Course {
         Ok(Self(course))
     }
 
+    fn value(&self, name: &str) -> Option<Value> {
+        let unnamed = || (name == "lanes").then(|| json!(1));
+        self.0.get(name).cloned().or_else(unnamed)
+    }
+
     /// Checks that a training of this course may go on from one of that course.
     fn check(&self, shorter: &Self, step: u64) -> Result<(), StageError> {
         let names = self.0.keys().chain(shorter.0.keys());
-        let differs = names.filter(|name| self.0.get(*name) != shorter.0.get(*name));
+        let differs = names.filter(|name| self.value(name) != shorter.value(name));
         // The schedule last: it differs whenever something above does.
         let Some(name) =
             differs.min_by_key(|name| matches!(&***name, "warmup_steps" | "decay" | "decay_steps"))
         else {
             return Ok(());
         };
-        let text = |course: &Self| course.0.get(name).map_or("not set".to_owned(), shown);
+        let text = |course: &Self| course.value(name).as_ref().map_or("not set".to_owned(), shown);
         let (there, here) = (text(shorter), text(self));
         let hint = match name.as_str() {
             "decay_steps" => {

@@ -4,8 +4,11 @@
 mod checkpoints;
 mod config;
 mod continuation;
+mod footprint;
+mod log;
 mod metrics;
 mod params;
+mod start;
 mod train;
 
 use std::borrow::Cow;
@@ -16,9 +19,12 @@ use igpt_contract::{
     Model, Opt, Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_corpus::Corpus;
-use igpt_model::memory::{self, TrainingStep};
-use igpt_model::{Gpt, ModelCard, Ops, flops, param_count, prepare, save_model};
+use igpt_model::{
+    Gpt, ModelCard, Ops, flops, memory, param_count, prepare_with, save_model, single_torch_thread,
+};
+use igpt_ranks::Team;
 
+pub use igpt_ranks::serve as serve_rank;
 pub use params::Params;
 
 use checkpoints::StepCheckpoints;
@@ -70,7 +76,7 @@ impl Stage for Pretrain {
             seeded: true,
             device_dependent: true,
             isolated: true,
-            unkeyed: &["checkpoint_every", "memory_mib", "recompute"],
+            unkeyed: &["checkpoint_every", "memory_mib", "processes", "recompute"],
             resources: Resources { cpus: 0, memory_mib: 2048, gpus: 0 },
         }
     }
@@ -90,13 +96,7 @@ impl Stage for Pretrain {
     }
 
     fn memory(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<Memory> {
-        let network = network(params, inputs);
-        let computes = match params.steps {
-            0 => memory::inference(&network, params.batch)?,
-            _ => memory::training(&network, step(params))?,
-        };
-        let tokens = memory::tokens(inputs.shape(TOKENS.name), params.memory_mib);
-        Some(Memory::of_bytes(tokens + memory::weights(&network)?, computes))
+        footprint::memory(params, &network(params, inputs), inputs.shape(TOKENS.name))
     }
 
     fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {
@@ -118,7 +118,18 @@ impl Stage for Pretrain {
 
     fn run(&self, params: &Params, io: &StageIo, cx: &StageContext) -> Result<(), StageError> {
         let params = &*chosen(params, io.optional(&CHOICE))?;
-        let device = prepare(cx)?.device.autodiff();
+        if cx.gpus() > 1 {
+            let gpus = cx.gpus();
+            return Err(StageError::new(format!("training one network on {gpus} GPUs is not built")).hint(
+                "give the step one: `resources: {gpus: 1}`; processors can share a step by `processes`",
+            ));
+        }
+        let device = prepare_with(cx, cx.threads().div_ceil(params.processes))?.device.autodiff();
+        if params.lanes > 1 {
+            // Its sums depend on the number of threads, and the ranks share those that there are.
+            single_torch_thread();
+        }
+        let team = Team::gather("pretrain", params, params.processes, io, cx)?;
         let corpus = Corpus::read(io.many(&TOKENS), &params.selection(), cx)?;
         let failed = |what: &'static str| move |error| StageError::caused(what, error);
         let config = params
@@ -143,14 +154,28 @@ impl Stage for Pretrain {
             .transpose()?;
         let continuation =
             course.as_ref().map(|course| Continuation { course, resume, keeps_state: &keeps_state });
-        let (model, log) =
-            Training::begin(&training, &corpus, cx, network, &checkpoints, continuation.as_ref(), &device)?
-                .run()?;
+        let (model, log) = Training::begin(
+            &training,
+            &corpus,
+            cx,
+            network,
+            &checkpoints,
+            continuation.as_ref(),
+            &team,
+            &device,
+        )?
+        .run()?;
         let mut metrics = metrics::values(params, &training, &corpus, &log)
             .with("model.parameters", param_count(&config) as f64);
         if !corpus.test.is_empty() {
-            let loss = train::evaluate(&training, &model, ("test", params.steps), &corpus.test, &device, cx)?;
+            let what = ("test", params.steps);
+            let loss = train::evaluate(&training, &model, what, &corpus.test, &device, &team, cx)?;
             metrics = metrics.with("loss.test", loss);
+        }
+        let leads = team.leads();
+        team.part()?;
+        if !leads {
+            return Ok(());
         }
         save_model(io.output(&MODEL), &model, &card).map_err(failed("the model cannot be written"))?;
         checkpoints.copy_to(io.output(&CHECKPOINTS), &log.kept)?;
@@ -158,12 +183,6 @@ impl Stage for Pretrain {
         metrics.write(io.output(&METRICS))?;
         Ok(())
     }
-}
-
-/// How a step is computed.
-fn step(params: &Params) -> TrainingStep {
-    let Params { batch, accumulation, precision, recompute, .. } = *params;
-    TrainingStep { batch, parts: accumulation, precision, recompute }
 }
 
 /// What is known of the network.

@@ -5,8 +5,8 @@ use igpt_corpus::Corpus;
 use igpt_optim::Exact;
 
 use crate::config::TrainingConfig;
+use crate::log::TrainingLog;
 use crate::params::Params;
-use crate::train::TrainingLog;
 
 /// The names of all metrics that a training may have.
 pub(crate) fn names(params: &Params) -> Known {

@@ -6,7 +6,7 @@ use igpt_contract::{ParamError, Validation};
 use igpt_corpus::Selection;
 use igpt_model::loss::BertReduction;
 use igpt_model::{ModelParams, Objective, Precision};
-use igpt_optim::{Decay, MOST_IMAGES};
+use igpt_optim::{Decay, MOST_IMAGES, splits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,15 @@ pub struct Params {
     /// Splits each step into this many micro-batches, computed one after another to save memory. The
     /// images, masks and mathematics stay the same; dropout, where used, drops other elements.
     pub accumulation: usize,
+    /// Splits the images of each step into this many equal shares, whose gradients are summed by a fixed
+    /// binary tree: a power of two that divides `batch`. Up to so many `processes` can share the lanes, with
+    /// the same bits for any number of them. Dropout, where used, drops other elements for each number of
+    /// lanes; `accumulation` splits each lane.
+    pub lanes: usize,
+    /// How many processes of this machine train the network together: a power of two, at most `lanes`. Each
+    /// computes its share of the lanes and keeps its share of the optimizer's state. More than one need a
+    /// build with LibTorch. Does not affect the cache key.
+    pub processes: usize,
     /// Stores only the input of each block in the forward pass and recomputes the block for its
     /// gradients: far less memory, a third more time, the same numbers. Does not affect the cache
     /// key.
@@ -102,6 +111,8 @@ impl Default for Params {
             batch: 128,
             precision: Precision::F32,
             accumulation: 1,
+            lanes: 1,
+            processes: 1,
             recompute: false,
             learning_rate: 0.003,
             warmup_steps: None,
@@ -163,8 +174,20 @@ impl Params {
         if !(1..=MOST_IMAGES).contains(&self.batch) {
             return refuse("batch", &format!("1 to {MOST_IMAGES} images"), self.batch.to_string());
         }
-        if !(1..=self.batch).contains(&self.accumulation) {
-            return refuse("accumulation", "1 to `batch` micro-batches", self.accumulation.to_string());
+        if !self.lanes.is_power_of_two() || !self.batch.is_multiple_of(self.lanes) {
+            let expected = format!("a power of two that divides `batch`, {}", self.batch);
+            return refuse("lanes", &expected, self.lanes.to_string());
+        }
+        if !splits(self.lanes, self.processes) {
+            let expected = format!("a power of two of at most `lanes`, {}", self.lanes);
+            return refuse("processes", &expected, self.processes.to_string());
+        }
+        if !(1..=self.batch / self.lanes).contains(&self.accumulation) {
+            let expected = match self.lanes {
+                1 => "1 to `batch` micro-batches".to_owned(),
+                lanes => format!("1 to `batch` / `lanes` micro-batches, {}", self.batch / lanes),
+            };
+            return refuse("accumulation", &expected, self.accumulation.to_string());
         }
         if let Some(step) = self.keep.iter().find(|step| **step > self.steps) {
             return refuse("keep", "steps of the training (0 to `steps`)", step.to_string());
@@ -231,6 +254,12 @@ mod tests {
         let refused = |params: Params| params.check().unwrap_err().path;
         assert_eq!(refused(Params { batch: 0, ..Params::default() }), "batch");
         assert_eq!(refused(Params { accumulation: 129, ..Params::default() }), "accumulation");
+        assert_eq!(refused(Params { lanes: 0, ..Params::default() }), "lanes");
+        assert_eq!(refused(Params { lanes: 3, batch: 9, ..Params::default() }), "lanes");
+        assert_eq!(refused(Params { lanes: 8, batch: 36, ..Params::default() }), "lanes");
+        assert_eq!(refused(Params { processes: 2, ..Params::default() }), "processes");
+        assert_eq!(refused(Params { lanes: 8, processes: 3, ..Params::default() }), "processes");
+        assert_eq!(refused(Params { lanes: 8, accumulation: 17, ..Params::default() }), "accumulation");
         assert_eq!(refused(Params { learning_rate: f64::NAN, ..Params::default() }), "learning_rate");
         assert_eq!(refused(Params { keep: vec![1001], ..Params::default() }), "keep");
         assert_eq!(refused(Params { decay_steps: Some(999), ..Params::default() }), "decay_steps");

@@ -4,89 +4,29 @@
 //! for the output, then the next update. A training resumed at step s therefore goes through the very
 //! same states as one that was never interrupted.
 
-use std::collections::VecDeque;
+//!
+//! With several ranks each goes through the same steps on its share of the lanes, rank 0 with the only
+//! outputs, checkpoints and signals: what all of them need to decide alike, they exchange.
+
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::Module as _;
-use burn::optim::GradientsAccumulator;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
 use igpt_contract::{StageContext, StageError, Stream};
-use igpt_corpus::{Corpus, LossSum, Rows};
+use igpt_corpus::{Corpus, LossSum, PendingLoss, Rows, Task};
 use igpt_model::{Dropout, Gpt};
 use igpt_optim::{
-    Adam, Checkpointer, Diverged, Draw, EpochOrder, Exact, SpikeWatch, clip_global_norm, micro_batches,
+    Checkpointer, Diverged, Draw, EpochOrder, Exact, LaneTree, TeamAdam, add_gradients, micro_batches,
 };
-use serde::{Deserialize, Serialize};
+use igpt_ranks::Team;
 
-use crate::checkpoints::{CheckpointDigests, StepCheckpoints};
+use crate::checkpoints::StepCheckpoints;
 use crate::config::TrainingConfig;
 use crate::continuation::{self, Course};
-
-/// The state of a training besides weights and optimizer, saved with them.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct TrainingLog {
-    watch: SpikeWatch,
-    /// Sum and number of the losses since the last point of the curve.
-    interval: (Exact, u64),
-    /// The losses of the last [`RECENT`] steps.
-    recent: VecDeque<Exact>,
-    /// The mean training loss up to a step, since the previous point, in nats/token.
-    pub train: Vec<(u64, Exact)>,
-    /// The learning rate at those steps.
-    pub learning_rate: Vec<(u64, Exact)>,
-    /// The gradients' global norm at those steps, if they are clipped.
-    pub gradient_norm: Vec<(u64, Exact)>,
-    /// The validation loss by step, in nats/token.
-    pub valid: Vec<(u64, Exact)>,
-    /// The networks that were saved for the output.
-    pub kept: CheckpointDigests,
-}
-
-/// Steps that the final training loss is averaged over.
-const RECENT: usize = 100;
-/// About how many points a training curve has.
-const CURVE_POINTS: u64 = 500;
-
-impl TrainingLog {
-    /// The mean loss of the last 100 steps, before their updates; `None` without a step.
-    pub(crate) fn final_train(&self) -> Option<f64> {
-        let n = self.recent.len();
-        (n > 0).then(|| self.recent.iter().map(|loss| loss.0).sum::<f64>() / n as f64)
-    }
-
-    /// The log as it is kept for a longer training: without what only a last step has.
-    fn kept_at(&self, config: &TrainingConfig, step: u64) -> Self {
-        let mut log = Self { kept: CheckpointDigests::new(), ..self.clone() };
-        let due = config.validate_every > 0 && step.is_multiple_of(config.validate_every);
-        log.valid.retain(|(at, _)| due || *at != step);
-        log
-    }
-
-    fn record(&mut self, config: &TrainingConfig, step: u64, update: &StepStats) {
-        self.recent.push_back(Exact(update.loss));
-        if self.recent.len() > RECENT {
-            self.recent.pop_front();
-        }
-        let (sum, n) = (self.interval.0.0 + update.loss, self.interval.1 + 1);
-        self.interval = (Exact(sum), n);
-        if step.is_multiple_of(config.steps.div_ceil(CURVE_POINTS)) || step == config.steps {
-            self.train.push((step, Exact(sum / n as f64)));
-            self.learning_rate.push((step, Exact(update.learning_rate)));
-            if let Some(norm) = update.gradient_norm {
-                self.gradient_norm.push((step, Exact(norm)));
-            }
-            self.interval = (Exact(0.0), 0);
-        }
-    }
-}
-
-/// The loss and settings of one update.
-struct StepStats {
-    /// In nats/token, before the update.
-    loss: f64,
-    learning_rate: f64,
-    gradient_norm: Option<f64>,
-}
+use crate::log::{State, StepStats, TrainingLog};
+use crate::start::Start;
 
 /// How a training is related to shorter and longer ones.
 pub(crate) struct Continuation<'a> {
@@ -107,19 +47,30 @@ pub(crate) struct Training<'a> {
     checkpoints: &'a StepCheckpoints<'a>,
     /// None where it neither goes on from a shorter one nor keeps its state.
     continuation: Option<&'a Continuation<'a>>,
+    team: &'a Team,
     order: EpochOrder,
     masks: Stream,
     dropout: Stream,
     device: Device,
     step: u64,
     model: Gpt,
-    adam: Adam,
+    adam: TeamAdam,
     log: TrainingLog,
+}
+
+/// What is drawn and known of a step before it is split into lanes.
+struct Batch {
+    draws: Vec<Draw>,
+    /// The masked positions of all images.
+    mask: Option<Vec<f32>>,
+    /// How many of its images the loss is a mean over.
+    counted: usize,
 }
 
 impl<'a> Training<'a> {
     /// A training of `model` where the newest usable checkpoint of `cx` left it, else where the shorter
     /// training that it continues ended, else at step 0.
+    #[expect(clippy::too_many_arguments, reason = "a training is made of that much")]
     pub(crate) fn begin(
         config: &'a TrainingConfig,
         corpus: &'a Corpus,
@@ -127,6 +78,7 @@ impl<'a> Training<'a> {
         model: Gpt,
         checkpoints: &'a StepCheckpoints<'a>,
         continuation: Option<&'a Continuation<'a>>,
+        team: &'a Team,
         device: &Device,
     ) -> Result<Self, StageError> {
         let mut training = Self {
@@ -136,35 +88,41 @@ impl<'a> Training<'a> {
             checkpointer: Checkpointer::new(cx.checkpoint_dir().join("training")),
             checkpoints,
             continuation,
+            team,
             order: EpochOrder::new(corpus.train.len(), cx.stream("data")),
             masks: cx.stream("masks"),
             dropout: cx.stream("dropout"),
             device: device.clone(),
             step: 0,
             model,
-            adam: Adam::new(config.adam),
+            adam: TeamAdam::new(config.adam, team),
             log: TrainingLog::default(),
         };
-        if !training.resume()? {
-            training.go_on()?;
+        let found = match team.leads() {
+            true => training.resume()?.map_or_else(|| training.go_on(), |found| Ok(Some(found)))?,
+            false => None,
+        };
+        let off_tape = device.clone().inner();
+        if let Some(start) = Start::shared(found, &training.model, config.adam, &off_tape, team)? {
+            let Start { step, model, adam, log } = start;
+            (training.step, training.model, training.adam, training.log) = (step, model, adam, log);
         }
         Ok(training)
     }
 
-    /// Takes over the state of the shorter training, where one is connected.
-    fn go_on(&mut self) -> Result<(), StageError> {
+    /// The state of the shorter training, where one is connected.
+    fn go_on(&self) -> Result<Option<State>, StageError> {
         let Some(Continuation { course, resume: Some(folder), .. }) = self.continuation else {
-            return Ok(());
+            return Ok(None);
         };
         let (config, device) = (self.config, self.device.clone().inner());
         let found = continuation::read(folder, course, config.steps, &self.model, config.adam, &device)?;
         self.cx.note(format!("going on from step {} of {}", found.step, config.steps));
-        (self.step, self.model, self.adam, self.log) = (found.step, found.model, found.adam, found.state);
-        Ok(())
+        Ok(Some(found))
     }
 
-    /// Goes on where an interrupted attempt ended; answers whether there was one.
-    fn resume(&mut self) -> Result<bool, StageError> {
+    /// The state in which an interrupted attempt ended, if there was one.
+    fn resume(&self) -> Result<Option<State>, StageError> {
         let found = self
             .checkpointer
             .resume::<Gpt, TrainingLog>(
@@ -176,18 +134,17 @@ impl<'a> Training<'a> {
                 },
             )
             .map_err(|error| StageError::caused("the checkpoints cannot be read", error))?;
-        let Some(found) = found else { return Ok(false) };
+        let Some(found) = found else { return Ok(None) };
         if let Err(why) = self.checkpoints.verify(&found.state.kept) {
             let from = match self.continuation.and_then(|continuation| continuation.resume) {
                 Some(_) => "where the shorter training ended",
                 None => "step 0",
             };
             self.cx.note(format!("starting from {from}: {why}"));
-            return Ok(false);
+            return Ok(None);
         }
         self.cx.note(format!("resumed at step {} of {}", found.step, self.config.steps));
-        (self.step, self.model, self.adam, self.log) = (found.step, found.model, found.adam, found.state);
-        Ok(true)
+        Ok(Some(found))
     }
 
     /// Trains to the end. If cancelled, it saves its state first.
@@ -204,7 +161,7 @@ impl<'a> Training<'a> {
     fn run_from(&mut self, saved: &mut Option<u64>) -> Result<(), StageError> {
         let config = self.config;
         loop {
-            self.cx.check()?;
+            self.team.check_cancelled(self.cx)?;
             let due = |every: u64| every > 0 && self.step > 0 && self.step.is_multiple_of(every);
             let last = self.step == config.steps;
             if (due(config.checkpoint_every) || (last && self.step > 0)) && *saved != Some(self.step) {
@@ -235,20 +192,61 @@ impl<'a> Training<'a> {
     /// Does update number `step`.
     fn update(&mut self, step: u64) -> Result<StepStats, StageError> {
         let config = self.config;
-        let draws = self.order.batch(step, config.batch);
-        let positions = self.corpus.positions();
-        let mask = config.task.mask(&self.masks, step, draws.len(), positions)?;
-        let counted = config.task.images(draws.len(), positions, mask.as_deref());
+        let batch = self.batch(step)?;
+        let (mut gradients, mut losses) = (LaneTree::default(), Vec::new());
+        for lane in self.team.share(config.lanes) {
+            let (found, pending) = self.lane(step, lane, &batch)?;
+            gradients.push(found, |a, b| add_gradients(&self.model, a, b));
+            losses.push(pending);
+        }
+        if step < config.steps {
+            let next = self.order.batch(step + 1, config.batch);
+            let each = config.batch / config.lanes;
+            let lanes = self.team.share(config.lanes);
+            let own = &next[lanes.start * each..lanes.end * each];
+            self.corpus.train.prefetch(own.iter().map(of_draw));
+        }
+        let gradients = gradients.sum().expect("a rank has a power of two of lanes");
+        let learning_rate = config.schedule.at(step);
+        let model = self.model.clone();
+        let (model, gradient_norm) =
+            self.adam.step(learning_rate, model, gradients, config.clip, self.team)?;
+        self.model = model;
+        // Only now, with all of the step on its way to the device, wait for it.
+        let loss = self.step_loss(losses)?;
+        let loss = loss.ok_or_else(|| StageError::new(format!("step {step} predicted no token")))?;
+        Ok(StepStats { loss, learning_rate, gradient_norm })
+    }
+
+    fn batch(&mut self, step: u64) -> Result<Batch, StageError> {
+        let (task, positions) = (&self.config.task, self.corpus.positions());
+        let draws = self.order.batch(step, self.config.batch);
+        let mask = task.mask(&self.masks, step, draws.len(), positions)?;
+        let counted = task.images(draws.len(), positions, mask.as_deref());
+        Ok(Batch { draws, mask, counted })
+    }
+
+    /// The gradients of a lane, its share of the batch, and the losses of its micro-batches.
+    fn lane(
+        &self,
+        step: u64,
+        lane: usize,
+        batch: &Batch,
+    ) -> Result<(GradientsParams, Vec<PendingLoss>), StageError> {
+        let (config, positions) = (self.config, self.corpus.positions());
+        let each = batch.draws.len() / config.lanes;
+        // A stream for each lane of each step, so that no mask depends on who draws before.
         let mut dropout = self.dropout.clone();
-        dropout.set_stream(step);
+        dropout.set_stream(step * config.lanes as u64 + lane as u64);
         let mut dropout = Dropout::new(config.dropout, dropout);
         let mut gradients = GradientsAccumulator::new();
-        let (mut pending, mut first) = (Vec::new(), 0);
-        for micro in micro_batches(&draws, config.accumulation) {
+        let (mut pending, mut first) = (Vec::new(), lane * each);
+        for micro in micro_batches(&batch.draws[first..][..each], config.accumulation) {
+            self.team.check()?;
             let images = micro.len();
             let tokens = self.corpus.train.gather(micro.iter().map(of_draw))?;
-            let mask = mask.as_ref().map(|mask| &mask[first * positions..][..images * positions]);
-            let share = config.task.images(images, positions, mask) as f64 / counted as f64;
+            let mask = batch.mask.as_ref().map(|mask| &mask[first * positions..][..images * positions]);
+            let share = config.task.images(images, positions, mask) as f64 / batch.counted as f64;
             let (found, loss) = config.task.gradients(
                 &self.model,
                 &tokens,
@@ -262,18 +260,20 @@ impl<'a> Training<'a> {
             pending.push(loss);
             first += images;
         }
-        if step < config.steps {
-            self.corpus.train.prefetch(self.order.batch(step + 1, config.batch).iter().map(of_draw));
+        Ok((gradients.grads(), pending))
+    }
+
+    /// The mean loss of all lanes, from those of this rank's.
+    fn step_loss(&self, lanes: Vec<Vec<PendingLoss>>) -> Result<Option<f64>, StageError> {
+        let sum = |lane: Vec<PendingLoss>| {
+            lane.into_iter().map(PendingLoss::read).fold(LossSum::default(), LossSum::plus)
+        };
+        let mine: Vec<f64> = lanes.into_iter().flat_map(|lane| sum(lane).parts()).collect();
+        let mut tree = LaneTree::default();
+        for parts in self.team.all_gather_f64(&mine)?.as_chunks::<2>().0 {
+            tree.push(LossSum::from_parts(*parts), LossSum::plus);
         }
-        let mut gradients = gradients.grads();
-        let gradient_norm = config.clip.map(|clip| clip_global_norm(&self.model, &mut gradients, Some(clip)));
-        let learning_rate = config.schedule.at(step);
-        self.model = self.adam.step(learning_rate, self.model.clone(), gradients);
-        // Only now, with all of the step on its way to the device, wait for it.
-        let mut sum = LossSum::default();
-        pending.into_iter().for_each(|pending| sum.add(pending.read()));
-        let loss = sum.mean().ok_or_else(|| StageError::new(format!("step {step} predicted no token")))?;
-        Ok(StepStats { loss, learning_rate, gradient_norm })
+        Ok(tree.sum().and_then(LossSum::mean))
     }
 
     /// Records the validation loss of this step, unless it was restored with the state.
@@ -282,8 +282,8 @@ impl<'a> Training<'a> {
         if rows.is_empty() || self.log.valid.last().is_some_and(|(step, _)| *step == self.step) {
             return Ok(());
         }
-        let loss =
-            evaluate(self.config, &self.model, ("validation", self.step), rows, &self.device, self.cx)?;
+        let what = ("validation", self.step);
+        let loss = evaluate(self.config, &self.model, what, rows, &self.device, self.team, self.cx)?;
         self.log.valid.push((self.step, Exact(loss)));
         self.cx.metric("loss.valid", self.step as f64, loss);
         Ok(())
@@ -291,19 +291,31 @@ impl<'a> Training<'a> {
 
     /// Keeps the network of this step, and the training's state with it, where they are due.
     fn keep(&mut self) -> Result<(), StageError> {
-        let (step, model, adam) = (self.step, &self.model, &self.adam);
+        let (step, model) = (self.step, &self.model);
+        if !self.checkpoints.due(step, &self.log.kept) {
+            return Ok(());
+        }
         let continuation = self.continuation.filter(|one| (one.keeps_state)(step));
-        // None but where it is kept: it is copied.
+        // None but where they are kept: they are copied.
         let log = continuation.map(|_| self.log.kept_at(self.config, step));
-        self.checkpoints.save(step, model, &mut self.log.kept, |folder| match (continuation, log) {
-            (Some(one), Some(log)) => continuation::keep(folder, one.course, step, model, adam, log),
+        let adam = continuation.map(|_| self.adam.whole(self.team)).transpose()?.flatten();
+        if !self.team.leads() {
+            // As rank 0 has it, but for the digests.
+            self.log.kept.insert(step, BTreeMap::new());
+            return Ok(());
+        }
+        self.checkpoints.save(step, model, &mut self.log.kept, |folder| match (continuation, adam, log) {
+            (Some(one), Some(adam), Some(log)) => {
+                continuation::keep(folder, one.course, step, model, &adam, log)
+            }
             _ => Ok(()),
         })
     }
 
     fn save(&self) -> Result<(), StageError> {
+        let Some(adam) = self.adam.whole(self.team)? else { return Ok(()) };
         self.checkpointer
-            .save(self.step, &self.model, &self.adam, &self.log)
+            .save(self.step, &self.model, &adam, &self.log)
             .map_err(|error| StageError::caused("the checkpoint cannot be written", error))
     }
 }
@@ -323,10 +335,32 @@ pub(crate) fn evaluate(
     what: (&'static str, u64),
     rows: &Rows,
     device: &Device,
+    team: &Team,
     cx: &StageContext,
 ) -> Result<f64, StageError> {
-    let batch = config.batch.div_ceil(config.accumulation);
-    let loss = config.task.mean_loss(&model.valid(), rows, batch, &device.clone().inner(), cx)?;
+    let batch = config.batch.div_ceil(config.lanes * config.accumulation);
+    let (model, device) = (model.valid(), device.clone().inner());
+    let loss = match team.ranks() {
+        1 => config.task.mean_loss(&model, rows, batch, &device, cx)?,
+        ranks => {
+            // Each rank looks at every so many-th batch; the parts are added up in the batches' order.
+            let rounds = rows.len().div_ceil(batch * ranks);
+            let mut mine = Vec::with_capacity(2 * rounds);
+            for round in 0..rounds {
+                team.check()?;
+                let number = round * ranks + team.index();
+                let part = match number * batch < rows.len() {
+                    true => config.task.batch_loss(&model, rows, batch, number, &device)?,
+                    false => LossSum::default(),
+                };
+                mine.extend(part.parts());
+            }
+            let all = team.all_gather_f64(&mine)?;
+            let parts = all.as_chunks::<2>().0;
+            let in_order = (0..rounds * ranks).map(|number| parts[number % ranks * rounds + number / ranks]);
+            Task::mean_of(in_order.map(LossSum::from_parts), rows)?
+        }
+    };
     Diverged::check(what.0, what.1, loss).map_err(diverged)?;
     Ok(loss)
 }

@@ -2,6 +2,8 @@
 //! and seed make the same bytes, whatever the thread count and however often it is interrupted.
 
 mod continuation;
+mod lanes;
+mod ranks;
 mod support;
 
 use std::fs;

@@ -1,7 +1,7 @@
-//! Compiles `src/aten.cpp` against the LibTorch that torch-sys found.
+//! Compiles the C++ sources against the LibTorch that torch-sys found.
 
 fn main() {
-    println!("cargo:rerun-if-changed=src/aten.cpp");
+    println!("cargo:rerun-if-changed=src");
     #[cfg(feature = "tch")]
     {
         let lib =
@@ -10,9 +10,12 @@ fn main() {
         cc::Build::new()
             .cpp(true)
             .std("c++17")
-            .includes([include.join("torch/csrc/api/include"), include])
+            .includes(["src".into(), include.join("torch/csrc/api/include"), include])
+            // Without them the headers of c10d are empty.
+            .define("USE_DISTRIBUTED", None)
+            .define("USE_C10D_GLOO", None)
             .warnings(false) // LibTorch's own headers have thousands
-            .file("src/aten.cpp")
+            .files(["src/aten.cpp", "src/c10d.cpp"])
             .compile("igpt_aten");
     }
 }

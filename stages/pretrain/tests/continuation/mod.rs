@@ -67,6 +67,7 @@ fn another_course_is_refused_by_the_name_of_what_differs() {
     let shorter = trained(&bench, json!({}));
     for (changed, what) in [
         (json!({"batch": 8}), "`batch` is 16 there and 8 here"),
+        (json!({"lanes": 4}), "`lanes` is 1 there and 4 here"),
         (json!({"learning_rate": 0.02}), "`learning_rate` is 0.01 there and 0.02 here"),
         (json!({"decay": "cosine"}), "`decay` is constant there and cosine here"),
         (json!({"warmup_steps": 5}), "`warmup_steps` is 4 there and 5 here"),

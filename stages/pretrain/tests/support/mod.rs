@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -27,8 +28,12 @@ pub(crate) struct Attempt<'a> {
     pub(crate) params: &'a Value,
     pub(crate) seed: u64,
     pub(crate) threads: usize,
+    pub(crate) device: &'a str,
+    pub(crate) gpus: usize,
     /// Cancel once that many steps are done.
     pub(crate) stop_at: Option<u64>,
+    /// End a further rank once that many steps are done.
+    pub(crate) kill_at: Option<u64>,
     pub(crate) more_tokens: Vec<PathBuf>,
     pub(crate) checkpoints: Option<PathBuf>,
     /// The network of a shorter training, to go on from.
@@ -41,7 +46,10 @@ impl<'a> Attempt<'a> {
             params,
             seed: 7,
             threads: 1,
+            device: "cpu",
+            gpus: 0,
             stop_at: None,
+            kill_at: None,
             more_tokens: Vec::new(),
             checkpoints: None,
             resume: None,
@@ -121,18 +129,29 @@ impl Bench {
         let notes = Arc::new(Mutex::new(Vec::new()));
         let sink = {
             let (cancelled, steps_run, notes) = (cancelled.clone(), steps_run.clone(), notes.clone());
+            let victim = Mutex::new(None);
             move |signal| match signal {
                 Signal::Progress { done, .. } => {
                     steps_run.fetch_add(1, Ordering::Relaxed);
                     cancelled.fetch_or(attempt.stop_at == Some(done), Ordering::Relaxed);
+                    if attempt.kill_at == Some(done) {
+                        let process: String = victim.lock().unwrap().take().unwrap();
+                        assert!(Command::new("kill").args(["-9", &process]).status().unwrap().success());
+                    }
                 }
                 Signal::Note(text) => notes.lock().unwrap().push(text),
-                Signal::Metric { .. } | Signal::Fact { .. } | Signal::Log(_) => {}
+                Signal::Log(text) => {
+                    let process = text.strip_prefix("rank 1 of 2 is process ");
+                    *victim.lock().unwrap() = process.map(str::to_owned);
+                }
+                Signal::Metric { .. } | Signal::Fact { .. } => {}
             }
         };
         let checkpoints = attempt.checkpoints.unwrap_or_else(|| scratch.path().to_owned());
         let cx = StageContext::new(attempt.seed, attempt.threads, checkpoints, sink)
-            .on_device("cpu")
+            .on_device(attempt.device)
+            .with_gpus(attempt.gpus)
+            .ranks_by(crate::ranks::command())
             .cancelled_by(cancelled);
         let params = Pretrain.complete(attempt.params).unwrap();
         // A pool of its own: the stage's own setting only holds for the first run in a process.

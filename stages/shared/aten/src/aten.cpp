@@ -1,20 +1,12 @@
 // What of aten the crate tch has no name for. An error comes back as its text, for the caller to free.
 
+#include "guarded.h"
+
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
-#include <cstring>
 #include <torch/csrc/autograd/autograd.h>
 
 using at::Tensor;
-
-template <class Work> static char *guarded(Work work) {
-  try {
-    work();
-    return nullptr;
-  } catch (const std::exception &error) {
-    return strdup(error.what());
-  }
-}
 
 extern "C" {
 

@@ -1,12 +1,13 @@
 //! The operations of aten that tch has no name for.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 use std::ptr;
 
 use tch::Tensor;
 use torch_sys::C_tensor;
 
 use crate::adam::AdamRule;
+use crate::text::error_text;
 
 unsafe extern "C" {
     fn igpt_aten_gradients(
@@ -33,13 +34,7 @@ unsafe extern "C" {
 
 /// Panics with LibTorch's message, as tch's own operations do.
 fn check(error: *mut c_char) {
-    if !error.is_null() {
-        // SAFETY: the text is a C string that strdup allocated for us.
-        let text = unsafe {
-            let text = CStr::from_ptr(error).to_string_lossy().into_owned();
-            libc::free(error.cast());
-            text
-        };
+    if let Some(text) = error_text(error) {
         panic!("LibTorch: {text}");
     }
 }

@@ -105,6 +105,23 @@ impl LossSum {
         self.tokens += other.tokens;
     }
 
+    /// The sum of two batches'.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        self.add(other);
+        self
+    }
+
+    /// Its nats and its tokens, to be passed between processes.
+    pub fn parts(self) -> [f64; 2] {
+        [self.nats, self.tokens]
+    }
+
+    /// What had these parts.
+    pub fn from_parts([nats, tokens]: [f64; 2]) -> Self {
+        Self { nats, tokens }
+    }
+
     /// The mean in nats/token; none where no token was predicted.
     pub fn mean(self) -> Option<f64> {
         (self.tokens > 0.0).then(|| self.nats / self.tokens)
@@ -212,23 +229,48 @@ impl Task {
         device: &Device,
         cx: &StageContext,
     ) -> Result<f64, StageError> {
-        let mut sum = LossSum::default();
-        for first in (0..rows.len()).step_by(batch) {
+        let mut losses = Vec::new();
+        for number in 0..rows.len().div_ceil(batch) {
             cx.check()?;
-            let last = rows.len().min(first + batch);
-            let mask = match self {
-                Self::Autoregressive => None,
-                Self::Bert { probability, fixed, .. } => Some(
-                    (first..last)
-                        .flat_map(|row| bert_mask(fixed, row as u64, rows.positions(), *probability))
-                        .collect::<Vec<f32>>(),
-                ),
-            };
-            let tokens = rows.gather((first..last).map(|row| (row, 0)))?;
-            let batch = TokenBatch::new(self, &tokens, rows.positions(), mask.as_deref(), device);
-            let logits = model.logits(batch.tokens.clone(), &batch.input(), None); // [B,T,V]
-            sum.add(self.loss(logits, batch).pending.read());
+            losses.push(self.batch_loss(model, rows, batch, number, device)?);
         }
+        Self::mean_of(losses, rows)
+    }
+
+    /// Of that mean the part of batch `number`.
+    ///
+    /// # Errors
+    /// If the rows cannot be read.
+    pub fn batch_loss(
+        &self,
+        model: &Gpt,
+        rows: &Rows,
+        batch: usize,
+        number: usize,
+        device: &Device,
+    ) -> Result<LossSum, StageError> {
+        let first = number * batch;
+        let last = rows.len().min(first + batch);
+        let mask = match self {
+            Self::Autoregressive => None,
+            Self::Bert { probability, fixed, .. } => Some(
+                (first..last)
+                    .flat_map(|row| bert_mask(fixed, row as u64, rows.positions(), *probability))
+                    .collect::<Vec<f32>>(),
+            ),
+        };
+        let tokens = rows.gather((first..last).map(|row| (row, 0)))?;
+        let batch = TokenBatch::new(self, &tokens, rows.positions(), mask.as_deref(), device);
+        let logits = model.logits(batch.tokens.clone(), &batch.input(), None); // [B,T,V]
+        Ok(self.loss(logits, batch).pending.read())
+    }
+
+    /// The mean loss in nats/token from the parts of all batches, in their order.
+    ///
+    /// # Errors
+    /// If no token was predicted, as no mask hides any.
+    pub fn mean_of(batches: impl IntoIterator<Item = LossSum>, rows: &Rows) -> Result<f64, StageError> {
+        let sum = batches.into_iter().fold(LossSum::default(), LossSum::plus);
         sum.mean().ok_or_else(|| {
             let what = format!(
                 "evaluation: none of the {} tokens of each of {} images is masked",

@@ -85,8 +85,16 @@ fn torch_cpu() -> Option<PickedDevice> {
 /// # Errors
 /// Where this build cannot compute on the step's device.
 pub fn prepare(cx: &StageContext) -> Result<PickedDevice, StageError> {
+    prepare_with(cx, cx.threads())
+}
+
+/// [`prepare`] with fewer threads than the step has.
+///
+/// # Errors
+/// Where this build cannot compute on the step's device.
+pub fn prepare_with(cx: &StageContext, threads: usize) -> Result<PickedDevice, StageError> {
     tune_allocator();
-    set_threads(cx.threads());
+    set_threads(threads);
     pick_device(cx.device()).map_err(|error| StageError::caused("the device cannot be used", error))
 }
 
@@ -95,6 +103,13 @@ pub fn prepare(cx: &StageContext) -> Result<PickedDevice, StageError> {
 pub fn set_threads(threads: usize) {
     // The only error is "already built", which is what a second call means.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global();
+}
+
+/// Has LibTorch compute on the processor with one thread. Other than those of [`set_threads`], results of
+/// LibTorch depend on how many it has: its sums are split among them.
+pub fn single_torch_thread() {
+    #[cfg(feature = "tch")]
+    tch::set_num_threads(1);
 }
 
 /// Keeps freed tensors in the heap. By default glibc maps every large block anew and gives it back

@@ -25,7 +25,9 @@ mod weights;
 
 pub use config::{Activation, GptConfig, Init, ModelParams, Preset, Variant, param_count};
 pub use decode::{Decoder, Decoding};
-pub use device::{PickedDevice, pick_device, prepare, set_threads, tune_allocator};
+pub use device::{
+    PickedDevice, pick_device, prepare, prepare_with, set_threads, single_torch_thread, tune_allocator,
+};
 pub use dropout::Dropout;
 pub use error::ModelError;
 pub use gpt::{ClassHead, Gpt, Input, JointLogits, LayerActivations};

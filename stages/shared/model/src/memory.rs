@@ -45,6 +45,13 @@ pub fn weights(network: &Known) -> Option<f64> {
 
 /// Training: weights, gradients, moments, and what the backward pass needs of a micro-batch, in bytes.
 pub fn training(network: &Known, step: TrainingStep) -> Option<f64> {
+    // The gradients of several parts are summed up in a copy of their own.
+    let trained = if step.parts > 1 { TRAINED + F32 } else { TRAINED };
+    Some(weights(network)? / F32 * trained + activations(network, step)?)
+}
+
+/// What the backward pass needs of a micro-batch, in bytes.
+pub fn activations(network: &Known, step: TrainingStep) -> Option<f64> {
     let (layers, d, n) = sizes(network)?;
     let tokens = step.batch.div_ceil(step.parts.max(1)) as f64 * n;
     let of_token = match step.precision {
@@ -57,9 +64,7 @@ pub fn training(network: &Known, step: TrainingStep) -> Option<f64> {
         // The input of each, and one block with what it is computed from.
         true => layers * tokens * d * F32 + 2.0 * block,
     };
-    // The gradients of several parts are summed up in a copy of their own.
-    let trained = if step.parts > 1 { TRAINED + F32 } else { TRAINED };
-    Some(weights(network)? / F32 * trained + blocks + 2.0 * logits(tokens))
+    Some(blocks + 2.0 * logits(tokens))
 }
 
 /// A forward pass over so many images at a time: weights, and what a block needs, in bytes.

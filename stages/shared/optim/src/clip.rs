@@ -13,17 +13,20 @@ pub fn clip_global_norm<M: Module>(model: &M, grads: &mut GradientsParams, max_n
     let mut squares = SumsOfSquares { grads, sums: Vec::new() };
     model.visit(&mut squares);
     let norm = squares.total().sqrt();
-    if let Some(max_norm) = max_norm
-        && norm > max_norm
-    {
-        model.visit(&mut Scale { grads, by: max_norm / (norm + 1e-6) });
+    if let Some(by) = max_norm.and_then(|max_norm| scale(norm, max_norm)) {
+        model.visit(&mut Scale { grads, by });
     }
     norm
 }
 
+/// What gradients of that norm are multiplied by; none where they are left alone.
+pub(crate) fn scale(norm: f64, max_norm: f64) -> Option<f64> {
+    (norm > max_norm).then(|| max_norm / (norm + 1e-6))
+}
+
 /// Elements summed at once. burn-flex splits longer sums among its threads in an order that depends
 /// on how many there are; shorter ones are summed by one thread, always alike.
-const BLOCK: usize = 1 << 20;
+pub(crate) const BLOCK: usize = 1 << 20;
 
 struct SumsOfSquares<'a> {
     grads: &'a GradientsParams,
@@ -40,14 +43,20 @@ impl SumsOfSquares<'_> {
     }
 }
 
+/// Adds the sums of squares of a flat gradient's blocks.
+pub(crate) fn sums_of_squares(grad: Tensor<1>, sums: &mut Vec<Tensor<1>>) {
+    let n = grad.shape().num_elements();
+    let squares = grad.square();
+    for first in (0..n).step_by(BLOCK) {
+        sums.push(squares.clone().narrow(0, first, BLOCK.min(n - first)).sum());
+    }
+}
+
 impl ModuleVisitor for SumsOfSquares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.get::<D>(param.id) {
             let n = grad.shape().num_elements();
-            let squares = grad.square().reshape([n]);
-            for first in (0..n).step_by(BLOCK) {
-                self.sums.push(squares.clone().narrow(0, first, BLOCK.min(n - first)).sum());
-            }
+            sums_of_squares(grad.reshape([n]), &mut self.sums);
         }
     }
 }

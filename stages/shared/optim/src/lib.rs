@@ -12,9 +12,13 @@ mod adam;
 mod checkpoint;
 mod clip;
 mod exact;
+mod lanes;
 mod order;
 mod schedule;
+mod sharded;
+mod shards;
 mod spike;
+mod team_adam;
 #[cfg_attr(feature = "tch", expect(deprecated, reason = "burn 0.22 is the last version with libtorch"))]
 mod update;
 
@@ -22,6 +26,8 @@ pub use adam::{Adam, AdamParams};
 pub use checkpoint::{CheckpointError, Checkpointer, TrainState};
 pub use clip::clip_global_norm;
 pub use exact::Exact;
+pub use lanes::{LaneTree, add_gradients, splits};
 pub use order::{Draw, EpochOrder, MOST_IMAGES, micro_batches};
 pub use schedule::{Decay, Schedule};
 pub use spike::{Diverged, SpikeWatch};
+pub use team_adam::TeamAdam;
