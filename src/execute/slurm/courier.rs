@@ -57,7 +57,7 @@ pub(super) struct Stopping {
 }
 
 pub(super) struct Courier {
-    store: Store,
+    pub(super) store: Store,
     pub(super) settings: Settings,
     /// Whether jobs are left alone when the run is stopped.
     pub(super) detach: bool,
@@ -69,6 +69,8 @@ pub(super) struct Courier {
     pub(super) polled: Instant,
     unanswered: u32,
     read: Instant,
+    /// Whether there may be tasks in the queue whose steps were given to others.
+    pub(super) superseded: bool,
     /// From when on something is submitted: while others may still become ready.
     gathers: Option<Instant>,
 }
@@ -94,6 +96,7 @@ impl Courier {
             polled: now,
             unanswered: 0,
             read: now,
+            superseded: false,
             gathers: None,
         }
     }
@@ -109,7 +112,7 @@ impl Courier {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => return self.drop_superseded(),
             }
             if self.flights.is_empty() {
                 continue;
@@ -136,6 +139,7 @@ impl Courier {
                 let flight = Flight::new(&self.store, *order, allocation, to);
                 match adopt::take(Box::new(flight)) {
                     Taken::Here(flight) => {
+                        self.superseded |= flight.adopted;
                         if flight.place.is_none() {
                             self.gathers.get_or_insert(Instant::now() + self.settings.gather);
                         }
@@ -266,6 +270,7 @@ impl Courier {
             Verdict::Again(why) => {
                 flight.note(format!("{why}: it is submitted again"));
                 flight.place = None;
+                self.superseded = true;
                 flight.say("waiting to be submitted");
                 self.gathers.get_or_insert(Instant::now() + self.settings.gather);
             }

@@ -16,6 +16,25 @@ use crate::execute::job::JobOutcome;
 const AGAIN: Duration = Duration::from_secs(15);
 
 impl Courier {
+    /// At the end of a run: tasks that wait, perhaps for ever, and whose steps were given to others or are
+    /// settled. They would do nothing.
+    pub(super) fn drop_superseded(&self) {
+        if !self.superseded {
+            return;
+        }
+        let Ok(rows) = client::queue() else { return };
+        // After the queue: what was submitted since is not in it.
+        let places = self.store.jobs().into_iter().filter_map(|key| self.store.job_folder(&key).place());
+        let used: BTreeSet<String> = places.map(|place| place.batch).collect();
+        let is_ours = |row: &&Row| {
+            let batch = self.submitter.batch_of(&row.name);
+            phase(&row.state) == Phase::Pending && batch.is_some_and(|batch| !used.contains(batch))
+        };
+        let ids: Vec<String> = rows.iter().filter(is_ours).map(|row| row.id.clone()).collect();
+        // What stays there does no harm.
+        let _ = client::cancel(&ids, false);
+    }
+
     pub(super) fn stop(&mut self, all: bool) {
         if self.stopping.as_ref().is_some_and(|stopping| stopping.all || !all) {
             return;
