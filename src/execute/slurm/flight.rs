@@ -110,7 +110,7 @@ impl Flight {
     pub(super) fn submitted(&mut self, store: &Store) {
         (self.id, self.begun, self.put_back, self.told) = (None, false, false, None);
         (self.absent, self.over, self.stuck, self.running) = (0, 0, 0, 0);
-        self.checkpoints = store.checkpoint_names(&self.key);
+        self.checkpoints = store.checkpoint_state(&self.key);
     }
 
     /// Says where it is, where that is new.

@@ -214,7 +214,7 @@ impl Flight {
     /// It was told to end, or ended, because its time was up. Worth another job only where it has come
     /// further.
     fn time_was_up(&mut self, store: &Store) -> Verdict {
-        let now = store.checkpoint_names(&self.key);
+        let now = store.checkpoint_state(&self.key);
         if !now.is_empty() && now != self.checkpoints {
             self.losses = 0;
             return Verdict::Again("its job's time was up; it goes on from its checkpoint".to_owned());
