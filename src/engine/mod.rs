@@ -189,8 +189,7 @@ impl<'a> Run<'a> {
                 }
                 if cancelled.load(Ordering::Relaxed) {
                     self.schedule.stop();
-                }
-                if self.schedule.is_stopped() && !std::mem::replace(&mut is_told, true) {
+                } else if self.schedule.is_stopped() && !std::mem::replace(&mut is_told, true) {
                     executor.drop_waiting();
                 }
                 for step in self.retries.rested() {

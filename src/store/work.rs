@@ -59,15 +59,20 @@ impl Store {
         its.max_by_key(|item| item.metadata().and_then(|meta| meta.modified()).ok()).map(|item| item.path())
     }
 
-    /// What there is of checkpoints of a key: their names, which say how far they are. For whoever asks
+    /// What there is of checkpoints of a key: names and sizes, which say how far they are. For whoever asks
     /// whether an attempt has come further than the one before.
-    pub fn checkpoint_names(&self, key: &Digest) -> Vec<String> {
+    pub fn checkpoint_state(&self, key: &Digest) -> Vec<String> {
         let left = self.left_checkpoints(key);
         let items = left.and_then(|left| fs::read_dir(left).ok()).into_iter().flatten().flatten();
-        let mut names: Vec<String> =
-            items.map(|item| item.file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
+        let state = items.filter_map(|item| {
+            let name = item.file_name().to_string_lossy().into_owned();
+            // One that is being written is none yet.
+            let is_whole = !name.ends_with(".partial");
+            is_whole.then(|| format!("{name} {}", item.metadata().map_or(0, |meta| meta.len())))
+        });
+        let mut state: Vec<String> = state.collect();
+        state.sort();
+        state
     }
 
     /// Deletes the scratch of an attempt that failed: a full disk must not stay full. Checkpoints

@@ -149,7 +149,8 @@ impl Progress {
                 let step = self.step(step);
                 (step.state, step.key) = (State::Reused, Some(key));
             }
-            Event::StepMoved { .. } => {}
+            // Its time counts from there: before, it waited in a queue.
+            Event::StepMoved { step, .. } => self.step(step).began_s = now,
             Event::StepProgressed { step, done, total, unit } => {
                 self.step(step).units = Some((done, total, unit));
             }

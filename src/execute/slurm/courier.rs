@@ -1,20 +1,20 @@
 //! The one thread that speaks with the cluster: it submits what is ready, listens for news in the store,
 //! asks for the queue now and then, and stops what is to be stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use igpt_contract::{Digest, counted};
+use igpt_contract::Digest;
 
 use super::adopt::{self, Taken};
 use super::allocation::{Allocation, Settings};
 use super::client::{self, Row};
-use super::flight::{Flight, News, Verdict};
+use super::flight::{Flight, News};
+use super::judge::Verdict;
 use super::order::Order;
-use super::states::{Phase, phase};
 use super::submit::Submitter;
 use crate::execute::job::{JobOutcome, JobResult};
 use crate::store::{JobNews, Store};
@@ -34,9 +34,6 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// How long a controller that does not answer holds up the end of a run.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a job that was cancelled may stay in the queue before it is cancelled again.
-const AGAIN: Duration = Duration::from_secs(15);
-
 /// What the courier is asked for.
 pub(super) enum Request {
     Run {
@@ -51,27 +48,29 @@ pub(super) enum Request {
 }
 
 /// A run that is being stopped.
-struct Stopping {
-    since: Instant,
+pub(super) struct Stopping {
+    pub(super) since: Instant,
     /// Whether what runs is to end, too.
-    all: bool,
+    pub(super) all: bool,
     /// When which step's job was cancelled or told to end.
-    told: BTreeMap<Digest, Instant>,
+    pub(super) told: BTreeMap<Digest, Instant>,
 }
 
 pub(super) struct Courier {
-    store: Store,
-    settings: Settings,
+    pub(super) store: Store,
+    pub(super) settings: Settings,
     /// Whether jobs are left alone when the run is stopped.
-    detach: bool,
+    pub(super) detach: bool,
     requests: Receiver<Request>,
-    flights: BTreeMap<Digest, Flight>,
-    submitter: Submitter,
-    stopping: Option<Stopping>,
+    pub(super) flights: BTreeMap<Digest, Flight>,
+    pub(super) submitter: Submitter,
+    pub(super) stopping: Option<Stopping>,
     /// When the queue was asked for last, and how often in a row it did not answer.
-    polled: Instant,
+    pub(super) polled: Instant,
     unanswered: u32,
     read: Instant,
+    /// Whether there may be tasks in the queue whose steps were given to others.
+    pub(super) superseded: bool,
     /// From when on something is submitted: while others may still become ready.
     gathers: Option<Instant>,
 }
@@ -97,6 +96,7 @@ impl Courier {
             polled: now,
             unanswered: 0,
             read: now,
+            superseded: false,
             gathers: None,
         }
     }
@@ -112,7 +112,7 @@ impl Courier {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => return self.drop_superseded(),
             }
             if self.flights.is_empty() {
                 continue;
@@ -139,6 +139,7 @@ impl Courier {
                 let flight = Flight::new(&self.store, *order, allocation, to);
                 match adopt::take(Box::new(flight)) {
                     Taken::Here(flight) => {
+                        self.superseded |= flight.adopted;
                         if flight.place.is_none() {
                             self.gathers.get_or_insert(Instant::now() + self.settings.gather);
                         }
@@ -269,6 +270,7 @@ impl Courier {
             Verdict::Again(why) => {
                 flight.note(format!("{why}: it is submitted again"));
                 flight.place = None;
+                self.superseded = true;
                 flight.say("waiting to be submitted");
                 self.gathers.get_or_insert(Instant::now() + self.settings.gather);
             }
@@ -286,7 +288,7 @@ impl Courier {
         }
     }
 
-    fn settle(&mut self, key: Digest, outcome: JobOutcome) {
+    pub(super) fn settle(&mut self, key: Digest, outcome: JobOutcome) {
         let Some(mut flight) = self.flights.remove(&key) else { return };
         flight.pass_on_signals();
         // First: a run that is killed here finds the record, or does the step again.
@@ -301,79 +303,10 @@ impl Courier {
         flight.tell(News::Outcome(outcome));
     }
 
-    fn note(&self, text: String) {
+    pub(super) fn note(&self, text: String) {
         // Said once, at the step that comes first.
         if let Some(flight) = self.flights.values().next() {
             flight.note(text);
-        }
-    }
-
-    fn stop(&mut self, all: bool) {
-        if self.stopping.as_ref().is_some_and(|stopping| stopping.all || !all) {
-            return;
-        }
-        self.stopping = Some(Stopping { since: Instant::now(), all, told: BTreeMap::new() });
-        let waiting = self.flights.values().filter(|flight| flight.place.is_none());
-        for key in waiting.map(|flight| flight.key).collect::<Vec<_>>() {
-            self.settle(key, JobOutcome::Cancelled);
-        }
-        if self.detach && all {
-            self.leave("--detach");
-        }
-        self.polled = Instant::now().checked_sub(self.settings.poll).unwrap_or(self.polled);
-    }
-
-    /// Ends the run's part without touching the jobs: the next run adopts them.
-    fn leave(&mut self, why: &str) {
-        let left = counted(self.flights.len(), "step");
-        if !self.flights.is_empty() {
-            self.note(format!("{why}: {left} go on in Slurm; the same command takes them over"));
-        }
-        for flight in std::mem::take(&mut self.flights).into_values() {
-            for to in flight.followers.iter().chain([&flight.to]) {
-                let _ = to.send(News::Outcome(JobOutcome::Cancelled));
-            }
-        }
-    }
-
-    /// Drops what waits, tells what runs to end, and lets go of what is gone.
-    fn stop_what_is_there(&mut self, rows: &BTreeMap<(&str, u32), &Row>) {
-        let Some(stopping) = &mut self.stopping else { return };
-        let (mut drop, mut tell, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-        for flight in self.flights.values() {
-            let Some(place) = &flight.place else { continue };
-            let name = self.submitter.job_name(&place.batch);
-            let row = rows.get(&(name.as_str(), place.task));
-            let told = stopping.told.get(&flight.key);
-            match row.map(|row| phase(&row.state)) {
-                Some(Phase::Pending) if told.is_none_or(|told| told.elapsed() > AGAIN) => {
-                    drop.push((flight.key, row.map(|row| row.id.clone())));
-                }
-                Some(Phase::Running) if told.is_none() && stopping.all => {
-                    tell.push((flight.key, row.map(|row| row.id.clone())));
-                }
-                Some(Phase::Pending | Phase::Running) => {}
-                // Its outcome is looked for as ever.
-                _ if !stopping.all && told.is_none() => {}
-                Some(Phase::Over(_)) => gone.push(flight.key),
-                None if told.is_some() => gone.push(flight.key),
-                None => {}
-            }
-        }
-        for (jobs, only_tell) in [(drop, false), (tell, true)] {
-            // The steps of a series are one task.
-            let ids: BTreeSet<String> = jobs.iter().filter_map(|(_, id)| id.clone()).collect();
-            let ids = Vec::from_iter(ids);
-            if !ids.is_empty() && client::cancel(&ids, only_tell).is_ok() {
-                stopping.told.extend(jobs.into_iter().map(|(key, _)| (key, Instant::now())));
-            }
-        }
-        for key in gone {
-            let outcome = self.flights.get_mut(&key).map(|flight| flight.hear());
-            match outcome {
-                Some(Verdict::Settled(outcome @ JobOutcome::Committed(_))) => self.settle(key, outcome),
-                _ => self.settle(key, JobOutcome::Cancelled),
-            }
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! - [`allocation`]: what steps ask of the cluster
 //! - `submit`: from steps that are ready to arrays
-//! - `courier`: the one thread that speaks with the cluster
-//! - `flight`: a step under way, and what is to be believed of it; `states`: what the cluster's words mean
+//! - `courier`: the one thread that speaks with the cluster; `stopping`: what it does when the run is stopped
+//! - `flight`: a step under way; `judge`: what is to be believed of it; `states`: what the cluster's words mean
 //! - `adopt`: steps that an earlier run gave to the cluster
 //! - `client`: the cluster's commands; [`check`]: a job that looks at a node
 //! - [`task`]: the node's side; `order` is what passes between the two
@@ -17,8 +17,10 @@ pub mod check;
 mod client;
 mod courier;
 mod flight;
+mod judge;
 mod order;
 mod states;
+mod stopping;
 mod submit;
 pub mod task;
 
@@ -148,7 +150,9 @@ impl Executor for Slurm {
     }
 
     fn drop_waiting(&self) {
-        let _ = self.ask(Request::DropWaiting);
+        if self.courier.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            let _ = self.ask(Request::DropWaiting);
+        }
     }
 }
 

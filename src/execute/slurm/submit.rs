@@ -47,6 +47,11 @@ impl Submitter {
         format!("igpt-flow.{}.{batch}", &store[..8])
     }
 
+    /// The submission behind the name of a job; nothing where it is not of this store.
+    pub(super) fn batch_of<'n>(&self, name: &'n str) -> Option<&'n str> {
+        name.strip_prefix(&self.job_name(""))
+    }
+
     /// Submits steps. Answers those that the cluster refuses.
     pub(super) fn submit(&mut self, ready: Vec<&mut Flight>) -> Vec<(Digest, Failure)> {
         let mut groups: BTreeMap<Arc<Allocation>, Vec<&mut Flight>> = BTreeMap::new();

@@ -9,7 +9,8 @@ fn who_begins_takes_the_checkpoints_along_and_who_was_cut_off_writes_into_nothin
     let key = material(1).key();
     let first = store.checkpoints(&key, Some("first")).unwrap();
     fs::write(first.join("step-1"), b"1").unwrap();
-    assert_eq!(store.checkpoint_names(&key), ["step-1"]);
+    fs::write(first.join("step-2.partial"), b"half").unwrap();
+    assert_eq!(store.checkpoint_state(&key), ["step-1 1"]);
     let second = store.checkpoints(&key, Some("second")).unwrap();
     assert!(second.join("step-1").exists() && !first.exists(), "they are the second's now");
     assert!(fs::write(first.join("step-2"), b"2").is_err(), "the first has nowhere to write");

@@ -49,3 +49,18 @@ fn without_slurm_its_commands_are_missed_by_name() {
     assert_eq!(output.status.code(), Some(2), "{err}");
     assert!(err.contains("`sbatch` is not on the PATH") && err.contains("login node"), "{err}");
 }
+
+#[test]
+fn what_is_cached_is_told_as_on_the_cluster() {
+    let project = Project::new(ONE);
+    project.write("cluster.yaml", "steps: {one: {device: cuda, numerics: tch-cuda-f32}}\n");
+    project.run();
+    let told = [("plan", "`pipeline`: the step is cached"), ("status", "all 1 step cached")];
+    for (verb, text) in told {
+        let ran = project.igpt_flow(&[verb, "pipeline.yaml", "--cluster", "cluster.yaml"]);
+        // A command's result is that of no device.
+        assert!(ran.code == 0 && ran.out.contains(text), "{verb}: {}{}", ran.out, ran.err);
+    }
+    let ran = project.igpt_flow(&["status", "pipeline.yaml", "--cluster", "nowhere.yaml"]);
+    assert!(ran.code == 2 && ran.err.contains("nowhere.yaml"), "{}", ran.err);
+}

@@ -152,6 +152,8 @@ fn round(cluster: &Cluster, random: &mut Random) -> (Vec<(&'static str, String)>
         faults.push(("lost", format!("the last run ends with {:?}: {said}", output.status.code())));
     } else if project.read("results/all") != local.read("results/all") {
         faults.push(("wrong", "the export".to_owned()));
+    } else if let Some(job) = cluster.jobs_of(&project).iter().find(|job| job.ends_with("PENDING")) {
+        faults.push(("lost", format!("left in the queue: {job}")));
     } else if !under_way(&project).is_empty() {
         faults.push(("lost", format!("left under way: {:?}", under_way(&project))));
     }

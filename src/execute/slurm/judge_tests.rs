@@ -1,13 +1,18 @@
 //! What is believed of a step, answer by answer of the cluster's.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::json;
 
+use igpt_contract::Signal;
+
 use super::*;
 use crate::execute::job::{Invocation, Job, JobWork};
+use crate::execute::slurm::flight::News;
+use crate::execute::slurm::order::Order;
 use crate::key::{KEY_SCHEMA, KeyMaterial};
-use crate::store::Cost;
+use crate::store::{Cost, Place};
 
 struct Bench {
     _dir: tempfile::TempDir,
