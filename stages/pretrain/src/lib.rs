@@ -124,7 +124,12 @@ impl Stage for Pretrain {
                 "give the step one: `resources: {gpus: 1}`; processors can share a step by `processes`",
             ));
         }
-        let device = prepare_with(cx, cx.threads().div_ceil(params.processes))?.device.autodiff();
+        let picked = prepare_with(cx, cx.threads().div_ceil(params.processes))?;
+        if params.processes > 1 && picked.class.contains("cuda") {
+            return Err(StageError::new("several processes on GPUs are not built")
+                .hint("take `processes: 1` there; processes share the processor (`--device cpu`)"));
+        }
+        let device = picked.device.autodiff();
         if params.lanes > 1 {
             // Its sums depend on the number of threads, and the ranks share those that there are.
             single_torch_thread();

@@ -8,6 +8,7 @@ mod foreseen;
 mod imagenet;
 mod published;
 mod quickstart;
+mod ranks;
 mod released;
 mod resume;
 mod shipped;

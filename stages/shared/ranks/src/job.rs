@@ -18,7 +18,7 @@ pub struct RankJob {
     pub inputs: BTreeMap<String, Vec<LabelledInput>>,
     /// The step's seed.
     pub seed: u64,
-    /// Threads that this rank may use.
+    /// Threads that the ranks of the step may use, all together.
     pub threads: usize,
     /// The device.
     pub device: String,

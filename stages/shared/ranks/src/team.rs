@@ -240,7 +240,7 @@ mod joined {
                 params: params.clone(),
                 inputs: io.inputs.clone(),
                 seed: cx.seed(),
-                threads: (cx.threads() / ranks).max(1),
+                threads: cx.threads(),
                 device: cx.device().to_owned(),
                 offline: cx.is_offline(),
                 scratch: folder.join(format!("rank-{index}")),
