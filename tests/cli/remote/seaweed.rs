@@ -129,7 +129,7 @@ impl Seaweed {
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", user)
             .env("AWS_SECRET_ACCESS_KEY", format!("{user}-secret"))
-            .env("IGPT_FLOW_REMOTE_TIMEOUT", "3")
+            .env("IGPT_FLOW_REMOTE_TIMEOUT", "20")
             .env_remove("AWS_PROFILE");
         command
     }
