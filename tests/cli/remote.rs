@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::remains::tell;
 use super::support::{Project, Ran};
 
 const PIPELINE: &str = r#"
@@ -276,7 +277,7 @@ fn a_folder_that_may_not_be_written_is_read() {
     lab.writer();
     // SAFETY: asks for the user's number.
     if unsafe { libc::geteuid() } == 0 {
-        eprintln!("skipped: a remote without the right to write (root may write everywhere)");
+        tell("skipped: a remote without the right to write (root may write everywhere)");
         return;
     }
     fs::set_permissions(lab.folder.path(), fs::Permissions::from_mode(0o555)).unwrap();

@@ -205,7 +205,7 @@ impl Flight {
         let text = std::fs::read(store.task_output(place)).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
         // Slurm says there, too, that it ended an earlier attempt.
-        let is_said = |line: &&str| !line.trim().is_empty() && !line.starts_with("slurmstepd:");
+        let is_said = |line: &&str| !line.trim().is_empty() && !line.starts_with("slurmstepd");
         let lines: Vec<&str> = text.lines().filter(is_said).collect();
         let last = &lines[lines.len().saturating_sub(4)..];
         if last.is_empty() { String::new() } else { format!(": {}", last.join("; ")) }

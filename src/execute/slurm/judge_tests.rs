@@ -159,7 +159,7 @@ fn a_job_that_is_over_without_an_outcome_is_judged_by_how_it_ended() {
     bench.store.batch(&place.batch).create(&[json!({"a": 1})]).unwrap();
     std::fs::write(
         bench.store.task_output(&place),
-        "slurmstepd: error: *** x ***\nmodule: command not found\n",
+        "slurmstepd-n1: error: *** x ***\nmodule: command not found\n",
     )
     .unwrap();
     let failed = error(bench.ended_as("FAILED"));

