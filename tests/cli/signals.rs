@@ -138,11 +138,16 @@ stages:
     project.write("log", "");
     let mut child = project.start(&["run", "pipeline.yaml"]);
     wait_until("the step runs", || project.read("log").lines().count() == 1);
+    let shell = project.read("log").lines().next().unwrap().to_owned();
+    // A step may run for a moment before its lock says so.
+    let locks = || std::fs::read_dir(project.path("artifacts/locks-v1")).unwrap();
+    let is_named =
+        |path| std::fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("{shell}\n")));
+    wait_until("the lock names the step's process", || locks().any(|lock| is_named(lock.unwrap().path())));
     signal(&child, "-KILL");
     child.wait().unwrap();
     let ran = project.igpt_flow(&["run", "pipeline.yaml"]);
     assert_eq!(ran.code, 0, "{}", ran.out);
-    let shell = project.read("log").lines().next().unwrap().to_owned();
     assert!(ran.out.contains(&format!("waiting: process {shell} on ")), "{}", ran.out);
 }
 
