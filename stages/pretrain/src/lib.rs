@@ -19,9 +19,7 @@ use igpt_contract::{
     Model, Opt, Out, ParamError, Resources, Stage, StageContext, StageError, StageIo, StageSpec, Tokens,
 };
 use igpt_corpus::Corpus;
-use igpt_model::{
-    Gpt, ModelCard, Ops, flops, memory, param_count, prepare_with, save_model, single_torch_thread,
-};
+use igpt_model::{Gpt, ModelCard, Ops, flops, param_count, prepare_with, save_model, single_torch_thread};
 use igpt_ranks::Team;
 
 pub use igpt_ranks::serve as serve_rank;
