@@ -41,8 +41,8 @@ fn without_libtorch_several_processes_are_an_error_and_with_it_a_training() {
     let project = Project::new(PIPELINE);
     let ran = project.igpt_flow(&["run", "pipeline.yaml", "--device", "cpu"]);
     if !cfg!(feature = "tch") {
-        assert!(ran.err.contains("2 processes for one step are not in this build"), "{}", ran.err);
-        assert!(ran.err.contains("--features tch"), "{}", ran.err);
+        assert!(ran.out.contains("2 processes for one step are not in this build"), "{}", ran.out);
+        assert!(ran.out.contains("--features tch"), "{}", ran.out);
         eprintln!("skipped: trainings on several processes (this build has no LibTorch)");
         return;
     }

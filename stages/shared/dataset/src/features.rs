@@ -6,7 +6,6 @@
 //! The Parquet file's footer says the same, as `igpt.layer`, `igpt.pooling` and so on: a copy of it alone
 //! still says what it is.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,8 +60,8 @@ pub struct LayerInfo {
 }
 
 /// The images, as footers of Parquet files have them: the set's name, its classes, and the sets that it was
-/// joined from; lists as JSON.
-pub(crate) fn image_footer(name: &str, classes: &[String], sets: &[JoinedSet]) -> BTreeMap<String, String> {
+/// joined from, if it was; lists as JSON.
+pub(crate) fn image_footer(name: &str, classes: &[String], sets: &[JoinedSet]) -> Vec<(String, String)> {
     // Strings and numbers always convert to JSON.
     let json = |value: serde_json::Result<String>| value.unwrap_or_default();
     let pairs = [("igpt.dataset", name.to_owned()), ("igpt.classes", json(serde_json::to_string(classes)))];
@@ -92,14 +91,15 @@ impl LayerInfo {
 
     /// The description as the footer of the Parquet file has it; lists as JSON.
     fn footer(&self) -> Vec<KeyValue> {
-        let mut footer = image_footer(&self.name, &self.classes, &self.sets);
-        footer.extend(self.network_footer());
-        footer.insert("igpt.kind".to_owned(), "feature-layer".to_owned());
-        footer.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect()
+        let kind = ("igpt.kind".to_owned(), "feature-layer".to_owned());
+        let mut images = image_footer(&self.name, &self.classes, &self.sets);
+        let sets = images.split_off(2);
+        let pairs = [kind].into_iter().chain(images).chain(self.network_footer()).chain(sets);
+        pairs.map(|(key, value)| KeyValue::new(key, value)).collect()
     }
 
     /// The network and the layer, as footers of Parquet files have them.
-    pub fn network_footer(&self) -> BTreeMap<String, String> {
+    pub fn network_footer(&self) -> Vec<(String, String)> {
         let pairs = [
             ("igpt.layer", self.layer.to_string()),
             ("igpt.n_layer", self.n_layer.to_string()),
