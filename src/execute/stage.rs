@@ -34,7 +34,7 @@ pub(super) fn attempt_stage(
         // Our parent keeps the time.
         None,
         &*outlet,
-        || usage(libc::RUSAGE_SELF),
+        || usage(libc::RUSAGE_SELF).and(usage(libc::RUSAGE_CHILDREN)),
         move |Workspace { store, inputs, scratch, .. }| {
             began();
             let JobWork::Stage { kind, params, seed } = &job.work else {

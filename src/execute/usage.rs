@@ -22,6 +22,14 @@ impl Usage {
     /// Nothing used.
     pub(super) const ZERO: Self = Self { cpu_s: 0.0, peak_memory_mib: 0.0 };
 
+    /// With what others used at the same time; of memory what the largest process did.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            cpu_s: self.cpu_s + other.cpu_s,
+            peak_memory_mib: self.peak_memory_mib.max(other.peak_memory_mib),
+        }
+    }
+
     /// What an ended child used.
     pub(super) fn from_rusage(usage: &libc::rusage) -> Self {
         let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 * 1e-6;

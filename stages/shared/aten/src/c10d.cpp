@@ -13,6 +13,7 @@ namespace {
 
 struct Group {
   int ranks;
+  std::chrono::milliseconds answer; // how long others may keep this rank waiting
   c10::intrusive_ptr<c10d::FileStore> store;
   c10::intrusive_ptr<ProcessGroupGloo> gloo; // from the time it is joined
 };
@@ -46,11 +47,12 @@ char *igpt_group_has_arrived(Group *group, int rank, bool *arrived) {
   return guarded([&] { *arrived = group->store->check({arrival(rank)}); });
 }
 
-// Connects rank `rank` with all others. They must come within so many seconds, and answer within so many later on.
+// Connects rank `rank` with all others. That may take so many seconds, and an exchange later on `answer` seconds.
 char *igpt_group_join(Group *group, int rank, const char *host, double meet, double answer) {
   return guarded([&] {
     group->store->setTimeout(milliseconds(meet));
-    auto options = ProcessGroupGloo::Options::create(milliseconds(answer));
+    group->answer = milliseconds(answer);
+    auto options = ProcessGroupGloo::Options::create(milliseconds(meet));
     options->devices.push_back(ProcessGroupGloo::createDeviceForHostname(host));
     options->threads = 2;
     group->gloo = c10::make_intrusive<ProcessGroupGloo>(group->store, rank, group->ranks, options);
@@ -61,7 +63,9 @@ char *igpt_group_join(Group *group, int rank, const char *host, double meet, dou
 char *igpt_group_all_gather(Group *group, const void *mine, int64_t n, void *all) {
   return guarded([&] {
     auto in = bytes(mine, n), out = bytes(all, n * group->ranks);
-    group->gloo->_allgather_base(out, in)->wait();
+    c10d::AllgatherOptions options;
+    options.timeout = group->answer;
+    group->gloo->_allgather_base(out, in, options)->wait();
   });
 }
 
@@ -76,7 +80,9 @@ char *igpt_group_all_to_all(Group *group, const void *mine, const int64_t *given
       return sum;
     };
     auto in = bytes(mine, sum(in_lengths)), out = bytes(all, sum(out_lengths));
-    group->gloo->alltoall_base(out, in, out_lengths, in_lengths)->wait();
+    c10d::AllToAllOptions options;
+    options.timeout = group->answer;
+    group->gloo->alltoall_base(out, in, out_lengths, in_lengths, options)->wait();
   });
 }
 
@@ -86,6 +92,7 @@ char *igpt_group_broadcast(Group *group, void *both, int64_t n) {
     std::vector<at::Tensor> tensors{bytes(both, n)};
     c10d::BroadcastOptions options;
     options.rootRank = 0;
+    options.timeout = group->answer;
     group->gloo->broadcast(tensors, options)->wait();
   });
 }

@@ -127,8 +127,8 @@ impl Arrived {
         Ok(arrived)
     }
 
-    /// Connects all ranks, on this machine's own address 127.0.0.1. They must come within `meet`, and later
-    /// on take part in an exchange within `answer`.
+    /// Connects all ranks, on this machine's own address 127.0.0.1. They must come within `meet`; later on
+    /// each waits for the others in an exchange as long as `answer`.
     ///
     /// # Errors
     /// If one does not come, or cannot be connected with.
@@ -247,6 +247,28 @@ mod tests {
                 assert_eq!(found, (gathered.clone(), taken, [7]));
             }
         }
+    }
+
+    #[test]
+    fn an_exchange_waits_longer_than_a_meeting() {
+        let folder = tempfile::tempdir().unwrap();
+        let meeting = folder.path().join("meeting");
+        let rank = |rank: usize| {
+            let arrived = Arrived::at(&meeting, rank, 2).unwrap();
+            let mut group = arrived.join(Duration::from_secs(2), Duration::from_secs(20)).unwrap();
+            std::thread::sleep(Duration::from_secs(3 * rank as u64));
+            group.all_gather(&[1u8]).unwrap();
+            std::thread::sleep(Duration::from_secs(3 * rank as u64));
+            group.all_to_all(&[1u8, 1], &[1, 1], &[1, 1]).unwrap();
+            // Rank 0 gives and waits for nobody.
+            std::thread::sleep(Duration::from_secs(3 * (1 - rank) as u64));
+            group.broadcast(&mut [1u8]).unwrap();
+        };
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| rank(1));
+            rank(0);
+            other.join().unwrap();
+        });
     }
 
     #[test]

@@ -202,6 +202,8 @@ mod joined {
 
     /// How long a process may take to start and load LibTorch.
     const COME: Duration = Duration::from_secs(120);
+    /// How long those that are there may take to connect. One that dies meanwhile is waited for as long.
+    const CONNECT: Duration = Duration::from_secs(20);
     /// How long ranks wait for one that is alive: rank 0 may be writing a large checkpoint. One that ends is
     /// noticed at once.
     const ANSWER: Duration = Duration::from_secs(1800);
@@ -260,7 +262,7 @@ mod joined {
                     std::thread::sleep(Duration::from_millis(10));
                 }
             }
-            let joined = here.join(COME, ANSWER).and_then(|mut group| {
+            let joined = here.join(CONNECT, ANSWER).and_then(|mut group| {
                 // Until all are connected with all, they look for each other in the file.
                 group.all_gather(&[0u8])?;
                 Ok(group)
