@@ -1,6 +1,6 @@
 //! What training on LibTorch needs beyond the crate tch: the operations of aten, LibTorch's library of
 //! tensor operations, that tch has no name for, and `kernels` of our own where aten takes several
-//! passes over memory. And what several processes need that train together: [`Group`], in which they exchange
+//! passes over memory. And what several processes need that train together: `Group`, in which they exchange
 //! numbers.
 //!
 //! Without the feature `tch` only [`AdamRule`] is there, which the update on the processor shares.
