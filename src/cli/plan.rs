@@ -101,10 +101,10 @@ fn cost(outlook: &Outlook) -> String {
 
 /// What a step takes that several processes compute.
 fn shares(memory: Memory) -> Option<String> {
-    let Memory { host_mib, device_mib, processes, exchanged_mib } = memory;
+    let Memory { processor_mib, processes, exchanged_mib, .. } = memory;
     let size = |mib: u64| bytes(mib.saturating_mul(1 << 20));
     (processes > 1).then(|| {
-        let (each, exchanged) = (size(host_mib.saturating_add(device_mib)), size(exchanged_mib));
+        let (each, exchanged) = (size(processor_mib), size(exchanged_mib));
         format!("takes about {each} in each of {processes} processes, which exchange {exchanged} a step")
     })
 }

@@ -75,7 +75,7 @@ impl Totals {
                 step.memory.map(|memory| memory.of_machine(step.is_on_gpu(device)))
             }),
             gpu_memory: most(&|step: &PlannedStep| {
-                step.memory.filter(|_| step.is_on_gpu(device)).map(|memory| memory.device_mib)
+                step.memory.filter(|_| step.is_on_gpu(device)).map(|memory| memory.gpu_mib)
             }),
         }
     }

@@ -4,29 +4,43 @@ use serde::Serialize;
 
 /// What a process takes that computes nothing: program, libraries, threads.
 const PROCESS: f64 = 64.0 * MIB;
-/// The same of one that computes on a GPU: the libraries of CUDA are gigabytes, of which the kernels in use are loaded.
-const PROCESS_WITH_GPU: u64 = 4096;
+/// The same of one that computes on a GPU, an allowance: CUDA's libraries are gigabytes, of which a part is loaded.
+const PROCESS_WITH_GPU: f64 = 4096.0 * MIB;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// About how much memory a step takes.
+/// About how much memory a step takes, in MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Memory {
-    /// In the machine's memory in any case, in MiB: the program, data, weights while they are loaded.
-    pub host_mib: u64,
-    /// Where the step computes, in MiB: on a GPU in the GPU's memory, else in the machine's.
-    pub device_mib: u64,
+    /// Of the machine, where it computes on the processor.
+    pub processor_mib: u64,
+    /// Of the machine, where it computes on a GPU.
+    pub beside_gpu_mib: u64,
+    /// Of the GPU then.
+    pub gpu_mib: u64,
     /// How many processes compute it, each with as much.
     pub processes: u64,
-    /// What each of several processes sends the others in a step of training, and takes from them, in MiB.
+    /// What each of several processes sends the others in a step of training, and takes from them.
     pub exchanged_mib: u64,
 }
 
 impl Memory {
-    /// From what a step holds, in bytes: data and weights while they are loaded, and what it computes with. The
-    /// process itself is added.
-    pub fn of_bytes(host: f64, device: f64) -> Self {
-        Self { host_mib: mib(PROCESS + host), device_mib: mib(device), processes: 1, exchanged_mib: 0 }
+    /// From what a step holds, in bytes: on the processor, and with a GPU in the machine's memory and in the
+    /// GPU's. The process itself is added.
+    pub fn of_bytes(processor: f64, beside_gpu: f64, gpu: f64) -> Self {
+        Self {
+            processor_mib: mib(PROCESS + processor),
+            beside_gpu_mib: mib(PROCESS_WITH_GPU + beside_gpu),
+            gpu_mib: mib(gpu),
+            processes: 1,
+            exchanged_mib: 0,
+        }
+    }
+
+    /// Of a step that computes on the processor, wherever the run does.
+    pub fn of_processor(bytes: f64) -> Self {
+        let processor_mib = mib(PROCESS + bytes);
+        Self { processor_mib, beside_gpu_mib: processor_mib, gpu_mib: 0, processes: 1, exchanged_mib: 0 }
     }
 
     /// The same in each of several processes, which exchange so many bytes a step.
@@ -35,9 +49,9 @@ impl Memory {
         Self { processes: processes as u64, exchanged_mib: mib(exchanged), ..self }
     }
 
-    /// In the machine's memory, in MiB, for a step that computes on the processor or on a GPU.
+    /// Of the machine, for a step that computes on the processor or on a GPU; of all its processes.
     pub fn of_machine(self, on_gpu: bool) -> u64 {
-        let each = self.host_mib.saturating_add(if on_gpu { PROCESS_WITH_GPU } else { self.device_mib });
+        let each = if on_gpu { self.beside_gpu_mib } else { self.processor_mib };
         each.saturating_mul(self.processes)
     }
 }
@@ -53,10 +67,14 @@ mod tests {
 
     #[test]
     fn a_gpu_takes_what_is_computed_with_off_the_machine() {
-        let memory = Memory::of_bytes(36.0 * MIB, 50_000.0 * MIB);
-        assert_eq!((memory.host_mib, memory.device_mib), (100, 50_000));
-        assert_eq!((memory.of_machine(false), memory.of_machine(true)), (50_100, 4196));
-        assert_eq!(memory.in_processes(4, MIB).of_machine(false), 200_400);
-        assert_eq!(Memory::of_bytes(0.0, f64::INFINITY).of_machine(false), u64::MAX);
+        let memory = Memory::of_bytes(50_000.0 * MIB, 36.0 * MIB, 49_000.0 * MIB);
+        assert_eq!(
+            (memory.of_machine(false), memory.of_machine(true), memory.gpu_mib),
+            (50_064, 4132, 49_000)
+        );
+        assert_eq!(memory.in_processes(4, MIB).of_machine(false), 200_256);
+        assert_eq!(Memory::of_bytes(f64::INFINITY, 0.0, 0.0).of_machine(false), u64::MAX);
+        let probe = Memory::of_processor(MIB);
+        assert_eq!((probe.of_machine(false), probe.of_machine(true)), (65, 65));
     }
 }

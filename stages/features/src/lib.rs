@@ -57,7 +57,9 @@ impl Stage for Features {
 
     fn memory(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<Memory> {
         let network = inputs.one(MODEL.name)?;
-        Some(Memory::of_bytes(memory::weights(network)?, memory::inference(network, params.batch)?))
+        let (weights, computes) = (memory::weights(network)?, memory::inference(network, params.batch)?);
+        // The weights once as they are read and once as they are used.
+        Some(Memory::of_bytes(weights + computes, 2.0 * weights, computes))
     }
 
     fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {

@@ -103,7 +103,7 @@ impl Stage for Finetune {
         // The best network so far is kept beside the one that is trained.
         let computes = memory::training(&network, step)? + memory::weights(&network)?;
         let tokens = memory::tokens(inputs.shape(TOKENS.name), params.memory_mib);
-        Some(Memory::of_bytes(tokens + memory::weights(&network)?, computes))
+        Some(memory::with_checkpoints(tokens, memory::weights(&network)?, computes))
     }
 
     fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {

@@ -8,9 +8,10 @@ use crate::params::Params;
 /// Of a network and tokens of which so much is known. `docs/ranks.md` has the sums in words.
 pub(crate) fn memory(params: &Params, network: &Known, tokens: Shape) -> Option<Memory> {
     let weights = memory::weights(network)?;
-    let host = memory::tokens(tokens, params.memory_mib) + weights;
+    let tokens = memory::tokens(tokens, params.memory_mib);
     if params.steps == 0 {
-        return Some(Memory::of_bytes(host, memory::inference(network, params.batch)?));
+        let computes = memory::inference(network, params.batch)?;
+        return Some(memory::with_checkpoints(tokens, weights, computes));
     }
     let Params { accumulation, precision, recompute, .. } = *params;
     let step = TrainingStep {
@@ -20,9 +21,9 @@ pub(crate) fn memory(params: &Params, network: &Known, tokens: Shape) -> Option<
         recompute,
     };
     let processes = params.processes as f64;
-    let device = state(params, weights) + memory::activations(network, step)?;
+    let computes = state(params, weights) + memory::activations(network, step)?;
     let exchanged = 2.0 * weights * (processes - 1.0) / processes;
-    Some(Memory::of_bytes(host, device).in_processes(params.processes, exchanged))
+    Some(memory::with_checkpoints(tokens, weights, computes).in_processes(params.processes, exchanged))
 }
 
 /// The bytes of parameters, gradients and the optimizer's state, and of what is exchanged of them, when they are
@@ -79,6 +80,6 @@ mod tests {
         let [one, eight] = [1, 8].map(|processes| memory(of(Preset::IgptL, 8, processes)));
         assert_eq!((one.processes, one.exchanged_mib, eight.processes), (1, 0, 8));
         assert!((9000..9200).contains(&eight.exchanged_mib), "{eight:?}");
-        assert!(eight.device_mib < one.device_mib && eight.host_mib == one.host_mib);
+        assert!(eight.gpu_mib < one.gpu_mib && eight.beside_gpu_mib == one.beside_gpu_mib);
     }
 }

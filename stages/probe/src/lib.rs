@@ -87,7 +87,7 @@ impl Stage for Probe {
         let features = inputs.shape(FEATURES.name);
         // The features, and those of the rows that are fitted or scored, gathered.
         let values = 2.0 * features.images()? as f64 * features.width? as f64;
-        Some(Memory::of_bytes(4.0 * values, 0.0))
+        Some(Memory::of_processor(4.0 * values))
     }
 
     fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {

@@ -3,7 +3,7 @@
 //! The factors are fitted to the measured peaks of docs/performance.md, from 481 MiB on a processor to 68 GiB
 //! on a GPU, and lie from 4 % below to 15 % above them.
 
-use igpt_contract::{Known, Shape};
+use igpt_contract::{Known, Memory, Shape};
 
 use crate::ops::Precision;
 
@@ -65,6 +65,14 @@ pub fn activations(network: &Known, step: TrainingStep) -> Option<f64> {
         true => layers * tokens * d * F32 + 2.0 * block,
     };
     Some(blocks + 2.0 * logits(tokens))
+}
+
+/// A training with its checkpoints, as a step's claim, from the bytes of its tokens and weights and of what it
+/// computes with. While a checkpoint is written, weights and moments lie in the machine's memory twice: as tensors
+/// and as the bytes of the file. On the processor this is measured at less than 8 times the weights in all.
+pub fn with_checkpoints(tokens: f64, weights: f64, computes: f64) -> Memory {
+    let processor = (weights + computes).max(8.0 * weights);
+    Memory::of_bytes(tokens + processor, tokens + 2.0 * 3.0 * weights, computes)
 }
 
 /// A forward pass over so many images at a time: weights, and what a block needs, in bytes.
