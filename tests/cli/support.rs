@@ -126,7 +126,7 @@ pub(crate) fn within_limit(mut command: Command) -> Option<Ran> {
 /// Polls until `done`, for at most twenty seconds.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
-    for _ in 0..2000 {
+    for _ in 0..6000 {
         if done() {
             return;
         }

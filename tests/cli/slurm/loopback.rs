@@ -118,7 +118,7 @@ impl Cluster {
     /// two minutes.
     #[track_caller]
     pub(crate) fn release(&self, project: &Project, done: impl Fn() -> bool) {
-        for _ in 0..60 {
+        for _ in 0..150 {
             if done() {
                 return;
             }

