@@ -21,7 +21,6 @@ use super::show::bytes;
 use super::terminal::Verbosity;
 use crate::cluster;
 use crate::engine::folder_of;
-use crate::engine::forecast::Forecast;
 use crate::execute::Failure;
 use crate::pipeline::units;
 use crate::remote::RemoteGarbage;
@@ -188,10 +187,7 @@ fn keys_of_files(store: &Path, args: &GcArgs) -> Result<BTreeSet<Digest>, CliErr
                 let on = On { device: "auto", cluster: Some(&cluster) };
                 outlooks.extend(look_ahead(store, &plan, file, on)?);
             }
-            keys.extend(outlooks.into_iter().filter_map(|outlook| match outlook.forecast {
-                Forecast::Reused(key) | Forecast::Runs { key, .. } => Some(key),
-                _ => None,
-            }));
+            keys.extend(outlooks.iter().filter_map(|outlook| outlook.forecast.key()));
         }
     }
     Ok(keys)

@@ -1,5 +1,6 @@
 //! `origin FILE|STEP|DIGEST`: where a result comes from, the whole way back.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use super::history::{StepArgs, find};
 use super::origin_forms::{Asked, AskedCell, as_json, dot};
 use super::origin_text::tell;
 use crate::provenance::place::{self, Place};
-use crate::provenance::{Cell, CellColumn, Input, TableCells, Trace};
+use crate::provenance::{Cell, CellColumn, TableCells, Trace};
 use crate::step_name;
 use crate::store::Store;
 
@@ -52,10 +53,9 @@ pub(super) fn origin(
     if let Some(row) = args.row {
         let cells = cells(&store, &asked, &trace, row, args.column.as_deref())?;
         let start = trace.starts.first().copied().unwrap_or_default();
-        let read = |n: usize, input: &Input| {
-            cells.iter().any(|asked| asked.cell.reads(&trace.nodes[start], n, input))
-        };
-        trace = trace.narrowed(start, read);
+        let inputs: BTreeSet<usize> =
+            cells.iter().flat_map(|asked| asked.cell.inputs(&trace.nodes[start])).collect();
+        trace = trace.narrowed(start, |place, _| inputs.contains(&place));
         asked.cells = cells;
     }
     if json {

@@ -16,11 +16,11 @@ use super::load::{load, load_with};
 use super::options::{On, PipelineArgs, RemoteArgs, SelectArgs};
 use super::outlooks::look_ahead;
 use crate::engine::folder_of;
-use crate::engine::forecast::{Forecast, wanted};
+use crate::engine::forecast::wanted;
 use crate::plan::{Plan, RemoteSetting};
 use crate::remote::{Access, Pushed, Remote, RemoteFault, keygen};
 use crate::remote_address::AddressFault;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// What leads to no remote.
 const NONE: &str = "none";
@@ -143,6 +143,12 @@ pub(super) fn of_run(
     Ok(Some(Arc::new(remote)))
 }
 
+/// The plan of a pipeline that may be named, and the folder that paths in it are relative to.
+fn planned(pipeline: Option<&PipelineArgs>) -> Result<(Option<Plan>, PathBuf), CliError> {
+    let folder = pipeline.map_or_else(PathBuf::new, |args| folder_of(&args.file));
+    Ok((pipeline.map(load).transpose()?, folder))
+}
+
 fn none() -> CliError {
     CliError::Usage {
         what: "no remote is named".to_owned(),
@@ -176,20 +182,15 @@ pub(super) fn reached(
 pub(super) fn push(store: &Path, json: bool, args: PushArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let PushArgs { file, sets, profiles, device, cluster, remote, sign } = args;
     let pipeline = file.map(|file| PipelineArgs { file, sets, profiles });
-    let plan = pipeline.as_ref().map(load).transpose()?;
-    let folder = pipeline.as_ref().map_or_else(PathBuf::new, |args| folder_of(&args.file));
+    let (plan, folder) = planned(pipeline.as_ref())?;
     let opened = Store::open_existing(store)?;
     let _live = opened.hold()?;
     let keys: Vec<Digest> = match (&pipeline, &plan) {
         (Some(args), Some(plan)) => {
             let on = On { device: &device, cluster: cluster.as_deref() };
             let outlooks = look_ahead(store, plan, &args.file, on)?;
-            let key = |forecast: &Forecast| match forecast {
-                Forecast::Reused(key) => Some(*key),
-                Forecast::Runs { key, .. } if opened.path_of_record(key).exists() => Some(*key),
-                _ => None,
-            };
-            outlooks.iter().filter_map(|outlook| key(&outlook.forecast)).collect()
+            let keys = outlooks.iter().filter_map(|outlook| outlook.forecast.key());
+            keys.filter(|key| opened.path_of_record(key).exists()).collect()
         }
         _ => opened.keys()?,
     };
@@ -230,16 +231,15 @@ pub(super) fn pull(store: &Path, json: bool, args: &PullArgs, out: &mut dyn Writ
     // A record tells the keys of the steps below it.
     let outlooks = loop {
         let outlooks = look_ahead(store, &plan, file, select.on())?;
-        let open: Vec<Digest> = outlooks.iter().filter_map(|outlook| key_of(&outlook.forecast)).collect();
-        let open: Vec<Digest> =
-            open.into_iter().filter(|key| !is_here(key) && !remote.was_asked(key)).collect();
+        let keys = outlooks.iter().filter_map(|outlook| outlook.forecast.key());
+        let open: Vec<Digest> = keys.filter(|key| !is_here(key) && !remote.was_asked(key)).collect();
         if open.is_empty() || remote.is_off() || remote.look_up(&opened, &open) == 0 {
             break outlooks;
         }
     };
     let (wanted, mut here, mut lacking) = (wanted(&plan, &select.targets()), 0, Vec::new());
     for (id, outlook) in outlooks.iter().enumerate().filter(|(id, _)| wanted[*id]) {
-        let record = key_of(&outlook.forecast).and_then(|key| opened.record(&key));
+        let record = outlook.forecast.key().and_then(|key| opened.record(&key));
         let whole = match record {
             None => false,
             Some(record) => {
@@ -247,7 +247,7 @@ pub(super) fn pull(store: &Path, json: bool, args: &PullArgs, out: &mut dyn Writ
                 for artifact in record.outputs.values() {
                     match remote.fetch(&opened, artifact, None) {
                         Ok(()) => {}
-                        Err(crate::store::StoreError::Missing { .. }) => whole = false,
+                        Err(StoreError::Missing { .. }) => whole = false,
                         Err(error) => return Err(error.into()),
                     }
                 }
@@ -275,13 +275,6 @@ pub(super) fn pull(store: &Path, json: bool, args: &PullArgs, out: &mut dyn Writ
     ended(&remote, 1)
 }
 
-fn key_of(forecast: &Forecast) -> Option<Digest> {
-    match forecast {
-        Forecast::Reused(key) | Forecast::Runs { key, .. } => Some(*key),
-        _ => None,
-    }
-}
-
 /// `remote check`, `remote keygen`.
 pub(super) fn remote(json: bool, verb: RemoteVerb, out: &mut dyn Write) -> Result<(), CliError> {
     let (file, remote, push) = match verb {
@@ -299,8 +292,7 @@ pub(super) fn remote(json: bool, verb: RemoteVerb, out: &mut dyn Write) -> Resul
         }
     };
     let pipeline = file.map(|file| PipelineArgs { file, sets: Vec::new(), profiles: Vec::new() });
-    let plan = pipeline.as_ref().map(load).transpose()?;
-    let folder = pipeline.as_ref().map_or_else(PathBuf::new, |args| folder_of(&args.file));
+    let (plan, folder) = planned(pipeline.as_ref())?;
     let push = push || plan.as_ref().and_then(|plan| plan.remote.as_ref()).is_some_and(|remote| remote.push);
     let began = Instant::now();
     let remote = reached(remote.remote.as_deref(), plan.as_ref(), &folder, push, None)?;

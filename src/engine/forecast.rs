@@ -35,6 +35,16 @@ pub enum Forecast {
     Broken(String),
 }
 
+impl Forecast {
+    /// The step's key, where it is known already.
+    pub fn key(&self) -> Option<Digest> {
+        match self {
+            Self::Reused(key) | Self::Runs { key, .. } => Some(*key),
+            Self::New | Self::Below(_) | Self::Undecided | Self::Broken(_) => None,
+        }
+    }
+}
+
 /// What would become of a step, and what it took before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outlook {

@@ -112,7 +112,7 @@ fn attempt_in(
         run: job.run.clone(),
     })?;
     if let Some(attempt) = &job.attempt {
-        store.clean_up_attempt(&job.key, attempt);
+        store.clean_up(&job.key, Some(attempt));
     }
     Ok(JobResult { outputs, cost, adopted: false })
 }

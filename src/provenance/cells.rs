@@ -1,13 +1,14 @@
 //! The cells of a results table, as its `cells.json` tells them: which number stands where, and the inputs
 //! that contributed to it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use igpt_contract::Digest;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Input, Node};
+use super::Node;
 use crate::store::{Artifact, Store};
 
 /// The file's name, beside the table.
@@ -104,14 +105,20 @@ impl CellColumn {
 }
 
 impl Cell {
-    /// Whether an input of the table's step, the `n`th of all, contributed. Two inputs may have the same
-    /// bytes: their places in the port tell them apart.
-    pub fn reads(&self, table: &Node, n: usize, input: &Input) -> bool {
-        let index = table.inputs.iter().take(n).filter(|other| other.port == input.port).count();
-        self.inputs.iter().any(|one| {
-            one.port == input.port
-                && one.digest.is_none_or(|digest| digest == input.digest)
-                && one.index.is_none_or(|at| at == index)
-        })
+    /// Which inputs of the table's step contributed, as their places among all of them. Two inputs may have the
+    /// same bytes: their places in the port tell them apart.
+    pub fn inputs(&self, table: &Node) -> BTreeSet<usize> {
+        let mut places = BTreeSet::new();
+        for one in &self.inputs {
+            let of_port = table.inputs.iter().enumerate().filter(|(_, input)| input.port == one.port);
+            for (index, (place, input)) in of_port.enumerate() {
+                if one.index.is_none_or(|at| at == index)
+                    && one.digest.is_none_or(|digest| digest == input.digest)
+                {
+                    places.insert(place);
+                }
+            }
+        }
+        places
     }
 }

@@ -64,6 +64,11 @@ pub struct Batch {
     path: PathBuf,
 }
 
+/// Lists a folder: on a network file system a name that another machine made may be unknown here until then.
+pub fn list_folder(folder: &Path) {
+    let _ = fs::read_dir(folder).map(Iterator::count);
+}
+
 impl Store {
     /// The folder of a key's job, which need not be there.
     pub fn job_folder(&self, key: &Digest) -> JobFolder {
@@ -112,13 +117,9 @@ impl Store {
         }
     }
 
-    /// Lists the folders in which the files of an artifact are: on a network file system a name may be unknown
-    /// here until its folder was listed.
+    /// [`list_folder`] of those in which the files of an artifact are.
     pub fn list_beside(&self, artifact: &Artifact) {
-        let list = |digest: &Digest| {
-            let folder = self.object_path(digest);
-            let _ = folder.parent().and_then(|folder| Some(fs::read_dir(folder).ok()?.count()));
-        };
+        let list = |digest: &Digest| self.object_path(digest).parent().into_iter().for_each(list_folder);
         list(&artifact.digest);
         let files = self.objects(artifact, None).unwrap_or_default();
         let folders: BTreeMap<String, &Digest> =
@@ -200,8 +201,7 @@ impl JobFolder {
 
     /// What came of it.
     pub fn outcome<T: DeserializeOwned>(&self) -> Option<T> {
-        // On a network file system a name may be unknown here until its folder was listed.
-        let _ = fs::read_dir(&self.path).map(Iterator::count);
+        list_folder(&self.path);
         self.get("outcome.json")
     }
 

@@ -120,7 +120,7 @@ impl KeyLock {
         self.store.write_record(record)?;
         // It is ours now, whoever's it was before.
         let _ = fs::remove_file(self.store.foreign_path(&self.key));
-        self.store.clean_up(&self.key);
+        self.store.clean_up(&self.key, None);
         Ok(())
     }
 }

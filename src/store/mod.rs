@@ -83,7 +83,7 @@ pub use export_provenance::ExportOrigin;
 pub use external::{ExternalContent, ExternalPath};
 pub use gc::{Collector, Garbage, GarbageItem, Roots};
 pub use index_database::silence_expected_panics;
-pub use jobs::{Batch, JobFolder, JobNews, Place};
+pub use jobs::{Batch, JobFolder, JobNews, Place, list_folder};
 pub use lock::{KeyLock, host};
 pub use manifest::files as read_manifest;
 pub use prefetch::Prefetch;

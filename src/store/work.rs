@@ -95,17 +95,12 @@ impl Store {
         Ok(kept)
     }
 
-    /// Deletes what a step wrote on its way to a result that is recorded now.
-    pub(super) fn clean_up(&self, key: &Digest) {
+    /// Deletes what an attempt wrote on its way to a result that is recorded now. The commit does it for those
+    /// without a name.
+    pub fn clean_up(&self, key: &Digest, attempt: Option<&str>) {
         // What stays behind here is swept up by the next run.
-        let _ = remove_tree(&self.scratch_path(key, None));
-        let _ = remove_tree(&self.checkpoints_path(key, None));
-    }
-
-    /// The same of an attempt that has a name, after its commit.
-    pub fn clean_up_attempt(&self, key: &Digest, attempt: &str) {
-        let _ = remove_tree(&self.scratch_path(key, Some(attempt)));
-        let _ = remove_tree(&self.checkpoints_path(key, Some(attempt)));
+        let _ = remove_tree(&self.scratch_path(key, attempt));
+        let _ = remove_tree(&self.checkpoints_path(key, attempt));
     }
 
     /// Deletes what a process that was killed between its commit and its clean-up left. What

@@ -24,6 +24,8 @@ const STEPS: usize = 2000;
 /// Of how many steps of a run the origins are told.
 const ORIGINS: usize = 200;
 
+/// Tables of a run, each with its step.
+type StepTables = Vec<(usize, ResultTable)>;
 /// Where a step of a run is told.
 type Href = Box<dyn Fn(usize) -> String>;
 /// A name, and a value for each run that has one.
@@ -35,7 +37,9 @@ pub(crate) fn compare_page(store: &Store, runs: &[Run], medium: Medium) -> Strin
         (0..runs.len()).map(|n| char::from(b'A' + (n % 26) as u8).to_string()).collect();
     let params = differing(params(runs));
     let metrics = differing(metrics(runs));
-    let told: Vec<BTreeSet<usize>> = runs.iter().map(|run| told(store, run)).collect();
+    let tables: Vec<StepTables> = runs.iter().map(|run| tables_of(store, run)).collect();
+    let told: Vec<BTreeSet<usize>> =
+        runs.iter().zip(&tables).map(|(run, tables)| told(run, tables)).collect();
     let hrefs: Vec<Href> = runs
         .iter()
         .zip(&letters)
@@ -57,7 +61,7 @@ pub(crate) fn compare_page(store: &Store, runs: &[Run], medium: Medium) -> Strin
         .map(|((run, letter), href)| (run, &**letter, &**href))
         .collect();
     let charts = charts(&lettered);
-    let tables = tables_beside(store, runs, &letters, &hrefs);
+    let tables = tables_beside(runs, &tables, &letters, &hrefs);
     let origins = if medium == Medium::Served { Vec::new() } else { origins(store, runs, &letters, &told) };
     let mut nav = if medium == Medium::Served { vec![("/".to_owned(), "← Runs")] } else { Vec::new() };
     nav.push(("#parameters".to_owned(), "Parameters"));
@@ -93,18 +97,20 @@ pub(crate) fn compare_page(store: &Store, runs: &[Run], medium: Medium) -> Strin
 }
 
 /// The tables of a run, each with its step.
-fn tables_of<'a>(store: &'a Store, run: &'a Run) -> impl Iterator<Item = (usize, ResultTable)> + 'a {
-    run.steps.iter().take(STEPS).enumerate().flat_map(|(step, told)| {
+fn tables_of(store: &Store, run: &Run) -> StepTables {
+    let of_step = |(step, told): (usize, &super::run::Step)| {
         let outputs = told.record.iter().flat_map(|record| record.outputs.values());
         let trees = outputs.filter(|artifact| !artifact.is_file());
-        trees.filter_map(|artifact| tables::read(store, artifact)).map(move |table| (step, table))
-    })
+        let tables = trees.filter_map(|artifact| tables::read(store, artifact));
+        tables.map(|table| (step, table)).collect::<StepTables>()
+    };
+    run.steps.iter().take(STEPS).enumerate().flat_map(of_step).collect()
 }
 
 /// The steps whose origins are told: those with tables, and those with curves.
-fn told(store: &Store, run: &Run) -> BTreeSet<usize> {
+fn told(run: &Run, tables: &StepTables) -> BTreeSet<usize> {
     let curves = run.steps.iter().enumerate().filter(|(_, step)| !step.curves().is_empty());
-    tables_of(store, run).map(|(step, _)| step).chain(curves.map(|(step, _)| step)).take(ORIGINS).collect()
+    tables.iter().map(|(step, _)| *step).chain(curves.map(|(step, _)| step)).take(ORIGINS).collect()
 }
 
 /// The way back of each step that a number or a curve leads to.
@@ -190,12 +196,12 @@ fn rows(
 }
 
 /// The tables of each step that has one, a column for each run.
-fn tables_beside(store: &Store, runs: &[Run], letters: &[String], hrefs: &[Href]) -> Vec<Markup> {
+fn tables_beside(runs: &[Run], tables: &[StepTables], letters: &[String], hrefs: &[Href]) -> Vec<Markup> {
     let mut found: BTreeMap<String, Vec<(usize, Markup)>> = BTreeMap::new();
     for (n, run) in runs.iter().enumerate() {
-        for (step, table) in tables_of(store, run) {
-            let shown = table.render(run, &|_, _| Some(hrefs[n](step)));
-            found.entry(run.text(&run.steps[step].name).into_owned()).or_default().push((n, shown));
+        for (step, table) in &tables[n] {
+            let shown = table.render(run, &|_, _| Some(hrefs[n](*step)));
+            found.entry(run.text(&run.steps[*step].name).into_owned()).or_default().push((n, shown));
         }
     }
     let beside = |(name, tables): (String, Vec<(usize, Markup)>)| {

@@ -167,14 +167,13 @@ impl Origins {
         let read = |artifact| TableCells::read(store, artifact, Path::new("")).ok().flatten();
         let table = artifact.and_then(read);
         let node = run.steps[step].seen.key.and_then(|key| self.nodes.get(&key));
+        let node = node.map(|node| &self.trace.nodes[*node]);
         let mut found = BTreeMap::new();
         for cell in table.iter().flat_map(|table| &table.cells) {
-            let inputs =
-                node.map(|node| &self.trace.nodes[*node]).map(|node| (node, node.inputs.iter().enumerate()));
-            let read = inputs.into_iter().flat_map(|(node, inputs)| {
-                inputs.filter(|(n, input)| cell.reads(node, *n, input)).map(|(_, input)| input)
-            });
-            let nodes = read.flat_map(|input| input.source.nodes());
+            let inputs = node
+                .into_iter()
+                .flat_map(|node| cell.inputs(node).into_iter().map(|place| &node.inputs[place]));
+            let nodes = inputs.flat_map(|input| input.source.nodes());
             let mut steps: Vec<usize> =
                 nodes.filter_map(|node| self.steps.get(&self.trace.nodes[*node].key).copied()).collect();
             steps.sort_unstable();

@@ -15,7 +15,7 @@ use super::order::TaskOrder;
 use super::states::{Blocked, Phase, blocked, phase};
 use crate::execute::job::Failure;
 use crate::machine;
-use crate::store::{Batch, Program, Store};
+use crate::store::{Batch, Program, Store, list_folder};
 
 /// How often the report is looked for, and the queue.
 const TICK: Duration = Duration::from_millis(100);
@@ -110,8 +110,7 @@ impl Asked<'_> {
     ) -> Result<Checked, Failure> {
         let (since, mut looked, mut said) = (Instant::now(), Instant::now(), String::new());
         loop {
-            // On a network file system a name may be unknown here until its folder was listed.
-            let _ = std::fs::read_dir(self.folder).map(Iterator::count);
+            list_folder(self.folder);
             if let Some(report) = Batch::read::<Report>(&self.folder.join(REPORT)) {
                 let ahead = report.time.parse::<Timestamp>().map(|time| time.as_millisecond());
                 let ahead_s = ahead.unwrap_or(0).saturating_sub(Timestamp::now().as_millisecond());

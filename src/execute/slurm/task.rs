@@ -20,7 +20,7 @@ use crate::execute::local::Local;
 use crate::execute::message::Message;
 use crate::execute::{Executor as _, Supervision};
 use crate::machine;
-use crate::store::{Batch, JobFolder, JobNews, Place, StatCache, Store, StoreError, host};
+use crate::store::{Batch, JobFolder, JobNews, Place, StatCache, Store, StoreError, host, list_folder};
 
 /// A step's progress and each of its metrics are passed on at most this often.
 const SELDOM: Duration = Duration::from_secs(1);
@@ -51,8 +51,7 @@ impl Task {
             if since.elapsed() > VISIBLE {
                 return None;
             }
-            // On a network file system a name may be unknown here until its folder was listed.
-            let _ = std::fs::read_dir(batch).map(Iterator::count);
+            list_folder(batch);
             std::thread::sleep(Duration::from_secs(1));
         };
         // Where that is not there, paths that need it fail by name.
