@@ -25,6 +25,23 @@ pub(super) fn for_each<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
     });
 }
 
+/// The same for work that may fail: nothing more is begun after the first error, which is the answer.
+pub(super) fn try_for_each<T: Sync, E: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let failed = Mutex::new(None);
+    for_each(items, |item| {
+        if locked(&failed).is_none()
+            && let Err(error) = work(item)
+        {
+            locked(&failed).get_or_insert(error);
+        }
+    });
+    let failed = locked(&failed).take();
+    failed.map_or(Ok(()), Err)
+}
+
 /// So many may go in.
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -42,7 +59,7 @@ impl Gate {
 
     /// Waits until there is room.
     pub(super) fn enter(&self) -> Inside<'_> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = locked(&self.free);
         while *free == 0 {
             free = self.left.wait(free).unwrap_or_else(PoisonError::into_inner);
         }
@@ -53,7 +70,7 @@ impl Gate {
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        *locked(&self.0.free) += 1;
         self.0.left.notify_one();
     }
 }

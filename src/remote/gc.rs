@@ -11,11 +11,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use igpt_contract::Digest;
 
-use super::at_once::{for_each, locked};
+use super::at_once::{locked, try_for_each};
 use super::client::RemoteError;
 use super::{Remote, RemoteFault, names};
 use crate::store::{Store, read_manifest};
@@ -96,42 +97,31 @@ impl Remote {
             };
             if goes { going.push(entry) } else { staying.push(entry) }
         }
-        let (named, damaged, failed) =
-            (Mutex::new(BTreeSet::new()), Mutex::new(Vec::new()), Mutex::new(None));
-        for_each(&staying, |entry| {
-            let read = || -> Result<()> {
-                let Some(text) = self.text(&entry.name)? else { return Ok(()) };
-                let body = match entry.name.starts_with(names::SIGNED) {
-                    true => text.get(super::read::SIGNATURE + 1..).unwrap_or_default(),
-                    false => &text[..],
-                };
-                match names::key_of(&entry.name).and_then(|key| Store::read_foreign(&key, body)) {
-                    Some(record) => {
-                        for artifact in record.outputs.values() {
-                            let mut all = BTreeSet::from([artifact.digest]);
-                            if artifact.form != crate::store::Form::File {
-                                let manifest = self.text(&names::object(&artifact.digest))?;
-                                all.extend(manifest.into_iter().flat_map(|text| read_manifest(&text)));
-                            }
-                            locked(&named).extend(all);
-                        }
-                    }
-                    // Nobody can use it. A young one may be of a newer program.
-                    None if entry.modified < old => locked(&damaged).push(entry.clone()),
-                    None => {}
-                }
-                Ok(())
+        let (named, damaged) = (Mutex::new(BTreeSet::new()), Mutex::new(Vec::new()));
+        // What cannot be read may name anything: then nothing is known to be garbage.
+        try_for_each(&staying, |entry| {
+            let Some(text) = self.text(&entry.name)? else { return Ok(()) };
+            let body = match entry.name.starts_with(names::SIGNED) {
+                true => text.get(super::read::SIGNATURE + 1..).unwrap_or_default(),
+                false => &text[..],
             };
-            if locked(&failed).is_none()
-                && let Err(error) = read()
-            {
-                locked(&failed).get_or_insert(error);
+            match names::key_of(&entry.name).and_then(|key| Store::read_foreign(&key, body)) {
+                Some(record) => {
+                    for artifact in record.outputs.values() {
+                        let mut all = BTreeSet::from([artifact.digest]);
+                        if artifact.form != crate::store::Form::File {
+                            let manifest = self.text(&names::object(&artifact.digest))?;
+                            all.extend(manifest.into_iter().flat_map(|text| read_manifest(&text)));
+                        }
+                        locked(&named).extend(all);
+                    }
+                }
+                // Nobody can use it. A young one may be of a newer program.
+                None if entry.modified < old => locked(&damaged).push(entry.clone()),
+                None => {}
             }
-        });
-        if let Some(error) = locked(&failed).take() {
-            // What could not be read may name anything.
-            return Err(error);
-        }
+            Ok(())
+        })?;
         let damaged = std::mem::take(&mut *locked(&damaged));
         garbage.damaged = damaged.len();
         garbage.kept = staying.len() - damaged.len();
@@ -154,25 +144,17 @@ impl Remote {
     /// Where the remote does not answer, or refuses.
     pub fn delete(&self, garbage: &RemoteGarbage) -> std::result::Result<usize, RemoteFault> {
         let old = garbage.old.unwrap_or(SystemTime::UNIX_EPOCH);
-        let (deleted, failed) = (Mutex::new(0), Mutex::new(None));
+        let deleted = AtomicUsize::new(0);
         for names in [&garbage.records, &garbage.objects] {
-            for_each(names, |name| {
-                if locked(&failed).is_some() {
-                    return;
+            let done = try_for_each(names, |name| {
+                if self.client.entry(name)?.is_some_and(|entry| entry.modified < old) {
+                    self.client.delete(name)?;
+                    deleted.fetch_add(1, Ordering::Relaxed);
                 }
-                let delete = || match self.client.entry(name)? {
-                    Some(entry) if entry.modified < old => self.client.delete(name).map(|()| 1),
-                    _ => Ok(0),
-                };
-                match delete() {
-                    Ok(n) => *locked(&deleted) += n,
-                    Err(error) => drop(locked(&failed).get_or_insert(error)),
-                }
+                Ok(())
             });
+            done.map_err(|error: RemoteError| RemoteFault::new(&self.address, "delete from", &error))?;
         }
-        if let Some(error) = locked(&failed).take() {
-            return Err(RemoteFault::new(&self.address, "delete from", &error));
-        }
-        Ok(*locked(&deleted))
+        Ok(deleted.into_inner())
     }
 }

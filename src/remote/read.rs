@@ -1,12 +1,11 @@
 //! Records and bytes from a remote, believed only as far as they prove themselves.
 
 use std::io::{self, Write};
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use igpt_contract::Digest;
 
-use super::at_once::{for_each, locked};
+use super::at_once::{for_each, locked, try_for_each};
 use super::client::{RemoteError, sign};
 use super::{Remote, names};
 use crate::remote_address::{PublicKey, unhex};
@@ -181,16 +180,7 @@ impl Remote {
             Absent::Files(files) => files,
             Absent::Manifest(digest) => return Err(StoreError::Missing { digest }),
         };
-        let failed = Mutex::new(None);
-        for_each(&files, |(digest, size)| {
-            if locked(&failed).is_none()
-                && let Err(error) = self.fetch_object(store, digest, *size)
-            {
-                locked(&failed).get_or_insert(error);
-            }
-        });
-        let failed = locked(&failed).take();
-        failed.map_or(Ok(()), Err)
+        try_for_each(&files, |(digest, size)| self.fetch_object(store, digest, *size))
     }
 
     fn fetch_object(&self, store: &Store, digest: &Digest, most: u64) -> Result<(), StoreError> {

@@ -2,12 +2,12 @@
 //! record finds its objects.
 
 use std::sync::Mutex;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use igpt_contract::Digest;
 
-use super::at_once::{for_each, locked};
+use super::at_once::{for_each, locked, try_for_each};
 use super::client::RemoteError;
 use super::gc::GRACE;
 use super::names::hex_of;
@@ -93,21 +93,13 @@ impl Remote {
         }
         objects.sort_unstable();
         objects.dedup();
-        let failed = Mutex::new(None);
-        let sent = std::sync::atomic::AtomicU64::new(0);
-        for_each(&objects, |(digest, size)| {
-            if locked(&failed).is_some() {
-                return;
-            }
+        let sent = AtomicU64::new(0);
+        try_for_each(&objects, |(digest, size)| {
             let _inside = self.gate.enter();
-            match self.share_object(store, digest, *size) {
-                Ok(was_sent) => drop(sent.fetch_add(u64::from(was_sent), Ordering::Relaxed)),
-                Err(error) => drop(locked(&failed).get_or_insert(error)),
-            }
-        });
-        if let Some(error) = locked(&failed).take() {
-            return Err(error);
-        }
+            let was_sent = self.share_object(store, digest, *size)?;
+            sent.fetch_add(u64::from(was_sent), Ordering::Relaxed);
+            Ok(())
+        })?;
         let text = std::fs::read(store.path_of_record(key)).map_err(RemoteError::Here)?;
         let name = names::record(key);
         if is_broken {
