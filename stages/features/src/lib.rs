@@ -57,9 +57,7 @@ impl Stage for Features {
 
     fn memory(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<Memory> {
         let network = inputs.one(MODEL.name)?;
-        let (weights, computes) = (memory::weights(network)?, memory::inference(network, params.batch)?);
-        // The weights once as they are read and once as they are used.
-        Some(Memory::of_bytes(weights + computes, 2.0 * weights, computes))
+        memory::of_inference(0.0, network, params.batch)
     }
 
     fn foresee(&self, params: &Params, inputs: &KnownInputs<'_>) -> KnownOutputs {

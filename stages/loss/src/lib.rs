@@ -52,8 +52,7 @@ impl Stage for Loss {
     fn memory(&self, params: &Params, inputs: &KnownInputs<'_>) -> Option<Memory> {
         let network = inputs.one(MODEL.name)?;
         let tokens = memory::tokens(inputs.shape(TOKENS.name), params.memory_mib);
-        let (weights, computes) = (memory::weights(network)?, memory::inference(network, params.batch)?);
-        Some(Memory::of_bytes(tokens + weights + computes, tokens + 2.0 * weights, computes))
+        memory::of_inference(tokens, network, params.batch)
     }
 
     fn foresee(&self, params: &Params, _: &KnownInputs<'_>) -> KnownOutputs {

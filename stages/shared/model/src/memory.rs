@@ -75,6 +75,13 @@ pub fn with_checkpoints(tokens: f64, weights: f64, computes: f64) -> Memory {
     Memory::of_bytes(tokens + processor, tokens + 2.0 * 3.0 * weights, computes)
 }
 
+/// A step that only computes with a network, so many images at a time, as its claim; from the bytes of the tokens that it
+/// holds. The weights lie in the machine's memory once as they are read and once as they are used.
+pub fn of_inference(tokens: f64, network: &Known, images: usize) -> Option<Memory> {
+    let (weights, computes) = (weights(network)?, inference(network, images)?);
+    Some(Memory::of_bytes(tokens + weights + computes, tokens + 2.0 * weights, computes))
+}
+
 /// A forward pass over so many images at a time: weights, and what a block needs, in bytes.
 pub fn inference(network: &Known, images: usize) -> Option<f64> {
     let (_, d, n) = sizes(network)?;

@@ -11,4 +11,4 @@ mod walk;
 pub use file::write_tensors;
 pub use path::ModulePath;
 pub use tensor::{NamedTensor, to_host};
-pub use walk::{Mismatch, assign_parameters, named_parameters};
+pub use walk::{Mismatch, assign_parameters, named_parameters, with_values};

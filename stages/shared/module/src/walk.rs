@@ -118,14 +118,18 @@ impl ModuleMapper for Assign {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(tensor) = self.given.remove(&self.path.name()) else { return param };
-        let (id, old, mapper) = param.consume();
-        let data = TensorData::new(tensor.values, tensor.shape);
-        let mut value = Tensor::<D>::from_data(data, &old.device());
-        if old.is_require_grad() {
-            value = value.require_grad();
-        }
-        Param::from_mapped_value(id, value, mapper)
+        with_values(param, TensorData::new(tensor.values, tensor.shape))
     }
+}
+
+/// A parameter with other values of the same shape: where it is, and on the tape if it was.
+pub fn with_values<const D: usize>(param: Param<Tensor<D>>, values: TensorData) -> Param<Tensor<D>> {
+    let (id, old, mapper) = param.consume();
+    let mut value = Tensor::<D>::from_data(values, &old.device());
+    if old.is_require_grad() {
+        value = value.require_grad();
+    }
+    Param::from_mapped_value(id, value, mapper)
 }
 
 #[cfg(test)]

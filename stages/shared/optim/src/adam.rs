@@ -34,6 +34,19 @@ impl Default for AdamParams {
     }
 }
 
+impl AdamParams {
+    /// The constants of the update of that number, from 1.
+    pub(crate) fn rule(self, step: u64, learning_rate: f64) -> AdamRule {
+        let Self { beta1, beta2, epsilon, weight_decay } = self;
+        AdamRule { step, learning_rate, beta1, beta2, epsilon, weight_decay }
+    }
+}
+
+/// The rule for a tensor of so many axes: matrices alone are shrunk.
+pub(crate) fn of_axes(rule: AdamRule, axes: usize) -> AdamRule {
+    if axes < 2 { AdamRule { weight_decay: 0.0, ..rule } } else { rule }
+}
+
 /// The optimizer with its state.
 #[derive(Debug, Clone)]
 pub struct Adam {
@@ -72,8 +85,7 @@ impl Adam {
     #[must_use]
     pub fn step<M: Module>(&mut self, learning_rate: f64, model: M, grads: GradientsParams) -> M {
         self.steps += 1;
-        let AdamParams { beta1, beta2, epsilon, weight_decay } = self.params;
-        let rule = AdamRule { step: self.steps, learning_rate, beta1, beta2, epsilon, weight_decay };
+        let rule = self.params.rule(self.steps, learning_rate);
         let queue = UpdateQueue::default();
         let (moments, path) = (&mut self.moments, ModulePath::default());
         let model = model.map(&mut AdamMapper { rule, moments, grads, queue: &queue, path });
@@ -151,10 +163,7 @@ impl AdamMapper<'_> {
             let zeros = || Tensor::zeros(grad.shape(), &grad.device());
             Moments { mean: zeros(), square: zeros() }
         });
-        let mut rule = self.rule;
-        if rank < 2 {
-            rule.weight_decay = 0.0;
-        }
+        let rule = of_axes(self.rule, rank);
         let before = AdamTensors { value, mean, square };
         let AdamTensors { value, mean, square } = before.by(grad, rule, self.queue);
         self.moments.insert(path, Moments { mean, square });

@@ -10,12 +10,11 @@ use std::ops::Range;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use igpt_aten::AdamRule;
 use igpt_contract::StageError;
 use igpt_module::{NamedTensor, to_host};
 use igpt_ranks::Team;
 
-use crate::adam::{Adam, AdamParams};
+use crate::adam::{Adam, AdamParams, of_axes};
 use crate::clip::{scale, sums_of_squares};
 use crate::lanes::LaneTree;
 use crate::shards::{Shards, assign, flatten, places, values};
@@ -77,8 +76,7 @@ impl ShardedAdam {
         }
 
         self.steps += 1;
-        let AdamParams { beta1, beta2, epsilon, weight_decay } = self.params;
-        let rule = AdamRule { step: self.steps, learning_rate, beta1, beta2, epsilon, weight_decay };
+        let rule = self.params.rule(self.steps, learning_rate);
         let moments = match self.state.take() {
             Some(state) => state.moments,
             None => grads.iter().map(|grad| (grad.zeros_like(), grad.zeros_like())).collect(),
@@ -87,10 +85,7 @@ impl ShardedAdam {
         let updates = before.into_iter().zip(moments).zip(grads).zip(blocks);
         let (updated, moments): (Vec<_>, Vec<_>) = updates
             .map(|(((value, (mean, square)), grad), block)| {
-                let mut rule = rule;
-                if shards.places()[block.place].rank < 2 {
-                    rule.weight_decay = 0.0;
-                }
+                let rule = of_axes(rule, shards.places()[block.place].rank);
                 let AdamTensors { value, mean, square } =
                     AdamTensors { value, mean, square }.by(grad, rule, &queue);
                 (value, (mean, square))

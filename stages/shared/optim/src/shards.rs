@@ -10,7 +10,7 @@ use std::ops::Range;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
-use igpt_module::{ModulePath, to_host};
+use igpt_module::{ModulePath, to_host, with_values};
 
 use crate::clip::BLOCK;
 
@@ -236,13 +236,8 @@ impl ModuleMapper for Assign<'_> {
             return param;
         }
         self.places = rest;
-        let (id, old, mapper) = param.consume();
-        let data = TensorData::new((self.read)(place.elements.clone()), old.dims());
-        let mut value = Tensor::<D>::from_data(data, &old.device());
-        if old.is_require_grad() {
-            value = value.require_grad();
-        }
-        Param::from_mapped_value(id, value, mapper)
+        let shape = param.lazy_shape();
+        with_values(param, TensorData::new((self.read)(place.elements.clone()), shape))
     }
 }
 
