@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow_array::cast::AsArray as _;
+use arrow_array::{Array, downcast_integer_array};
+use arrow_schema::DataType;
 use igpt_contract::StageError;
 use igpt_dataset::{name_list, shown, shown_path};
 use parquet::arrow::ProjectionMask;
@@ -176,37 +176,46 @@ fn of_parquet(path: &Path) -> Result<Vec<LabelRow>, String> {
     let mut rows = Vec::new();
     for batch in reader {
         let batch = batch.map_err(|error| failed(&error))?;
-        let text = |place: Option<usize>| -> Result<Option<ArrayRef>, String> {
+        let text = |place: Option<usize>| -> Result<Option<Vec<String>>, String> {
             let Some(place) = place else { return Ok(None) };
             let column = batch.column_by_name(&names[place]).ok_or("a column is missing")?;
             texts(column, &names[place]).map(Some)
         };
-        let [file, label, split] = [text(wanted[0])?, text(wanted[1])?, text(wanted[2])?];
+        let [mut file, mut label, mut split] = [text(wanted[0])?, text(wanted[1])?, text(wanted[2])?];
         for i in 0..batch.num_rows() {
             let line = rows.len() + 1;
-            let at = |column: &Option<ArrayRef>| {
-                column.as_ref().map(|column| {
-                    let column = column.as_string::<i32>();
-                    if column.is_null(i) { String::new() } else { column.value(i).trim().to_owned() }
-                })
+            let at = |column: &mut Option<Vec<String>>| {
+                column.as_mut().map(|column| std::mem::take(&mut column[i]))
             };
-            let (file, label) = (at(&file).unwrap_or_default(), at(&label).unwrap_or_default());
-            rows.push(LabelRow { line, file, label, split: at(&split) });
+            let (file, label) = (at(&mut file).unwrap_or_default(), at(&mut label).unwrap_or_default());
+            rows.push(LabelRow { line, file, label, split: at(&mut split) });
         }
     }
     Ok(rows)
 }
 
-/// A column of strings or integers, as strings.
-fn texts(column: &ArrayRef, name: &str) -> Result<ArrayRef, String> {
-    let kind = match column.data_type() {
-        DataType::Dictionary(_, values) => values.as_ref(),
-        kind => kind,
-    };
-    let text = matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-    if !text && !kind.is_integer() {
-        return Err(format!("the column `{name}`: expected strings or integers, found {kind}"));
+/// The strings or integers of a column as trimmed strings, empty where it is null; those of a dictionary
+/// (pandas' categories) likewise.
+fn texts(column: &dyn Array, name: &str) -> Result<Vec<String>, String> {
+    if let Some(dictionary) = column.as_any_dictionary_opt() {
+        let values = texts(dictionary.values(), name)?;
+        // Where all keys are null, there may be no values to look up.
+        let keys = if values.is_empty() { vec![0; column.len()] } else { dictionary.normalized_keys() };
+        let value = |(i, key): (usize, usize)| match values.get(key) {
+            Some(value) if !column.is_null(i) => value.clone(),
+            _ => String::new(),
+        };
+        return Ok(keys.into_iter().enumerate().map(value).collect());
     }
-    cast(column, &DataType::Utf8)
-        .map_err(|error| format!("the column `{name}`: {}", shown(&error.to_string())))
+    let trimmed = |text: Option<&str>| text.unwrap_or_default().trim().to_owned();
+    let found = match column.data_type() {
+        DataType::Utf8 => column.as_string::<i32>().iter().map(trimmed).collect(),
+        DataType::LargeUtf8 => column.as_string::<i64>().iter().map(trimmed).collect(),
+        DataType::Utf8View => column.as_string_view().iter().map(trimmed).collect(),
+        _ => downcast_integer_array!(
+            column => column.iter().map(|n| n.map(|n| n.to_string()).unwrap_or_default()).collect(),
+            kind => return Err(format!("the column `{name}`: expected strings or integers, found {kind}"))
+        ),
+    };
+    Ok(found)
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, FixedSizeListArray, Int32Array, StringArray, UInt16Array, UInt64Array};
-use arrow::datatypes::{DataType, Field};
-use arrow::record_batch::RecordBatch;
+use arrow_array::{
+    Array, ArrayRef, FixedSizeListArray, Int32Array, RecordBatch, StringArray, UInt16Array, UInt64Array,
+};
+use arrow_schema::{DataType, Field};
 
 use crate::error::DatasetError;
 use crate::row::{RowKey, Split};

@@ -10,9 +10,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array};
-use arrow::buffer::ScalarBuffer;
-use arrow::datatypes::{DataType, Field};
+use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array};
+use arrow_buffer::ScalarBuffer;
+use arrow_schema::{DataType, Field};
 use parquet::basic::Encoding;
 use parquet::file::metadata::KeyValue;
 use parquet::schema::types::ColumnPath;

@@ -9,8 +9,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, StringArray, UInt64Array};
-use arrow::datatypes::{DataType, Field};
+use arrow_array::{ArrayRef, Int32Array, StringArray, UInt64Array};
+use arrow_schema::{DataType, Field};
 
 use crate::columns;
 use crate::error::DatasetError;

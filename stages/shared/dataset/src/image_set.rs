@@ -11,9 +11,8 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, StringArray, UInt8Array, UInt16Array};
-use arrow::datatypes::{DataType, Field};
-use arrow::record_batch::RecordBatch;
+use arrow_array::{ArrayRef, BinaryArray, RecordBatch, StringArray, UInt8Array, UInt16Array};
+use arrow_schema::{DataType, Field};
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use arrow::array::UInt16Array;
+use arrow_array::UInt16Array;
 
 use crate::columns;
 use crate::error::DatasetError;

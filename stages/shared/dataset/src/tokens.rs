@@ -10,9 +10,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeListArray, UInt16Array};
-use arrow::buffer::ScalarBuffer;
-use arrow::datatypes::{DataType, Field};
+use arrow_array::{ArrayRef, FixedSizeListArray, UInt16Array};
+use arrow_buffer::ScalarBuffer;
+use arrow_schema::{DataType, Field};
 use igpt_contract::Digest;
 use parquet::file::metadata::KeyValue;
 use serde::{Deserialize, Serialize};

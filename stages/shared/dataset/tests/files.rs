@@ -221,7 +221,7 @@ fn numbers_of_steps_are_a_table_with_nulls_and_not_a_number() {
         (batch.column(1).null_count(), batch.column(3).null_count(), batch.column(4).null_count()),
         (1, 1, 0)
     );
-    let values = batch.column(4).as_any().downcast_ref::<arrow::array::Float64Array>().unwrap();
+    let values = batch.column(4).as_any().downcast_ref::<arrow_array::Float64Array>().unwrap();
     assert!(values.value(0).is_nan() && values.value(1) == 0.5);
     fs::remove_dir_all(path.parent().unwrap()).unwrap();
     assert!(
