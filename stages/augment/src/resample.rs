@@ -2,6 +2,8 @@
 //! the columns, with weights of 22 fractional bits. All sums are of integers, so wider vectors change no
 //! bit.
 
+use std::ops::Range;
+
 use image::RgbImage;
 
 use crate::filter::Filter;
@@ -49,6 +51,12 @@ impl Taps {
         }
         taps
     }
+
+    /// The pixels of a side of `source` that have weights.
+    fn used(&self, source: usize) -> Range<usize> {
+        let last = self.first.last().map_or(0, |last| last + self.count);
+        self.first.first().copied().unwrap_or(0)..source.min(last)
+    }
 }
 
 /// The byte of a sum of weighted bytes.
@@ -65,7 +73,8 @@ const LANES: usize = 8;
 /// several times and widened once. `weights` has each weight of the taps four times.
 #[inline(always)]
 fn along_row(row: &[u8], wide: &mut [[i32; 4]], taps: &Taps, weights: &[[i32; 4]], out: &mut [u8]) {
-    for (&[r, g, b], wide) in row.as_chunks().0.iter().zip(&mut *wide) {
+    let used = taps.used(row.len() / 3);
+    for (&[r, g, b], wide) in row.as_chunks().0[used.clone()].iter().zip(&mut wide[used]) {
         *wide = [r.into(), g.into(), b.into(), 0];
     }
     let pixels = out.as_chunks_mut::<4>().0.iter_mut().zip(&taps.first);

@@ -8,7 +8,7 @@ use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage};
 use crate::bad_image::BadImage;
 use crate::encoding::Encoding;
 use crate::image_row::ImageRow;
-use crate::{gif, jpeg, jpeg_scans};
+use crate::{gif, jpeg, jpeg_decode};
 
 /// Images with a longer side are refused.
 const MAX_SIDE: u32 = 16_384;
@@ -33,6 +33,11 @@ pub fn decode_file(bytes: &[u8], encoding: Encoding) -> Result<RgbImage, BadImag
     if encoding == Encoding::Gif && !gif::first_frame_covers(bytes) {
         return Err(BadImage::Unsupported("a GIF whose first frame does not cover the whole image"));
     }
+    if let Some(frame) = &frame
+        && let Some(image) = decode_jpeg(bytes, frame)?
+    {
+        return Ok(image);
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
@@ -42,7 +47,31 @@ pub fn decode_file(bytes: &[u8], encoding: Encoding) -> Result<RgbImage, BadImag
     let failed = |error| BadImage::Decode(encoding.as_str(), error);
     let decoder = reader.into_decoder().map_err(failed)?;
     let (width, height) = decoder.dimensions();
-    let size = decoder.total_bytes().max(3 * u64::from(width) * u64::from(height));
+    check_size(width, height, decoder.total_bytes())?;
+    let image = DynamicImage::from_decoder(decoder).map_err(failed)?.into_rgb8();
+    // After the decoder, which describes other damage better.
+    if encoding == Encoding::Jpeg && !jpeg::is_whole(bytes) {
+        return Err(BadImage::Truncated(bytes.len()));
+    }
+    Ok(image)
+}
+
+/// Decodes a whole JPEG; `None` if it is damaged or of a kind that `image` decodes or describes.
+fn decode_jpeg(bytes: &[u8], frame: &jpeg::Frame) -> Result<Option<RgbImage>, BadImage> {
+    let (width, height) = (u32::from(frame.width), u32::from(frame.height));
+    if width.max(height) > MAX_SIDE || !jpeg::is_whole(bytes) {
+        return Ok(None);
+    }
+    check_size(width, height, 0)?;
+    if frame.is_odd() {
+        return jpeg_decode::slow(bytes, frame).map(Some);
+    }
+    Ok(jpeg_decode::fast(bytes, frame))
+}
+
+/// Refuses an image that takes too much memory: `decoded` bytes, and its conversion to RGB.
+fn check_size(width: u32, height: u32, decoded: u64) -> Result<(), BadImage> {
+    let size = decoded.max(3 * u64::from(width) * u64::from(height));
     if size > MAX_DECODED {
         return Err(BadImage::Size(format!(
             "expected an image of at most {} MiB when decoded, found {} MiB ({height}x{width} pixels); \
@@ -51,15 +80,7 @@ pub fn decode_file(bytes: &[u8], encoding: Encoding) -> Result<RgbImage, BadImag
             size.div_ceil(1 << 20)
         )));
     }
-    let image = match frame.filter(jpeg::Frame::is_odd) {
-        Some(frame) => jpeg_scans::decode(bytes, &frame)?,
-        None => DynamicImage::from_decoder(decoder).map_err(failed)?.into_rgb8(),
-    };
-    // After the decoder, which describes other damage better.
-    if encoding == Encoding::Jpeg && !jpeg::is_whole(bytes) {
-        return Err(BadImage::Truncated(bytes.len()));
-    }
-    Ok(image)
+    Ok(())
 }
 
 /// The image rotated and mirrored according to an Exif orientation; values outside 1 to 8 change

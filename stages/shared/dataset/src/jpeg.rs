@@ -16,7 +16,7 @@ pub(crate) fn is_whole(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     // Markers are FF and another byte; in a scan FF 00 is a value and FF FF is padding. Anything else
     // between two segments is skipped, as the decoder does.
-    while let Some(at) = rest.iter().position(|byte| *byte == 0xff) {
+    while let Some(at) = memchr::memchr(0xff, rest) {
         rest = &rest[at + 1..];
         match *rest {
             [0xd9, ..] => return true,
@@ -141,6 +141,11 @@ impl Frame {
     /// The most samples of a component, across or down.
     fn most(&self, of: fn(&(u8, u8)) -> u8) -> u8 {
         self.sampling.iter().map(of).max().unwrap_or(1)
+    }
+
+    /// The number of components: three for colours, one for grey, four for CMYK.
+    pub(crate) fn components(&self) -> usize {
+        self.sampling.len()
     }
 
     /// Whether the fast decoder gets it wrong:

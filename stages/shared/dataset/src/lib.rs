@@ -19,7 +19,7 @@ mod image_row;
 mod image_set;
 mod joined;
 mod jpeg;
-mod jpeg_scans;
+mod jpeg_decode;
 mod json;
 mod labels;
 mod metric_rows;

@@ -1,13 +1,35 @@
-//! Decodes the JPEG files that the fast decoder gets wrong, with a slower one.
+//! Decodes JPEG files to RGB: with the fast decoder, or with a slower one what the fast one gets wrong.
 
 use image::RgbImage;
 use jpeg_decoder::{Decoder, PixelFormat};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::bad_image::BadImage;
 use crate::jpeg::Frame;
 
-/// Decodes a JPEG to RGB.
-pub(crate) fn decode(bytes: &[u8], frame: &Frame) -> Result<RgbImage, BadImage> {
+/// Decodes a JPEG of three components with `image`'s own decoder. `image` itself copies the file and reads
+/// its tables twice. `None` where it fails or another kind of file is found: `image` says why.
+pub(crate) fn fast(bytes: &[u8], frame: &Frame) -> Option<RgbImage> {
+    if frame.components() != 3 {
+        return None;
+    }
+    let options = DecoderOptions::default()
+        .set_strict_mode(false)
+        .set_max_width(frame.width.into())
+        .set_max_height(frame.height.into())
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    let rgb = JpegDecoder::new_with_options(ZCursor::new(bytes), options).decode().ok()?;
+    sized(rgb, frame).ok()
+}
+
+/// Decodes a JPEG that the fast decoder gets wrong.
+///
+/// # Errors
+/// If the file is damaged, or has more than 8 bits per sample.
+pub(crate) fn slow(bytes: &[u8], frame: &Frame) -> Result<RgbImage, BadImage> {
     let mut decoder = Decoder::new(bytes);
     let pixels = decoder.decode().map_err(BadImage::Jpeg)?;
     let format = decoder.info().map(|info| info.pixel_format);
@@ -19,6 +41,11 @@ pub(crate) fn decode(bytes: &[u8], frame: &Frame) -> Result<RgbImage, BadImage> 
             return Err(BadImage::Unsupported("a JPEG of more than 8 bits per sample"));
         }
     };
+    sized(rgb, frame)
+}
+
+/// The pixels as an image of the frame's size.
+fn sized(rgb: Vec<u8>, frame: &Frame) -> Result<RgbImage, BadImage> {
     let found = rgb.len();
     RgbImage::from_raw(frame.width.into(), frame.height.into(), rgb)
         .filter(|_| found == 3 * usize::from(frame.width) * usize::from(frame.height))
