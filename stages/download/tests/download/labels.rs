@@ -4,7 +4,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::types::Int8Type;
+use arrow_array::{
+    ArrayRef, DictionaryArray, Float64Array, Int64Array, LargeStringArray, RecordBatch, StringArray,
+    StringViewArray,
+};
 use igpt_dataset::Split::{Test, Train};
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
@@ -100,6 +104,31 @@ fn numbers_are_classes_in_their_order() {
     let csv = file(&bench, "labels.csv", b"file,label\na.png,10\nb.png,9b\n");
     bench.run_labelled(plain(), &images, &csv).unwrap();
     assert_eq!(rows(&bench).0, "10 9b");
+}
+
+#[test]
+fn a_parquet_file_holds_strings_of_any_kind_and_categories() {
+    let (bench, images) = bench();
+    let table = bench.files().join("labels.parquet");
+    let files: ArrayRef = Arc::new(LargeStringArray::from(vec![" a.png", "b.png", "sub/c.png"]));
+    // What pandas writes for categories.
+    let labels: DictionaryArray<Int8Type> = ["y", "x", "y"].into_iter().collect();
+    let splits: ArrayRef = Arc::new(StringViewArray::from(vec!["train", "val", "val"]));
+    parquet(&table, vec![("file", files.clone()), ("label", Arc::new(labels)), ("split", splits)]);
+    bench.run_labelled(plain(), &images, &table).unwrap();
+    assert_eq!(rows(&bench), ("x y".to_owned(), vec![(Train, 1, 1), (Test, 0, 2), (Test, 1, 3)]));
+    let refused = |labels: ArrayRef| {
+        parquet(&table, vec![("file", files.clone()), ("label", labels)]);
+        words(&bench.run_labelled(plain(), &images, &table).unwrap_err())
+    };
+    let one_missing: DictionaryArray<Int8Type> = [Some("y"), None, Some("x")].into_iter().collect();
+    let error = refused(Arc::new(one_missing));
+    assert!(error.contains("row 2: the column `label` is empty"), "{error}");
+    let all_missing: DictionaryArray<Int8Type> = [None::<&str>; 3].into_iter().collect();
+    let error = refused(Arc::new(all_missing));
+    assert!(error.contains("row 1: the column `label` is empty"), "{error}");
+    let error = refused(Arc::new(Float64Array::from(vec![0.0, 1.0, 2.0])));
+    assert!(error.contains("expected strings or integers, found Float64"), "{error}");
 }
 
 #[test]
