@@ -2,7 +2,8 @@
 
 use std::io;
 
-use polars::prelude::{Column, CsvWriter, DataFrame, NamedFrom as _, SerWriter as _, Series};
+use polars::prelude::{Column, DataFrame, NamedFrom as _, Series};
+use polars_io::prelude::{CsvWriter, SerWriter as _};
 
 /// A field of a row.
 #[derive(Debug, Clone, PartialEq)]
