@@ -63,6 +63,7 @@ impl Run {
         let edges = edges(&steps);
         Self {
             id: folder.id().to_owned(),
+            store: store.clone(),
             pipeline: if made_of.pipeline.is_empty() { pipeline } else { made_of.pipeline.clone() },
             description,
             status: status(record.as_ref(), &progress, folder),

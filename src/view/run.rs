@@ -10,12 +10,14 @@ use super::planned::Param;
 use super::progress::{Progress, State, StepProgress};
 use crate::history::MadeOf;
 use crate::report::eta::{Task, critical_path};
-use crate::store::{Program, Record};
+use crate::store::{Program, Record, Store};
 
 /// A run with its steps.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) id: String,
+    /// What it is read from, with the remote behind it that the run has.
+    pub(crate) store: Store,
     pub(crate) pipeline: String,
     pub(crate) description: String,
     /// `succeeded`, `failed`, `interrupted`, `running`, or `unfinished` where nobody saw the end.

@@ -6,6 +6,7 @@ use super::links::Links;
 use super::progress::{State, StepProgress};
 use super::run::{Run, Step};
 use crate::report::{bytes, number, seconds};
+use crate::store::Whereabouts;
 
 /// How many of a list are shown: inputs of a fan-in, metrics.
 const ITEMS: usize = 60;
@@ -126,17 +127,22 @@ fn outputs(run: &Run, step: &Step) -> Markup {
     let Some(record) = step.record.as_ref().filter(|record| !record.outputs.is_empty()) else {
         return html! {};
     };
+    let places: Vec<Whereabouts> =
+        record.outputs.values().map(|artifact| run.store.whereabouts(artifact)).collect();
+    let is_away = places.iter().any(|place| *place != Whereabouts::Here);
     html! {
         h4 { "Outputs" }
         div.scroll tabindex="0" role="group" aria-label={ "Outputs of " (run.text(&step.name)) } { table {
-            thead { tr { th scope="col" { "port" } th scope="col" { "content" } th.num scope="col" { "size" } th.num scope="col" { "files" } } }
-            tbody { @for (port, artifact) in &record.outputs { tr {
+            thead { tr { th scope="col" { "port" } th scope="col" { "content" } th.num scope="col" { "size" } th.num scope="col" { "files" } @if is_away { th scope="col" { "bytes" } } } }
+            tbody { @for ((port, artifact), place) in record.outputs.iter().zip(&places) { tr {
                 th scope="row" { (run.text(port)) }
                 td.mono.soft { (artifact.digest.short()) }
                 td.num { (bytes(artifact.bytes)) }
                 td.num { (artifact.files) }
+                @if is_away { td.soft { (run.text(&place.words().unwrap_or_else(|| place.word().to_owned()))) } }
             } } }
         } }
+        @if let Some(hint) = places.iter().find_map(Whereabouts::hint) { p.soft { (hint) } }
     }
 }
 
