@@ -71,7 +71,7 @@ pub(super) fn view(store: &Path, json: bool, args: &ViewArgs, out: &mut dyn Writ
 
 fn read(store: &Store, folder: &RunFolder, args: &ViewArgs) -> Result<Run, CliError> {
     let store = backed(store, args.remote.remote.as_deref(), Of::Run(folder))?;
-    Ok(Run::read(&store, folder, replan(&store, folder), args.with_machine))
+    Ok(Run::read(&store, folder, replan(&store, folder), Medium::File, args.with_machine))
 }
 
 fn write_page(

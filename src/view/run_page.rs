@@ -151,6 +151,7 @@ fn head(run: &Run) -> Markup {
         (run.count(|state| state == State::Done), "executed"),
         (run.count(|state| matches!(state, State::Reused | State::Adopted)), "reused"),
         (run.count(|state| state == State::Running), "running"),
+        (run.count(|state| state == State::Queued), "queued"),
         (run.count(|state| state == State::Failed), "failed"),
         (run.count(|state| state == State::Skipped), "skipped"),
     ];

@@ -278,7 +278,7 @@ impl Shared {
 
     fn run(&self, folder: &RunFolder) -> Run {
         let (store, planned) = (self.look)(folder);
-        Run::read(&store, folder, planned, self.with_machine)
+        Run::read(&store, folder, planned, Medium::Served, self.with_machine)
     }
 
     /// Sends what is new in a run until it ends, its reader goes or the server stops.

@@ -46,6 +46,10 @@ fn facts(run: &Run, step: &Step) -> Markup {
             @if let Some(reason) = &step.seen.reason {
                 dt { @if step.seen.state == State::Skipped { "because" } @else { "why it ran" } } dd { (run.text(reason)) }
             }
+            @if let Some(place) = &step.seen.place {
+                @if let Some(job) = &place.job { dt { "job in Slurm" } dd.mono { (job) } }
+                @if let Some(node) = &place.node { dt { @if step.seen.state == State::Running { "runs on" } @else { "ran on" } } dd.mono { (node) } }
+            }
             @if let Some(record) = elsewhere {
                 dt { "made by" } dd { "run " span.mono { (record.run) } @if record.step != step.name { ", there as " (run.text(&record.step)) } ", " (record.finished.strftime("%Y-%m-%d")) }
             }

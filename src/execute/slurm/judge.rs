@@ -73,6 +73,7 @@ impl Flight {
         let Some(row) = row else { return self.look_absent(store) };
         self.absent = 0;
         self.id = Some(row.id.clone());
+        self.job.clone_from(&self.id);
         match phase(&row.state) {
             Phase::Pending => {
                 // The cluster itself has put it back.
@@ -85,7 +86,7 @@ impl Flight {
             }
             Phase::Running => {
                 (self.over, self.stuck) = (0, 0);
-                self.say(&format!("running on {}", row.node));
+                self.say_on("running", &row.node);
                 self.running += 1;
                 if self.told.is_some() && self.running > SURE {
                     // It is another attempt that runs.

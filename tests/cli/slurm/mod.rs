@@ -1,6 +1,7 @@
 //! Steps on a cluster: a real Slurm on this machine's loopback. All but `storm` are short.
 
 mod loopback;
+mod pages;
 mod settings;
 mod storm;
 
