@@ -174,10 +174,17 @@ fn a_time_limit_is_worth_another_job_only_with_a_newer_checkpoint() {
     assert_eq!(bench.flight.hear(), Verdict::Wait, "what the cluster does with it is not known");
     assert!(bench.flight.is_in_doubt());
     let checkpoints = bench.store.checkpoints(&key, Some("a")).unwrap();
-    std::fs::write(checkpoints.join("step-10"), "").unwrap();
-    let Verdict::Again(why) = bench.ended_as("COMPLETED") else { panic!("it has come further") };
-    assert!(why.contains("goes on from its checkpoint"), "{why}");
-    bench.flight.submitted(&bench.store);
+    // As a training keeps them: the folders stay what they are.
+    std::fs::create_dir(checkpoints.join("training")).unwrap();
+    for step in [10, 20] {
+        std::fs::write(checkpoints.join(format!("training/step-{step}")), "").unwrap();
+        let Verdict::Again(why) = bench.ended_as("COMPLETED") else { panic!("it has come to {step}") };
+        assert!(why.contains("goes on from its checkpoint"), "{why}");
+        bench.flight.submitted(&bench.store);
+        bench.flight.folder.clear_outcome();
+        bench.ends(JobOutcome::Cancelled);
+        assert_eq!(bench.flight.hear(), Verdict::Wait);
+    }
     bench.flight.folder.clear_outcome();
     bench.ends(JobOutcome::Cancelled);
     assert_eq!(bench.flight.hear(), Verdict::Wait);
