@@ -136,7 +136,7 @@ impl Courier {
                 }
             }
             Request::Run { order, allocation, to } => {
-                let flight = Flight::new(&self.store, *order, allocation, to);
+                let flight = Flight::new(&self.store, *order, allocation, self.settings.notice, to);
                 match adopt::take(Box::new(flight)) {
                     Taken::Here(flight) => {
                         self.superseded |= flight.adopted;

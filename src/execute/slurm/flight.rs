@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use igpt_contract::{Digest, Signal};
 
@@ -31,6 +31,8 @@ pub(super) struct Flight {
     pub(super) key: Digest,
     pub(super) order: Order,
     pub(super) allocation: Arc<Allocation>,
+    /// How long before its time limit its job is to be told to end.
+    pub(super) notice: Duration,
     pub(super) folder: JobFolder,
     pub(super) to: Sender<News>,
     /// Other steps of the run with the same key: they have the same result.
@@ -72,12 +74,19 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn new(store: &Store, order: Order, allocation: Arc<Allocation>, to: Sender<News>) -> Self {
+    pub(super) fn new(
+        store: &Store,
+        order: Order,
+        allocation: Arc<Allocation>,
+        notice: Duration,
+        to: Sender<News>,
+    ) -> Self {
         let key = order.job.key;
         Self {
             key,
             order,
             allocation,
+            notice,
             folder: store.job_folder(&key),
             to,
             followers: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod loopback;
 mod pages;
+mod resources;
 mod settings;
 mod storm;
 
