@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{Lab, PIPELINE, rows, run};
 use crate::support::Project;
+use crate::view::server::Served;
 
 /// A machine that has taken all records, and of the bytes only what it exports.
 fn reader(lab: &Lab) -> Project {
@@ -55,35 +56,66 @@ fn bytes_that_are_elsewhere_are_said_to_be_there() {
     assert!(!out.contains("remote") && out.contains("objects-v1"), "{out}");
 }
 
+/// The pipeline with a step that makes a table as stages do, a figure, and something large.
+fn with_a_table(lab: &Lab) -> Project {
+    let cells = r#"{"columns": [{"name": "b"}], "rows": [{"name": "x"}], "cells": [{"row": 0, "column": 0, "text": "2718.28", "value": 2718.28, "inputs": []}]}"#;
+    let step = format!(
+        r#"  table:
+    uses: command
+    with:
+      run: |
+        mkdir out
+        printf '**T**\n\n| a | b |\n| :-- | --: |\n| x | 2718.28 |\n' > out/table.md
+        echo '{cells}' > out/cells.json
+        echo '<svg xmlns="http://www.w3.org/2000/svg"/>' > out/figure.svg
+        seq 2000 > out/large
+export:"#
+    );
+    Project::new(&format!("remote: {{url: '{}'}}\n{}", lab.url, PIPELINE.replace("export:", &step)))
+}
+
 #[test]
-fn a_page_fetches_the_tables_and_pictures_that_it_shows() {
+fn verbs_fetch_what_they_read_and_no_more() {
     let lab = Lab::new();
-    let text = |lab: &Lab| {
-        let table = "  table: {uses: command, with: {run: 'mkdir out; printf \"**T**\\n\\n| a | b |\\n| :-- | --: |\\n| x | \
-                     2718.28 |\\n\" > out/table.md; echo \"<svg xmlns=\\\"http://www.w3.org/2000/svg\\\"/>\" > \
-                     out/figure.svg; seq 2000 > out/large'}}\nexport:";
-        format!("remote: {{url: '{}'}}\n{}", lab.url, PIPELINE.replace("export:", table))
-    };
-    let writer = Project::new(&text(&lab));
-    writer.write("log", "");
-    run(&writer, &["--push"]);
-    let reader = Project::new(&text(&lab));
-    run(&reader, &[]);
-    ok(&reader, &["view", "-o", "page.html"]);
-    let page = reader.read("page.html");
-    assert!(page.contains("2718.28") && page.contains("data:image/svg+xml"), "the table and the figure");
+    run(&with_a_table(&lab), &["--push"]);
     let large: String = (1..=2000).map(|n| format!("{n}\n")).collect();
-    let large = lab.object(large.as_bytes());
-    let here = reader
-        .path("artifacts/objects-v1")
-        .join(large.strip_prefix(lab.folder.path().join("objects-v1")).unwrap());
-    assert!(!here.exists(), "what the page does not show is not fetched");
+    let large = lab.object(large.as_bytes()).strip_prefix(lab.folder.path()).unwrap().to_owned();
+    // A machine for each, which has none of the table's bytes.
+    let reader = || {
+        let reader = with_a_table(&lab);
+        run(&reader, &[]);
+        reader
+    };
+    let is_here = |reader: &Project| reader.path("artifacts").join(&large).exists();
+
+    let one = reader();
+    let file = |more: &[&str]| {
+        ok(&one, &[&["view", "-o", "page.html"], more].concat());
+        one.read("page.html")
+    };
+    let page = file(&[]);
+    assert!(page.contains("2718.28") && page.contains("data:image/svg+xml"), "the table and the figure");
     assert!(
         !page.contains(&lab.url) && page.contains("not here but in the remote file:"),
         "paths are left out"
     );
-    ok(&reader, &["view", "-o", "page.html", "--with-machine"]);
-    assert!(reader.read("page.html").contains(&format!("not here but in the remote {}", lab.url)));
+    assert!(file(&["--with-machine"]).contains(&format!("not here but in the remote {}", lab.url)));
+    assert!(!is_here(&one), "what the page does not show is not fetched");
+
+    let one = reader();
+    let served = Served::new(&one, &["last"]);
+    let id = served.said.split("/run/").nth(1).unwrap().split('?').next().unwrap();
+    let page = served.get(&format!("/run/{id}"));
+    assert!(page.contains("2718.28") && page.contains("not here but in the remote") && !is_here(&one));
+
+    let one = reader();
+    let out = ok(&one, &["origin", "table", "--row", "1"]);
+    assert!(out.contains("row 1 (x), b: 2718.28") && !is_here(&one), "{out}");
+    let ran = reader().igpt_flow(&["origin", "table", "--row", "1", "--remote", "none"]);
+    assert!(ran.code == 2 && ran.err.contains("its bytes are not in the store"), "{}", ran.err);
+
+    let one = reader();
+    assert!(ok(&one, &["values", "pipeline.yaml"]).contains("2718.28") && !is_here(&one));
 }
 
 #[test]
