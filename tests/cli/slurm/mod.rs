@@ -1,5 +1,6 @@
 //! Steps on a cluster: a real Slurm on this machine's loopback. All but `storm` are short.
 
+mod limits;
 mod loopback;
 mod pages;
 mod resources;

@@ -17,7 +17,7 @@ use crate::support::{Project, signal, wait_until};
 /// No run takes so long.
 const LIMIT: Duration = Duration::from_secs(240);
 
-fn is_asked_for() -> bool {
+pub(super) fn is_asked_for() -> bool {
     let asked = rounds("IGPT_FLOW_SLURM_STORM", 0) > 0;
     if !asked {
         tell(
