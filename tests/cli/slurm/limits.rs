@@ -48,6 +48,9 @@ fn every_time_limit_is_followed_by_another_job_as_long_as_it_comes_further() {
     assert!(!out.contains("FAILED") && !out.contains("attempt 2"), "{out}");
     let from: Vec<u32> =
         project.read("log").lines().map(|line| line.trim_start_matches("from ").parse().unwrap()).collect();
-    assert!(from[0] == 0 && from.is_sorted_by(|a, b| a < b), "each goes on from where the last was: {from:?}");
+    assert!(
+        from[0] == 0 && from.is_sorted_by(|a, b| a < b),
+        "each goes on from where the last was: {from:?}"
+    );
     assert!(under_way(&project).is_empty(), "{:?}", under_way(&project));
 }
