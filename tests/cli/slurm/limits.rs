@@ -34,7 +34,7 @@ stages:
 
 #[test]
 fn every_time_limit_is_followed_by_another_job_as_long_as_it_comes_further() {
-    if !is_asked_for() {
+    if !is_asked_for("time limits") {
         return;
     }
     let Some(cluster) = cluster() else { return };
