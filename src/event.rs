@@ -60,8 +60,14 @@ pub enum Event {
     StepMoved {
         /// The step's name.
         step: String,
-        /// Where it is.
+        /// Where it is, in words.
         state: String,
+        /// The cluster's number of its job, where it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<String>,
+        /// The node, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<String>,
     },
     /// A step said how far it is.
     StepProgressed {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -13,9 +14,10 @@ use igpt_contract::counted;
 
 use super::error::CliError;
 use super::load::load_with;
-use super::options::SelectArgs;
+use super::options::{RemoteArgs, SelectArgs};
 use super::progress::with_verbosity;
 use super::run::{INTERRUPTED, begin_guards, stop_on_interrupt};
+use super::sharing::of_audit;
 use super::terminal::Terminal;
 use crate::engine::audit::{Sample, Verdict, audit as audit_steps};
 use crate::engine::{self, Options};
@@ -23,6 +25,7 @@ use crate::event::Dispatcher;
 use crate::execute::guard::Guards;
 use crate::execute::local::Local;
 use crate::plan::{Plan, StepId};
+use crate::remote::Remote;
 use crate::report::Plain;
 use crate::schedule::OnFailure;
 use crate::store::{Caches, Store};
@@ -45,9 +48,11 @@ pub(super) struct AuditArgs {
     /// CPU slots for the steps that run at the same time [default: the number of CPUs].
     #[arg(long, short)]
     jobs: Option<u32>,
-    /// Do not let stages use the network; commands are not restricted.
+    /// Do not let stages use the network, nor a remote that is reached over it; commands are not restricted.
     #[arg(long)]
     offline: bool,
+    #[command(flatten)]
+    remote: RemoteArgs,
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {
@@ -81,6 +86,8 @@ pub(super) fn audit(
     let numerics = registry::numerics(&select.device).map_err(CliError::usage)?;
     let store = Store::open_existing(store)?;
     let _live = store.hold()?;
+    let named = args.remote.remote.as_deref();
+    let remote = of_audit(named, &plan, &engine::folder_of(&file), args.offline, &INTERRUPTED)?;
     let again = Again {
         plan: &plan,
         store: &store,
@@ -91,6 +98,7 @@ pub(super) fn audit(
         device: select.device.clone(),
         numerics,
         offline: args.offline,
+        remote,
         off_disk: false,
         sample: Sample { share: args.sample, seed: args.sample_seed },
         tolerance: args.tolerance,
@@ -134,6 +142,8 @@ pub(super) struct Again<'a> {
     pub(super) device: String,
     pub(super) numerics: String,
     pub(super) offline: bool,
+    /// Where inputs come from that are not here.
+    pub(super) remote: Option<Arc<Remote>>,
     /// Whether nothing outside the store is looked at.
     pub(super) off_disk: bool,
     pub(super) sample: Sample,
@@ -160,8 +170,7 @@ impl Again<'_> {
             overwrite: false,
             keep_failed: false,
             off_disk: self.off_disk,
-            // What is audited is what is here.
-            remote: None,
+            remote: self.remote,
         };
         stop_on_interrupt();
         // The verdicts are the answer on standard output; progress goes beside it.

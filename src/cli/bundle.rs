@@ -9,9 +9,10 @@ use igpt_contract::{counted, kinds};
 use serde::Deserialize as _;
 use serde_json::json;
 
+use super::backing::{Of, backed};
 use super::error::CliError;
 use super::load::{Loaded, load_whole, placed};
-use super::options::SelectArgs;
+use super::options::{RemoteArgs, SelectArgs};
 use super::outlooks::look_ahead;
 use super::show::bytes;
 use crate::bundle::{BundleManifest, BundleStep, PipelineFile, Selection, Steps, select, write_bundle};
@@ -32,6 +33,8 @@ pub(super) struct BundleArgs {
     /// Also put artifacts of these kinds in, such as features,model (kinds as in `igpt-flow stages`).
     #[arg(long, value_name = "KIND,...", value_delimiter = ',')]
     with: Vec<String>,
+    #[command(flatten)]
+    remote: RemoteArgs,
 }
 
 /// Shorter names of kinds.
@@ -51,7 +54,7 @@ pub(super) fn bundle(
     let select_args = &args.select;
     let Loaded { plan, made_of, .. } = load_whole(&select_args.pipeline, &select_args.steps)?;
     let more = with(&args.with)?;
-    let store = Store::open_existing(store)?;
+    let store = backed(&Store::open_existing(store)?, args.remote.remote.as_deref(), Of::Plan(&plan))?;
     let _live = store.hold()?;
     let numerics = match &select_args.cluster {
         None => registry::numerics(&select_args.device).map_err(CliError::usage)?,
@@ -61,7 +64,9 @@ pub(super) fn bundle(
     let steps = Steps { plan: &plan, store: &store, records };
     let selection = select(&steps, &more).map_err(|error| match error {
         StoreError::Missing { .. } => CliError::Usage {
-            what: format!("a bundle needs what is no longer in the store ({error})"),
+            what: format!(
+                "a bundle needs what is neither in the store nor in a remote that answers ({error})"
+            ),
             hint: Some("run the pipeline with the step whose output it is as its target".to_owned()),
         },
         error => error.into(),

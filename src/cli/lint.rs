@@ -114,8 +114,9 @@ fn add(
     files: &Files,
     now: &mut Now,
 ) -> Result<(), CliError> {
-    let OfPipeline { steps, missing, exports } = of_pipeline(store, pipeline, On::device(&args.device), &[])?;
-    now.numbers.extend(numbers::of_steps(Store::open_existing(store).ok().as_ref(), &steps).0);
+    let OfPipeline { steps, missing, exports, store } =
+        of_pipeline(store, pipeline, On::device(&args.device), &[])?;
+    now.numbers.extend(numbers::of_steps(store.as_ref(), &steps).0);
     let mut command = format!("`igpt-flow run {}", pipeline.file.display());
     pipeline.profiles.iter().for_each(|profile| command.push_str(&format!(" --profile {profile}")));
     pipeline.sets.iter().for_each(|set| command.push_str(&format!(" --set {set}")));
@@ -123,7 +124,7 @@ fn add(
     now.missing.extend(missing.iter().map(|name| (paper::key(&typed(name), ""), command.clone())));
     for path in files.included() {
         let absolute = std::path::absolute(path).map_err(CliError::file("find", path))?;
-        if let Some(exported) = exported(store, &normal(&absolute), &exports, &command)? {
+        if let Some(exported) = exported(store.as_ref(), &normal(&absolute), &exports, &command)? {
             now.exports.insert(path.to_owned(), exported);
         }
     }
@@ -132,7 +133,7 @@ fn add(
 
 /// What an included file should hold, where it is an exported one.
 fn exported(
-    store: &Path,
+    store: Option<&Store>,
     path: &Path,
     exports: &ExportsNow,
     command: &str,
@@ -140,12 +141,14 @@ fn exported(
     let Some((place, artifact)) = exports.iter().find(|(place, _)| path.starts_with(normal(place))) else {
         return Ok(None);
     };
-    let Some(artifact) = artifact else { return Ok(Some(Exported::Missing(command.to_owned()))) };
-    let store = Store::open_existing(store)?;
+    let Some((artifact, store)) = artifact.as_ref().zip(store) else {
+        return Ok(Some(Exported::Missing(command.to_owned())));
+    };
     let name = path.strip_prefix(normal(place)).unwrap_or(Path::new(""));
     let entries = store.entries(artifact)?;
     let is_meant = |entry: &&crate::store::TreeEntry| artifact.is_file() || entry.name == name;
-    let Some((expected, _)) = entries.iter().find(is_meant).and_then(|entry| entry.file()) else {
+    let meant = entries.iter().find(is_meant);
+    let Some((entry, (expected, _))) = meant.and_then(|entry| Some((entry, entry.file()?))) else {
         // A file of the user's beside the exported ones.
         return Ok(None);
     };
@@ -158,7 +161,9 @@ fn exported(
     if Digest::of(here.as_bytes()) == expected {
         return Ok(Some(Exported::Same));
     }
-    let there = std::fs::read_to_string(store.path_of_file(&expected)).unwrap_or_default();
+    // It differs, also where the bytes that should be there cannot be had.
+    let there = store.read_entry(artifact, &entry.name).ok().flatten().unwrap_or_default();
+    let there = String::from_utf8_lossy(&there);
     let (mut old, mut new) = (here.lines(), there.lines());
     loop {
         match (old.next(), new.next()) {

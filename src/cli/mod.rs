@@ -4,6 +4,7 @@
 
 mod attempt;
 mod audit;
+mod backing;
 mod bundle;
 mod candidates;
 mod cause;
@@ -87,6 +88,7 @@ use options::{PipelineArgs, PlanArgs, RunArgs, SelectArgs};
 use origin::OriginArgs;
 use runs::ListArgs;
 use sharing::{PullArgs, PushArgs, RemoteVerb};
+use show::ShowArgs;
 use terminal::Terminal;
 use values::ValuesArgs;
 use verify::VerifyArgs;
@@ -124,7 +126,7 @@ enum Verb {
     /// Explain why a step ran or was reused.
     Explain(StepArgs),
     /// Show a step's parameters, metrics, outputs and cost.
-    Show(StepArgs),
+    Show(ShowArgs),
     /// Show where a result comes from: every step and input, back to the data.
     Origin(OriginArgs),
     /// Write numbers and curves as CSV, JSON or Parquet, for TensorBoard, or as JUnit XML.
@@ -342,7 +344,7 @@ fn dispatch(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, CliError> {
         Verb::Audit(args) => return audit::audit(&store, json, terminal, &args, out),
         Verb::View(args) => view::view(&store, json, &args, out)?,
         Verb::Verify(args) => match &args.bundle {
-            None => return verify::verify(&store, json, terminal.verbosity(), out),
+            None => return verify::verify(&store, json, terminal.verbosity(), &args.remote, out),
             Some(bundle) => return verify_bundle::verify_bundle(&store, json, terminal, bundle, &args, out),
         },
         Verb::Bundle(args) => bundle::bundle(&store, json, &args, out)?,

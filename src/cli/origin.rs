@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::backing::{Of, backed};
 use super::error::CliError;
 use super::history::{StepArgs, find};
+use super::options::RemoteArgs;
 use super::origin_forms::{Asked, AskedCell, as_json, dot};
 use super::origin_text::tell;
 use crate::provenance::place::{self, Place};
@@ -37,6 +39,8 @@ pub(super) struct OriginArgs {
     /// Print the graph as DOT, for Graphviz.
     #[arg(long, conflicts_with = "json")]
     dot: bool,
+    #[command(flatten)]
+    remote: RemoteArgs,
 }
 
 /// Traces what `args` names, and tells it.
@@ -51,6 +55,7 @@ pub(super) fn origin(
     let keys: Vec<_> = asked.places.iter().map(|place| place.key).collect();
     let mut trace = Trace::of(&store, &keys);
     if let Some(row) = args.row {
+        let store = with_bytes(&store, &asked, args)?;
         let cells = cells(&store, &asked, &trace, row, args.column.as_deref())?;
         let start = trace.starts.first().copied().unwrap_or_default();
         let inputs: BTreeSet<usize> =
@@ -66,6 +71,12 @@ pub(super) fn origin(
         tell(&asked, &trace, args.all, out)?;
     }
     Ok(())
+}
+
+/// The store with a remote behind it that may have the table: of the run that was asked for, else of the latest.
+fn with_bytes(store: &Store, asked: &Asked, args: &OriginArgs) -> Result<Store, CliError> {
+    let run = store.run(asked.run.as_deref().unwrap_or("last")).ok();
+    backed(store, args.remote.remote.as_deref(), run.as_ref().map_or(Of::Nobody, Of::Run))
 }
 
 /// What the user means: a path where it looks like one, a step, a file, a digest.
@@ -168,14 +179,18 @@ fn cells(
     let outputs =
         record.outputs.iter().filter(|(port, _)| place.port.as_ref().is_none_or(|meant| meant == *port));
     let folder = place.within.parent().unwrap_or(Path::new(""));
-    let read = outputs.map(|(_, artifact)| TableCells::read(store, artifact, folder));
+    let read = outputs.clone().map(|(_, artifact)| TableCells::read(store, artifact, folder));
     let table = read
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| no_table(&format!("its `cells.json` is not understood: {error}")))?;
     let table = table.into_iter().flatten().next().ok_or_else(|| {
-        no_table(
-            "the output has no `cells.json` in the store; a `report` of this version writes it: run it again",
-        )
+        let place = outputs.clone().find_map(|(_, artifact)| store.whereabouts(artifact).words());
+        match place {
+            Some(words) => no_table(&format!("its bytes are {words}")),
+            None => {
+                no_table("the output has no `cells.json`; a `report` of this version writes it: run it again")
+            }
+        }
     })?;
     let at = column.map(|column| column_of(&table.columns, column)).transpose()?;
     let rows = table.rows.len();

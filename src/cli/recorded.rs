@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use igpt_contract::{Labels, MetricRow};
 use serde_json::Value;
 
+use super::backing::{Of, backed};
 use super::error::CliError;
 use super::history::{is_meant, record_of, steps_of};
 use super::load::load_with;
@@ -34,6 +35,8 @@ pub(super) struct OfPipeline {
     pub(super) steps: Vec<Recorded>,
     pub(super) missing: Vec<String>,
     pub(super) exports: ExportsNow,
+    /// The store with the pipeline's remote behind it; none where there is no store yet.
+    pub(super) store: Option<Store>,
 }
 
 /// The recorded steps of a pipeline, all or those that are named.
@@ -46,7 +49,7 @@ pub(super) fn of_pipeline(
     let plan = load_with(pipeline, steps)?;
     let (outlooks, exports) = look_ahead_to_exports(store, &plan, &pipeline.file, on)?;
     let needed = wanted(&plan, &steps.iter().cloned().collect());
-    let opened = Store::open_existing(store);
+    let opened = Store::open_existing(store).ok();
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for (id, step) in plan.steps.iter().enumerate() {
         let is_named = steps.is_empty() || steps.iter().any(|asked| is_meant(asked, &step.name));
@@ -54,7 +57,7 @@ pub(super) fn of_pipeline(
             continue;
         }
         let record = match (&outlooks[id].forecast, &opened) {
-            (Forecast::Reused(key), Ok(store)) => store.record(key),
+            (Forecast::Reused(key), Some(store)) => store.record(key),
             // A candidate of a search that nobody needs is no loss.
             (Forecast::Undecided, _) => continue,
             _ => None,
@@ -66,7 +69,8 @@ pub(super) fn of_pipeline(
             None => missing.push(step.name.clone()),
         }
     }
-    Ok(OfPipeline { steps: found, missing, exports })
+    let store = opened.map(|store| backed(&store, None, Of::Plan(&plan))).transpose()?;
+    Ok(OfPipeline { steps: found, missing, exports, store })
 }
 
 /// The recorded steps of a run, all or those that are named.

@@ -16,7 +16,7 @@ use super::load::{Loaded, load_whole, look_ahead, look_at_exports, placed};
 use super::options::{ExecutorKind, RunArgs};
 use super::progress::with_verbosity;
 use super::terminal::{Terminal, Verbosity};
-use super::{junit, print_error, results, sharing, tasks};
+use super::{backing, junit, print_error, results, sharing, tasks};
 use crate::cluster::{self, Cluster, Placed};
 use crate::engine::{self, Options, Summary};
 use crate::event::{Consumer, Dispatcher, RunStatus};
@@ -56,7 +56,7 @@ pub(super) fn run(
     let file = &select.pipeline.file;
     let file = std::path::absolute(file).map_err(CliError::file("find", file))?;
     let prefetch = Prefetch::begin(store, &file);
-    let Loaded { plan, made_of, secrets } =
+    let Loaded { plan, mut made_of, secrets } =
         load_whole(&select.pipeline, select.steps.iter().chain(&args.force))?;
     // The process ends with the run: freeing ten thousand steps one by one would be a twentieth of it.
     let plan = ManuallyDrop::new(Arc::new(plan));
@@ -84,6 +84,9 @@ pub(super) fn run(
     let named = args.remote.remote.as_deref();
     let remote =
         sharing::of_run(named, args.push, &plan, &engine::folder_of(&file), args.offline, &INTERRUPTED)?;
+    if let Some(address) = backing::address(named, &plan)? {
+        made_of["remote"] = address.to_string().into();
+    }
     let folder = store.new_run()?;
     let made_of = store.insert_bytes(made_of.to_string().as_bytes())?;
     folder.begin(made_of)?;

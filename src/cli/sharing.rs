@@ -4,13 +4,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use igpt_contract::{Digest, counted};
 
+use super::backing::{patience, setting};
 use super::error::CliError;
 use super::load::{load, load_with};
 use super::options::{On, PipelineArgs, RemoteArgs, SelectArgs};
@@ -19,11 +20,7 @@ use crate::engine::folder_of;
 use crate::engine::forecast::wanted;
 use crate::plan::{Plan, RemoteSetting};
 use crate::remote::{Access, Pushed, Remote, RemoteFault, keygen};
-use crate::remote_address::AddressFault;
 use crate::store::{Store, StoreError};
-
-/// What leads to no remote.
-const NONE: &str = "none";
 
 /// What is shared.
 #[derive(Debug, Args)]
@@ -81,42 +78,13 @@ pub(super) enum RemoteVerb {
     },
 }
 
-/// The remote that the command line, the environment or the pipeline names, in this order.
-fn setting(named: Option<&str>, plan: Option<&Plan>) -> Result<Option<RemoteSetting>, CliError> {
-    let from_environment = std::env::var("IGPT_FLOW_REMOTE").ok().filter(|text| !text.is_empty());
-    let of_plan = plan.and_then(|plan| plan.remote.clone());
-    let named = match named.map(str::to_owned).or(from_environment) {
-        None => return Ok(of_plan),
-        Some(text) if text == NONE => return Ok(None),
-        Some(text) => text,
-    };
-    let address = named.parse().map_err(|fault: AddressFault| CliError::Usage {
-        what: format!("`--remote` or IGPT_FLOW_REMOTE: {}", fault.what),
-        hint: Some(fault.hint),
-    })?;
-    Ok(Some(match of_plan {
-        Some(setting) => RemoteSetting { address, ..setting },
-        None => RemoteSetting { address, push: false, sign: None, trust: Vec::new() },
-    }))
-}
-
 /// Opens a remote; paths of keys in a pipeline are relative to its `folder`.
 fn open(
     setting: RemoteSetting,
     folder: &Path,
     cancelled: Option<&'static AtomicBool>,
 ) -> Result<Remote, CliError> {
-    let patience = match std::env::var("IGPT_FLOW_REMOTE_TIMEOUT").ok().filter(|text| !text.is_empty()) {
-        None => None,
-        Some(text) => {
-            let seconds = text.parse::<u32>().ok().filter(|seconds| *seconds > 0);
-            let seconds = seconds.ok_or_else(|| CliError::Usage {
-                what: format!("IGPT_FLOW_REMOTE_TIMEOUT: expected seconds, found `{text}`"),
-                hint: Some("after so long a silence a remote counts as away; 30 unless given".to_owned()),
-            })?;
-            Some(Duration::from_secs(seconds.into()))
-        }
-    };
+    let patience = patience()?;
     let RemoteSetting { address, push, sign, trust } = setting;
     let sign = sign.filter(|_| push).map(|path| folder.join(path));
     Ok(Remote::open(address, &Access { push, sign, trust, patience, cancelled })?)
@@ -134,10 +102,33 @@ pub(super) fn of_run(
     let Some(mut setting) = setting(named, Some(plan))? else {
         return if push { Err(none()) } else { Ok(None) };
     };
+    setting.push |= push;
+    begun(setting, folder, offline, cancelled)
+}
+
+/// The same for an audit, which shares nothing.
+pub(super) fn of_audit(
+    named: Option<&str>,
+    plan: &Plan,
+    folder: &Path,
+    offline: bool,
+    cancelled: &'static AtomicBool,
+) -> Result<Option<Arc<Remote>>, CliError> {
+    match setting(named, Some(plan))? {
+        Some(setting) => begun(RemoteSetting { push: false, ..setting }, folder, offline, cancelled),
+        None => Ok(None),
+    }
+}
+
+fn begun(
+    setting: RemoteSetting,
+    folder: &Path,
+    offline: bool,
+    cancelled: &'static AtomicBool,
+) -> Result<Option<Arc<Remote>>, CliError> {
     if offline && setting.address.is_network() {
         return Ok(None);
     }
-    setting.push |= push;
     let remote = open(setting, folder, Some(cancelled))?;
     remote.begin()?;
     Ok(Some(Arc::new(remote)))

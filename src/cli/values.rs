@@ -15,7 +15,6 @@ use super::{numbers, print_error};
 use crate::paper::{self, MadeOf};
 use crate::report::clean::one_line;
 use crate::step_name::typed;
-use crate::store::Store;
 
 /// Of which pipeline, and where to.
 #[derive(Debug, Args)]
@@ -35,8 +34,9 @@ pub(super) fn values(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let SelectArgs { pipeline, steps, .. } = &args.select;
-    let OfPipeline { steps: recorded, missing, .. } = of_pipeline(store, pipeline, args.select.on(), steps)?;
-    let (numbers, twice) = numbers::of_steps(Store::open_existing(store).ok().as_ref(), &recorded);
+    let OfPipeline { steps: recorded, missing, store, .. } =
+        of_pipeline(store, pipeline, args.select.on(), steps)?;
+    let (numbers, twice) = numbers::of_steps(store.as_ref(), &recorded);
     for key in twice {
         print_error(&format!("warning: two numbers have the key `{key}`; it is left out\n"));
     }

@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 
 use igpt_contract::counted;
 
+use super::backing::{Of, backed};
 use super::error::CliError;
+use super::options::RemoteArgs;
 use super::show::bytes;
 use super::terminal::Verbosity;
 use crate::execute::pool;
 use crate::pipeline::units;
 use crate::report::seconds;
-use crate::store::{Damage, Record, Store};
+use crate::store::{Damage, Record, Store, Whereabouts};
 
 /// What is verified.
 #[derive(Debug, Args)]
@@ -33,6 +35,8 @@ pub(super) struct VerifyArgs {
     /// The most that a bundle may unpack to.
     #[arg(long, value_name = "SIZE", default_value = "8GiB", value_parser = parse_size, requires = "bundle")]
     pub(super) max_size: u64,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {
@@ -46,9 +50,13 @@ pub(super) fn verify(
     store: &Path,
     json: bool,
     verbosity: Verbosity,
+    remote: &RemoteArgs,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
     let store = Store::open_existing(store)?;
+    // Only to say where else bytes are: what is verified is what is here.
+    let run = store.run("last").ok();
+    let behind = backed(&store, remote.remote.as_deref(), run.as_ref().map_or(Of::Nobody, Of::Run))?;
     pool::prepare().map_err(CliError::no_room("a thread"))?;
     let found = store.verify(&mut |_, _| {})?;
     let intact = found.damage.is_empty() && found.doubted.is_empty();
@@ -68,7 +76,17 @@ pub(super) fn verify(
         writeln!(out, "damaged: {name}: {what}; moved to {}", moved_to.display())?;
     }
     for record in &found.lost {
-        writeln!(out, "lost: an output of {}; recreated when it is needed", described(record))?;
+        let places = record.outputs.values().map(|artifact| behind.whereabouts(artifact));
+        let mut away = places.filter(|place| *place != Whereabouts::Here);
+        let then = match away.next() {
+            Some(Whereabouts::Elsewhere(remote))
+                if away.all(|place| matches!(place, Whereabouts::Elsewhere(_))) =>
+            {
+                format!("it is in the remote {remote} and comes when it is needed")
+            }
+            _ => "recreated when it is needed".to_owned(),
+        };
+        writeln!(out, "lost: an output of {}; {then}", described(record))?;
     }
     for record in &found.doubted {
         writeln!(out, "suspect: {}, made from damaged data; removed, and will run again", described(record))?;

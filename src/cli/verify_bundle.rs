@@ -232,6 +232,7 @@ impl Checked {
             device: "cpu".to_owned(),
             numerics: unpacked.manifest.numerics.clone(),
             offline: true,
+            remote: None,
             off_disk: true,
             sample: Sample { share: 1.0, seed: 0 },
             tolerance: 0.0,

@@ -1,14 +1,18 @@
 //! `view [RUN...]`: runs as pages, in a file or served on this machine.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use clap::{Args, ValueHint};
 
 use igpt_contract::counted;
 
+use super::backing::{Of, backed};
 use super::error::CliError;
+use super::options::RemoteArgs;
 use super::replan::replan;
 use super::run::{INTERRUPTED, stop_on_interrupt};
 use crate::pipeline::units;
@@ -35,6 +39,8 @@ pub(super) struct ViewArgs {
     /// Serve on this port [default: any that is free].
     #[arg(long, value_name = "PORT", conflicts_with = "output")]
     port: Option<u16>,
+    #[command(flatten)]
+    remote: RemoteArgs,
 }
 
 /// Writes a page, or serves pages until it is interrupted.
@@ -63,8 +69,9 @@ pub(super) fn view(store: &Path, json: bool, args: &ViewArgs, out: &mut dyn Writ
     }
 }
 
-fn read(store: &Store, folder: &RunFolder, args: &ViewArgs) -> Run {
-    Run::read(store, folder, replan(store, folder), args.with_machine)
+fn read(store: &Store, folder: &RunFolder, args: &ViewArgs) -> Result<Run, CliError> {
+    let store = backed(store, args.remote.remote.as_deref(), Of::Run(folder))?;
+    Ok(Run::read(&store, folder, replan(&store, folder), Medium::File, args.with_machine))
 }
 
 fn write_page(
@@ -77,10 +84,10 @@ fn write_page(
     let asked = if args.runs.is_empty() { vec!["last".to_owned()] } else { args.runs.clone() };
     let folders: Vec<RunFolder> =
         asked.iter().map(|asked| store.run(asked)).collect::<crate::store::Result<_>>()?;
-    let runs: Vec<Run> = folders.iter().map(|folder| read(store, folder, args)).collect();
+    let runs: Vec<Run> = folders.iter().map(|folder| read(store, folder, args)).collect::<Result<_, _>>()?;
     let RunPage { html, left_out } = match &runs[..] {
-        [run] => run_page(store, run, Medium::File, max_size),
-        runs => RunPage { html: compare_page(store, runs, Medium::File), left_out: Vec::new() },
+        [run] => run_page(run, Medium::File, max_size),
+        runs => RunPage { html: compare_page(runs, Medium::File), left_out: Vec::new() },
     };
     fs::write(file, &html).map_err(CliError::file("write", file))?;
     let what = match &folders[..] {
@@ -112,11 +119,22 @@ fn serve(store: Store, args: &ViewArgs, max_size: u64, out: &mut dyn Write) -> R
             });
         }
     };
-    let again = store.clone();
-    let replan = Box::new(move |folder: &RunFolder| replan(&again, folder));
+    let (again, named) = (store.clone(), args.remote.remote.clone());
+    // What is wrong with the settings of a remote is said before anything is served.
+    backed(&store, named.as_deref(), Of::Nobody)?;
+    // Each run's, which remembers what it asked its remote for.
+    let known: Mutex<HashMap<String, Store>> = Mutex::default();
+    let look = Box::new(move |folder: &RunFolder| {
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let backed = || backed(&again, named.as_deref(), Of::Run(folder)).unwrap_or_else(|_| again.clone());
+        let store = known.entry(folder.id().to_owned()).or_insert_with(backed).clone();
+        drop(known);
+        let planned = replan(&store, folder);
+        (store, planned)
+    });
     stop_on_interrupt();
     let server =
-        Server::bind(store, args.port.unwrap_or(0), replan, (args.with_machine, max_size), &INTERRUPTED)
+        Server::bind(store, args.port.unwrap_or(0), look, (args.with_machine, max_size), &INTERRUPTED)
             .map_err(no_port)?;
     writeln!(out, "{}", server.url(&path).map_err(no_port)?)?;
     if std::env::var_os("SSH_CONNECTION").is_some_and(|value| !value.is_empty()) {

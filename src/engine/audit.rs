@@ -144,6 +144,12 @@ impl Run<'_> {
             Err(failure) => Verdict::Failed { error: failure.error },
             Ok(remade) => {
                 let recorded = self.results.steps.get(&id).cloned().unwrap_or_default();
+                for (port, artifact) in &recorded {
+                    if remade.get(port).is_some_and(|new| new != artifact) {
+                        // To say where they differ.
+                        self.bring(artifact, None);
+                    }
+                }
                 verdict(self.resolver.store, &audit.scratch, &recorded, &remade, audit.tolerance)
             }
         };

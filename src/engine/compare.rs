@@ -39,7 +39,7 @@ pub(super) fn compare(old: (&Store, &Artifact), new: (&Store, &Artifact)) -> Dif
     let content = |first: String| Difference::Content { first };
     let (Ok(before), Ok(after)) = (old.0.entries(old.1), new.0.entries(new.1)) else {
         let digests = format!("{} instead of {}", new.1.digest.short(), old.1.digest.short());
-        return content(format!("{digests}; the recorded content is no longer in the store"));
+        return content(format!("{digests}; the recorded content is not in the store"));
     };
     let before: BTreeMap<_, _> = before.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
     let after: BTreeMap<_, _> = after.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
@@ -158,7 +158,7 @@ fn first_byte(name: &Path, old: (&Store, &TreeEntry), new: (&Store, &TreeEntry))
     }
     let read = |store: &Store, digest| fs::read(store.path_of_file(digest)).ok();
     let (Some(a), Some(b)) = (read(old.0, a), read(new.0, b)) else {
-        return format!("{shown}; the recorded content is no longer in the store");
+        return format!("{shown}; the recorded content is not in the store");
     };
     let at = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
     let line = 1 + a[..at].iter().filter(|byte| **byte == b'\n').count();

@@ -147,7 +147,13 @@ fn restore_missing(
             if let Some(above) = resolver.missing(&input.source, results)?
                 && let Forecast::Reused(key) = outlooks[above].forecast
             {
-                let why = format!("`{}` needs its outputs, which are no longer in the store", step.name);
+                let why = match &resolver.plan.remote {
+                    None => format!("`{}` needs its outputs, which are no longer in the store", step.name),
+                    Some(remote) => format!(
+                        "`{}` needs its outputs, which are not here; a run looks for them in the remote {} first",
+                        step.name, remote.address
+                    ),
+                };
                 let outlook = &mut outlooks[above];
                 outlook.forecast = match outlook.absent.is_empty() {
                     true => Forecast::Runs { key, why },

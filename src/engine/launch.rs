@@ -12,7 +12,7 @@ use igpt_contract::Signal;
 
 use super::sharing::Bring;
 use crate::event::{Event, Events};
-use crate::execute::{Executor, Failure, Job, JobOutcome, Supervision};
+use crate::execute::{Executor, Failure, Job, JobOutcome, Standing, Supervision};
 use crate::machine::has_address_space;
 use crate::plan::StepId;
 
@@ -112,8 +112,8 @@ impl Launch {
         if let Some(outcome) = self.bring.as_ref().and_then(Bring::run) {
             return outcome;
         }
-        let state = |state: &str| {
-            events.send(Event::StepMoved { step: step.clone(), state: state.to_owned() });
+        let state = |Standing { state, job, node }: Standing| {
+            events.send(Event::StepMoved { step: step.clone(), state, job, node });
         };
         let watch = Supervision {
             log: &self.log,

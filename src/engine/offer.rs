@@ -61,7 +61,10 @@ impl Run<'_> {
                 match self.missing_inputs(id) {
                     Err(error) => return self.fail(id, &error.into()),
                     Ok(gone) if self.audit.is_some() && !gone.is_empty() => {
-                        let why = "its inputs are no longer in the store".to_owned();
+                        let why = match self.options.remote {
+                            Some(_) => "its inputs are neither in the store nor in the remote".to_owned(),
+                            None => "its inputs are not in the store".to_owned(),
+                        };
                         self.note_verdict(id, Verdict::NotAudited { why });
                         return self.settle(id, Outcome::Done);
                     }

@@ -5,6 +5,17 @@ use std::process::ExitStatus;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+/// Where an attempt is that does not run here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// In words: `queued (Priority)`, `running on n2`.
+    pub state: String,
+    /// The cluster's number of its job, where it is known.
+    pub job: Option<String>,
+    /// The node, where it has one.
+    pub node: Option<String>,
+}
+
 /// How an attempt is supervised.
 pub struct Supervision<'a> {
     /// Where the log goes.
@@ -15,8 +26,8 @@ pub struct Supervision<'a> {
     pub grace: Option<Duration>,
     /// Set when the run is being stopped.
     pub cancelled: &'a AtomicBool,
-    /// Told where the attempt is, where it does not begin here and at once: `queued (Priority)`.
-    pub state: &'a (dyn Fn(&str) + Send + Sync),
+    /// Told where the attempt is, where it does not begin here and at once.
+    pub state: &'a (dyn Fn(Standing) + Send + Sync),
 }
 
 /// The variable that says which GPUs a process sees.

@@ -19,6 +19,8 @@ pub(crate) struct MadeOf {
     pub(crate) sets: Vec<String>,
     /// The variables with the values that they had.
     pub(crate) vars: Map<String, Value>,
+    /// The remote that the run was to use, as people write it.
+    pub(crate) remote: Option<String>,
 }
 
 /// A file of the pipeline.

@@ -51,6 +51,14 @@ impl RemoteFault {
         }
     }
 
+    /// Why, for a sentence that names the remote.
+    pub(super) fn why(&self) -> String {
+        match self {
+            Self::Refused { what, .. } | Self::Away { what, .. } => what.clone(),
+            Self::NotBuilt | Self::Key { .. } => self.to_string(),
+        }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> String {
         match self {

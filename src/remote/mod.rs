@@ -8,6 +8,7 @@
 //! - [`Remote`]: the remote of a process: what is known of it, what was moved, and whether it still answers
 //! - `names`: what is where
 //! - `read`: records and bytes from there
+//! - `supply`: the same for verbs that look at results
 //! - `write`: records and bytes to there, and `upload`, the same beside a run
 //! - `gc`: deleting there what nothing names
 //! - `client`: the crate behind it all, which is left out of programs that do not share
@@ -24,6 +25,7 @@ mod error;
 mod gc;
 mod names;
 mod read;
+mod supply;
 mod upload;
 mod write;
 
@@ -43,6 +45,7 @@ use client::{Client, Limits, RemoteError, sign::SecretKey};
 pub use error::RemoteFault;
 pub use gc::{GRACE, RemoteGarbage};
 pub use read::Place;
+pub use supply::Supplier;
 use upload::Uploads;
 pub use write::Pushed;
 

@@ -23,7 +23,7 @@ pub enum Place {
 }
 
 /// The largest record or manifest that is taken.
-const LARGEST_TEXT: u64 = 64 << 20;
+pub(super) const LARGEST_TEXT: u64 = 64 << 20;
 
 /// What a signature is of, before the record's text.
 pub(super) const SIGNED_AS: &[u8] = b"igpt-flow record 1\n";
@@ -148,7 +148,7 @@ impl Remote {
     }
 
     /// Whether objects are there, each with its size. What was found out holds for the process.
-    fn has_all(&self, objects: &[(Digest, u64)]) -> bool {
+    pub(super) fn has_all(&self, objects: &[(Digest, u64)]) -> bool {
         let unknown: Vec<(Digest, u64)> = {
             let state = locked(&self.state);
             if state.off || objects.iter().any(|(digest, _)| state.objects.get(digest) == Some(&false)) {
@@ -183,7 +183,7 @@ impl Remote {
         try_for_each(&files, |(digest, size)| self.fetch_object(store, digest, *size))
     }
 
-    fn fetch_object(&self, store: &Store, digest: &Digest, most: u64) -> Result<(), StoreError> {
+    pub(super) fn fetch_object(&self, store: &Store, digest: &Digest, most: u64) -> Result<(), StoreError> {
         let missing = StoreError::Missing { digest: *digest };
         if self.is_off() || self.is_cancelled() {
             return Err(missing);

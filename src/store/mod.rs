@@ -63,6 +63,7 @@ mod runs;
 mod scan;
 mod stat_cache;
 mod step_keys;
+mod supply;
 mod verify;
 mod walk;
 mod work;
@@ -92,6 +93,7 @@ pub use receive::Absent;
 pub use record::{Cost, InputSource, Program, Record};
 pub use runs::{RunFolder, RunRecord, StepRecord};
 pub use stat_cache::StatCache;
+pub use supply::{Supply, Whereabouts};
 pub use verify::{Damage, Verification};
 
 /// What the store returns.
@@ -103,6 +105,8 @@ pub struct Store {
     root: Arc<Path>,
     /// What was quarantined and has not been reported yet.
     set_aside: Arc<Mutex<Vec<PathBuf>>>,
+    /// Who has bytes that are not here, for verbs that look back. A run brings them by itself.
+    supply: Option<Arc<dyn Supply>>,
 }
 
 /// Says that a run is using the store: `gc` waits for no one, it refuses. Dies with its process.
@@ -147,7 +151,7 @@ impl Store {
         // Links into the store are absolute and must mean the same from every folder.
         let unusable = |source| StoreError::Unusable { path: root.to_owned(), source };
         let root = root.canonicalize().map_err(unusable)?;
-        Ok(Self { root: root.into(), set_aside: Arc::default() })
+        Ok(Self { root: root.into(), set_aside: Arc::default(), supply: None })
     }
 
     /// The store's folder, absolute.

@@ -78,13 +78,19 @@ impl Store {
     /// The entries of the manifest with this digest.
     pub(super) fn manifest_entries(&self, digest: &Digest) -> Result<Vec<TreeEntry>> {
         let digest = *digest;
-        let path = self.object_path(&digest);
-        let text = fs::read(&path).map_err(|e| unreadable(digest, &path, e))?;
-        if Digest::of(&text) != digest {
-            let _ = self.quarantine(&path);
-            return Err(StoreError::Missing { digest });
-        }
+        let text = self.supplied(None, || self.read_object(digest))?;
         manifest::parse(&text).map_err(|what| StoreError::NotTree { digest, what })
+    }
+
+    /// The bytes of an object, checked.
+    fn read_object(&self, digest: Digest) -> Result<Vec<u8>> {
+        let path = self.object_path(&digest);
+        let bytes = fs::read(&path).map_err(|e| unreadable(digest, &path, e))?;
+        if Digest::of(&bytes) == digest {
+            return Ok(bytes);
+        }
+        let _ = self.quarantine(&path);
+        Err(StoreError::Missing { digest })
     }
 
     /// Whether an object begins like a manifest.
@@ -197,17 +203,11 @@ impl Store {
     /// [`StoreError::Missing`] where it is gone or damaged (it is quarantined then).
     pub fn read_entry(&self, artifact: &Artifact, name: &Path) -> Result<Option<Vec<u8>>> {
         let entries = self.entries(artifact)?;
-        let Some((digest, _)) = entries.iter().find(|entry| entry.name == name).and_then(TreeEntry::file)
+        let Some((digest, size)) = entries.iter().find(|entry| entry.name == name).and_then(TreeEntry::file)
         else {
             return Ok(None);
         };
-        let path = self.object_path(&digest);
-        let bytes = fs::read(&path).map_err(|e| unreadable(digest, &path, e))?;
-        if Digest::of(&bytes) == digest {
-            return Ok(Some(bytes));
-        }
-        let _ = self.quarantine(&path);
-        Err(StoreError::Missing { digest })
+        self.supplied(Some(size), || self.read_object(digest)).map(Some)
     }
 
     /// Whether everything of an artifact is in the store, and untouched.
@@ -226,9 +226,8 @@ impl Store {
             Some(part) => self.part_entries(artifact, part)?,
         };
         for (digest, size) in entries.iter().filter_map(TreeEntry::file) {
-            if !self.is_intact(&digest, size) {
-                return Err(StoreError::Missing { digest });
-            }
+            let look = || self.is_intact(&digest, size).then_some(()).ok_or(StoreError::Missing { digest });
+            self.supplied(Some(size), look)?;
             objects.insert(digest);
         }
         Ok(objects)

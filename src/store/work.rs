@@ -62,15 +62,25 @@ impl Store {
     /// What there is of checkpoints of a key: names and sizes, which say how far they are. For whoever asks
     /// whether an attempt has come further than the one before.
     pub fn checkpoint_state(&self, key: &Digest) -> Vec<String> {
-        let left = self.left_checkpoints(key);
-        let items = left.and_then(|left| fs::read_dir(left).ok()).into_iter().flatten().flatten();
-        let state = items.filter_map(|item| {
-            let name = item.file_name().to_string_lossy().into_owned();
-            // One that is being written is none yet.
-            let is_whole = !name.ends_with(".partial");
-            is_whole.then(|| format!("{name} {}", item.metadata().map_or(0, |meta| meta.len())))
-        });
-        let mut state: Vec<String> = state.collect();
+        let Some(root) = self.left_checkpoints(key) else { return Vec::new() };
+        let (mut state, mut todo) = (Vec::new(), vec![root.clone()]);
+        while let Some(folder) = todo.pop() {
+            for item in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = item.path();
+                // One that is being written is none yet.
+                if path.to_string_lossy().ends_with(".partial") {
+                    continue;
+                }
+                let Ok(meta) = item.metadata() else { continue };
+                if meta.is_dir() {
+                    // What is new in it is: a folder's own size says nothing.
+                    todo.push(path);
+                    continue;
+                }
+                let name = path.strip_prefix(&root).unwrap_or(&path);
+                state.push(format!("{} {}", name.display(), meta.len()));
+            }
+        }
         state.sort();
         state
     }

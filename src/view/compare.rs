@@ -13,7 +13,6 @@ use super::run_page::badge;
 use super::step_page::shown;
 use super::tables::{self, ResultTable};
 use crate::report::seconds;
-use crate::store::Store;
 
 /// How many runs are compared, and how many rows of what differs are shown.
 pub(crate) const RUNS: usize = 8;
@@ -32,12 +31,12 @@ type Href = Box<dyn Fn(usize) -> String>;
 type Rows = BTreeMap<(usize, String), Vec<Option<String>>>;
 
 /// The page.
-pub(crate) fn compare_page(store: &Store, runs: &[Run], medium: Medium) -> String {
+pub(crate) fn compare_page(runs: &[Run], medium: Medium) -> String {
     let letters: Vec<String> =
         (0..runs.len()).map(|n| char::from(b'A' + (n % 26) as u8).to_string()).collect();
     let params = differing(params(runs));
     let metrics = differing(metrics(runs));
-    let tables: Vec<StepTables> = runs.iter().map(|run| tables_of(store, run)).collect();
+    let tables: Vec<StepTables> = runs.iter().map(tables_of).collect();
     let told: Vec<BTreeSet<usize>> =
         runs.iter().zip(&tables).map(|(run, tables)| told(run, tables)).collect();
     let hrefs: Vec<Href> = runs
@@ -62,7 +61,7 @@ pub(crate) fn compare_page(store: &Store, runs: &[Run], medium: Medium) -> Strin
         .collect();
     let charts = charts(&lettered);
     let tables = tables_beside(runs, &tables, &letters, &hrefs);
-    let origins = if medium == Medium::Served { Vec::new() } else { origins(store, runs, &letters, &told) };
+    let origins = if medium == Medium::Served { Vec::new() } else { origins(runs, &letters, &told) };
     let mut nav = if medium == Medium::Served { vec![("/".to_owned(), "← Runs")] } else { Vec::new() };
     nav.push(("#parameters".to_owned(), "Parameters"));
     nav.push(("#metrics".to_owned(), "Metrics"));
@@ -97,11 +96,11 @@ pub(crate) fn compare_page(store: &Store, runs: &[Run], medium: Medium) -> Strin
 }
 
 /// The tables of a run, each with its step.
-fn tables_of(store: &Store, run: &Run) -> StepTables {
+fn tables_of(run: &Run) -> StepTables {
     let of_step = |(step, told): (usize, &super::run::Step)| {
         let outputs = told.record.iter().flat_map(|record| record.outputs.values());
         let trees = outputs.filter(|artifact| !artifact.is_file());
-        let tables = trees.filter_map(|artifact| tables::read(store, artifact));
+        let tables = trees.filter_map(|artifact| tables::read(&run.store, artifact));
         tables.map(|table| (step, table)).collect::<StepTables>()
     };
     run.steps.iter().take(STEPS).enumerate().flat_map(of_step).collect()
@@ -114,10 +113,10 @@ fn told(run: &Run, tables: &StepTables) -> BTreeSet<usize> {
 }
 
 /// The way back of each step that a number or a curve leads to.
-fn origins(store: &Store, runs: &[Run], letters: &[String], told: &[BTreeSet<usize>]) -> Vec<Markup> {
+fn origins(runs: &[Run], letters: &[String], told: &[BTreeSet<usize>]) -> Vec<Markup> {
     let mut all = Vec::new();
     for ((run, letter), told) in runs.iter().zip(letters).zip(told) {
-        let origins = Origins::of(store, run, |step| told.contains(&step));
+        let origins = Origins::of(&run.store, run, |step| told.contains(&step));
         let href = |step: usize| told.contains(&step).then(|| format!("#{}", place(letter, step)));
         all.extend(told.iter().map(|&step| {
             html! {

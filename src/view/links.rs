@@ -29,7 +29,7 @@ impl Links {
             let cost = |step: usize| run.steps[step].record.as_ref().map_or(0.0, |record| record.cost.wall_s);
             let rank = |step: usize| match run.steps[step].seen.state {
                 State::Failed => 0,
-                State::Running => 1,
+                State::Running | State::Queued => 1,
                 _ if !is_read[step] => 2,
                 _ if first.contains(&step) => 3,
                 _ => 4,

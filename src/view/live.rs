@@ -131,6 +131,7 @@ mod tests {
 
     use super::*;
     use crate::store::Store;
+    use crate::view::page::Medium;
 
     #[test]
     fn news_are_what_came_since_and_points_come_once() {
@@ -148,7 +149,7 @@ mod tests {
         let key = Digest::of(b"k");
         say(&format!(r#""event":"step_started","step":"s[n=1]","key":"{key}","reason":"r","attempt":1"#));
         say(&point(1));
-        let run = Run::read(&store, &folder, None, false);
+        let run = Run::read(&store, &folder, None, Medium::Served, false);
         assert!(run.is_running());
         let mut follower = Follower::new(folder.clone(), run);
         let first = follower.news().unwrap();

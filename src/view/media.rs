@@ -15,6 +15,9 @@ use crate::store::{Artifact, Content, Store};
 const PER_OUTPUT: usize = 4;
 const LARGEST: u64 = 8 << 20;
 
+/// Larger files without a name are not fetched from elsewhere to see whether they are pictures.
+const FETCHED: u64 = 1 << 20;
+
 /// A picture without its bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Picture {
@@ -151,7 +154,12 @@ fn png_width(content: &[u8]) -> Option<u32> {
 fn head(store: &Store, artifact: &Artifact) -> Vec<u8> {
     use std::io::Read as _;
     let mut head = Vec::new();
-    if let Ok(file) = std::fs::File::open(store.path_of_file(&artifact.digest)) {
+    let path = store.path_of_file(&artifact.digest);
+    if artifact.bytes <= FETCHED && !path.exists() {
+        // What does not come is no picture either.
+        let _ = store.read_entry(artifact, Path::new(""));
+    }
+    if let Ok(file) = std::fs::File::open(path) {
         // What cannot be read is no picture.
         let _ = file.take(16).read_to_end(&mut head);
     }

@@ -25,6 +25,8 @@ pub(crate) struct Progress {
     pub(crate) steps: HashMap<String, StepProgress>,
     /// When something was last said, in seconds since the run began.
     pub(crate) last_s: f64,
+    /// Whether names of nodes are left out, which are names of machines.
+    pub(crate) hides_nodes: bool,
     began: Option<Timestamp>,
     /// The steps of which something was said since the last look.
     touched: BTreeSet<String>,
@@ -49,6 +51,18 @@ pub(crate) struct StepProgress {
     pub(crate) failure: Option<(String, Option<String>, Vec<String>)>,
     /// The numbers that it said, by the name of their curve.
     pub(crate) curves: BTreeMap<String, Curve>,
+    /// Where it is or was, if that is a cluster.
+    pub(crate) place: Option<Standing>,
+}
+
+/// Where a step is that was given to a cluster.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Standing {
+    /// In words: `queued (Priority)`.
+    pub(crate) state: String,
+    /// The number of its job.
+    pub(crate) job: Option<String>,
+    pub(crate) node: Option<String>,
 }
 
 /// The state of a step.
@@ -57,6 +71,8 @@ pub(crate) enum State {
     /// Nothing is known of it yet.
     #[default]
     Waiting,
+    /// It was given to a cluster, and waits there.
+    Queued,
     /// It runs.
     Running,
     /// It ran and succeeded.
@@ -78,6 +94,7 @@ impl State {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::Queued => "queued",
             Self::Running => "running",
             Self::Done => "done",
             Self::Reused => "reused",
@@ -92,6 +109,7 @@ impl State {
     pub(crate) fn sign(self) -> &'static str {
         match self {
             Self::Waiting => "○",
+            Self::Queued => "◌",
             Self::Running => "◐",
             Self::Done => "✓",
             Self::Reused | Self::Adopted => "↺",
@@ -125,7 +143,8 @@ impl Progress {
             }
             Event::RunFinished { status, wall_s, .. } => {
                 self.ended = Some((status, wall_s));
-                let running = self.steps.values_mut().filter(|step| step.state == State::Running);
+                let is_open = |step: &&mut StepProgress| matches!(step.state, State::Running | State::Queued);
+                let running = self.steps.values_mut().filter(is_open);
                 running.for_each(|step| step.state = State::Stopped);
             }
             Event::SearchSettled { step, value, tried } => {
@@ -150,7 +169,16 @@ impl Progress {
                 (step.state, step.key) = (State::Reused, Some(key));
             }
             // Its time counts from there: before, it waited in a queue.
-            Event::StepMoved { step, .. } => self.step(step).began_s = now,
+            Event::StepMoved { step, state, job, node } => {
+                let hides_nodes = self.hides_nodes;
+                let step = self.step(step);
+                step.began_s = now;
+                step.state = if node.is_some() { State::Running } else { State::Queued };
+                step.place = Some(match hides_nodes {
+                    true => Standing { state: without_nodes(state), job, node: None },
+                    false => Standing { state, job, node },
+                });
+            }
             Event::StepProgressed { step, done, total, unit } => {
                 self.step(step).units = Some((done, total, unit));
             }
@@ -201,6 +229,14 @@ impl Progress {
     }
 }
 
+/// A reason of Slurm's without what may follow it: `queued (ReqNodeNotAvail, UnavailableNodes:n2)`.
+fn without_nodes(state: String) -> String {
+    match state.split_once(',') {
+        Some((reason, _)) if reason.contains('(') => format!("{reason})"),
+        _ => state,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,5 +269,44 @@ mod tests {
         assert_eq!((progress.steps["a"].state, progress.steps["a"].ended_s), (State::Failed, Some(5.0)));
         progress.take(at(6, &format!(r#""event":"step_reused","step":"b","key":"{key}""#)).as_bytes());
         assert_eq!(progress.count(State::is_there), 1);
+    }
+
+    #[test]
+    fn a_step_on_a_cluster_says_where_it_is_and_was() {
+        let key = Digest::of(b"k");
+        let started =
+            format!(r#""event":"step_started","step":"a","key":"{key}","reason":"new","attempt":1"#);
+        let moved = |more: &str| format!(r#""event":"step_moved","step":"a",{more}"#);
+        let cost = r#"{"wall_s":1.0,"cpu_s":1.0,"peak_memory_mib":1.0}"#;
+        let done = format!(
+            r#""event":"step_succeeded","step":"a","key":"{key}","outputs":{{}},"cost":{cost},"adopted":false"#
+        );
+        let waits = moved(r#""state":"queued (ReqNodeNotAvail, UnavailableNodes:n2)","job":"7_0""#);
+        let runs = moved(r#""state":"running on n1","job":"7_0","node":"n1""#);
+        let told = |hides_nodes: bool| {
+            let mut progress = Progress { hides_nodes, ..Progress::default() };
+            let mut said = Vec::new();
+            for event in
+                [&started, &moved(r#""state":"queued as job 7_0","job":"7_0""#), &waits, &runs, &done]
+            {
+                progress.take(format!(r#"{{"n":0,"time":"2026-01-01T00:00:00Z",{event}}}"#).as_bytes());
+                said.push(progress.steps["a"].words());
+            }
+            assert_eq!(progress.steps["a"].state, State::Done);
+            (said, progress.steps["a"].place.clone().unwrap())
+        };
+        let (said, place) = told(false);
+        let right = [
+            "running",
+            "queued as job 7_0",
+            "queued (ReqNodeNotAvail, UnavailableNodes:n2), job 7_0",
+            "running on n1",
+            "done",
+        ];
+        assert_eq!(said, right);
+        assert_eq!((place.job.as_deref(), place.node.as_deref()), (Some("7_0"), Some("n1")));
+        let (said, place) = told(true);
+        assert_eq!(said[2..4], ["queued (ReqNodeNotAvail), job 7_0", "running"]);
+        assert_eq!((place.job.as_deref(), place.node), (Some("7_0"), None));
     }
 }

@@ -9,6 +9,7 @@ use igpt_contract::Digest;
 use serde_json::Value;
 
 use super::masks::Mask;
+use super::page::Medium;
 use super::planned::{Param, PlannedRun};
 use super::progress::{Progress, State, StepProgress};
 use super::run::{Edge, Input, Node, Run, Step};
@@ -26,14 +27,18 @@ const LOG_BYTES: u64 = 64 << 10;
 const MANY: usize = 500;
 
 impl Run {
-    /// Reads a run. `with_machine` shows paths, the host and the command line.
+    /// Reads a run for pages of this kind. `with_machine` shows paths, the host and the command line.
     pub(crate) fn read(
         store: &Store,
         folder: &RunFolder,
         planned: Option<PlannedRun>,
+        medium: Medium,
         with_machine: bool,
     ) -> Self {
+        // A page that is handed on names no machine; who is served has its store.
+        let hides_nodes = medium == Medium::File && !with_machine;
         let mut progress = Progress::default();
+        progress.hides_nodes = hides_nodes;
         let text = std::fs::read(folder.events_path()).unwrap_or_default();
         text.split(|byte| *byte == b'\n').for_each(|line| progress.take(line));
         let record = folder.record();
@@ -58,11 +63,16 @@ impl Run {
         let hosts = steps.iter().filter_map(|step| Some(step.record.as_ref()?.host.clone()));
         let mask = match with_machine {
             true => Mask::whole(),
-            false => Mask::of(hosts.chain([crate::store::host()])),
+            false => {
+                let nodes: BTreeSet<&String> =
+                    steps.iter().filter_map(|step| step.seen.place.as_ref()?.node.as_ref()).collect();
+                Mask::of(hosts.chain([crate::store::host()]).filter(|host| !nodes.contains(host)))
+            }
         };
         let edges = edges(&steps);
         Self {
             id: folder.id().to_owned(),
+            store: store.clone(),
             pipeline: if made_of.pipeline.is_empty() { pipeline } else { made_of.pipeline.clone() },
             description,
             status: status(record.as_ref(), &progress, folder),

@@ -7,15 +7,17 @@ use jiff::Timestamp;
 
 use super::masks::Mask;
 use super::planned::Param;
-use super::progress::{Progress, State, StepProgress};
+use super::progress::{Progress, Standing, State, StepProgress};
 use crate::history::MadeOf;
 use crate::report::eta::{Task, critical_path};
-use crate::store::{Program, Record};
+use crate::store::{Program, Record, Store};
 
 /// A run with its steps.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) id: String,
+    /// What it is read from, with the remote behind it that the run has.
+    pub(crate) store: Store,
     pub(crate) pipeline: String,
     pub(crate) description: String,
     /// `succeeded`, `failed`, `interrupted`, `running`, or `unfinished` where nobody saw the end.
@@ -150,6 +152,7 @@ impl Node {
         let order = [
             State::Failed,
             State::Running,
+            State::Queued,
             State::Stopped,
             State::Waiting,
             State::Done,
@@ -180,12 +183,27 @@ impl StepProgress {
         }
     }
 
-    /// The state in words, with how far it is.
+    /// The state in words, with where and how far it is.
     pub(crate) fn words(&self) -> String {
+        let place = self.place.as_ref();
+        let node = place.and_then(|place| place.node.as_ref());
+        let running = node.map_or_else(|| "running".to_owned(), |node| format!("running on {node}"));
         match (&self.units, self.state) {
-            (Some((done, 0, unit)), State::Running) => format!("running: {done} {unit}"),
-            (Some((done, total, unit)), State::Running) => format!("running: {done} of {total} {unit}"),
+            (Some((done, 0, unit)), State::Running) => format!("{running}: {done} {unit}"),
+            (Some((done, total, unit)), State::Running) => format!("{running}: {done} of {total} {unit}"),
+            (None, State::Running) => running,
+            (_, State::Queued) => place.map_or_else(|| self.state.word().to_owned(), Standing::words),
             _ => self.state.word().to_owned(),
+        }
+    }
+}
+
+impl Standing {
+    /// Where it waits, with the number of its job.
+    fn words(&self) -> String {
+        match self.job.as_ref().filter(|job| !self.state.contains(job.as_str())) {
+            Some(job) => format!("{}, job {job}", self.state),
+            None => self.state.clone(),
         }
     }
 }
@@ -197,6 +215,7 @@ pub(crate) fn tally(progress: &Progress) -> String {
         (count(|state| state == State::Done), "executed"),
         (count(|state| matches!(state, State::Reused | State::Adopted)), "reused"),
         (count(|state| state == State::Running), "running"),
+        (count(|state| state == State::Queued), "queued"),
         (count(|state| state == State::Failed), "failed"),
         (count(|state| state == State::Skipped), "skipped"),
     ];

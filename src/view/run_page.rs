@@ -15,7 +15,6 @@ use super::step_page::{body, state};
 use super::tables::{self, ResultTable};
 use super::timeline::timeline;
 use crate::report::seconds;
-use crate::store::Store;
 
 /// Above so many steps pictures and tables are looked for among those alone that are told in full.
 const MANY: usize = 500;
@@ -43,11 +42,11 @@ struct Results {
 }
 
 /// Renders the page of a run in at most about `max_size` bytes.
-pub(crate) fn run_page(store: &Store, run: &Run, medium: Medium, max_size: u64) -> RunPage {
+pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
     let links = Links::of(run, medium == Medium::Served);
     let href = |step: usize| links.step(run, step);
-    let origins = Origins::of(store, run, |step| links.is_detailed(step));
-    let found = results(store, run, &links);
+    let origins = Origins::of(&run.store, run, |step| links.is_detailed(step));
+    let found = results(run, &links);
     let charts = charts(&[(run, "", &href)]);
     let graph = graph(run);
     let timeline = timeline(run, &href);
@@ -57,14 +56,14 @@ pub(crate) fn run_page(store: &Store, run: &Run, medium: Medium, max_size: u64) 
     let tables: Vec<(usize, Markup)> = found
         .tables
         .iter()
-        .map(|(step, port, table)| (*step, result_table(store, run, (*step, port), table, &origins, &links)))
+        .map(|(step, port, table)| (*step, result_table(run, (*step, port), table, &origins, &links)))
         .collect();
     let tables_size: usize = tables.iter().map(|(_, table)| table.0.len()).sum();
     let texts =
         steps.0.len() + curves.0.len() + tables_size + graph.as_ref().map_or(0, |graph| graph.0.len());
     let mut budget = Budget::new(max_size.saturating_sub(texts as u64 + 96_000));
-    let figures = rendered(store, run, &found.figures, &href, &mut budget);
-    let gallery = rendered(store, run, &found.pictures, &href, &mut budget);
+    let figures = rendered(run, &found.figures, &href, &mut budget);
+    let gallery = rendered(run, &found.pictures, &href, &mut budget);
     if found.more > 0 {
         budget.left_out.push(format!("{} more pictures of outputs that hold many", found.more));
     }
@@ -132,7 +131,7 @@ pub(crate) fn run_page(store: &Store, run: &Run, medium: Medium, max_size: u64) 
 }
 
 /// The page of one step, for the server.
-pub(crate) fn one_step(store: &Store, run: &Run, step: usize) -> Option<String> {
+pub(crate) fn one_step(run: &Run, step: usize) -> Option<String> {
     let found = run.steps.get(step)?;
     let links = Links::served();
     let nav = vec![("/".to_owned(), "← Runs"), (format!("/run/{}", run.id), "← Run")];
@@ -140,7 +139,7 @@ pub(crate) fn one_step(store: &Store, run: &Run, step: usize) -> Option<String> 
         h1 { (run.text(&found.name)) }
         p { "A step of " a href={ "/run/" (run.id) } { (run.text(&run.pipeline)) " " (run.id) } }
         (body(run, step, &links))
-        (Origins::of(store, run, |other| other == step).render(run, step, &format!("o{step}"), &|step| Some(links.step(run, step))))
+        (Origins::of(&run.store, run, |other| other == step).render(run, step, &format!("o{step}"), &|step| Some(links.step(run, step))))
     };
     let title = format!("{} {}", run.text(&found.name), run.id);
     Some(Page { title: &title, nav, body: content, live: None, refreshed: false }.render(Medium::Served))
@@ -152,6 +151,7 @@ fn head(run: &Run) -> Markup {
         (run.count(|state| state == State::Done), "executed"),
         (run.count(|state| matches!(state, State::Reused | State::Adopted)), "reused"),
         (run.count(|state| state == State::Running), "running"),
+        (run.count(|state| state == State::Queued), "queued"),
         (run.count(|state| state == State::Failed), "failed"),
         (run.count(|state| state == State::Skipped), "skipped"),
     ];
@@ -198,18 +198,18 @@ pub(crate) fn badge(status: &str) -> Markup {
     html! { span.badge.(status) { span.sign { (sign) } " " (status) } }
 }
 
-fn results(store: &Store, run: &Run, links: &Links) -> Results {
+fn results(run: &Run, links: &Links) -> Results {
     let mut results = Results { tables: Vec::new(), figures: Vec::new(), pictures: Vec::new(), more: 0 };
     let is_meant = |step: usize| run.steps.len() <= MANY || links.is_detailed(step);
     for step in (0..run.steps.len()).filter(|step| is_meant(*step)) {
         for (port, artifact) in run.steps[step].record.iter().flat_map(|record| &record.outputs) {
             if !artifact.is_file()
-                && let Some(table) = tables::read(store, artifact)
+                && let Some(table) = tables::read(&run.store, artifact)
             {
                 results.tables.push((step, port.clone(), table));
             }
         }
-        let (found, more) = pictures(store, run, step);
+        let (found, more) = pictures(&run.store, run, step);
         results.more += more;
         let (figures, others): (Vec<_>, Vec<_>) = found.into_iter().partition(Picture::is_figure);
         results.figures.extend(figures);
@@ -219,26 +219,25 @@ fn results(store: &Store, run: &Run, links: &Links) -> Results {
 }
 
 fn rendered(
-    store: &Store,
     run: &Run,
     pictures: &[Picture],
     href: &dyn Fn(usize) -> String,
     budget: &mut Budget,
 ) -> Vec<(usize, Markup)> {
-    let mut shown =
-        |picture: &Picture| Some((picture.step, picture.render(store, run, &href(picture.step), budget)?));
+    let mut shown = |picture: &Picture| {
+        Some((picture.step, picture.render(&run.store, run, &href(picture.step), budget)?))
+    };
     pictures.iter().filter_map(&mut shown).collect()
 }
 
 fn result_table(
-    store: &Store,
     run: &Run,
     (step, port): (usize, &str),
     table: &ResultTable,
     origins: &Origins,
     links: &Links,
 ) -> Markup {
-    let cells = origins.cells(store, run, step, port);
+    let cells = origins.cells(&run.store, run, step, port);
     html! {
         (table.render(run, &|row, column| cells.href(run, table, (row, column), links)))
         (cells.render(run, table, links))

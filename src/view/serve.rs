@@ -33,8 +33,9 @@ const FOLLOWERS: usize = 24;
 const LOOK: Duration = Duration::from_millis(250);
 const QUIET: u32 = 40;
 
-/// Plans a run again from what it was made of.
-pub(crate) type Replan = dyn Fn(&RunFolder) -> Option<PlannedRun> + Send + Sync;
+/// What a run is read with: the store with the run's remote behind it, and the plan made again from what the run
+/// was made of.
+pub(crate) type Look = dyn Fn(&RunFolder) -> (Store, Option<PlannedRun>) + Send + Sync;
 
 /// A server that is ready.
 pub(crate) struct Server {
@@ -44,7 +45,7 @@ pub(crate) struct Server {
 
 struct Shared {
     store: Store,
-    replan: Box<Replan>,
+    look: Box<Look>,
     with_machine: bool,
     max_size: u64,
     token: String,
@@ -61,7 +62,7 @@ impl Server {
     pub(crate) fn bind(
         store: Store,
         port: u16,
-        replan: Box<Replan>,
+        look: Box<Look>,
         (with_machine, max_size): (bool, u64),
         stopped: &'static AtomicBool,
     ) -> io::Result<Self> {
@@ -71,7 +72,7 @@ impl Server {
         // Browsers tell cookies of one machine apart by their names, not by ports.
         let cookie = format!("igpt-flow-{}", listener.local_addr()?.port());
         let followers = AtomicUsize::new(0);
-        let shared = Shared { store, replan, with_machine, max_size, token, cookie, followers, stopped };
+        let shared = Shared { store, look, with_machine, max_size, token, cookie, followers, stopped };
         Ok(Self { listener, shared: Arc::new(shared) })
     }
 
@@ -240,11 +241,11 @@ impl Shared {
             }
             ["run", id] => {
                 let run = self.run(&self.folder(id)?);
-                run_page(&self.store, &run, Medium::Served, self.max_size).html
+                run_page(&run, Medium::Served, self.max_size).html
             }
             ["run", id, "step", step] => {
                 let run = self.run(&self.folder(id)?);
-                let step = step.parse().ok().and_then(|step| one_step(&self.store, &run, step));
+                let step = step.parse().ok().and_then(|step| one_step(&run, step));
                 step.ok_or_else(|| missing("the run has no such step"))?
             }
             ["compare"] => self.compare(request)?,
@@ -266,7 +267,7 @@ impl Shared {
             return Ok(page.render(Medium::Served));
         }
         let runs = ids.into_iter().map(|id| Ok(self.run(&self.folder(id)?)));
-        Ok(compare_page(&self.store, &runs.collect::<Result<Vec<Run>, Answer>>()?, Medium::Served))
+        Ok(compare_page(&runs.collect::<Result<Vec<Run>, Answer>>()?, Medium::Served))
     }
 
     /// A run by its whole id. The id is looked up among those that there are: it is never a path.
@@ -276,7 +277,8 @@ impl Shared {
     }
 
     fn run(&self, folder: &RunFolder) -> Run {
-        Run::read(&self.store, folder, (self.replan)(folder), self.with_machine)
+        let (store, planned) = (self.look)(folder);
+        Run::read(&store, folder, planned, Medium::Served, self.with_machine)
     }
 
     /// Sends what is new in a run until it ends, its reader goes or the server stops.

@@ -6,6 +6,7 @@ use super::links::Links;
 use super::progress::{State, StepProgress};
 use super::run::{Run, Step};
 use crate::report::{bytes, number, seconds};
+use crate::store::Whereabouts;
 
 /// How many of a list are shown: inputs of a fan-in, metrics.
 const ITEMS: usize = 60;
@@ -44,6 +45,10 @@ fn facts(run: &Run, step: &Step) -> Markup {
             dt { "state" } dd { (state(&step.seen, None)) @if step.seen.attempt > 1 { " (attempt " (step.seen.attempt) ")" } }
             @if let Some(reason) = &step.seen.reason {
                 dt { @if step.seen.state == State::Skipped { "because" } @else { "why it ran" } } dd { (run.text(reason)) }
+            }
+            @if let Some(place) = &step.seen.place {
+                @if let Some(job) = &place.job { dt { "job in Slurm" } dd.mono { (job) } }
+                @if let Some(node) = &place.node { dt { @if step.seen.state == State::Running { "runs on" } @else { "ran on" } } dd.mono { (node) } }
             }
             @if let Some(record) = elsewhere {
                 dt { "made by" } dd { "run " span.mono { (record.run) } @if record.step != step.name { ", there as " (run.text(&record.step)) } ", " (record.finished.strftime("%Y-%m-%d")) }
@@ -126,17 +131,22 @@ fn outputs(run: &Run, step: &Step) -> Markup {
     let Some(record) = step.record.as_ref().filter(|record| !record.outputs.is_empty()) else {
         return html! {};
     };
+    let places: Vec<Whereabouts> =
+        record.outputs.values().map(|artifact| run.store.whereabouts(artifact)).collect();
+    let is_away = places.iter().any(|place| *place != Whereabouts::Here);
     html! {
         h4 { "Outputs" }
         div.scroll tabindex="0" role="group" aria-label={ "Outputs of " (run.text(&step.name)) } { table {
-            thead { tr { th scope="col" { "port" } th scope="col" { "content" } th.num scope="col" { "size" } th.num scope="col" { "files" } } }
-            tbody { @for (port, artifact) in &record.outputs { tr {
+            thead { tr { th scope="col" { "port" } th scope="col" { "content" } th.num scope="col" { "size" } th.num scope="col" { "files" } @if is_away { th scope="col" { "bytes" } } } }
+            tbody { @for ((port, artifact), place) in record.outputs.iter().zip(&places) { tr {
                 th scope="row" { (run.text(port)) }
                 td.mono.soft { (artifact.digest.short()) }
                 td.num { (bytes(artifact.bytes)) }
                 td.num { (artifact.files) }
+                @if is_away { td.soft { (run.text(&place.words().unwrap_or_else(|| place.word().to_owned()))) } }
             } } }
         } }
+        @if let Some(hint) = places.iter().find_map(Whereabouts::hint) { p.soft { (hint) } }
     }
 }
 

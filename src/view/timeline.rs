@@ -105,7 +105,7 @@ pub(crate) fn timeline(run: &Run, href: &dyn Fn(usize) -> String) -> Option<Mark
 
 /// When a step's last attempt began and ended, or until when it ran as far as is known.
 fn span(run: &Run, step: &Step) -> Option<(f64, f64)> {
-    let is_open = matches!(step.seen.state, State::Running | State::Stopped);
+    let is_open = matches!(step.seen.state, State::Running | State::Queued | State::Stopped);
     Some((step.seen.began_s?, step.seen.ended_s.or(is_open.then_some(run.last_s))?))
 }
 

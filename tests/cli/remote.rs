@@ -1,5 +1,6 @@
 //! Results that several machines share: here two projects, each with a store of its own, and one folder.
 
+mod looking;
 mod s3;
 mod seaweed;
 

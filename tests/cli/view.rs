@@ -2,4 +2,4 @@
 
 mod browser;
 mod page;
-mod server;
+pub(crate) mod server;

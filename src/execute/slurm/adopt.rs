@@ -39,7 +39,8 @@ pub(super) fn take(mut flight: Box<Flight>) -> Taken {
             continue;
         };
         match flight.folder.outcome::<Ended>() {
-            Some(Ended { outcome: outcome @ JobOutcome::Committed(_), .. }) => {
+            Some(Ended { outcome: outcome @ JobOutcome::Committed(_), node, .. }) => {
+                flight.say_on("ran", &node);
                 share_log(&there.log, &flight.order.log);
                 flight.folder.remove();
                 flight.tell(News::Outcome(outcome));

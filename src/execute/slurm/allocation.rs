@@ -75,14 +75,21 @@ impl Allocation {
         if let Some(time) = self.time {
             let time = time * steps;
             options.push(format!("--time={}", time.as_secs().div_ceil(60).max(1)));
-            // It may come a minute early. A short job has only the TERM that comes with its time limit.
-            if time >= SHORT {
-                options.push(format!("--signal=B:TERM@{}", notice.min(time / 4).as_secs().max(1)));
-            }
-        } else {
-            options.push(format!("--signal=B:TERM@{}", notice.as_secs().max(1)));
+        }
+        // It may come a minute early.
+        if let Some(ahead) = self.told_ahead(self.time.map(|time| time * steps), notice) {
+            options.push(format!("--signal=B:TERM@{}", ahead.as_secs().max(1)));
         }
         options
+    }
+
+    /// How long before its time limit a job is told to end. A short one has only the TERM that comes with the limit.
+    pub(super) fn told_ahead(&self, limit: Option<Duration>, notice: Duration) -> Option<Duration> {
+        match limit.filter(|_| self.time.is_some()) {
+            Some(limit) => (limit >= SHORT).then(|| notice.min(limit / 4)),
+            // The partition's limit is not known when it is submitted.
+            None => Some(notice),
+        }
     }
 
     /// The script of a task: what comes before the program, and the program with its arguments, which are the

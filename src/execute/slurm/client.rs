@@ -56,6 +56,9 @@ pub(super) struct Row {
     pub(super) state: String,
     pub(super) node: String,
     pub(super) reason: String,
+    /// How long it has run, and may run; none where that is not told.
+    pub(super) used: Option<Duration>,
+    pub(super) limit: Option<Duration>,
     pub(super) name: String,
 }
 
@@ -92,7 +95,7 @@ pub(super) fn submit(options: &[OsString], script: &str, arguments: &[OsString])
 /// Every job of this user, those that ended lately too; the error says that nobody knows.
 pub(super) fn queue() -> Result<Vec<Row>, String> {
     let mut command = command("squeue");
-    command.args(["--me", "--noheader", "--states=all", "--array", "--format=%F|%K|%T|%N|%r|%j"]);
+    command.args(["--me", "--noheader", "--states=all", "--array", "--format=%F|%K|%T|%N|%r|%M|%l|%j"]);
     match answer(command, "") {
         Ok((Some(0), out, _)) => Ok(out.lines().filter_map(row).collect()),
         Ok((_, out, err)) => Err(said(&err, &out)),
@@ -119,12 +122,35 @@ pub(super) fn cancel(ids: &[String], only_tell: bool) -> Result<(), String> {
 
 fn row(line: &str) -> Option<Row> {
     // The name comes last: those of other jobs may have anything in them.
-    let fields: Vec<&str> = line.trim().splitn(6, '|').collect();
-    let [id, task, state, node, reason, name] = fields[..] else { return None };
+    let fields: Vec<&str> = line.trim().splitn(8, '|').collect();
+    let [id, task, state, node, reason, used, limit, name] = fields[..] else { return None };
     let task = task.parse().ok()?;
     let owned = str::to_owned;
-    let id = format!("{id}_{task}");
-    Some(Row { id, task, state: owned(state), node: owned(node), reason: owned(reason), name: owned(name) })
+    Some(Row {
+        id: format!("{id}_{task}"),
+        task,
+        state: owned(state),
+        node: owned(node),
+        reason: owned(reason),
+        used: time(used),
+        limit: time(limit),
+        name: owned(name),
+    })
+}
+
+/// A time as the cluster writes it: `1-02:03:04`, `5:00`; no limit is a very long one.
+fn time(text: &str) -> Option<Duration> {
+    if text == "UNLIMITED" {
+        return Some(Duration::MAX);
+    }
+    let (days, rest) = text.split_once('-').unwrap_or(("0", text));
+    let fields: Vec<u64> = rest.split(':').map(str::parse).collect::<Result<_, _>>().ok()?;
+    let (minutes, seconds) = match fields[..] {
+        [minutes, seconds] => (minutes, seconds),
+        [hours, minutes, seconds] => (hours * 60 + minutes, seconds),
+        _ => return None,
+    };
+    Some(Duration::from_secs((days.parse::<u64>().ok()? * 24 * 60 + minutes) * 60 + seconds))
 }
 
 fn said(err: &str, out: &str) -> String {
@@ -199,11 +225,23 @@ mod tests {
 
     #[test]
     fn a_line_of_the_queue_is_read_whatever_others_call_their_jobs() {
-        let right = row("12|3|PENDING||launch failed requeued held|igpt.a.b|c").unwrap();
+        let right = row("12|3|PENDING||launch failed requeued held|0:00|1:30:00|igpt.a.b|c").unwrap();
         assert_eq!((right.id.as_str(), right.task, right.name.as_str()), ("12_3", 3, "igpt.a.b|c"));
         assert_eq!(right.reason, "launch failed requeued held");
-        assert_eq!(row("12|N/A|RUNNING|n1|None|no array"), None);
+        assert_eq!((right.used, right.limit), (Some(Duration::ZERO), Some(Duration::from_secs(5400))));
+        assert_eq!(row("12|N/A|RUNNING|n1|None|0:01|1:00|no array"), None);
         assert_eq!(row("nonsense"), None);
+    }
+
+    #[test]
+    fn times_are_read_as_the_cluster_writes_them() {
+        for (text, seconds) in [("0:05", 5), ("10:00", 600), ("2:03:04", 7384), ("1-02:03:04", 93_784)] {
+            assert_eq!(time(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(time("UNLIMITED"), Some(Duration::MAX));
+        for text in ["", "NOT_SET", "INVALID", "5", "1-", "x:00"] {
+            assert_eq!(time(text), None, "{text}");
+        }
     }
 
     #[test]

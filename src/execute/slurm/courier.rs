@@ -136,7 +136,7 @@ impl Courier {
                 }
             }
             Request::Run { order, allocation, to } => {
-                let flight = Flight::new(&self.store, *order, allocation, to);
+                let flight = Flight::new(&self.store, *order, allocation, self.settings.notice, to);
                 match adopt::take(Box::new(flight)) {
                     Taken::Here(flight) => {
                         self.superseded |= flight.adopted;
@@ -269,7 +269,7 @@ impl Courier {
             Verdict::Settled(outcome) => self.settle(key, outcome),
             Verdict::Again(why) => {
                 flight.note(format!("{why}: it is submitted again"));
-                flight.place = None;
+                (flight.place, flight.job) = (None, None);
                 self.superseded = true;
                 flight.say("waiting to be submitted");
                 self.gathers.get_or_insert(Instant::now() + self.settings.gather);

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use igpt_contract::{Digest, Signal};
 
@@ -13,6 +13,7 @@ use super::order::{Ended, Order};
 use crate::execute::job::JobOutcome;
 use crate::execute::message::Message;
 use crate::execute::process::intern;
+use crate::execute::supervision::Standing;
 use crate::store::{JobFolder, JobNews, Place, Store};
 
 /// What goes to the thread that waits for the step.
@@ -20,7 +21,7 @@ use crate::store::{JobFolder, JobNews, Place, Store};
 pub(super) enum News {
     Signal(Signal),
     /// Where it is.
-    State(String),
+    State(Standing),
     Outcome(JobOutcome),
 }
 
@@ -30,6 +31,8 @@ pub(super) struct Flight {
     pub(super) key: Digest,
     pub(super) order: Order,
     pub(super) allocation: Arc<Allocation>,
+    /// How long before its time limit its job is to be told to end.
+    pub(super) notice: Duration,
     pub(super) folder: JobFolder,
     pub(super) to: Sender<News>,
     /// Other steps of the run with the same key: they have the same result.
@@ -46,6 +49,8 @@ pub(super) struct Flight {
     pub(super) from: Instant,
     /// The cluster's number of it, as last seen.
     pub(super) id: Option<String>,
+    /// The same for people, as soon as it is known.
+    pub(super) job: Option<String>,
     /// Whether its work has begun.
     pub(super) begun: bool,
     /// An attempt that was told to end, of which it is not known yet what the cluster does with it.
@@ -65,16 +70,23 @@ pub(super) struct Flight {
     pub(super) checkpoints: Vec<String>,
     /// How far its signals were read.
     offset: u64,
-    said: String,
+    said: Standing,
 }
 
 impl Flight {
-    pub(super) fn new(store: &Store, order: Order, allocation: Arc<Allocation>, to: Sender<News>) -> Self {
+    pub(super) fn new(
+        store: &Store,
+        order: Order,
+        allocation: Arc<Allocation>,
+        notice: Duration,
+        to: Sender<News>,
+    ) -> Self {
         let key = order.job.key;
         Self {
             key,
             order,
             allocation,
+            notice,
             folder: store.job_folder(&key),
             to,
             followers: Vec::new(),
@@ -84,6 +96,7 @@ impl Flight {
             since: Instant::now(),
             from: Instant::now(),
             id: None,
+            job: None,
             begun: false,
             told: None,
             put_back: false,
@@ -96,7 +109,7 @@ impl Flight {
             killed: 0,
             checkpoints: Vec::new(),
             offset: 0,
-            said: String::new(),
+            said: Standing::default(),
         }
     }
 
@@ -115,9 +128,19 @@ impl Flight {
 
     /// Says where it is, where that is new.
     pub(super) fn say(&mut self, state: &str) {
-        if self.said != state {
-            self.said = state.to_owned();
-            self.tell(News::State(state.to_owned()));
+        self.stand(state.to_owned(), None);
+    }
+
+    /// Says what it does on which node, where that is new.
+    pub(super) fn say_on(&mut self, what: &str, node: &str) {
+        self.stand(format!("{what} on {node}"), Some(node.to_owned()));
+    }
+
+    fn stand(&mut self, state: String, node: Option<String>) {
+        let standing = Standing { state, job: self.job.clone(), node };
+        if self.said != standing {
+            self.said = standing.clone();
+            self.tell(News::State(standing));
         }
     }
 
@@ -148,7 +171,7 @@ impl Flight {
                     self.tell(News::Signal(Signal::Metric { name, x, value }));
                 }
                 Ok(Message::Note(text)) => self.note(text),
-                Ok(Message::On(node)) => self.say(&format!("running on {node}")),
+                Ok(Message::On(node)) => self.say_on("running", &node),
                 Ok(Message::Began | Message::Outcome(_)) | Err(_) => {}
             }
             line.clear();

@@ -23,6 +23,9 @@ const LOSSES: u32 = 10;
 /// How often a step is submitted once more that was killed with what guards it, perhaps for memory.
 const KILLS: u32 = 2;
 
+/// By how much the cluster may be early: it counts in minutes.
+const EARLY: Duration = Duration::from_secs(90);
+
 /// What follows from what was learnt.
 #[derive(Debug, PartialEq)]
 pub(super) enum Verdict {
@@ -73,6 +76,7 @@ impl Flight {
         let Some(row) = row else { return self.look_absent(store) };
         self.absent = 0;
         self.id = Some(row.id.clone());
+        self.job.clone_from(&self.id);
         match phase(&row.state) {
             Phase::Pending => {
                 // The cluster itself has put it back.
@@ -85,7 +89,7 @@ impl Flight {
             }
             Phase::Running => {
                 (self.over, self.stuck) = (0, 0);
-                self.say(&format!("running on {}", row.node));
+                self.say_on("running", &row.node);
                 self.running += 1;
                 if self.told.is_some() && self.running > SURE {
                     // It is another attempt that runs.
@@ -177,6 +181,7 @@ impl Flight {
             // It has heard that it is to end, and then something else was wrong.
             (End::Failed, true) => self.lost(&format!("job {id} was put back, and could not be started")),
             (End::Lost, _) => self.lost(&format!("Slurm took job {id} away ({})", row.state)),
+            (End::Ended, true) if self.was_told_early(row) => self.told_early(id, store),
             (End::TimedOut, _) | (End::Ended, true) => self.time_was_up(store),
             (End::OutOfMemory, _) => Verdict::Settled(JobOutcome::Failed(Failure {
                 error: format!("its Slurm job {id} took more memory than it had asked for"),
@@ -211,11 +216,33 @@ impl Flight {
         if last.is_empty() { String::new() } else { format!(": {}", last.join("; ")) }
     }
 
+    /// Whether its job had time left when it was told to end: more than the notice that it was to have.
+    fn was_told_early(&self, row: &Row) -> bool {
+        let Some((used, limit)) = row.used.zip(row.limit) else { return false };
+        let ahead = self.allocation.told_ahead(Some(limit), self.notice).unwrap_or_default();
+        limit.saturating_sub(used) > ahead + EARLY
+    }
+
+    /// Somebody else was more important, and it had a grace period: Slurm does not put it back where it ends in
+    /// that.
+    fn told_early(&mut self, id: &str, store: &Store) -> Verdict {
+        let why = format!("job {id} was told to end before its time was up (preempted, most likely)");
+        if self.has_come_further(store) {
+            self.losses = 0;
+            return Verdict::Again(format!("{why}; it goes on from its checkpoint"));
+        }
+        self.lost(&why)
+    }
+
+    fn has_come_further(&self, store: &Store) -> bool {
+        let now = store.checkpoint_state(&self.key);
+        !now.is_empty() && now != self.checkpoints
+    }
+
     /// It was told to end, or ended, because its time was up. Worth another job only where it has come
     /// further.
     fn time_was_up(&mut self, store: &Store) -> Verdict {
-        let now = store.checkpoint_state(&self.key);
-        if !now.is_empty() && now != self.checkpoints {
+        if self.has_come_further(store) {
             self.losses = 0;
             return Verdict::Again("its job's time was up; it goes on from its checkpoint".to_owned());
         }

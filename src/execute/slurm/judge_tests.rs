@@ -61,7 +61,7 @@ fn bench() -> Bench {
     };
     let order = Order { job, log: dir.path().join("log"), timeout: None, grace: None, gpus: 0 };
     let (to, heard) = channel();
-    let mut flight = Flight::new(&store, order, Arc::default(), to);
+    let mut flight = Flight::new(&store, order, Arc::default(), Duration::from_secs(120), to);
     flight.folder.claim(&flight.order).unwrap();
     flight.place = Some(Place { batch: "b".into(), task: 0 });
     flight.submitted(&store);
@@ -76,6 +76,8 @@ fn row(state: &str, reason: &str) -> Row {
         state: owned(state),
         node: owned("n1"),
         reason: owned(reason),
+        used: Some(Duration::from_secs(3600)),
+        limit: Some(Duration::from_secs(3600)),
         name: owned("b"),
     }
 }
@@ -174,14 +176,41 @@ fn a_time_limit_is_worth_another_job_only_with_a_newer_checkpoint() {
     assert_eq!(bench.flight.hear(), Verdict::Wait, "what the cluster does with it is not known");
     assert!(bench.flight.is_in_doubt());
     let checkpoints = bench.store.checkpoints(&key, Some("a")).unwrap();
-    std::fs::write(checkpoints.join("step-10"), "").unwrap();
-    let Verdict::Again(why) = bench.ended_as("COMPLETED") else { panic!("it has come further") };
-    assert!(why.contains("goes on from its checkpoint"), "{why}");
-    bench.flight.submitted(&bench.store);
+    // As a training keeps them: the folders stay what they are.
+    std::fs::create_dir(checkpoints.join("training")).unwrap();
+    for step in [10, 20] {
+        std::fs::write(checkpoints.join(format!("training/step-{step}")), "").unwrap();
+        let Verdict::Again(why) = bench.ended_as("COMPLETED") else { panic!("it has come to {step}") };
+        assert!(why.contains("goes on from its checkpoint"), "{why}");
+        bench.flight.submitted(&bench.store);
+        bench.flight.folder.clear_outcome();
+        bench.ends(JobOutcome::Cancelled);
+        assert_eq!(bench.flight.hear(), Verdict::Wait);
+    }
     bench.flight.folder.clear_outcome();
     bench.ends(JobOutcome::Cancelled);
     assert_eq!(bench.flight.hear(), Verdict::Wait);
     assert!(error(bench.ended_as("TIMEOUT")).contains("without a new checkpoint"));
+}
+
+#[test]
+fn a_job_that_was_told_to_end_long_before_its_time_is_done_again() {
+    let mut bench = bench();
+    // As one is that is preempted with a grace period.
+    let early = Row { used: Some(Duration::from_secs(600)), ..row("COMPLETED", "None") };
+    bench.ends(JobOutcome::Cancelled);
+    assert_eq!(bench.flight.hear(), Verdict::Wait);
+    let verdicts: Vec<Verdict> = (0..SURE).map(|_| bench.flight.look(Some(&early), &bench.store)).collect();
+    let Some(Verdict::Again(why)) = verdicts.last() else { panic!("{verdicts:?}") };
+    assert!(why.contains("before its time was up"), "{why}");
+    bench.flight.submitted(&bench.store);
+    bench.flight.folder.clear_outcome();
+    // Slurm may be a minute early: that is its time limit.
+    bench.ends(JobOutcome::Cancelled);
+    assert_eq!(bench.flight.hear(), Verdict::Wait);
+    let late = Row { used: Some(Duration::from_secs(3600 - 120 - 60)), ..row("COMPLETED", "None") };
+    let verdict = (0..SURE).map(|_| bench.flight.look(Some(&late), &bench.store)).last().unwrap();
+    assert!(error(verdict).contains("without a new checkpoint"));
 }
 
 #[test]

@@ -130,7 +130,7 @@ impl Executor for Slurm {
         loop {
             match news.recv_timeout(TICK) {
                 Ok(News::Signal(signal)) => sink(signal),
-                Ok(News::State(state)) => (watch.state)(&state),
+                Ok(News::State(standing)) => (watch.state)(standing),
                 Ok(News::Outcome(outcome)) => return outcome,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {

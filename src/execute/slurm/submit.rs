@@ -109,7 +109,9 @@ impl Submitter {
             Ok(id) => {
                 for (n, flight) in flights.iter_mut().enumerate() {
                     flight.submitted(&self.store);
-                    flight.say(&format!("queued as job {id}_{}", n / series));
+                    let job = format!("{id}_{}", n / series);
+                    flight.job = Some(job.clone());
+                    flight.say(&format!("queued as job {job}"));
                 }
             }
             Err(Failed::Refused(said)) if said.contains("array specification") && self.array > 1 => {

@@ -171,7 +171,8 @@ fn no_line_is_wider_than_the_terminal() {
 #[test]
 fn a_step_that_is_elsewhere_says_where_and_its_time_counts_from_there() {
     let mut view = View::default();
-    let moved = |state: &str| Event::StepMoved { step: "s".into(), state: state.into() };
+    let moved =
+        |state: &str| Event::StepMoved { step: "s".into(), state: state.into(), job: None, node: None };
     view.take(1.0, &started("s"));
     view.take(2.0, &moved("queued (Priority)"));
     assert!(shown(&view, 80)[0].contains("s queued (Priority) · 19 s elapsed"), "{:?}", shown(&view, 80));

@@ -55,7 +55,7 @@ impl View {
                 self.running.retain(|running| running.name != *step);
                 self.running.push(Running::new(step, now));
             }
-            Event::StepMoved { step, state } => {
+            Event::StepMoved { step, state, .. } => {
                 if let Some(running) = self.running(step) {
                     running.moved(now, state);
                 }

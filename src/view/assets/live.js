@@ -10,7 +10,7 @@
     if (!element) return;
     const classes = element.getAttribute("class").split(" ").filter(name => !element.dataset.state || name !== element.dataset.state);
     element.dataset.state = state;
-    for (const name of ["waiting", "running", "done", "reused", "adopted", "failed", "skipped", "stopped"]) {
+    for (const name of ["waiting", "queued", "running", "done", "reused", "adopted", "failed", "skipped", "stopped"]) {
       const at = classes.indexOf(name);
       if (at >= 0) classes.splice(at, 1);
     }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A Slurm of its own on this machine's loopback: munged, slurmctld and three slurmd with nodes n1 to n3. As root;
-# it starts nothing of the system's and ends only processes that it started.
+# it starts nothing of the system's and ends only processes that it started. Jobs in the partition `high` preempt those
+# in `low`, at once, and in `grace`, which are told 20 seconds ahead; nobody preempts those in the default partition.
 #
 #   cluster.sh FOLDER PORT start      is over when all nodes are up
 #   cluster.sh FOLDER PORT stop       ends everything, jobs too
@@ -56,17 +57,23 @@ MaxJobCount=20000
 RebootProgram=/bin/true
 GresTypes=gpu
 AccountingStorageType=accounting_storage/none
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+SlurmctldParameters=preempt_send_user_signal
 CONF
   local n=1 node
   for node in $nodes; do
-    echo "NodeName=$node NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + n)) CPUs=4 RealMemory=4000 Gres=gpu:2 State=UNKNOWN" >>"$SLURM_CONF"
+    echo "NodeName=$node NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + n)) CPUs=4 RealMemory=4000 Gres=gpu:null:2 State=UNKNOWN" >>"$SLURM_CONF"
     n=$((n + 1))
   done
   cat >>"$SLURM_CONF" <<CONF
-PartitionName=main Nodes=ALL Default=YES MaxTime=1-0 DefMemPerCPU=100 State=UP
-PartitionName=short Nodes=ALL MaxTime=1 DefMemPerCPU=100 State=UP
+PartitionName=main Nodes=ALL Default=YES MaxTime=1-0 DefMemPerCPU=100 State=UP PreemptMode=OFF
+PartitionName=short Nodes=ALL MaxTime=1 DefMemPerCPU=100 State=UP PreemptMode=OFF
+PartitionName=low Nodes=ALL MaxTime=1-0 DefMemPerCPU=100 State=UP PriorityTier=1 PreemptMode=REQUEUE
+PartitionName=grace Nodes=ALL MaxTime=1-0 DefMemPerCPU=100 State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=20
+PartitionName=high Nodes=ALL MaxTime=1-0 DefMemPerCPU=100 State=UP PriorityTier=100 PreemptMode=OFF
 CONF
-  echo "NodeName=n[1-3] Name=gpu File=$folder/gpu/[0-1]" >"$folder/gres.conf"
+  echo "NodeName=n[1-3] Name=gpu Type=null File=$folder/gpu/[0-1]" >"$folder/gres.conf"
 }
 
 # A process with all of its descendants.

@@ -1,6 +1,9 @@
 //! Steps on a cluster: a real Slurm on this machine's loopback. All but `storm` are short.
 
+mod limits;
 mod loopback;
+mod pages;
+mod resources;
 mod settings;
 mod storm;
 

@@ -17,19 +17,20 @@ use crate::support::{Project, signal, wait_until};
 /// No run takes so long.
 const LIMIT: Duration = Duration::from_secs(240);
 
-fn is_asked_for() -> bool {
+/// Whether the long tests are asked for; says that this one is skipped where they are not.
+pub(super) fn is_asked_for(what: &str) -> bool {
     let asked = rounds("IGPT_FLOW_SLURM_STORM", 0) > 0;
     if !asked {
-        tell(
-            "skipped: killed nodes of a Slurm of the tests' own (set IGPT_FLOW_SLURM_STORM to a number of rounds)",
-        );
+        tell(&format!(
+            "skipped: {what} of a Slurm of the tests' own (set IGPT_FLOW_SLURM_STORM to a number of rounds)"
+        ));
     }
     asked
 }
 
 #[test]
 fn a_killed_node_costs_no_attempt() {
-    if !is_asked_for() {
+    if !is_asked_for("killed nodes") {
         return;
     }
     let Some(cluster) = cluster_to_disturb() else { return };
@@ -49,7 +50,7 @@ fn a_killed_node_costs_no_attempt() {
 
 #[test]
 fn whatever_is_killed_nothing_is_lost_and_nothing_is_wrong() {
-    if !is_asked_for() {
+    if !is_asked_for("killed nodes") {
         return;
     }
     let Some(cluster) = cluster_to_disturb() else { return };
