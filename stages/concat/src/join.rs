@@ -57,7 +57,8 @@ pub(crate) fn join(
         layers.iter().map(|layer| FeatureReader::open(&folder.join(layer.to_string()))).collect();
     let readers = readers?;
     let dim = readers.iter().map(|reader| reader.info().dim).sum();
-    let mut writer = FeatureWriter::create(out, &LayerInfo { dim, ..readers[0].info().clone() })?;
+    let joined = if layers.len() > 1 { layers.to_vec() } else { Vec::new() };
+    let mut writer = FeatureWriter::create(out, &LayerInfo { dim, joined, ..readers[0].info().clone() })?;
     let mut groups: Vec<_> = readers.iter().map(FeatureReader::tables).collect();
     let mut done = 0;
     loop {

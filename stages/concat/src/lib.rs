@@ -48,8 +48,8 @@ impl Stage for Concat {
         StageSpec {
             name: "concat",
             summary: "joins the features of neighbouring layers, centred on the best",
-            // 2: the Parquet file says what it is.
-            version: 2,
+            // 2: the Parquet file says what it is. 3: and which layers were joined.
+            version: 3,
             inputs: vec![LAYERS.port(), PROBES.port()],
             outputs: vec![FEATURES.port(), METRICS.port()],
             seeded: false,

@@ -18,6 +18,7 @@ fn layer(l: usize) -> FeatureTable {
             sets: Vec::new(),
             dim: DIM,
             layer: l,
+            joined: Vec::new(),
             n_layer: 6,
             n_embd: DIM,
             preset: None,
@@ -64,6 +65,7 @@ fn five_layers_round_the_best_become_one() {
     trial.check(&json!({}));
     let (table, metrics) = run(&trial, json!({})).unwrap();
     assert_eq!((table.dim, table.len(), table.info.layer), (5 * DIM, 7, 1));
+    assert_eq!(table.info.joined, [1, 2, 3, 4, 5]);
     let row = |i: usize| (1..6).flat_map(move |l| (0..DIM).map(move |j| (100 * l + 10 * i + j) as f32));
     assert_eq!(table.row(4), row(4).collect::<Vec<f32>>());
     assert_eq!((table.ids, table.splits), (layer(1).ids, layer(1).splits));

@@ -99,6 +99,7 @@ impl Stage for Features {
             sets: tokens.sets.clone(),
             dim: card.config.n_embd,
             layer: 0,
+            joined: Vec::new(),
             n_layer: card.config.n_layer,
             n_embd: card.config.n_embd,
             preset: card.config.named_size().map(|preset| preset.as_str().to_owned()),

@@ -142,6 +142,7 @@ fn head_layer(images: &Images, start: &Start) -> LayerInfo {
         sets,
         dim: n_embd,
         layer: start.layer,
+        joined: Vec::new(),
         n_layer,
         n_embd,
         preset: start.card.config.named_size().map(|preset| preset.as_str().to_owned()),

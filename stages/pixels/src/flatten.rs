@@ -62,6 +62,7 @@ fn info(reader: &ImageSetReader, (width, height): (u32, u32)) -> LayerInfo {
         sets: Vec::new(),
         dim: 3 * height as usize * width as usize,
         layer: 0,
+        joined: Vec::new(),
         n_layer: 0,
         n_embd: 0,
         preset: None,

@@ -41,7 +41,7 @@ pub(crate) fn names(params: &Params) -> Known {
         Solver::Lbfgs => &["converged", "converged.search"],
         Solver::Sgd => &["learning_rate"],
     };
-    let facts = ["dataset", "norm", "pooling", "pretraining", "solver"];
+    let facts = ["dataset", "layers", "norm", "pooling", "pretraining", "solver"];
     Known::metrics(always.into_iter().chain(valid).chain(of_solver.iter().copied()), facts)
 }
 
@@ -197,7 +197,12 @@ fn vote(metrics: &mut MetricValues, predictions: &PredictionTable, params: &Para
 
 /// What the features are, for tables that say so.
 fn describe(metrics: &mut MetricValues, params: &Params, info: &LayerInfo) {
-    metrics.values.insert("layer".into(), info.layer as f64);
+    // Several layers are none of them.
+    if let Some(layers) = info.joined_layers() {
+        metrics.facts.insert("layers".into(), layers);
+    } else {
+        metrics.values.insert("layer".into(), info.layer as f64);
+    }
     metrics.values.insert("n_layer".into(), info.n_layer as f64);
     for (name, text) in [
         ("dataset", info.name.as_str()),

@@ -29,6 +29,7 @@ fn table() -> FeatureTable {
         sets: Vec::new(),
         dim,
         layer: 2,
+        joined: Vec::new(),
         n_layer: 4,
         n_embd: dim,
         preset: None,
@@ -451,6 +452,21 @@ fn reference(folder: &Path) -> FeatureTable {
         values,
         dim,
     }
+}
+
+#[test]
+fn joined_layers_are_not_called_by_the_first_of_them() {
+    let metrics = |joined: &[usize]| {
+        let mut table = table();
+        table.info.joined = joined.to_vec();
+        let dir = tempfile::tempdir().unwrap();
+        run_on(&table, &json!({"c": 1.0}), 1, dir.path()).unwrap();
+        MetricValues::read(&dir.path().join("metrics")).unwrap()
+    };
+    let (one, joined) = (metrics(&[]), metrics(&[1, 2, 3]));
+    assert_eq!((one.values.get("layer"), one.facts.get("layers")), (Some(&2.0), None));
+    assert_eq!(joined.values.get("layer"), None);
+    assert_eq!(joined.facts["layers"], "1, 2, 3");
 }
 
 /// With the stage's own learning rates, whatever the order of the examples.

@@ -44,6 +44,9 @@ pub struct LayerInfo {
     pub dim: usize,
     /// The layer l of f^l, from 0 to `n_layer`; the first of them where several are joined.
     pub layer: usize,
+    /// The layers whose features stand one after another in each row; empty where there is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<usize>,
     /// Blocks of the network; 0 if there is no network (raw pixels).
     pub n_layer: usize,
     /// Width of the network's residual stream; 0 if there is no network.
@@ -109,7 +112,14 @@ impl LayerInfo {
             ("igpt.objective", self.objective.clone()),
         ];
         let preset = self.preset.iter().map(|preset| ("igpt.preset", preset.clone()));
-        pairs.into_iter().chain(preset).map(|(key, value)| (key.to_owned(), value)).collect()
+        let joined = self.joined_layers().map(|layers| ("igpt.layers", layers));
+        pairs.into_iter().chain(preset).chain(joined).map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    /// The layers that were joined, as tables have them: `1, 2, 3`; `None` where there is one.
+    pub fn joined_layers(&self) -> Option<String> {
+        let names: Vec<String> = self.joined.iter().map(ToString::to_string).collect();
+        (!names.is_empty()).then(|| names.join(", "))
     }
 
     fn check(&self) -> Result<(), String> {

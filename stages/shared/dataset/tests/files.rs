@@ -64,6 +64,7 @@ fn layer_info() -> LayerInfo {
         sets: Vec::new(),
         dim: 5,
         layer: 2,
+        joined: Vec::new(),
         n_layer: 4,
         n_embd: 5,
         preset: None,
