@@ -103,7 +103,7 @@ impl Follower {
                 }
             }
         }
-        Some(News { steps, nodes, points, tally: tally(&self.progress), ended })
+        Some(News { steps, nodes, points, tally: tally(|is| self.progress.count(is)), ended })
     }
 
     /// Reads the lines that are whole.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::masks::Mask;
 use super::planned::Param;
-use super::progress::{Progress, Standing, State, StepProgress};
+use super::progress::{Standing, State, StepProgress};
 use crate::history::MadeOf;
 use crate::report::eta::{Task, critical_path};
 use crate::store::{Program, Record, Store};
@@ -208,9 +208,8 @@ impl Standing {
     }
 }
 
-/// The states of a run's progress, for who has no [`Run`] yet.
-pub(crate) fn tally(progress: &Progress) -> String {
-    let count = |is: fn(State) -> bool| progress.count(is);
+/// How many steps are in which state, in words.
+pub(crate) fn tally(count: impl Fn(fn(State) -> bool) -> usize) -> String {
     let counts = [
         (count(|state| state == State::Done), "executed"),
         (count(|state| matches!(state, State::Reused | State::Adopted)), "reused"),

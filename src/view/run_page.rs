@@ -10,7 +10,7 @@ use super::links::Links;
 use super::media::{Budget, Picture, pictures};
 use super::origin::Origins;
 use super::page::{Medium, Page};
-use super::run::Run;
+use super::run::{Run, tally};
 use super::step_page::{body, state};
 use super::tables::{self, ResultTable};
 use super::timeline::timeline;
@@ -146,17 +146,6 @@ pub(crate) fn one_step(run: &Run, step: usize) -> Option<String> {
 }
 
 fn head(run: &Run) -> Markup {
-    use super::progress::State;
-    let counts = [
-        (run.count(|state| state == State::Done), "executed"),
-        (run.count(|state| matches!(state, State::Reused | State::Adopted)), "reused"),
-        (run.count(|state| state == State::Running), "running"),
-        (run.count(|state| state == State::Queued), "queued"),
-        (run.count(|state| state == State::Failed), "failed"),
-        (run.count(|state| state == State::Skipped), "skipped"),
-    ];
-    let counts: Vec<String> =
-        counts.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     let overrides: Vec<String> = run
         .made_of
         .profiles
@@ -171,7 +160,7 @@ fn head(run: &Run) -> Markup {
             dt { "run" } dd.mono { (run.id) }
             @if let Some(started) = run.started { dt { "began" } dd { (started.strftime("%Y-%m-%d %H:%M:%S UTC")) } }
             @if let Some(wall) = run.wall_s { dt { "took" } dd { (seconds(wall)) } }
-            dt { "steps" } dd { span #tally { (if counts.is_empty() { "nothing has begun".to_owned() } else { counts.join(", ") }) } " of " (run.steps.len()) }
+            dt { "steps" } dd { span #tally { (tally(|is| run.count(is))) } " of " (run.steps.len()) }
             @if !overrides.is_empty() { dt { "changed" } dd.mono { (run.text(&overrides.join(" "))) } }
             @if let Some(program) = run.program.as_ref().filter(|program| !program.version.is_empty()) {
                 dt { "program" } dd { "igpt-flow " (program.version) @if let Some(commit) = program.short_commit() { ", commit " span.mono title=[program.commit.as_ref()] { (commit) } } }

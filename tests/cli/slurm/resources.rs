@@ -18,8 +18,9 @@ fn until_preempted(partition: &str) -> Project {
     project
 }
 
-/// Runs it, preempts it, and answers what the run said.
-fn preempted(cluster: &Cluster, project: &Project, partition: &str) -> String {
+/// Runs such a step, preempts it, and answers what the run said: it was done twice, as one attempt.
+fn preempted(cluster: &Cluster, partition: &str) -> String {
+    let project = &until_preempted(partition);
     let child = on(cluster, project, &[]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     wait_until("the step runs", || project.path("log.again").exists());
     let node = cluster.ask("squeue", &["--noheader", "--states=RUNNING", "--format=%N", "-p", partition]);
@@ -32,28 +33,24 @@ fn preempted(cluster: &Cluster, project: &Project, partition: &str) -> String {
     let output = child.wait_with_output().unwrap();
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{out}");
+    assert!(!out.contains("FAILED") && !out.contains("attempt 2"), "{out}");
+    assert_eq!(not_once(project, 1), ["one 1: 2 times"]);
     out
 }
 
 #[test]
 fn a_preempted_job_costs_no_attempt() {
     let Some(cluster) = cluster() else { return };
-    let project = until_preempted("low");
-    let out = preempted(&cluster, &project, "low");
-    assert!(!out.contains("FAILED") && !out.contains("attempt 2"), "{out}");
+    let out = preempted(&cluster, "low");
     // Slurm has put it back: it was not submitted again.
     assert!(!out.contains("submitted again"), "{out}");
-    assert_eq!(not_once(&project, 1), ["one 1: 2 times"]);
 }
 
 #[test]
 fn a_job_that_ends_within_the_grace_of_its_preemption_is_submitted_again() {
     let Some(cluster) = cluster() else { return };
-    let project = until_preempted("grace");
-    let out = preempted(&cluster, &project, "grace");
-    assert!(!out.contains("FAILED") && !out.contains("attempt 2"), "{out}");
+    let out = preempted(&cluster, "grace");
     assert!(out.contains("told to end before its time was up") && out.contains("submitted again"), "{out}");
-    assert_eq!(not_once(&project, 1), ["one 1: 2 times"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{gif, jpeg, jpeg_decode};
 /// Images with a longer side are refused.
 const MAX_SIDE: u32 = 16_384;
 /// Images that take more bytes when decoded are refused, as each thread holds one and its conversion to
-/// RGB. This is a photograph of 89 million pixels.
+/// RGB, and may begin another while others do rows of its own. This is a photograph of 89 million pixels.
 const MAX_DECODED: u64 = 1 << 28;
 
 /// Decodes an image file to RGB without applying its [`crate::orientation`]. Grey images get three equal
