@@ -6,7 +6,10 @@
 mod filter;
 mod params;
 mod resample;
+#[cfg(target_arch = "x86_64")]
+mod resample_avx2;
 mod resize;
+mod taps;
 mod views;
 
 use igpt_contract::{

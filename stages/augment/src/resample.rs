@@ -1,133 +1,17 @@
 //! Antialiased resampling of bytes, bit for bit as in Pillow: along the rows, rounded to bytes, then along
-//! the columns, with weights of 22 fractional bits. All sums are of integers, so wider vectors change no
+//! the columns, with weights of 22 fractional bits. All sums are of integers, so their order changes no
 //! bit.
-
-use std::ops::Range;
 
 use image::RgbImage;
 
 use crate::filter::Filter;
-
-/// Fractional bits of a weight: of 32, a byte takes 8, the sign one, and filters that overshoot one.
-const FRACTION: u32 = 22;
-
-/// A stretch of a resized side.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Span {
-    /// The side's length after resizing, in pixels.
-    pub(crate) resized: u32,
-    /// The first resized pixel that is needed.
-    pub(crate) first: u32,
-}
-
-/// The source pixels of each result pixel along a side, and their weights.
-struct Taps {
-    /// The first source pixel of each result pixel.
-    first: Vec<usize>,
-    /// The number of weights of each, an even number; those after the last source pixel are 0.
-    count: usize,
-    weights: Vec<i32>,
-}
-
-impl Taps {
-    /// The taps of `wanted` pixels of a side of `source` pixels; Pillow's `precompute_coeffs`.
-    fn new(source: u32, span: Span, wanted: u32, filter: Filter) -> Self {
-        let scale = f64::from(source) / f64::from(span.resized);
-        let stretch = scale.max(1.0);
-        let support = filter.radius() * stretch;
-        let count = (2.0 * support + 1.0).ceil() as usize;
-        let count = count.min(source as usize).next_multiple_of(2);
-        let mut taps = Self { first: Vec::new(), count, weights: Vec::new() };
-        for pixel in span.first..span.first + wanted {
-            let centre = (f64::from(pixel) + 0.5) * scale;
-            let first = (centre - support + 0.5).max(0.0) as usize;
-            let end = ((centre + support + 0.5) as usize).min(source as usize);
-            let weight = |x: usize| filter.weight((x as f64 - centre + 0.5) / stretch);
-            let sum: f64 = (first..end).map(weight).sum();
-            let whole = |x: usize| (weight(x) / sum * f64::from(1 << FRACTION)).round() as i32;
-            taps.weights.extend((first..end).map(whole));
-            taps.first.push(first);
-            taps.weights.resize(taps.first.len() * count, 0);
-        }
-        taps
-    }
-
-    /// The pixels of a side of `source` that have weights.
-    fn used(&self, source: usize) -> Range<usize> {
-        let last = self.first.last().map_or(0, |last| last + self.count);
-        self.first.first().copied().unwrap_or(0)..source.min(last)
-    }
-}
+#[cfg(target_arch = "x86_64")]
+use crate::resample_avx2;
+use crate::taps::{FRACTION, Span, Taps};
 
 /// The byte of a sum of weighted bytes.
-#[inline(always)]
 fn byte(sum: i32) -> u8 {
     ((sum + (1 << (FRACTION - 1))) >> FRACTION).clamp(0, 255) as u8
-}
-
-/// Numbers that are summed at once: pixels of four channels. (RGB has three; an unused fourth costs less
-/// than a number that is not a power of two.)
-const LANES: usize = 8;
-
-/// Resamples a row horizontally, to four bytes per pixel. `wide` is scratch: every source pixel is needed
-/// several times and widened once. `weights` has each weight of the taps four times.
-#[inline(always)]
-fn along_row(row: &[u8], wide: &mut [[i32; 4]], taps: &Taps, weights: &[[i32; 4]], out: &mut [u8]) {
-    let used = taps.used(row.len() / 3);
-    for (&[r, g, b], wide) in row.as_chunks().0[used.clone()].iter().zip(&mut wide[used]) {
-        *wide = [r.into(), g.into(), b.into(), 0];
-    }
-    let pixels = out.as_chunks_mut::<4>().0.iter_mut().zip(&taps.first);
-    for ((out, &first), weights) in pixels.zip(weights.chunks_exact(taps.count)) {
-        let source = wide[first..first + taps.count].as_flattened().as_chunks::<LANES>().0;
-        let weights = weights.as_flattened().as_chunks::<LANES>().0;
-        let mut sums = [0; LANES];
-        for (source, weight) in source.iter().zip(weights) {
-            for i in 0..LANES {
-                sums[i] += source[i] * weight[i];
-            }
-        }
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = byte(sums[i] + sums[i + 4]);
-        }
-    }
-}
-
-/// Resamples rows vertically to one row: `narrow` begins with the first of them, each as long as `out`.
-/// `sums` is scratch of that length. Two rows at a time halve the memory traffic of the sums.
-#[inline(always)]
-fn along_columns(narrow: &[u8], weights: &[i32], sums: &mut [i32], out: &mut [u8]) {
-    sums.fill(0);
-    let pairs = narrow.chunks_exact(2 * out.len()).zip(weights.as_chunks::<2>().0);
-    for (rows, weights) in pairs {
-        let (upper, lower) = rows.split_at(out.len());
-        for ((sum, upper), lower) in sums.iter_mut().zip(upper).zip(lower) {
-            *sum += i32::from(*upper) * weights[0] + i32::from(*lower) * weights[1];
-        }
-    }
-    out.iter_mut().zip(sums).for_each(|(out, sum)| *out = byte(*sum));
-}
-
-#[inline(always)]
-fn both_passes(rgb: &[u8], width: usize, columns: &Taps, rows: &Taps, out: &mut [u8]) {
-    let side = columns.first.len();
-    let (top, last) = (rows.first[0], rows.first[side - 1]);
-    // Taps may reach beyond the last source pixel and row, where there are zeros.
-    let mut narrow = vec![0; 4 * side * (last + rows.count - top)];
-    let mut wide = vec![[0; 4]; width + columns.count];
-    let weights: Vec<[i32; 4]> = columns.weights.iter().map(|&weight| [weight; 4]).collect();
-    for (row, out) in rgb.chunks_exact(3 * width).skip(top).zip(narrow.chunks_exact_mut(4 * side)) {
-        along_row(row, &mut wide, columns, &weights, out);
-    }
-    let mut sums = vec![0; 4 * side];
-    let mut four = vec![0; 4 * side];
-    let weights = rows.weights.chunks_exact(rows.count);
-    for ((out, &first), weights) in out.chunks_exact_mut(3 * side).zip(&rows.first).zip(weights) {
-        along_columns(&narrow[4 * side * (first - top)..], weights, &mut sums, &mut four);
-        for (out, four) in out.as_chunks_mut::<3>().0.iter_mut().zip(four.as_chunks::<4>().0) {
-            out.copy_from_slice(&four[..3]);
-        }
-    }
 }
 
 /// The `side` x `side` pixels at `columns` and `rows` of the resized image, which must not be empty.
@@ -138,17 +22,98 @@ pub(crate) fn resample(image: &RgbImage, columns: Span, rows: Span, side: u32, f
     let mut out = RgbImage::new(side, side);
     let (rgb, width) = (image.as_raw(), width as usize);
     #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2")]
-        fn avx2(rgb: &[u8], width: usize, columns: &Taps, rows: &Taps, out: &mut [u8]) {
-            both_passes(rgb, width, columns, rows, out);
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has the feature, as just detected.
-            unsafe { avx2(rgb, width, &columns, &rows, &mut out) };
-            return out;
-        }
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has the feature, as just detected.
+        unsafe { resample_avx2::both_passes(rgb, width, &columns, &rows, &mut out) };
+        return out;
     }
     both_passes(rgb, width, &columns, &rows, &mut out);
     out
+}
+
+/// Both passes in plain code, for processors without vectors of our own.
+fn both_passes(rgb: &[u8], width: usize, columns: &Taps, rows: &Taps, out: &mut [u8]) {
+    let stride = 3 * columns.first.len();
+    let used = rows.used(rgb.len() / (3 * width));
+    let mut narrow = vec![0; stride * used.len()];
+    let wanted = rgb.chunks_exact(3 * width).skip(used.start);
+    for (row, out) in wanted.zip(narrow.chunks_exact_mut(stride)) {
+        along_row(row, columns, out);
+    }
+    let mut sums = vec![0; stride];
+    let weights = rows.weights.chunks_exact(rows.count);
+    for ((out, &first), weights) in out.chunks_exact_mut(stride).zip(&rows.first).zip(weights) {
+        along_columns(&narrow[stride * (first - used.start)..], weights, &mut sums, out);
+    }
+}
+
+/// Resamples a row horizontally.
+fn along_row(row: &[u8], taps: &Taps, out: &mut [u8]) {
+    let (row, out) = (row.as_chunks::<3>().0, out.as_chunks_mut::<3>().0);
+    for ((out, &first), weights) in out.iter_mut().zip(&taps.first).zip(taps.weights.chunks_exact(taps.count))
+    {
+        let mut sums = [0; 3];
+        for (pixel, weight) in row[first..].iter().zip(weights) {
+            for (sum, channel) in sums.iter_mut().zip(pixel) {
+                *sum += i32::from(*channel) * weight;
+            }
+        }
+        *out = sums.map(byte);
+    }
+}
+
+/// Resamples rows vertically to one row: `narrow` begins with the first of them, each as long as `out`.
+/// `sums` is scratch of that length.
+fn along_columns(narrow: &[u8], weights: &[i32], sums: &mut [i32], out: &mut [u8]) {
+    sums.fill(0);
+    for (row, weight) in narrow.chunks_exact(out.len()).zip(weights) {
+        sums.iter_mut().zip(row).for_each(|(sum, byte)| *sum += i32::from(*byte) * weight);
+    }
+    out.iter_mut().zip(sums).for_each(|(out, sum)| *out = byte(*sum));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Images of every small size, and weights of every filter, through both ways.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn vectors_give_the_bytes_of_plain_code() {
+        if !is_x86_feature_detected!("avx2") {
+            igpt_fixtures::skipped("resampling in vectors (the processor has no AVX2)");
+            return;
+        }
+        let mut state = 7u32;
+        let mut random = |most: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % most
+        };
+        for round in 0..600 {
+            let (width, height) = (1 + random(70), 1 + random(70));
+            let image = RgbImage::from_fn(width, height, |_, _| {
+                // Extremes make bicubic and Lanczos overshoot.
+                image::Rgb(
+                    [0, 1, 2].map(|_| if random(3) == 0 { random(256) as u8 } else { 255 * random(2) as u8 }),
+                )
+            });
+            let side = 1 + random(40);
+            let mut span = || {
+                let first = random(20);
+                Span { resized: first + side + random(9), first }
+            };
+            let (columns, rows) = (span(), span());
+            let filter = [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos][round % 4];
+            let columns = Taps::new(width, columns, side, filter);
+            let rows = Taps::new(height, rows, side, filter);
+            let mut plain = RgbImage::new(side, side);
+            both_passes(image.as_raw(), width as usize, &columns, &rows, &mut plain);
+            let mut vectors = RgbImage::new(side, side);
+            // SAFETY: the processor has the feature, as just detected.
+            unsafe {
+                resample_avx2::both_passes(image.as_raw(), width as usize, &columns, &rows, &mut vectors);
+            }
+            assert!(plain == vectors, "{width}x{height} to {side}, {filter:?}");
+        }
+    }
 }

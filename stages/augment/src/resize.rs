@@ -4,7 +4,8 @@
 use image::RgbImage;
 
 use crate::filter::Filter;
-use crate::resample::{Span, resample};
+use crate::resample::resample;
+use crate::taps::Span;
 
 /// A square window of a resized image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
