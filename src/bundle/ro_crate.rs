@@ -24,6 +24,7 @@ const PROFILES: [(&str, &str, &str); 4] = [
 
 const ENGINE: &str = "#igpt-flow";
 const LANGUAGE: &str = "#pipeline-language";
+const LICENSE: &str = "#license";
 
 /// The metadata of a bundle that holds these files.
 pub(super) fn metadata(
@@ -56,12 +57,17 @@ pub(super) fn metadata(
         "name": format!("Results of the pipeline {}", manifest.pipeline),
         "description": "Records, metrics, tables and figures of a pipeline, with which its tables can be made again and compared; `igpt-flow verify` does so.",
         "datePublished": time(latest),
-        "license": "The license of the results is that of their authors",
+        "license": id(LICENSE),
         "conformsTo": PROFILES.iter().map(|(address, ..)| id(address)).collect::<Vec<_>>(),
         "hasPart": parts,
         "mainEntity": id(&manifest.file),
         "mentions": mentions,
     }));
+    graph.add(
+        LICENSE,
+        "CreativeWork",
+        json!({"name": "Terms of the authors", "description": "The results are their authors': ask them for the terms of use."}),
+    );
     for (address, name, version) in PROFILES {
         graph.add(address, "CreativeWork", json!({"name": name, "version": version}));
     }
@@ -250,9 +256,9 @@ fn few(mut all: Vec<Value>) -> Value {
     }
 }
 
-/// A time in whole seconds: what readers of ISO 8601 agree on.
+/// A time in whole seconds with its offset from UTC: the form of ISO 8601 that the profile asks for.
 fn time(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    time.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
 }
 
 fn urn(digest: &Digest) -> String {
