@@ -2,56 +2,16 @@
 //! columns, where there is a pdfLaTeX.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use igpt_testing::latex;
 use serde_json::{Value, json};
 
-use crate::support::{Artifact, artifact, columns, keep, layers, report};
+use crate::support::{Artifact, artifact, columns, layers, report};
 use crate::tables::errors;
-
-/// Whether there is a pdfLaTeX with booktabs; says that a test is skipped where there is none.
-fn has_latex() -> bool {
-    let runs = |program: &str, argument: &str| {
-        Command::new(program).arg(argument).output().is_ok_and(|output| output.status.success())
-    };
-    let has = runs("pdflatex", "--version") && runs("kpsewhich", "booktabs.sty");
-    if !has {
-        igpt_fixtures::skipped("tables in an article of LaTeX (no `pdflatex`, or no booktabs.sty)");
-    }
-    has
-}
-
-/// Compiles the tables in an article. None may be wider than its text.
-#[track_caller]
-fn compile(options: &str, packages: &str, tables: &[(String, String)]) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut article = format!("\\documentclass{options}{{article}}\n{packages}\\begin{{document}}\n");
-    for (name, tex) in tables {
-        std::fs::write(folder.path().join(format!("{name}.tex")), tex).unwrap();
-        article += &format!("\\input{{{name}}}\n\\clearpage\n");
-    }
-    article += "\\end{document}\n";
-    std::fs::write(folder.path().join("article.tex"), article).unwrap();
-    let run = Command::new("pdflatex")
-        .args(["-interaction=nonstopmode", "-halt-on-error", "article.tex"])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    let log = String::from_utf8_lossy(&run.stdout);
-    assert!(run.status.success() && folder.path().join("article.pdf").exists(), "{log}");
-    assert!(!log.contains("Overfull"), "a table is wider than the text ({options}): {log}");
-    let columns = if options.is_empty() { "one" } else { "two" };
-    let name = format!(
-        "{}-tables-{columns}-{}.pdf",
-        tables.len(),
-        if packages.is_empty() { "plain" } else { "booktabs" }
-    );
-    keep(&name, &std::fs::read(folder.path().join("article.pdf")).unwrap());
-}
 
 #[test]
 fn tables_compile_in_articles_of_one_and_of_two_columns() {
-    if !has_latex() {
+    if !latex::is_installed() {
         return;
     }
     let (artifacts, errors) = errors();
@@ -75,10 +35,10 @@ fn tables_compile_in_articles_of_one_and_of_two_columns() {
         ("errors", &artifacts, &errors),
         ("signs", &layers(), &se),
     ];
-    let tables = |latex: Value| {
+    let tables = |style: Value| {
         let table = |(name, artifacts, params): &(&str, &[Artifact], &Value)| {
             let mut params = (*params).clone();
-            params["latex"] = latex.clone();
+            params["latex"] = style.clone();
             ((*name).to_owned(), report(artifacts, &params).unwrap().tex)
         };
         all.iter().map(table).collect::<Vec<_>>()
@@ -86,14 +46,14 @@ fn tables_compile_in_articles_of_one_and_of_two_columns() {
     let booktabs = tables(json!({}));
     assert!(booktabs[0].1.starts_with("% Needs \\usepackage{booktabs}"), "{}", booktabs[0].1);
     for options in ["", "[twocolumn]"] {
-        compile(options, "\\usepackage{booktabs}\n", &booktabs);
+        latex::compile(options, "\\usepackage{booktabs}\n", &booktabs);
     }
-    compile("", "", &tables(json!({"rules": "plain", "numbers": "right", "width": "page"})));
+    latex::compile("", "", &tables(json!({"rules": "plain", "numbers": "right", "width": "page"})));
 }
 
 #[test]
 fn the_tables_of_all_pipelines_compile_in_articles_of_one_and_of_two_columns() {
-    if !has_latex() {
+    if !latex::is_installed() {
         return;
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
@@ -116,7 +76,7 @@ fn the_tables_of_all_pipelines_compile_in_articles_of_one_and_of_two_columns() {
     }
     assert!(tables.len() > 9, "{}", tables.len());
     for options in ["", "[twocolumn]"] {
-        compile(options, "\\usepackage{booktabs}\n", &tables);
+        latex::compile(options, "\\usepackage{booktabs}\n", &tables);
     }
 }
 

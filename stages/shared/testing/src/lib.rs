@@ -11,6 +11,7 @@
 //! ```
 
 mod checks;
+pub mod latex;
 mod outputs;
 
 use std::path::{Path, PathBuf};

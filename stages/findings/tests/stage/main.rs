@@ -1,5 +1,6 @@
 //! The stage from end to end: from metrics and predictions to claims with verdicts.
 
+mod latex;
 mod support;
 
 use igpt_contract::{MetricValues, StageError};
