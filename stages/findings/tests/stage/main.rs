@@ -58,7 +58,9 @@ fn the_table_is_the_golden_one_in_all_three_forms() {
     );
     assert!(written.tex.contains("p{0.340\\linewidth}r@{}lr@{}ll"), "{}", written.tex);
     assert!(
-        written.tex.contains("+37&.50$^{1}$ & 18&.30 & \\textbf{holds} & 2.4 points$^{2}$"),
+        written.tex.contains(
+            "+37&.50$^{1}$ & 18&.30 & \\textbf{holds} & \\raggedright\\let\\\\\\tabularnewline 2.4 points$^{2}$"
+        ),
         "{}",
         written.tex
     );

@@ -3,6 +3,9 @@
 use crate::fit::{COLUMN, Fit, PAGE, lines};
 use crate::{Align, Cell, Rules, TextTable, Width, symbols};
 
+/// Begins a text of several lines: justified, a narrow column is full of gaps. The end of a row stays what it is.
+const RAGGED: &str = "\\raggedright\\let\\\\\\tabularnewline ";
+
 /// A LaTeX `table`: `\input` it. Its first line says which package it needs. It is set in the largest
 /// size in which it is about as wide as the text of an `article`, or one of its columns; long headings
 /// are broken into lines, and so are the texts of a table that is too wide even so.
@@ -84,7 +87,8 @@ fn plain(cell: &Cell, align: Align, fit: &Fit) -> String {
     if let Some(last) = lines.last_mut() {
         *last += &mark(cell);
     }
-    stacked(letter(align), 't', &lines)
+    let text = stacked(letter(align), 't', &lines);
+    if matches!(align, Align::Wide(_)) { format!("{RAGGED}{text}") } else { text }
 }
 
 /// A cell in a column that is parted at the point. Words go over both parts.
