@@ -214,13 +214,14 @@ fn an_interrupt_ends_what_runs_and_drops_what_waits() {
 #[test]
 fn after_a_failure_what_waits_is_dropped_and_what_runs_goes_on() {
     let Some(cluster) = cluster() else { return };
-    let project = many(30, "test ${matrix.n} != 2; sleep 3; echo ended >> \"$LOG.ended\"");
+    // So many that some wait on a busy machine too, where it takes a while until the failure is heard of.
+    let project = many(200, "test ${matrix.n} != 2; sleep 3; echo ended >> \"$LOG.ended\"");
     let ran = run(&cluster, &project, &[]);
     assert_eq!(ran.code, 100, "{}\n{}", ran.out, ran.err);
     assert!(ran.out.contains("FAILED one[n=2]"), "{}", ran.out);
     let (began, ended) = (project.read("log").lines().count(), project.read("log.ended").lines().count());
     assert_eq!(began, ended + 1, "{}", ran.out);
-    assert!(began < 30, "some waited, and never began");
+    assert!(began < 200, "some waited, and never began");
     assert!(ran.out.contains(": the run was stopped") && under_way(&project).is_empty(), "{}", ran.out);
 }
 

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::ops::matmul::{Matrix, matmul, matmul_strided, transpose};
+use crate::ops::matmul::{Matrix, fetch, matmul, matmul_strided, transpose};
 use crate::ops::simd::{dot, exp, max, sum, vectorised};
 
 /// Queries whose scores are computed together.
@@ -101,9 +101,27 @@ vectorised! {
 }
 
 vectorised! {
-    fn inner(a: &[f32], b: &[f32]) -> f32 {
-        dot(a, b)
+    /// The inner products of the heads of a row: the gradient's with what attention yielded.
+    fn inner(out: &[f32], dout: &[f32], head: usize, deltas: &mut [f32]) {
+        for ((delta, out), dout) in deltas.iter_mut().zip(out.chunks_exact(head)).zip(dout.chunks_exact(head)) {
+            *delta = dot(out, dout);
+        }
     }
+}
+
+/// What softmax takes away from the gradient of each probability, `[B,T,H]`: for each head of each row the inner product
+/// of what attention yielded and its gradient. In the order of memory: both come from afar.
+fn deltas(out: &[f32], dout: &[f32], sizes: Sizes) -> Vec<f32> {
+    let Sizes { b, t, c, heads, .. } = sizes;
+    let mut deltas = vec![0f32; b * t * heads];
+    deltas.par_chunks_mut(BLOCK * heads).enumerate().for_each(|(block, deltas)| {
+        let rows = block * BLOCK..block * BLOCK + deltas.len() / heads;
+        for (row, deltas) in rows.zip(deltas.chunks_exact_mut(heads)) {
+            let row = row * c..(row + 1) * c;
+            inner(&out[row.clone()], &dout[row], sizes.head(), deltas);
+        }
+    });
+    deltas
 }
 
 /// What attention yields `[B,T,C]`, and the log normalisers `[B,H,T]`.
@@ -118,6 +136,7 @@ pub(super) fn forward(qkv: &[f32], sizes: Sizes) -> (Vec<f32>, Vec<f32>) {
     lse.par_chunks_exact_mut(t).enumerate().for_each_init(scratch, |(scores, turned), (task, lse)| {
         let (image, h) = (task / heads, task % heads);
         let [q, k, v] = sizes.parts(qkv, image * t * 3 * c + h * head);
+        [k, q, v].into_iter().for_each(|part| fetch(sizes.rows(part, 0, t, 3 * c)));
         transpose(sizes.rows(k, 0, t, 3 * c), turned);
         let keys = Matrix::new(turned, t); // [C/H,T]
         for first in (0..t).step_by(BLOCK) {
@@ -149,6 +168,7 @@ pub(super) fn backward(qkv: &[f32], out: &[f32], lse: &[f32], dout: &[f32], size
     let Sizes { b, t, c, heads, .. } = sizes.checked();
     let (head, scale) = (sizes.head(), sizes.scale());
     assert_eq!((qkv.len(), out.len(), dout.len()), (b * t * 3 * c, b * t * c, b * t * c));
+    let deltas = deltas(out, dout, sizes);
     let mut dqkv = Vec::with_capacity(b * t * 3 * c);
     let shared = Shared(dqkv.as_mut_ptr());
     let scratch = || [BLOCK * t, BLOCK * t, head * t, head * t].map(|n| vec![0f32; n]);
@@ -157,6 +177,8 @@ pub(super) fn backward(qkv: &[f32], out: &[f32], lse: &[f32], dout: &[f32], size
         let origin = image * t * 3 * c + h * head;
         let [q, k, v] = sizes.parts(qkv, origin);
         let lse = &lse[task * t..][..t];
+        [k, v, q].into_iter().for_each(|part| fetch(sizes.rows(part, 0, t, 3 * c)));
+        fetch(Matrix::strided(&dout[image * t * c + h * head..], t, head, c));
         transpose(sizes.rows(k, 0, t, 3 * c), keys);
         transpose(sizes.rows(v, 0, t, 3 * c), values);
         let (turned_keys, turned_values) = (Matrix::new(keys, t), Matrix::new(values, t)); // [C/H,T]
@@ -173,8 +195,7 @@ pub(super) fn backward(qkv: &[f32], out: &[f32], lse: &[f32], dout: &[f32], size
             matmul(p, queries, turned_keys.columns(0, seen), false);
             matmul(d, douts, turned_values.columns(0, seen), false);
             for (i, (p, d)) in p.chunks_exact_mut(seen).zip(d.chunks_exact_mut(seen)).enumerate() {
-                let at = at + i * c;
-                let delta = inner(&out[at..at + head], &dout[at..at + head]);
+                let delta = deltas[(image * t + first + i) * heads + h];
                 let visible = sizes.seen(first + i);
                 softmax_backward(&mut p[..visible], &mut d[..visible], lse[first + i], delta, scale);
                 p[visible..].fill(0.0);
