@@ -55,7 +55,8 @@ impl Stage for Probe {
             // 4: two classes have scikit-learn's objective; a search without held-out images and a test
             //    without labels are errors; a draw of few labels has each class held out; metrics.
             // 5: the predictions say which network and layer they are from.
-            version: 5,
+            // 6: pixels are not called layer 0.
+            version: 6,
             inputs: vec![FEATURES.port()],
             outputs: vec![METRICS.port(), PREDICTIONS.port(), FOLDS.port()],
             // What is drawn at random has seeds among the parameters.

@@ -197,10 +197,10 @@ fn vote(metrics: &mut MetricValues, predictions: &PredictionTable, params: &Para
 
 /// What the features are, for tables that say so.
 fn describe(metrics: &mut MetricValues, params: &Params, info: &LayerInfo) {
-    // Several layers are none of them.
+    // Several layers are none of them, and pixels are no layer of any network.
     if let Some(layers) = info.joined_layers() {
         metrics.facts.insert("layers".into(), layers);
-    } else {
+    } else if info.n_layer > 0 {
         metrics.values.insert("layer".into(), info.layer as f64);
     }
     metrics.values.insert("n_layer".into(), info.n_layer as f64);

@@ -455,18 +455,20 @@ fn reference(folder: &Path) -> FeatureTable {
 }
 
 #[test]
-fn joined_layers_are_not_called_by_the_first_of_them() {
-    let metrics = |joined: &[usize]| {
+fn joined_layers_are_not_called_by_the_first_of_them_and_pixels_are_no_layer() {
+    let metrics = |joined: &[usize], n_layer: usize| {
         let mut table = table();
         table.info.joined = joined.to_vec();
+        table.info.n_layer = n_layer;
         let dir = tempfile::tempdir().unwrap();
         run_on(&table, &json!({"c": 1.0}), 1, dir.path()).unwrap();
         MetricValues::read(&dir.path().join("metrics")).unwrap()
     };
-    let (one, joined) = (metrics(&[]), metrics(&[1, 2, 3]));
+    let (one, joined, pixels) = (metrics(&[], 4), metrics(&[1, 2, 3], 4), metrics(&[], 0));
     assert_eq!((one.values.get("layer"), one.facts.get("layers")), (Some(&2.0), None));
     assert_eq!(joined.values.get("layer"), None);
     assert_eq!(joined.facts["layers"], "1, 2, 3");
+    assert_eq!((pixels.values.get("layer"), pixels.facts.get("layers")), (None, None));
 }
 
 /// With the stage's own learning rates, whatever the order of the examples.

@@ -154,8 +154,7 @@ fn place(figure: &Figure, series: &BTreeMap<SeriesKey<'_>, SeriesData<'_>>, plot
         Some(number) if !by_name => number,
         _ => places.iter().position(|place| *place == x).unwrap_or_default() as f64,
     };
-    // Between lines a lone dot would be overlooked, or taken for one that says something about its
-    // place: raw pixels are called layer 0.
+    // Between lines a lone dot would be overlooked, or taken for one that says something about its place.
     let several = !by_name && series.values().any(|found| found.placed.len() > 1);
     let of = |numbers: &[Measured]| Statistics::of(numbers).map(|s| point(figure, &s));
     for (value, found) in in_order(series, figure) {
