@@ -56,18 +56,13 @@ pub enum Event {
         /// Its key.
         key: Digest,
     },
-    /// A step that does not run here has come to another place: `queued (Priority)`, `running on n2`.
+    /// A step that does not run here has come to another place.
     StepMoved {
         /// The step's name.
         step: String,
-        /// Where it is, in words.
-        state: String,
-        /// The cluster's number of its job, where it is known.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        job: Option<String>,
-        /// The node, where it has one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        node: Option<String>,
+        /// Where it is.
+        #[serde(flatten)]
+        standing: Standing,
     },
     /// A step said how far it is.
     StepProgressed {
@@ -185,6 +180,19 @@ pub enum Event {
         /// Wall time in seconds.
         wall_s: f64,
     },
+}
+
+/// Where a step is that does not run here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// In words: `queued (Priority)`, `running on n2`.
+    pub state: String,
+    /// The cluster's number of its job, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// The node, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 impl Event {

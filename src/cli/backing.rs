@@ -82,6 +82,12 @@ pub(super) fn backed(store: &Store, named: Option<&str>, of: Of<'_>) -> Result<S
     }
 }
 
+/// The same with the remote of the run of this id, or `last`; with the named one where there is no such run.
+pub(super) fn backed_for_run(store: &Store, named: Option<&str>, run: &str) -> Result<Store, CliError> {
+    let run = store.run(run).ok();
+    backed(store, named, run.as_ref().map_or(Of::Nobody, Of::Run))
+}
+
 /// Whether the command line or the environment says something of a remote.
 fn is_named(named: Option<&str>) -> bool {
     named.is_some() || std::env::var_os("IGPT_FLOW_REMOTE").is_some_and(|text| !text.is_empty())

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::backing::{Of, backed};
+use super::backing::backed_for_run;
 use super::error::CliError;
 use super::history::{StepArgs, find};
 use super::options::RemoteArgs;
@@ -55,7 +55,9 @@ pub(super) fn origin(
     let keys: Vec<_> = asked.places.iter().map(|place| place.key).collect();
     let mut trace = Trace::of(&store, &keys);
     if let Some(row) = args.row {
-        let store = with_bytes(&store, &asked, args)?;
+        // With a remote behind it that may have the table.
+        let run = asked.run.as_deref().unwrap_or("last");
+        let store = backed_for_run(&store, args.remote.remote.as_deref(), run)?;
         let cells = cells(&store, &asked, &trace, row, args.column.as_deref())?;
         let start = trace.starts.first().copied().unwrap_or_default();
         let inputs: BTreeSet<usize> =
@@ -71,12 +73,6 @@ pub(super) fn origin(
         tell(&asked, &trace, args.all, out)?;
     }
     Ok(())
-}
-
-/// The store with a remote behind it that may have the table: of the run that was asked for, else of the latest.
-fn with_bytes(store: &Store, asked: &Asked, args: &OriginArgs) -> Result<Store, CliError> {
-    let run = store.run(asked.run.as_deref().unwrap_or("last")).ok();
-    backed(store, args.remote.remote.as_deref(), run.as_ref().map_or(Of::Nobody, Of::Run))
 }
 
 /// What the user means: a path where it looks like one, a step, a file, a digest.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use igpt_contract::counted;
 
-use super::backing::{Of, backed};
+use super::backing::backed_for_run;
 use super::error::CliError;
 use super::options::RemoteArgs;
 use super::show::bytes;
@@ -55,8 +55,7 @@ pub(super) fn verify(
 ) -> Result<ExitCode, CliError> {
     let store = Store::open_existing(store)?;
     // Only to say where else bytes are: what is verified is what is here.
-    let run = store.run("last").ok();
-    let behind = backed(&store, remote.remote.as_deref(), run.as_ref().map_or(Of::Nobody, Of::Run))?;
+    let behind = backed_for_run(&store, remote.remote.as_deref(), "last")?;
     pool::prepare().map_err(CliError::no_room("a thread"))?;
     let found = store.verify(&mut |_, _| {})?;
     let intact = found.damage.is_empty() && found.doubted.is_empty();

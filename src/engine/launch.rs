@@ -12,7 +12,7 @@ use igpt_contract::Signal;
 
 use super::sharing::Bring;
 use crate::event::{Event, Events};
-use crate::execute::{Executor, Failure, Job, JobOutcome, Standing, Supervision};
+use crate::execute::{Executor, Failure, Job, JobOutcome, Supervision};
 use crate::machine::has_address_space;
 use crate::plan::StepId;
 
@@ -112,9 +112,7 @@ impl Launch {
         if let Some(outcome) = self.bring.as_ref().and_then(Bring::run) {
             return outcome;
         }
-        let state = |Standing { state, job, node }: Standing| {
-            events.send(Event::StepMoved { step: step.clone(), state, job, node });
-        };
+        let state = |standing| events.send(Event::StepMoved { step: step.clone(), standing });
         let watch = Supervision {
             log: &self.log,
             timeout: self.timeout,

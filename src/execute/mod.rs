@@ -39,7 +39,7 @@ mod usage;
 pub mod worker;
 
 pub use job::{Failure, Job, JobInput, JobOutcome, JobResult, JobWork, SignalSink};
-pub use supervision::{Standing, Supervision};
+pub use supervision::Supervision;
 
 /// Runs one job somewhere.
 pub trait Executor: Sync {

@@ -5,16 +5,7 @@ use std::process::ExitStatus;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// Where an attempt is that does not run here.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// In words: `queued (Priority)`, `running on n2`.
-    pub state: String,
-    /// The cluster's number of its job, where it is known.
-    pub job: Option<String>,
-    /// The node, where it has one.
-    pub node: Option<String>,
-}
+use crate::event::Standing;
 
 /// How an attempt is supervised.
 pub struct Supervision<'a> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use igpt_contract::{Curve, Digest};
 use jiff::Timestamp;
 
-use crate::event::{Event, Numbered, RunStatus};
+use crate::event::{Event, Numbered, RunStatus, Standing};
 
 /// How many notes of a step are kept.
 const NOTES: usize = 50;
@@ -53,16 +53,6 @@ pub(crate) struct StepProgress {
     pub(crate) curves: BTreeMap<String, Curve>,
     /// Where it is or was, if that is a cluster.
     pub(crate) place: Option<Standing>,
-}
-
-/// Where a step is that was given to a cluster.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Standing {
-    /// In words: `queued (Priority)`.
-    pub(crate) state: String,
-    /// The number of its job.
-    pub(crate) job: Option<String>,
-    pub(crate) node: Option<String>,
 }
 
 /// The state of a step.
@@ -169,14 +159,14 @@ impl Progress {
                 (step.state, step.key) = (State::Reused, Some(key));
             }
             // Its time counts from there: before, it waited in a queue.
-            Event::StepMoved { step, state, job, node } => {
+            Event::StepMoved { step, standing } => {
                 let hides_nodes = self.hides_nodes;
                 let step = self.step(step);
                 step.began_s = now;
-                step.state = if node.is_some() { State::Running } else { State::Queued };
+                step.state = if standing.node.is_some() { State::Running } else { State::Queued };
                 step.place = Some(match hides_nodes {
-                    true => Standing { state: without_nodes(state), job, node: None },
-                    false => Standing { state, job, node },
+                    true => Standing { state: without_nodes(standing.state), node: None, ..standing },
+                    false => standing,
                 });
             }
             Event::StepProgressed { step, done, total, unit } => {

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::masks::Mask;
 use super::planned::Param;
-use super::progress::{Standing, State, StepProgress};
+use super::progress::{State, StepProgress};
+use crate::event::Standing;
 use crate::history::MadeOf;
 use crate::report::eta::{Task, critical_path};
 use crate::store::{Program, Record, Store};
@@ -192,19 +193,17 @@ impl StepProgress {
             (Some((done, 0, unit)), State::Running) => format!("{running}: {done} {unit}"),
             (Some((done, total, unit)), State::Running) => format!("{running}: {done} of {total} {unit}"),
             (None, State::Running) => running,
-            (_, State::Queued) => place.map_or_else(|| self.state.word().to_owned(), Standing::words),
+            (_, State::Queued) => place.map_or_else(|| self.state.word().to_owned(), waits),
             _ => self.state.word().to_owned(),
         }
     }
 }
 
-impl Standing {
-    /// Where it waits, with the number of its job.
-    fn words(&self) -> String {
-        match self.job.as_ref().filter(|job| !self.state.contains(job.as_str())) {
-            Some(job) => format!("{}, job {job}", self.state),
-            None => self.state.clone(),
-        }
+/// Where a step waits, with the number of its job.
+fn waits(place: &Standing) -> String {
+    match place.job.as_ref().filter(|job| !place.state.contains(job.as_str())) {
+        Some(job) => format!("{}, job {job}", place.state),
+        None => place.state.clone(),
     }
 }
 

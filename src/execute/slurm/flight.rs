@@ -12,8 +12,8 @@ use super::allocation::Allocation;
 use super::order::{Ended, Order};
 use crate::execute::job::JobOutcome;
 use crate::execute::message::Message;
+use crate::event::Standing;
 use crate::execute::process::intern;
-use crate::execute::supervision::Standing;
 use crate::store::{JobFolder, JobNews, Place, Store};
 
 /// What goes to the thread that waits for the step.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::event::Event;
+use crate::event::{Event, Standing};
 use crate::report::eta::Task;
 use crate::report::live::view::Expected;
 
@@ -171,8 +171,10 @@ fn no_line_is_wider_than_the_terminal() {
 #[test]
 fn a_step_that_is_elsewhere_says_where_and_its_time_counts_from_there() {
     let mut view = View::default();
-    let moved =
-        |state: &str| Event::StepMoved { step: "s".into(), state: state.into(), job: None, node: None };
+    let moved = |state: &str| Event::StepMoved {
+        step: "s".into(),
+        standing: Standing { state: state.into(), ..Standing::default() },
+    };
     view.take(1.0, &started("s"));
     view.take(2.0, &moved("queued (Priority)"));
     assert!(shown(&view, 80)[0].contains("s queued (Priority) · 19 s elapsed"), "{:?}", shown(&view, 80));

@@ -55,9 +55,9 @@ impl View {
                 self.running.retain(|running| running.name != *step);
                 self.running.push(Running::new(step, now));
             }
-            Event::StepMoved { step, state, .. } => {
+            Event::StepMoved { step, standing } => {
                 if let Some(running) = self.running(step) {
-                    running.moved(now, state);
+                    running.moved(now, &standing.state);
                 }
             }
             Event::StepProgressed { step, done, total, unit } => {
