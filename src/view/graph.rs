@@ -1,12 +1,11 @@
-//! The graph of a run's steps as a drawing: a box for each step of the YAML, with its state.
+//! The graph of a run's steps as a drawing: boxes with their states.
 
 use maud::{Markup, html};
 
+use super::boxes::{Boxes, NodeBox};
 use super::layout::layout;
-use super::run::{Node, Run};
-
-/// Above so many boxes nobody finds his way; the steps are listed all the same.
-const MOST: usize = 200;
+use super::links::Links;
+use super::run::Run;
 
 const WIDTH: f64 = 172.0;
 const HEIGHT: f64 = 56.0;
@@ -17,16 +16,17 @@ const MARGIN: f64 = 6.0;
 const NAME: usize = 19;
 const STATE: usize = 26;
 
-/// The graph; `None` where it would be too large.
-pub(crate) fn graph(run: &Run) -> Option<Markup> {
-    if run.nodes.is_empty() || run.nodes.len() > MOST {
+/// The graph; `None` where there is nothing to draw.
+pub(crate) fn graph(run: &Run, boxes: &Boxes, links: &Links) -> Option<Markup> {
+    if boxes.all.is_empty() {
         return None;
     }
-    let edges: Vec<(usize, usize)> = run.edges.iter().map(|edge| (edge.from, edge.to)).collect();
-    let layout = layout(run.nodes.len(), &edges);
+    let edges = &boxes.edges;
+    let layout = layout(boxes.all.len(), edges);
     let x = |column: f64| px(MARGIN + column * (WIDTH + ACROSS));
     let y = |layer: usize| px(MARGIN + layer as f64 * (HEIGHT + DOWN));
-    let width = 2.0 * MARGIN + layout.columns * (WIDTH + ACROSS) - ACROSS;
+    // A box that reads itself has its arrow at the right.
+    let width = MARGIN + layout.columns * (WIDTH + ACROSS);
     let height = 2.0 * MARGIN + layout.layers as f64 * (HEIGHT + DOWN) - DOWN;
     let lines = edges.iter().zip(&layout.edges).map(|((from, to), columns)| {
         let middle = |column: f64| x(column) + WIDTH / 2.0;
@@ -44,6 +44,13 @@ pub(crate) fn graph(run: &Run) -> Option<Markup> {
         line
     });
     Some(html! {
+        @if boxes.is_condensed() {
+            p.soft {
+                "The pipeline has " (run.nodes.len()) " steps: those that are alike share a box, which leads to their list. Arrows that "
+                "follow from others are left out."
+                @if boxes.all.iter().any(|found| found.is_knit) { " An arrow from a box to itself says that steps of it read one another." }
+            }
+        }
         div.scroll tabindex="0" role="group" aria-label="Graph of the steps" {
             svg.graph width=(px(width)) height=(px(height)) viewBox={ "0 0 " (px(width)) " " (px(height)) } {
                 defs {
@@ -52,34 +59,35 @@ pub(crate) fn graph(run: &Run) -> Option<Markup> {
                     }
                 }
                 @for line in lines { path.edge d=(line) marker-end="url(#arrow)" {} }
-                @for (n, (node, (column, layer))) in run.nodes.iter().zip(&layout.nodes).enumerate() {
-                    (node_box(run, n, node, x(*column), y(*layer)))
+                @for (found, (column, layer)) in boxes.all.iter().zip(&layout.nodes) {
+                    (drawn_box(run, found, &found.href(run, links), x(*column), y(*layer)))
                 }
             }
         }
     })
 }
 
-fn node_box(run: &Run, n: usize, node: &Node, x: f64, y: f64) -> Markup {
-    let (state, words) = node.state(&run.steps);
-    let name = run.text(&node.name);
-    let title = title(&run.text(&node.kind), node.steps.len());
+fn drawn_box(run: &Run, found: &NodeBox, href: &str, x: f64, y: f64) -> Markup {
+    let (state, words) = found.state(run);
+    let (name, title) = (&found.name, &found.title);
+    let is_several = found.nodes.len() > 1;
+    let right = px(x + WIDTH);
     html! {
-        a href={ "#n" (n) } {
-            g.node.(state.word()) data-node=(n) {
-                title { (name) ": " (title) ", " (words) }
+        a href=(href) {
+            g.node.(state.word()) data-node=(found.id()) {
+                title { (name) ": " @if is_several { (found.nodes.len()) " steps, " } (title) ", " (words) }
+                // Sheets behind it, since it is several.
+                @if is_several { path.behind d={ "M" (px(x + 8.0)) " " (y) "v-4h" (WIDTH - 4.0) "v" (HEIGHT - 4.0) "h-4" } {} }
                 rect x=(x) y=(y) width=(WIDTH) height=(HEIGHT) rx="6" {}
-                text.name x=(x + 10.0) y=(y + 17.0) { (shortened(&name, NAME)) }
-                text.kind x=(x + 10.0) y=(y + 32.0) { (shortened(&title, STATE)) }
+                text.name x=(x + 10.0) y=(y + 17.0) { (shortened(name, NAME)) }
+                text.kind x=(x + 10.0) y=(y + 32.0) { (shortened(title, STATE)) }
                 text.state x=(x + 10.0) y=(y + 48.0) { (state.sign()) " " (shortened(&words, STATE - 2)) }
             }
         }
+        @if found.is_knit {
+            path.edge d={ "M" (right) " " (y + HEIGHT - 14.0) "c16 0 16 -28 2 -28" } marker-end="url(#arrow)" {}
+        }
     }
-}
-
-/// `probe ×27`.
-pub(crate) fn title(kind: &str, instances: usize) -> String {
-    if instances > 1 { format!("{kind} ×{instances}") } else { kind.to_owned() }
 }
 
 fn shortened(text: &str, most: usize) -> String {

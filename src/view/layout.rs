@@ -39,7 +39,7 @@ pub(crate) fn layout(nodes: usize, edges: &[(usize, usize)]) -> Layout {
 }
 
 /// The layer of each node: below all that it reads; what reads nothing stands above its first reader.
-fn layers(nodes: usize, edges: &[(usize, usize)]) -> Vec<usize> {
+pub(super) fn layers(nodes: usize, edges: &[(usize, usize)]) -> Vec<usize> {
     let mut layer = vec![0_usize; nodes];
     let mut waits_for = vec![0; nodes];
     let mut below: Vec<Vec<usize>> = vec![Vec::new(); nodes];

@@ -2,47 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use super::progress::State;
 use super::run::Run;
-
-/// How many steps have all that is known of them on the page of the run; the others have a line.
-const DETAILED: usize = 400;
 
 /// The addresses of steps.
 #[derive(Debug)]
 pub(crate) struct Links {
+    /// The steps that have all that is known of them on the page; the others have a line.
     detailed: BTreeSet<usize>,
     /// Whether a server answers for the steps that have no place on the page.
     served: bool,
 }
 
 impl Links {
-    /// For the page of a run: where there are too many steps, the failed ones, those that nobody reads
-    /// and the most expensive ones are told in full, and one of each kind at least.
-    pub(crate) fn of(run: &Run, served: bool) -> Self {
-        let mut order: Vec<usize> = (0..run.steps.len()).collect();
-        if order.len() > DETAILED {
-            let mut is_read = vec![false; order.len()];
-            run.steps.iter().flat_map(|step| &step.reads).for_each(|read| is_read[*read] = true);
-            let first: BTreeSet<usize> =
-                run.nodes.iter().filter_map(|node| node.steps.first().copied()).collect();
-            let cost = |step: usize| run.steps[step].record.as_ref().map_or(0.0, |record| record.cost.wall_s);
-            let rank = |step: usize| match run.steps[step].seen.state {
-                State::Failed => 0,
-                State::Running | State::Queued => 1,
-                _ if !is_read[step] => 2,
-                _ if first.contains(&step) => 3,
-                _ => 4,
-            };
-            order.sort_by(|a, b| rank(*a).cmp(&rank(*b)).then(cost(*b).total_cmp(&cost(*a))).then(a.cmp(b)));
-            order.truncate(DETAILED);
-        }
-        Self { detailed: order.into_iter().collect(), served }
+    /// For a page that tells these steps in full.
+    pub(crate) fn of(detailed: BTreeSet<usize>, served: bool) -> Self {
+        Self { detailed, served }
     }
 
-    /// For a page that has no other step.
-    pub(crate) fn served() -> Self {
-        Self { detailed: BTreeSet::new(), served: true }
+    /// For a page that tells none in full.
+    pub(crate) fn none(served: bool) -> Self {
+        Self::of(BTreeSet::new(), served)
     }
 
     /// Whether all that is known of a step is on the page.
@@ -61,6 +40,14 @@ impl Links {
             (true, _) => format!("#s{step}"),
             (false, true) => format!("/run/{}/step/{step}", run.id),
             (false, false) => format!("#r{step}"),
+        }
+    }
+
+    /// Where a step of the YAML is told: its only instance, or the list of them.
+    pub(crate) fn node(&self, run: &Run, node: usize) -> String {
+        match run.nodes[node].steps[..] {
+            [step] if !self.is_detailed(step) => self.step(run, step),
+            _ => format!("#n{node}"),
         }
     }
 

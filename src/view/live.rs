@@ -8,15 +8,17 @@ use std::path::PathBuf;
 use igpt_contract::Curve;
 use serde::Serialize;
 
+use super::boxes::Boxes;
 use super::curves::series_id;
 use super::progress::{Progress, StepProgress};
-use super::run::{Run, tally};
+use super::run::{Run, state_of, tally};
 use crate::store::RunFolder;
 
 /// Follows a run.
 pub(crate) struct Follower {
     folder: RunFolder,
     run: Run,
+    boxes: Boxes,
     events: PathBuf,
     offset: u64,
     progress: Progress,
@@ -29,11 +31,11 @@ pub(crate) struct Follower {
 /// The new points of a curve.
 type Points = Vec<(f64, Option<f64>)>;
 
-/// What is new: steps and nodes by their places with state, sign and words; points by their curves.
+/// What is new: steps by their places, nodes and boxes by their ids, with state, sign and words; points by their curves.
 #[derive(Debug, Serialize)]
 pub(crate) struct News {
     steps: Vec<(usize, &'static str, &'static str, String)>,
-    nodes: Vec<(usize, &'static str, &'static str, String)>,
+    nodes: Vec<(String, &'static str, &'static str, String)>,
     points: Vec<(String, Points)>,
     tally: String,
     pub(crate) ended: bool,
@@ -54,6 +56,7 @@ impl Follower {
             offset: 0,
             progress: Progress::default(),
             places,
+            boxes: Boxes::of(&run),
             run,
             is_first: true,
         }
@@ -73,6 +76,7 @@ impl Follower {
         let places: BTreeSet<usize> =
             touched.iter().filter_map(|name| self.places.get(name).copied()).collect();
         let nodes: BTreeSet<usize> = places.iter().map(|place| self.run.steps[*place].node).collect();
+        let boxes: BTreeSet<usize> = nodes.iter().map(|node| self.boxes.of[*node]).collect();
         let unknown = StepProgress::default();
         let seen = |place: usize| self.progress.steps.get(&self.run.steps[place].name).unwrap_or(&unknown);
         let steps = places.iter().map(|place| {
@@ -80,11 +84,14 @@ impl Follower {
             (*place, seen.state.word(), seen.state.sign(), self.run.text(&seen.words()).into_owned())
         });
         let steps = steps.collect();
-        let nodes = nodes.into_iter().map(|n| {
-            let (state, words) = self.run.nodes[n].state_of(seen);
-            (n, state.word(), state.sign(), self.run.text(&words).into_owned())
-        });
-        let nodes = nodes.collect();
+        let of = |id: String, steps: &[usize]| {
+            let (state, words) = state_of(steps, seen);
+            (id, state.word(), state.sign(), self.run.text(&words).into_owned())
+        };
+        let nodes = nodes.into_iter().map(|n| of(n.to_string(), &self.run.nodes[n].steps));
+        let boxes = boxes.into_iter().map(|found| &self.boxes.all[found]);
+        let shared = boxes.filter(|found| found.nodes.len() > 1).map(|found| of(found.id(), &found.steps));
+        let nodes = nodes.chain(shared).collect();
         let mut points = Vec::new();
         let curves: Vec<(usize, &BTreeMap<String, Curve>)> =
             places.iter().map(|place| (*place, &seen(*place).curves)).collect();

@@ -6,16 +6,20 @@
 //! alone: the same store makes the same bytes. Every text passes [`masks`](mod@masks) and is escaped by
 //! maud; data for scripts passes [`data`](mod@data).
 
+mod boxes;
 mod chart;
 mod compare;
+mod condense;
 mod curves;
 mod data;
 mod graph;
 mod http;
+mod in_full;
 mod layout;
 mod links;
 mod list;
 mod live;
+mod log_end;
 mod masks;
 mod media;
 mod origin;
@@ -26,6 +30,7 @@ mod read;
 mod run;
 mod run_page;
 mod serve;
+mod step_list;
 mod step_page;
 mod tables;
 mod thin;

@@ -11,6 +11,9 @@ const STYLE: &str = include_str!("assets/view.css");
 const SCRIPT: &str = include_str!("assets/view.js");
 const LIVE: &str = include_str!("assets/live.js");
 
+/// What a page weighs without its content, with some for headings, in bytes.
+pub(crate) const FRAME: u64 = (STYLE.len() + SCRIPT.len() + LIVE.len() + 4096) as u64;
+
 /// Where a page is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Medium {

@@ -1,9 +1,6 @@
 //! From the store to a run that pages can show: its records, its events, and the plan where there is one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
 
 use igpt_contract::Digest;
 use serde_json::Value;
@@ -14,17 +11,9 @@ use super::planned::{Param, PlannedRun};
 use super::progress::{Progress, State, StepProgress};
 use super::run::{Edge, Input, Node, Run, Step};
 use crate::event::RunStatus;
-use crate::history::{MadeOf, attempts, began, log_name, steps_of};
-use crate::report::clean;
+use crate::history::{MadeOf, began, steps_of};
 use crate::step_name::base;
 use crate::store::{InputSource, Record, RunFolder, RunRecord, StepRecord, Store};
-
-/// How many lines of a log are shown, and from how many bytes at its end.
-const LOG_LINES: usize = 40;
-const LOG_BYTES: u64 = 64 << 10;
-
-/// Above so many steps logs are read of those alone that failed: nobody reads ten thousand.
-const MANY: usize = 500;
 
 impl Run {
     /// Reads a run for pages of this kind. `with_machine` shows paths, the host and the command line.
@@ -56,10 +45,6 @@ impl Run {
             node.outside = paths;
         }
         wire(store, &mut steps);
-        let is_many = steps.len() > MANY;
-        for step in steps.iter_mut().filter(|step| !is_many || step.seen.state == State::Failed) {
-            step.log = log(store, folder, step);
-        }
         let hosts = steps.iter().filter_map(|step| Some(step.record.as_ref()?.host.clone()));
         let mask = match with_machine {
             true => Mask::whole(),
@@ -72,6 +57,7 @@ impl Run {
         let edges = edges(&steps);
         Self {
             id: folder.id().to_owned(),
+            folder: folder.clone(),
             store: store.clone(),
             pipeline: if made_of.pipeline.is_empty() { pipeline } else { made_of.pipeline.clone() },
             description,
@@ -119,8 +105,8 @@ fn machine(store: &Store, record: Option<&RunRecord>, steps: &[Step]) -> Vec<(St
 
 fn step(name: String, kind: String) -> Step {
     let seen = StepProgress::default();
-    let (params, reads, inputs, log) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    Step { name, node: 0, kind, seen, record: None, params, reads, inputs, log }
+    let (params, reads, inputs) = (Vec::new(), Vec::new(), Vec::new());
+    Step { name, node: 0, kind, seen, record: None, params, reads, inputs }
 }
 
 fn bare(recorded: &StepRecord) -> Step {
@@ -287,39 +273,4 @@ fn edges(steps: &[Step]) -> Vec<Edge> {
         .filter(|edge| edge.from != edge.to)
         .collect();
     edges.into_iter().collect()
-}
-
-/// The last lines of a step's log: of its last attempt, or of the run that made what is reused.
-fn log(store: &Store, run: &RunFolder, step: &Step) -> Vec<String> {
-    let of = |folder: &RunFolder, step: &str| last_lines(attempts(folder, &log_name(step)).last()?);
-    match (step.seen.state, &step.record) {
-        (State::Waiting | State::Skipped | State::Adopted, _) => None,
-        (State::Reused, None) => None,
-        // It may have had another name in the run that made it.
-        (State::Reused, Some(record)) => store.run(&record.run).ok().and_then(|run| of(&run, &record.step)),
-        _ => of(run, &step.name),
-    }
-    .unwrap_or_default()
-}
-
-fn last_lines(path: &Path) -> Option<Vec<String>> {
-    let mut file = File::open(path).ok()?;
-    let start = file.metadata().ok()?.len().saturating_sub(LOG_BYTES);
-    file.seek(SeekFrom::Start(start)).ok()?;
-    let mut bytes = Vec::new();
-    file.take(LOG_BYTES).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
-    Some(last.iter().map(|line| cut(clean::last_state(line))).collect())
-}
-
-/// A line as long as is shown of it.
-fn cut(mut line: String) -> String {
-    const LONGEST: usize = 400;
-    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
-        line.truncate(end);
-        line.push('…');
-    }
-    line
 }

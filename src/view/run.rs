@@ -11,12 +11,13 @@ use super::progress::{State, StepProgress};
 use crate::event::Standing;
 use crate::history::MadeOf;
 use crate::report::eta::{Task, critical_path};
-use crate::store::{Program, Record, Store};
+use crate::store::{Program, Record, RunFolder, Store};
 
 /// A run with its steps.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) id: String,
+    pub(crate) folder: RunFolder,
     /// What it is read from, with the remote behind it that the run has.
     pub(crate) store: Store,
     pub(crate) pipeline: String,
@@ -57,8 +58,6 @@ pub(crate) struct Step {
     /// The steps that it reads.
     pub(crate) reads: Vec<usize>,
     pub(crate) inputs: Vec<Input>,
-    /// The last lines of its log.
-    pub(crate) log: Vec<String>,
 }
 
 /// An input of a step.
@@ -143,34 +142,32 @@ impl Step {
 impl Node {
     /// What became of its instances, in words, and the state that matters most.
     pub(crate) fn state(&self, steps: &[Step]) -> (State, String) {
-        self.state_of(|step| &steps[step].seen)
+        state_of(&self.steps, |step| &steps[step].seen)
     }
+}
 
-    /// The same by what is known of each step.
-    pub(crate) fn state_of<'a>(&self, seen: impl Fn(usize) -> &'a StepProgress) -> (State, String) {
-        let mut counts: BTreeMap<State, usize> = BTreeMap::new();
-        self.steps.iter().for_each(|step| *counts.entry(seen(*step).state).or_default() += 1);
-        let order = [
-            State::Failed,
-            State::Running,
-            State::Queued,
-            State::Stopped,
-            State::Waiting,
-            State::Done,
-            State::Adopted,
-            State::Reused,
-            State::Skipped,
-        ];
-        let state = order.into_iter().find(|state| counts.contains_key(state)).unwrap_or_default();
-        if let [step] = self.steps[..] {
-            return (state, seen(step).brief());
-        }
-        let text: Vec<String> = order
-            .iter()
-            .filter_map(|state| Some(format!("{} {}", counts.get(state)?, state.word())))
-            .collect();
-        (state, text.join(", "))
+/// What became of these steps by what is known of each, in words, and the state that matters most.
+pub(crate) fn state_of<'a>(steps: &[usize], seen: impl Fn(usize) -> &'a StepProgress) -> (State, String) {
+    let mut counts: BTreeMap<State, usize> = BTreeMap::new();
+    steps.iter().for_each(|step| *counts.entry(seen(*step).state).or_default() += 1);
+    let order = [
+        State::Failed,
+        State::Running,
+        State::Queued,
+        State::Stopped,
+        State::Waiting,
+        State::Done,
+        State::Adopted,
+        State::Reused,
+        State::Skipped,
+    ];
+    let state = order.into_iter().find(|state| counts.contains_key(state)).unwrap_or_default();
+    if let [step] = steps[..] {
+        return (state, seen(step).brief());
     }
+    let text: Vec<String> =
+        order.iter().filter_map(|state| Some(format!("{} {}", counts.get(state)?, state.word()))).collect();
+    (state, text.join(", "))
 }
 
 impl StepProgress {

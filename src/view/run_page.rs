@@ -1,29 +1,26 @@
 //! The page of a run.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
+use super::boxes::Boxes;
 use super::curves::charts;
-use super::graph::{graph, title};
+use super::graph::graph;
+use super::in_full::{self, by_importance, chosen};
 use super::links::Links;
 use super::media::{Budget, Picture, pictures};
 use super::origin::Origins;
-use super::page::{Medium, Page};
+use super::page::{FRAME, Medium, Page};
 use super::run::{Run, tally};
-use super::step_page::{body, state};
+use super::step_list;
+use super::step_page::body;
 use super::tables::{self, ResultTable};
 use super::timeline::timeline;
 use crate::report::seconds;
 
-/// Above so many steps pictures and tables are looked for among those alone that are told in full.
+/// Pictures and tables are looked for among so many steps, the most important ones.
 const MANY: usize = 500;
-
-/// Above so many steps of the YAML those out of view are laid out when they come into it.
-const LONG: usize = 60;
-
-/// Longer lists of instances are closed at first.
-const OPEN: usize = 200;
 
 /// A page, and what it leaves out.
 pub(crate) struct RunPage {
@@ -43,25 +40,20 @@ struct Results {
 
 /// Renders the page of a run in at most about `max_size` bytes.
 pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
-    let links = Links::of(run, medium == Medium::Served);
+    let is_served = medium == Medium::Served;
+    let boxes = Boxes::of(run);
+    let order = by_importance(run);
+    let found = results(run, &order[..order.len().min(MANY)]);
+    let origins = Origins::of(&run.store, run, |_| true);
+    // Text first: it is what the page is for. Of what the page may weigh besides, steps in full get a half at
+    // most, and pictures what is left.
+    let without = Links::none(is_served);
+    let frame = FRAME + Parts::of(run, &boxes, &found, &origins, &without).size();
+    let left = max_size.saturating_sub(frame);
+    let links = chosen(run, &order, &origins, (left / 2).min(in_full::MOST), is_served);
+    let parts = Parts::of(run, &boxes, &found, &origins, &links);
+    let mut budget = Budget::new(max_size.saturating_sub(FRAME + parts.size()));
     let href = |step: usize| links.step(run, step);
-    let origins = Origins::of(&run.store, run, |step| links.is_detailed(step));
-    let found = results(run, &links);
-    let charts = charts(&[(run, "", &href)]);
-    let graph = graph(run);
-    let timeline = timeline(run, &href);
-    // Text first: it is what the page is for. Pictures get what is left.
-    let steps = steps(run, &links, &origins);
-    let curves = html! { @for chart in &charts { (chart.render()) } };
-    let tables: Vec<(usize, Markup)> = found
-        .tables
-        .iter()
-        .map(|(step, port, table)| (*step, result_table(run, (*step, port), table, &origins, &links)))
-        .collect();
-    let tables_size: usize = tables.iter().map(|(_, table)| table.0.len()).sum();
-    let texts =
-        steps.0.len() + curves.0.len() + tables_size + graph.as_ref().map_or(0, |graph| graph.0.len());
-    let mut budget = Budget::new(max_size.saturating_sub(texts as u64 + 96_000));
     let figures = rendered(run, &found.figures, &href, &mut budget);
     let gallery = rendered(run, &found.pictures, &href, &mut budget);
     if found.more > 0 {
@@ -77,63 +69,92 @@ pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
     }
     let has_results = !found.tables.is_empty() || !figures.is_empty();
     let pipeline = !run.made_of.files.is_empty();
-    let parts = [
+    let sections = [
         (has_results, "#results", "Results"),
-        (true, "#graph", "Graph"),
-        (timeline.is_some(), "#timeline", "Timeline"),
-        (!charts.is_empty(), "#curves", "Curves"),
+        (parts.graph.is_some(), "#graph", "Graph"),
+        (parts.timeline.is_some(), "#timeline", "Timeline"),
+        (!parts.curves.0.is_empty(), "#curves", "Curves"),
         (!gallery.is_empty(), "#pictures", "Pictures"),
         (true, "#steps", "Steps"),
         (pipeline, "#pipeline", "Pipeline"),
     ];
     let mut nav: Vec<(String, &'static str)> =
-        if medium == Medium::Served { vec![("/".to_owned(), "← Runs")] } else { Vec::new() };
-    nav.extend(parts.into_iter().filter(|(is, ..)| *is).map(|(_, href, text)| (href.to_owned(), text)));
+        if is_served { vec![("/".to_owned(), "← Runs")] } else { Vec::new() };
+    nav.extend(sections.into_iter().filter(|(is, ..)| *is).map(|(_, href, text)| (href.to_owned(), text)));
     let body = html! {
-        (head(run))
+        (parts.head)
         @if !budget.left_out.is_empty() {
             div.left-out { p { "Not on this page: " (budget.left_out.join("; ")) "." } }
         }
         @if has_results { section #results aria-labelledby="h-results" {
             h2 #h-results { "Results" }
-            @for (step, table) in &tables {
+            @for (step, table) in &parts.tables {
                 @let own: Vec<&Markup> = figures.iter().filter(|(of, _)| of == step).map(|(_, figure)| figure).collect();
                 h3 { a href=(href(*step)) { (run.text(&run.steps[*step].name)) } }
                 @if own.is_empty() { (table) } @else { div.beside { div { (table) } div { @for figure in own { (figure) } } } }
             }
-            @let alone: Vec<&Markup> = figures.iter().filter(|(of, _)| !tables.iter().any(|(step, _)| step == of)).map(|(_, figure)| figure).collect();
+            @let alone: Vec<&Markup> = figures.iter().filter(|(of, _)| !parts.tables.iter().any(|(step, _)| step == of)).map(|(_, figure)| figure).collect();
             @if !alone.is_empty() { div.gallery { @for figure in alone { (figure) } } }
         } }
-        section #graph aria-labelledby="h-graph" {
-            h2 #h-graph { "Graph" }
-            @match &graph {
-                Some(graph) => (graph),
-                None => p { "The pipeline has " (run.nodes.len()) " steps, too many to draw; they are listed below." },
-            }
-        }
-        @if let Some(timeline) = &timeline { section #timeline aria-labelledby="h-timeline" { h2 #h-timeline { "Timeline" } (timeline) } }
-        @if !charts.is_empty() { section #curves aria-labelledby="h-curves" { h2 #h-curves { "Curves" } (curves) } }
+        @if let Some(graph) = &parts.graph { section #graph aria-labelledby="h-graph" { h2 #h-graph { "Graph" } (graph) } }
+        @if let Some(timeline) = &parts.timeline { section #timeline aria-labelledby="h-timeline" { h2 #h-timeline { "Timeline" } (timeline) } }
+        @if !parts.curves.0.is_empty() { section #curves aria-labelledby="h-curves" { h2 #h-curves { "Curves" } (parts.curves) } }
         @if !gallery.is_empty() { section #pictures aria-labelledby="h-pictures" {
             h2 #h-pictures { "Pictures" }
             div.gallery { @for (_, picture) in &gallery { (picture) } }
         } }
-        section #steps aria-labelledby="h-steps" { h2 #h-steps { "Steps" } (steps) }
-        @if pipeline { section #pipeline aria-labelledby="h-pipeline" {
-            h2 #h-pipeline { "Pipeline" }
-            @for file in &run.made_of.files { h3 { (run.text(&file.name)) } pre tabindex="0" { (run.text(&file.text)) } }
-        } }
+        section #steps aria-labelledby="h-steps" { h2 #h-steps { "Steps" } (parts.steps) }
+        @if pipeline { section #pipeline aria-labelledby="h-pipeline" { h2 #h-pipeline { "Pipeline" } (parts.pipeline) } }
     };
     let title = format!("{} {}", run.text(&run.pipeline), run.id);
-    let live =
-        (medium == Medium::Served).then(|| format!("/run/{}/events", run.id)).filter(|_| run.is_running());
+    let live = is_served.then(|| format!("/run/{}/events", run.id)).filter(|_| run.is_running());
     let page = Page { title: &title, nav, body, live, refreshed: false };
     RunPage { html: page.render(medium), left_out: budget.left_out }
+}
+
+/// The parts of a page but its pictures.
+struct Parts {
+    head: Markup,
+    /// By their steps.
+    tables: Vec<(usize, Markup)>,
+    graph: Option<Markup>,
+    timeline: Option<Markup>,
+    curves: Markup,
+    steps: Markup,
+    pipeline: Markup,
+}
+
+impl Parts {
+    fn of(run: &Run, boxes: &Boxes, found: &Results, origins: &Origins, links: &Links) -> Self {
+        let href = |step: usize| links.step(run, step);
+        let table = |(step, port, table): &(usize, String, ResultTable)| {
+            (*step, result_table(run, (*step, port), table, origins, links))
+        };
+        Self {
+            head: head(run),
+            tables: found.tables.iter().map(table).collect(),
+            graph: graph(run, boxes, links),
+            timeline: timeline(run, boxes, links),
+            curves: html! { @for chart in charts(&[(run, "", &href)]) { (chart.render()) } },
+            steps: html! { (step_list::table(run, boxes, links)) (step_list::instances_and_details(run, links, origins)) },
+            pipeline: html! {
+                @for file in &run.made_of.files { h3 { (run.text(&file.name)) } pre tabindex="0" { (run.text(&file.text)) } }
+            },
+        }
+    }
+
+    /// What they weigh, in bytes.
+    fn size(&self) -> u64 {
+        let Self { head, tables, graph, timeline, curves, steps, pipeline } = self;
+        let all = [head, curves, steps, pipeline].into_iter().chain(graph).chain(timeline);
+        all.chain(tables.iter().map(|(_, table)| table)).map(|part| part.0.len() as u64).sum()
+    }
 }
 
 /// The page of one step, for the server.
 pub(crate) fn one_step(run: &Run, step: usize) -> Option<String> {
     let found = run.steps.get(step)?;
-    let links = Links::served();
+    let links = Links::none(true);
     let nav = vec![("/".to_owned(), "← Runs"), (format!("/run/{}", run.id), "← Run")];
     let content = html! {
         h1 { (run.text(&found.name)) }
@@ -187,10 +208,10 @@ pub(crate) fn badge(status: &str) -> Markup {
     html! { span.badge.(status) { span.sign { (sign) } " " (status) } }
 }
 
-fn results(run: &Run, links: &Links) -> Results {
+/// The results of these steps, in the order of the run.
+fn results(run: &Run, steps: &[usize]) -> Results {
     let mut results = Results { tables: Vec::new(), figures: Vec::new(), pictures: Vec::new(), more: 0 };
-    let is_meant = |step: usize| run.steps.len() <= MANY || links.is_detailed(step);
-    for step in (0..run.steps.len()).filter(|step| is_meant(*step)) {
+    for step in BTreeSet::from_iter(steps.iter().copied()) {
         for (port, artifact) in run.steps[step].record.iter().flat_map(|record| &record.outputs) {
             if !artifact.is_file()
                 && let Some(table) = tables::read(&run.store, artifact)
@@ -231,91 +252,4 @@ fn result_table(
         (table.render(run, &|row, column| cells.href(run, table, (row, column), links)))
         (cells.render(run, table, links))
     }
-}
-
-/// The steps: a list of the YAML's, and for each its instances with all that is known of them.
-fn steps(run: &Run, links: &Links, origins: &Origins) -> Markup {
-    // What is not in view is laid out later.
-    let is_long = run.nodes.len() > LONG;
-    html! {
-        @if run.nodes.len() > 12 { p data-filter="step-table" {} }
-        div.scroll tabindex="0" role="group" aria-label="Steps" { table.wide #step-table {
-            thead { tr { th scope="col" { "step" } th scope="col" { "kind" } th scope="col" { "state" } th.num scope="col" { "took" } th scope="col" { "why it ran" } } }
-            tbody { @for (n, node) in run.nodes.iter().enumerate() {
-                @let (node_state, words) = node.state(&run.steps);
-                tr #{ "r-" (n) } {
-                    th scope="row" { a href={ "#n" (n) } { (run.text(&node.name)) } }
-                    td.soft { (title(&run.text(&node.kind), node.steps.len())) }
-                    td { span.st.(node_state.word()) data-node=(n) { (node_state.sign()) " " (words) } }
-                    td.num { (took(run, &node.steps)) }
-                    td.soft { (reasons(run, &node.steps)) }
-                }
-            } }
-        } }
-        @for (n, node) in run.nodes.iter().enumerate() {
-            section.node-list[is_long] #{ "n" (n) } {
-                @let is_alone = node.steps.len() == 1;
-                @if !is_alone || !links.is_detailed(node.steps[0]) {
-                    h3 { (run.text(&node.name)) " " span.soft { (title(&run.text(&node.kind), node.steps.len())) } }
-                }
-                @if !is_alone { (instances(run, n, &node.steps, links)) }
-                @for step in node.steps.iter().filter(|step| links.is_detailed(**step)) {
-                    details id={ "d" (step) } {
-                        summary {
-                            @if is_alone { h3 { (run.text(&node.name)) " " span.soft { (run.text(&node.kind)) } } }
-                            @else { (run.text(&run.steps[*step].name)) }
-                            " " (state(&run.steps[*step].seen, Some(*step)))
-                            @if let Some(took) = run.steps[*step].took_s() { span.took { (seconds(took)) } }
-                        }
-                        div.body #{ "s" (step) } { (body(run, *step, links)) (origins.render(run, *step, &format!("o{step}"), &|step| Some(links.step(run, step)))) }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The instances of a step as lines; a long list is laid out when it is opened.
-fn instances(run: &Run, n: usize, steps: &[usize], links: &Links) -> Markup {
-    let list = instance_list(run, n, steps, links);
-    html! {
-        @if steps.len() > OPEN { details id={ "i" (n) } { summary { "All " (steps.len()) " instances" } (list) } }
-        @else { (list) }
-    }
-}
-
-fn instance_list(run: &Run, n: usize, steps: &[usize], links: &Links) -> Markup {
-    html! {
-        @if steps.len() > 12 { p data-filter={ "t" (n) } {} }
-        div.scroll tabindex="0" role="group" aria-label={ "Instances of " (run.text(&run.nodes[n].name)) } { table #{ "t" (n) } {
-            thead { tr { th scope="col" { "instance" } th scope="col" { "state" } th.num scope="col" { "took" } th scope="col" { "why it ran" } } }
-            tbody { @for step in steps {
-                @let seen = &run.steps[*step].seen;
-                tr #{ "r" (step) } {
-                    th scope="row" { @let to = links.step(run, *step);
-                        @if to.starts_with("#r") { (run.text(&run.steps[*step].name)) } @else { a href=(to) { (run.text(&run.steps[*step].name)) } } }
-                    td { (state(seen, Some(*step))) }
-                    td.num { @if let Some(took) = run.steps[*step].took_s() { (seconds(took)) } }
-                    td.soft { @if let Some(reason) = &seen.reason { (run.text(reason)) } }
-                }
-            } }
-        } }
-    }
-}
-
-fn took(run: &Run, steps: &[usize]) -> String {
-    let took: Vec<f64> = steps.iter().filter_map(|step| run.steps[*step].took_s()).collect();
-    if took.is_empty() { String::new() } else { seconds(took.iter().sum()) }
-}
-
-/// The reasons of the instances, each once.
-fn reasons(run: &Run, steps: &[usize]) -> String {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let reasons = steps.iter().filter_map(|step| run.steps[*step].seen.reason.as_deref());
-    reasons.for_each(|reason| *counts.entry(reason).or_default() += 1);
-    let mut said: Vec<String> = counts.keys().take(2).map(|reason| run.text(reason).into_owned()).collect();
-    if counts.len() > 2 {
-        said.push(format!("{} more reasons", counts.len() - 2));
-    }
-    said.join("; ")
 }

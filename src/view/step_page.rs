@@ -19,9 +19,10 @@ pub(crate) fn state(seen: &StepProgress, place: Option<usize>) -> Markup {
 /// All that is known of a step.
 pub(crate) fn body(run: &Run, place: usize, links: &Links) -> Markup {
     let step = &run.steps[place];
+    let log = run.log(step);
     html! {
         (facts(run, step))
-        (failure(run, step))
+        (failure(run, step, log.is_empty()))
         (params(run, step))
         (inputs(run, step, links))
         (outputs(run, step))
@@ -30,9 +31,9 @@ pub(crate) fn body(run: &Run, place: usize, links: &Links) -> Markup {
             h4 { "Notes" }
             ul { @for note in &step.seen.notes { li { (run.text(note)) } } }
         }
-        @if !step.log.is_empty() {
+        @if !log.is_empty() {
             h4 { "End of the log" }
-            pre tabindex="0" { @for line in &step.log { (run.text(line)) "\n" } }
+            pre tabindex="0" { @for line in &log { (run.text(line)) "\n" } }
         }
     }
 }
@@ -70,14 +71,15 @@ fn facts(run: &Run, step: &Step) -> Markup {
     }
 }
 
-fn failure(run: &Run, step: &Step) -> Markup {
+/// Its error, with the lines of the log that came with it where there is no log.
+fn failure(run: &Run, step: &Step, is_without_log: bool) -> Markup {
     let Some((error, hint, tail)) = &step.seen.failure else { return html! {} };
     html! {
         div.error {
             h4 { @if step.seen.state == State::Failed { "Error" } @else { "Error of the attempt before" } }
             pre tabindex="0" { (run.text(error)) }
             @if let Some(hint) = hint { p { "Hint: " (run.text(hint)) } }
-            @if step.log.is_empty() && !tail.is_empty() { pre tabindex="0" { @for line in tail { (run.text(line)) "\n" } } }
+            @if is_without_log && !tail.is_empty() { pre tabindex="0" { @for line in tail { (run.text(line)) "\n" } } }
         }
     }
 }

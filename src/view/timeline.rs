@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
+use super::boxes::Boxes;
+use super::links::Links;
 use super::progress::State;
 use super::run::{Run, Step};
 use crate::report::seconds;
 
-/// Above so many executed steps a row is a step of the YAML with all of its instances.
+/// Above so many executed steps a row is a box of the graph with all of its steps.
 const ROWS: usize = 80;
 /// How many bars there are at most: the longest.
 const BARS: usize = 3000;
@@ -24,7 +26,8 @@ struct Row {
 }
 
 /// The timeline; `None` where nothing ran.
-pub(crate) fn timeline(run: &Run, href: &dyn Fn(usize) -> String) -> Option<Markup> {
+pub(crate) fn timeline(run: &Run, boxes: &Boxes, links: &Links) -> Option<Markup> {
+    let href = |step: usize| links.step(run, step);
     let mut ran: Vec<usize> =
         (0..run.steps.len()).filter(|step| span(run, &run.steps[*step]).is_some()).collect();
     let end = ran.iter().filter_map(|step| Some(span(run, &run.steps[*step])?.1)).fold(0.0, f64::max);
@@ -41,23 +44,23 @@ pub(crate) fn timeline(run: &Run, href: &dyn Fn(usize) -> String) -> Option<Mark
         ran.sort_unstable();
     }
     let mut rows: Vec<Row> = Vec::new();
-    let mut place = vec![usize::MAX; run.nodes.len()];
+    let mut place = vec![usize::MAX; boxes.all.len()];
     for step in ran {
         let Some((start, stop)) = span(run, &run.steps[step]) else { continue };
         let bar = (start, stop, on_path.contains(&step), run.steps[step].seen.state.word());
-        let node = run.steps[step].node;
-        if is_many && place[node] != usize::MAX {
-            let row = &mut rows[place[node]];
+        let of = boxes.of[run.steps[step].node];
+        if is_many && place[of] != usize::MAX {
+            let row = &mut rows[place[of]];
             row.bars.push(bar);
             row.is_critical |= bar.2;
             continue;
         }
-        place[node] = rows.len();
+        place[of] = rows.len();
         let (name, href) = match is_many {
-            true => (&run.nodes[node].name, format!("#n{node}")),
-            false => (&run.steps[step].name, href(step)),
+            true => (boxes.all[of].name.clone(), boxes.all[of].href(run, links)),
+            false => (run.text(&run.steps[step].name).into_owned(), href(step)),
         };
-        rows.push(Row { name: run.text(name).into_owned(), href, bars: vec![bar], is_critical: bar.2 });
+        rows.push(Row { name, href, bars: vec![bar], is_critical: bar.2 });
     }
     rows.sort_by(|a, b| a.bars[0].0.total_cmp(&b.bars[0].0));
     let scale = 1000.0 / end.max(1e-9);
@@ -98,7 +101,7 @@ pub(crate) fn timeline(run: &Run, href: &dyn Fn(usize) -> String) -> Option<Mark
                 }
             }
         }
-        @if is_many { p.note { "A row is a step of the pipeline with all of its instances; the time is their sum." } }
+        @if is_many { p.note { "A row is a box of the graph with all of its steps; the time is their sum." } }
         @if left_out > 0 { p.note { (left_out) " shorter steps are not drawn." } }
     })
 }

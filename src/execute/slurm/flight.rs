@@ -10,9 +10,9 @@ use igpt_contract::{Digest, Signal};
 
 use super::allocation::Allocation;
 use super::order::{Ended, Order};
+use crate::event::Standing;
 use crate::execute::job::JobOutcome;
 use crate::execute::message::Message;
-use crate::event::Standing;
 use crate::execute::process::intern;
 use crate::store::{JobFolder, JobNews, Place, Store};
 

@@ -19,12 +19,26 @@
     words.textContent = `${sign} ${text}`;
   }
 
+  // The elements by what they show the state of: to look for each on a page of thousands would take seconds.
+  let places = null;
+  function shown(what) {
+    if (!places) {
+      places = new Map();
+      for (const element of document.querySelectorAll("[data-step], [data-node]")) {
+        const { step, node } = element.dataset;
+        const key = step === undefined ? `node ${node}` : `step ${step}`;
+        places.set(key, [...places.get(key) ?? [], element]);
+      }
+    }
+    return places.get(what) ?? [];
+  }
+
   function take(event) {
     const news = JSON.parse(event.data);
     for (const [step, state, sign, text] of news.steps)
-      for (const element of document.querySelectorAll(`[data-step="${step}"]`)) show(element, state, sign, text);
+      for (const element of shown(`step ${step}`)) show(element, state, sign, text);
     for (const [node, state, sign, text] of news.nodes)
-      for (const element of document.querySelectorAll(`[data-node="${node}"]`)) show(element, state, sign, text);
+      for (const element of shown(`node ${node}`)) show(element, state, sign, text);
     for (const [id, points] of news.points)
       if (!(window.charts || []).some(chart => chart.add(id, points))) news.anew = true;
     const tally = document.getElementById("tally");
@@ -48,6 +62,7 @@
       for (const one of main.querySelectorAll("input[name=run]")) one.checked = checked.has(one.value);
       const [x, y] = [scrollX, scrollY];
       document.querySelector("main").replaceWith(main);
+      places = null;
       document.title = fresh.title;
       window.igptFlow.start();
       scrollTo(x, y);

@@ -175,6 +175,9 @@
           row.hidden = !words.every(word => text.includes(word));
           if (!row.hidden) count++;
         }
+        // Lists that are closed show what was found in them.
+        for (const list of rows.length ? document.getElementById(place.dataset.filter).querySelectorAll("details") : [])
+          list.open = words.length > 0 && list.querySelector("tbody tr:not([hidden])") !== null;
         said.textContent = words.length ? ` ${count} of ${rows.length}` : "";
       } });
       const said = make("span", { className: "soft", role: "status" });

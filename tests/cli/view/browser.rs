@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::super::support::{Project, wait_until};
+use super::large::generated;
 use super::page::page;
 use super::server::Served;
 use driver::Browser;
@@ -126,6 +127,44 @@ fn a_served_run_changes_its_states_without_a_reload() {
 }
 
 #[test]
+fn a_box_of_many_steps_changes_its_state_without_a_reload() {
+    let Some(browser) = Browser::start("a served run of many steps in a browser") else { return };
+    let mut text = String::from("name: many\nstages:\n");
+    for n in 0..101 {
+        let run = "until [ -e \"$LOG.go\" ]; do sleep 0.02; done; echo > out";
+        text += &format!("  s{n}: {{uses: command, with: {{run: '{run}; echo {n}', pass_env: [LOG]}}}}\n");
+    }
+    let project = Project::new(&text);
+    let mut run = project.start(&["run", "pipeline.yaml", "--jobs", "2"]);
+    wait_until("the run has begun", || project.igpt_flow(&["runs", "--json"]).out.contains("\"running\""));
+    let served = Served::new(&project, &["last"]);
+    browser.open(served.said.lines().next().unwrap());
+    let box_text = || {
+        let script = "return document.querySelector('g.node .state')?.textContent ?? ''";
+        browser.script(script).as_str().unwrap().to_owned()
+    };
+    wait_until("the box says what runs", || box_text() == "◐ 2 running, 99 waiting");
+    browser.script("window.mark = 1");
+    // The list of its steps is opened by its link, and by what a filter finds in it.
+    browser.script("location.hash = document.querySelector('a:has(g.node)').getAttribute('href')");
+    wait_until("the list is open", || {
+        browser.script("return document.querySelector('#g0').open") == json!(true)
+    });
+    browser
+        .script("const i = document.querySelector('[data-filter] input'); i.value = 'nothing'; i.oninput()");
+    assert_eq!(browser.script("return document.querySelector('#g0').open"), json!(false));
+    browser.script("const i = document.querySelector('[data-filter] input'); i.value = 's99'; i.oninput()");
+    let left = "return [...document.querySelectorAll('#g0[open] tbody tr')].filter(r => !r.hidden).length";
+    assert_eq!(browser.script(left), json!(1));
+    project.write("log.go", "");
+    wait_until("the box counts what is done", || box_text().contains(" done"));
+    assert_eq!(browser.script("return window.mark"), json!(1), "without a reload");
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    wait_until("all of it is done", || box_text() == "✓ 101 done");
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
 fn axe_finds_no_violation_in_light_in_dark_and_on_a_phone() {
     let Some(modules) = std::env::var_os("IGPT_FLOW_NODE_MODULES") else {
         eprintln!(
@@ -146,6 +185,9 @@ fn axe_finds_no_violation_in_light_in_dark_and_on_a_phone() {
         assert!(out.contains("light:") && out.contains("dark:") && out.contains("phone:"), "{out}");
     };
     check(project.path("page.html").to_str().unwrap());
+    let large = generated(34);
+    page(&large, &[]);
+    check(large.path("page.html").to_str().unwrap());
     let runs = project.igpt_flow(&["runs", "--json"]).out;
     let id = runs.split("\"run\": \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     project.igpt_flow(&["view", &id, &id, "-o", "compared.html"]);

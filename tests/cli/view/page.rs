@@ -92,11 +92,11 @@ fn what_does_not_fit_is_said_on_the_page_and_on_the_terminal() {
     project.run();
     let with = page(&project, &[]);
     assert!(with.contains("src=\"data:image/png;base64,iVBORw0KGgoAAAA"), "the picture is there");
-    let ran = project.igpt_flow(&["view", "-o", "page.html", "--max-size", "100KiB"]);
+    let ran = project.igpt_flow(&["view", "-o", "page.html", "--max-size", "64KiB"]);
     assert!(ran.out.contains("left out: the picture a.out (39.1 KiB)"), "{}", ran.out);
     let without = project.read("page.html");
     assert!(!without.contains("data:image/png") && without.contains("Not on this page: the picture a.out"));
-    assert!(without.len() < 100 << 10, "{}", without.len());
+    assert!(without.len() < 64 << 10, "{}", without.len());
     assert_eq!(project.igpt_flow(&["view", "-o", "x", "--max-size", "much"]).code, 2);
 }
 
