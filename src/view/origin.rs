@@ -28,6 +28,8 @@ pub(crate) struct Origins {
     /// The nodes of the trace by their keys, and the steps of the run by theirs.
     nodes: HashMap<Digest, usize>,
     steps: HashMap<Digest, usize>,
+    /// For each node a number of its step in the YAML.
+    bases: Vec<usize>,
 }
 
 impl Origins {
@@ -42,7 +44,13 @@ impl Origins {
         let keys: Vec<Digest> = keys.into_iter().map(|(_, key)| key).collect();
         let trace = Trace::of(store, &keys);
         let nodes = trace.nodes.iter().enumerate().map(|(n, node)| (node.key, n)).collect();
-        Self { trace, nodes, steps }
+        let mut known: HashMap<String, usize> = HashMap::new();
+        let number = |node: &Node| {
+            let next = known.len();
+            *known.entry(base(&node.name()).to_owned()).or_insert(next)
+        };
+        let bases = trace.nodes.iter().map(number).collect();
+        Self { trace, nodes, steps, bases }
     }
 
     /// The way back from a step: what it was made of, down to the data. `id` is the place's own, and `href`
@@ -85,12 +93,9 @@ impl Origins {
     /// The nodes by their steps in the YAML, in order.
     fn groups(&self, way: &[usize]) -> Vec<Vec<usize>> {
         let mut groups: Vec<Vec<usize>> = Vec::new();
-        let mut known: HashMap<String, usize> = HashMap::new();
+        let mut known: HashMap<usize, usize> = HashMap::new();
         for n in way {
-            let node = &self.trace.nodes[*n];
-            let name = node.name();
-            let base = base(&name).to_owned();
-            let group = *known.entry(base).or_insert_with(|| {
+            let group = *known.entry(self.bases[*n]).or_insert_with(|| {
                 groups.push(Vec::new());
                 groups.len() - 1
             });

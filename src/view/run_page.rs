@@ -13,7 +13,7 @@ use super::media::{Budget, Picture, pictures};
 use super::origin::Origins;
 use super::page::{FRAME, Medium, Page};
 use super::run::{Run, tally};
-use super::step_list;
+use super::step_list::step_list;
 use super::step_page::body;
 use super::tables::{self, ResultTable};
 use super::timeline::timeline;
@@ -136,7 +136,7 @@ impl Parts {
             graph: graph(run, boxes, links),
             timeline: timeline(run, boxes, links),
             curves: html! { @for chart in charts(&[(run, "", &href)]) { (chart.render()) } },
-            steps: html! { (step_list::table(run, boxes, links)) (step_list::instances_and_details(run, links, origins)) },
+            steps: step_list(run, boxes, links, origins),
             pipeline: html! {
                 @for file in &run.made_of.files { h3 { (run.text(&file.name)) } pre tabindex="0" { (run.text(&file.text)) } }
             },

@@ -18,35 +18,37 @@ const SHORT: usize = 12;
 /// Above so many steps of the YAML those out of view are laid out when they come into it.
 const LONG: usize = 60;
 
-/// Longer lists of instances are closed at first.
+/// Longer lists of instances are closed at first, with what is told of them: a browser lays out what is open.
 const OPEN: usize = 200;
 
-/// The table of the steps, by the boxes of the graph: those that share one are a list of their own.
-pub(crate) fn table(run: &Run, boxes: &Boxes, links: &Links) -> Markup {
+/// The steps, by the boxes of the graph: those that share one are a list of their own.
+pub(crate) fn step_list(run: &Run, boxes: &Boxes, links: &Links, origins: &Origins) -> Markup {
     let is_alone = |found: &NodeBox| found.nodes.len() == 1;
     let lists = boxes.all.chunk_by(|a, b| is_alone(a) && is_alone(b));
     html! {
         @if run.nodes.len() > SHORT { p data-filter="step-table" {} }
         div #step-table { @for list in lists { @match list {
-            [several] if !is_alone(several) => (shared(run, several, links)),
+            [several] if !is_alone(several) => (shared(run, several, links, origins)),
             alone => {
                 @let nodes: Vec<usize> = alone.iter().flat_map(|found| &found.nodes).copied().collect();
                 (rows(run, &nodes, "Steps", links))
             },
         } } }
+        @for found in boxes.all.iter().filter(|found| is_alone(found)) { (section(run, found.nodes[0], links, origins)) }
     }
 }
 
 /// The steps of a box.
-fn shared(run: &Run, found: &NodeBox, links: &Links) -> Markup {
+fn shared(run: &Run, found: &NodeBox, links: &Links, origins: &Origins) -> Markup {
     let (state, words) = found.state(run);
-    html! { details id=(found.anchor()) {
+    html! { details.shared id=(found.anchor()) {
         summary {
             h3 { (found.name) " " span.soft { (found.title) } } " "
             span.st.(state.word()) data-node=(found.id()) { (state.sign()) " " (words) }
             span.took { (took(run, &found.steps)) }
         }
         (rows(run, &found.nodes, &format!("Steps {}", found.name), links))
+        @for node in &found.nodes { (section(run, *node, links, origins)) }
     } }
 }
 
@@ -79,35 +81,28 @@ fn linked(run: &Run, name: &str, href: &str) -> Markup {
     html! { @if href.starts_with("#r") { (run.text(name)) } @else { a href=(href) { (run.text(name)) } } }
 }
 
-/// What there is of each step of the YAML besides its line: its instances, and those that are told in full.
-pub(crate) fn instances_and_details(run: &Run, links: &Links, origins: &Origins) -> Markup {
+/// What there is of a step of the YAML besides its line: its instances, and those that are told in full.
+fn section(run: &Run, n: usize, links: &Links, origins: &Origins) -> Markup {
+    let node = &run.nodes[n];
     let is_long = run.nodes.len() > LONG;
-    html! { @for (n, node) in run.nodes.iter().enumerate() {
-        @let is_alone = node.steps.len() == 1;
-        @if !is_alone || links.is_detailed(node.steps[0]) {
-            section.node-list[is_long] #{ "n" (n) } {
-                @if !is_alone {
-                    h3 { (run.text(&node.name)) " " span.soft { (title(&run.text(&node.kind), node.steps.len())) } }
-                    (instances(run, n, &node.steps, links))
-                }
-                @for step in node.steps.iter().filter(|step| links.is_detailed(**step)) {
-                    (in_full(run, *step, links, origins))
-                }
-            }
-        }
+    let in_full = || {
+        let told = node.steps.iter().filter(|step| links.is_detailed(**step));
+        html! { @for step in told { (in_full(run, *step, links, origins)) } }
+    };
+    if let [step] = node.steps[..] {
+        return html! { @if links.is_detailed(step) { section.node-list[is_long] #{ "n" (n) } { (in_full()) } } };
+    }
+    html! { section.node-list[is_long] #{ "n" (n) } {
+        h3 { (run.text(&node.name)) " " span.soft { (title(&run.text(&node.kind), node.steps.len())) } }
+        @if node.steps.len() > OPEN {
+            details id={ "i" (n) } { summary { "All " (node.steps.len()) " instances" } (instances(run, n, links)) (in_full()) }
+        } @else { (instances(run, n, links)) (in_full()) }
     } }
 }
 
-/// The instances of a step as lines; a long list is laid out when it is opened.
-fn instances(run: &Run, n: usize, steps: &[usize], links: &Links) -> Markup {
-    let list = instance_list(run, n, steps, links);
-    html! {
-        @if steps.len() > OPEN { details id={ "i" (n) } { summary { "All " (steps.len()) " instances" } (list) } }
-        @else { (list) }
-    }
-}
-
-fn instance_list(run: &Run, n: usize, steps: &[usize], links: &Links) -> Markup {
+/// The instances of a step as lines.
+fn instances(run: &Run, n: usize, links: &Links) -> Markup {
+    let steps = &run.nodes[n].steps;
     html! {
         @if steps.len() > SHORT { p data-filter={ "t" (n) } {} }
         div.scroll tabindex="0" role="group" aria-label={ "Instances of " (run.text(&run.nodes[n].name)) } { table #{ "t" (n) } {

@@ -166,7 +166,8 @@
   function start() {
     window.charts = [...document.querySelectorAll("figure.chart")].map(figure => new Chart(figure));
     for (const place of document.querySelectorAll("[data-filter]")) {
-      const rows = [...document.getElementById(place.dataset.filter).querySelectorAll("tbody tr")];
+      const list = document.getElementById(place.dataset.filter), name = list.tagName === "TABLE" ? "" : "table.wide ";
+      const rows = [...list.querySelectorAll(`${name}tbody tr`)];
       const input = make("input", { type: "search", oninput: () => {
         const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
         let count = 0;
@@ -176,8 +177,8 @@
           if (!row.hidden) count++;
         }
         // Lists that are closed show what was found in them.
-        for (const list of rows.length ? document.getElementById(place.dataset.filter).querySelectorAll("details") : [])
-          list.open = words.length > 0 && list.querySelector("tbody tr:not([hidden])") !== null;
+        for (const shared of list.querySelectorAll("details.shared"))
+          shared.open = words.length > 0 && shared.querySelector("table.wide tbody tr:not([hidden])") !== null;
         said.textContent = words.length ? ` ${count} of ${rows.length}` : "";
       } });
       const said = make("span", { className: "soft", role: "status" });

@@ -154,7 +154,7 @@ fn a_box_of_many_steps_changes_its_state_without_a_reload() {
         .script("const i = document.querySelector('[data-filter] input'); i.value = 'nothing'; i.oninput()");
     assert_eq!(browser.script("return document.querySelector('#g0').open"), json!(false));
     browser.script("const i = document.querySelector('[data-filter] input'); i.value = 's99'; i.oninput()");
-    let left = "return [...document.querySelectorAll('#g0[open] tbody tr')].filter(r => !r.hidden).length";
+    let left = "return [...document.querySelectorAll('#g0[open] table.wide tbody tr')].filter(r => !r.hidden).length";
     assert_eq!(browser.script(left), json!(1));
     project.write("log.go", "");
     wait_until("the box counts what is done", || box_text().contains(" done"));

@@ -67,8 +67,9 @@ fn steps_that_are_alike_share_a_box_that_leads_to_their_list() {
         );
     }
     // The box of the trainings leads to a list of them.
-    let list = page.split("<details id=\"g2\">").nth(1).expect("the list that its link leads to");
-    let list = list.split("</details>").next().unwrap();
+    let list =
+        page.split("<details class=\"shared\" id=\"g2\">").nth(1).expect("the list that its link leads to");
+    let list = list.split("</table>").next().unwrap();
     assert!(page.contains("<a href=\"#g2\">") && list.contains("train_*") && list.contains("command ×34"));
     assert_eq!(list.matches("<tr>").count(), 1 + 34);
     assert!(!list.contains(">prepare_1<"));
