@@ -22,6 +22,8 @@ struct Row {
     name: String,
     href: String,
     bars: Vec<(f64, f64, bool, &'static str)>,
+    /// How long its steps took together, those that are not drawn included.
+    took_s: f64,
     is_critical: bool,
 }
 
@@ -60,7 +62,10 @@ pub(crate) fn timeline(run: &Run, boxes: &Boxes, links: &Links) -> Option<Markup
             true => (boxes.all[of].name.clone(), boxes.all[of].href(run, links)),
             false => (run.text(&run.steps[step].name).into_owned(), href(step)),
         };
-        rows.push(Row { name, href, bars: vec![bar], is_critical: bar.2 });
+        let all = if is_many { &boxes.all[of].steps[..] } else { std::slice::from_ref(&step) };
+        let spans = all.iter().filter_map(|step| span(run, &run.steps[*step]));
+        let took_s = spans.map(|(start, stop)| stop - start).sum();
+        rows.push(Row { name, href, bars: vec![bar], took_s, is_critical: bar.2 });
     }
     rows.sort_by(|a, b| a.bars[0].0.total_cmp(&b.bars[0].0));
     let scale = 1000.0 / end.max(1e-9);
@@ -95,7 +100,7 @@ pub(crate) fn timeline(run: &Run, boxes: &Boxes, links: &Links) -> Option<Markup
                                         width=(px(((stop - start) * scale).max(2.0))) {}
                                 }
                             } }
-                            td.num { (seconds(row.bars.iter().map(|(start, stop, ..)| stop - start).sum())) }
+                            td.num { (seconds(row.took_s)) }
                         }
                     }
                 }
