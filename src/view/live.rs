@@ -177,4 +177,25 @@ mod tests {
         });
         assert!(ended.is_some_and(|news| news.ended), "its process is gone");
     }
+
+    #[test]
+    fn a_box_of_many_steps_is_told_by_what_it_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let folder = store.new_run().unwrap();
+        let _lock = folder.create_events().unwrap();
+        let mut file = OpenOptions::new().append(true).open(folder.events_path()).unwrap();
+        let key = Digest::of(b"k");
+        for n in 0..150 {
+            let event = format!(r#""event":"step_reused","step":"s{n}","key":"{key}""#);
+            writeln!(file, r#"{{"n":{n},"time":"2026-01-01T00:00:00Z",{event}}}"#).unwrap();
+        }
+        let run = Run::read(&store, &folder, None, Medium::Served, false);
+        let boxes = Boxes::of(&run);
+        assert_eq!((run.nodes.len(), boxes.all.len()), (150, 1));
+        let id = boxes.all[0].id();
+        let news = Follower::new(folder, run).news().unwrap();
+        assert_eq!(news.nodes.len(), 151);
+        assert_eq!(news.nodes[150], (id, "reused", "↺", "150 reused".to_owned()));
+    }
 }

@@ -101,7 +101,7 @@ impl Picture {
             format!("{step}.{} {}", self.port, self.file)
         };
         let name = run.text(&name).into_owned();
-        if !budget.take(self.size.div_ceil(3) * 4, || format!("the picture {name} ({})", bytes(self.size))) {
+        if !budget.take(self.weight(), || format!("the picture {name} ({})", bytes(self.size))) {
             return None;
         }
         let content = store.read_entry(&self.artifact, Path::new(&self.file)).ok()??;
@@ -113,6 +113,11 @@ impl Picture {
                 figcaption { a href=(href) { (step) } " " (self.port) @if !self.file.is_empty() { " " (run.text(&self.file)) } }
             }
         })
+    }
+
+    /// What it weighs on a page, in bytes.
+    pub(crate) fn weight(&self) -> u64 {
+        self.size.div_ceil(3) * 4
     }
 
     /// Whether it is a figure of results.

@@ -38,6 +38,13 @@ struct Results {
     more: usize,
 }
 
+impl Results {
+    /// What the figures and pictures weigh, in bytes.
+    fn weight(&self) -> u64 {
+        self.figures.iter().chain(&self.pictures).map(Picture::weight).sum()
+    }
+}
+
 /// Renders the page of a run in at most about `max_size` bytes.
 pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
     let is_served = medium == Medium::Served;
@@ -45,12 +52,13 @@ pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
     let order = by_importance(run);
     let found = results(run, &order[..order.len().min(MANY)]);
     let origins = Origins::of(&run.store, run, |_| true);
-    // Text first: it is what the page is for. Of what the page may weigh besides, steps in full get a half at
-    // most, and pictures what is left.
+    // Text first: it is what the page is for. Of what the page may weigh besides, steps in full leave pictures a
+    // half, if they need it.
     let without = Links::none(is_served);
     let frame = FRAME + Parts::of(run, &boxes, &found, &origins, &without).size();
     let left = max_size.saturating_sub(frame);
-    let links = chosen(run, &order, &origins, (left / 2).min(in_full::MOST), is_served);
+    let links =
+        chosen(run, &order, &origins, (left - found.weight().min(left / 2)).min(in_full::MOST), is_served);
     let parts = Parts::of(run, &boxes, &found, &origins, &links);
     let mut budget = Budget::new(max_size.saturating_sub(FRAME + parts.size()));
     let href = |step: usize| links.step(run, step);
@@ -66,6 +74,10 @@ pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
             run.steps.len() - links.detailed(),
             run.steps.len()
         ));
+    }
+    if run.steps.len() > MANY {
+        let of = run.steps.len();
+        budget.left_out.push(format!("tables and pictures, if any, of {} of {of} steps", of - MANY));
     }
     let has_results = !found.tables.is_empty() || !figures.is_empty();
     let pipeline = !run.made_of.files.is_empty();
