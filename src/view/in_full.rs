@@ -12,8 +12,8 @@ use super::step_page::{body, state};
 use crate::report::seconds;
 
 /// What steps told in full may weigh, however large the page may be. A MiB of them is about 40,000 elements, which a
-/// browser makes although they are closed: a page of 10,000 steps opens in 1 to 2 s with 8 MiB, in 2 to 3 with all.
-pub(crate) const MOST: u64 = 8 << 20;
+/// browser makes although they are closed: a page of 10,000 steps opens in 1 to 2 s with 6 MiB, in 2 to 4 with all.
+pub(crate) const MOST: u64 = 6 << 20;
 
 /// The steps, the most important first: the failed ones, those under way, those that nobody reads, one of each
 /// step of the YAML, and among equals the most expensive.
