@@ -41,6 +41,20 @@ pub(crate) fn axes(name: &str) -> Vec<(String, String)> {
     axes
 }
 
+/// Whether a name that somebody gave means a step: its own name, that of the step of the YAML (all of its instances), or
+/// some of its axes: `probe[layer=3]` means `probe[layer=3,seed=0]` and all others of layer 3.
+pub(crate) fn is_meant(given: &str, name: &str) -> bool {
+    if given == name || given == base(name) {
+        return true;
+    }
+    let wanted = axes(given);
+    if wanted.is_empty() || base(given) != base(name) {
+        return false;
+    }
+    let has = axes(name);
+    wanted.iter().all(|axis| has.contains(axis))
+}
+
 fn axis(part: &str) -> &str {
     part.split('=').next().unwrap_or(part)
 }
@@ -75,6 +89,24 @@ mod tests {
         let pair = |axis: &str, value: &str| (axis.to_owned(), value.to_owned());
         assert_eq!(axes("probe[layer=3,word=a,b]"), [pair("layer", "3"), pair("word", "a,b")]);
         assert_eq!(axes("probe"), []);
+    }
+
+    #[test]
+    fn some_axes_mean_all_instances_that_have_them() {
+        let name = "probe[data=cifar10,layer=3,seed=0]";
+        for given in [name, "probe", "probe[layer=3]", "probe[data=cifar10,seed=0]"] {
+            assert!(is_meant(given, name), "{given}");
+        }
+        for given in [
+            "prob",
+            "probe[]",
+            "probe[layer=30]",
+            "probe[layer=3,fold=1]",
+            "pixels[layer=3]",
+            "probe[layer=3",
+        ] {
+            assert!(!is_meant(given, name), "{given}");
+        }
     }
 
     #[test]

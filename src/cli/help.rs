@@ -21,7 +21,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("igpt-flow new my.yaml --template photos", "write a pipeline to start from"),
     ("igpt-flow plan my.yaml", "see what would run, and why"),
     ("igpt-flow run my.yaml", "run it; a second run reuses every result"),
-    ("igpt-flow run my.yaml probe:layer=3", "run one instance of `probe` and what it needs"),
+    ("igpt-flow run my.yaml probe:layer=3", "run `probe` of layer 3 and what it needs"),
     ("igpt-flow run my.yaml --set vars.steps=100", "run it with another value"),
     ("igpt-flow show probe", "see the metrics, files and cost of `probe`"),
     ("igpt-flow metrics last probe -o probe.csv", "take the numbers of `probe` elsewhere"),

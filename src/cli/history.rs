@@ -5,13 +5,13 @@ use clap::Args;
 use super::error::CliError;
 pub(super) use crate::history::{record_of, steps_of};
 use crate::pipeline::nearest;
-use crate::step_name::{self, base};
+use crate::step_name::{self, base, is_meant};
 use crate::store::{RunFolder, StepRecord, Store};
 
 /// A step of a run.
 #[derive(Debug, Args)]
 pub(super) struct StepArgs {
-    /// The step: `probe` is all of its instances, `probe:layer=3` one.
+    /// The step: `probe` is all of its instances, `probe:layer=3` those of layer 3.
     #[arg(value_parser = step_name::parse)]
     pub step: String,
     /// The run: its id, the beginning of one, or `last` [default: the latest that has the step].
@@ -70,9 +70,4 @@ fn no_step(args: &StepArgs, latest: Option<&RunFolder>) -> CliError {
         _ => "`igpt-flow runs` lists the runs".to_owned(),
     };
     CliError::Usage { what, hint: Some(hint) }
-}
-
-/// Whether a step is one that was asked for, by its name or that of all its instances.
-pub(super) fn is_meant(asked: &str, name: &str) -> bool {
-    asked == name || asked == base(name)
 }

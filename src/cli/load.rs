@@ -16,7 +16,7 @@ use crate::pipeline::secrets::Secrets;
 use crate::pipeline::{Node, Overrides, Pipeline, nearest};
 use crate::plan::{Catalog, Plan, plan, plan_placed};
 use crate::registry;
-use crate::step_name::{self, base};
+use crate::step_name::{self, base, is_meant};
 use crate::store::{Caches, Store, StoreError};
 
 /// How many instances of a step a hint names.
@@ -159,7 +159,7 @@ pub(super) fn placed(file: &Path, plan: &Plan, device: &str) -> Result<(Cluster,
 
 fn check_names<'a>(plan: &Plan, names: impl IntoIterator<Item = &'a String>) -> Result<(), CliError> {
     for name in names {
-        if plan.steps.iter().any(|step| step.name == *name || step.base == *name) {
+        if plan.steps.iter().any(|step| is_meant(name, &step.name)) {
             continue;
         }
         let what = format!("the pipeline has no step `{name}`");

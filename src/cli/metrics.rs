@@ -22,7 +22,7 @@ pub(super) struct MetricsArgs {
     /// A run: its id, the beginning of one, or `last`. Or a pipeline file: its cached steps as it stands.
     #[arg(value_name = "RUN|FILE", default_value = "last")]
     run_or_file: String,
-    /// Only these steps: `probe` is all of its instances, `probe:layer=3` one.
+    /// Only these steps: `probe` is all of its instances, `probe:layer=3` those of layer 3.
     #[arg(value_name = "STEP", value_parser = step_name::parse)]
     steps: Vec<String>,
     /// Write into this file; its ending (.csv, .json, .parquet) names the format.

@@ -25,7 +25,7 @@ pub(super) struct PipelineArgs {
 pub(super) struct SelectArgs {
     #[command(flatten)]
     pub(super) pipeline: PipelineArgs,
-    /// Only these steps and what they need: `probe` is all of its instances, `probe:layer=3` one.
+    /// Only these steps and what they need: `probe` is all of its instances, `probe:layer=3` those of layer 3.
     #[arg(value_name = "STEP", value_parser = step_name::parse)]
     pub(super) steps: Vec<String>,
     /// Device for the stages that compute on one: auto, cpu, cuda or cuda:N.

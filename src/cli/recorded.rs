@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use super::backing::{Of, backed};
 use super::error::CliError;
-use super::history::{is_meant, record_of, steps_of};
+use super::history::{record_of, steps_of};
 use super::load::load_with;
 use super::options::{On, PipelineArgs};
 use super::outlooks::{ExportsNow, look_ahead_to_exports};
 use crate::engine::forecast::{Forecast, wanted};
-use crate::step_name::{axes, base};
+use crate::step_name::{axes, base, is_meant};
 use crate::store::{Record, RunFolder, Store};
 
 /// A step that has a record.

@@ -160,11 +160,7 @@ impl Run<'_> {
 pub fn result_steps(plan: &Plan, targets: &BTreeSet<String>) -> Vec<StepId> {
     let steps = 0..plan.steps.len();
     if !targets.is_empty() {
-        let is_target = |id: &StepId| {
-            let step = &plan.steps[*id];
-            targets.contains(&step.name) || targets.contains(&step.base)
-        };
-        return steps.filter(is_target).collect();
+        return steps.filter(|id| plan.steps[*id].is_among(targets)).collect();
     }
     if !plan.exports.is_empty() {
         return Vec::new();

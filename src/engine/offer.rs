@@ -28,7 +28,7 @@ impl Run<'_> {
         };
         let key = material.key();
         self.results.keys.insert(id, key);
-        let forced = [&step.name, &step.base].iter().any(|name| self.options.force.contains(*name));
+        let forced = step.is_among(&self.options.force);
         let rebuild = match (self.is_audited(id), forced, self.restored.contains_key(&id)) {
             (true, ..) => Rebuild::Verify,
             (_, true, _) => Rebuild::Always,

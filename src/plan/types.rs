@@ -13,6 +13,7 @@ use super::retry::Retry;
 use crate::paths::normal;
 use crate::pipeline::Location;
 use crate::pipeline::secrets::Secrets;
+use crate::step_name::is_meant;
 
 /// The number of a step in [`Plan::steps`].
 pub type StepId = usize;
@@ -73,6 +74,14 @@ pub struct PlannedStep {
     /// About how much memory it takes, where its kind says so of such inputs; `resources` has what its kind
     /// takes at most times, or what the pipeline says.
     pub memory: Option<Memory>,
+}
+
+impl PlannedStep {
+    /// Whether one of these names, as users give them, means the step.
+    pub(crate) fn is_among(&self, names: &BTreeSet<String>) -> bool {
+        let [own, of_all] = [&self.name, &self.base].map(|name| names.contains(name));
+        own || of_all || names.iter().any(|name| is_meant(name, &self.name))
+    }
 }
 
 /// A value that is used but neither shown nor stored, and does not enter the key.
