@@ -1,5 +1,5 @@
-//! Names of steps, with the labels of an instance, as they are shown and as they are typed: `probe`, `probe[layer=3]`, and `probe:layer=3`, which needs no
-//! quotes in any shell.
+//! Names of steps, with the labels of an instance, as they are shown and as they are typed: `probe`,
+//! `probe[layer=3]`, and `probe:layer=3`, which needs no quotes in any shell.
 
 use std::convert::Infallible;
 
@@ -41,18 +41,24 @@ pub(crate) fn axes(name: &str) -> Vec<(String, String)> {
     axes
 }
 
-/// Whether a name that somebody gave means a step: its own name, that of the step of the YAML (all of its instances), or
-/// some of its axes: `probe[layer=3]` means `probe[layer=3,seed=0]` and all others of layer 3.
-pub(crate) fn is_meant(given: &str, name: &str) -> bool {
-    if given == name || given == base(name) {
-        return true;
-    }
-    let wanted = axes(given);
-    if wanted.is_empty() || base(given) != base(name) {
+/// The steps that a given name means, of those of these names: the step of that name, or all instances of the
+/// step of the YAML; else, by some of its axes, all instances that have them: `probe[layer=3]` means
+/// `probe[layer=3,seed=0]` and all others of layer 3.
+pub(crate) fn meant<'a>(given: &str, names: impl Iterator<Item = &'a str> + Clone) -> Vec<&'a str> {
+    let exactly = |name: &&str| *name == given || base(name) == given;
+    let found: Vec<&str> = names.clone().filter(exactly).collect();
+    if found.is_empty() { names.filter(|name| has_axes(name, given)).collect() } else { found }
+}
+
+/// Whether a step is of the same step of the YAML as a given name, and has all axes of that.
+pub(crate) fn has_axes(name: &str, given: &str) -> bool {
+    if base(name) != base(given) {
         return false;
     }
-    let has = axes(name);
-    wanted.iter().all(|axis| has.contains(axis))
+    let begins_with_an_axis =
+        given[base(given).len()..].split(',').next().is_some_and(|part| part.contains('='));
+    let (wanted, has) = (axes(given), axes(name));
+    begins_with_an_axis && !wanted.is_empty() && wanted.iter().all(|axis| has.contains(axis))
 }
 
 fn axis(part: &str) -> &str {
@@ -93,20 +99,35 @@ mod tests {
 
     #[test]
     fn some_axes_mean_all_instances_that_have_them() {
-        let name = "probe[data=cifar10,layer=3,seed=0]";
-        for given in [name, "probe", "probe[layer=3]", "probe[data=cifar10,seed=0]"] {
-            assert!(is_meant(given, name), "{given}");
-        }
+        let names = [
+            "data",
+            "probe[data=x,layer=3,seed=0]",
+            "probe[data=x,layer=3,seed=1]",
+            "probe[data=y,layer=30,seed=0]",
+        ];
+        let meant = |given| meant(given, names.into_iter());
+        assert_eq!(meant("data"), ["data"]);
+        assert_eq!(meant("probe").len(), 3);
+        assert_eq!(meant("probe[layer=3]"), names[1..3]);
+        assert_eq!(meant("probe[data=x,seed=1]"), [names[2]]);
         for given in [
             "prob",
             "probe[]",
-            "probe[layer=30]",
+            "probe[layer=4]",
             "probe[layer=3,fold=1]",
-            "pixels[layer=3]",
+            "probe[junk,layer=3]",
+            "data[layer=3]",
             "probe[layer=3",
         ] {
-            assert!(!is_meant(given, name), "{given}");
+            assert!(meant(given).is_empty(), "{given}");
         }
+    }
+
+    #[test]
+    fn a_whole_name_means_that_step_alone() {
+        // A value may look like another axis.
+        let names = ["probe[word=a]", "probe[word=a,layer=2]", "probe[layer=2,word=a]"];
+        assert_eq!(meant("probe[word=a]", names.into_iter()), [names[0]]);
     }
 
     #[test]

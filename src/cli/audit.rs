@@ -94,7 +94,7 @@ pub(super) fn audit(
         name: "audit",
         folder: engine::folder_of(&file),
         jobs: args.jobs,
-        targets: select.targets(),
+        targets: select.targets(&plan),
         device: select.device.clone(),
         numerics,
         offline: args.offline,

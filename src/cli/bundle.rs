@@ -169,7 +169,7 @@ fn class_on(cluster: &Path, plan: &Plan, device: &str) -> Result<String, CliErro
 /// The records of the wanted steps, all of which must have results.
 fn recorded(store: &Store, plan: &Plan, args: &SelectArgs) -> Result<BTreeMap<usize, Record>, CliError> {
     let outlooks = look_ahead(store.root(), plan, &args.pipeline.file, args.on())?;
-    let wanted = wanted(plan, &args.targets());
+    let wanted = wanted(plan, &args.targets(plan));
     let mut records = BTreeMap::new();
     for (id, outlook) in outlooks.iter().enumerate().filter(|(id, _)| wanted[*id]) {
         match outlook.forecast {

@@ -1,11 +1,13 @@
 //! What the verbs that look back share: which run and which steps the user means.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 
 use super::error::CliError;
+use super::step_hint::step_hint;
 pub(super) use crate::history::{record_of, steps_of};
-use crate::pipeline::nearest;
-use crate::step_name::{self, base, is_meant};
+use crate::step_name::{self, meant};
 use crate::store::{RunFolder, StepRecord, Store};
 
 /// A step of a run.
@@ -44,8 +46,11 @@ pub(super) fn find(store: &Store, args: &StepArgs) -> Result<Found, CliError> {
     };
     for run in runs.iter().rev() {
         let (pipeline, all) = steps_of(run);
-        let steps: Vec<StepRecord> =
-            all.into_iter().filter(|step| is_meant(&args.step, &step.name)).collect();
+        let meant: BTreeSet<String> = meant(&args.step, all.iter().map(|step| step.name.as_str()))
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let steps: Vec<StepRecord> = all.into_iter().filter(|step| meant.contains(&step.name)).collect();
         if !steps.is_empty() {
             return Ok(Found { run: run.clone(), pipeline, steps });
         }
@@ -60,12 +65,10 @@ fn no_step(args: &StepArgs, latest: Option<&RunFolder>) -> CliError {
         _ => format!("no run has a step `{}`", args.step),
     };
     let known = latest.map(|run| steps_of(run).1).unwrap_or_default();
-    let mut names: Vec<&str> = known.iter().map(|step| base(&step.name)).collect();
-    names.dedup();
+    let names: Vec<&str> = known.iter().map(|step| step.name.as_str()).collect();
     let hint = match latest {
         Some(run) if !names.is_empty() => {
-            let near = nearest(&args.step, &names).map(|near| format!("did you mean `{near}`? "));
-            format!("{}the steps of {} are {}", near.unwrap_or_default(), run.id(), names.join(", "))
+            step_hint(&args.step, &format!("the steps of {}", run.id()), &names)
         }
         _ => "`igpt-flow runs` lists the runs".to_owned(),
     };

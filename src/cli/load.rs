@@ -8,19 +8,16 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::options::PipelineArgs;
+use super::step_hint::step_hint;
 use crate::cluster::{Cluster, Placed};
 use crate::engine::folder_of;
 use crate::engine::forecast::wanted;
 use crate::engine::preflight::{diagnostic, preflight};
 use crate::pipeline::secrets::Secrets;
-use crate::pipeline::{Node, Overrides, Pipeline, nearest};
+use crate::pipeline::{Node, Overrides, Pipeline};
 use crate::plan::{Catalog, Plan, plan, plan_placed};
 use crate::registry;
-use crate::step_name::{self, base, is_meant};
 use crate::store::{Caches, Store, StoreError};
-
-/// How many instances of a step a hint names.
-const INSTANCES: usize = 6;
 
 /// Reads and plans the pipeline.
 pub(super) fn load(args: &PipelineArgs) -> Result<Plan, CliError> {
@@ -159,34 +156,11 @@ pub(super) fn placed(file: &Path, plan: &Plan, device: &str) -> Result<(Cluster,
 
 fn check_names<'a>(plan: &Plan, names: impl IntoIterator<Item = &'a String>) -> Result<(), CliError> {
     for name in names {
-        if plan.steps.iter().any(|step| is_meant(name, &step.name)) {
-            continue;
+        if plan.named([name]).is_empty() {
+            let known: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+            let what = format!("the pipeline has no step `{name}`");
+            return Err(CliError::Usage { what, hint: Some(step_hint(name, "its steps", &known)) });
         }
-        let what = format!("the pipeline has no step `{name}`");
-        let siblings = plan.steps.iter().filter(|step| step.base == base(name));
-        let typed: Vec<String> = siblings.map(|step| step_name::typed(&step.name)).collect();
-        if !typed.is_empty() {
-            let (shown, more) =
-                (typed.iter().take(INSTANCES).cloned(), typed.len().saturating_sub(INSTANCES));
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let hint = format!(
-                "the instances of `{}` are {}{more}",
-                base(name),
-                shown.collect::<Vec<_>>().join(" ")
-            );
-            return Err(CliError::Usage { what, hint: Some(hint) });
-        }
-        let mut known: Vec<&str> = Vec::new();
-        for step in &plan.steps {
-            if !known.contains(&step.base.as_str()) {
-                known.push(&step.base);
-            }
-        }
-        let near = nearest(name, &known).map(|near| format!("did you mean `{near}`? "));
-        return Err(CliError::Usage {
-            what,
-            hint: Some(format!("{}its steps are {}", near.unwrap_or_default(), known.join(", "))),
-        });
     }
     Ok(())
 }

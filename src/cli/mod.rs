@@ -51,6 +51,7 @@ mod stage_params;
 mod stages;
 mod status;
 mod step_events;
+mod step_hint;
 mod tasks;
 mod terminal;
 mod totals;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::plan::Plan;
 use crate::step_name;
 
 /// A pipeline file and what replaces its values.
@@ -66,9 +67,9 @@ impl SelectArgs {
         On { device: &self.device, cluster: self.cluster.as_deref() }
     }
 
-    /// The named steps; empty: all of them.
-    pub(super) fn targets(&self) -> BTreeSet<String> {
-        self.steps.iter().cloned().collect()
+    /// The steps of the plan that are named; empty: all of them.
+    pub(super) fn targets(&self, plan: &Plan) -> BTreeSet<String> {
+        plan.named(&self.steps)
     }
 }
 

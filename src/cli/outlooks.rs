@@ -25,7 +25,7 @@ pub(super) struct Outlooks {
 pub(super) fn outlooks(store: &Path, args: &SelectArgs) -> Result<Outlooks, CliError> {
     let plan = load_with(&args.pipeline, &args.steps)?;
     let all = look_ahead(store, &plan, &args.pipeline.file, args.on())?;
-    let wanted = wanted(&plan, &args.targets());
+    let wanted = wanted(&plan, &args.targets(&plan));
     let wanted = all.into_iter().enumerate().filter(|(id, _)| wanted[*id]).collect();
     Ok(Outlooks { plan, wanted })
 }

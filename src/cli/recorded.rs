@@ -1,5 +1,6 @@
 //! Steps with their records: of a run, or of a pipeline as it stands.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use igpt_contract::{Labels, MetricRow};
@@ -11,8 +12,9 @@ use super::history::{record_of, steps_of};
 use super::load::load_with;
 use super::options::{On, PipelineArgs};
 use super::outlooks::{ExportsNow, look_ahead_to_exports};
+use super::step_hint::step_hint;
 use crate::engine::forecast::{Forecast, wanted};
-use crate::step_name::{axes, base, is_meant};
+use crate::step_name::{axes, base, meant};
 use crate::store::{Record, RunFolder, Store};
 
 /// A step that has a record.
@@ -48,11 +50,12 @@ pub(super) fn of_pipeline(
 ) -> Result<OfPipeline, CliError> {
     let plan = load_with(pipeline, steps)?;
     let (outlooks, exports) = look_ahead_to_exports(store, &plan, &pipeline.file, on)?;
-    let needed = wanted(&plan, &steps.iter().cloned().collect());
+    let named = plan.named(steps);
+    let needed = wanted(&plan, &named);
     let opened = Store::open_existing(store).ok();
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for (id, step) in plan.steps.iter().enumerate() {
-        let is_named = steps.is_empty() || steps.iter().any(|asked| is_meant(asked, &step.name));
+        let is_named = steps.is_empty() || named.contains(&step.name);
         if !needed[id] || !is_named {
             continue;
         }
@@ -76,15 +79,18 @@ pub(super) fn of_pipeline(
 /// The recorded steps of a run, all or those that are named.
 pub(super) fn of_run(store: &Store, run: &RunFolder, steps: &[String]) -> Result<Vec<Recorded>, CliError> {
     let (_, all) = steps_of(run);
+    let names = all.iter().map(|step| step.name.as_str());
+    let mut named = BTreeSet::new();
     for asked in steps {
-        if !all.iter().any(|step| is_meant(asked, &step.name)) {
+        let found = meant(asked, names.clone());
+        if found.is_empty() {
             let what = format!("run {} has no step `{asked}`", run.id());
-            let hint = format!("`igpt-flow metrics {}` has the numbers of all its steps", run.id());
+            let hint = step_hint(asked, "its steps", &names.collect::<Vec<_>>());
             return Err(CliError::Usage { what, hint: Some(hint) });
         }
+        named.extend(found);
     }
-    let named =
-        all.iter().filter(|step| steps.is_empty() || steps.iter().any(|asked| is_meant(asked, &step.name)));
+    let named = all.iter().filter(|step| steps.is_empty() || named.contains(step.name.as_str()));
     let recorded = named.filter_map(|step| {
         let labels = axes(&step.name).into_iter().map(|(axis, value)| (axis, label(&value))).collect();
         Some(Recorded { name: step.name.clone(), labels, record: record_of(store, step)? })

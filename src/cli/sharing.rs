@@ -228,7 +228,7 @@ pub(super) fn pull(store: &Path, json: bool, args: &PullArgs, out: &mut dyn Writ
             break outlooks;
         }
     };
-    let (wanted, mut here, mut lacking) = (wanted(&plan, &select.targets()), 0, Vec::new());
+    let (wanted, mut here, mut lacking) = (wanted(&plan, &select.targets(&plan)), 0, Vec::new());
     for (id, outlook) in outlooks.iter().enumerate().filter(|(id, _)| wanted[*id]) {
         let record = outlook.forecast.key().and_then(|key| opened.record(&key));
         let whole = match record {

@@ -14,7 +14,7 @@ use crate::execute::Failure;
 use crate::execute::slurm::{Allocation, Settings};
 use crate::pipeline::Diagnostic;
 use crate::plan::{Plan, PlannedStep};
-use crate::step_name::typed;
+use crate::step_name::{has_axes, parse, typed};
 
 /// How much more memory is asked for than a step should take.
 const SPARE_MEMORY: f64 = 1.5;
@@ -133,7 +133,10 @@ impl Cluster {
     fn rule(&self, step: &PlannedStep) -> Rule {
         let name = typed(&step.name);
         let matching = self.rules.iter().rev();
-        let matching = matching.filter(|(pattern, _)| pattern.matches(&step.base) || pattern.matches(&name));
+        let is_meant = |pattern: &str| parse(pattern).is_ok_and(|given| has_axes(&step.name, &given));
+        let matching = matching.filter(|(pattern, _)| {
+            pattern.matches(&step.base) || pattern.matches(&name) || is_meant(pattern.as_str())
+        });
         matching.fold(Rule::default(), |said, (_, rule)| said.or(rule.clone()))
     }
 

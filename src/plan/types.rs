@@ -13,7 +13,7 @@ use super::retry::Retry;
 use crate::paths::normal;
 use crate::pipeline::Location;
 use crate::pipeline::secrets::Secrets;
-use crate::step_name::is_meant;
+use crate::step_name::meant;
 
 /// The number of a step in [`Plan::steps`].
 pub type StepId = usize;
@@ -39,6 +39,14 @@ pub struct Plan {
     pub secrets: Secrets,
     /// Where results are shared.
     pub remote: Option<RemoteSetting>,
+}
+
+impl Plan {
+    /// The names of the steps that these names mean, as users give them.
+    pub(crate) fn named<'a>(&self, given: impl IntoIterator<Item = &'a String>) -> BTreeSet<String> {
+        let names = self.steps.iter().map(|step| step.name.as_str());
+        given.into_iter().flat_map(|given| meant(given, names.clone())).map(str::to_owned).collect()
+    }
 }
 
 /// One step: a stage's use with concrete parameters and edges.
@@ -77,10 +85,9 @@ pub struct PlannedStep {
 }
 
 impl PlannedStep {
-    /// Whether one of these names, as users give them, means the step.
+    /// Whether these names have the step's own, or that of the step of the YAML.
     pub(crate) fn is_among(&self, names: &BTreeSet<String>) -> bool {
-        let [own, of_all] = [&self.name, &self.base].map(|name| names.contains(name));
-        own || of_all || names.iter().any(|name| is_meant(name, &self.name))
+        names.contains(&self.name) || names.contains(&self.base)
     }
 }
 

@@ -75,22 +75,11 @@ fn an_instance_needs_no_quotes() {
         let ran = project.igpt_flow(&[verb, "probe:layer=2,seed=1"]);
         assert_eq!(ran.code, 0, "{verb}: {}", ran.err);
     }
-    let ran = project.igpt_flow(&["run", "pipeline.yaml", "probe:layer=3"]);
-    assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("probe:layer=1,seed=0"), "the hint can be typed as it is: {}", ran.err);
-}
-
-#[test]
-fn some_axes_name_all_instances_that_have_them() {
-    let project = Project::new(SWEEP);
-    let ran = project.igpt_flow(&["run", "pipeline.yaml", "probe:layer=2"]);
-    assert_eq!(ran.code, 0, "{}", ran.err);
-    let results: Vec<&str> = ran.out.lines().filter(|line| line.starts_with("result ")).collect();
-    assert_eq!(results.len(), 2, "{}", ran.out);
-    assert!(results.iter().all(|line| line.contains("probe[layer=2,seed=")), "{}", ran.out);
-    let forced = project.igpt_flow(&["run", "pipeline.yaml", "probe", "--force", "probe:seed=1"]);
-    // Both of seed 1, and that of layer 1 and seed 0 for the first time.
-    assert!(forced.out.contains("3 executed, 2 reused, "), "{}", forced.out);
+    for verb in [&["run", "pipeline.yaml", "probe:layer=3"][..], &["show", "probe:layer=3"]] {
+        let ran = project.igpt_flow(verb);
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains(", as in probe:layer="), "the hint can be typed as it is: {}", ran.err);
+    }
 }
 
 /// What a shell prints for a script; `None` where the shell is not installed.

@@ -100,3 +100,28 @@ fn gc_keeps_what_a_pipeline_names() {
     assert!(project.run().is_empty());
     assert_eq!(project.igpt_flow(&["verify"]).code, 0);
 }
+
+#[test]
+fn some_axes_name_all_instances_that_have_them() {
+    let project = Project::new(
+        "stages:
+  probe:
+    uses: command
+    matrix: {layer: [1, 2], seed: [0, 1]}
+    with: {run: 'echo ${matrix.layer} ${matrix.seed} > out'}
+",
+    );
+    let results = |names: &[&str]| {
+        let ran = project.igpt_flow(&[&["run", "pipeline.yaml"], names].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let lines = ran.out.lines().filter_map(|line| line.strip_prefix("result "));
+        (lines.map(|line| line[..line.find('.').unwrap()].to_owned()).collect::<Vec<_>>(), ran.out)
+    };
+    assert_eq!(results(&["probe:layer=2"]).0, ["probe[layer=2,seed=0]", "probe[layer=2,seed=1]"]);
+    assert_eq!(results(&["probe:seed=1,layer=2"]).0, ["probe[layer=2,seed=1]"]);
+    // Both of seed 1, and that of layer 1 and seed 0 for the first time.
+    let (_, out) = results(&["probe", "--force", "probe:seed=1"]);
+    assert!(out.contains("3 executed, 1 reused, "), "{out}");
+    let shown = project.igpt_flow(&["show", "probe:seed=1", "--json"]);
+    assert_eq!(shown.out.matches("\"outcome\":").count(), 2, "{}", shown.out);
+}

@@ -69,7 +69,7 @@ fn results_can_be_traced_and_checked(project: &Project) {
 
     let values = project.igpt_flow(&["values", "pipeline.yaml", "--profile", "smoke", "--json"]);
     let values: Value = serde_json::from_str(&values.out).unwrap();
-    let mean = &values["values"]["table/raw-pixels,0/accuracy.test"];
+    let mean = &values["values"]["table/raw-pixels,-/accuracy.test"];
     assert_eq!(mean, &values["values"]["probe_pixels/accuracy.test"], "{values:#}");
 
     let bundled = project.igpt_flow(&["bundle", "pipeline.yaml", "--profile", "smoke", "-o", "q.tar.zst"]);
