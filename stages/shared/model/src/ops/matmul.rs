@@ -51,6 +51,7 @@ impl<'a> Matrix<'a> {
 
 /// Asks for a matrix whose rows lie far apart, where processors do not foresee what is read next.
 pub(super) fn fetch(a: Matrix<'_>) {
+    assert!(a.col_stride == 1 && a.row_stride > 0, "a matrix of rows that is no transpose");
     #[cfg(target_arch = "x86_64")]
     for row in a.data.chunks(a.row_stride).take(a.rows) {
         for line in row[..a.cols].chunks(16) {
