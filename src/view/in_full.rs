@@ -15,6 +15,11 @@ use crate::report::seconds;
 /// browser makes although they are closed: a page of 10,000 steps opens in 1 to 2 s with 6 MiB, in 2 to 4 with all.
 pub(crate) const MOST: u64 = 6 << 20;
 
+/// What a page gains at most by a step besides what is told of it: a section, and a link in its row. A row without
+/// the link has an id, so that the page gains a little less.
+const AROUND: u64 =
+    r##"<section class="node-list" id="n9999999"></section><a href="#n9999999"></a>"##.len() as u64;
+
 /// The steps, the most important first: the failed ones, those under way, those that nobody reads, one of each
 /// step of the YAML, and among equals the most expensive.
 pub(crate) fn by_importance(run: &Run) -> Vec<usize> {
@@ -41,7 +46,7 @@ pub(crate) fn chosen(run: &Run, order: &[usize], origins: &Origins, budget: u64,
     let links = Links::none(served);
     let mut left = budget;
     let fits = |step: &&usize| {
-        let size = in_full(run, **step, &links, origins).0.len() as u64;
+        let size = in_full(run, **step, &links, origins).0.len() as u64 + AROUND;
         let fits = size <= left;
         left = left.saturating_sub(size);
         fits

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use igpt_contract::counted;
 use maud::{Markup, html};
 
 use super::run::Run;
@@ -17,6 +18,12 @@ const LARGEST: u64 = 8 << 20;
 
 /// Larger files without a name are not fetched from elsewhere to see whether they are pictures.
 const FETCHED: u64 = 1 << 20;
+
+/// What stands around a picture on a page besides its names.
+const AROUND: u64 = 256;
+
+/// How many of what did not fit are named.
+const NAMED: usize = 20;
 
 /// A picture without its bytes.
 #[derive(Debug, Clone)]
@@ -33,14 +40,15 @@ pub(crate) struct Picture {
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: u64,
-    /// What was left out, in words.
-    pub(crate) left_out: Vec<String>,
+    left_out: Vec<String>,
+    /// How many more were left out than are named.
+    unnamed: usize,
 }
 
 impl Budget {
     /// A budget of so many bytes.
     pub(crate) fn new(bytes: u64) -> Self {
-        Self { left: bytes, left_out: Vec::new() }
+        Self { left: bytes, left_out: Vec::new(), unnamed: 0 }
     }
 
     /// Takes so many bytes, or notes what did not fit.
@@ -48,9 +56,18 @@ impl Budget {
         let fits = size <= self.left;
         match fits {
             true => self.left -= size,
-            false => self.left_out.push(what()),
+            false if self.left_out.len() < NAMED => self.left_out.push(what()),
+            false => self.unnamed += 1,
         }
         fits
+    }
+
+    /// What was left out, in words.
+    pub(crate) fn left_out(mut self) -> Vec<String> {
+        if self.unnamed > 0 {
+            self.left_out.push(counted(self.unnamed, "more picture"));
+        }
+        self.left_out
     }
 }
 
@@ -101,7 +118,7 @@ impl Picture {
             format!("{step}.{} {}", self.port, self.file)
         };
         let name = run.text(&name).into_owned();
-        if !budget.take(self.weight(), || format!("the picture {name} ({})", bytes(self.size))) {
+        if !budget.take(self.weight(run), || format!("the picture {name} ({})", bytes(self.size))) {
             return None;
         }
         let content = store.read_entry(&self.artifact, Path::new(&self.file)).ok()??;
@@ -115,9 +132,11 @@ impl Picture {
         })
     }
 
-    /// What it weighs on a page, in bytes.
-    pub(crate) fn weight(&self) -> u64 {
-        self.size.div_ceil(3) * 4
+    /// What it weighs on a page with its names, in bytes.
+    pub(crate) fn weight(&self, run: &Run) -> u64 {
+        // Its names stand there twice, and a sign takes up to 6 bytes.
+        let names = run.steps[self.step].name.len() + self.port.len() + self.file.len();
+        self.size.div_ceil(3) * 4 + 2 * 6 * names as u64 + AROUND
     }
 
     /// Whether it is a figure of results.
@@ -188,6 +207,10 @@ mod tests {
         let mut budget = Budget::new(10);
         assert!(budget.take(10, || unreachable!()));
         assert!(!budget.take(1, || "x".to_owned()));
-        assert_eq!(budget.left_out, ["x"]);
+        for _ in 0..NAMED + 1 {
+            assert!(!budget.take(1, || "y".to_owned()));
+        }
+        let said = budget.left_out();
+        assert_eq!((said.len(), &*said[0], &*said[NAMED]), (NAMED + 1, "x", "2 more pictures"));
     }
 }

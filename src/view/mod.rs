@@ -33,6 +33,8 @@ mod serve;
 mod step_list;
 mod step_page;
 mod tables;
+#[cfg(test)]
+mod testing;
 mod thin;
 mod ticks;
 mod timeline;

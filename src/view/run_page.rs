@@ -40,8 +40,8 @@ struct Results {
 
 impl Results {
     /// What the figures and pictures weigh, in bytes.
-    fn weight(&self) -> u64 {
-        self.figures.iter().chain(&self.pictures).map(Picture::weight).sum()
+    fn weight(&self, run: &Run) -> u64 {
+        self.figures.iter().chain(&self.pictures).map(|picture| picture.weight(run)).sum()
     }
 }
 
@@ -58,26 +58,23 @@ pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
     let frame = FRAME + Parts::of(run, &boxes, &found, &origins, &without).size();
     let left = max_size.saturating_sub(frame);
     let links =
-        chosen(run, &order, &origins, (left - found.weight().min(left / 2)).min(in_full::MOST), is_served);
+        chosen(run, &order, &origins, (left - found.weight(run).min(left / 2)).min(in_full::MOST), is_served);
     let parts = Parts::of(run, &boxes, &found, &origins, &links);
     let mut budget = Budget::new(max_size.saturating_sub(FRAME + parts.size()));
     let href = |step: usize| links.step(run, step);
     let figures = rendered(run, &found.figures, &href, &mut budget);
     let gallery = rendered(run, &found.pictures, &href, &mut budget);
+    let mut left_out = budget.left_out();
     if found.more > 0 {
-        budget.left_out.push(format!("{} more pictures of outputs that hold many", found.more));
+        left_out.push(format!("{} more pictures of outputs that hold many", found.more));
     }
     if links.detailed() < run.steps.len() {
         let what = "parameters, inputs and logs of";
-        budget.left_out.push(format!(
-            "{what} {} of {} steps",
-            run.steps.len() - links.detailed(),
-            run.steps.len()
-        ));
+        left_out.push(format!("{what} {} of {} steps", run.steps.len() - links.detailed(), run.steps.len()));
     }
     if run.steps.len() > MANY {
         let of = run.steps.len();
-        budget.left_out.push(format!("tables and pictures, if any, of {} of {of} steps", of - MANY));
+        left_out.push(format!("tables and pictures, if any, of {} of {of} steps", of - MANY));
     }
     let has_results = !found.tables.is_empty() || !figures.is_empty();
     let pipeline = !run.made_of.files.is_empty();
@@ -95,17 +92,17 @@ pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
     nav.extend(sections.into_iter().filter(|(is, ..)| *is).map(|(_, href, text)| (href.to_owned(), text)));
     let body = html! {
         (parts.head)
-        @if !budget.left_out.is_empty() {
-            div.left-out { p { "Not on this page: " (budget.left_out.join("; ")) "." } }
+        @if !left_out.is_empty() {
+            div.left-out { p { "Not on this page: " (left_out.join("; ")) "." } }
         }
         @if has_results { section #results aria-labelledby="h-results" {
             h2 #h-results { "Results" }
-            @for (step, table) in &parts.tables {
+            @for (step, heading, table) in &parts.tables {
                 @let own: Vec<&Markup> = figures.iter().filter(|(of, _)| of == step).map(|(_, figure)| figure).collect();
-                h3 { a href=(href(*step)) { (run.text(&run.steps[*step].name)) } }
+                (heading)
                 @if own.is_empty() { (table) } @else { div.beside { div { (table) } div { @for figure in own { (figure) } } } }
             }
-            @let alone: Vec<&Markup> = figures.iter().filter(|(of, _)| !parts.tables.iter().any(|(step, _)| step == of)).map(|(_, figure)| figure).collect();
+            @let alone: Vec<&Markup> = figures.iter().filter(|(of, _)| !parts.tables.iter().any(|(step, ..)| step == of)).map(|(_, figure)| figure).collect();
             @if !alone.is_empty() { div.gallery { @for figure in alone { (figure) } } }
         } }
         @if let Some(graph) = &parts.graph { section #graph aria-labelledby="h-graph" { h2 #h-graph { "Graph" } (graph) } }
@@ -121,14 +118,14 @@ pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
     let title = format!("{} {}", run.text(&run.pipeline), run.id);
     let live = is_served.then(|| format!("/run/{}/events", run.id)).filter(|_| run.is_running());
     let page = Page { title: &title, nav, body, live, refreshed: false };
-    RunPage { html: page.render(medium), left_out: budget.left_out }
+    RunPage { html: page.render(medium), left_out }
 }
 
 /// The parts of a page but its pictures.
 struct Parts {
     head: Markup,
-    /// By their steps.
-    tables: Vec<(usize, Markup)>,
+    /// (step, heading, table).
+    tables: Vec<(usize, Markup, Markup)>,
     graph: Option<Markup>,
     timeline: Option<Markup>,
     curves: Markup,
@@ -140,7 +137,8 @@ impl Parts {
     fn of(run: &Run, boxes: &Boxes, found: &Results, origins: &Origins, links: &Links) -> Self {
         let href = |step: usize| links.step(run, step);
         let table = |(step, port, table): &(usize, String, ResultTable)| {
-            (*step, result_table(run, (*step, port), table, origins, links))
+            let heading = html! { h3 { a href=(href(*step)) { (run.text(&run.steps[*step].name)) } } };
+            (*step, heading, result_table(run, (*step, port), table, origins, links))
         };
         Self {
             head: head(run),
@@ -159,7 +157,9 @@ impl Parts {
     fn size(&self) -> u64 {
         let Self { head, tables, graph, timeline, curves, steps, pipeline } = self;
         let all = [head, curves, steps, pipeline].into_iter().chain(graph).chain(timeline);
-        all.chain(tables.iter().map(|(_, table)| table)).map(|part| part.0.len() as u64).sum()
+        all.chain(tables.iter().flat_map(|(_, heading, table)| [heading, table]))
+            .map(|part| part.0.len() as u64)
+            .sum()
     }
 }
 
@@ -263,5 +263,29 @@ fn result_table(
     html! {
         (table.render(run, &|row, column| cells.href(run, table, (row, column), links)))
         (cells.render(run, table, links))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::ran;
+    use super::*;
+
+    #[test]
+    fn a_page_is_as_large_as_it_may_be_and_no_larger() {
+        let written_out: Vec<_> = (0..700).map(|n| (format!("step_{n}"), n, 1)).collect();
+        let instances: Vec<_> = (0..700).map(|n| (format!("step[n={n}]"), n, 1)).collect();
+        for steps in [written_out, instances] {
+            let (_dir, run) = ran(&steps);
+            let size = |max_size: u64| run_page(&run, Medium::File, max_size).html.len() as u64;
+            let (none, all) = (size(0), size(u64::MAX));
+            assert!(all > none + 100_000, "{none}, {all}");
+            for part in [4, 2] {
+                let most = none + (all - none) / part;
+                let found = size(most);
+                // Short of a step, the words for headings, and the ids that rows have instead of links.
+                assert!(found <= most && found > most - most / 8, "{found} of {most}");
+            }
+        }
     }
 }
