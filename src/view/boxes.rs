@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 
 use igpt_contract::Digest;
 
-use super::condense::{Condensed, condensed, shared_name};
+use super::condense::{Condensed, condensed, patterns};
 use super::links::Links;
 use super::progress::State;
 use super::run::{Run, state_of};
+
+/// A name has at most so many patterns.
+const PATTERNS: usize = 6;
 
 /// The boxes, and what they read of each other.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ pub(crate) struct NodeBox {
     /// Its nodes, and all of their instances.
     pub(crate) nodes: Vec<usize>,
     pub(crate) steps: Vec<usize>,
-    /// What it is called: the name of its node, or what the names of its nodes share.
+    /// What it is called: the name of its node, or what the names of its nodes share: `prepare_*, train_*`.
     pub(crate) name: String,
     /// Its kind with the number of instances: `probe ×27`.
     pub(crate) title: String,
@@ -64,8 +67,13 @@ impl NodeBox {
             1 => kinds.first().map_or(Cow::Borrowed(""), |kind| run.text(kind)),
             kinds => Cow::Owned(format!("{kinds} kinds")),
         };
-        let name = shared_name(&names)
-            .map_or_else(|| format!("{} steps", names.len()), |name| run.text(&name).into_owned());
+        let patterns = patterns(&names);
+        let mut shown: Vec<Cow<'_, str>> =
+            patterns.iter().take(PATTERNS).map(|name| run.text(name)).collect();
+        if patterns.len() > PATTERNS {
+            shown.push("…".into());
+        }
+        let name = shown.join(", ");
         Self { title: title(&kind, steps.len()), nodes, steps, name, is_knit }
     }
 
@@ -102,4 +110,28 @@ impl NodeBox {
 /// `probe ×27`.
 pub(crate) fn title(kind: &str, instances: usize) -> String {
     if instances > 1 { format!("{kind} ×{instances}") } else { kind.to_owned() }
+}
+
+/// A text for a narrow place.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::ran;
+    use super::*;
+
+    #[test]
+    fn a_box_of_several_names_is_called_by_them() {
+        let names = (0..120).map(|n| format!("s{}_{n}", "x".repeat(n % 60)));
+        let (_dir, run) = ran(&names.map(|name| (name, 0, 1)).collect::<Vec<_>>());
+        let boxes = Boxes::of(&run);
+        assert_eq!(boxes.all.len(), 1);
+        assert_eq!(boxes.all[0].name, "s_*, sx_*, sxx_*, sxxx_*, sxxxx_*, sxxxxx_*, …");
+        assert_eq!(shortened(&boxes.all[0].name, 10), "s_*, sx_*…");
+    }
 }

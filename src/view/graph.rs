@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::boxes::{Boxes, NodeBox};
+use super::boxes::{Boxes, NodeBox, shortened};
 use super::layout::layout;
 use super::links::Links;
 use super::run::Run;
@@ -75,7 +75,7 @@ fn drawn_box(run: &Run, found: &NodeBox, href: &str, x: f64, y: f64) -> Markup {
     html! {
         a href=(href) {
             g.node.(state.word()) data-node=(found.id()) {
-                title { (name) ": " @if is_several { (found.nodes.len()) " steps, " } (title) ", " (words) }
+                title { (name) ": " @if found.steps.len() > found.nodes.len() && is_several { (found.nodes.len()) " steps, " } (title) ", " (words) }
                 // Sheets behind it, since it is several.
                 @if is_several { path.behind d={ "M" (px(x + 8.0)) " " (y) "v-4h" (WIDTH - 4.0) "v" (HEIGHT - 4.0) "h-4" } {} }
                 rect x=(x) y=(y) width=(WIDTH) height=(HEIGHT) rx="6" {}
@@ -87,13 +87,6 @@ fn drawn_box(run: &Run, found: &NodeBox, href: &str, x: f64, y: f64) -> Markup {
         @if found.is_knit {
             path.edge d={ "M" (right) " " (y + HEIGHT - 14.0) "c16 0 16 -28 2 -28" } marker-end="url(#arrow)" {}
         }
-    }
-}
-
-fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
-        None => text.to_owned(),
     }
 }
 

@@ -47,7 +47,7 @@ fn shared(run: &Run, found: &NodeBox, links: &Links, origins: &Origins) -> Marku
             span.st.(state.word()) data-node=(found.id()) { (state.sign()) " " (words) }
             span.took { (took(run, &found.steps)) }
         }
-        (rows(run, &found.nodes, &format!("Steps {}", found.name), links))
+        (rows(run, &found.nodes, &found.name, links))
         @for node in &found.nodes { (section(run, *node, links, origins)) }
     } }
 }
