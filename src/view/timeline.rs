@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use super::boxes::Boxes;
+use super::boxes::{Boxes, shortened};
 use super::links::Links;
 use super::progress::State;
 use super::run::{Run, Step};
@@ -12,15 +12,18 @@ use crate::report::seconds;
 
 /// Above so many executed steps a row is a box of the graph with all of its steps.
 const ROWS: usize = 80;
-/// How many bars there are at most: the longest.
+/// How many bars there are at most: the longest, and the longest of each row.
 const BARS: usize = 3000;
 /// How many steps of the critical path are named.
 const NAMED: usize = 12;
+/// How many characters of a box's name stand in its row.
+const NAME: usize = 48;
 
-/// A row: its name, where it leads, its bars as (start, end, whether on the critical path).
+/// A row: a step, or a box with all of its steps.
 struct Row {
     name: String,
     href: String,
+    /// (start, end, whether on the critical path, state).
     bars: Vec<(f64, f64, bool, &'static str)>,
     /// How long its steps took together, those that are not drawn included.
     took_s: f64,
@@ -39,12 +42,19 @@ pub(crate) fn timeline(run: &Run, boxes: &Boxes, links: &Links) -> Option<Markup
     let (path, critical_s) = run.critical_path();
     let on_path: BTreeSet<usize> = path.iter().copied().collect();
     let is_many = ran.len() > ROWS;
-    let left_out = ran.len().saturating_sub(BARS);
-    if left_out > 0 {
+    let all_ran = ran.len();
+    if all_ran > BARS {
         ran.sort_by(|a, b| length(&run.steps[*b]).total_cmp(&length(&run.steps[*a])).then(a.cmp(b)));
-        ran.truncate(BARS);
+        let mut has_row = BTreeSet::new();
+        let mut rank = 0;
+        ran.retain(|step| {
+            let is_first = has_row.insert(boxes.of[run.steps[*step].node]);
+            rank += 1;
+            rank <= BARS || is_first
+        });
         ran.sort_unstable();
     }
+    let left_out = all_ran - ran.len();
     let mut rows: Vec<Row> = Vec::new();
     let mut place = vec![usize::MAX; boxes.all.len()];
     for step in ran {
@@ -59,7 +69,7 @@ pub(crate) fn timeline(run: &Run, boxes: &Boxes, links: &Links) -> Option<Markup
         }
         place[of] = rows.len();
         let (name, href) = match is_many {
-            true => (boxes.all[of].name.clone(), boxes.all[of].href(run, links)),
+            true => (shortened(&boxes.all[of].name, NAME), boxes.all[of].href(run, links)),
             false => (run.text(&run.steps[step].name).into_owned(), href(step)),
         };
         let all = if is_many { &boxes.all[of].steps[..] } else { std::slice::from_ref(&step) };
@@ -67,7 +77,8 @@ pub(crate) fn timeline(run: &Run, boxes: &Boxes, links: &Links) -> Option<Markup
         let took_s = spans.map(|(start, stop)| stop - start).sum();
         rows.push(Row { name, href, bars: vec![bar], took_s, is_critical: bar.2 });
     }
-    rows.sort_by(|a, b| a.bars[0].0.total_cmp(&b.bars[0].0));
+    let began = |row: &Row| row.bars.iter().map(|bar| bar.0).fold(f64::INFINITY, f64::min);
+    rows.sort_by(|a, b| began(a).total_cmp(&began(b)));
     let scale = 1000.0 / end.max(1e-9);
     Some(html! {
         @if path.len() > 1 {
@@ -132,4 +143,39 @@ fn shown_path(path: &[usize]) -> Vec<Option<usize>> {
 
 fn px(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::ran;
+    use super::*;
+
+    /// The rows by their names, with how many bars each has.
+    fn rows(steps: &[(String, u32, u32)]) -> (Vec<(String, usize)>, String) {
+        let (_dir, run) = ran(steps);
+        let drawn = timeline(&run, &Boxes::of(&run), &Links::none(false)).unwrap().0;
+        let row = |text: &str| {
+            let name = text.split("<a href=").nth(1)?.split('>').nth(1)?.split('<').next()?.to_owned();
+            Some((name, text.matches("<rect ").count()))
+        };
+        (drawn.split("<tr").filter_map(row).collect(), drawn)
+    }
+
+    #[test]
+    fn rows_stand_in_the_order_in_which_they_began() {
+        // The first step of `early` in the pipeline is not the first that began.
+        let mut steps = vec![("early_0".to_owned(), 50, 1), ("late_0".to_owned(), 20, 1)];
+        steps.extend((1..101).map(|n| (format!("late_{n}"), 20 + n, 1)));
+        steps.extend((1..101).map(|n| (format!("early_{n}"), 10 + n, 1)));
+        assert_eq!(rows(&steps).0, [("early_*".to_owned(), 101), ("late_*".to_owned(), 101)]);
+    }
+
+    #[test]
+    fn every_box_has_its_longest_step() {
+        let mut steps: Vec<_> = (0..BARS as u32 + 5).map(|n| (format!("long_{n}"), n, 9)).collect();
+        steps.extend((0..4).map(|n| (format!("short_{n}"), 1 + n, 1)));
+        let (rows, drawn) = rows(&steps);
+        assert_eq!(rows, [("long_*".to_owned(), BARS), ("short_*".to_owned(), 1)]);
+        assert!(drawn.contains("8 shorter steps are not drawn"));
+    }
 }
