@@ -157,7 +157,11 @@
 
   function reveal() {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    for (let element = target; element; element = element.parentElement) if (element.tagName === "DETAILS") element.open = true;
+    for (let element = target; element; element = element.parentElement) {
+      // A filter may have hidden it; and what a link opened no filter closes.
+      element.hidden = false;
+      if (element.tagName === "DETAILS") { element.open = true; delete element.dataset.found; }
+    }
     const inner = target && target.querySelector(":scope > details");
     if (inner) inner.open = true;
     if (target) target.scrollIntoView();
@@ -168,19 +172,33 @@
     for (const place of document.querySelectorAll("[data-filter]")) {
       const list = document.getElementById(place.dataset.filter), name = list.tagName === "TABLE" ? "" : "table.wide ";
       const rows = [...list.querySelectorAll(`${name}tbody tr`)];
+      // Where a row leads on the page: what is told in full is hidden with it.
+      const told = rows.map(row => {
+        const place = document.getElementById(row.querySelector("th a")?.hash.slice(1) ?? "");
+        return place && place.closest("section, details");
+      });
       const input = make("input", { type: "search", oninput: () => {
         const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
         let count = 0;
-        for (const row of rows) {
+        rows.forEach((row, n) => {
           const text = row.textContent.toLowerCase();
           row.hidden = !words.every(word => text.includes(word));
+          if (told[n]) told[n].hidden = row.hidden;
           if (!row.hidden) count++;
-        }
+        });
         // Lists that are closed show what was found in them.
-        for (const shared of list.querySelectorAll("details.shared"))
-          shared.open = words.length > 0 && shared.querySelector("table.wide tbody tr:not([hidden])") !== null;
+        for (const shared of list.querySelectorAll("details.shared")) {
+          const found = words.length > 0 && shared.querySelector("table.wide tbody tr:not([hidden])") !== null;
+          if (found && !shared.open) { shared.open = true; shared.dataset.found = ""; }
+          if (!found && "found" in shared.dataset) { shared.open = false; delete shared.dataset.found; }
+        }
         said.textContent = words.length ? ` ${count} of ${rows.length}` : "";
       } });
+      list.addEventListener("click", event => {
+        // A list that the user opens or closes is no more the filter's.
+        const summary = event.target.closest("summary");
+        if (summary) delete summary.parentElement.dataset.found;
+      });
       const said = make("span", { className: "soft", role: "status" });
       place.replaceChildren(make("label", {}, "Filter by name, state or reason ", input), said);
     }

@@ -145,17 +145,38 @@ fn a_box_of_many_steps_changes_its_state_without_a_reload() {
     };
     wait_until("the box says what runs", || box_text() == "◐ 2 running, 99 waiting");
     browser.script("window.mark = 1");
-    // The list of its steps is opened by its link, and by what a filter finds in it.
+    // The list of its steps is opened by what a filter finds in it, which closes it again.
+    let is_open = || browser.script("return document.querySelector('#g0').open") == json!(true);
+    let filter = |words: &str| {
+        browser.script(&format!(
+            "const i = document.querySelector('[data-filter] input'); i.value = '{words}'; i.oninput()"
+        ));
+    };
+    let left = |of: &str| {
+        let all = format!("document.querySelectorAll('#g0[open] {of}')");
+        browser.script(&format!("return [...{all}].filter(r => !r.hidden).length"))
+    };
+    filter("s99");
+    assert!(is_open());
+    assert_eq!((left("table.wide tbody tr"), left("section")), (json!(1), json!(1)));
+    filter("");
+    assert!(!is_open());
+    // It is opened by its link too, and by the user; then it stays open.
     browser.script("location.hash = document.querySelector('a:has(g.node)').getAttribute('href')");
-    wait_until("the list is open", || {
-        browser.script("return document.querySelector('#g0').open") == json!(true)
-    });
-    browser
-        .script("const i = document.querySelector('[data-filter] input'); i.value = 'nothing'; i.oninput()");
-    assert_eq!(browser.script("return document.querySelector('#g0').open"), json!(false));
-    browser.script("const i = document.querySelector('[data-filter] input'); i.value = 's99'; i.oninput()");
-    let left = "return [...document.querySelectorAll('#g0[open] table.wide tbody tr')].filter(r => !r.hidden).length";
-    assert_eq!(browser.script(left), json!(1));
+    wait_until("the list is open", is_open);
+    filter("nothing");
+    assert_eq!((is_open(), left("section")), (true, json!(0)));
+    // A link leads to what the filter hid.
+    browser.script("location.hash = '#n7'");
+    wait_until("the step is shown", || left("section") == json!(1));
+    filter("");
+    assert_eq!((is_open(), left("section")), (true, json!(101)));
+    browser.script("document.querySelector('#g0 > summary').click()");
+    filter("s99");
+    assert!(is_open());
+    browser.script("for (const n of [1, 2]) document.querySelector('#g0 > summary').click()");
+    filter("");
+    assert!(is_open());
     project.write("log.go", "");
     wait_until("the box counts what is done", || box_text().contains(" done"));
     assert_eq!(browser.script("return window.mark"), json!(1), "without a reload");
