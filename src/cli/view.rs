@@ -30,7 +30,8 @@ pub(super) struct ViewArgs {
     /// Write one self-contained page to this file instead of serving pages.
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
-    /// Leave out pictures, and what is told of single steps, where the page would be larger than this.
+    /// Leave out pictures and the details of steps (parameters, inputs, logs) where the page would be larger than
+    /// this; the details take 6 MiB at most.
     #[arg(long, value_name = "SIZE", default_value = "20MiB")]
     max_size: String,
     /// Also show absolute paths, the machine's name and the command line.

@@ -12,7 +12,7 @@ use super::step_page::{body, state};
 use crate::report::seconds;
 
 /// What steps told in full may weigh, however large the page may be. A MiB of them is about 40,000 elements, which a
-/// browser makes although they are closed: a page of 10,000 steps opens in 1 to 2 s with 6 MiB, in 2 to 4 with all.
+/// browser makes although they are closed: a page of 10,000 steps opens in under 3 s with 6 MiB, in up to 4 with all.
 pub(crate) const MOST: u64 = 6 << 20;
 
 /// What a page gains at most by a step besides what is told of it: a section, and a link in its row. A row without

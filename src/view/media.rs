@@ -174,15 +174,29 @@ fn png_width(content: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(width.try_into().ok()?))
 }
 
-/// The first bytes of a single file.
+/// Whether an artifact could hold a table or pictures, by what is cheap to know: a folder could, a single file if it
+/// begins like a picture or is not here.
+pub(crate) fn could_show(store: &Store, artifact: &Artifact) -> bool {
+    if !artifact.is_file() {
+        return true;
+    }
+    let path = store.path_of_file(&artifact.digest);
+    artifact.bytes <= LARGEST && (!path.exists() || mime(&first_bytes(&path), Path::new("")).is_some())
+}
+
+/// The first bytes of a single file, which is fetched if it is small.
 fn head(store: &Store, artifact: &Artifact) -> Vec<u8> {
-    use std::io::Read as _;
-    let mut head = Vec::new();
     let path = store.path_of_file(&artifact.digest);
     if artifact.bytes <= FETCHED && !path.exists() {
         // What does not come is no picture either.
         let _ = store.read_entry(artifact, Path::new(""));
     }
+    first_bytes(&path)
+}
+
+fn first_bytes(path: &Path) -> Vec<u8> {
+    use std::io::Read as _;
+    let mut head = Vec::new();
     if let Ok(file) = std::fs::File::open(path) {
         // What cannot be read is no picture.
         let _ = file.take(16).read_to_end(&mut head);
@@ -200,6 +214,22 @@ mod tests {
         assert_eq!(mime(b"<svg onload=alert(1)>", Path::new("x.svg")), Some("image/svg+xml"));
         assert_eq!(mime(b"<html>", Path::new("x.png")), None);
         assert_eq!(png_width(b"\x89PNG\r\n\x1a\n....IHDR\0\0\0\x20"), Some(32));
+    }
+
+    #[test]
+    fn files_that_are_no_pictures_are_told_without_looking_further() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let put = |name: &str, content: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            store.insert(&path).unwrap()
+        };
+        assert!(!could_show(&store, &put("text", b"1\n")));
+        assert!(could_show(&store, &put("picture", b"\x89PNG\r\n")));
+        let elsewhere = Store::open(&dir.path().join("other")).unwrap();
+        assert!(could_show(&elsewhere, &put("more", b"2\n")), "it is not here");
+        assert!(could_show(&store, &store.insert_files(&[("table.md", b"")]).unwrap()), "a folder");
     }
 
     #[test]

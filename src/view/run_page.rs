@@ -9,7 +9,7 @@ use super::curves::charts;
 use super::graph::graph;
 use super::in_full::{self, by_importance, chosen};
 use super::links::Links;
-use super::media::{Budget, Picture, pictures};
+use super::media::{Budget, Picture, could_show, pictures};
 use super::origin::Origins;
 use super::page::{FRAME, Medium, Page};
 use super::run::{Run, tally};
@@ -50,7 +50,8 @@ pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
     let is_served = medium == Medium::Served;
     let boxes = Boxes::of(run);
     let order = by_importance(run);
-    let found = results(run, &order[..order.len().min(MANY)]);
+    let (looked_at, others) = order.split_at(order.len().min(MANY));
+    let found = results(run, looked_at);
     let origins = Origins::of(&run.store, run, |_| true);
     // Text first: it is what the page is for. Of what the page may weigh besides, steps in full leave pictures a
     // half, if they need it.
@@ -72,9 +73,13 @@ pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
         let what = "parameters, inputs and logs of";
         left_out.push(format!("{what} {} of {} steps", run.steps.len() - links.detailed(), run.steps.len()));
     }
-    if run.steps.len() > MANY {
-        let of = run.steps.len();
-        left_out.push(format!("tables and pictures, if any, of {} of {of} steps", of - MANY));
+    let outputs = |step: usize| run.steps[step].record.iter().flat_map(|record| record.outputs.values());
+    let could = others.iter().filter(|step| outputs(**step).any(|output| could_show(&run.store, output)));
+    match could.count() {
+        0 => {}
+        could => {
+            left_out.push(format!("tables and pictures, if any, of {could} of {} steps", run.steps.len()))
+        }
     }
     let has_results = !found.tables.is_empty() || !figures.is_empty();
     let pipeline = !run.made_of.files.is_empty();
@@ -280,6 +285,7 @@ mod tests {
             let size = |max_size: u64| run_page(&run, Medium::File, max_size).html.len() as u64;
             let (none, all) = (size(0), size(u64::MAX));
             assert!(all > none + 100_000, "{none}, {all}");
+            assert!(!run_page(&run, Medium::File, u64::MAX).html.contains("tables and pictures"), "of none");
             for part in [4, 2] {
                 let most = none + (all - none) / part;
                 let found = size(most);
