@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::ops::matmul::{Matrix, fetch, matmul, matmul_strided, transpose};
+use crate::ops::matmul::{Matrix, matmul, matmul_strided, transpose};
 use crate::ops::simd::{dot, exp, max, sum, vectorised};
 
 /// Queries whose scores are computed together.
@@ -136,7 +136,6 @@ pub(super) fn forward(qkv: &[f32], sizes: Sizes) -> (Vec<f32>, Vec<f32>) {
     lse.par_chunks_exact_mut(t).enumerate().for_each_init(scratch, |(scores, turned), (task, lse)| {
         let (image, h) = (task / heads, task % heads);
         let [q, k, v] = sizes.parts(qkv, image * t * 3 * c + h * head);
-        [k, q, v].into_iter().for_each(|part| fetch(sizes.rows(part, 0, t, 3 * c)));
         transpose(sizes.rows(k, 0, t, 3 * c), turned);
         let keys = Matrix::new(turned, t); // [C/H,T]
         for first in (0..t).step_by(BLOCK) {
@@ -177,8 +176,6 @@ pub(super) fn backward(qkv: &[f32], out: &[f32], lse: &[f32], dout: &[f32], size
         let origin = image * t * 3 * c + h * head;
         let [q, k, v] = sizes.parts(qkv, origin);
         let lse = &lse[task * t..][..t];
-        [k, v, q].into_iter().for_each(|part| fetch(sizes.rows(part, 0, t, 3 * c)));
-        fetch(Matrix::strided(&dout[image * t * c + h * head..], t, head, c));
         transpose(sizes.rows(k, 0, t, 3 * c), keys);
         transpose(sizes.rows(v, 0, t, 3 * c), values);
         let (turned_keys, turned_values) = (Matrix::new(keys, t), Matrix::new(values, t)); // [C/H,T]

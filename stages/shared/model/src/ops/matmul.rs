@@ -49,21 +49,6 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Asks for a matrix whose rows lie far apart, where processors do not foresee what is read next.
-pub(super) fn fetch(a: Matrix<'_>) {
-    assert!(a.col_stride == 1 && a.row_stride > 0, "a matrix of rows that is no transpose");
-    #[cfg(target_arch = "x86_64")]
-    for row in a.data.chunks(a.row_stride).take(a.rows) {
-        for line in row[..a.cols].chunks(16) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a hint, which reads nothing.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = a;
-}
-
 /// Writes the transpose of `a`, row after row. A product with a transpose on its right orders it anew in
 /// every call; where several calls use one, it is quicker to do that once.
 pub(super) fn transpose(a: Matrix<'_>, out: &mut [f32]) {
