@@ -26,7 +26,8 @@ pub(crate) fn base(name: &str) -> &str {
     name.split('[').next().unwrap_or(name)
 }
 
-/// The axes in a name and their values: `layer` and `3` of `probe[layer=3]`.
+/// The axes in a name and their values: `layer` and `3` of `probe[layer=3]`; none where what is in
+/// brackets does not begin with one.
 pub(crate) fn axes(name: &str) -> Vec<(String, String)> {
     let inner = name.strip_suffix(']').and_then(|name| name.strip_prefix(base(name))?.strip_prefix('['));
     let mut axes: Vec<(String, String)> = Vec::new();
@@ -35,7 +36,7 @@ pub(crate) fn axes(name: &str) -> Vec<(String, String)> {
             (Some((axis, value)), _) => axes.push((axis.to_owned(), value.to_owned())),
             // A value that holds a comma.
             (None, Some((_, value))) => *value = format!("{value},{part}"),
-            (None, None) => {}
+            (None, None) => return axes,
         }
     }
     axes
@@ -55,10 +56,8 @@ pub(crate) fn has_axes(name: &str, given: &str) -> bool {
     if base(name) != base(given) {
         return false;
     }
-    let begins_with_an_axis =
-        given[base(given).len()..].split(',').next().is_some_and(|part| part.contains('='));
     let (wanted, has) = (axes(given), axes(name));
-    begins_with_an_axis && !wanted.is_empty() && wanted.iter().all(|axis| has.contains(axis))
+    !wanted.is_empty() && wanted.iter().all(|axis| has.contains(axis))
 }
 
 fn axis(part: &str) -> &str {

@@ -46,11 +46,10 @@ pub(super) fn find(store: &Store, args: &StepArgs) -> Result<Found, CliError> {
     };
     for run in runs.iter().rev() {
         let (pipeline, all) = steps_of(run);
-        let meant: BTreeSet<String> = meant(&args.step, all.iter().map(|step| step.name.as_str()))
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        let steps: Vec<StepRecord> = all.into_iter().filter(|step| meant.contains(&step.name)).collect();
+        let names = all.iter().map(|step| step.name.as_str());
+        let meant: BTreeSet<&str> = meant(&args.step, names).into_iter().collect();
+        let steps: Vec<StepRecord> =
+            all.iter().filter(|step| meant.contains(step.name.as_str())).cloned().collect();
         if !steps.is_empty() {
             return Ok(Found { run: run.clone(), pipeline, steps });
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::options::PipelineArgs;
-use super::step_hint::step_hint;
+use super::step_hint::named;
 use crate::cluster::{Cluster, Placed};
 use crate::engine::folder_of;
 use crate::engine::forecast::wanted;
@@ -155,12 +155,5 @@ pub(super) fn placed(file: &Path, plan: &Plan, device: &str) -> Result<(Cluster,
 }
 
 fn check_names<'a>(plan: &Plan, names: impl IntoIterator<Item = &'a String>) -> Result<(), CliError> {
-    for name in names {
-        if plan.named([name]).is_empty() {
-            let known: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
-            let what = format!("the pipeline has no step `{name}`");
-            return Err(CliError::Usage { what, hint: Some(step_hint(name, "its steps", &known)) });
-        }
-    }
-    Ok(())
+    named(names, "the pipeline", plan.steps.iter().map(|step| step.name.as_str())).map(drop)
 }

@@ -1,6 +1,5 @@
 //! Steps with their records: of a run, or of a pipeline as it stands.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use igpt_contract::{Labels, MetricRow};
@@ -12,9 +11,9 @@ use super::history::{record_of, steps_of};
 use super::load::load_with;
 use super::options::{On, PipelineArgs};
 use super::outlooks::{ExportsNow, look_ahead_to_exports};
-use super::step_hint::step_hint;
+use super::step_hint::named;
 use crate::engine::forecast::{Forecast, wanted};
-use crate::step_name::{axes, base, meant};
+use crate::step_name::{axes, base};
 use crate::store::{Record, RunFolder, Store};
 
 /// A step that has a record.
@@ -80,16 +79,7 @@ pub(super) fn of_pipeline(
 pub(super) fn of_run(store: &Store, run: &RunFolder, steps: &[String]) -> Result<Vec<Recorded>, CliError> {
     let (_, all) = steps_of(run);
     let names = all.iter().map(|step| step.name.as_str());
-    let mut named = BTreeSet::new();
-    for asked in steps {
-        let found = meant(asked, names.clone());
-        if found.is_empty() {
-            let what = format!("run {} has no step `{asked}`", run.id());
-            let hint = step_hint(asked, "its steps", &names.collect::<Vec<_>>());
-            return Err(CliError::Usage { what, hint: Some(hint) });
-        }
-        named.extend(found);
-    }
+    let named = named(steps, &format!("run {}", run.id()), names)?;
     let named = all.iter().filter(|step| steps.is_empty() || named.contains(step.name.as_str()));
     let recorded = named.filter_map(|step| {
         let labels = axes(&step.name).into_iter().map(|(axis, value)| (axis, label(&value))).collect();

@@ -9,6 +9,7 @@ use crate::pipeline::{Overrides, Pipeline};
 use crate::plan::schema::plain;
 use crate::plan::{Catalog, Plan, Source, plan};
 use crate::registry;
+use crate::report::clean::at_most;
 use crate::store::{RunFolder, Store};
 use crate::view::{Param, PlannedRun, PlannedStep};
 
@@ -45,7 +46,7 @@ fn planned(plan: &Plan) -> PlannedRun {
         }
         let param = |(name, value, from): (&str, Option<serde_json::Value>, &str)| Param {
             name: name.to_owned(),
-            value: shortened(value.as_ref().map(plain).unwrap_or_default()),
+            value: at_most(value.as_ref().map(plain).unwrap_or_default(), LONGEST),
             from: from.to_owned(),
         };
         PlannedStep {
@@ -58,12 +59,4 @@ fn planned(plan: &Plan) -> PlannedRun {
         }
     });
     PlannedRun { description: plan.description.clone(), steps: steps.collect() }
-}
-
-fn shortened(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
 }

@@ -60,7 +60,8 @@ pub(super) fn run(
         load_whole(&select.pipeline, select.steps.iter().chain(&args.force))?;
     // The process ends with the run: freeing ten thousand steps one by one would be a twentieth of it.
     let plan = ManuallyDrop::new(Arc::new(plan));
-    look_ahead(&select.pipeline, &plan, store, &select.targets(&plan))?;
+    let targets = select.targets(&plan);
+    look_ahead(&select.pipeline, &plan, store, &targets)?;
     let memory_mib = match &args.memory {
         None => None,
         Some(text) => Some(units::memory_mib(text).ok_or_else(|| CliError::Usage {
@@ -78,7 +79,6 @@ pub(super) fn run(
     let _live = store.hold()?;
     let caches = RefCell::new(Caches::open(&store).with(prefetch));
     if !args.overwrite {
-        let targets = select.targets(&plan);
         look_at_exports(&select.pipeline, &plan, &store, &mut caches.borrow_mut(), &targets)?;
     }
     let named = args.remote.remote.as_deref();
@@ -102,7 +102,7 @@ pub(super) fn run(
         },
         on_failure: if args.keep_going { OnFailure::StopDependents } else { OnFailure::StopAll },
         force: plan.named(&args.force),
-        targets: select.targets(&plan),
+        targets,
         device: select.device.clone(),
         numerics,
         nodes: on_cluster.as_ref().map(|(_, placed)| Arc::new(placed.nodes.clone())),

@@ -160,7 +160,7 @@ impl Run<'_> {
 pub fn result_steps(plan: &Plan, targets: &BTreeSet<String>) -> Vec<StepId> {
     let steps = 0..plan.steps.len();
     if !targets.is_empty() {
-        return steps.filter(|id| plan.steps[*id].is_among(targets)).collect();
+        return steps.filter(|id| targets.contains(&plan.steps[*id].name)).collect();
     }
     if !plan.exports.is_empty() {
         return Vec::new();

@@ -31,7 +31,11 @@ pub fn of_attempt(name: &str, attempt: u32) -> String {
 /// The last lines of a step's log as a terminal would leave them, as many as fit a screen's corner;
 /// none where it has no log.
 pub(super) fn last_lines(log: &Path) -> Vec<String> {
-    const LINES: usize = 8;
+    end(log, 8, 500)
+}
+
+/// The last lines of a log as a terminal would leave them, at most so many of at most so many characters.
+pub(crate) fn end(log: &Path, lines: usize, longest: usize) -> Vec<String> {
     // A progress bar is one long line, of which the last state counts.
     const BYTES: u64 = 64 << 10;
     let read = || -> std::io::Result<String> {
@@ -39,22 +43,14 @@ pub(super) fn last_lines(log: &Path) -> Vec<String> {
         let start = file.metadata()?.len().saturating_sub(BYTES);
         file.seek(SeekFrom::Start(start))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        // It may be growing.
+        file.take(BYTES).read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     let text = read().unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(LINES)..].iter().map(|line| cut(clean::last_state(line))).collect()
-}
-
-/// A line as long as is shown of it.
-fn cut(mut line: String) -> String {
-    const LONGEST: usize = 500;
-    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
-        line.truncate(end);
-        line.push('…');
-    }
-    line
+    let all: Vec<&str> = text.lines().collect();
+    let last = &all[all.len().saturating_sub(lines)..];
+    last.iter().map(|line| clean::at_most(clean::last_state(line), longest)).collect()
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ impl Run<'_> {
         };
         let key = material.key();
         self.results.keys.insert(id, key);
-        let forced = step.is_among(&self.options.force);
+        let forced = self.options.force.contains(&step.name);
         let rebuild = match (self.is_audited(id), forced, self.restored.contains_key(&id)) {
             (true, ..) => Rebuild::Verify,
             (_, true, _) => Rebuild::Always,

@@ -25,9 +25,9 @@ pub struct Options {
     pub budget: Budget,
     /// What a failure stops.
     pub on_failure: OnFailure,
-    /// Steps (names in the YAML, or of single instances) that run although there is a record.
+    /// Steps, by their whole names, that run although there is a record.
     pub force: BTreeSet<String>,
-    /// Steps that are wanted, with all above them; empty: every step.
+    /// Steps, by their whole names, that are wanted, with all above them; empty: every step.
     pub targets: BTreeSet<String>,
     /// The device for stages that ask for one.
     pub device: String,

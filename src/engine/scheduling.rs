@@ -11,7 +11,7 @@ use crate::schedule::{Budget, Edge, Need, Schedule};
 /// Which steps the targets want: themselves and all above them.
 pub(crate) fn wanted(plan: &Plan, targets: &BTreeSet<String>) -> Vec<bool> {
     let mut wanted: Vec<bool> =
-        plan.steps.iter().map(|step| targets.is_empty() || step.is_among(targets)).collect();
+        plan.steps.iter().map(|step| targets.is_empty() || targets.contains(&step.name)).collect();
     // Every step comes after all that it reads, so one pass from the end is enough.
     for id in (0..plan.steps.len()).rev().filter(|_| !targets.is_empty()) {
         if wanted[id] {

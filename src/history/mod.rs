@@ -7,4 +7,4 @@ mod steps;
 
 pub(crate) use made_of::{MadeOf, PipelineText};
 pub(crate) use run_facts::{Counts, RunFacts, began};
-pub(crate) use steps::{attempts, log_name, record_of, steps_of};
+pub(crate) use steps::{attempts, log_end, log_name, record_of, steps_of};

@@ -1,10 +1,10 @@
 //! The steps of a run, and what they made.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::engine::logs::{file_name, of_attempt};
+use crate::engine::logs::{self, file_name, of_attempt};
 use crate::store::{Record, RunFolder, StepRecord, Store};
 
 /// The pipeline's name and the steps of a run; of one that did not end, as far as its events tell.
@@ -58,4 +58,9 @@ pub(crate) fn attempts(run: &RunFolder, log: &str) -> Vec<PathBuf> {
 /// What the logs of a step are called; see [`StepRecord::log`].
 pub(crate) fn log_name(step: &str) -> String {
     file_name(step)
+}
+
+/// The last lines of a log, at most so many of at most so many characters.
+pub(crate) fn log_end(log: &Path, lines: usize, longest: usize) -> Vec<String> {
+    logs::end(log, lines, longest)
 }

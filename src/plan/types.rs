@@ -84,13 +84,6 @@ pub struct PlannedStep {
     pub memory: Option<Memory>,
 }
 
-impl PlannedStep {
-    /// Whether these names have the step's own, or that of the step of the YAML.
-    pub(crate) fn is_among(&self, names: &BTreeSet<String>) -> bool {
-        names.contains(&self.name) || names.contains(&self.base)
-    }
-}
-
 /// A value that is used but neither shown nor stored, and does not enter the key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Redaction {

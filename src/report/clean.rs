@@ -30,6 +30,15 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(cleaned)
 }
 
+/// A text as long as is shown of it, in characters.
+pub(crate) fn at_most(mut text: String, longest: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(longest) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 /// A name or a value: on one line, whatever it holds.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     if text.contains(['\n', '\r']) {

@@ -1,23 +1,24 @@
-//! The end of a step's log, which is read when the step is told.
-
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+//! The end of a step's log, which is read when the step is first told.
 
 use super::progress::State;
 use super::run::{Run, Step};
-use crate::history::{attempts, log_name};
-use crate::report::clean;
+use crate::history::{attempts, log_end, log_name};
 use crate::store::RunFolder;
 
-/// How many lines of a log are shown, and from how many bytes at its end.
-const LOG_LINES: usize = 40;
-const LOG_BYTES: u64 = 64 << 10;
+/// How many lines of a log are shown, and how many characters of each.
+const LINES: usize = 40;
+const LONGEST: usize = 400;
 
 impl Run {
     /// The last lines of a step's log: of its last attempt, or of the run that made what is reused.
-    pub(crate) fn log(&self, step: &Step) -> Vec<String> {
-        let of = |folder: &RunFolder, step: &str| last_lines(attempts(folder, &log_name(step)).last()?);
+    pub(crate) fn log<'a>(&self, step: &'a Step) -> &'a [String] {
+        step.log.get_or_init(|| self.read_log(step).unwrap_or_default())
+    }
+
+    fn read_log(&self, step: &Step) -> Option<Vec<String>> {
+        let of = |folder: &RunFolder, step: &str| {
+            Some(log_end(attempts(folder, &log_name(step)).last()?, LINES, LONGEST))
+        };
         match (step.seen.state, &step.record) {
             (State::Waiting | State::Skipped | State::Adopted, _) => None,
             (State::Reused, None) => None,
@@ -27,28 +28,5 @@ impl Run {
             }
             _ => of(&self.folder, &step.name),
         }
-        .unwrap_or_default()
     }
-}
-
-fn last_lines(path: &Path) -> Option<Vec<String>> {
-    let mut file = File::open(path).ok()?;
-    let start = file.metadata().ok()?.len().saturating_sub(LOG_BYTES);
-    file.seek(SeekFrom::Start(start)).ok()?;
-    let mut bytes = Vec::new();
-    file.take(LOG_BYTES).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
-    Some(last.iter().map(|line| cut(clean::last_state(line))).collect())
-}
-
-/// A line as long as is shown of it.
-fn cut(mut line: String) -> String {
-    const LONGEST: usize = 400;
-    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
-        line.truncate(end);
-        line.push('…');
-    }
-    line
 }

@@ -12,6 +12,7 @@ use super::links::Links;
 use super::run::Run;
 use super::tables::ResultTable;
 use crate::provenance::{Node, Source, TableCells, Trace};
+use crate::report::clean::at_most;
 use crate::report::seconds;
 use crate::step_name::base;
 use crate::store::Store;
@@ -305,12 +306,8 @@ fn params(params: &BTreeMap<String, Value>) -> String {
         Value::String(text) => format!("{name}={text}"),
         value => format!("{name}={value}"),
     };
-    let mut text = params.iter().map(one).collect::<Vec<_>>().join(" ").replace('\n', " ");
-    if let Some((end, _)) = text.char_indices().nth(PARAMS) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
+    let text = params.iter().map(one).collect::<Vec<_>>().join(" ").replace('\n', " ");
+    at_most(text, PARAMS)
 }
 
 /// A fact on a line: its members by their names.

@@ -1,6 +1,7 @@
 //! From the store to a run that pages can show: its records, its events, and the plan where there is one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use igpt_contract::Digest;
 use serde_json::Value;
@@ -106,7 +107,7 @@ fn machine(store: &Store, record: Option<&RunRecord>, steps: &[Step]) -> Vec<(St
 fn step(name: String, kind: String) -> Step {
     let seen = StepProgress::default();
     let (params, reads, inputs) = (Vec::new(), Vec::new(), Vec::new());
-    Step { name, node: 0, kind, seen, record: None, params, reads, inputs }
+    Step { name, node: 0, kind, seen, record: None, params, reads, inputs, log: OnceLock::new() }
 }
 
 fn bare(recorded: &StepRecord) -> Step {

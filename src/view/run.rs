@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use igpt_contract::Digest;
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 
 use super::masks::Mask;
@@ -58,6 +60,8 @@ pub(crate) struct Step {
     /// The steps that it reads.
     pub(crate) reads: Vec<usize>,
     pub(crate) inputs: Vec<Input>,
+    /// The last lines of its log, once they are read: see [`Run::log`].
+    pub(crate) log: OnceLock<Vec<String>>,
 }
 
 /// An input of a step.

@@ -10,7 +10,7 @@ use super::graph::graph;
 use super::in_full::{self, by_importance, chosen};
 use super::links::Links;
 use super::media::{Budget, Picture, could_show, pictures};
-use super::origin::Origins;
+use super::origin::{Cells, Origins};
 use super::page::{FRAME, Medium, Page};
 use super::run::{Run, tally};
 use super::step_list::step_list;
@@ -31,8 +31,8 @@ pub(crate) struct RunPage {
 
 /// What a run shows besides its steps.
 struct Results {
-    /// (step, port, table).
-    tables: Vec<(usize, String, ResultTable)>,
+    /// (step, table, what its cells are made of).
+    tables: Vec<(usize, ResultTable, Cells)>,
     figures: Vec<Picture>,
     pictures: Vec<Picture>,
     more: usize,
@@ -51,17 +51,19 @@ pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
     let boxes = Boxes::of(run);
     let order = by_importance(run);
     let (looked_at, others) = order.split_at(order.len().min(MANY));
-    let found = results(run, looked_at);
     let origins = Origins::of(&run.store, run, |_| true);
+    let found = results(run, looked_at, &origins);
+    let (head, pipeline) = (head(run), pipeline(run));
     // Text first: it is what the page is for. Of what the page may weigh besides, steps in full leave pictures a
     // half, if they need it.
     let without = Links::none(is_served);
-    let frame = FRAME + Parts::of(run, &boxes, &found, &origins, &without).size();
-    let left = max_size.saturating_sub(frame);
+    let frame = FRAME + (head.0.len() + pipeline.0.len()) as u64;
+    let text = frame + Parts::of(run, &boxes, &found, &origins, &without).size();
+    let left = max_size.saturating_sub(text);
     let links =
         chosen(run, &order, &origins, (left - found.weight(run).min(left / 2)).min(in_full::MOST), is_served);
     let parts = Parts::of(run, &boxes, &found, &origins, &links);
-    let mut budget = Budget::new(max_size.saturating_sub(FRAME + parts.size()));
+    let mut budget = Budget::new(max_size.saturating_sub(frame + parts.size()));
     let href = |step: usize| links.step(run, step);
     let figures = rendered(run, &found.figures, &href, &mut budget);
     let gallery = rendered(run, &found.pictures, &href, &mut budget);
@@ -82,7 +84,7 @@ pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
         }
     }
     let has_results = !found.tables.is_empty() || !figures.is_empty();
-    let pipeline = !run.made_of.files.is_empty();
+    let has_pipeline = !run.made_of.files.is_empty();
     let sections = [
         (has_results, "#results", "Results"),
         (parts.graph.is_some(), "#graph", "Graph"),
@@ -90,13 +92,13 @@ pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
         (!parts.curves.0.is_empty(), "#curves", "Curves"),
         (!gallery.is_empty(), "#pictures", "Pictures"),
         (true, "#steps", "Steps"),
-        (pipeline, "#pipeline", "Pipeline"),
+        (has_pipeline, "#pipeline", "Pipeline"),
     ];
     let mut nav: Vec<(String, &'static str)> =
         if is_served { vec![("/".to_owned(), "← Runs")] } else { Vec::new() };
     nav.extend(sections.into_iter().filter(|(is, ..)| *is).map(|(_, href, text)| (href.to_owned(), text)));
     let body = html! {
-        (parts.head)
+        (head)
         @if !left_out.is_empty() {
             div.left-out { p { "Not on this page: " (left_out.join("; ")) "." } }
         }
@@ -118,7 +120,7 @@ pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
             div.gallery { @for (_, picture) in &gallery { (picture) } }
         } }
         section #steps aria-labelledby="h-steps" { h2 #h-steps { "Steps" } (parts.steps) }
-        @if pipeline { section #pipeline aria-labelledby="h-pipeline" { h2 #h-pipeline { "Pipeline" } (parts.pipeline) } }
+        @if has_pipeline { section #pipeline aria-labelledby="h-pipeline" { h2 #h-pipeline { "Pipeline" } (pipeline) } }
     };
     let title = format!("{} {}", run.text(&run.pipeline), run.id);
     let live = is_served.then(|| format!("/run/{}/events", run.id)).filter(|_| run.is_running());
@@ -126,42 +128,40 @@ pub(crate) fn run_page(run: &Run, medium: Medium, max_size: u64) -> RunPage {
     RunPage { html: page.render(medium), left_out }
 }
 
-/// The parts of a page but its pictures.
+/// The parts of a page that lead to steps, but its pictures.
 struct Parts {
-    head: Markup,
     /// (step, heading, table).
     tables: Vec<(usize, Markup, Markup)>,
     graph: Option<Markup>,
     timeline: Option<Markup>,
     curves: Markup,
     steps: Markup,
-    pipeline: Markup,
 }
 
 impl Parts {
     fn of(run: &Run, boxes: &Boxes, found: &Results, origins: &Origins, links: &Links) -> Self {
         let href = |step: usize| links.step(run, step);
-        let table = |(step, port, table): &(usize, String, ResultTable)| {
+        let table = |(step, table, cells): &(usize, ResultTable, Cells)| {
             let heading = html! { h3 { a href=(href(*step)) { (run.text(&run.steps[*step].name)) } } };
-            (*step, heading, result_table(run, (*step, port), table, origins, links))
+            let table = html! {
+                (table.render(run, &|row, column| cells.href(run, table, (row, column), links)))
+                (cells.render(run, table, links))
+            };
+            (*step, heading, table)
         };
         Self {
-            head: head(run),
             tables: found.tables.iter().map(table).collect(),
             graph: graph(run, boxes, links),
             timeline: timeline(run, boxes, links),
             curves: html! { @for chart in charts(&[(run, "", &href)]) { (chart.render()) } },
             steps: step_list(run, boxes, links, origins),
-            pipeline: html! {
-                @for file in &run.made_of.files { h3 { (run.text(&file.name)) } pre tabindex="0" { (run.text(&file.text)) } }
-            },
         }
     }
 
     /// What they weigh, in bytes.
     fn size(&self) -> u64 {
-        let Self { head, tables, graph, timeline, curves, steps, pipeline } = self;
-        let all = [head, curves, steps, pipeline].into_iter().chain(graph).chain(timeline);
+        let Self { tables, graph, timeline, curves, steps } = self;
+        let all = [curves, steps].into_iter().chain(graph).chain(timeline);
         all.chain(tables.iter().flat_map(|(_, heading, table)| [heading, table]))
             .map(|part| part.0.len() as u64)
             .sum()
@@ -213,6 +213,13 @@ fn head(run: &Run) -> Markup {
     }
 }
 
+/// The texts that the run was made of.
+fn pipeline(run: &Run) -> Markup {
+    html! {
+        @for file in &run.made_of.files { h3 { (run.text(&file.name)) } pre tabindex="0" { (run.text(&file.text)) } }
+    }
+}
+
 /// How a run stands.
 pub(crate) fn badge(status: &str) -> Markup {
     let sign = match status {
@@ -226,14 +233,14 @@ pub(crate) fn badge(status: &str) -> Markup {
 }
 
 /// The results of these steps, in the order of the run.
-fn results(run: &Run, steps: &[usize]) -> Results {
+fn results(run: &Run, steps: &[usize], origins: &Origins) -> Results {
     let mut results = Results { tables: Vec::new(), figures: Vec::new(), pictures: Vec::new(), more: 0 };
     for step in BTreeSet::from_iter(steps.iter().copied()) {
         for (port, artifact) in run.steps[step].record.iter().flat_map(|record| &record.outputs) {
             if !artifact.is_file()
                 && let Some(table) = tables::read(&run.store, artifact)
             {
-                results.tables.push((step, port.clone(), table));
+                results.tables.push((step, table, origins.cells(&run.store, run, step, port)));
             }
         }
         let (found, more) = pictures(&run.store, run, step);
@@ -255,20 +262,6 @@ fn rendered(
         Some((picture.step, picture.render(&run.store, run, &href(picture.step), budget)?))
     };
     pictures.iter().filter_map(&mut shown).collect()
-}
-
-fn result_table(
-    run: &Run,
-    (step, port): (usize, &str),
-    table: &ResultTable,
-    origins: &Origins,
-    links: &Links,
-) -> Markup {
-    let cells = origins.cells(&run.store, run, step, port);
-    html! {
-        (table.render(run, &|row, column| cells.href(run, table, (row, column), links)))
-        (cells.render(run, table, links))
-    }
 }
 
 #[cfg(test)]

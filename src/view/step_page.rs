@@ -33,7 +33,7 @@ pub(crate) fn body(run: &Run, place: usize, links: &Links) -> Markup {
         }
         @if !log.is_empty() {
             h4 { "End of the log" }
-            pre tabindex="0" { @for line in &log { (run.text(line)) "\n" } }
+            pre tabindex="0" { @for line in log { (run.text(line)) "\n" } }
         }
     }
 }

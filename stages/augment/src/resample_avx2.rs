@@ -42,22 +42,22 @@ impl<const N: usize> Parts<N> {
 pub(crate) fn both_passes(rgb: &[u8], width: usize, columns: &Taps, rows: &Taps, out: &mut [u8]) {
     let side = columns.first.len();
     let stride = 3 * side;
-    let (top, last) = (rows.first[0], rows.first[rows.first.len() - 1]);
     // Taps reach beyond the last source row, where there are zeros; whole vectors reach beyond a row's end.
-    let mut narrow = vec![0; stride * (last + rows.count - top) + BLOCK + 3 * PIXELS];
+    let top = rows.first[0];
+    let reach = rows.first[rows.first.len() - 1] + rows.count - top;
+    let mut narrow = vec![0; stride * reach + BLOCK + 3 * PIXELS];
     let used = columns.used(width);
     let mut row = vec![0; 3 * (used.len() + columns.count) + 16];
     let weights = Parts::all(&columns.weights);
-    let weights: Vec<&[Parts<4>]> = weights.chunks_exact(columns.count / 4).collect();
     // Where the taps of each pixel begin in `row`; whole vectors of pixels, of which nobody reads those after the last.
     let mut pixels: Vec<(usize, &[Parts<4>])> = columns
         .first
         .iter()
-        .zip(weights)
+        .zip(weights.chunks_exact(columns.count / 4))
         .map(|(first, weights)| (3 * (first - used.start), weights))
         .collect();
     pixels.resize(side.next_multiple_of(PIXELS), pixels[side - 1]);
-    for (y, source) in rgb.chunks_exact(3 * width).skip(top).take(last + rows.count - top).enumerate() {
+    for (y, source) in rgb.chunks_exact(3 * width).skip(top).take(reach).enumerate() {
         row[..3 * used.len()].copy_from_slice(&source[3 * used.start..3 * used.end]);
         for (group, [a, b, c, d]) in pixels.as_chunks::<PIXELS>().0.iter().enumerate() {
             let sums = [weighted(&row, *a), weighted(&row, *b), weighted(&row, *c), weighted(&row, *d)];
