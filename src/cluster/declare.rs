@@ -247,6 +247,26 @@ mod tests {
     }
 
     #[test]
+    fn rules_hold_for_names_patterns_and_steps_with_such_axes() {
+        let cluster = written(
+            "steps:\n  probe: {partition: of-all}\n  'probe:layer=3': {partition: of-layer, cpus: 4}\n  \
+             'probe:layer=3,seed=1': {partition: of-one}\n  'fine*': {partition: of-pattern}\n",
+        )
+        .unwrap();
+        for (name, partition, cpus) in [
+            ("probe[layer=2,seed=1]", Some("of-all"), None),
+            ("probe[layer=3,seed=0]", Some("of-layer"), Some(4)),
+            ("probe[layer=3,seed=1]", Some("of-one"), Some(4)),
+            ("probe[layer=30,seed=1]", Some("of-all"), None),
+            ("finetune", Some("of-pattern"), None),
+            ("pretrain", None, None),
+        ] {
+            let rule = cluster.rule(name);
+            assert_eq!((rule.partition.as_deref(), rule.cpus), (partition, cpus), "{name}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_told_with_its_place_and_a_hint() {
         for (text, message, hint) in [
             ("partion: gpu\n", "a cluster has no key `partion`", "did you mean `partition`?"),

@@ -14,7 +14,7 @@ use crate::execute::Failure;
 use crate::execute::slurm::{Allocation, Settings};
 use crate::pipeline::Diagnostic;
 use crate::plan::{Plan, PlannedStep};
-use crate::step_name::{has_axes, parse, typed};
+use crate::step_name::{base, has_axes, parse, typed};
 
 /// How much more memory is asked for than a step should take.
 const SPARE_MEMORY: f64 = 1.5;
@@ -87,7 +87,7 @@ impl Cluster {
         let mut known: BTreeMap<Allocation, Arc<Allocation>> = BTreeMap::new();
         let mut classes: BTreeMap<String, Result<String, String>> = BTreeMap::new();
         for step in &plan.steps {
-            let said = self.rule(step);
+            let said = self.rule(&step.name);
             let here = said.device.as_ref().or(self.defaults.device.as_ref());
             let device = here.cloned().unwrap_or_else(|| device.to_owned());
             // The class of all steps is not that of a step with a device of its own.
@@ -129,13 +129,12 @@ impl Cluster {
         samples
     }
 
-    /// What the file says of a step in particular.
-    fn rule(&self, step: &PlannedStep) -> Rule {
-        let name = typed(&step.name);
-        let matching = self.rules.iter().rev();
-        let is_meant = |pattern: &str| parse(pattern).is_ok_and(|given| has_axes(&step.name, &given));
-        let matching = matching.filter(|(pattern, _)| {
-            pattern.matches(&step.base) || pattern.matches(&name) || is_meant(pattern.as_str())
+    /// What the file says of the step with a name in particular.
+    fn rule(&self, name: &str) -> Rule {
+        let (base, typed) = (base(name), typed(name));
+        let is_meant = |pattern: &str| parse(pattern).is_ok_and(|given| has_axes(name, &given));
+        let matching = self.rules.iter().rev().filter(|(pattern, _)| {
+            pattern.matches(base) || pattern.matches(&typed) || is_meant(pattern.as_str())
         });
         matching.fold(Rule::default(), |said, (_, rule)| said.or(rule.clone()))
     }

@@ -190,7 +190,7 @@ impl Gpt {
 
     /// The colours' logits `[B,T,V]` at each position of `tokens` `[B,T]`.
     pub fn logits(&self, tokens: Tensor<2, Int>, input: &Input, dropout: Option<&mut Dropout>) -> Tensor<3> {
-        let n = self.run(tokens, input, dropout, self.h.len(), |_, _, _| ()); // [B,T,C]
+        let n = self.run(tokens, input, dropout, self.h.len(), |_| false, |_, _, _| ()); // [B,T,C]
         self.project(n)
     }
 
@@ -198,16 +198,23 @@ impl Gpt {
     /// of block l after its first norm, and for l = L the output of the final norm (section 2.4).
     pub fn features(&self, tokens: Tensor<2, Int>, input: &Input) -> Vec<Tensor<2>> {
         let mut features = Vec::with_capacity(self.h.len() + 1);
-        self.run(tokens, input, None, self.h.len(), |_, _, n| features.push(pool(n)));
+        self.run(tokens, input, None, self.h.len(), |_| true, |_, _, n| features.push(pool(n)));
         features
     }
 
     /// The residual stream and what the heads and probes see of it, at every layer 0..=L.
     pub fn trace(&self, tokens: Tensor<2, Int>, input: &Input) -> Vec<LayerActivations> {
         let mut layers = Vec::with_capacity(self.h.len() + 1);
-        self.run(tokens, input, None, self.h.len(), |_, h, n| {
-            layers.push(LayerActivations { h: h.clone(), n: n.clone() });
-        });
+        self.run(
+            tokens,
+            input,
+            None,
+            self.h.len(),
+            |_| true,
+            |_, h, n| {
+                layers.push(LayerActivations { h: h.clone(), n: n.clone() });
+            },
+        );
         layers
     }
 
@@ -222,7 +229,7 @@ impl Gpt {
         dropout: Option<&mut Dropout>,
     ) -> Tensor<2> {
         let clf = self.clf.as_ref().expect("the network was given a class head");
-        let n = self.run(tokens, input, dropout, clf.layer, |_, _, _| ());
+        let n = self.run(tokens, input, dropout, clf.layer, |_| false, |_, _, _| ());
         pool(&n).matmul(clf.weight.val().transpose())
     }
 
@@ -233,35 +240,46 @@ impl Gpt {
     pub fn joint(&self, tokens: Tensor<2, Int>, input: &Input, dropout: Option<&mut Dropout>) -> JointLogits {
         let clf = self.clf.as_ref().expect("the network was given a class head");
         let mut pooled = None;
-        let n = self.run(tokens, input, dropout, self.h.len(), |l, _, n| {
-            if l == clf.layer {
-                pooled = Some(pool(n));
-            }
-        });
+        let n = self.run(
+            tokens,
+            input,
+            dropout,
+            self.h.len(),
+            |l| l == clf.layer,
+            |_, _, n| pooled = Some(pool(n)),
+        );
         let pooled = pooled.expect("the head's layer is one of the network's"); // [B,C]
         JointLogits { logits: self.project(n), class_logits: pooled.matmul(clf.weight.val().transpose()) }
     }
 
-    /// Runs the blocks below layer `top` and shows h^l and n^l `[B,T,C]` of each layer l = 0..=top;
-    /// returns the last n^l.
+    /// Runs the blocks below layer `top` and shows h^l and n^l `[B,T,C]` of those layers l = 0..=top that somebody
+    /// `reads`; returns the last n^l. An n^l that nobody else reads is not kept for the backward pass.
     fn run(
         &self,
         tokens: Tensor<2, Int>,
         input: &Input,
         mut dropout: Option<&mut Dropout>,
         top: usize,
+        reads: impl Fn(usize) -> bool,
         mut show: impl FnMut(usize, &Tensor<3>, &Tensor<3>),
     ) -> Tensor<3> {
         let causal = input.causal();
         let mut h = self.enter(tokens, input, dropout.as_deref_mut()); // [B,T,C]
         for (l, block) in self.h[..top].iter().enumerate() {
-            let n = self.branch_norm(h.clone(), &block.ln_1); // [B,T,C]
-            show(l, &h, &n);
-            h = self.block(block, h, n, causal, dropout.as_deref_mut()); // [B,T,C]
+            let qkv = if reads(l) {
+                let n = self.ops.branch_norm(h.clone(), block.ln_1.weights()); // [B,T,C]
+                show(l, &h, &n);
+                self.linear(n, &block.attn.qkv, None) // [B,T,3C]
+            } else {
+                self.qkv(block, h.clone()) // [B,T,3C]
+            };
+            h = self.block(block, h, qkv, causal, dropout.as_deref_mut()); // [B,T,C]
         }
         let norm = self.h.get(top).map_or(&self.ln_f, |block| &block.ln_1);
         let n = self.norm(h.clone(), norm); // [B,T,C]
-        show(top, &h, &n);
+        if reads(top) {
+            show(top, &h, &n);
+        }
         n
     }
 
@@ -279,21 +297,25 @@ impl Gpt {
         }
     }
 
-    /// h^{l+1} `[B,T,C]` of h^l and n^l.
+    /// The queries, keys and values `[B,T,3C]` of block l, of h^l.
+    pub(crate) fn qkv(&self, block: &Block, h: Tensor<3>) -> Tensor<3> {
+        let Linear { weight, bias } = &block.attn.qkv;
+        self.ops.branch_linear(h, block.ln_1.weights(), weight.val(), bias.as_ref().map(Param::val))
+    }
+
+    /// h^{l+1} `[B,T,C]` of h^l and its queries, keys and values.
     pub(crate) fn block(
         &self,
         block: &Block,
         h: Tensor<3>,
-        n: Tensor<3>,
+        qkv: Tensor<3>,
         causal: bool,
         mut dropout: Option<&mut Dropout>,
     ) -> Tensor<3> {
-        let qkv = self.linear(n, &block.attn.qkv, None); // [B,T,3C]
         let mixed = self.ops.attention(qkv, self.config.n_head, causal); // [B,T,C]
         let proj = &block.attn.proj;
         let h = self.add(h, dropout.as_deref_mut(), |h| self.linear(mixed, proj, h)); // [B,T,C]
-        let n = self.branch_norm(h.clone(), &block.ln_2); // [B,T,C]
-        self.add(h, dropout, |h| self.mlp(n, &block.mlp, h)) // [B,T,C]
+        self.add(h.clone(), dropout, |residual| self.mlp(h, block, residual.is_some())) // [B,T,C]
     }
 
     /// h^0 `[B,T,C]`: token embeddings and positions.
@@ -326,25 +348,22 @@ impl Gpt {
     }
 
     pub(crate) fn norm(&self, x: Tensor<3>, norm: &Norm) -> Tensor<3> {
-        self.ops.norm(x, norm.weight.val(), norm.bias.as_ref().map(Param::val))
-    }
-
-    pub(crate) fn branch_norm(&self, x: Tensor<3>, norm: &Norm) -> Tensor<3> {
-        self.ops.branch_norm(x, norm.weight.val(), norm.bias.as_ref().map(Param::val))
+        self.ops.norm(x, norm.weights())
     }
 
     fn linear(&self, x: Tensor<3>, map: &Linear, residual: Option<Tensor<3>>) -> Tensor<3> {
         self.ops.linear(x, map.weight.val(), map.bias.as_ref().map(Param::val), residual)
     }
 
-    fn mlp(&self, x: Tensor<3>, mlp: &Mlp, residual: Option<Tensor<3>>) -> Tensor<3> {
+    /// The second branch of a block, from its norm on; and h added to it, where `residual`.
+    fn mlp(&self, h: Tensor<3>, Block { ln_2, mlp, .. }: &Block, residual: bool) -> Tensor<3> {
         let weights = MlpWeights {
             fc: mlp.fc.weight.val(),
             fc_bias: mlp.fc.bias.as_ref().map(Param::val),
             proj: mlp.proj.weight.val(),
             proj_bias: mlp.proj.bias.as_ref().map(Param::val),
         };
-        self.ops.mlp(x, weights, residual, self.config.activation)
+        self.ops.mlp(h, ln_2.weights(), weights, residual, self.config.activation)
     }
 
     /// h + dropout(branch): without dropout the branch itself adds h, in one pass.

@@ -1,7 +1,7 @@
 //! How much memory a network takes: what a step claims before anything runs.
 //!
-//! The factors are fitted to the measured peaks of docs/performance.md, from 481 MiB on a processor to 68 GiB
-//! on a GPU, and lie from 4 % below to 15 % above them.
+//! The factors are fitted to the measured peaks of docs/performance.md, from 420 MiB on a processor to 68 GiB
+//! on a GPU, and lie from 4 % below to 17 % above them.
 
 use igpt_contract::{Known, Memory, Shape};
 
@@ -13,9 +13,13 @@ const COLOURS: f64 = 512.0;
 const F32: f64 = 4.0;
 /// Copies of the weights in training, in bytes of each: weights, gradients, Adam's two moments.
 const TRAINED: f64 = 4.0 * F32;
-/// What a block keeps for the backward pass, in numbers of its width for each token: 14 in all, and of those in
-/// bfloat16 two more, of the residual stream, in 32 bits.
-const KEPT: f64 = 14.0;
+/// What a block keeps for the backward pass in 32 bits, in numbers of its width for each token: the residual stream before
+/// each branch, queries, keys and values, what attention yields, what the activation is given (4); 10 in all, and 2 for what
+/// the backward pass has at a time.
+const KEPT: f64 = 12.0;
+/// The same with bfloat16 inside blocks, where a GPU's kernels keep the norms' results, too: 14, and the residual stream
+/// in 32 bits.
+const KEPT_HALF: f64 = 14.0;
 /// What a block needs at a time without a backward pass, in the same unit.
 const TRANSIENT: f64 = 16.0;
 
@@ -56,7 +60,7 @@ pub fn activations(network: &Known, step: TrainingStep) -> Option<f64> {
     let tokens = step.batch.div_ceil(step.parts.max(1)) as f64 * n;
     let of_token = match step.precision {
         Precision::F32 => KEPT * F32,
-        Precision::Bf16 => KEPT * F32 / 2.0 + 2.0 * F32,
+        Precision::Bf16 => KEPT_HALF * F32 / 2.0 + 2.0 * F32,
     };
     let block = tokens * d * of_token;
     let blocks = match step.recompute {
@@ -118,8 +122,8 @@ mod tests {
         let bf16 = |batch, parts, recompute| step(batch, parts, Precision::Bf16, recompute);
         // Measured peaks in MiB; those of processes hold some 40 MiB more than the training.
         for (network, step, measured) in [
-            (network(8, 128, 256), f32(32), 481.0 - 40.0),
-            (network(12, 256, 1024), f32(4), 819.0 - 40.0),
+            (network(8, 128, 256), f32(32), 420.0 - 40.0),
+            (network(12, 256, 1024), f32(4), 737.0 - 40.0),
             (network(24, 512, 1024), bf16(128, 1, false), 58_743.0),
             (network(48, 1536, 1024), bf16(32, 2, false), 69_835.0),
             (network(48, 1536, 1024), bf16(32, 2, true), 32_081.0),

@@ -46,8 +46,8 @@ impl Gpt {
     }
 
     fn pass(&self, block: &Block, h: Tensor<3>, causal: bool, dropout: Option<&mut Dropout>) -> Tensor<3> {
-        let n = self.branch_norm(h.clone(), &block.ln_1);
-        self.block(block, h, n, causal, dropout)
+        let qkv = self.qkv(block, h.clone());
+        self.block(block, h, qkv, causal, dropout)
     }
 
     /// Adds the parameters' gradients to `sum` and returns that of `h`, off the tape.

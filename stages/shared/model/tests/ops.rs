@@ -5,7 +5,7 @@
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use igpt_contract::{Stream, stream};
-use igpt_model::ops::MlpWeights;
+use igpt_model::ops::{MlpWeights, NormWeights};
 use igpt_model::{
     Activation, Dropout, Gpt, GptConfig, Input, ModelParams, Ops, Precision, Variant, loss, named_parameters,
 };
@@ -124,15 +124,20 @@ fn attention_agrees_causal_and_not() {
     }
 }
 
+fn norm(gain: &Tensor<1>, bias: Option<&Tensor<1>>) -> NormWeights {
+    NormWeights { gain: gain.clone(), bias: bias.cloned() }
+}
+
 #[test]
 fn both_norms_agree() {
     for (rows, c) in [(3, 5), (700, 24)] {
         let shape = [1, rows, c];
         check(&format!("layer norm {rows}x{c}"), &[rows * c, c, c], &|ops, x| {
-            ops.norm(x[0].clone().reshape(shape), x[1].clone(), Some(x[2].clone())).reshape([rows * c])
+            let weights = norm(&x[1], Some(&x[2]));
+            ops.norm(x[0].clone().reshape(shape), weights).reshape([rows * c])
         });
         check(&format!("gain-only norm {rows}x{c}"), &[rows * c, c], &|ops, x| {
-            ops.norm(x[0].clone().reshape(shape), x[1].clone(), None).reshape([rows * c])
+            ops.norm(x[0].clone().reshape(shape), norm(&x[1], None)).reshape([rows * c])
         });
     }
 }
@@ -161,30 +166,46 @@ fn linear_maps_agree_with_and_without_bias_and_residual() {
 }
 
 #[test]
+fn a_branch_from_its_norm_to_a_linear_map_agrees() {
+    let (rows, k, n) = (1030, 6, 9);
+    let shape = [2, rows / 2, k];
+    let sizes = [rows * k, k, k * n, n * k, k, n];
+    for with_bias in [true, false] {
+        let sizes = if with_bias { &sizes[..] } else { &sizes[..4] };
+        check(&format!("branch, biases={with_bias}"), sizes, &|ops, x| {
+            let h = x[0].clone().reshape(shape);
+            let (weight, back) = (x[2].clone().reshape([k, n]), x[3].clone().reshape([n, k]));
+            let y = ops.branch_linear(h.clone(), norm(&x[1], x.get(4)), weight, x.get(5).cloned());
+            ops.linear(y, back, None, Some(h)).reshape([rows * k])
+        });
+    }
+}
+
+#[test]
 fn the_mlp_agrees_for_every_activation() {
     let (rows, c, m) = (1034, 5, 12);
+    let shape = [2, rows / 2, c];
     for activation in [Activation::GeluTanh, Activation::GeluErf, Activation::QuickGelu] {
-        let sizes = [rows * c, c * m, m, m * c, c, rows * c];
+        let sizes = [rows * c, c, c, c * m, m, m * c, c];
         check(&format!("mlp {activation:?}"), &sizes, &|ops, x| {
             let weights = MlpWeights {
-                fc: x[1].clone().reshape([c, m]) * 2.0,
-                fc_bias: Some(x[2].clone()),
-                proj: x[3].clone().reshape([m, c]),
-                proj_bias: Some(x[4].clone()),
+                fc: x[3].clone().reshape([c, m]) * 2.0,
+                fc_bias: Some(x[4].clone()),
+                proj: x[5].clone().reshape([m, c]),
+                proj_bias: Some(x[6].clone()),
             };
-            let residual = Some(x[5].clone().reshape([2, rows / 2, c]));
-            ops.mlp(x[0].clone().reshape([2, rows / 2, c]), weights, residual, activation).reshape([rows * c])
+            let h = x[0].clone().reshape(shape);
+            ops.mlp(h, norm(&x[1], Some(&x[2])), weights, true, activation).reshape([rows * c])
         });
-        check(&format!("bare mlp {activation:?}"), &sizes[..4], &|ops, x| {
+        check(&format!("bare mlp {activation:?}"), &[rows * c, c, c * m, m * c], &|ops, x| {
             let weights = MlpWeights {
-                fc: x[1].clone().reshape([c, m]) * 2.0,
+                fc: x[2].clone().reshape([c, m]) * 2.0,
                 fc_bias: None,
                 proj: x[3].clone().reshape([m, c]),
                 proj_bias: None,
             };
-            // The third operand stands by so that the sizes fit; it gets a gradient of its own.
-            let y = ops.mlp(x[0].clone().reshape([2, rows / 2, c]), weights, None, activation);
-            y.reshape([rows * c]) + x[2].clone().sum()
+            let h = x[0].clone().reshape(shape);
+            (ops.mlp(h.clone(), norm(&x[1], None), weights, false, activation) * 0.5 + h).reshape([rows * c])
         });
     }
 }

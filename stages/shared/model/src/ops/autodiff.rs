@@ -11,7 +11,7 @@ use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend};
 
-use crate::ops::fused::{FusedGradients, FusedOps, Gradients, Maybe, MlpOperands, NormOf, Saved};
+use crate::ops::fused::{FusedGradients, FusedOps, Gradients, Maybe, MlpOperands, NormOperands, Saved};
 
 /// Gives parents on the tape their gradients.
 fn register<B: Backend, const N: usize>(
@@ -45,21 +45,37 @@ impl<B: Backend, K: Saved, const N: usize> Backward<B, N> for Step<B, K, N> {
     }
 }
 
-/// A norm that a residual branch begins with: its gradient of x is added to that which the tape has of
-/// x already, in the pass that computes it.
-#[derive(Debug)]
-struct BranchNorm;
+/// A step that is given what there is so far of its first parent's gradient, too.
+type Adding<B, K, const N: usize> = fn(K, FloatTensor<B>, Option<FloatTensor<B>>) -> Gradients<B, N>;
 
-impl<B: FusedGradients> Backward<B, 3> for BranchNorm {
-    type State = B::Norm;
+/// A residual branch from its norm on, whose first parent x goes on beside it: the gradient of x that the branch
+/// gives is added to the one there is so far, in the pass that computes it.
+struct Branch<B: Backend, K, const N: usize> {
+    backward: Adding<B, K, N>,
+    /// x is added to the result: what there is so far is the result's own gradient, not what the tape has.
+    residual: bool,
+}
 
-    fn backward(self, ops: Ops<B::Norm, 3>, tape: &mut Tape, _: &mut Checkpointer) {
+impl<B: Backend, K, const N: usize> fmt::Debug for Branch<B, K, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FusedBranch")
+    }
+}
+
+impl<B: Backend, K: Saved, const N: usize> Backward<B, N> for Branch<B, K, N> {
+    type State = K;
+
+    fn backward(self, ops: Ops<K, N>, tape: &mut Tape, _: &mut Checkpointer) {
         let gradient = tape.consume::<B>(&ops.node);
-        // What is no result of an operation, as this one is, keeps its gradient on the tape.
-        let passing = ops.parents[0].as_ref().filter(|x| x.requirement == ops.node.requirement);
-        let so_far = passing.map(|x| tape.consume::<B>(x));
+        let so_far = if self.residual {
+            Some(gradient.clone())
+        } else {
+            // What is no result of an operation, as this one is, keeps its gradient on the tape.
+            let passing = ops.parents[0].as_ref().filter(|x| x.requirement == ops.node.requirement);
+            passing.map(|x| tape.consume::<B>(x))
+        };
         let parents = ops.parents.map(|parent| Some(parent?.id));
-        register::<B, 3>(tape, parents, B::norm_backward(ops.state, gradient, so_far));
+        register::<B, N>(tape, parents, (self.backward)(ops.state, gradient, so_far));
     }
 }
 
@@ -89,6 +105,17 @@ macro_rules! node {
     };
 }
 
+/// A norm's operands as parents on the tape, and off it.
+fn norm_operands<B: Backend, C: CheckpointStrategy>(
+    norm: NormOperands<Autodiff<B, C>>,
+) -> ([NodeGuard; 3], NormOperands<B>) {
+    let NormOperands { x, gain, bias, half } = norm;
+    let bias = bias.get();
+    let parents = [x.node(), gain.node(), node!(bias, else x)];
+    let bias = Maybe::new(inner::<B, C>(bias));
+    (parents, NormOperands { x: x.into_primitive(), gain: gain.into_primitive(), bias, half })
+}
+
 impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     fn igpt_attention(qkv: FloatTensor<Self>, n_head: usize, causal: bool) -> FloatTensor<Self> {
         let parents = [qkv.node()];
@@ -96,21 +123,26 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         record::<B, C, _, 1>(parents, result, Step(B::attention_backward))
     }
 
-    fn igpt_norm(
-        x: FloatTensor<Self>,
-        gain: FloatTensor<Self>,
-        bias: Maybe<Self>,
-        of: NormOf,
-    ) -> FloatTensor<Self> {
-        let bias = bias.get();
-        let parents = [x.node(), gain.node(), node!(bias, else x)];
-        let (x, gain) = (x.into_primitive(), gain.into_primitive());
-        let result = B::norm_forward(x, gain, inner::<B, C>(bias), of.half);
-        if of.branch {
-            record::<B, C, _, 3>(parents, result, BranchNorm)
+    fn igpt_norm(norm: NormOperands<Self>, branch: bool) -> FloatTensor<Self> {
+        let (parents, norm) = norm_operands(norm);
+        let result = B::norm_forward(norm);
+        if branch {
+            record::<B, C, _, 3>(parents, result, Branch { backward: B::norm_backward, residual: false })
         } else {
             record::<B, C, _, 3>(parents, result, Step(|saved, dy| B::norm_backward(saved, dy, None)))
         }
+    }
+
+    fn igpt_branch_linear(
+        norm: NormOperands<Self>,
+        weight: FloatTensor<Self>,
+        bias: Maybe<Self>,
+    ) -> FloatTensor<Self> {
+        let bias = bias.get();
+        let ([x, gain, norm_bias], norm) = norm_operands(norm);
+        let parents = [x, gain, norm_bias, weight.node(), node!(bias, else weight)];
+        let result = B::branch_linear_forward(norm, weight.into_primitive(), inner::<B, C>(bias));
+        record::<B, C, _, 5>(parents, result, Branch { backward: B::branch_linear_backward, residual: false })
     }
 
     fn igpt_linear(
@@ -129,21 +161,22 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     }
 
     fn igpt_mlp(mlp: MlpOperands<Self>) -> FloatTensor<Self> {
-        let MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation } = mlp;
-        let [fc_bias, proj_bias, residual] = [fc_bias, proj_bias, residual].map(Maybe::get);
+        let MlpOperands { norm, fc, fc_bias, proj, proj_bias, residual, activation } = mlp;
+        let [fc_bias, proj_bias] = [fc_bias, proj_bias].map(Maybe::get);
+        let ([x, gain, norm_bias], norm) = norm_operands(norm);
         let parents = [
-            x.node(),
+            x,
+            gain,
+            norm_bias,
             fc.node(),
-            node!(fc_bias, else x),
+            node!(fc_bias, else fc),
             proj.node(),
-            node!(proj_bias, else x),
-            node!(residual, else x),
+            node!(proj_bias, else proj),
         ];
-        let [fc_bias, proj_bias, residual] =
-            [fc_bias, proj_bias, residual].map(|operand| Maybe::new(inner::<B, C>(operand)));
-        let (x, fc, proj) = (x.into_primitive(), fc.into_primitive(), proj.into_primitive());
-        let mlp = MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation };
-        record::<B, C, _, 6>(parents, B::mlp_forward(mlp), Step(B::mlp_backward))
+        let [fc_bias, proj_bias] = [fc_bias, proj_bias].map(|operand| Maybe::new(inner::<B, C>(operand)));
+        let (fc, proj) = (fc.into_primitive(), proj.into_primitive());
+        let mlp = MlpOperands { norm, fc, fc_bias, proj, proj_bias, residual, activation };
+        record::<B, C, _, 7>(parents, B::mlp_forward(mlp), Branch { backward: B::mlp_backward, residual })
     }
 
     fn igpt_cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self> {

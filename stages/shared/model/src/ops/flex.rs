@@ -5,8 +5,9 @@ use burn::backend::{Flex, TensorMetadata as _};
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
-use crate::ops::fused::{FusedGradients, Gradients, Maybe, MlpOperands, NormOf, forward_alone};
-use crate::ops::linear::{self, Mlp, Weight};
+use crate::config::Activation;
+use crate::ops::fused::{FusedGradients, Gradients, Maybe, MlpOperands, NormOperands, forward_alone};
+use crate::ops::linear::{self, Mlp, Rows, Weight};
 use crate::ops::{attention, cross_entropy, norm};
 
 forward_alone!(Flex);
@@ -21,11 +22,11 @@ pub(super) struct SavedAttention {
     causal: bool,
 }
 
-/// A norm's operands, and whether it has a bias.
+/// The operands of a norm and a linear map behind it, and whether the map has a bias.
 #[derive(Debug, Clone)]
-pub(super) struct SavedNorm {
-    x: FlexTensor,
-    gain: FlexTensor,
+pub(super) struct SavedBranchLinear {
+    norm: NormOperands<Flex>,
+    weight: FlexTensor,
     bias: bool,
 }
 
@@ -105,6 +106,65 @@ fn indices(targets: FlexTensor, limit: usize) -> Vec<u32> {
     }
 }
 
+/// A norm's operands, row by row.
+struct DenseNorm {
+    x: Dense,
+    gain: Dense,
+    bias: Option<Dense>,
+}
+
+impl DenseNorm {
+    fn new(norm: NormOperands<Flex>) -> Self {
+        assert!(!norm.half, "16-bit floats are for LibTorch's devices");
+        Self { x: Dense::new(norm.x), gain: Dense::new(norm.gain), bias: dense(norm.bias.get()) }
+    }
+
+    /// What it yields, for a map that reads it.
+    fn rows(&self) -> Rows<'_> {
+        Rows::Normed { x: self.x.data(), gain: self.gain.data(), bias: slice(&self.bias) }
+    }
+
+    /// The gradients of its operands from that of what it yields.
+    fn backward(&self, dy: &[f32], so_far: Option<FlexTensor>) -> Gradients<Flex, 3> {
+        let (so_far, bias) = (dense(so_far), self.bias.is_some());
+        let (dx, dgain, dbias) = norm::backward(self.x.data(), self.gain.data(), dy, slice(&so_far), bias);
+        [
+            Some(tensor(dx, &self.x.dims)),
+            Some(tensor(dgain, &self.gain.dims)),
+            bias.then(|| tensor(dbias, &self.gain.dims)),
+        ]
+    }
+}
+
+/// The operands of an MLP and the norm before it, row by row.
+struct DenseMlp {
+    norm: DenseNorm,
+    fc: Dense,
+    fc_bias: Option<Dense>,
+    proj: Dense,
+    proj_bias: Option<Dense>,
+    activation: Activation,
+}
+
+impl DenseMlp {
+    fn new(mlp: MlpOperands<Flex>) -> Self {
+        let [fc, proj] = [mlp.fc, mlp.proj].map(Dense::new);
+        let [fc_bias, proj_bias] = [mlp.fc_bias, mlp.proj_bias].map(|operand| dense(operand.get()));
+        Self { norm: DenseNorm::new(mlp.norm), fc, fc_bias, proj, proj_bias, activation: mlp.activation }
+    }
+
+    fn weights(&self) -> Mlp<'_> {
+        Mlp {
+            fc: self.fc.data(),
+            fc_bias: slice(&self.fc_bias),
+            proj: self.proj.data(),
+            proj_bias: slice(&self.proj_bias),
+            hidden: self.fc.last(),
+            activation: self.activation,
+        }
+    }
+}
+
 fn sizes(qkv: &Dense, n_head: usize, causal: bool) -> attention::Sizes {
     let [b, t, c3] = *qkv.dims else { panic!("attention takes [B,T,3C], found {:?}", qkv.dims) };
     attention::Sizes { b, t, c: c3 / 3, heads: n_head, causal }
@@ -127,7 +187,8 @@ fn with_last(dims: &[usize], last: usize) -> Vec<usize> {
 
 impl FusedGradients for Flex {
     type Attention = SavedAttention;
-    type Norm = SavedNorm;
+    type Norm = NormOperands<Flex>;
+    type BranchLinear = SavedBranchLinear;
     type Linear = SavedLinear;
     type Mlp = SavedMlp;
     type CrossEntropy = SavedCrossEntropy;
@@ -149,26 +210,40 @@ impl FusedGradients for Flex {
         [Some(tensor(dqkv, &qkv.dims))]
     }
 
-    fn norm_forward(
-        x: FlexTensor,
-        gain: FlexTensor,
-        bias: Option<FlexTensor>,
-        half: bool,
-    ) -> (FlexTensor, SavedNorm) {
-        assert!(!half, "16-bit floats are for LibTorch's devices");
-        let saved = SavedNorm { x: x.clone(), gain: gain.clone(), bias: bias.is_some() };
-        let (x, gain, bias) = (Dense::new(x), Dense::new(gain), dense(bias));
-        (tensor(norm::forward(x.data(), gain.data(), slice(&bias)), &x.dims), saved)
+    fn norm_forward(norm: NormOperands<Flex>) -> (FlexTensor, NormOperands<Flex>) {
+        let of = DenseNorm::new(norm.clone());
+        (tensor(norm::forward(of.x.data(), of.gain.data(), slice(&of.bias)), &of.x.dims), norm)
     }
 
-    fn norm_backward(saved: SavedNorm, dy: FlexTensor, so_far: Option<FlexTensor>) -> Gradients<Self, 3> {
-        let ([x, gain, dy], so_far) = ([saved.x, saved.gain, dy].map(Dense::new), dense(so_far));
-        let (dx, dgain, dbias) = norm::backward(x.data(), gain.data(), dy.data(), slice(&so_far), saved.bias);
-        [
-            Some(tensor(dx, &x.dims)),
-            Some(tensor(dgain, &gain.dims)),
-            saved.bias.then(|| tensor(dbias, &gain.dims)),
-        ]
+    fn norm_backward(
+        saved: NormOperands<Flex>,
+        dy: FlexTensor,
+        so_far: Option<FlexTensor>,
+    ) -> Gradients<Self, 3> {
+        DenseNorm::new(saved).backward(Dense::new(dy).data(), so_far)
+    }
+
+    fn branch_linear_forward(
+        norm: NormOperands<Flex>,
+        w: FlexTensor,
+        bias: Option<FlexTensor>,
+    ) -> (FlexTensor, SavedBranchLinear) {
+        let saved = SavedBranchLinear { norm: norm.clone(), weight: w.clone(), bias: bias.is_some() };
+        let (norm, w, bias) = (DenseNorm::new(norm), Dense::new(w), dense(bias));
+        let w = weight(&w, false);
+        let y = linear::forward(norm.rows(), w, slice(&bias), None);
+        (tensor(y, &with_last(&norm.x.dims, w.outputs)), saved)
+    }
+
+    fn branch_linear_backward(
+        saved: SavedBranchLinear,
+        dy: FlexTensor,
+        so_far: Option<FlexTensor>,
+    ) -> Gradients<Self, 5> {
+        let (norm, [w, dy]) = (DenseNorm::new(saved.norm), [saved.weight, dy].map(Dense::new));
+        let (dn, dw, db) = linear::backward(norm.rows(), weight(&w, false), dy.data(), saved.bias);
+        let [dx, dgain, dbias] = norm.backward(&dn, so_far);
+        [dx, dgain, dbias, Some(tensor(dw, &w.dims)), saved.bias.then(|| tensor(db, &[dy.last()]))]
     }
 
     fn linear_forward(
@@ -187,7 +262,7 @@ impl FusedGradients for Flex {
         };
         let (x, w, bias, residual) = (Dense::new(x), Dense::new(w), dense(bias), dense(residual));
         let w = weight(&w, transposed);
-        let y = linear::forward(x.data(), w, slice(&bias), slice(&residual));
+        let y = linear::forward(Rows::Given(x.data()), w, slice(&bias), slice(&residual));
         (tensor(y, &with_last(&x.dims, w.outputs)), saved)
     }
 
@@ -195,7 +270,8 @@ impl FusedGradients for Flex {
         let SavedLinear { x, weight: w, transposed, bias, residual } = saved;
         let residual = residual.then(|| dy.clone());
         let [x, w, dy] = [x, w, dy].map(Dense::new);
-        let (dx, dw, db) = linear::backward(x.data(), weight(&w, transposed), dy.data(), bias);
+        let rows = Rows::Given(x.data());
+        let (dx, dw, db) = linear::backward(rows, weight(&w, transposed), dy.data(), bias);
         [
             Some(tensor(dx, &x.dims)),
             Some(tensor(dw, &w.dims)),
@@ -205,45 +281,27 @@ impl FusedGradients for Flex {
     }
 
     fn mlp_forward(operands: MlpOperands<Flex>) -> (FlexTensor, SavedMlp) {
-        let MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation } = operands.clone();
-        let [x, fc, proj] = [x, fc, proj].map(Dense::new);
-        let [fc_bias, proj_bias, residual] =
-            [fc_bias, proj_bias, residual].map(|operand| dense(operand.get()));
-        let mlp = Mlp {
-            fc: fc.data(),
-            fc_bias: slice(&fc_bias),
-            proj: proj.data(),
-            proj_bias: slice(&proj_bias),
-            hidden: fc.last(),
-            activation,
-        };
-        let (y, pre) = linear::mlp(x.data(), x.last(), mlp, slice(&residual));
-        let pre = tensor(pre, &with_last(&x.dims, mlp.hidden));
+        let of = DenseMlp::new(operands.clone());
+        let x = &of.norm.x;
+        let residual = operands.residual.then(|| x.data());
+        let (y, pre) = linear::mlp(of.norm.rows(), x.last(), of.weights(), residual);
+        let pre = tensor(pre, &with_last(&x.dims, of.fc.last()));
         (tensor(y, &x.dims), SavedMlp { operands, pre })
     }
 
-    fn mlp_backward(saved: SavedMlp, dy: FlexTensor) -> Gradients<Self, 6> {
-        let MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation } = saved.operands;
-        let residual = residual.get().map(|_| dy.clone());
-        let [x, fc, proj, pre, dy] = [x, fc, proj, saved.pre, dy].map(Dense::new);
-        let [fc_bias, proj_bias] = [fc_bias, proj_bias].map(|operand| dense(operand.get()));
-        let hidden = fc.last();
-        let mlp = Mlp {
-            fc: fc.data(),
-            fc_bias: slice(&fc_bias),
-            proj: proj.data(),
-            proj_bias: slice(&proj_bias),
-            hidden,
-            activation,
-        };
-        let grads = linear::mlp_backward(x.data(), x.last(), mlp, pre.data(), dy.data());
+    fn mlp_backward(saved: SavedMlp, dy: FlexTensor, so_far: Option<FlexTensor>) -> Gradients<Self, 7> {
+        let (of, [pre, dy]) = (DenseMlp::new(saved.operands), [saved.pre, dy].map(Dense::new));
+        let (x, hidden) = (&of.norm.x, of.fc.last());
+        let grads = linear::mlp_backward(of.norm.rows(), x.last(), of.weights(), pre.data(), dy.data());
+        let [dx, dgain, dbias] = of.norm.backward(&grads.dx, so_far);
         [
-            Some(tensor(grads.dx, &x.dims)),
-            Some(tensor(grads.fc, &fc.dims)),
-            fc_bias.is_some().then(|| tensor(grads.fc_bias, &[hidden])),
-            Some(tensor(grads.proj, &proj.dims)),
-            proj_bias.is_some().then(|| tensor(grads.proj_bias, &[x.last()])),
-            residual,
+            dx,
+            dgain,
+            dbias,
+            Some(tensor(grads.fc, &of.fc.dims)),
+            of.fc_bias.is_some().then(|| tensor(grads.fc_bias, &[hidden])),
+            Some(tensor(grads.proj, &of.proj.dims)),
+            of.proj_bias.is_some().then(|| tensor(grads.proj_bias, &[x.last()])),
         ]
     }
 

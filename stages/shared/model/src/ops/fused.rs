@@ -8,7 +8,7 @@ use burn::backend::{Backend, Dispatch, ExtensionType, backend_extension};
 use burn::tensor::{Int, Tensor};
 
 use crate::config::Activation;
-use crate::ops::MlpWeights;
+use crate::ops::{MlpWeights, NormWeights};
 
 /// A tensor that may be absent, in the only form in which the dispatcher passes one on.
 #[derive(Debug, Clone, ExtensionType)]
@@ -32,40 +32,43 @@ impl<B: Backend> Maybe<B> {
     }
 }
 
-/// What else there is to know of a norm.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct NormOf {
+/// What a norm computes with.
+#[derive(Debug, Clone, ExtensionType)]
+pub(super) struct NormOperands<B: Backend> {
+    pub(super) x: FloatTensor<B>,
+    pub(super) gain: FloatTensor<B>,
+    #[extension_type]
+    pub(super) bias: Maybe<B>,
     /// The result is in bfloat16.
     pub(super) half: bool,
-    /// A residual branch begins with it: x goes on beside it, and what it goes on to has given its
-    /// part of the gradient of x before the norm does.
-    pub(super) branch: bool,
 }
 
-/// What an MLP computes with.
+/// What an MLP and the norm before it compute with.
 #[derive(Debug, Clone, ExtensionType)]
 pub(super) struct MlpOperands<B: Backend> {
-    pub(super) x: FloatTensor<B>,
+    #[extension_type]
+    pub(super) norm: NormOperands<B>,
     pub(super) fc: FloatTensor<B>,
     #[extension_type]
     pub(super) fc_bias: Maybe<B>,
     pub(super) proj: FloatTensor<B>,
     #[extension_type]
     pub(super) proj_bias: Maybe<B>,
-    #[extension_type]
-    pub(super) residual: Maybe<B>,
+    /// What the norm is given is added to the result.
+    pub(super) residual: bool,
     pub(super) activation: Activation,
 }
 
-/// The operations as the dispatcher knows them.
+/// The operations as the dispatcher knows them. Where a norm is part of a residual `branch`, its x goes on beside
+/// it, and what x goes on to has given its part of the gradient of x before the norm does.
 #[backend_extension(Flex, LibTorch: cfg(feature = "tch"), Autodiff)]
 pub(super) trait FusedOps: Backend {
     fn igpt_attention(qkv: FloatTensor<Self>, n_head: usize, causal: bool) -> FloatTensor<Self>;
-    fn igpt_norm(
-        x: FloatTensor<Self>,
-        gain: FloatTensor<Self>,
+    fn igpt_norm(#[extension_type] norm: NormOperands<Self>, branch: bool) -> FloatTensor<Self>;
+    fn igpt_branch_linear(
+        #[extension_type] norm: NormOperands<Self>,
+        weight: FloatTensor<Self>,
         #[extension_type] bias: Maybe<Self>,
-        of: NormOf,
     ) -> FloatTensor<Self>;
     fn igpt_linear(
         x: FloatTensor<Self>,
@@ -91,6 +94,7 @@ pub(super) type Gradients<B, const N: usize> = [Option<FloatTensor<B>>; N];
 pub(super) trait FusedGradients: Backend {
     type Attention: Saved;
     type Norm: Saved;
+    type BranchLinear: Saved;
     type Linear: Saved;
     type Mlp: Saved;
     type CrossEntropy: Saved;
@@ -103,18 +107,25 @@ pub(super) trait FusedGradients: Backend {
     /// Of qkv.
     fn attention_backward(saved: Self::Attention, dout: FloatTensor<Self>) -> Gradients<Self, 1>;
 
-    fn norm_forward(
-        x: FloatTensor<Self>,
-        gain: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
-        half: bool,
-    ) -> (FloatTensor<Self>, Self::Norm);
+    fn norm_forward(norm: NormOperands<Self>) -> (FloatTensor<Self>, Self::Norm);
     /// Of x, gain, bias; that of x with what it is `so_far`.
     fn norm_backward(
         saved: Self::Norm,
         dy: FloatTensor<Self>,
         so_far: Option<FloatTensor<Self>>,
     ) -> Gradients<Self, 3>;
+
+    fn branch_linear_forward(
+        norm: NormOperands<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+    ) -> (FloatTensor<Self>, Self::BranchLinear);
+    /// Of the norm's operands, that of x with what it is `so_far`; of weight and bias.
+    fn branch_linear_backward(
+        saved: Self::BranchLinear,
+        dy: FloatTensor<Self>,
+        so_far: Option<FloatTensor<Self>>,
+    ) -> Gradients<Self, 5>;
 
     fn linear_forward(
         x: FloatTensor<Self>,
@@ -127,8 +138,12 @@ pub(super) trait FusedGradients: Backend {
     fn linear_backward(saved: Self::Linear, dy: FloatTensor<Self>) -> Gradients<Self, 4>;
 
     fn mlp_forward(mlp: MlpOperands<Self>) -> (FloatTensor<Self>, Self::Mlp);
-    /// Of the operands in their order.
-    fn mlp_backward(saved: Self::Mlp, dy: FloatTensor<Self>) -> Gradients<Self, 6>;
+    /// Of the operands in their order; that of x with what it is `so_far`.
+    fn mlp_backward(
+        saved: Self::Mlp,
+        dy: FloatTensor<Self>,
+        so_far: Option<FloatTensor<Self>>,
+    ) -> Gradients<Self, 7>;
 
     fn cross_entropy_forward(
         logits: FloatTensor<Self>,
@@ -146,13 +161,16 @@ macro_rules! forward_alone {
                 Self::attention_forward(qkv, n_head, causal).0
             }
 
-            fn igpt_norm(
-                x: FloatTensor<Self>,
-                gain: FloatTensor<Self>,
+            fn igpt_norm(norm: NormOperands<Self>, _branch: bool) -> FloatTensor<Self> {
+                Self::norm_forward(norm).0
+            }
+
+            fn igpt_branch_linear(
+                norm: NormOperands<Self>,
+                weight: FloatTensor<Self>,
                 bias: Maybe<Self>,
-                of: NormOf,
             ) -> FloatTensor<Self> {
-                Self::norm_forward(x, gain, bias.get(), of.half).0
+                Self::branch_linear_forward(norm, weight, bias.get()).0
             }
 
             fn igpt_linear(
@@ -181,9 +199,25 @@ pub(super) fn attention(qkv: Tensor<3>, n_head: usize, causal: bool) -> Tensor<3
     Tensor::from_dispatch(Dispatch::igpt_attention(qkv.into_dispatch(), n_head, causal))
 }
 
-pub(super) fn norm(x: Tensor<3>, gain: Tensor<1>, bias: Option<Tensor<1>>, of: NormOf) -> Tensor<3> {
+fn operands(x: Tensor<3>, norm: NormWeights, half: bool) -> NormOperands<Dispatch> {
+    let bias = Maybe::new(norm.bias.map(Tensor::into_dispatch));
+    NormOperands { x: x.into_dispatch(), gain: norm.gain.into_dispatch(), bias, half }
+}
+
+pub(super) fn norm(x: Tensor<3>, norm: NormWeights, half: bool, branch: bool) -> Tensor<3> {
+    Tensor::from_dispatch(Dispatch::igpt_norm(operands(x, norm, half), branch))
+}
+
+pub(super) fn branch_linear(
+    x: Tensor<3>,
+    norm: NormWeights,
+    half: bool,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<3> {
     let bias = Maybe::new(bias.map(Tensor::into_dispatch));
-    Tensor::from_dispatch(Dispatch::igpt_norm(x.into_dispatch(), gain.into_dispatch(), bias, of))
+    let norm = operands(x, norm, half);
+    Tensor::from_dispatch(Dispatch::igpt_branch_linear(norm, weight.into_dispatch(), bias))
 }
 
 pub(super) fn linear(
@@ -204,17 +238,19 @@ pub(super) fn linear(
 
 pub(super) fn mlp(
     x: Tensor<3>,
+    norm: NormWeights,
+    half: bool,
     weights: MlpWeights,
-    residual: Option<Tensor<3>>,
+    residual: bool,
     activation: Activation,
 ) -> Tensor<3> {
     Tensor::from_dispatch(Dispatch::igpt_mlp(MlpOperands {
-        x: x.into_dispatch(),
+        norm: operands(x, norm, half),
         fc: weights.fc.into_dispatch(),
         fc_bias: Maybe::new(weights.fc_bias.map(Tensor::into_dispatch)),
         proj: weights.proj.into_dispatch(),
         proj_bias: Maybe::new(weights.proj_bias.map(Tensor::into_dispatch)),
-        residual: Maybe::new(residual.map(Tensor::into_dispatch)),
+        residual,
         activation,
     }))
 }

@@ -1,10 +1,12 @@
 //! Linear maps with their bias and residual, and the whole MLP, row by row in cache.
 
+use std::ops::Range;
+
 use crate::config::Activation;
-use crate::ops::activation;
 use crate::ops::matmul::{Matrix, matmul, transpose};
 use crate::ops::parallel::{chunk_rows, chunks, fill, fill_pair, lane_rows, reduce};
 use crate::ops::simd::{add_to, vectorised};
+use crate::ops::{activation, norm};
 
 /// A weight matrix: `[inputs, outputs]`, or the transpose of it for heads.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +23,38 @@ impl<'a> Weight<'a> {
             Matrix::new(self.data, self.inputs).t()
         } else {
             Matrix::new(self.data, self.outputs)
+        }
+    }
+}
+
+/// The rows that a map multiplies: as they are, or normed anew each time that they are read, so that no copy of
+/// them has to be kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rows<'a> {
+    Given(&'a [f32]),
+    Normed { x: &'a [f32], gain: &'a [f32], bias: Option<&'a [f32]> },
+}
+
+impl<'a> Rows<'a> {
+    /// All floats.
+    fn len(&self) -> usize {
+        let (Self::Given(x) | Self::Normed { x, .. }) = self;
+        x.len()
+    }
+
+    /// Some of the rows, of `width`; `room` is for those that are normed.
+    fn matrix<'b>(&self, rows: Range<usize>, width: usize, room: &'b mut Vec<f32>) -> Matrix<'b>
+    where
+        'a: 'b,
+    {
+        let floats = rows.start * width..rows.end * width;
+        match *self {
+            Self::Given(x) => Matrix::new(&x[floats], width),
+            Self::Normed { x, gain, bias } => {
+                room.resize(floats.len(), 0.0);
+                norm::forward_rows(&x[floats], gain, bias, room);
+                Matrix::new(room, width)
+            }
         }
     }
 }
@@ -56,7 +90,12 @@ vectorised! {
 }
 
 /// x W + bias + residual.
-pub(super) fn forward(x: &[f32], w: Weight<'_>, bias: Option<&[f32]>, residual: Option<&[f32]>) -> Vec<f32> {
+pub(super) fn forward(
+    x: Rows<'_>,
+    w: Weight<'_>,
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+) -> Vec<f32> {
     let (k, n) = (w.inputs, w.outputs);
     let rows = x.len() / k;
     let chunk = chunk_rows(k.max(n));
@@ -64,7 +103,7 @@ pub(super) fn forward(x: &[f32], w: Weight<'_>, bias: Option<&[f32]>, residual: 
         let first = i * chunk;
         let rows = y.len() / n;
         let started = start(y, bias, residual.map(|r| &r[first * n..][..rows * n]));
-        matmul(y, Matrix::new(&x[first * k..][..rows * k], k), w.matrix(), started);
+        matmul(y, x.matrix(first..first + rows, k, &mut Vec::new()), w.matrix(), started);
     });
     y
 }
@@ -83,7 +122,7 @@ fn turned(a: &[f32], cols: usize) -> Vec<f32> {
 /// The gradients of [`forward`]'s x, W and bias, of which the last is empty unless wanted, from
 /// that of its result. The residual's gradient is the result's.
 pub(super) fn backward(
-    x: &[f32],
+    x: Rows<'_>,
     w: Weight<'_>,
     dy: &[f32],
     with_bias: bool,
@@ -97,12 +136,13 @@ pub(super) fn backward(
     let (dx, lanes) = fill(rows * k, lane * k, |i, dx| {
         let mut dw = vec![0f32; k * n];
         let mut db = vec![0f32; if with_bias { n } else { 0 }];
+        let mut room = Vec::new();
         let first = i * lane;
         for range in chunks(dx.len() / k, chunk) {
             let dx = &mut dx[range.start * k..range.end * k];
-            let x = &x[(first + range.start) * k..(first + range.end) * k];
-            let dy = &dy[(first + range.start) * n..(first + range.end) * n];
-            let (x, dy_rows) = (Matrix::new(x, k), Matrix::new(dy, n));
+            let range = first + range.start..first + range.end;
+            let dy = &dy[range.start * n..range.end * n];
+            let (x, dy_rows) = (x.matrix(range, k, &mut room), Matrix::new(dy, n));
             matmul(dx, dy_rows, back, false);
             if w.transposed {
                 matmul(&mut dw, dy_rows.t(), x, true);
@@ -142,16 +182,15 @@ pub(super) struct MlpGradients {
 
 /// activation(x fc + fc_bias) proj + proj_bias + residual, and what the activation was given, for
 /// the backward pass. What the activation yields never leaves the cache.
-pub(super) fn mlp(x: &[f32], c: usize, mlp: Mlp<'_>, residual: Option<&[f32]>) -> (Vec<f32>, Vec<f32>) {
+pub(super) fn mlp(x: Rows<'_>, c: usize, mlp: Mlp<'_>, residual: Option<&[f32]>) -> (Vec<f32>, Vec<f32>) {
     let m = mlp.hidden;
     let rows = x.len() / c;
     let chunk = chunk_rows(m);
     fill_pair((rows * c, chunk * c), (rows * m, chunk * m), |i, y, pre| {
         let first = i * chunk;
         let rows = y.len() / c;
-        let x = &x[first * c..][..rows * c];
         let started = start(pre, mlp.fc_bias, None);
-        matmul(pre, Matrix::new(x, c), Matrix::new(mlp.fc, m), started);
+        matmul(pre, x.matrix(first..first + rows, c, &mut Vec::new()), Matrix::new(mlp.fc, m), started);
         let mut post = vec![0f32; rows * m];
         activation::forward(pre, &mut post, mlp.activation);
         let started = start(y, mlp.proj_bias, residual.map(|r| &r[first * c..][..rows * c]));
@@ -160,7 +199,7 @@ pub(super) fn mlp(x: &[f32], c: usize, mlp: Mlp<'_>, residual: Option<&[f32]>) -
 }
 
 /// The gradients of [`mlp`], from that of its result and what its activation was given.
-pub(super) fn mlp_backward(x: &[f32], c: usize, mlp: Mlp<'_>, pre: &[f32], dy: &[f32]) -> MlpGradients {
+pub(super) fn mlp_backward(x: Rows<'_>, c: usize, mlp: Mlp<'_>, pre: &[f32], dy: &[f32]) -> MlpGradients {
     let m = mlp.hidden;
     let rows = x.len() / c;
     let chunk = chunk_rows(m);
@@ -173,14 +212,15 @@ pub(super) fn mlp_backward(x: &[f32], c: usize, mlp: Mlp<'_>, pre: &[f32], dy: &
         let (mut dfc_bias, mut dproj_bias) = (bias(m, mlp.fc_bias), bias(c, mlp.proj_bias));
         let rows = dx.len() / c;
         let (mut post, mut dpre) = (vec![0f32; chunk.min(rows) * m], vec![0f32; chunk.min(rows) * m]);
+        let mut room = Vec::new();
         let first = i * lane;
         for range in chunks(rows, chunk) {
             let dx = &mut dx[range.start * c..range.end * c];
             let (post, dpre) = (&mut post[..range.len() * m], &mut dpre[..range.len() * m]);
             let range = first + range.start..first + range.end;
-            let x = Matrix::new(&x[range.start * c..range.end * c], c);
             let dy = &dy[range.start * c..range.end * c];
             let pre = &pre[range.start * m..range.end * m];
+            let x = x.matrix(range, c, &mut room);
             matmul(dpre, Matrix::new(dy, c), proj, false);
             activation::backward(pre, post, dpre, mlp.activation);
             matmul(&mut dproj, Matrix::new(post, m).t(), Matrix::new(dy, c), true);

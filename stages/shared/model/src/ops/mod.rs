@@ -31,8 +31,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Activation;
 use crate::error::ModelError;
-use fused::NormOf;
-
 /// The epsilon of both norms (paper variant: GPT-2's; released code: `norm`).
 pub const NORM_EPS: f64 = 1e-5;
 
@@ -59,6 +57,15 @@ pub enum Precision {
     /// bfloat16 inside transformer blocks; parameters, gradients and losses are 32-bit floats. Needs
     /// LibTorch.
     Bf16,
+}
+
+/// The parameters of a norm over C channels.
+#[derive(Debug, Clone)]
+pub struct NormWeights {
+    /// `[C]`
+    pub gain: Tensor<1>,
+    /// `[C]`. With it layer norm, which subtracts the mean; without, x / sqrt(mean(x^2) + eps) * gain.
+    pub bias: Option<Tensor<1>>,
 }
 
 /// The parameters of a two-layer perceptron of width C and inner width M.
@@ -111,24 +118,35 @@ impl Ops {
         }
     }
 
-    /// Normalises the last dimension of `x` `[B,T,C]`. With a bias: layer norm with mean subtraction;
-    /// without: x / sqrt(mean(x^2) + eps) * gain.
-    pub fn norm(self, x: Tensor<3>, gain: Tensor<1>, bias: Option<Tensor<1>>) -> Tensor<3> {
-        self.norm_of(x, gain, bias, false)
+    /// Normalises the last dimension of `x` `[B,T,C]`.
+    pub fn norm(self, x: Tensor<3>, norm: NormWeights) -> Tensor<3> {
+        match self {
+            Self::Fused | Self::Mixed => fused::norm(x, norm, self == Self::Mixed, false),
+            Self::Plain => plain::norm(x, norm),
+        }
     }
 
     /// [`Ops::norm`] at the start of a residual branch, the same values: for an `x` that what comes of
     /// the result is added to.
-    pub fn branch_norm(self, x: Tensor<3>, gain: Tensor<1>, bias: Option<Tensor<1>>) -> Tensor<3> {
-        self.norm_of(x, gain, bias, true)
+    pub fn branch_norm(self, x: Tensor<3>, norm: NormWeights) -> Tensor<3> {
+        match self {
+            Self::Fused | Self::Mixed => fused::norm(x, norm, self == Self::Mixed, true),
+            Self::Plain => plain::norm(x, norm),
+        }
     }
 
-    fn norm_of(self, x: Tensor<3>, gain: Tensor<1>, bias: Option<Tensor<1>>, branch: bool) -> Tensor<3> {
+    /// norm(x) W + b at the start of a residual branch: the values of [`Ops::branch_norm`] and [`Ops::linear`],
+    /// without keeping what lies between them.
+    pub fn branch_linear(
+        self,
+        x: Tensor<3>,
+        norm: NormWeights,
+        weight: Tensor<2>,
+        bias: Option<Tensor<1>>,
+    ) -> Tensor<3> {
         match self {
-            Self::Fused | Self::Mixed => {
-                fused::norm(x, gain, bias, NormOf { half: self == Self::Mixed, branch })
-            }
-            Self::Plain => plain::norm(x, gain, bias),
+            Self::Fused | Self::Mixed => fused::branch_linear(x, norm, self == Self::Mixed, weight, bias),
+            Self::Plain => plain::linear(plain::norm(x, norm), weight, bias, None),
         }
     }
 
@@ -154,17 +172,20 @@ impl Ops {
         }
     }
 
-    /// activation(x fc + fc_bias) proj + proj_bias + residual, for `x` `[B,T,C]`.
+    /// activation(norm(x) fc + fc_bias) proj + proj_bias, for `x` `[B,T,C]`; and x added to it, where `residual`.
     pub fn mlp(
         self,
         x: Tensor<3>,
+        norm: NormWeights,
         weights: MlpWeights,
-        residual: Option<Tensor<3>>,
+        residual: bool,
         activation: Activation,
     ) -> Tensor<3> {
         match self {
-            Self::Fused | Self::Mixed => fused::mlp(x, weights, residual, activation),
-            Self::Plain => plain::mlp(x, weights, residual, activation),
+            Self::Fused | Self::Mixed => {
+                fused::mlp(x, norm, self == Self::Mixed, weights, residual, activation)
+            }
+            Self::Plain => plain::mlp(x, norm, weights, residual, activation),
         }
     }
 

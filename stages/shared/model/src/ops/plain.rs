@@ -5,7 +5,7 @@ use burn::tensor::activation::{gelu, gelu_approximate, log_softmax, sigmoid, sof
 use burn::tensor::{Int, Tensor};
 
 use crate::config::Activation;
-use crate::ops::{MlpWeights, NORM_EPS};
+use crate::ops::{MlpWeights, NORM_EPS, NormWeights};
 
 pub(super) fn attention(qkv: Tensor<3>, n_head: usize, causal: bool) -> Tensor<3> {
     let [b, t, c3] = qkv.dims();
@@ -28,7 +28,7 @@ pub(super) fn attention(qkv: Tensor<3>, n_head: usize, causal: bool) -> Tensor<3
     mixed.swap_dims(1, 2).reshape([b, t, c])
 }
 
-pub(super) fn norm(x: Tensor<3>, gain: Tensor<1>, bias: Option<Tensor<1>>) -> Tensor<3> {
+pub(super) fn norm(x: Tensor<3>, NormWeights { gain, bias }: NormWeights) -> Tensor<3> {
     let centred = match bias {
         Some(_) => x.clone() - x.mean_dim(2),
         None => x,
@@ -61,12 +61,14 @@ pub(super) fn linear(
 
 pub(super) fn mlp(
     x: Tensor<3>,
-    weights: MlpWeights,
-    residual: Option<Tensor<3>>,
+    weights: NormWeights,
+    mlp: MlpWeights,
+    residual: bool,
     kind: Activation,
 ) -> Tensor<3> {
-    let hidden = activation(linear(x, weights.fc, weights.fc_bias, None), kind); // [B,T,M]
-    linear(hidden, weights.proj, weights.proj_bias, residual)
+    let residual = residual.then(|| x.clone());
+    let hidden = activation(linear(norm(x, weights), mlp.fc, mlp.fc_bias, None), kind); // [B,T,M]
+    linear(hidden, mlp.proj, mlp.proj_bias, residual)
 }
 
 fn activation<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {

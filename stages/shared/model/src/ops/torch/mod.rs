@@ -16,7 +16,7 @@ use tch::{Kind, Reduction, Tensor};
 
 use crate::config::Activation;
 use crate::ops::NORM_EPS;
-use crate::ops::fused::{FusedGradients, Gradients, Maybe, MlpOperands, NormOf, forward_alone};
+use crate::ops::fused::{FusedGradients, Gradients, Maybe, MlpOperands, NormOperands, forward_alone};
 use rows::{activate, activate_backward, add, map, map_backward};
 use taped::{Taped, taped};
 
@@ -50,7 +50,6 @@ pub(super) struct SavedMlp {
     activation: Activation,
     fc_bias: bool,
     proj_bias: bool,
-    residual: bool,
 }
 
 /// An operand that every operation of its kind has.
@@ -71,8 +70,9 @@ fn as_type(weight: TchTensor, x: &TchTensor) -> TchTensor {
 impl FusedGradients for LibTorch {
     type Attention = Taped<1>;
     type Norm = SavedNorm;
+    type BranchLinear = (SavedNorm, SavedLinear);
     type Linear = SavedLinear;
-    type Mlp = SavedMlp;
+    type Mlp = (SavedNorm, SavedMlp);
     type CrossEntropy = Taped<1>;
 
     fn attention_forward(qkv: TchTensor, n_head: usize, causal: bool) -> (TchTensor, Taped<1>) {
@@ -97,12 +97,9 @@ impl FusedGradients for LibTorch {
         saved.gradients(dout)
     }
 
-    fn norm_forward(
-        x: TchTensor,
-        gain: TchTensor,
-        bias: Option<TchTensor>,
-        half: bool,
-    ) -> (TchTensor, SavedNorm) {
+    fn norm_forward(norm: NormOperands<Self>) -> (TchTensor, SavedNorm) {
+        let NormOperands { x, gain, bias, half } = norm;
+        let bias = bias.get();
         if half && kernels::take_norm(&x.tensor) {
             let x = TchTensor::from_existing(x.tensor.contiguous(), x.storage);
             let Normed { y, means, scales } = kernels::norm(&x.tensor, &gain.tensor, tensor(&bias), NORM_EPS);
@@ -137,6 +134,27 @@ impl FusedGradients for LibTorch {
         }
     }
 
+    fn branch_linear_forward(
+        norm: NormOperands<Self>,
+        weight: TchTensor,
+        bias: Option<TchTensor>,
+    ) -> (TchTensor, (SavedNorm, SavedLinear)) {
+        let (n, norm) = Self::norm_forward(norm);
+        let (y, map) = Self::linear_forward(n, weight, bias, None, false);
+        (y, (norm, map))
+    }
+
+    fn branch_linear_backward(
+        (norm, map): (SavedNorm, SavedLinear),
+        dy: TchTensor,
+        so_far: Option<TchTensor>,
+    ) -> Gradients<Self, 5> {
+        let [dn, dweight, dbias, _] = Self::linear_backward(map, dy);
+        let [dx, dgain, dnorm_bias] =
+            Self::norm_backward(norm, dn.expect("the gradient of the map's input"), so_far);
+        [dx, dgain, dnorm_bias, dweight, dbias]
+    }
+
     fn linear_forward(
         x: TchTensor,
         weight: TchTensor,
@@ -160,27 +178,34 @@ impl FusedGradients for LibTorch {
         [Some(dx), Some(dweight), dbias.map(TchTensor::new), residual.then_some(dy)]
     }
 
-    fn mlp_forward(operands: MlpOperands<Self>) -> (TchTensor, SavedMlp) {
-        let MlpOperands { x, fc, fc_bias, proj, proj_bias, residual, activation } = operands;
-        let [fc_bias, proj_bias, residual] = [fc_bias, proj_bias, residual].map(Maybe::get);
+    fn mlp_forward(operands: MlpOperands<Self>) -> (TchTensor, (SavedNorm, SavedMlp)) {
+        let MlpOperands { norm, fc, fc_bias, proj, proj_bias, residual, activation } = operands;
+        let [fc_bias, proj_bias] = [fc_bias, proj_bias].map(Maybe::get);
+        let residual = residual.then(|| norm.x.clone());
+        let (x, norm) = Self::norm_forward(norm); // [B,T,C]
         let (fc, proj) = (as_type(fc, &x), as_type(proj, &x));
         let pre = map(&x.tensor, &fc.tensor, tensor(&fc_bias)); // [B,T,M]
         let post = activate(&pre, activation); // [B,T,M]
         let y = add(map(&post, &proj.tensor, tensor(&proj_bias)), tensor(&residual)); // [B,T,C]
         let [y, pre, post] = [y, pre, post].map(TchTensor::new);
-        let [fc_bias, proj_bias, residual] = [fc_bias, proj_bias, residual].map(|o| o.is_some());
-        (y, SavedMlp { x, fc, pre, post, proj, activation, fc_bias, proj_bias, residual })
+        let [fc_bias, proj_bias] = [fc_bias, proj_bias].map(|o| o.is_some());
+        (y, (norm, SavedMlp { x, fc, pre, post, proj, activation, fc_bias, proj_bias }))
     }
 
-    fn mlp_backward(saved: SavedMlp, dy: TchTensor) -> Gradients<Self, 6> {
-        let SavedMlp { x, fc, pre, post, proj, activation, fc_bias, proj_bias, residual } = saved;
+    fn mlp_backward(
+        (norm, saved): (SavedNorm, SavedMlp),
+        dy: TchTensor,
+        so_far: Option<TchTensor>,
+    ) -> Gradients<Self, 7> {
+        let SavedMlp { x, fc, pre, post, proj, activation, fc_bias, proj_bias } = saved;
         let (dpost, dproj, dproj_bias) = map_backward(&dy.tensor, &post.tensor, &proj.tensor, proj_bias);
         drop(post);
         let (dpre, dfc_bias) = activate_backward(&rows::rows(&dpost), &pre.tensor, activation, fc_bias);
-        let (dx, dfc, _) = map_backward(&dpre, &x.tensor, &fc.tensor, false);
-        let [dx, dfc, dproj] = [dx, dfc, dproj].map(TchTensor::new);
+        let (dn, dfc, _) = map_backward(&dpre, &x.tensor, &fc.tensor, false);
+        let [dn, dfc, dproj] = [dn, dfc, dproj].map(TchTensor::new);
         let [dfc_bias, dproj_bias] = [dfc_bias, dproj_bias].map(|sums| sums.map(TchTensor::new));
-        [Some(dx), Some(dfc), dfc_bias, Some(dproj), dproj_bias, residual.then_some(dy)]
+        let [dx, dgain, dnorm_bias] = Self::norm_backward(norm, dn, so_far);
+        [dx, dgain, dnorm_bias, Some(dfc), dfc_bias, Some(dproj), dproj_bias]
     }
 
     fn cross_entropy_forward(logits: TchTensor, targets: TchTensor) -> (TchTensor, Taped<1>) {
