@@ -44,7 +44,7 @@ pub(super) fn forward(logits: &[f32], targets: &[u32]) -> (Vec<f32>, Vec<f32>) {
     let n = targets.len();
     let v = logits.len() / n.max(1);
     let chunk = chunk_rows(v);
-    fill_pair((n, chunk), (n, chunk), |i, nll, lse| {
+    fill_pair((n, chunk), (n, chunk), |i, nll, lse, _| {
         let first = i * chunk;
         let rows = nll.len();
         forward_rows(&logits[first * v..][..rows * v], &targets[first..][..rows], nll, lse);
@@ -55,11 +55,10 @@ pub(super) fn forward(logits: &[f32], targets: &[u32]) -> (Vec<f32>, Vec<f32>) {
 pub(super) fn backward(logits: &[f32], targets: &[u32], lse: &[f32], dnll: &[f32]) -> Vec<f32> {
     let v = logits.len() / targets.len().max(1);
     let chunk = chunk_rows(v);
-    let (dlogits, _) = fill(logits.len(), chunk * v, |i, dlogits| {
+    fill(logits.len(), chunk * v, |i, dlogits, _| {
         let first = i * chunk;
         let range = first..first + dlogits.len() / v;
         let logits = &logits[first * v..][..dlogits.len()];
         backward_rows(logits, &targets[range.clone()], &lse[range.clone()], &dnll[range], dlogits);
-    });
-    dlogits
+    })
 }

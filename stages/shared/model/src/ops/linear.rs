@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::config::Activation;
 use crate::ops::matmul::{Matrix, matmul, transpose};
-use crate::ops::parallel::{chunk_rows, chunks, fill, fill_pair, lane_rows, reduce};
+use crate::ops::parallel::{chunk_rows, chunks, fill, fill_and_sum, fill_pair, lane_rows};
 use crate::ops::simd::{add_to, vectorised};
 use crate::ops::{activation, norm};
 
@@ -42,8 +42,16 @@ impl<'a> Rows<'a> {
         x.len()
     }
 
-    /// Some of the rows, of `width`; `room` is for those that are normed.
-    fn matrix<'b>(&self, rows: Range<usize>, width: usize, room: &'b mut Vec<f32>) -> Matrix<'b>
+    /// The floats of room that so many of them take for as long as they are read.
+    fn room(&self, floats: usize) -> usize {
+        match self {
+            Self::Given(_) => 0,
+            Self::Normed { .. } => floats,
+        }
+    }
+
+    /// Some of the rows, of `width`, where there is `room` for them.
+    fn matrix<'b>(&self, rows: Range<usize>, width: usize, room: &'b mut [f32]) -> Matrix<'b>
     where
         'a: 'b,
     {
@@ -51,7 +59,7 @@ impl<'a> Rows<'a> {
         match *self {
             Self::Given(x) => Matrix::new(&x[floats], width),
             Self::Normed { x, gain, bias } => {
-                room.resize(floats.len(), 0.0);
+                let room = &mut room[..floats.len()];
                 norm::forward_rows(&x[floats], gain, bias, room);
                 Matrix::new(room, width)
             }
@@ -99,24 +107,23 @@ pub(super) fn forward(
     let (k, n) = (w.inputs, w.outputs);
     let rows = x.len() / k;
     let chunk = chunk_rows(k.max(n));
-    let (y, _) = fill(rows * n, chunk * n, |i, y| {
+    fill(rows * n, chunk * n, |i, y, rooms| {
         let first = i * chunk;
         let rows = y.len() / n;
+        let [room] = rooms.of([x.room(rows * k)]);
         let started = start(y, bias, residual.map(|r| &r[first * n..][..rows * n]));
-        matmul(y, x.matrix(first..first + rows, k, &mut Vec::new()), w.matrix(), started);
-    });
-    y
+        matmul(y, x.matrix(first..first + rows, k, room), w.matrix(), started);
+    })
 }
 
 /// The transpose of a matrix of rows of `cols`.
 fn turned(a: &[f32], cols: usize) -> Vec<f32> {
     let rows = a.len() / cols;
     let chunk = chunk_rows(rows);
-    let (turned, _) = fill(a.len(), chunk * rows, |i, out| {
+    fill(a.len(), chunk * rows, |i, out, _| {
         let first = i * chunk;
         transpose(Matrix::new(a, cols).columns(first, first + out.len() / rows), out);
-    });
-    turned
+    })
 }
 
 /// The gradients of [`forward`]'s x, W and bias, of which the last is empty unless wanted, from
@@ -133,29 +140,28 @@ pub(super) fn backward(
     let lane = lane_rows(rows, chunk, k * n);
     let turned = if w.transposed { Vec::new() } else { turned(w.data, n) };
     let back = Matrix::new(if w.transposed { w.data } else { &turned }, k); // [n,k]
-    let (dx, lanes) = fill(rows * k, lane * k, |i, dx| {
-        let mut dw = vec![0f32; k * n];
-        let mut db = vec![0f32; if with_bias { n } else { 0 }];
-        let mut room = Vec::new();
+    let sums = [k * n, if with_bias { n } else { 0 }];
+    let (dx, [dw, db]) = fill_and_sum(rows * k, lane * k, sums, |i, dx, [dw, db], rooms| {
+        db.fill(0.0);
+        let [room] = rooms.of([x.room(chunk * k)]);
         let first = i * lane;
         for range in chunks(dx.len() / k, chunk) {
             let dx = &mut dx[range.start * k..range.end * k];
+            let started = range.start > 0;
             let range = first + range.start..first + range.end;
             let dy = &dy[range.start * n..range.end * n];
-            let (x, dy_rows) = (x.matrix(range, k, &mut room), Matrix::new(dy, n));
+            let (x, dy_rows) = (x.matrix(range, k, room), Matrix::new(dy, n));
             matmul(dx, dy_rows, back, false);
             if w.transposed {
-                matmul(&mut dw, dy_rows.t(), x, true);
+                matmul(dw, dy_rows.t(), x, started);
             } else {
-                matmul(&mut dw, x.t(), dy_rows, true);
+                matmul(dw, x.t(), dy_rows, started);
             }
             if with_bias {
-                add_rows(&mut db, dy);
+                add_rows(db, dy);
             }
         }
-        [dw, db]
     });
-    let [dw, db] = reduce(lanes);
     (dx, dw, db)
 }
 
@@ -186,15 +192,15 @@ pub(super) fn mlp(x: Rows<'_>, c: usize, mlp: Mlp<'_>, residual: Option<&[f32]>)
     let m = mlp.hidden;
     let rows = x.len() / c;
     let chunk = chunk_rows(m);
-    fill_pair((rows * c, chunk * c), (rows * m, chunk * m), |i, y, pre| {
+    fill_pair((rows * c, chunk * c), (rows * m, chunk * m), |i, y, pre, rooms| {
         let first = i * chunk;
         let rows = y.len() / c;
         let started = start(pre, mlp.fc_bias, None);
-        matmul(pre, x.matrix(first..first + rows, c, &mut Vec::new()), Matrix::new(mlp.fc, m), started);
-        let mut post = vec![0f32; rows * m];
-        activation::forward(pre, &mut post, mlp.activation);
+        let [room, post] = rooms.of([x.room(rows * c), rows * m]);
+        matmul(pre, x.matrix(first..first + rows, c, room), Matrix::new(mlp.fc, m), started);
+        activation::forward(pre, post, mlp.activation);
         let started = start(y, mlp.proj_bias, residual.map(|r| &r[first * c..][..rows * c]));
-        matmul(y, Matrix::new(&post, m), Matrix::new(mlp.proj, c), started);
+        matmul(y, Matrix::new(post, m), Matrix::new(mlp.proj, c), started);
     })
 }
 
@@ -206,35 +212,37 @@ pub(super) fn mlp_backward(x: Rows<'_>, c: usize, mlp: Mlp<'_>, pre: &[f32], dy:
     let lane = lane_rows(rows, chunk, 2 * c * m);
     let (fc, proj) = (turned(mlp.fc, m), turned(mlp.proj, c));
     let (fc, proj) = (Matrix::new(&fc, c), Matrix::new(&proj, m)); // [m,c], [c,m]
-    let bias = |n: usize, bias: Option<&[f32]>| vec![0f32; if bias.is_some() { n } else { 0 }];
-    let (dx, lanes) = fill(rows * c, lane * c, |i, dx| {
-        let (mut dfc, mut dproj) = (vec![0f32; c * m], vec![0f32; m * c]);
-        let (mut dfc_bias, mut dproj_bias) = (bias(m, mlp.fc_bias), bias(c, mlp.proj_bias));
-        let rows = dx.len() / c;
-        let (mut post, mut dpre) = (vec![0f32; chunk.min(rows) * m], vec![0f32; chunk.min(rows) * m]);
-        let mut room = Vec::new();
-        let first = i * lane;
-        for range in chunks(rows, chunk) {
-            let dx = &mut dx[range.start * c..range.end * c];
-            let (post, dpre) = (&mut post[..range.len() * m], &mut dpre[..range.len() * m]);
-            let range = first + range.start..first + range.end;
-            let dy = &dy[range.start * c..range.end * c];
-            let pre = &pre[range.start * m..range.end * m];
-            let x = x.matrix(range, c, &mut room);
-            matmul(dpre, Matrix::new(dy, c), proj, false);
-            activation::backward(pre, post, dpre, mlp.activation);
-            matmul(&mut dproj, Matrix::new(post, m).t(), Matrix::new(dy, c), true);
-            matmul(&mut dfc, x.t(), Matrix::new(dpre, m), true);
-            matmul(dx, Matrix::new(dpre, m), fc, false);
-            if mlp.proj_bias.is_some() {
-                add_rows(&mut dproj_bias, dy);
+    let bias = |n: usize, bias: Option<&[f32]>| if bias.is_some() { n } else { 0 };
+    let sums = [c * m, bias(m, mlp.fc_bias), m * c, bias(c, mlp.proj_bias)];
+    let (dx, [fc, fc_bias, proj, proj_bias]) =
+        fill_and_sum(rows * c, lane * c, sums, |i, dx, sums, rooms| {
+            let [dfc, dfc_bias, dproj, dproj_bias] = sums;
+            dfc_bias.fill(0.0);
+            dproj_bias.fill(0.0);
+            let rows = dx.len() / c;
+            let most = chunk.min(rows);
+            let [room, post, dpre] = rooms.of([x.room(most * c), most * m, most * m]);
+            let first = i * lane;
+            for range in chunks(rows, chunk) {
+                let dx = &mut dx[range.start * c..range.end * c];
+                let (post, dpre) = (&mut post[..range.len() * m], &mut dpre[..range.len() * m]);
+                let started = range.start > 0;
+                let range = first + range.start..first + range.end;
+                let dy = &dy[range.start * c..range.end * c];
+                let pre = &pre[range.start * m..range.end * m];
+                let x = x.matrix(range, c, room);
+                matmul(dpre, Matrix::new(dy, c), proj, false);
+                activation::backward(pre, post, dpre, mlp.activation);
+                matmul(dproj, Matrix::new(post, m).t(), Matrix::new(dy, c), started);
+                matmul(dfc, x.t(), Matrix::new(dpre, m), started);
+                matmul(dx, Matrix::new(dpre, m), fc, false);
+                if mlp.proj_bias.is_some() {
+                    add_rows(dproj_bias, dy);
+                }
+                if mlp.fc_bias.is_some() {
+                    add_rows(dfc_bias, dpre);
+                }
             }
-            if mlp.fc_bias.is_some() {
-                add_rows(&mut dfc_bias, dpre);
-            }
-        }
-        [dfc, dfc_bias, dproj, dproj_bias]
-    });
-    let [fc, fc_bias, proj, proj_bias] = reduce(lanes);
+        });
     MlpGradients { dx, fc, fc_bias, proj, proj_bias }
 }

@@ -2,7 +2,7 @@
 //! divides by the root mean square and has a gain only.
 
 use crate::ops::NORM_EPS;
-use crate::ops::parallel::{chunk_rows, chunks, fill, lane_rows, reduce};
+use crate::ops::parallel::{chunk_rows, chunks, fill, fill_and_sum, lane_rows};
 use crate::ops::simd::{add_to, dot, sum, vectorised};
 
 /// Puts the normalised row, before gain and bias, into `y` and returns the reciprocal deviation.
@@ -84,10 +84,9 @@ vectorised! {
 /// The norm of each row of `x`: layer norm with a bias, root-mean-square norm without.
 pub(super) fn forward(x: &[f32], gain: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     let chunk = chunk_rows(gain.len()) * gain.len();
-    let (y, _) = fill(x.len(), chunk, |i, y| {
+    fill(x.len(), chunk, |i, y, _| {
         forward_rows(&x[i * chunk..][..y.len()], gain, bias, y);
-    });
-    y
+    })
 }
 
 /// The gradients of x, gain and bias (empty unless wanted), from that of [`forward`]'s result; that of
@@ -102,19 +101,18 @@ pub(super) fn backward(
     let c = gain.len();
     let chunk = chunk_rows(c);
     let lane = lane_rows(x.len() / c, chunk, 2 * c);
-    let (dx, lanes) = fill(x.len(), lane * c, |i, dx| {
-        let mut dgain = vec![0f32; c];
-        let mut dbias = vec![0f32; if with_bias { c } else { 0 }];
-        let mut n = vec![0f32; c];
+    let sums = [c, if with_bias { c } else { 0 }];
+    let (dx, [dgain, dbias]) = fill_and_sum(x.len(), lane * c, sums, |i, dx, [dgain, dbias], rooms| {
+        dgain.fill(0.0);
+        dbias.fill(0.0);
+        let [n] = rooms.of([c]);
         for range in chunks(dx.len() / c, chunk) {
             let dx = &mut dx[range.start * c..range.end * c];
             let range = (i * lane + range.start) * c..(i * lane + range.end) * c;
             let dbias = with_bias.then_some(&mut dbias[..]);
             let (x, dy, so_far) = (&x[range.clone()], &dy[range.clone()], so_far.map(|all| &all[range]));
-            backward_rows(x, gain, dy, so_far, dx, (&mut dgain, dbias), &mut n);
+            backward_rows(x, gain, dy, so_far, dx, (dgain, dbias), n);
         }
-        [dgain, dbias]
     });
-    let [dgain, dbias] = reduce(lanes);
     (dx, dgain, dbias)
 }

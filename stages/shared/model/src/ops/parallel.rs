@@ -29,34 +29,105 @@ pub(super) fn lane_rows(rows: usize, chunk: usize, sums: usize) -> usize {
     chunks.div_ceil(lanes) * chunk
 }
 
+/// Floats of partial sums that are worked on at a time, but for two lanes a thread: a MiB, about a level-2 cache.
+const AT_ONCE: usize = 1 << 18;
+
 /// The consecutive ranges of at most `chunk` rows that make up `rows` rows.
 pub(super) fn chunks(rows: usize, chunk: usize) -> impl Iterator<Item = Range<usize>> {
     (0..rows).step_by(chunk).map(move |start| start..rows.min(start + chunk))
 }
 
+/// Room for what a piece of work computes on its way, which the next piece finds as it was left: memory that is in cache,
+/// and that nobody has to zero again.
+#[derive(Debug, Default)]
+pub(super) struct Rooms([Vec<f32>; 3]);
+
+impl Rooms {
+    /// The rooms in so many floats each, with whatever is in them.
+    pub(super) fn of<const N: usize>(&mut self, sizes: [usize; N]) -> [&mut [f32]; N] {
+        let mut rooms = self.0.iter_mut();
+        sizes.map(|size| {
+            let room = rooms.next().expect("there are as many rooms as anybody wants");
+            if room.len() < size {
+                room.resize(size, 0.0);
+            }
+            &mut room[..size]
+        })
+    }
+}
+
 /// A vector of `len` floats, written in parallel in chunks: `write` gets a chunk's index and the
-/// chunk, zeroed while it is in cache. Also returns what `write` returned, in order.
-pub(super) fn fill<R: Send>(
+/// chunk, zeroed while it is in cache.
+pub(super) fn fill(
     len: usize,
     chunk: usize,
-    write: impl Fn(usize, &mut [f32]) -> R + Sync,
-) -> (Vec<f32>, Vec<R>) {
+    write: impl Fn(usize, &mut [f32], &mut Rooms) + Sync,
+) -> Vec<f32> {
     let mut out = Vec::with_capacity(len);
-    let results = out.spare_capacity_mut()[..len]
+    out.spare_capacity_mut()[..len]
         .par_chunks_mut(chunk.max(1))
         .enumerate()
-        .map(|(i, chunk)| write(i, zeroed(chunk)))
-        .collect();
+        .for_each_init(Rooms::default, |rooms, (i, chunk)| write(i, zeroed(chunk), rooms));
     // SAFETY: the chunks cover the first `len` elements and each was zeroed.
     unsafe { out.set_len(len) };
-    (out, results)
+    out
+}
+
+/// [`fill`] with a lane for each chunk, which adds up vectors of the lengths `sums` over its rows; also returns the sums of
+/// all lanes. `write` finds in its lane's sums what another has left there, and overwrites it.
+///
+/// Few lanes are worked on at a time, and added in their order: they take as little memory as may be, which is in cache
+/// when the next ones come.
+pub(super) fn fill_and_sum<const P: usize>(
+    len: usize,
+    lane: usize,
+    sums: [usize; P],
+    write: impl Fn(usize, &mut [f32], &mut [Vec<f32>; P], &mut Rooms) + Sync,
+) -> (Vec<f32>, [Vec<f32>; P]) {
+    let mut out = Vec::with_capacity(len);
+    let mut chunks: Vec<_> = out.spare_capacity_mut()[..len].chunks_mut(lane.max(1)).collect();
+    let at_once = AT_ONCE / sums.iter().sum::<usize>().max(1);
+    let at_once = at_once.max(1).next_multiple_of(2 * rayon::current_num_threads());
+    let zeros = || sums.map(|n| vec![0f32; n]);
+    let mut lanes: Vec<_> = (0..at_once.min(chunks.len())).map(|_| zeros()).collect();
+    let mut total = zeros();
+    for (wave, chunks) in chunks.chunks_mut(at_once).enumerate() {
+        let lanes = &mut lanes[..chunks.len()];
+        lanes.par_iter_mut().zip(chunks).enumerate().for_each_init(
+            Rooms::default,
+            |rooms, (i, (sums, chunk))| {
+                write(wave * at_once + i, zeroed(chunk), sums, rooms);
+            },
+        );
+        // The sums of the first lane are the total so far, and the total's zeros are its.
+        if wave == 0 {
+            std::mem::swap(&mut total, &mut lanes[0]);
+        }
+        let added = &lanes[usize::from(wave == 0)..];
+        for (p, total) in total.iter_mut().enumerate() {
+            add_lanes(total, added, |sums| &sums[p]);
+        }
+    }
+    // SAFETY: the chunks cover the first `len` elements and each was zeroed.
+    unsafe { out.set_len(len) };
+    (out, total)
+}
+
+/// Adds the vector of each lane to the total, in the order of the lanes.
+fn add_lanes<L: Sync>(total: &mut [f32], lanes: &[L], vector: impl Fn(&L) -> &[f32] + Sync) {
+    const CHUNK: usize = 1 << 14;
+    total.par_chunks_mut(CHUNK).enumerate().for_each(|(i, total)| {
+        for lane in lanes {
+            add(total, &vector(lane)[i * CHUNK..][..total.len()]);
+        }
+    });
 }
 
 /// [`fill`] for two vectors whose chunks belong together, one by one.
 pub(super) fn fill_pair(
     (len_a, chunk_a): (usize, usize),
     (len_b, chunk_b): (usize, usize),
-    write: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+    write: impl Fn(usize, &mut [f32], &mut [f32], &mut Rooms) + Sync,
 ) -> (Vec<f32>, Vec<f32>) {
     let (chunk_a, chunk_b) = (chunk_a.max(1), chunk_b.max(1));
     assert_eq!(len_a.div_ceil(chunk_a), len_b.div_ceil(chunk_b), "as many chunks in both");
@@ -65,7 +136,7 @@ pub(super) fn fill_pair(
         .par_chunks_mut(chunk_a)
         .zip(b.spare_capacity_mut()[..len_b].par_chunks_mut(chunk_b))
         .enumerate()
-        .for_each(|(i, (a, b))| write(i, zeroed(a), zeroed(b)));
+        .for_each_init(Rooms::default, |rooms, (i, (a, b))| write(i, zeroed(a), zeroed(b), rooms));
     // SAFETY: both have as many chunks, so every chunk of either was zeroed.
     unsafe {
         a.set_len(len_a);
@@ -82,22 +153,6 @@ fn zeroed(chunk: &mut [MaybeUninit<f32>]) -> &mut [f32] {
     unsafe { chunk.assume_init_mut() }
 }
 
-/// The element-wise sums of the lanes' vectors, added in the order of the lanes.
-pub(super) fn reduce<const P: usize>(mut lanes: Vec<[Vec<f32>; P]>) -> [Vec<f32>; P] {
-    let rest = lanes.split_off(lanes.len().min(1));
-    let mut total = lanes.pop().unwrap_or_else(|| std::array::from_fn(|_| Vec::new()));
-    for (p, total) in total.iter_mut().enumerate() {
-        const CHUNK: usize = 1 << 14;
-        total.par_chunks_mut(CHUNK).enumerate().for_each(|(i, total)| {
-            for lane in &rest {
-                let start = i * CHUNK;
-                add(total, &lane[p][start..start + total.len()]);
-            }
-        });
-    }
-    total
-}
-
 super::simd::vectorised! {
     fn add(total: &mut [f32], lane: &[f32]) {
         super::simd::add_to(total, lane);
@@ -111,19 +166,32 @@ mod tests {
     #[test]
     fn chunks_cover_every_row_once() {
         assert_eq!(chunks(7, 3).collect::<Vec<_>>(), [0..3, 3..6, 6..7]);
-        let (out, sizes) = fill(10, 4, |i, chunk| {
-            chunk.fill(i as f32);
-            chunk.len()
-        });
+        let out = fill(10, 4, |i, chunk, _| chunk.fill(i as f32));
         assert_eq!(out, [0., 0., 0., 0., 1., 1., 1., 1., 2., 2.]);
-        assert_eq!(sizes, [4, 4, 2]);
     }
 
     #[test]
-    fn lanes_are_summed_in_order() {
-        let [sums] = reduce(vec![[vec![1.0, 2.0]], [vec![10.0, 20.0]], [vec![0.5, 0.5]]]);
-        assert_eq!(sums, [11.5, 22.5]);
-        assert!(reduce::<1>(Vec::new())[0].is_empty());
+    fn lanes_are_summed_in_order_however_many_are_worked_on_at_a_time() {
+        // 1e8 swallows what is added to it one by one: another order has another sum.
+        for sums in [1, AT_ONCE] {
+            let (out, [total]) = fill_and_sum(40, 1, [sums], |i, chunk, [sum], _| {
+                chunk.fill(i as f32);
+                sum.fill(if i == 0 { 1e8 } else { 3.0 });
+            });
+            assert_eq!(out, (0..40).map(|i| i as f32).collect::<Vec<_>>());
+            let expected = (1..40).fold(1e8f32, |total, _| total + 3.0);
+            assert!(total.len() == sums && total.iter().all(|sum| *sum == expected));
+        }
+        let (out, [total]) = fill_and_sum(0, 4, [2], |_, _, _, _| unreachable!("there is no lane"));
+        assert!(out.is_empty() && total == [0.0, 0.0]);
+    }
+
+    #[test]
+    fn rooms_grow_and_keep_what_was_left() {
+        let mut rooms = Rooms::default();
+        rooms.of([2])[0].fill(7.0);
+        let [a, b] = rooms.of([3, 1]);
+        assert_eq!((&*a, &*b), (&[7.0, 7.0, 0.0][..], &[0.0][..]));
     }
 
     #[test]
