@@ -9,11 +9,12 @@ use crate::pipeline::units::{self, DURATION, MEMORY};
 use crate::pipeline::{Data, Diagnostic, Faults, Key, Location, Node, Overrides, Pipeline, check_keys};
 
 /// What may be said of all steps and of some.
-const RULE: [&str; 14] = [
+const RULE: [&str; 15] = [
     "partition",
     "account",
     "qos",
     "constraint",
+    "nodes",
     "cpus",
     "memory",
     "gpus",
@@ -30,7 +31,7 @@ const RULE: [&str; 14] = [
 const WHOLE: [&str; 5] = ["jobs", "poll", "gather", "notice", "steps"];
 
 /// Options of `sbatch` that are ours.
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     "-a",
     "--array",
     "-J",
@@ -42,6 +43,7 @@ const OURS: [&str; 13] = [
     "--export",
     "-n",
     "--ntasks",
+    "--ntasks-per-node",
     "-N",
     "--nodes",
 ];
@@ -113,6 +115,7 @@ fn rule(node: &Node, faults: &mut Faults) -> Rule {
         account: word(node, "account", faults),
         qos: word(node, "qos", faults),
         constraint: word(node, "constraint", faults),
+        nodes: count(node, "nodes", 1, faults),
         cpus: count(node, "cpus", 1, faults),
         memory_mib: memory(node, faults),
         gpus: count(node, "gpus", 0, faults),
@@ -211,7 +214,11 @@ fn options(node: &Node, faults: &mut Faults) -> Option<Vec<String>> {
                 .push(member.mark, format!("`options` must be options of sbatch, found `{option}`"))
                 .hint("one string for each, with its value: `--reservation=course`");
         } else if OURS.contains(&name) {
-            faults.push(member.mark, format!("`{name}` is an option that igpt-flow needs itself"));
+            let fault =
+                faults.push(member.mark, format!("`{name}` is an option that igpt-flow needs itself"));
+            if ["-N", "--nodes"].contains(&name) {
+                fault.hint("`nodes: 2` beside `options` gives a step several nodes");
+            }
         }
     }
     Some(options)
@@ -276,6 +283,12 @@ mod tests {
             ("gpus: a100:1\n", "`gpus` must be a whole number", "their type goes into `gpu_type`"),
             ("memory: lots\n", "`memory` must be an amount of memory", ""),
             ("options: [--array=1-3]\n", "`--array` is an option that igpt-flow needs itself", ""),
+            (
+                "options: [--nodes=2]\n",
+                "`--nodes` is an option that igpt-flow needs",
+                "`nodes: 2` beside `options`",
+            ),
+            ("nodes: 0\n", "`nodes` must be a whole number", ""),
             ("options: [exclusive]\n", "`options` must be options of sbatch, found `exclusive`", ""),
             ("partition: [a]\n", "`partition` must be a string on one line, found a list", ""),
             ("steps: {'a[': {}}\n", "invalid pattern `a[`", ""),

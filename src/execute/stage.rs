@@ -56,7 +56,7 @@ pub(super) fn attempt_stage(
             let cx = StageContext::new(*seed, job.threads, checkpoints, sink)
                 .on_device(job.device.clone())
                 .with_gpus(job.gpus.len())
-                .ranks_by(rank_command()?)
+                .ranks_by(rank_commands(job)?)
                 .offline(job.offline)
                 .cancelled_by(cancelled);
             match catch_unwind(AssertUnwindSafe(|| stage.run(params, &io, &cx))) {
@@ -74,9 +74,14 @@ pub(super) fn attempt_stage(
     )
 }
 
-/// How a further process of a stage is started: this binary, whatever was put in its place meanwhile.
-fn rank_command() -> io::Result<Vec<OsString>> {
-    Ok(vec![this_binary()?.into(), "rank".into()])
+/// How a further process of a stage is started on each machine that the step has: here by this binary, whatever was
+/// put in its place meanwhile.
+fn rank_commands(job: &Job) -> io::Result<Vec<Vec<OsString>>> {
+    let mut commands = vec![vec![this_binary()?.into(), "rank".into()]];
+    if job.attempt.is_some() {
+        commands.extend(super::slurm::on_further_nodes(&["rank"])?);
+    }
+    Ok(commands)
 }
 
 fn stage_io(inputs: &Inputs<'_>, scratch: &Path, job: &Job) -> Result<StageIo, AttemptError> {

@@ -30,6 +30,8 @@ pub struct Allocation {
     pub qos: Option<String>,
     /// Features that the node must have.
     pub constraint: Option<String>,
+    /// Nodes, at least 1; what follows is of each.
+    pub nodes: u32,
     /// Processors, at least 1.
     pub cpus: u32,
     /// Memory in MiB; 0 is what the cluster gives.
@@ -62,8 +64,8 @@ impl Allocation {
         options.extend(
             named.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?))),
         );
-        options.push("--nodes=1".to_owned());
-        options.push("--ntasks=1".to_owned());
+        options.push(format!("--nodes={}", self.nodes.max(1)));
+        options.push("--ntasks-per-node=1".to_owned());
         options.push(format!("--cpus-per-task={}", self.cpus.max(1)));
         if self.memory_mib > 0 {
             options.push(format!("--mem={}M", self.memory_mib));
@@ -140,6 +142,7 @@ mod tests {
     fn what_a_step_asks_for_is_a_list_of_options() {
         let allocation = Allocation {
             partition: Some("gpu; rm -rf /".into()),
+            nodes: 2,
             cpus: 8,
             memory_mib: 4096,
             gpus: 2,
@@ -153,8 +156,8 @@ mod tests {
         let right = [
             "--exclusive",
             "--partition=gpu; rm -rf /",
-            "--nodes=1",
-            "--ntasks=1",
+            "--nodes=2",
+            "--ntasks-per-node=1",
             "--cpus-per-task=8",
             "--mem=4096M",
             "--gres=gpu:a100:2",

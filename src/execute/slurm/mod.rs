@@ -6,6 +6,7 @@
 //! - `flight`: a step under way; `judge`: what is to be believed of it; `states`: what the cluster's words mean
 //! - `adopt`: steps that an earlier run gave to the cluster
 //! - `client`: the cluster's commands; [`check`]: a job that looks at a node
+//! - `nodes`: the nodes of a step that has several
 //! - [`task`]: the node's side; `order` is what passes between the two
 //!
 //! Everything but the cluster's word passes through the store, which login node and nodes share. A run may
@@ -18,6 +19,7 @@ mod client;
 mod courier;
 mod flight;
 mod judge;
+mod nodes;
 mod order;
 mod states;
 mod stopping;
@@ -35,6 +37,7 @@ use std::time::Duration;
 pub use allocation::{Allocation, Settings};
 use courier::{Courier, Request};
 use flight::News;
+pub(super) use nodes::on_further_nodes;
 use order::Order;
 
 use super::Executor;

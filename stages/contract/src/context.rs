@@ -51,6 +51,8 @@ pub struct Rank {
     pub index: usize,
     /// How many there are.
     pub ranks: usize,
+    /// On how many machines they are.
+    pub machines: usize,
     /// The file through which they find each other.
     pub meeting: PathBuf,
 }
@@ -63,7 +65,7 @@ pub struct StageContext {
     gpus: usize,
     offline: bool,
     rank: Option<Rank>,
-    rank_command: Vec<OsString>,
+    rank_commands: Vec<Vec<OsString>>,
     checkpoints: PathBuf,
     cancelled: Arc<AtomicBool>,
     sink: Box<dyn Fn(Signal) + Send + Sync>,
@@ -85,7 +87,7 @@ impl StageContext {
             gpus: 0,
             offline: false,
             rank: None,
-            rank_command: Vec::new(),
+            rank_commands: Vec::new(),
             checkpoints,
             cancelled: Arc::default(),
             sink: Box::new(sink),
@@ -113,10 +115,11 @@ impl StageContext {
         self
     }
 
-    /// The same context, in which further ranks of the step are started by this command line.
+    /// The same context, in which further ranks of the step are started by these command lines: one for each
+    /// machine that the step has, the first of which is this one.
     #[must_use]
-    pub fn ranks_by(mut self, command: Vec<OsString>) -> Self {
-        self.rank_command = command;
+    pub fn ranks_by(mut self, commands: Vec<Vec<OsString>>) -> Self {
+        self.rank_commands = commands;
         self
     }
 
@@ -144,7 +147,7 @@ impl StageContext {
         stream(self.seed, purpose)
     }
 
-    /// How many threads the step may use. Results must not depend on it.
+    /// How many threads the step may use on this machine. Results must not depend on it.
     pub fn threads(&self) -> usize {
         self.threads
     }
@@ -175,9 +178,20 @@ impl StageContext {
         self.rank.as_ref()
     }
 
-    /// The command line that starts a further rank of the step; empty where none can be started.
-    pub fn rank_command(&self) -> &[OsString] {
-        &self.rank_command
+    /// The command lines that start a further rank of the step, one for each of its machines; empty where none can
+    /// be started.
+    pub fn rank_commands(&self) -> &[Vec<OsString>] {
+        &self.rank_commands
+    }
+
+    /// How many machines the step has.
+    pub fn machines(&self) -> usize {
+        self.rank.as_ref().map_or(self.rank_commands.len(), |rank| rank.machines).max(1)
+    }
+
+    /// How many threads each process of the step may use, where it has so many on all of its machines.
+    pub fn threads_of_each(&self, processes: usize) -> usize {
+        (self.threads * self.machines()).div_ceil(processes.max(1))
     }
 
     /// Whether the network must not be used.

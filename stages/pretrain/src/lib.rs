@@ -122,7 +122,7 @@ impl Stage for Pretrain {
                 "give the step one: `resources: {gpus: 1}`; processors can share a step by `processes`",
             ));
         }
-        let picked = prepare_with(cx, cx.threads().div_ceil(params.processes))?;
+        let picked = prepare_with(cx, cx.threads_of_each(params.processes))?;
         if params.processes > 1 && picked.class.contains("cuda") {
             return Err(StageError::new("several processes on GPUs are not built")
                 .hint("take `processes: 1` there; processes share the processor (`--device cpu`)"));

@@ -2,6 +2,7 @@
 
 mod limits;
 mod loopback;
+mod nodes;
 mod pages;
 mod resources;
 mod settings;

@@ -3,6 +3,8 @@
 
 #include "guarded.h"
 
+#include <cstdlib>
+
 #include <ATen/ATen.h>
 #include <torch/csrc/distributed/c10d/FileStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -27,6 +29,15 @@ std::chrono::milliseconds milliseconds(double seconds) {
 // Memory of the caller's as a tensor of bytes.
 at::Tensor bytes(const void *at, int64_t n) { return at::from_blob(const_cast<void *>(at), {n}, at::kByte); }
 
+// How this rank is reached: on one machine by its own address, across several as PyTorch's own processes are.
+std::shared_ptr<::gloo::transport::Device> device(bool across) {
+  if (!across)
+    return ProcessGroupGloo::createDeviceForHostname("127.0.0.1");
+  if (const char *interface = std::getenv("GLOO_SOCKET_IFNAME"))
+    return ProcessGroupGloo::createDeviceForInterface(interface);
+  return ProcessGroupGloo::createDefaultDevice();
+}
+
 } // namespace
 
 extern "C" {
@@ -48,12 +59,12 @@ char *igpt_group_has_arrived(Group *group, int rank, bool *arrived) {
 }
 
 // Connects rank `rank` with all others. That may take so many seconds, and an exchange later on `answer` seconds.
-char *igpt_group_join(Group *group, int rank, const char *host, double meet, double answer) {
+char *igpt_group_join(Group *group, int rank, bool across, double meet, double answer) {
   return guarded([&] {
     group->store->setTimeout(milliseconds(meet));
     group->answer = milliseconds(answer);
     auto options = ProcessGroupGloo::Options::create(milliseconds(meet));
-    options->devices.push_back(ProcessGroupGloo::createDeviceForHostname(host));
+    options->devices.push_back(device(across));
     options->threads = 2;
     group->gloo = c10::make_intrusive<ProcessGroupGloo>(group->store, rank, group->ranks, options);
   });

@@ -25,7 +25,7 @@ unsafe extern "C" {
     fn igpt_group_join(
         group: *mut RawGroup,
         rank: c_int,
-        host: *const c_char,
+        across: bool,
         meet: f64,
         answer: f64,
     ) -> *mut c_char;
@@ -127,16 +127,17 @@ impl Arrived {
         Ok(arrived)
     }
 
-    /// Connects all ranks, on this machine's own address 127.0.0.1. They must come within `meet`; later on
-    /// each waits for the others in an exchange as long as `answer`.
+    /// Connects all ranks: on one machine by its own address 127.0.0.1, across several by the address of each
+    /// one's name, or that of the interface that the variable `GLOO_SOCKET_IFNAME` names. They must come within `meet`;
+    /// later on each waits for the others in an exchange as long as `answer`.
     ///
     /// # Errors
     /// If one does not come, or cannot be connected with.
-    pub fn join(self, meet: Duration, answer: Duration) -> Result<Group, GroupError> {
+    pub fn join(self, across: bool, meet: Duration, answer: Duration) -> Result<Group, GroupError> {
         let Self { handle, rank, ranks } = self;
         let (meet, answer) = (meet.as_secs_f64(), answer.as_secs_f64());
-        // SAFETY: the handle is live, the host is a C string.
-        check(unsafe { igpt_group_join(handle.0, rank as c_int, c"127.0.0.1".as_ptr(), meet, answer) })?;
+        // SAFETY: the handle is live.
+        check(unsafe { igpt_group_join(handle.0, rank as c_int, across, meet, answer) })?;
         Ok(Group { handle, ranks })
     }
 }
@@ -220,7 +221,7 @@ mod tests {
         let rank = |rank| {
             let arrived = Arrived::at(&meeting, rank, n).unwrap();
             let limit = Duration::from_secs(20);
-            work(rank, arrived.join(limit, limit).unwrap())
+            work(rank, arrived.join(false, limit, limit).unwrap())
         };
         std::thread::scope(|scope| {
             let all: Vec<_> = (0..n).map(|n| scope.spawn(move || rank(n))).collect();
@@ -255,7 +256,7 @@ mod tests {
         let meeting = folder.path().join("meeting");
         let rank = |rank: usize| {
             let arrived = Arrived::at(&meeting, rank, 2).unwrap();
-            let mut group = arrived.join(Duration::from_secs(2), Duration::from_secs(20)).unwrap();
+            let mut group = arrived.join(false, Duration::from_secs(2), Duration::from_secs(20)).unwrap();
             std::thread::sleep(Duration::from_secs(3 * rank as u64));
             group.all_gather(&[1u8]).unwrap();
             std::thread::sleep(Duration::from_secs(3 * rank as u64));
@@ -286,6 +287,6 @@ mod tests {
         let arrived = Arrived::at(&folder.path().join("meeting"), 0, 2).unwrap();
         assert!(arrived.sees(0).unwrap() && !arrived.sees(1).unwrap());
         let limit = Duration::from_secs(1);
-        arrived.join(limit, limit).unwrap_err();
+        arrived.join(false, limit, limit).unwrap_err();
     }
 }

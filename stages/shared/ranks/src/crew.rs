@@ -32,20 +32,26 @@ struct Member {
 }
 
 impl Crew {
-    /// Starts a process for each job, by the context's command line. Their standard error is this process's.
+    /// Starts a process for each job, by the command line of its machine. Their standard error is this process's.
     pub(crate) fn start(jobs: Vec<RankJob>, cx: &StageContext) -> Result<Self, StageError> {
         let mut crew = Self::default();
-        let Some((program, arguments)) = cx.rank_command().split_first() else {
-            return Err(StageError::new("further processes cannot be started here"));
-        };
         for job in jobs {
+            let machine = job.rank.index * job.rank.machines / job.rank.ranks;
+            let command = cx.rank_commands().get(machine).and_then(|command| command.split_first());
+            let Some((program, arguments)) = command else {
+                return Err(StageError::new("further processes cannot be started here"));
+            };
             let mut command = Command::new(program);
             command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
             let rank = job.rank.index;
             let member = Member::start(command, &job)
                 .map_err(|error| StageError::caused(format!("cannot start rank {rank}"), error))?;
             let (ranks, process) = (job.rank.ranks, member.child.id());
-            cx.log(format!("rank {rank} of {ranks} is process {process}"));
+            let place = match machine {
+                0 => format!("process {process}"),
+                _ => format!("on node {machine} of the job, by process {process}"),
+            };
+            cx.log(format!("rank {rank} of {ranks} is {place}"));
             crew.members.push(member);
         }
         Ok(crew)

@@ -40,6 +40,13 @@ impl Team {
         io: &StageIo,
         cx: &StageContext,
     ) -> Result<Self, StageError> {
+        let machines = cx.machines();
+        if ranks % machines != 0 || ranks < machines {
+            return Err(StageError::new(format!(
+                "{ranks} processes cannot share {machines} machines evenly"
+            ))
+            .hint("`processes` is a multiple of the `nodes` that cluster.yaml gives the step"));
+        }
         if ranks <= 1 && cx.rank().is_none() {
             return Ok(Self::alone());
         }
@@ -226,8 +233,9 @@ mod joined {
             io: &StageIo,
             cx: &StageContext,
         ) -> Result<(usize, usize, Self), StageError> {
-            if let Some(Rank { index, ranks, meeting }) = cx.rank() {
-                let group = Arrived::at(meeting, *index, *ranks).and_then(|here| here.join(COME, ANSWER));
+            if let Some(Rank { index, ranks, machines, meeting }) = cx.rank() {
+                let here = Arrived::at(meeting, *index, *ranks);
+                let group = here.and_then(|here| here.join(*machines > 1, COME, ANSWER));
                 let mut group = group.map_err(lost)?;
                 group.all_gather(&[0u8]).map_err(lost)?;
                 return Ok((*index, *ranks, Self { group, crew: Crew::default(), leads: false }));
@@ -246,7 +254,7 @@ mod joined {
                 device: cx.device().to_owned(),
                 offline: cx.is_offline(),
                 scratch: folder.join(format!("rank-{index}")),
-                rank: Rank { index, ranks, meeting: meeting.clone() },
+                rank: Rank { index, ranks, machines: cx.machines(), meeting: meeting.clone() },
             };
             let here = Arrived::at(&meeting, 0, ranks).map_err(lost)?;
             let mut crew = Crew::start((1..ranks).map(job).collect(), cx)?;
@@ -262,7 +270,7 @@ mod joined {
                     std::thread::sleep(Duration::from_millis(10));
                 }
             }
-            let joined = here.join(CONNECT, ANSWER).and_then(|mut group| {
+            let joined = here.join(cx.machines() > 1, CONNECT, ANSWER).and_then(|mut group| {
                 // Until all are connected with all, they look for each other in the file.
                 group.all_gather(&[0u8])?;
                 Ok(group)
