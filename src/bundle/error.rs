@@ -15,7 +15,7 @@ pub enum BundleError {
         what: String,
     },
     /// The system refused.
-    #[error("cannot {doing} `{}`: {source}", path.display())]
+    #[error("cannot {doing} `{}`", path.display())]
     Io {
         /// A verb: `read`, `write`.
         doing: &'static str,

@@ -45,9 +45,9 @@ pub fn unpack(bundle: &Path, folder: &Path, most: u64) -> Result<Unpacked, Bundl
     let refused = |what: String| BundleError::Refused { path: bundle.to_owned(), what };
     let file = File::open(bundle).map_err(BundleError::io("read", bundle))?;
     let decoder = StreamingDecoder::new(BufReader::new(file))
-        .map_err(|error| refused(format!("it is not compressed with Zstandard ({error})")))?;
+        .map_err(|_| refused("it is not compressed with Zstandard".to_owned()))?;
     let mut archive = Archive::new(decoder);
-    let cut = |error: std::io::Error| refused(format!("it is damaged or cut off ({error})"));
+    let cut = |_: std::io::Error| refused("it is damaged or cut off".to_owned());
     // Raw: long names and other extensions are entries that are refused, not texts that are read unseen.
     let mut entries = archive.entries().map_err(cut)?.raw(true);
     let mut first = match entries.next() {
@@ -81,7 +81,7 @@ pub fn unpack(bundle: &Path, folder: &Path, most: u64) -> Result<Unpacked, Bundl
         }
         let to = folder.join(&listed.name);
         let digest = write(&mut entry, &to).map_err(|fault| match fault {
-            Fault::Read(error) => refused(format!("`{name}` is damaged or cut off ({error})")),
+            Fault::Read => refused(format!("`{name}` is damaged or cut off")),
             Fault::Write(error) => BundleError::io("write", &to)(error),
         })?;
         if digest != listed.digest {
@@ -96,7 +96,7 @@ pub fn unpack(bundle: &Path, folder: &Path, most: u64) -> Result<Unpacked, Bundl
 }
 
 enum Fault {
-    Read(std::io::Error),
+    Read,
     Write(std::io::Error),
 }
 
@@ -117,7 +117,7 @@ fn write(from: &mut impl Read, to: &Path) -> Result<Digest, Fault> {
                 out.write_all(&page[..n]).map_err(Fault::Write)?;
             }
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(Fault::Read(e)),
+            Err(_) => return Err(Fault::Read),
         }
     }
     out.flush().map_err(Fault::Write)?;

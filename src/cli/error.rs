@@ -102,6 +102,9 @@ impl CliError {
         let hint = match self {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Store(error) => error.hint(),
+            Self::Bundle(BundleError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Some("without a bundle's name, `verify` checks the store".to_owned())
+            }
             Self::Remote(fault) => Some(fault.hint()),
             Self::NoRoom { .. } => Some("raise `ulimit -u`, `ulimit -n` and `ulimit -v`".to_owned()),
             Self::Serve { .. } => Some("`--port` names another; without it any free one is taken".to_owned()),
@@ -128,6 +131,8 @@ impl CliError {
             Self::Usage { .. } | Self::Pipeline(_) | Self::Store(StoreError::NoRun { .. }) => 2,
             Self::Remote(RemoteFault::NotBuilt | RemoteFault::Key { .. }) => 2,
             Self::Remote(_) | Self::Store(_) | Self::Bundle(BundleError::Refused { .. }) => 101,
+            // So is an unknown bundle.
+            Self::Bundle(BundleError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => 2,
             Self::Bundle(BundleError::Io { .. }) => 1,
             Self::File { .. } | Self::NoRoom { .. } | Self::Serve { .. } | Self::Output(_) => 1,
         })

@@ -62,8 +62,11 @@ pub(super) fn logs(store: &Path, json: bool, args: &LogArgs, out: &mut dyn Write
         match (log, args.attempt) {
             (Some(path), _) => copy(path, args, out)?,
             (None, Some(attempt)) if !logs.is_empty() => {
-                let there = counted(logs.len(), "attempt");
-                writeln!(out, "`{}` has no attempt {attempt}: there were {there}", step.name)?;
+                let (there, were) =
+                    (counted(logs.len(), "attempt"), if logs.len() == 1 { "was" } else { "were" });
+                let what =
+                    format!("`{}` has no attempt {attempt}: there {were} {there}", one_line(&step.name));
+                return Err(CliError::usage(what));
             }
             (None, _) => writeln!(out, "`{}` has no log: {}", step.name, step.outcome)?,
         }

@@ -16,18 +16,21 @@ pub(super) fn with_verbosity(
     logs: PathBuf,
 ) -> Box<dyn Consumer> {
     match verbosity {
-        Verbosity::Quiet => Box::new(FailuresOnly(plain)),
+        Verbosity::Quiet => Box::new(FailuresAndWarnings(plain)),
         Verbosity::Normal => plain,
         Verbosity::Verbose => Box::new(WithLogs { plain, out, logs }),
     }
 }
 
-/// Passes on failures only.
-struct FailuresOnly(Box<dyn Consumer>);
+/// Passes on failures, and what is to be known of the run as a whole: damage, exports that are not the results.
+struct FailuresAndWarnings(Box<dyn Consumer>);
 
-impl Consumer for FailuresOnly {
+impl Consumer for FailuresAndWarnings {
     fn take(&mut self, event: &Numbered) {
-        if matches!(event.event, Event::StepFailed { .. } | Event::ExportFailed { .. }) {
+        if matches!(
+            event.event,
+            Event::StepFailed { .. } | Event::ExportFailed { .. } | Event::RunNoted { .. }
+        ) {
             self.0.take(event);
         }
     }

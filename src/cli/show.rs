@@ -17,6 +17,7 @@ use super::origin_forms::inputs_as_json;
 use super::origin_text::{labels, source};
 use crate::provenance::Trace;
 pub(super) use crate::report::bytes;
+use crate::report::clean::one_line;
 use crate::report::seconds;
 use crate::store::{Artifact, Content, Record, Store, Whereabouts};
 
@@ -103,7 +104,7 @@ fn print(store: &Store, record: &Record, out: &mut dyn Write) -> Result<Option<&
         writeln!(out, "    in {}{}: {}", input.port, labels(&input.labels), source(input, &trace))?;
     }
     for (name, value) in &record.metrics.values {
-        writeln!(out, "    metric {name} = {value}")?;
+        writeln!(out, "    metric {} = {value}", one_line(name))?;
     }
     let mut hint = None;
     for (port, artifact) in &record.outputs {

@@ -23,7 +23,7 @@ pub(super) enum Verbosity {
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = super::GLOBAL)]
 pub(super) struct Terminal {
-    /// Print errors and results only.
+    /// Print errors, warnings and results only.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     quiet: bool,
     /// While running, also print cached steps and the log file of each step.

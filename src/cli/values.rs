@@ -67,10 +67,7 @@ pub(super) fn values(
     match &args.output {
         None => out.write_all(text.as_bytes())?,
         Some(path) => {
-            // A file of values is replaced, and nothing else: `-o paper.tex` is a slip.
-            let is_ours = fs::read_to_string(path)
-                .map_or(true, |text| paper::ValuesFile::parse(&text).is_some() || text.is_empty());
-            if path.exists() && !is_ours {
+            if !may_be_replaced(path) {
                 let what = format!("`{}` is no file of values", path.display());
                 return Err(CliError::Usage {
                     what,
@@ -81,6 +78,19 @@ pub(super) fn values(
         }
     }
     Ok(())
+}
+
+/// Whether a file of values may be written there: where there is none, an empty one, or one of values. `-o paper.tex` is a
+/// slip, whatever the paper is encoded in.
+fn may_be_replaced(path: &Path) -> bool {
+    // The terminal or a pipe: nothing is replaced, and reading from there may have no end.
+    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return true;
+    }
+    match fs::read(path) {
+        Ok(bytes) => bytes.is_empty() || paper::ValuesFile::parse(&String::from_utf8_lossy(&bytes)).is_some(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 /// A path as it is written from a folder.

@@ -19,6 +19,7 @@ pub mod preflight;
 mod rebuild_reason;
 pub mod resolve;
 mod restore;
+mod same_work;
 mod scheduling;
 pub mod search;
 mod sharing;
@@ -43,6 +44,7 @@ use audit::Audit;
 use launch::RetryQueue;
 pub use options::{Node, Nodes, Options, Summary};
 use resolve::{Resolver, Results};
+use same_work::SameWork;
 
 /// A message from an attempt's thread.
 struct AttemptEnded {
@@ -70,6 +72,7 @@ struct Run<'a> {
     /// Candidate -> its search.
     searches: BTreeMap<StepId, usize>,
     counts: Counts,
+    same_work: SameWork,
     /// Whether steps were left out because the run was stopped.
     stopped_early: bool,
     /// What is audited, where this run is an audit.
@@ -165,6 +168,7 @@ fn prepare<'a>(
         retries: RetryQueue::default(),
         searches: scheduling::candidates(plan),
         counts: Counts::default(),
+        same_work: SameWork::default(),
         stopped_early: false,
         audit: None,
     };

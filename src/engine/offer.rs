@@ -28,6 +28,7 @@ impl Run<'_> {
         };
         let key = material.key();
         self.results.keys.insert(id, key);
+        self.note_same_work(id, key);
         let forced = self.options.force.contains(&step.name);
         let rebuild = match (self.is_audited(id), forced, self.restored.contains_key(&id)) {
             (true, ..) => Rebuild::Verify,

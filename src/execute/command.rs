@@ -27,7 +27,11 @@ use super::supervision::{GPUS, Supervision, describe, visible_gpus};
 use super::usage::Usage;
 
 /// Variables that every command sees, because hardly anything runs without them.
-const AMBIENT: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
+const AMBIENT: [&str; 3] = ["PATH", "HOME", "TMPDIR"];
+
+/// The language of every command that says nothing else: what counts as a letter, and how texts are sorted, is not to depend
+/// on who runs it.
+const LANGUAGE: (&str, &str) = ("LANG", "C.UTF-8");
 
 /// How often a running command is looked at for a time-out or an interrupt.
 const TICK: Duration = Duration::from_millis(50);
@@ -88,7 +92,8 @@ fn request(job: &Job, watch: &Supervision<'_>, scratch: &Path) -> Result<LaunchR
     };
     let passed = AMBIENT.iter().copied().chain(pass_env.iter().map(String::as_str));
     // A step that leases no GPU sees none, unless it says itself which.
-    let mut variables: Vec<(OsString, OsString)> = vec![(GPUS.into(), OsString::new())];
+    let mut variables: Vec<(OsString, OsString)> =
+        vec![(GPUS.into(), OsString::new()), (LANGUAGE.0.into(), LANGUAGE.1.into())];
     variables.extend(passed.filter_map(|name| Some((name.into(), std::env::var_os(name)?))));
     variables.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
     variables.extend(visible_gpus(&job.gpus).map(|(name, value)| (name.into(), value.into())));

@@ -86,6 +86,7 @@ fn plan_tree(
         pipeline,
         plan,
         names: HashSet::new(),
+        values: HashSet::new(),
         known_outputs: KnownByStep::default(),
         inputs: 0,
     };

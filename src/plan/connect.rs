@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use igpt_contract::{Arity, InputPort, Labels};
 use serde_json::Value;
 
-use super::declared::{DeclaredStep, Instance, Planned};
+use super::declared::{DeclaredStep, Instance, Planned, by_value};
 use super::edges::EdgeDecl;
 use super::outputs::written;
 use super::planner::Planner;
@@ -188,7 +188,7 @@ fn join(reader: &DeclaredStep<'_>, producer: &DeclaredStep<'_>) -> HashMap<Strin
 fn shared_values(reader: &DeclaredStep<'_>, producer: &DeclaredStep<'_>, labels: &Labels) -> String {
     let mut text = String::new();
     for axis in shared(reader, producer) {
-        text.push_str(&labels[axis].to_string());
+        text.push_str(&by_value(&labels[axis]));
         text.push('\n');
     }
     text

@@ -63,6 +63,14 @@ pub(super) fn file_kind() -> KindInfo {
     kind_info("file").unwrap_or(KindInfo { name: "file", format: 1, part: None })
 }
 
+/// An axis value by which instances are told apart and matched: numbers by what they are, however they are written.
+pub(super) fn by_value(value: &Value) -> String {
+    match value.as_f64() {
+        Some(x) if value.is_f64() && x.fract() == 0.0 && x.abs() < 2f64.powi(63) => (x as i64).to_string(),
+        _ => value.to_string(),
+    }
+}
+
 /// `probe`, or `probe[layer=3,seed=0]`.
 pub(super) fn instance_name(step: &str, labels: &Labels, spellings: &Spellings) -> String {
     if labels.is_empty() {

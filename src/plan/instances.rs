@@ -1,9 +1,9 @@
 //! The instances of a step, one by one: parameters, limits, inputs and work, put into the plan.
 
-use igpt_contract::{Foreseen, Resources};
+use igpt_contract::{Foreseen, Labels, Resources};
 use serde_json::{Map, Value};
 
-use super::declared::{DeclaredStep, Instance, Planned, StepKind, instance_name};
+use super::declared::{DeclaredStep, Instance, Planned, StepKind, by_value, instance_name};
 use super::params::{self, Searched, WrittenParams};
 use super::planner::Planner;
 use super::search::{self, SearchDecl};
@@ -195,6 +195,10 @@ impl Planner<'_> {
                 faults
                     .push(decl.mark, format!("two instances have the name `{name}`"))
                     .hint("give the axes values that print differently");
+            } else if !labels.is_empty() && !self.values.insert(values_of(decl.name, &labels)) {
+                faults
+                    .push(decl.mark, format!("`{name}` has the same values as another instance"))
+                    .hint("numbers are compared by value: `1` and `1.0` are one");
             }
             self.inputs += inputs.len();
             candidates.push(self.plan.steps.len());
@@ -254,6 +258,12 @@ struct Candidate {
     origins: Vec<(String, String)>,
     /// What is known of what it makes, and about how much it computes.
     foreseen: Foreseen,
+}
+
+/// An instance by the values of its axes.
+fn values_of(step: &str, labels: &Labels) -> String {
+    let values = labels.iter().map(|(axis, value)| format!("\n{axis}={}", by_value(value)));
+    std::iter::once(step.to_owned()).chain(values).collect()
 }
 
 /// A `with` that a variable leaves empty is an empty one.

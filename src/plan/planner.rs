@@ -19,6 +19,8 @@ pub(super) struct Planner<'a> {
     pub(super) plan: Plan,
     /// The names of the plan's steps.
     pub(super) names: HashSet<String>,
+    /// Instances by the values of their axes.
+    pub(super) values: HashSet<String>,
     /// What is known of the outputs of the plan's steps.
     pub(super) known_outputs: KnownByStep,
     /// How many inputs the plan's steps have.

@@ -59,7 +59,7 @@ fn text(event: &Event, style: Style) -> Option<String> {
             format!("done   {} in {} ({} CPU)", shown(step), seconds(cost.wall_s), seconds(cost.cpu_s))
         }
         Event::StepSucceeded { step, adopted: true, .. } => {
-            format!("done   {} (by another run)", shown(step))
+            format!("done   {} (made by another run or step)", shown(step))
         }
         Event::StepFailed { step, error, hint, log, tail, retried, attempt } => {
             let again = if *retried { "\n       it is tried again" } else { "" };

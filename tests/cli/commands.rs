@@ -113,7 +113,8 @@ stages:
         assert_eq!(log.out, format!("attempt {attempt}\n"));
     }
     assert_eq!(project.igpt_flow(&["logs", "s"]).out, "attempt 3\n");
-    assert!(project.igpt_flow(&["logs", "s", "--attempt", "4"]).out.contains("there were 3 attempts"));
+    let ran = project.igpt_flow(&["logs", "s", "--attempt", "4"]);
+    assert!(ran.code == 2 && ran.err.contains("there were 3 attempts"), "{}", ran.err);
 }
 
 #[test]
@@ -193,4 +194,22 @@ fn a_shell_hears_of_its_children() {
     );
     project.run();
     assert_eq!(project.read("result.txt"), "all\n");
+}
+
+#[test]
+fn the_language_of_a_command_is_the_same_for_everybody() {
+    let project = Project::new(
+        r#"
+stages:
+  letters: {uses: command, with: {run: 'printf "%s" "$LANG" > out'}}
+  own: {uses: command, with: {run: 'printf "%s" "$LANG" > out', env: {LANG: de_DE.UTF-8}}}
+  passed: {uses: command, with: {run: 'printf %s "$LANG" > out', pass_env: [LANG]}}
+export: {letters.out: letters, own.out: own, passed.out: passed}
+"#,
+    );
+    let mut command = project.command(&["run", "pipeline.yaml"]);
+    command.env("LANG", "tr_TR");
+    assert!(command.output().unwrap().status.success());
+    let found = ["letters", "own", "passed"].map(|name| project.read(name));
+    assert_eq!(found, ["C.UTF-8", "de_DE.UTF-8", "tr_TR"]);
 }

@@ -15,7 +15,7 @@ stages:
     uses: command
     matrix: {layer: [1, 2], seed: [0, 1]}
     in: {data: data.out}
-    with: {run: 'echo ${matrix.layer} > out'}
+    with: {run: 'echo ${matrix.layer} ${matrix.seed} > out'}
   report: {uses: command, in: {probes: probe.out.*}, with: {run: 'echo > out'}}
 "#;
 

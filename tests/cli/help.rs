@@ -56,6 +56,16 @@ fn quiet_prints_failures_and_results_only() {
 }
 
 #[test]
+fn quiet_says_that_an_export_is_not_the_result() {
+    let project =
+        Project::new("stages: {a: {uses: command, with: {run: 'echo 1 > out'}}}\nexport: {a.out: o}\n");
+    project.run();
+    project.write("o", "mine");
+    let ran = project.igpt_flow(&["run", "pipeline.yaml", "-q"]);
+    assert!(ran.code == 0 && ran.out.contains("was changed after it was exported"), "{}", ran.out);
+}
+
+#[test]
 fn verbose_prints_reasons_logs_and_cached_steps() {
     let project = Project::new(PAIR);
     project.run_with(&["good"]);

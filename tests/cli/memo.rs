@@ -190,3 +190,24 @@ stages:
     project.write("second.txt", "another two");
     assert_eq!(project.run(), ["layers", "probe2"]);
 }
+
+#[test]
+fn instances_that_are_one_and_the_same_work_are_noted_once() {
+    let draws = |seed: &str| {
+        format!(
+            "stages:\n  draw:\n    uses: command\n    matrix: {{seed: [0, 1, 2], k: [a]}}\n    \
+             with: {{run: 'echo {seed} > out'}}\n"
+        )
+    };
+    let project = Project::new(&draws("7"));
+    let note =
+        "note   `draw[k=a,seed=1]` is the same work as `draw[k=a,seed=0]`: nothing in it depends on `seed`";
+    // Also where everything is cached, and with `-q`.
+    for quiet in ["-v", "-v", "-q"] {
+        let ran = project.igpt_flow(&["run", "pipeline.yaml", "-j", "1", quiet]);
+        assert_eq!((ran.code, ran.out.matches(note).count()), (0, 1), "{}", ran.out);
+        assert!(ran.out.contains("did you mean `seed: ${matrix.seed}` in the step?"), "{}", ran.out);
+    }
+    let ran = Project::new(&draws("${matrix.seed}")).igpt_flow(&["run", "pipeline.yaml"]);
+    assert!(ran.code == 0 && !ran.out.contains("same work"), "{}", ran.out);
+}

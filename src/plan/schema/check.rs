@@ -94,6 +94,12 @@ impl<'a> Check<'a> {
             }
             self.path.pop();
         }
+        let least = schema.get("minProperties").and_then(Value::as_u64).unwrap_or(0);
+        if (members.len() as u64) < least {
+            let what =
+                format!("`{}` must be a map with at least {least} member, found none", self.path.join("."));
+            self.fault(what, doc);
+        }
         for name in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
             let Some(name) = name.as_str().filter(|name| !members.contains_key(*name)) else { continue };
             let property = properties.and_then(|p| p.get(name));

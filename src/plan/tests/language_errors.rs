@@ -97,6 +97,12 @@ fn matrices() {
             "5:3 two instances have the name `d[x=1]` | give the axes values that print differently",
         ],
     );
+    check(
+        "stages:\n  a: {uses: images, with: {source: shapes}, matrix: {x: [1, 1.0, 2.5]}}\n",
+        &[
+            "2:3 `a[x=1.0]` has the same values as another instance | numbers are compared by value: `1` and `1.0` are one",
+        ],
+    );
 }
 
 #[test]

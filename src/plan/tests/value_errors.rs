@@ -44,10 +44,11 @@ fn a_parameter_is_found_by_whole_names() {
 #[test]
 fn a_list_that_is_too_short_or_holds_the_wrong_things() {
     check(
-        "stages:\n  a: {uses: command, with: {run: x, outputs: []}}\n  b: {uses: command, with: {run: x, outputs: [a, [b]]}}\n",
+        "stages:\n  a: {uses: command, with: {run: x, outputs: []}}\n  b: {uses: command, with: {run: x, outputs: [a, [b]]}}\n  c: {uses: command, with: {run: x, outputs: {}}}\n",
         &[
             "2:37 step `a`: `outputs` must be a list of at least 1 item, found 0 | `outputs`: Output ports: a list of names, each a file or folder that the command makes, or a map of names to relative paths. Default: `[out]`.",
             "3:51 step `b`: `outputs.1` must be a string, found a list | `outputs`: Output ports: a list of names, each a file or folder that the command makes, or a map of names to relative paths. Default: `[out]`.",
+            "4:37 step `c`: `outputs` must be a map with at least 1 member, found none | `outputs`: Output ports: a list of names, each a file or folder that the command makes, or a map of names to relative paths. Default: `[out]`.",
         ],
     );
 }

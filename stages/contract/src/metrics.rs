@@ -120,6 +120,12 @@ where
                 let value = map
                     .next_value()
                     .map_err(|error| A::Error::custom(format!("`{}.{name}`: {error}", self.0)))?;
+                if name.is_empty() {
+                    return Err(A::Error::custom(format!("`{}` has a number without a name", self.0)));
+                }
+                if read.contains_key(&name) {
+                    return Err(A::Error::custom(format!("`{}` has `{name}` twice", self.0)));
+                }
                 read.insert(name, value);
             }
             Ok(read)
@@ -205,6 +211,8 @@ mod tests {
                 "`values.a`: invalid value: string \"high\", expected a number",
             ),
             ("{\"values\": [1]}", "expected an object for `values`"),
+            ("{\"values\": {\"a\": 1, \"b\": 2, \"a\": 3}}", "`values` has `a` twice"),
+            ("{\"values\": {\"\": 1}}", "`values` has a number without a name"),
             ("{\"values\": {\"a\": NaN}}", "JSON has no such numbers: write \"NaN\""),
             (
                 "{\"values\": {}, \"facts\": {\"n\": 3}}",

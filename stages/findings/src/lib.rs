@@ -54,7 +54,7 @@ impl Stage for Findings {
             summary: "tests claims by comparing metrics, with standard errors (Markdown, LaTeX, CSV)",
             // 2: `cells.json`; booktabs, footnotes in one paragraph; expected numbers.
             // 3: texts of several lines are set ragged in LaTeX.
-            version: 3,
+            version: 4,
             inputs: vec![METRICS_IN.port(), PREDICTIONS.port()],
             outputs: vec![TABLE.port(), METRICS_OUT.port()],
             seeded: false,

@@ -1,16 +1,6 @@
 //! The statistics that findings rest on, as plain functions of numbers.
 
-/// The mean; NaN without any number.
-pub(crate) fn mean(numbers: &[f64]) -> f64 {
-    numbers.iter().sum::<f64>() / numbers.len() as f64
-}
-
-/// The sample standard deviation (divided by n - 1); none below two numbers.
-pub(crate) fn deviation(numbers: &[f64]) -> Option<f64> {
-    let mean = mean(numbers);
-    let squares: f64 = numbers.iter().map(|x| (x - mean).powi(2)).sum();
-    (numbers.len() > 1).then(|| (squares / (numbers.len() - 1) as f64).sqrt())
-}
+pub(crate) use igpt_table::statistics::{deviation, mean};
 
 /// The standard error of a mean, s / sqrt(n); none below two numbers.
 pub(crate) fn mean_error(numbers: &[f64]) -> Option<f64> {

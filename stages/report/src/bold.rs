@@ -38,7 +38,9 @@ pub(crate) fn bold(params: &Params, summary: &Summary, merged: &[bool]) -> Vec<V
         }
         for found in classes.into_values().filter(|found| found.len() > 1) {
             let highest = found.iter().map(|(_, x)| *x).fold(f64::NEG_INFINITY, f64::max);
-            for (i, _) in found.iter().filter(|(_, x)| *x >= highest) {
+            // Means of the same numbers in another order may differ by a rounding.
+            let tied = if highest.is_finite() { highest - 1e-12 * highest.abs() } else { highest };
+            for (i, _) in found.iter().filter(|(_, x)| *x >= tied) {
                 best[*i][c] = true;
             }
         }

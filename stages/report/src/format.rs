@@ -30,8 +30,16 @@ pub(crate) fn number(column: &Column, x: f64) -> String {
     match column.digits.map(usize::from).or(column.percent.then_some(2)) {
         _ if x.is_nan() => "NaN".to_owned(),
         _ if x.is_infinite() => if x > 0.0 { "∞" } else { "-∞" }.to_owned(),
-        Some(digits) => format!("{x:.digits$}"),
-        None => significant(x),
+        // No more digits than a number has.
+        Some(digits) if x.abs() < 1e15 => without_negative_zero(format!("{x:.digits$}")),
+        _ => significant(x),
+    }
+}
+
+fn without_negative_zero(text: String) -> String {
+    match text.strip_prefix('-') {
+        Some(rest) if rest.bytes().all(|c| matches!(c, b'0' | b'.')) => rest.to_owned(),
+        _ => text,
     }
 }
 
@@ -70,6 +78,11 @@ mod tests {
         assert_eq!(number(&Column { digits: Some(0), ..percent.clone() }, 0.43216), "43");
         assert_eq!(number(&percent, f64::NAN), "NaN");
         assert_eq!(number(&plain, f64::NEG_INFINITY), "-∞");
+        assert_eq!((number(&percent, -0.0), number(&percent, -1e-9)), ("0.00".to_owned(), "0.00".to_owned()));
+        assert_eq!(
+            (number(&percent, -0.01), number(&percent, 1.2e27)),
+            ("-1.00".to_owned(), "1.200e29".to_owned())
+        );
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Stage for Report {
             name: "report",
             summary: "gathers metrics into a table (Markdown, LaTeX, CSV) and a figure (SVG, PDF, PNG)",
             // 6: `cells.json`; booktabs, one rule for digits, the best of each column; PDF.
-            version: 6,
+            version: 7,
             inputs: vec![METRICS.port(), CHOICES.port()],
             outputs: vec![TABLE.port(), FIGURE.port()],
             seeded: false,

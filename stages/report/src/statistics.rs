@@ -1,6 +1,7 @@
 //! Mean and spread of numbers, and how sure a share of test images is.
 
 use igpt_table::observe::{Observation, images};
+use igpt_table::statistics;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,9 +50,8 @@ impl Statistics {
     /// Of some numbers; `None` without any.
     pub(crate) fn of(numbers: &[Measured]) -> Option<Self> {
         let n = numbers.len();
-        let mean = numbers.iter().map(|m| m.value).sum::<f64>() / n as f64;
-        let squares: f64 = numbers.iter().map(|m| (m.value - mean).powi(2)).sum();
-        let deviation = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
+        let values: Vec<f64> = numbers.iter().map(|m| m.value).collect();
+        let (mean, deviation) = (statistics::mean(&values), statistics::deviation(&values));
         let error = match (deviation, numbers) {
             (Some(deviation), _) => Some(deviation / (n as f64).sqrt()),
             (None, [Measured { value: p, images: Some(images) }]) if (0.0..=1.0).contains(p) => {

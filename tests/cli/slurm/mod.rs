@@ -277,7 +277,11 @@ fn two_steps_that_are_the_same_are_done_once() {
     let ran = run(&cluster, &project, &[]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
     assert_eq!(project.read("log"), "same\n");
-    assert!(ran.out.contains("(by another run)") && ran.out.contains("1 executed, 1 reused"), "{}", ran.out);
+    assert!(
+        ran.out.contains("(made by another run or step)") && ran.out.contains("1 executed, 1 reused"),
+        "{}",
+        ran.out
+    );
 }
 
 #[test]

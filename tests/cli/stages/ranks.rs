@@ -55,7 +55,7 @@ fn without_libtorch_several_processes_are_an_error_and_with_it_a_training() {
     assert!(!plan.contains("takes about"), "what is cached takes nothing: {plan}");
     project.edit("lanes: 4", "lanes: 8");
     let plan = project.igpt_flow(&["plan", "pipeline.yaml", "--device", "cpu"]).out;
-    assert!(plan.contains("in each of 4 processes, which exchanges"), "{plan}");
+    assert!(plan.contains("in each of 4 processes, which exchange "), "{plan}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod number;
 pub mod observe;
 mod pick;
 pub mod scalar;
+pub mod statistics;
 mod suggest;
 mod symbols;
 mod value;
