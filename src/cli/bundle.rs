@@ -27,10 +27,10 @@ use crate::store::{Program, Record, Store, StoreError};
 pub(super) struct BundleArgs {
     #[command(flatten)]
     select: SelectArgs,
-    /// The bundle that is written.
+    /// The bundle to write.
     #[arg(long, short, value_name = "FILE.tar.zst", value_hint = clap::ValueHint::FilePath)]
     output: PathBuf,
-    /// Also put artifacts of these kinds in, such as features,model (kinds as in `igpt-flow stages`).
+    /// Also include artifacts of these kinds, such as features,model (kinds as in `igpt-flow stages`).
     #[arg(long, value_name = "KIND,...", value_delimiter = ',')]
     with: Vec<String>,
     #[command(flatten)]

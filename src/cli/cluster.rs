@@ -25,13 +25,13 @@ const APART_S: f64 = 2.0;
 /// Which cluster is looked at, and for how long.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// The settings of the cluster.
+    /// Settings of the cluster.
     #[arg(long, value_name = "FILE", default_value = cluster::FILE, value_hint = ValueHint::FilePath)]
     cluster: PathBuf,
-    /// Device for steps for which the settings name none: auto, cpu, cuda or cuda:N.
+    /// Device for steps without one in the settings: auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// How long each job may take to report, such as 90s or 10m.
+    /// Time limit for each job to report, such as 90s or 10m.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_time)]
     limit: Duration,
 }

@@ -29,7 +29,7 @@ pub(super) struct GraphArgs {
     /// Output format [default: text].
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Draw every instance of a matrix or search instead of one node for each step of the file.
+    /// Draw every instance of a matrix or search instead of one node per step.
     #[arg(long)]
     instances: bool,
 }

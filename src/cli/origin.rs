@@ -20,20 +20,20 @@ use crate::store::Store;
 /// What is traced back.
 #[derive(Debug, Args)]
 pub(super) struct OriginArgs {
-    /// An exported file or folder, a step such as `probe` or `probe:layer=3`, or a key or digest (or its
-    /// first six digits or more).
+    /// An exported file or folder, a step such as `probe` or `probe:layer=3`, or a key or digest (at least
+    /// its first six digits).
     #[arg(value_name = "FILE|STEP|DIGEST", value_hint = clap::ValueHint::AnyPath)]
     of: String,
-    /// The run: its id, the beginning of one, or `last` [default: the latest that has the step].
+    /// The run: an id or the start of one, or `last` [default: the latest run with the step].
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
-    /// Of a table: only what the numbers in this row come from. The first row below the heading is 1.
+    /// For a table: only the origin of the numbers in this row. The first row below the heading is 1.
     #[arg(long, value_name = "N")]
     row: Option<usize>,
-    /// With `--row`: only this column of results, by its heading or its number.
+    /// With `--row`: only this column of results, given by heading or number.
     #[arg(long, value_name = "COLUMN", requires = "row")]
     column: Option<String>,
-    /// Show parameters that have their default values as well.
+    /// Also show parameters with default values.
     #[arg(long)]
     all: bool,
     /// Print the graph as DOT, for Graphviz.

@@ -25,19 +25,19 @@ use crate::store::{Store, StoreError};
 /// What is shared.
 #[derive(Debug, Args)]
 pub(super) struct PushArgs {
-    /// The pipeline whose results are shared; without it, all results of the store are.
+    /// The pipeline whose results to share [default: all results in the store].
     #[arg(value_hint = clap::ValueHint::FilePath)]
     file: Option<PathBuf>,
     /// Override a value, such as vars.side=8 (repeatable).
     #[arg(long = "set", value_name = "PATH=VALUE", requires = "file")]
     sets: Vec<String>,
-    /// Use a profile that the pipeline declares (repeatable).
+    /// Use a profile of the pipeline (repeatable).
     #[arg(long = "profile", value_name = "NAME", requires = "file")]
     profiles: Vec<String>,
-    /// Device for the stages that compute on one: auto, cpu, cuda or cuda:N.
+    /// Compute device for stages: auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// The settings of the cluster that the results were made on.
+    /// Settings of the cluster on which the results were computed.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     cluster: Option<PathBuf>,
     #[command(flatten)]
@@ -59,20 +59,20 @@ pub(super) struct PullArgs {
 /// What is done with a remote.
 #[derive(Debug, Subcommand)]
 pub(super) enum RemoteVerb {
-    /// Check whether a remote answers, may be read, and may be written.
+    /// Check whether a remote responds, is readable and is writable.
     Check {
-        /// The pipeline whose `remote` it is.
+        /// The pipeline whose `remote` to check.
         #[arg(value_hint = clap::ValueHint::FilePath)]
         file: Option<PathBuf>,
         #[command(flatten)]
         remote: RemoteArgs,
-        /// Also check whether it may be written.
+        /// Also check whether it is writable.
         #[arg(long)]
         push: bool,
     },
-    /// Make a secret key that signs results, and print its public key.
+    /// Generate a secret key to sign results with, and print its public key.
     Keygen {
-        /// The file of the secret key, which must not be there yet.
+        /// The file for the secret key; must not exist yet.
         #[arg(value_hint = clap::ValueHint::FilePath)]
         file: PathBuf,
     },

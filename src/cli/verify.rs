@@ -22,17 +22,17 @@ use crate::store::{Damage, Record, Store, Whereabouts};
 /// What is verified.
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// A bundle (`igpt-flow bundle`) instead of the store: its bytes, its keys, and its tables and figures made
-    /// again, offline.
+    /// Check this bundle (from `igpt-flow bundle`) instead of the store: hash its files, recompute its keys, and
+    /// rebuild its tables and figures, offline.
     #[arg(value_hint = clap::ValueHint::FilePath)]
     pub(super) bundle: Option<PathBuf>,
-    /// Take a bundle that holds over into the store.
+    /// Import the bundle into the store if it passes.
     #[arg(long, requires = "bundle")]
     pub(super) import: bool,
-    /// Also run the commands of a bundle again. They are somebody else's programs: read them first.
+    /// Also re-run the commands in a bundle. They are other people's programs: read them first.
     #[arg(long, requires = "bundle")]
     pub(super) commands: bool,
-    /// The most that a bundle may unpack to.
+    /// Maximum unpacked size of a bundle.
     #[arg(long, value_name = "SIZE", default_value = "8GiB", value_parser = parse_size, requires = "bundle")]
     pub(super) max_size: u64,
     #[command(flatten)]

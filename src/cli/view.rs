@@ -23,21 +23,21 @@ use crate::view::{MOST_COMPARED, Medium, Run, RunPage, Server, compare_page, run
 /// What to show, and where.
 #[derive(Debug, Args)]
 pub(super) struct ViewArgs {
-    /// The runs: ids, beginnings of ids, or `last`; several are compared [default with --output: the
+    /// The runs: ids or starts of ids, or `last`; several are compared [default with --output: the
     /// latest].
     #[arg(value_name = "RUN")]
     runs: Vec<String>,
     /// Write one self-contained page to this file instead of serving pages.
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
-    /// Leave out pictures and the details of steps (parameters, inputs, logs) where the page would be larger than
-    /// this; the details take 6 MiB at most.
+    /// Omit pictures and details of steps (parameters, inputs, logs) if the page would be larger than this; the
+    /// details take at most 6 MiB.
     #[arg(long, value_name = "SIZE", default_value = "20MiB")]
     max_size: String,
     /// Also show absolute paths, the machine's name and the command line.
     #[arg(long)]
     with_machine: bool,
-    /// Serve on this port [default: any that is free].
+    /// Port to serve on [default: any free port].
     #[arg(long, value_name = "PORT", conflicts_with = "output")]
     port: Option<u16>,
     #[command(flatten)]
