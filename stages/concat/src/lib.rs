@@ -15,7 +15,7 @@ const PROBES: Many<Metrics> = Many::new(
     "metrics",
     "the metrics of the probes of those layers, labelled with `layer`, to find the best",
 );
-const FEATURES: Out<FeatureLayer> = Out::new("features", "the layers' features, one after another");
+const FEATURES: Out<FeatureLayer> = Out::new("features", "the layers' features, concatenated");
 const METRICS: Out<Metrics> = Out::new("metrics", "which layers were joined, and which is the best");
 
 /// Parameters of `concat`.
