@@ -49,7 +49,7 @@ impl Checked {
     /// Says how it came out, line by line.
     pub(super) fn tell(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.count == 0 {
-            return writeln!(out, "check: no step expects anything (`expect` of `report` and `findings`)");
+            return writeln!(out, "check: no step has expectations (`expect` of `report` and `findings`)");
         }
         for (step, words) in &self.missed {
             writeln!(out, "check: {step}: {words}")?;

@@ -60,7 +60,7 @@ fn parse_grace(text: &str) -> Result<Duration, String> {
     let least = |time: &Duration| *time >= crate::remote::GRACE;
     parse_time(text).and_then(|time| {
         Some(time).filter(least).ok_or_else(|| {
-            "expected at least `1d`: what is younger may be of an upload that has not ended".to_owned()
+            "expected at least `1d`: younger objects may belong to an unfinished upload".to_owned()
         })
     })
 }
@@ -120,7 +120,7 @@ pub(super) fn gc(
     if !args.delete && !counts.is_empty() && verbosity != Verbosity::Quiet {
         writeln!(
             out,
-            "\nhint: `igpt-flow gc --delete` deletes this; name the pipelines whose results must stay"
+            "\nhint: `igpt-flow gc --delete` deletes this; name the pipelines whose results to keep"
         )?;
     }
     for error in &failed {
@@ -165,12 +165,12 @@ fn gc_remote(
         (found, true) => {
             writeln!(out, "deleted from {}: {}: {counts}; {stay} kept", remote.address(), bytes(*size))?;
             if deleted < found {
-                writeln!(out, "{} of these became young meanwhile, or were gone", found - deleted)?;
+                writeln!(out, "{} of these were renewed or removed meanwhile", found - deleted)?;
             }
         }
     }
     if !args.delete && records.len() + objects.len() > 0 && verbosity != Verbosity::Quiet {
-        writeln!(out, "\nhint: with `--delete` this is deleted")?;
+        writeln!(out, "\nhint: `--delete` deletes this")?;
     }
     Ok(())
 }

@@ -84,7 +84,7 @@ fn follow_one(
 ) -> Result<(), CliError> {
     let usage = |what: &str, hint: String| CliError::Usage { what: what.to_owned(), hint: Some(hint) };
     if json {
-        return Err(usage("--follow prints a log, which is no JSON", "leave out one of the two".to_owned()));
+        return Err(usage("--follow prints a log, which is not JSON", "use only one of them".to_owned()));
     }
     let [step] = &found.steps[..] else {
         let names: Vec<&str> = found.steps.iter().map(|step| step.name.as_str()).collect();

@@ -70,7 +70,7 @@ pub(super) fn metrics(
     let file = names_a_file(&args.run_or_file);
     if let Some(path) = &args.junit {
         if file.is_some() {
-            let what = "--junit tells what became of a run's steps, found a pipeline file";
+            let what = "--junit needs a run, found a pipeline file";
             let hint = "name a run: `igpt-flow runs` lists them, `last` is the latest".to_owned();
             return Err(CliError::Usage { what: what.to_owned(), hint: Some(hint) });
         }
@@ -126,7 +126,7 @@ fn format(json: bool, args: &MetricsArgs) -> Result<Format, CliError> {
     };
     match &args.output {
         Some(path) if of_file.is_some_and(|of_file| of_file != format) => Err(CliError::usage(format!(
-            "the options ask for another format than the ending of `{}`",
+            "the options select a different format than the extension of `{}`",
             path.display()
         ))),
         _ => Ok(format),

@@ -113,7 +113,7 @@ fn since(text: &str) -> Result<Timestamp, String> {
         Ok(time) => Some(time),
         Err(_) => of_clock().and_then(|time| Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())),
     };
-    time.ok_or_else(|| "expected a time ago such as `12h` or `7d`, or a day such as `2026-03-01`".to_owned())
+    time.ok_or_else(|| "expected an age such as `12h` or `7d`, or a date such as `2026-03-01`".to_owned())
 }
 
 #[cfg(test)]

@@ -71,10 +71,10 @@ pub(super) fn values(
             let is_ours = fs::read_to_string(path)
                 .map_or(true, |text| paper::ValuesFile::parse(&text).is_some() || text.is_empty());
             if path.exists() && !is_ours {
-                let what = format!("`{}` is no file of values", path.display());
+                let what = format!("`{}` was not written by `igpt-flow values`", path.display());
                 return Err(CliError::Usage {
                     what,
-                    hint: Some("give another name, or move it away".to_owned()),
+                    hint: Some("choose another name, or move the file".to_owned()),
                 });
             }
             fs::write(path, text).map_err(CliError::file("write", path))?;

@@ -81,9 +81,9 @@ pub(super) fn verify(
             Some(Whereabouts::Elsewhere(remote))
                 if away.all(|place| matches!(place, Whereabouts::Elsewhere(_))) =>
             {
-                format!("it is in the remote {remote} and comes when it is needed")
+                format!("it is in the remote {remote} and is fetched when needed")
             }
-            _ => "recreated when it is needed".to_owned(),
+            _ => "recreated when needed".to_owned(),
         };
         writeln!(out, "lost: an output of {}; {then}", described(record))?;
     }

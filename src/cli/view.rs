@@ -61,7 +61,7 @@ pub(super) fn view(store: &Path, json: bool, args: &ViewArgs, out: &mut dyn Writ
     })?;
     let store = Store::open_existing(store)?;
     if args.runs.len() > MOST_COMPARED {
-        let what = format!("at most {MOST_COMPARED} runs are compared, found {}", args.runs.len());
+        let what = format!("at most {MOST_COMPARED} runs can be compared, found {}", args.runs.len());
         return Err(usage(what, "name fewer"));
     }
     match &args.output {
@@ -146,7 +146,7 @@ fn serve(store: Store, args: &ViewArgs, max_size: u64, out: &mut dyn Write) -> R
             crate::store::host()
         )?;
     }
-    writeln!(out, "only this machine and the address above are let in; Ctrl-C stops")?;
+    writeln!(out, "only this machine and the address above can connect; Ctrl-C stops")?;
     out.flush()?;
     server.run().map_err(no_port)?;
     writeln!(out, "stopped")?;

@@ -155,7 +155,11 @@ stages:
 fn values_replace_nothing_but_values() {
     let project = project();
     let ran = project.igpt_flow(&["values", "pipeline.yaml", "-o", "paper/main.tex"]);
-    assert!(ran.code == 2 && ran.err.contains("`paper/main.tex` is no file of values"), "{}", ran.err);
+    assert!(
+        ran.code == 2 && ran.err.contains("`paper/main.tex` was not written by `igpt-flow values`"),
+        "{}",
+        ran.err
+    );
     assert_eq!(project.read("paper/main.tex"), PAPER);
     let ran = project.igpt_flow(&["values", "pipeline.yaml", "--json"]);
     let values: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
