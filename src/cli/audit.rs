@@ -48,7 +48,7 @@ pub(super) struct AuditArgs {
     /// Number of CPUs that running steps may use [default: all CPUs].
     #[arg(long, short)]
     jobs: Option<u32>,
-    /// Forbid network access to stages and do not use a remote over the network; commands are not restricted.
+    /// Do not let stages or remotes use the network; commands are not restricted.
     #[arg(long)]
     offline: bool,
     #[command(flatten)]

@@ -81,6 +81,6 @@ mod tests {
     fn that_nothing_was_expected_is_said() {
         let mut out = Vec::new();
         Checked::default().tell(&mut out).unwrap();
-        assert!(String::from_utf8(out).unwrap().contains("no step expects anything"));
+        assert!(String::from_utf8(out).unwrap().contains("no step has expectations"));
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct GcArgs {
     /// Also keep runs younger than this, such as 30d or 12h, and the results they used.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub keep_for: Option<Duration>,
-    /// Clean up a remote instead of the store: URL, or IGPT_FLOW_REMOTE, or the first pipeline's remote.
+    /// Clean up a remote instead of the store [default: IGPT_FLOW_REMOTE, or the first pipeline's remote].
     ///
     /// Covers objects older than `--grace` that no record refers to and, with `--keep-for`, records older than that
     /// which do not belong to the given pipelines.

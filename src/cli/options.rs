@@ -126,7 +126,7 @@ pub(super) struct RunArgs {
     /// Exit with code 100 if a result misses an expectation (`expect`).
     #[arg(long)]
     pub(super) check: bool,
-    /// Forbid network access to stages and do not use a remote over the network; commands are not restricted.
+    /// Do not let stages or remotes use the network; commands are not restricted.
     #[arg(long)]
     pub(super) offline: bool,
     #[command(flatten)]

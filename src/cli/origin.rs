@@ -143,7 +143,7 @@ fn file(store: &Store, path: &Path) -> Result<Asked, CliError> {
         Some(export) => {
             let digest = export.artifact.digest;
             (
-                format!("`{shown}` has changed since igpt-flow exported it"),
+                format!("`{shown}` was changed since igpt-flow exported it"),
                 format!("to trace what was exported: `igpt-flow origin {}`", digest.short()),
             )
         }
