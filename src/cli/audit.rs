@@ -36,19 +36,19 @@ use crate::{machine, registry};
 pub(super) struct AuditArgs {
     #[command(flatten)]
     select: SelectArgs,
-    /// Audit only this share of the steps, such as 5%.
+    /// Audit only a random sample of this share of the steps, such as 5%.
     #[arg(long, value_name = "SHARE", default_value = "100%", value_parser = parse_share)]
     sample: f64,
-    /// Seed of the sample: another number picks other steps.
+    /// Seed of the sample; a different seed picks different steps.
     #[arg(long, value_name = "N", default_value_t = 0)]
     sample_seed: u64,
-    /// Largest relative difference between two numbers that still counts as equal.
+    /// Largest relative difference at which two numbers count as equal.
     #[arg(long, value_name = "NUMBER", default_value_t = 1e-5)]
     tolerance: f64,
-    /// CPU slots for the steps that run at the same time [default: the number of CPUs].
+    /// Number of CPUs that running steps may use [default: all CPUs].
     #[arg(long, short)]
     jobs: Option<u32>,
-    /// Do not let stages use the network, nor a remote that is reached over it; commands are not restricted.
+    /// Do not let stages or remotes use the network; commands are not restricted.
     #[arg(long)]
     offline: bool,
     #[command(flatten)]

@@ -46,7 +46,10 @@ pub(super) fn patience() -> Result<Option<Duration>, CliError> {
             let seconds = text.parse::<u32>().ok().filter(|seconds| *seconds > 0);
             let seconds = seconds.ok_or_else(|| CliError::Usage {
                 what: format!("IGPT_FLOW_REMOTE_TIMEOUT: expected seconds, found `{text}`"),
-                hint: Some("after so long a silence a remote counts as away; 30 unless given".to_owned()),
+                hint: Some(
+                    "a remote that is silent for this long counts as unreachable; the default is 30"
+                        .to_owned(),
+                ),
             })?;
             Ok(Some(Duration::from_secs(seconds.into())))
         }

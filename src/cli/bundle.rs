@@ -27,10 +27,10 @@ use crate::store::{Program, Record, Store, StoreError};
 pub(super) struct BundleArgs {
     #[command(flatten)]
     select: SelectArgs,
-    /// The bundle that is written.
+    /// The bundle to write.
     #[arg(long, short, value_name = "FILE.tar.zst", value_hint = clap::ValueHint::FilePath)]
     output: PathBuf,
-    /// Also put artifacts of these kinds in, such as features,model (kinds as in `igpt-flow stages`).
+    /// Also include artifacts of these kinds, such as features,model (kinds as in `igpt-flow stages`).
     #[arg(long, value_name = "KIND,...", value_delimiter = ',')]
     with: Vec<String>,
     #[command(flatten)]
@@ -65,9 +65,9 @@ pub(super) fn bundle(
     let selection = select(&steps, &more).map_err(|error| match error {
         StoreError::Missing { .. } => CliError::Usage {
             what: format!(
-                "a bundle needs what is neither in the store nor in a remote that answers ({error})"
+                "a bundle needs bytes that are neither in the store nor in a reachable remote ({error})"
             ),
-            hint: Some("run the pipeline with the step whose output it is as its target".to_owned()),
+            hint: Some("run the pipeline with the step that produces them as its target".to_owned()),
         },
         error => error.into(),
     })?;
@@ -119,10 +119,10 @@ fn tell(
         (counted(selection.records.len(), "record"), counted(selection.objects.len(), "object"));
     writeln!(out, "{}: {}, {records} and {objects}", to.display(), bytes(size))?;
     for id in &selection.rebuildable {
-        writeln!(out, "  can be made again from it: {}", plan.steps[*id].name)?;
+        writeln!(out, "  can be rebuilt from it: {}", plan.steps[*id].name)?;
     }
     for (id, why) in &selection.not_rebuildable {
-        writeln!(out, "  cannot be made again from it: {}: {why}", plan.steps[*id].name)?;
+        writeln!(out, "  cannot be rebuilt from it: {}: {why}", plan.steps[*id].name)?;
     }
     writeln!(out, "to check it: igpt-flow verify {}", to.display())?;
     Ok(())
@@ -139,7 +139,7 @@ fn with(names: &[String]) -> Result<BTreeSet<String>, CliError> {
         } else {
             let known: Vec<&str> = kinds().iter().map(|kind| kind.name).collect();
             return Err(CliError::Usage {
-                what: format!("--with: there is no kind of artifact `{name}`"),
+                what: format!("--with: unknown artifact kind `{name}`"),
                 hint: Some(format!("the kinds are {}; or features, models, images", known.join(", "))),
             });
         }
@@ -160,8 +160,8 @@ fn class_on(cluster: &Path, plan: &Plan, device: &str) -> Result<String, CliErro
         (None, _) => registry::numerics("cpu").map_err(CliError::usage),
         (Some(class), None) => Ok(class.to_owned()),
         (Some(one), Some(other)) => Err(CliError::Usage {
-            what: format!("a bundle holds results of one numerics class; here are `{one}` and `{other}`"),
-            hint: Some("name steps of one of them".to_owned()),
+            what: format!("a bundle holds results of one numerics class, found `{one}` and `{other}`"),
+            hint: Some("name steps of only one of them".to_owned()),
         }),
     }
 }
@@ -178,7 +178,7 @@ fn recorded(store: &Store, plan: &Plan, args: &SelectArgs) -> Result<BTreeMap<us
             Forecast::Undecided => {}
             _ => {
                 return Err(CliError::Usage {
-                    what: format!("`{}` has no result that is up to date", plan.steps[id].name),
+                    what: format!("`{}` has no up-to-date result", plan.steps[id].name),
                     hint: Some(format!("`igpt-flow run {}` makes it", args.pipeline.file.display())),
                 });
             }

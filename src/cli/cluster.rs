@@ -25,13 +25,13 @@ const APART_S: f64 = 2.0;
 /// Which cluster is looked at, and for how long.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// The settings of the cluster.
+    /// Settings of the cluster.
     #[arg(long, value_name = "FILE", default_value = cluster::FILE, value_hint = ValueHint::FilePath)]
     cluster: PathBuf,
-    /// Device for steps for which the settings name none: auto, cpu, cuda or cuda:N.
+    /// Device for steps without one in the settings: auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// How long each job may take to report, such as 90s or 10m.
+    /// Time limit for each job to report, such as 90s or 10m.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_time)]
     limit: Duration,
 }
@@ -51,7 +51,7 @@ pub(super) fn check_cluster(
     if let Some(missing) = missing_command() {
         return Err(CliError::Usage {
             what: format!("`{missing}` is not on the PATH"),
-            hint: Some("call this on a login node of the cluster".to_owned()),
+            hint: Some("run this on a login node of the cluster".to_owned()),
         });
     }
     let store = Store::open(store)?;
@@ -102,10 +102,10 @@ fn tell(device: &str, checked: &Result<Checked, Failure>, out: &mut dyn Write) -
     writeln!(out, "  store    seen from the node")?;
     writeln!(out, "  program  runs ({})", report.version)?;
     match report.locks {
-        true => writeln!(out, "  locks    hold between here and the node")?,
+        true => writeln!(out, "  locks    work between this machine and the node")?,
         false => writeln!(
             out,
-            "  locks    DO NOT HOLD between here and the node: let one run at a time use the store\n           hint: \
+            "  locks    DO NOT WORK between this machine and the node: use the store for one run at a time\n           hint: \
              Lustre needs the mount option `flock`, NFS version 4 or `lockd`"
         )?,
     }
@@ -115,10 +115,10 @@ fn tell(device: &str, checked: &Result<Checked, Failure>, out: &mut dyn Write) -
     }
     writeln!(out, "  GPUs     {}", report.gpus)?;
     match ahead_s.abs() < APART_S {
-        true => writeln!(out, "  clock    as ours")?,
+        true => writeln!(out, "  clock    same as this machine's")?,
         false => {
             let where_to = if *ahead_s > 0.0 { "ahead of" } else { "behind" };
-            writeln!(out, "  clock    {} {where_to} ours", seconds(ahead_s.abs()))?;
+            writeln!(out, "  clock    {} {where_to} this machine's", seconds(ahead_s.abs()))?;
         }
     }
     Ok(())

@@ -16,12 +16,12 @@ const VARIABLE: &str = "IGPT_FLOW_COMPLETE";
 
 /// How completion is set up.
 pub(super) const SETUP: &str = "\
-Setup, in the file that the shell starts with:
+Setup, in your shell's startup file:
   bash  source <(igpt-flow completions bash)
   zsh   source <(igpt-flow completions zsh)     (after compinit)
   fish  igpt-flow completions fish | source
 
-Or write the script to where the shell looks for completions:
+Or write the script where the shell looks for completions:
   bash  ~/.local/share/bash-completion/completions/igpt-flow
   zsh   _igpt-flow in a folder of fpath
   fish  ~/.config/fish/completions/igpt-flow.fish";

@@ -107,7 +107,9 @@ impl CliError {
             }
             Self::Remote(fault) => Some(fault.hint()),
             Self::NoRoom { .. } => Some("raise `ulimit -u`, `ulimit -n` and `ulimit -v`".to_owned()),
-            Self::Serve { .. } => Some("`--port` names another; without it any free one is taken".to_owned()),
+            Self::Serve { .. } => {
+                Some("choose another with `--port`, or omit it to use any free one".to_owned())
+            }
             _ => None,
         };
         if let Some(hint) = hint {

@@ -49,7 +49,7 @@ impl Checked {
     /// Says how it came out, line by line.
     pub(super) fn tell(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.count == 0 {
-            return writeln!(out, "check: no step expects anything (`expect` of `report` and `findings`)");
+            return writeln!(out, "check: no step has expectations (`expect` of `report` and `findings`)");
         }
         for (step, words) in &self.missed {
             writeln!(out, "check: {step}: {words}")?;
@@ -81,6 +81,6 @@ mod tests {
     fn that_nothing_was_expected_is_said() {
         let mut out = Vec::new();
         Checked::default().tell(&mut out).unwrap();
-        assert!(String::from_utf8(out).unwrap().contains("no step expects anything"));
+        assert!(String::from_utf8(out).unwrap().contains("no step has expectations"));
     }
 }

@@ -160,7 +160,7 @@ fn print(
                 Some(StepState::Skipped(reason)) => writeln!(out, "skipped: {reason}")?,
                 Some(StepState::Started) => writeln!(out, "started; the run ended before it did")?,
                 None if step.outcome == "skipped" => {
-                    writeln!(out, "skipped: only other steps were asked for")?
+                    writeln!(out, "skipped: only other steps were selected")?
                 }
                 _ => writeln!(out, "{}; no result is recorded", step.outcome)?,
             }

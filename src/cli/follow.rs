@@ -49,7 +49,7 @@ pub(super) fn follow(
         out.flush()?;
         if is_over {
             if !is_alive && run.record().is_none() {
-                print_error("the run is gone: it did not see the end of the step\n");
+                print_error("the run died before the step ended\n");
             }
             return Ok(());
         }

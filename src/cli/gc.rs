@@ -30,28 +30,28 @@ use crate::store::{Garbage, GarbageItem, Roots, RunFolder, RunRecord, Store};
 /// What is kept, and whether the rest is deleted.
 #[derive(Debug, Args)]
 pub(super) struct GcArgs {
-    /// Pipelines whose results are kept, with each of their profiles.
+    /// Pipelines whose results to keep, for each of their profiles.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Delete the unreferenced results instead of listing them.
     #[arg(long)]
     pub delete: bool,
     /// Keep the latest N successful runs of each pipeline and command line, all later runs, and the
-    /// results that they used.
+    /// results they used.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub keep_runs: usize,
-    /// Also keep runs younger than this, such as 30d or 12h, and the results that they used.
+    /// Also keep runs younger than this, such as 30d or 12h, and the results they used.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub keep_for: Option<Duration>,
-    /// Look at a remote instead of the store: this one, or that of IGPT_FLOW_REMOTE or of the first pipeline.
+    /// Clean up a remote instead of the store [default: IGPT_FLOW_REMOTE, or the first pipeline's remote].
     ///
-    /// Objects that no record names go when they are older than the grace, and with `--keep-for` also records that
-    /// are older than that and not of the named pipelines.
+    /// Covers objects older than `--grace` that no record refers to and, with `--keep-for`, records older than that
+    /// which do not belong to the given pipelines.
     #[arg(
         long, value_name = "URL", num_args = 0..=1, require_equals = true, conflicts_with = "keep_runs",
     )]
     pub remote: Option<Option<String>>,
-    /// The least age of what is deleted from a remote: longer than any upload takes, and at least one day.
+    /// Minimum age of objects to delete from a remote: longer than any upload takes, and at least one day.
     #[arg(long, value_name = "TIME", value_parser = parse_grace, default_value = "1d", requires = "remote")]
     pub grace: Duration,
 }
@@ -60,7 +60,7 @@ fn parse_grace(text: &str) -> Result<Duration, String> {
     let least = |time: &Duration| *time >= crate::remote::GRACE;
     parse_time(text).and_then(|time| {
         Some(time).filter(least).ok_or_else(|| {
-            "expected at least `1d`: what is younger may be of an upload that has not ended".to_owned()
+            "expected at least `1d`: younger objects may belong to an unfinished upload".to_owned()
         })
     })
 }
@@ -120,7 +120,7 @@ pub(super) fn gc(
     if !args.delete && !counts.is_empty() && verbosity != Verbosity::Quiet {
         writeln!(
             out,
-            "\nhint: `igpt-flow gc --delete` deletes this; name the pipelines whose results must stay"
+            "\nhint: `igpt-flow gc --delete` deletes this; name the pipelines whose results to keep"
         )?;
     }
     for error in &failed {
@@ -165,12 +165,12 @@ fn gc_remote(
         (found, true) => {
             writeln!(out, "deleted from {}: {}: {counts}; {stay} kept", remote.address(), bytes(*size))?;
             if deleted < found {
-                writeln!(out, "{} of these became young meanwhile, or were gone", found - deleted)?;
+                writeln!(out, "{} of these were renewed or removed meanwhile", found - deleted)?;
             }
         }
     }
     if !args.delete && records.len() + objects.len() > 0 && verbosity != Verbosity::Quiet {
-        writeln!(out, "\nhint: with `--delete` this is deleted")?;
+        writeln!(out, "\nhint: `--delete` deletes this")?;
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ pub(super) struct GraphArgs {
     /// Output format [default: text].
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Draw every instance of a matrix or search instead of one node for each step of the file.
+    /// Draw every instance of a matrix or search instead of one node per step.
     #[arg(long)]
     instances: bool,
 }
@@ -53,8 +53,8 @@ struct Node<'a> {
 pub(super) fn graph(json: bool, args: &GraphArgs, out: &mut dyn Write) -> Result<(), CliError> {
     if json && args.format.is_some() {
         return Err(CliError::Usage {
-            what: "--json and --format name two ways to write one graph".to_owned(),
-            hint: Some("leave one of them out".to_owned()),
+            what: "--json and --format both select the output format".to_owned(),
+            hint: Some("use only one of them".to_owned()),
         });
     }
     let plan = super::load::load(&args.pipeline)?;

@@ -20,11 +20,11 @@ const GROUPS: [(&str, &[&str]); 8] = [
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("igpt-flow new my.yaml --template photos", "write a pipeline to start from"),
     ("igpt-flow plan my.yaml", "see what would run, and why"),
-    ("igpt-flow run my.yaml", "run it; a second run reuses every result"),
-    ("igpt-flow run my.yaml probe:layer=3", "run `probe` of layer 3 and what it needs"),
-    ("igpt-flow run my.yaml --set vars.steps=100", "run it with another value"),
-    ("igpt-flow show probe", "see the metrics, files and cost of `probe`"),
-    ("igpt-flow metrics last probe -o probe.csv", "take the numbers of `probe` elsewhere"),
+    ("igpt-flow run my.yaml", "run it; a second run finds everything cached"),
+    ("igpt-flow run my.yaml probe:layer=3", "run `probe` for layer 3 and its dependencies"),
+    ("igpt-flow run my.yaml --set vars.steps=100", "run it with a different value"),
+    ("igpt-flow show probe", "show the metrics, files and cost of `probe`"),
+    ("igpt-flow metrics last probe -o probe.csv", "export the metrics of `probe`"),
 ];
 
 /// The documented exit codes.
@@ -32,9 +32,9 @@ pub(super) const EXIT_CODES: &[(&str, &str)] = &[
     ("0", "success"),
     ("1", "unexpected error"),
     ("2", "invalid arguments or pipeline"),
-    ("3", "`lint` found a number or table that is not the pipeline's"),
-    ("100", "a step failed, or `audit`, `verify BUNDLE`, `run --check` or `cluster check` found a fault"),
-    ("101", "the store or a remote cannot be used, `verify` found damage, or a bundle is refused"),
+    ("3", "`lint` found a number or table that differs from the pipeline"),
+    ("100", "a step failed, or `audit`, `verify BUNDLE`, `run --check` or `cluster check` found a problem"),
+    ("101", "the store or a remote is unusable, `verify` found damage, or a bundle was refused"),
     ("130", "interrupted"),
 ];
 

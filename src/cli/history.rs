@@ -13,10 +13,10 @@ use crate::store::{RunFolder, StepRecord, Store};
 /// A step of a run.
 #[derive(Debug, Args)]
 pub(super) struct StepArgs {
-    /// The step: `probe` is all of its instances, `probe:layer=3` those of layer 3.
+    /// The step: `probe` selects all of its instances, `probe:layer=3` those with layer 3.
     #[arg(value_parser = step_name::parse)]
     pub step: String,
-    /// The run: its id, the beginning of one, or `last` [default: the latest that has the step].
+    /// The run: an id or the start of one, or `last` [default: the latest run with the step].
     #[arg(long, value_name = "RUN")]
     pub run: Option<String>,
 }
@@ -24,7 +24,7 @@ pub(super) struct StepArgs {
 /// Two runs.
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
-    /// The older run: its id, the beginning of one, or `last`.
+    /// The older run: an id or the start of one, or `last`.
     pub old: String,
     /// The newer run.
     #[arg(default_value = "last")]

@@ -26,13 +26,13 @@ const FOUND: u8 = 3;
 /// Which papers, against what.
 #[derive(Debug, Args)]
 pub(super) struct LintArgs {
-    /// The LaTeX files; what they include is checked as well.
+    /// The LaTeX files; files they include are checked too.
     #[arg(required = true, value_name = "TEX", value_hint = ValueHint::FilePath)]
     papers: Vec<PathBuf>,
-    /// The pipeline (repeatable) [default: those that the included files of values name].
+    /// The pipeline (repeatable) [default: the pipelines named in the included files of `values`].
     #[arg(long = "pipeline", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pipelines: Vec<PathBuf>,
-    /// The device whose results are meant: auto, cpu, cuda or cuda:N.
+    /// Look up the results of this device: auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
 }

@@ -25,14 +25,14 @@ pub(super) struct LogArgs {
     /// Print the log of attempt N, counted from 1 [default: the last].
     #[arg(long, value_name = "N")]
     pub(super) attempt: Option<u32>,
-    /// Print the bytes unchanged. Otherwise control characters are removed, and a line that was
-    /// overwritten shows its last state.
+    /// Print the bytes unchanged. By default control characters are removed, and an overwritten line
+    /// shows only its last state.
     #[arg(long)]
     pub(super) raw: bool,
     /// Print only the last N lines.
     #[arg(long, value_name = "N")]
     pub(super) tail: Option<usize>,
-    /// Keep printing what is written until the step ends.
+    /// Print new output as it is written, until the step ends.
     #[arg(long, short, conflicts_with = "attempt")]
     pub(super) follow: bool,
 }
@@ -87,7 +87,7 @@ fn follow_one(
 ) -> Result<(), CliError> {
     let usage = |what: &str, hint: String| CliError::Usage { what: what.to_owned(), hint: Some(hint) };
     if json {
-        return Err(usage("--follow prints a log, which is no JSON", "leave out one of the two".to_owned()));
+        return Err(usage("--follow prints a log, which is not JSON", "use only one of them".to_owned()));
     }
     let [step] = &found.steps[..] else {
         let names: Vec<&str> = found.steps.iter().map(|step| step.name.as_str()).collect();

@@ -19,25 +19,25 @@ use crate::store::Store;
 /// What is written, of which steps.
 #[derive(Debug, Args)]
 pub(super) struct MetricsArgs {
-    /// A run: its id, the beginning of one, or `last`. Or a pipeline file: its cached steps as it stands.
+    /// A run (an id or the start of one, or `last`), or a pipeline file, for its cached steps.
     #[arg(value_name = "RUN|FILE", default_value = "last")]
     run_or_file: String,
-    /// Only these steps: `probe` is all of its instances, `probe:layer=3` those of layer 3.
+    /// Only these steps: `probe` selects all of its instances, `probe:layer=3` those with layer 3.
     #[arg(value_name = "STEP", value_parser = step_name::parse)]
     steps: Vec<String>,
-    /// Write into this file; its ending (.csv, .json, .parquet) names the format.
+    /// Write to this file; its extension (.csv, .json, .parquet) selects the format.
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
-    /// A row for each number: step, axes, metric, x, value [the default].
+    /// One row per number: step, axes, metric, x, value [the default].
     #[arg(long, group = "format")]
     csv: bool,
     /// The same rows as Parquet; needs --output.
     #[arg(long, group = "format", requires = "output")]
     parquet: bool,
-    /// Write curves for TensorBoard into this folder: one subfolder for each step.
+    /// Write curves for TensorBoard to this folder, with one subfolder per step.
     #[arg(long, group = "format", value_name = "DIR", conflicts_with = "output", value_hint = ValueHint::DirPath)]
     tensorboard: Option<PathBuf>,
-    /// Write what became of a run's steps into this file, as JUnit XML for CI.
+    /// Write the outcome of each step of a run to this file, as JUnit XML for CI.
     #[arg(long, group = "format", value_name = "FILE", conflicts_with_all = ["output", "steps"], value_hint = ValueHint::FilePath)]
     junit: Option<PathBuf>,
     /// With a pipeline file: override a value (repeatable).
@@ -46,7 +46,7 @@ pub(super) struct MetricsArgs {
     /// With a pipeline file: use a profile (repeatable).
     #[arg(long = "profile", value_name = "NAME")]
     profiles: Vec<String>,
-    /// With a pipeline file: the device whose results are meant: auto, cpu, cuda or cuda:N.
+    /// With a pipeline file: look up the results of this device: auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
 }
@@ -70,7 +70,7 @@ pub(super) fn metrics(
     let file = names_a_file(&args.run_or_file);
     if let Some(path) = &args.junit {
         if file.is_some() {
-            let what = "--junit tells what became of a run's steps, found a pipeline file";
+            let what = "--junit needs a run, found a pipeline file";
             let hint = "name a run: `igpt-flow runs` lists them, `last` is the latest".to_owned();
             return Err(CliError::Usage { what: what.to_owned(), hint: Some(hint) });
         }
@@ -126,7 +126,7 @@ fn format(json: bool, args: &MetricsArgs) -> Result<Format, CliError> {
     };
     match &args.output {
         Some(path) if of_file.is_some_and(|of_file| of_file != format) => Err(CliError::usage(format!(
-            "the options ask for another format than the ending of `{}`",
+            "the options select a different format than the extension of `{}`",
             path.display()
         ))),
         _ => Ok(format),

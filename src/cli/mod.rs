@@ -98,11 +98,11 @@ use view::ViewArgs;
 /// The heading of the options that every verb takes.
 const GLOBAL: &str = "Global options";
 
-/// Run whole iGPT experiments from a YAML file; every stage is cached by content.
+/// Run complete iGPT experiments from a YAML file, with every stage cached by content.
 #[derive(Debug, Parser)]
 #[command(name = "igpt-flow", version, max_term_width = 100, arg_required_else_help = true)]
 struct Cli {
-    /// The store's folder [env: IGPT_FLOW_STORE] [default: artifacts].
+    /// Folder of the store [env: IGPT_FLOW_STORE] [default: artifacts].
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = GLOBAL)]
     store: Option<PathBuf>,
     /// Print JSON instead of text.
@@ -116,13 +116,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run a pipeline, or only some of its steps and what they need.
+    /// Run a pipeline, or only some of its steps and their dependencies.
     Run(RunArgs),
-    /// Show what a run would do, why, and what it should cost.
+    /// Show what a run would do, why, and the expected cost.
     Plan(PlanArgs),
     /// Show how many steps of a pipeline are cached.
     Status(SelectArgs),
-    /// List the runs in the store, the latest first.
+    /// List the runs in the store, latest first.
     Runs(ListArgs),
     /// Explain why a step ran or was reused.
     Explain(StepArgs),
@@ -130,45 +130,45 @@ enum Verb {
     Show(ShowArgs),
     /// Show where a result comes from: every step and input, back to the data.
     Origin(OriginArgs),
-    /// Write numbers and curves as CSV, JSON or Parquet, for TensorBoard, or as JUnit XML.
+    /// Export numbers and curves as CSV, JSON or Parquet, for TensorBoard, or as JUnit XML.
     Metrics(MetricsArgs),
-    /// Write a pipeline's numbers as names for LaTeX.
+    /// Write a pipeline's numbers as LaTeX names, for a paper.
     Values(ValuesArgs),
-    /// Check a LaTeX paper's numbers and tables against a pipeline.
+    /// Check the numbers and tables in a LaTeX paper against a pipeline.
     Lint(LintArgs),
     /// Print a step's log.
     Logs(LogArgs),
     /// Compare two runs step by step.
     Diff(DiffArgs),
-    /// Show runs as pages: tables, figures, graph, curves.
+    /// View runs in a browser: tables, figures, graph, curves.
     ///
-    /// Serves the runs of the store on this machine, those in progress too, or writes a page that needs
-    /// nothing else with `--output FILE`.
+    /// Serves the runs in the store on this machine, including those in progress, or writes a self-contained
+    /// page with `--output FILE`.
     View(ViewArgs),
-    /// Check the store for damage, or a bundle of somebody else's.
+    /// Check the store for damage, or check a bundle.
     ///
-    /// Reads every stored file and record. Damaged ones are set aside, with the results made from
-    /// them, and the next run that needs them makes them again.
+    /// Reads every stored file and record. Damaged ones are quarantined, along with the results made from
+    /// them; the next run that needs them recomputes them.
     ///
-    /// Of a bundle every file is hashed, every key is computed again, and its tables and figures are made
-    /// again, without the network, in a store for the time being.
+    /// For a bundle, hashes every file, recomputes every key, and rebuilds the tables and figures offline, in
+    /// a temporary store.
     Verify(VerifyArgs),
-    /// Write a bundle: what others need to check tables and figures without the data.
+    /// Write a bundle, with which others can check tables and figures without the data.
     Bundle(BundleArgs),
-    /// Run cached steps again and compare the results.
+    /// Re-run cached steps and compare the results.
     Audit(AuditArgs),
     /// List or delete unreferenced results.
     Gc(GcArgs),
     /// Share results with other machines.
     ///
-    /// Uploads what the remote does not have yet: bytes first, records last. It is also looked at whether the
-    /// bytes of what is there already are still there.
+    /// Uploads what the remote does not have yet: bytes first, records last. Also checks that the bytes of
+    /// results already there are not missing.
     Push(PushArgs),
-    /// Take results that other machines shared, with all their bytes.
+    /// Download results shared by other machines, with all their bytes.
     ///
-    /// A run needs no `pull`: it takes records by itself, and bytes when somebody reads them.
+    /// You do not need to `pull` before a run: it fetches records itself, and bytes when something reads them.
     Pull(PullArgs),
-    /// Check a remote, or make a key that signs results.
+    /// Check a remote, or generate a key to sign results.
     Remote {
         #[command(subcommand)]
         verb: RemoteVerb,
@@ -178,7 +178,7 @@ enum Verb {
         #[command(subcommand)]
         verb: IndexVerb,
     },
-    /// Look at a cluster on which steps are to run.
+    /// Check a cluster before you run steps on it.
     Cluster {
         #[command(subcommand)]
         verb: ClusterVerb,
@@ -191,7 +191,7 @@ enum Verb {
     Graph(GraphArgs),
     /// List the stage kinds, or describe one.
     Stages {
-        /// The kind to describe.
+        /// The stage kind to describe.
         kind: Option<String>,
     },
     /// Print the JSON Schema of the pipeline language, for editors.
@@ -202,9 +202,9 @@ enum Verb {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Write the man pages into a folder.
+    /// Write the man pages to a folder.
     Man {
-        /// The folder, which is created; such as ~/.local/share/man/man1.
+        /// The folder, created if needed, such as ~/.local/share/man/man1.
         #[arg(value_hint = ValueHint::DirPath)]
         dir: PathBuf,
     },
@@ -236,16 +236,16 @@ impl Verb {
 
 #[derive(Debug, Subcommand)]
 enum ClusterVerb {
-    /// Ask the nodes what they see and have, by a tiny job for each kind of step in the settings.
+    /// Check the nodes with one tiny job for each kind of step in the settings.
     ///
-    /// Says whether the store is seen from a node, whether locks hold, whether the program runs, the
-    /// device's numerics class, and how far the clocks are apart.
+    /// Reports whether the node sees the store, whether locks work, whether the program runs, the device's
+    /// numerics class, and the difference between the clocks.
     Check(CheckArgs),
 }
 
 #[derive(Debug, Subcommand)]
 enum IndexVerb {
-    /// Discard the index and build it again from the records.
+    /// Delete the index and rebuild it from the records.
     Rebuild,
 }
 

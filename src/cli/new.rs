@@ -11,10 +11,10 @@ use super::terminal::Verbosity;
 /// Where to write, and what.
 #[derive(Debug, Args)]
 pub(super) struct NewArgs {
-    /// The file to write, which must not exist yet [default: standard output].
+    /// The file to write; must not exist yet [default: standard output].
     #[arg(value_hint = ValueHint::FilePath)]
     pub(super) file: Option<PathBuf>,
-    /// What to start from.
+    /// The template to start from.
     #[arg(long, value_name = "NAME", value_enum, default_value_t = Template::Shapes)]
     pub(super) template: Template,
 }
@@ -22,13 +22,13 @@ pub(super) struct NewArgs {
 /// The pipelines to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Template {
-    /// A small iGPT on generated shapes; needs no network.
+    /// A small iGPT on generated shapes; downloads nothing.
     Shapes,
     /// A small iGPT that draws images like your own photos.
     Photos,
-    /// Pre-training and probes on CIFAR-10.
+    /// Pre-training and linear probes on CIFAR-10.
     Cifar10,
-    /// An experiment with several seeds; the table has mean and standard deviation.
+    /// An experiment with several seeds: mean and standard deviation.
     Seeds,
     /// Your own programs as cached steps.
     Command,

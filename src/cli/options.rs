@@ -16,7 +16,7 @@ pub(super) struct PipelineArgs {
     /// Override a value, such as vars.side=8 or stages.pretrain.with.steps=100 (repeatable).
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(super) sets: Vec<String>,
-    /// Use a profile that the pipeline declares (repeatable).
+    /// Use a profile of the pipeline (repeatable).
     #[arg(long = "profile", value_name = "NAME")]
     pub(super) profiles: Vec<String>,
 }
@@ -26,14 +26,15 @@ pub(super) struct PipelineArgs {
 pub(super) struct SelectArgs {
     #[command(flatten)]
     pub(super) pipeline: PipelineArgs,
-    /// Only these steps and what they need: `probe` is all of its instances, `probe:layer=3` those of layer 3.
+    /// Only these steps and their dependencies: `probe` selects all of its instances, `probe:layer=3` those with
+    /// layer 3.
     #[arg(value_name = "STEP", value_parser = step_name::parse)]
     pub(super) steps: Vec<String>,
-    /// Device for the stages that compute on one: auto, cpu, cuda or cuda:N.
+    /// Compute device for stages: auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto")]
     pub(super) device: String,
-    /// The settings of a cluster, whose devices the steps have: their results are those of its nodes
-    /// [default with `--executor slurm`: cluster.yaml beside the pipeline].
+    /// Settings of the cluster whose nodes compute the results
+    /// [default with `--executor slurm`: cluster.yaml next to the pipeline].
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(super) cluster: Option<PathBuf>,
 }
@@ -43,7 +44,7 @@ pub(super) struct SelectArgs {
 pub(super) enum ExecutorKind {
     /// On this machine.
     Local,
-    /// As jobs of a cluster with Slurm.
+    /// As Slurm jobs on a cluster.
     Slurm,
 }
 
@@ -78,7 +79,7 @@ impl SelectArgs {
 pub(super) struct PlanArgs {
     #[command(flatten)]
     pub(super) select: SelectArgs,
-    /// Also show parameters that are at their defaults.
+    /// Also show parameters with default values.
     #[arg(long)]
     pub(super) defaults: bool,
 }
@@ -86,8 +87,8 @@ pub(super) struct PlanArgs {
 /// Where results are shared.
 #[derive(Debug, Args)]
 pub(super) struct RemoteArgs {
-    /// Where results are shared, instead of the pipeline's `remote`: s3://bucket/prefix, gs://bucket/prefix,
-    /// az://container/prefix or file:///folder; `none`: nowhere [env: IGPT_FLOW_REMOTE].
+    /// Remote to use instead of the pipeline's `remote`: s3://bucket/prefix, gs://bucket/prefix,
+    /// az://container/prefix or file:///folder; `none` disables it [env: IGPT_FLOW_REMOTE].
     #[arg(long, value_name = "URL")]
     pub(super) remote: Option<String>,
 }
@@ -100,40 +101,40 @@ pub(super) struct RunArgs {
     /// Run this step even if it is cached (repeatable).
     #[arg(long, value_name = "STEP", value_parser = step_name::parse)]
     pub(super) force: Vec<String>,
-    /// CPU slots for the steps that run at the same time [default: the number of CPUs]; with
-    /// `--executor slurm` the number of steps that are there at once.
+    /// Number of CPUs that running steps may use [default: all CPUs]; with `--executor slurm`, the largest
+    /// number of steps submitted at once.
     #[arg(long, short)]
     pub(super) jobs: Option<u32>,
-    /// Memory budget for running steps, such as 8GiB [default: 7/8 of the machine's].
+    /// Memory that running steps may use, such as 8GiB [default: 7/8 of the machine's].
     #[arg(long, value_name = "SIZE")]
     pub(super) memory: Option<String>,
-    /// Where the steps run.
+    /// Where to run the steps.
     #[arg(long, value_enum, default_value = "local")]
     pub(super) executor: ExecutorKind,
-    /// With `--executor slurm`: on Ctrl-C leave the jobs to the cluster; the next run takes them over.
+    /// With `--executor slurm`: on Ctrl-C, leave the jobs running; the next run takes them over.
     #[arg(long)]
     pub(super) detach: bool,
-    /// After a failure, continue with the steps that do not depend on it.
+    /// After a failure, continue with steps that do not depend on the failed step.
     #[arg(long)]
     pub(super) keep_going: bool,
-    /// Let exports replace files that igpt-flow did not write; the old ones are kept as NAME.bak.
+    /// Let exports replace files that igpt-flow did not write; keep the old ones as NAME.bak.
     #[arg(long)]
     pub(super) overwrite: bool,
     /// Keep the working folder of a failed step and print its path.
     #[arg(long)]
     pub(super) keep_failed: bool,
-    /// When everything ran, end with exit code 100 if a result is not what its step expects (`expect`).
+    /// Exit with code 100 if a result misses an expectation (`expect`).
     #[arg(long)]
     pub(super) check: bool,
-    /// Do not let stages use the network, nor a remote that is reached over it; commands are not restricted.
+    /// Do not let stages or remotes use the network; commands are not restricted.
     #[arg(long)]
     pub(super) offline: bool,
     #[command(flatten)]
     pub(super) remote: RemoteArgs,
-    /// Share the results of this run with the remote, as `push: true` does.
+    /// Upload the results of this run to the remote, like `push: true`.
     #[arg(long)]
     pub(super) push: bool,
-    /// Write what became of the steps into this file, as JUnit XML for CI.
+    /// Write the outcome of each step to this file, as JUnit XML for CI.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(super) junit: Option<PathBuf>,
     /// Run this shell command when the run ends. Its environment has `IGPT_FLOW_STATUS`

@@ -20,20 +20,20 @@ use crate::store::Store;
 /// What is traced back.
 #[derive(Debug, Args)]
 pub(super) struct OriginArgs {
-    /// An exported file or folder, a step such as `probe` or `probe:layer=3`, or a key or digest (or its
-    /// first six digits or more).
+    /// An exported file or folder, a step such as `probe` or `probe:layer=3`, or a key or digest (at least
+    /// its first six digits).
     #[arg(value_name = "FILE|STEP|DIGEST", value_hint = clap::ValueHint::AnyPath)]
     of: String,
-    /// The run: its id, the beginning of one, or `last` [default: the latest that has the step].
+    /// The run: an id or the start of one, or `last` [default: the latest run with the step].
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
-    /// Of a table: only what the numbers in this row come from. The first row below the heading is 1.
+    /// For a table: only the origin of the numbers in this row. The first row below the heading is 1.
     #[arg(long, value_name = "N")]
     row: Option<usize>,
-    /// With `--row`: only this column of results, by its heading or its number.
+    /// With `--row`: only this column of results, given by heading or number.
     #[arg(long, value_name = "COLUMN", requires = "row")]
     column: Option<String>,
-    /// Show parameters that have their default values as well.
+    /// Also show parameters with default values.
     #[arg(long)]
     all: bool,
     /// Print the graph as DOT, for Graphviz.
@@ -101,7 +101,7 @@ fn asked(store: &Store, args: &OriginArgs) -> Result<Asked, CliError> {
         [_] => Ok(Asked::one_of(text, store, &places)),
         _ => Err(CliError::Usage {
             what: format!("{} digests begin with `{text}`", digests.len()),
-            hint: Some("give more of its digits".to_owned()),
+            hint: Some("give more digits".to_owned()),
         }),
     }
 }
@@ -113,7 +113,7 @@ fn steps(store: &Store, args: &OriginArgs) -> Result<Asked, CliError> {
     let places: Vec<Place> = found.steps.iter().filter_map(|step| step.key.map(step_place)).collect();
     match (places.is_empty(), unkeyed) {
         (true, Some(step)) => Err(CliError::Usage {
-            what: format!("run {} did not come as far as `{}` ({})", found.run.id(), step.name, step.outcome),
+            what: format!("run {} did not reach `{}` ({})", found.run.id(), step.name, step.outcome),
             hint: Some(format!("`igpt-flow explain {}` says why", step_name::typed(&step.name))),
         }),
         _ => Ok(Asked { places, run: Some(found.run.id().to_owned()), ..Asked::of(&args.of) }),
@@ -143,12 +143,12 @@ fn file(store: &Store, path: &Path) -> Result<Asked, CliError> {
         Some(export) => {
             let digest = export.artifact.digest;
             (
-                format!("`{shown}` is not what igpt-flow exported there; it was changed since"),
-                format!("what was exported: `igpt-flow origin {}`", digest.short()),
+                format!("`{shown}` was changed since igpt-flow exported it"),
+                format!("to trace what was exported: `igpt-flow origin {}`", digest.short()),
             )
         }
         None => (
-            format!("no step in this store made the bytes of `{shown}`"),
+            format!("no step in this store produced `{shown}`"),
             "`--store` names the store of the run that wrote it".to_owned(),
         ),
     };
@@ -164,7 +164,7 @@ fn cells(
     column: Option<&str>,
 ) -> Result<Vec<AskedCell>, CliError> {
     let no_table = |hint: &str| CliError::Usage {
-        what: format!("--row: `{}` is no table whose cells are known", asked.text),
+        what: format!("--row: `{}` is not a table with known cells", asked.text),
         hint: Some(hint.to_owned()),
     };
     let ([place], Some(record)) =
@@ -178,13 +178,13 @@ fn cells(
     let read = outputs.clone().map(|(_, artifact)| TableCells::read(store, artifact, folder));
     let table = read
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| no_table(&format!("its `cells.json` is not understood: {error}")))?;
+        .map_err(|error| no_table(&format!("its `cells.json` cannot be read: {error}")))?;
     let table = table.into_iter().flatten().next().ok_or_else(|| {
         let place = outputs.clone().find_map(|(_, artifact)| store.whereabouts(artifact).words());
         match place {
             Some(words) => no_table(&format!("its bytes are {words}")),
             None => {
-                no_table("the output has no `cells.json`; a `report` of this version writes it: run it again")
+                no_table("the output has no `cells.json`; re-run the `report` with this version to write it")
             }
         }
     })?;

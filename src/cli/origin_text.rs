@@ -56,7 +56,7 @@ fn head(asked: &Asked, trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
         let text = match (cell.text.is_empty(), cell.value.is_null()) {
             (false, _) => cell.text.clone(),
             (true, false) => plain(&cell.value),
-            (true, true) => "no result of ours".to_owned(),
+            (true, true) => "no result".to_owned(),
         };
         writeln!(out, "    row {} ({row}), {column}: {text}", cell.row + 1)?;
     }
@@ -66,7 +66,7 @@ fn head(asked: &Asked, trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
 fn block(node: &Node, trace: &Trace, all: bool, is_start: bool, out: &mut dyn Write) -> io::Result<()> {
     let Some(record) = &node.record else {
         writeln!(out, "key {}: the store has no record of this step", node.key.short())?;
-        return writeln!(out, "    what it was made of is not known here");
+        return writeln!(out, "    its inputs are unknown here");
     };
     let material = &record.material;
     writeln!(out, "{} [{} version {}]", record.step, material.stage, material.version)?;
@@ -81,9 +81,10 @@ fn block(node: &Node, trace: &Trace, all: bool, is_start: bool, out: &mut dyn Wr
                 }
             }
             None if material.stage == "command" => {}
-            None => {
-                writeln!(out, "    its defaults are not known: this program has another version of the kind")?
-            }
+            None => writeln!(
+                out,
+                "    its defaults are unknown: this program has a different version of the kind"
+            )?,
         }
     }
     if let Some(seed) = material.seed {
@@ -170,7 +171,7 @@ pub(super) fn source(input: &Input, trace: &Trace) -> String {
     let digest = input.digest.short();
     match &input.source {
         Source::Step { node, port, part, replaced } => {
-            let again = if *replaced { ", as it was before the step was run again" } else { "" };
+            let again = if *replaced { ", from before the step re-ran" } else { "" };
             format!("`{}`, {} ({digest}{again})", trace.nodes[*node].name(), of_output(port, part.as_deref()))
         }
         Source::Choice { tried } => {
@@ -192,7 +193,7 @@ fn end(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
         let records = counted(missing, "record");
         writeln!(
             out,
-            "\nhint: {records} of the way back are no longer in this store (deleted, or another store's)"
+            "\nhint: {records} of this origin are not in this store (deleted, or in another store)"
         )?;
     }
     Ok(())

@@ -68,7 +68,7 @@ pub(super) fn plan(
 fn text(outlook: &Outlook) -> String {
     match &outlook.forecast {
         Forecast::Reused(_) if !outlook.absent.is_empty() => {
-            format!("cached; {} is not there, its recorded content was assumed", outlook.absent.join(", "))
+            format!("cached; {} is missing, its recorded content is assumed", outlook.absent.join(", "))
         }
         Forecast::Reused(_) => "cached".to_owned(),
         Forecast::Runs { why, .. } => format!("runs: {why}"),

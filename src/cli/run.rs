@@ -199,8 +199,8 @@ fn on_cluster(args: &RunArgs, plan: &Plan) -> Result<Option<(Cluster, Placed)>, 
     }
     if args.memory.is_some() {
         return Err(CliError::Usage {
-            what: "--memory: on a cluster each step asks for its own".to_owned(),
-            hint: Some("write `memory` into the cluster's settings".to_owned()),
+            what: "--memory: on a cluster each step requests its own".to_owned(),
+            hint: Some("set `memory` in the cluster's settings".to_owned()),
         });
     }
     let beside = || engine::folder_of(&select.pipeline.file).join(cluster::FILE);

@@ -20,17 +20,17 @@ use crate::store::Store;
 /// Which runs are listed.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// Only runs of this pipeline, by its name.
+    /// Only runs of the pipeline with this name.
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
     /// Only runs that failed.
     #[arg(long)]
     failed: bool,
-    /// Only runs that began since then: some time ago (`90min`, `12h`, `7d`), or a date or time in
-    /// UTC (`2026-03-01`, `2026-03-01T18:00`).
+    /// Only runs started since then: an age (`90min`, `12h`, `7d`), or a date or time in UTC
+    /// (`2026-03-01`, `2026-03-01T18:00`).
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<Timestamp>,
-    /// List at most N runs; 0 lists all [default: 20; with --json all].
+    /// List at most N runs; 0 lists all [default: 20; all with --json].
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }
@@ -113,7 +113,7 @@ fn since(text: &str) -> Result<Timestamp, String> {
         Ok(time) => Some(time),
         Err(_) => of_clock().and_then(|time| Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())),
     };
-    time.ok_or_else(|| "expected a time ago such as `12h` or `7d`, or a day such as `2026-03-01`".to_owned())
+    time.ok_or_else(|| "expected an age such as `12h` or `7d`, or a date such as `2026-03-01`".to_owned())
 }
 
 #[cfg(test)]

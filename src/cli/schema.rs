@@ -39,7 +39,7 @@ fn language(catalog: &Catalog) -> Value {
     defs.insert(params_name(COMMAND), without_required(params));
     defs.insert("step".into(), step(catalog, rules));
     let properties = json!({
-        "name": {"type": ["string", "number", "boolean", "null"], "description": "The pipeline's name; the file's name unless given."},
+        "name": {"type": ["string", "number", "boolean", "null"], "description": "The pipeline's name. Default: the file's name."},
         "description": {"type": ["string", "number", "boolean", "null"]},
         "include": {
             "description": "Other pipelines whose variables, profiles and steps this one can use; their steps run only if this file's own steps need them.",
@@ -94,12 +94,12 @@ fn language(catalog: &Catalog) -> Value {
                     "properties": {
                         "url": {"type": "string"},
                         "push": {
-                            "description": "Whether this machine's results go there. Default: false.",
+                            "description": "Whether to upload this machine's results. Default: false.",
                             "type": ["boolean", "string"]
                         },
-                        "sign": {"description": "The file of the secret key that signs them.", "type": "string"},
+                        "sign": {"description": "The file of the secret key to sign them with.", "type": "string"},
                         "trust": {
-                            "description": "Public keys: records that none of them signed are not taken.",
+                            "description": "Public keys; records not signed by one of them are rejected.",
                             "type": "array", "items": {"type": "string"}, "minItems": 1
                         }
                     }
@@ -299,13 +299,13 @@ fn whole(description: &str) -> Value {
 fn wire() -> Value {
     let patterns = json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]});
     json!({
-        "description": "`step.port`, `step.port/part`, `step.*` or `step.port.*` to gather (`*?` accepts missing ones), a path on disk, patterns of files, a list of these, or a map of names to these.",
+        "description": "`step.port`, `step.port/part`, `step.*` or `step.port.*` for all instances (`*?` accepts missing ones), a path on disk, patterns of files, a list of these, or a map of names to these.",
         "anyOf": [
             {"type": "string"},
             {"type": "object", "required": ["path"], "properties": {"path": {"type": ["string", "number", "boolean"]}}, "additionalProperties": false},
             {
                 "type": "object",
-                "description": "Files on disk by patterns (`*`, `?`, `[a-z]`, `**` for folders), relative to the pipeline's folder.",
+                "description": "Files on disk that match patterns (`*`, `?`, `[a-z]`, `**` for folders), relative to the pipeline's folder.",
                 "required": ["files"],
                 "properties": {"files": patterns, "ignore": patterns},
                 "additionalProperties": false

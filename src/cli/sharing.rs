@@ -25,19 +25,19 @@ use crate::store::{Store, StoreError};
 /// What is shared.
 #[derive(Debug, Args)]
 pub(super) struct PushArgs {
-    /// The pipeline whose results are shared; without it, all results of the store are.
+    /// The pipeline whose results to share [default: all results in the store].
     #[arg(value_hint = clap::ValueHint::FilePath)]
     file: Option<PathBuf>,
     /// Override a value, such as vars.side=8 (repeatable).
     #[arg(long = "set", value_name = "PATH=VALUE", requires = "file")]
     sets: Vec<String>,
-    /// Use a profile that the pipeline declares (repeatable).
+    /// Use a profile of the pipeline (repeatable).
     #[arg(long = "profile", value_name = "NAME", requires = "file")]
     profiles: Vec<String>,
-    /// Device for the stages that compute on one: auto, cpu, cuda or cuda:N.
+    /// Compute device for stages: auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// The settings of the cluster that the results were made on.
+    /// Settings of the cluster on which the results were computed.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     cluster: Option<PathBuf>,
     #[command(flatten)]
@@ -59,20 +59,20 @@ pub(super) struct PullArgs {
 /// What is done with a remote.
 #[derive(Debug, Subcommand)]
 pub(super) enum RemoteVerb {
-    /// Check whether a remote answers, may be read, and may be written.
+    /// Check whether a remote responds, is readable and is writable.
     Check {
-        /// The pipeline whose `remote` it is.
+        /// The pipeline whose `remote` to check.
         #[arg(value_hint = clap::ValueHint::FilePath)]
         file: Option<PathBuf>,
         #[command(flatten)]
         remote: RemoteArgs,
-        /// Also check whether it may be written.
+        /// Also check whether it is writable.
         #[arg(long)]
         push: bool,
     },
-    /// Make a secret key that signs results, and print its public key.
+    /// Generate a secret key to sign results with, and print its public key.
     Keygen {
-        /// The file of the secret key, which must not be there yet.
+        /// The file for the secret key; must not exist yet.
         #[arg(value_hint = clap::ValueHint::FilePath)]
         file: PathBuf,
     },
@@ -142,9 +142,9 @@ fn planned(pipeline: Option<&PipelineArgs>) -> Result<(Option<Plan>, PathBuf), C
 
 fn none() -> CliError {
     CliError::Usage {
-        what: "no remote is named".to_owned(),
+        what: "no remote is given".to_owned(),
         hint: Some(
-            "write `remote: s3://bucket/prefix` into the pipeline, or use `--remote URL` or IGPT_FLOW_REMOTE"
+            "add `remote: s3://bucket/prefix` to the pipeline, or use `--remote URL` or IGPT_FLOW_REMOTE"
                 .to_owned(),
         ),
     }
@@ -204,7 +204,7 @@ pub(super) fn push(store: &Path, json: bool, args: PushArgs, out: &mut dyn Write
     let results = counted(keys.len(), "result");
     writeln!(out, "{results}{of}: {shared} shared now, {known} there already")?;
     if absent > 0 {
-        writeln!(out, "{} cannot be shared: the bytes are not here", counted(absent, "result"))?;
+        writeln!(out, "{} cannot be shared: the bytes are not in the store", counted(absent, "result"))?;
     }
     out.flush()?;
     ended(&remote, count(Pushed::Off))
@@ -298,14 +298,17 @@ pub(super) fn remote(json: bool, verb: RemoteVerb, out: &mut dyn Write) -> Resul
         writeln!(out, "{answer:#}")?;
         return Ok(());
     }
-    writeln!(out, "{address} answers ({:.0} ms)", 1e3 * seconds)?;
-    writeln!(out, "  may be read")?;
+    writeln!(out, "{address} responds ({:.0} ms)", 1e3 * seconds)?;
+    writeln!(out, "  can be read")?;
     match exclusive {
-        None => writeln!(out, "  writing was not tried (`--push`)")?,
-        Some(true) => writeln!(out, "  may be written; of two who write one record, the first wins")?,
+        None => writeln!(out, "  writing was not tested (`--push` tests it)")?,
+        Some(true) => writeln!(out, "  can be written; if two machines write one record, the first wins")?,
         Some(false) => {
-            writeln!(out, "  may be written")?;
-            writeln!(out, "  BUT it ignores `If-None-Match`: of two who write one record, the last wins")?;
+            writeln!(out, "  can be written")?;
+            writeln!(
+                out,
+                "  BUT it ignores `If-None-Match`: if two machines write one record, the last wins"
+            )?;
         }
     }
     Ok(())
@@ -320,6 +323,6 @@ fn ended(remote: &Remote, left: usize) -> Result<(), CliError> {
     if left == 0 || !remote.is_off() {
         return Ok(());
     }
-    let what = "it stopped in the middle; what was moved counts, and the same command goes on".to_owned();
+    let what = "it stopped midway; the same command continues from there".to_owned();
     Err(RemoteFault::Away { address: remote.address().clone(), what }.into())
 }

@@ -45,7 +45,7 @@ pub(super) fn status(
         writeln!(out, "  not cached: {name}")?;
     }
     for path in absent {
-        writeln!(out, "  not on disk: {path}; what was recorded of it was assumed")?;
+        writeln!(out, "  not on disk: {path}; its recorded content is assumed")?;
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ pub(super) fn step_hint(given: &str, what: &str, names: &[&str]) -> String {
         }
     }
     if values.is_empty() {
-        return format!("`{own}` has no axes: name it alone");
+        return format!("`{own}` has no axes: give only its name");
     }
     let axes: Vec<String> = values.iter().map(|(axis, values)| format!("{axis} ({})", few(values))).collect();
     format!("the axes of `{own}` are {}, as in {}", axes.join(" and "), typed(first))
@@ -75,7 +75,7 @@ mod tests {
             hint("probe[layers=3]"),
             "the axes of `probe` are layer (0, 1, 2, 3, 4, 5 and 3 more) and seed (0), as in probe:layer=0,seed=0"
         );
-        assert_eq!(hint("data[layer=3]"), "`data` has no axes: name it alone");
+        assert_eq!(hint("data[layer=3]"), "`data` has no axes: give only its name");
         assert_eq!(hint("prbe[layer=3]"), "did you mean `probe`? its steps are probe, data");
         assert_eq!(hint("x"), "its steps are probe, data");
     }

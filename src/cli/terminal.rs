@@ -23,10 +23,10 @@ pub(super) enum Verbosity {
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = super::GLOBAL)]
 pub(super) struct Terminal {
-    /// Print errors, warnings and results only.
+    /// Print only errors, warnings and results.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     quiet: bool,
-    /// While running, also print cached steps and the log file of each step.
+    /// During a run, also print cached steps and the log file of each step.
     #[arg(long, short, global = true)]
     verbose: bool,
     /// When to use colours; `auto` also follows NO_COLOR and CLICOLOR_FORCE.

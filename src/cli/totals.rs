@@ -111,7 +111,7 @@ impl Totals {
             }
         }
         if !self.is_known() {
-            return writeln!(out, "time    unknown: no earlier run tells how long they take");
+            return writeln!(out, "time    unknown: no earlier run has timed these steps");
         }
         let at_least = if self.unknown == 0 { "about" } else { "at least" };
         write!(out, "time    {at_least} {}", seconds(self.elapsed_s))?;
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(told(&totals(15, 0, 0)), "`p`: all 15 steps cached\n");
         assert_eq!(told(&totals(1, 0, 0)), "`p`: the step is cached\n");
         let new = told(&totals(1, 1, 1));
-        assert_eq!(new, "`p`: 1 step to run\ntime    unknown: no earlier run tells how long they take\n");
+        assert_eq!(new, "`p`: 1 step to run\ntime    unknown: no earlier run has timed these steps\n");
         assert_eq!(
             told(&Totals { perhaps: 2, ..totals(4, 3, 1) }),
             "`p`: 3 of 4 steps to run, 1 cached, 2 of them only if an output before them changes\n\

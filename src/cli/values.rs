@@ -68,10 +68,10 @@ pub(super) fn values(
         None => out.write_all(text.as_bytes())?,
         Some(path) => {
             if !may_be_replaced(path) {
-                let what = format!("`{}` is no file of values", path.display());
+                let what = format!("`{}` was not written by `igpt-flow values`", path.display());
                 return Err(CliError::Usage {
                     what,
-                    hint: Some("give another name, or move it away".to_owned()),
+                    hint: Some("choose another name, or move the file".to_owned()),
                 });
             }
             fs::write(path, text).map_err(CliError::file("write", path))?;

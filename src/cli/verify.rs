@@ -22,17 +22,17 @@ use crate::store::{Damage, Record, Store, Whereabouts};
 /// What is verified.
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// A bundle (`igpt-flow bundle`) instead of the store: its bytes, its keys, and its tables and figures made
-    /// again, offline.
+    /// Check this bundle (from `igpt-flow bundle`) instead of the store: hash its files, recompute its keys, and
+    /// rebuild its tables and figures, offline.
     #[arg(value_hint = clap::ValueHint::FilePath)]
     pub(super) bundle: Option<PathBuf>,
-    /// Take a bundle that holds over into the store.
+    /// Import the bundle into the store if it passes.
     #[arg(long, requires = "bundle")]
     pub(super) import: bool,
-    /// Also run the commands of a bundle again. They are somebody else's programs: read them first.
+    /// Also re-run the commands in a bundle. They are other people's programs: read them first.
     #[arg(long, requires = "bundle")]
     pub(super) commands: bool,
-    /// The most that a bundle may unpack to.
+    /// Maximum unpacked size of a bundle.
     #[arg(long, value_name = "SIZE", default_value = "8GiB", value_parser = parse_size, requires = "bundle")]
     pub(super) max_size: u64,
     #[command(flatten)]
@@ -81,9 +81,9 @@ pub(super) fn verify(
             Some(Whereabouts::Elsewhere(remote))
                 if away.all(|place| matches!(place, Whereabouts::Elsewhere(_))) =>
             {
-                format!("it is in the remote {remote} and comes when it is needed")
+                format!("it is in the remote {remote} and is fetched when needed")
             }
-            _ => "recreated when it is needed".to_owned(),
+            _ => "recreated when needed".to_owned(),
         };
         writeln!(out, "lost: an output of {}; {then}", described(record))?;
     }

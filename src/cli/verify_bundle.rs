@@ -81,13 +81,9 @@ pub(super) fn verify_bundle(
         checked.tell(&unpacked, &verdicts, &left, out)?;
         if let Some((objects, records)) = imported {
             let (objects, records) = (counted(objects, "object"), counted(records, "record"));
-            writeln!(
-                out,
-                "  taken over into {}: {objects} and {records} that it did not have",
-                store.display()
-            )?;
+            writeln!(out, "  imported into {}: {objects} and {records} that were missing", store.display())?;
         } else if args.import {
-            writeln!(out, "  nothing was taken over")?;
+            writeln!(out, "  nothing was imported")?;
         }
         let verdict = if holds { "verified" } else { "NOT verified" };
         writeln!(out, "{verdict} in {}", seconds(began.elapsed().as_secs_f64()))?;
@@ -206,7 +202,7 @@ impl Checked {
                     again.insert(id);
                 }
                 Ok(()) => {
-                    left.push((id, "it is a command of the bundle's (`--commands` runs it)".to_owned()))
+                    left.push((id, "it is a command from the bundle (`--commands` runs it)".to_owned()))
                 }
                 Err(why) => left.push((id, why)),
             }
@@ -250,9 +246,9 @@ impl Checked {
         let manifest = &unpacked.manifest;
         writeln!(out, "`{}`, bundled by igpt-flow {}", manifest.pipeline, manifest.program.version)?;
         let objects = counted(self.objects, "object");
-        writeln!(out, "  {objects} ({}): each has the bytes of its digest", bytes(self.bytes))?;
+        writeln!(out, "  {objects} ({}): each matches its digest", bytes(self.bytes))?;
         let records = counted(self.records.len(), "record");
-        writeln!(out, "  {records}: each key follows from its key material")?;
+        writeln!(out, "  {records}: each matches its key material")?;
         let (keys, of) = (self.keys, counted(manifest.steps.len(), "step"));
         writeln!(out, "  {keys} of {of} of the pipeline: the key is that of the record")?;
         for fault in &self.faults {
@@ -260,13 +256,13 @@ impl Checked {
         }
         for (id, verdict) in verdicts {
             let said = match verdict {
-                Verdict::Same => "every byte agrees".to_owned(),
+                Verdict::Same => "all bytes match".to_owned(),
                 other => verdict_text(other),
             };
-            writeln!(out, "  made again: {}: {said}", self.plan.steps[*id].name)?;
+            writeln!(out, "  rebuilt: {}: {said}", self.plan.steps[*id].name)?;
         }
         for (id, why) in left {
-            writeln!(out, "  not made again: {}: {why}", self.plan.steps[*id].name)?;
+            writeln!(out, "  not rebuilt: {}: {why}", self.plan.steps[*id].name)?;
         }
         Ok(())
     }

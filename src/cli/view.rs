@@ -23,21 +23,21 @@ use crate::view::{MOST_COMPARED, Medium, Run, RunPage, Server, compare_page, run
 /// What to show, and where.
 #[derive(Debug, Args)]
 pub(super) struct ViewArgs {
-    /// The runs: ids, beginnings of ids, or `last`; several are compared [default with --output: the
+    /// The runs: ids or starts of ids, or `last`; several are compared [default with --output: the
     /// latest].
     #[arg(value_name = "RUN")]
     runs: Vec<String>,
     /// Write one self-contained page to this file instead of serving pages.
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
-    /// Leave out pictures and the details of steps (parameters, inputs, logs) where the page would be larger than
-    /// this; the details take 6 MiB at most.
+    /// Omit pictures and details of steps (parameters, inputs, logs) if the page would be larger than this; the
+    /// details take at most 6 MiB.
     #[arg(long, value_name = "SIZE", default_value = "20MiB")]
     max_size: String,
     /// Also show absolute paths, the machine's name and the command line.
     #[arg(long)]
     with_machine: bool,
-    /// Serve on this port [default: any that is free].
+    /// Port to serve on [default: any free port].
     #[arg(long, value_name = "PORT", conflicts_with = "output")]
     port: Option<u16>,
     #[command(flatten)]
@@ -61,7 +61,7 @@ pub(super) fn view(store: &Path, json: bool, args: &ViewArgs, out: &mut dyn Writ
     })?;
     let store = Store::open_existing(store)?;
     if args.runs.len() > MOST_COMPARED {
-        let what = format!("at most {MOST_COMPARED} runs are compared, found {}", args.runs.len());
+        let what = format!("at most {MOST_COMPARED} runs can be compared, found {}", args.runs.len());
         return Err(usage(what, "name fewer"));
     }
     match &args.output {
@@ -146,7 +146,7 @@ fn serve(store: Store, args: &ViewArgs, max_size: u64, out: &mut dyn Write) -> R
             crate::store::host()
         )?;
     }
-    writeln!(out, "only this machine and the address above are let in; Ctrl-C stops")?;
+    writeln!(out, "only this machine and the address above can connect; Ctrl-C stops")?;
     out.flush()?;
     server.run().map_err(no_port)?;
     writeln!(out, "stopped")?;

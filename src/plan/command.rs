@@ -29,7 +29,7 @@ pub fn params_schema() -> &'static Value {
                     ]
                 },
                 "shell": {
-                    "description": "The interpreter of the script, or a list of it and its arguments: `bash`, `python3`, `[bash, -x]`. Default: `sh`. After a list with another interpreter than the known ones comes the script: `[lua, -e]`.",
+                    "description": "The interpreter of the script, or a list of the interpreter and its arguments: `bash`, `python3`, `[bash, -x]`. Default: `sh`. If igpt-flow does not know the interpreter, the script is appended to the list: `[lua, -e]`.",
                     "default": "sh",
                     "anyOf": [
                         {"type": "string"},
@@ -37,7 +37,7 @@ pub fn params_schema() -> &'static Value {
                     ]
                 },
                 "link": {
-                    "description": "Inputs that are linked instead of copied, for large data that the command only reads: `true` for all, or a list of their names. Default: `false`.",
+                    "description": "Inputs to link instead of copying, for large data that the command only reads: `true` for all, or a list of their names. Default: `false`.",
                     "default": false,
                     "anyOf": [
                         {"type": "boolean"},
@@ -45,7 +45,7 @@ pub fn params_schema() -> &'static Value {
                     ]
                 },
                 "outputs": {
-                    "description": "Output ports: a list of names, each a file or folder that the command makes, or a map of names to relative paths. Default: `[out]`.",
+                    "description": "Output ports: a list of names, each a file or folder that the command creates, or a map of names to relative paths. Default: `[out]`.",
                     "default": ["out"],
                     "anyOf": [
                         {"type": "array", "items": {"type": "string"}, "minItems": 1},
@@ -54,13 +54,13 @@ pub fn params_schema() -> &'static Value {
                 },
                 "env": {
                     "type": "object",
-                    "description": "Environment variables with their values; they are part of the cache key.",
+                    "description": "Environment variables and their values, which are part of the cache key.",
                     "default": {},
                     "additionalProperties": {"type": ["string", "number", "boolean"]}
                 },
                 "pass_env": {
                     "type": "array",
-                    "description": "Names of environment variables that are passed through; their values do not affect the cache key.",
+                    "description": "Names of environment variables to pass through; their values do not affect the cache key.",
                     "default": [],
                     "items": {"type": "string"}
                 }

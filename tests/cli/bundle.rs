@@ -39,7 +39,7 @@ fn bundled() -> Project {
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     fs::remove_file(project.path("data.csv")).unwrap();
     let ran = bundle(&project, "b.tar.zst");
-    assert!(ran.code == 0 && ran.out.contains("can be made again from it: table"), "{}{}", ran.out, ran.err);
+    assert!(ran.code == 0 && ran.out.contains("can be rebuilt from it: table"), "{}{}", ran.out, ran.err);
     project
 }
 
@@ -114,7 +114,7 @@ fn a_reviewer_without_the_data_makes_the_table_again_and_takes_it_over() {
     assert!(ran.code == 0 && ran.out.contains("(`--commands` runs it)"), "{}{}", ran.out, ran.err);
     assert!(!reviewer.path("artifacts").exists(), "nothing is taken over unless that is asked for");
     let ran = reviewer.igpt_flow(&["verify", "b.tar.zst", "--commands", "--import"]);
-    for text in ["4 of 4 steps of the pipeline", "made again: table: every byte agrees", "verified in"] {
+    for text in ["4 of 4 steps of the pipeline", "rebuilt: table: all bytes match", "verified in"] {
         assert!(ran.out.contains(text), "no `{text}` in:\n{}{}", ran.out, ran.err);
     }
     assert_eq!(ran.code, 0);
@@ -253,7 +253,7 @@ fn a_table_that_comes_out_differently_is_told() {
     assert_eq!(project.igpt_flow(&["bundle", "pipeline.yaml", "-o", "b.tar.zst"]).code, 0);
     let ran = project.igpt_flow(&["--store", "other", "verify", "b.tar.zst", "--commands", "--import"]);
     assert_eq!(ran.code, 100, "{}{}", ran.out, ran.err);
-    assert!(ran.out.contains("made again: b: different") && ran.out.contains("NOT verified"), "{}", ran.out);
+    assert!(ran.out.contains("rebuilt: b: different") && ran.out.contains("NOT verified"), "{}", ran.out);
     assert!(!project.path("other").exists());
 }
 
@@ -261,7 +261,7 @@ fn a_table_that_comes_out_differently_is_told() {
 fn a_bundle_needs_results_and_kinds_that_there_are() {
     let project = bundled();
     let ran = project.igpt_flow(&["bundle", "experiments/p.yaml", "-o", "c.tar.zst"]);
-    assert!(ran.code == 2 && ran.err.contains("`table` has no result that is up to date"), "{}", ran.err);
+    assert!(ran.code == 2 && ran.err.contains("`table` has no up-to-date result"), "{}", ran.err);
     let ran = project.igpt_flow(&["bundle", "experiments/p.yaml", "-o", "c.tar.zst", "--with", "feature"]);
     assert!(ran.code == 2 && ran.err.contains("the kinds are"), "{}", ran.err);
     assert!(!project.path("c.tar.zst").exists());

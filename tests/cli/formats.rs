@@ -54,7 +54,7 @@ fn what_cannot_be_written_is_said() {
         let ran = project.igpt_flow(arguments);
         assert!(ran.code == code && ran.err.contains(what), "{arguments:?}: {} {}", ran.code, ran.err);
     };
-    refused(&["metrics", "--csv", "-o", "x.json"], 2, "another format than the ending of `x.json`");
+    refused(&["metrics", "--csv", "-o", "x.json"], 2, "a different format than the extension of `x.json`");
     refused(&["metrics", "last", "nothing"], 2, "has no step `nothing`");
     refused(&["metrics", "no-such-run"], 2, "no-such-run");
     refused(&["metrics", "pipeline.yaml", "--junit", "j.xml"], 2, "found a pipeline file");

@@ -155,13 +155,17 @@ stages:
 fn values_replace_nothing_but_values() {
     let project = project();
     let ran = project.igpt_flow(&["values", "pipeline.yaml", "-o", "paper/main.tex"]);
-    assert!(ran.code == 2 && ran.err.contains("`paper/main.tex` is no file of values"), "{}", ran.err);
+    assert!(
+        ran.code == 2 && ran.err.contains("`paper/main.tex` was not written by `igpt-flow values`"),
+        "{}",
+        ran.err
+    );
     assert_eq!(project.read("paper/main.tex"), PAPER);
     // Nor what is in another encoding, or no text at all.
     for bytes in [&b"Universit\xe4t: my thesis"[..], &[0xff, 0xd8, 0x00, 0x80]] {
         std::fs::write(project.path("paper/old.tex"), bytes).unwrap();
         let ran = project.igpt_flow(&["values", "pipeline.yaml", "-o", "paper/old.tex"]);
-        assert!(ran.code == 2 && ran.err.contains("`paper/old.tex` is no file of values"), "{}", ran.err);
+        assert!(ran.code == 2 && ran.err.contains("`paper/old.tex` was not written by"), "{}", ran.err);
         assert_eq!(std::fs::read(project.path("paper/old.tex")).unwrap(), bytes);
     }
     assert_eq!(project.igpt_flow(&["values", "pipeline.yaml", "-o", "/dev/null"]).code, 0);

@@ -78,7 +78,7 @@ fn a_missing_input_and_a_bad_device_are_told_with_and_without_a_store() {
         if store {
             // What was recorded of it stands in.
             assert_eq!(ran.code, 0, "{}", ran.out);
-            assert!(ran.out.contains("is not there, its recorded content was assumed"), "{}", ran.out);
+            assert!(ran.out.contains("is missing, its recorded content is assumed"), "{}", ran.out);
         } else {
             assert_eq!(ran.code, 100, "{}", ran.out);
             assert!(ran.out.contains("input`: No such file"), "the cause is told:\n{}", ran.out);

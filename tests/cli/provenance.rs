@@ -73,7 +73,7 @@ fn what_has_no_origin_is_said_with_what_could_be_meant() {
     for (asked, code, text) in [
         ("tabel", 2, "did you mean `table`?"),
         ("results/none", 1, "results/none"),
-        ("data.csv", 2, "no step in this store made the bytes"),
+        ("data.csv", 2, "no step in this store produced"),
         ("0123456789", 2, "no step, output or file"),
     ] {
         let ran = project.igpt_flow(&["origin", asked]);
@@ -225,7 +225,7 @@ fn a_store_without_the_original_data_answers() {
         status.out
     );
     let plan = project.igpt_flow(&["plan", "pipeline.yaml"]);
-    assert!(plan.code == 0 && plan.out.contains("./data.csv is not there"), "{}", plan.out);
+    assert!(plan.code == 0 && plan.out.contains("./data.csv is missing"), "{}", plan.out);
     assert_eq!(project.igpt_flow(&["origin", "table"]).code, 0);
     assert_eq!(project.igpt_flow(&["show", "clean"]).code, 0);
     let audit = project.igpt_flow(&["audit", "pipeline.yaml", "table", "count"]);

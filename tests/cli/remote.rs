@@ -262,7 +262,7 @@ fn what_a_person_did_wrong_is_an_error_at_the_start() {
     refused(&["--remote", "file:///nowhere/at/all"], "the folder `/nowhere/at/all` is not there");
     refused(&["--remote", "s3://me:hunter2@bucket/x"], "must not hold credentials");
     refused(&["--remote", "bucket"], "must begin with `s3://`");
-    refused(&["--remote", "none", "--push"], "no remote is named");
+    refused(&["--remote", "none", "--push"], "no remote is given");
     project.write("pipeline.yaml", &format!("remote: 's3://me:hunter2/x@bucket'\n{PIPELINE}"));
     refused(&[], "must not hold credentials");
     assert!(

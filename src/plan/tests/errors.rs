@@ -121,7 +121,7 @@ fn wrong_types() {
             "7:14 step `t`: `steps` must be an integer ≥ 0, found the string `many` | `steps`: Training steps.",
             "8:22 step `t`: `learning_rate` must be a number, found the string `1_000` | write `1000`; `learning_rate`: The peak learning rate of Adam, per step.",
             "9:16 step `t`: `dropout` must be `true` or `false`, found the string `yes` | write `true`; `dropout`: Whether to use dropout.",
-            "10:30 step `t`: `validation.fraction` must be a number, found the string `x` | `fraction`: The share of the training images that is held out, 0 ≤ fraction < 1; 0 trains on all of them. Section 3.1: 0.1 for CIFAR and STL-10, 0.04 for ImageNet.",
+            "10:30 step `t`: `validation.fraction` must be a number, found the string `x` | `fraction`: The share of training images to hold out, 0 ≤ fraction < 1; 0 trains on all of them. Section 3.1: 0.1 for CIFAR and STL-10, 0.04 for ImageNet.",
             "10:33 step `t`: unknown parameter `validation.sed` | did you mean `seed`?",
             "11:7 step `t`: `clip` must be a number or null, found a list | `clip`: The clip of the gradient's norm; none by default.",
         ],

@@ -46,9 +46,9 @@ fn a_list_that_is_too_short_or_holds_the_wrong_things() {
     check(
         "stages:\n  a: {uses: command, with: {run: x, outputs: []}}\n  b: {uses: command, with: {run: x, outputs: [a, [b]]}}\n  c: {uses: command, with: {run: x, outputs: {}}}\n",
         &[
-            "2:37 step `a`: `outputs` must be a list of at least 1 item, found 0 | `outputs`: Output ports: a list of names, each a file or folder that the command makes, or a map of names to relative paths. Default: `[out]`.",
-            "3:51 step `b`: `outputs.1` must be a string, found a list | `outputs`: Output ports: a list of names, each a file or folder that the command makes, or a map of names to relative paths. Default: `[out]`.",
-            "4:37 step `c`: `outputs` must be a map with at least 1 member, found none | `outputs`: Output ports: a list of names, each a file or folder that the command makes, or a map of names to relative paths. Default: `[out]`.",
+            "2:37 step `a`: `outputs` must be a list of at least 1 item, found 0 | `outputs`: Output ports: a list of names, each a file or folder that the command creates, or a map of names to relative paths. Default: `[out]`.",
+            "3:51 step `b`: `outputs.1` must be a string, found a list | `outputs`: Output ports: a list of names, each a file or folder that the command creates, or a map of names to relative paths. Default: `[out]`.",
+            "4:37 step `c`: `outputs` must be a map with at least 1 member, found none | `outputs`: Output ports: a list of names, each a file or folder that the command creates, or a map of names to relative paths. Default: `[out]`.",
         ],
     );
 }
@@ -172,7 +172,7 @@ fn shells_links_and_retries() {
             "2:59 step `a`: `shell` is for a `run` that is a script, but this one is a list",
             "2:71 step `a`: `link` names `y`, which is not an input of the step",
             "3:46 step `b`: `shell` is for a `run` that is a script, but this one is a list",
-            "3:58 step `b`: `link` must be `true` or `false` or a list of strings, found the number 3 | `link`: Inputs that are linked instead of copied, for large data that the command only reads: `true` for all, or a list of their names. Default: `false`.",
+            "3:58 step `b`: `link` must be `true` or `false` or a list of strings, found the number 3 | `link`: Inputs to link instead of copying, for large data that the command only reads: `true` for all, or a list of their names. Default: `false`.",
             "3:82 `retry` and `retries` cannot both be given | remove one of them: `retries: 2` is short for `retry: {times: 2}`",
             "3:99 `delay` must be a duration with its unit, such as `90s`, `45m`, `2h` or `1h30m`, found the number 3 | add a unit: `delay: 3s`",
             "3:111 `backoff` must be a number from 1 to 100, found the number 0 | the delay is multiplied by it after every retry",

@@ -35,8 +35,8 @@ pub struct Params {
     pub resize_range: [u32; 2],
     /// The side of the crop in pixels (section 3.1: 224).
     pub crop_size: u32,
-    /// The number of random crops of each training image, at least 1; training uses the next one in each
-    /// epoch and starts over after the last.
+    /// The number of random crops of each training image, at least 1; each epoch of training uses the
+    /// next crop, and starts over after the last.
     pub views: u16,
     /// The filter of the resize before the crop (not given in the paper).
     pub filter: Filter,

@@ -15,19 +15,19 @@ const PROBES: Many<Metrics> = Many::new(
     "metrics",
     "the metrics of the probes of those layers, labelled with `layer`, to find the best",
 );
-const FEATURES: Out<FeatureLayer> = Out::new("features", "the layers' features, one after another");
+const FEATURES: Out<FeatureLayer> = Out::new("features", "the layers' features, concatenated");
 const METRICS: Out<Metrics> = Out::new("metrics", "which layers were joined, and which is the best");
 
 /// Parameters of `concat`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// The number of neighbouring layers to join (section 4.4: 5). Half of them precede the best one; at
-    /// either end the window is shifted inwards, so that it is always complete.
+    /// The number of neighbouring layers to join (section 4.4: 5). Half of them precede the best one;
+    /// near the first or last layer the window shifts so that it is always complete.
     pub layers: usize,
-    /// The metric of the probes that the best layer is chosen by. It should not be a test metric.
+    /// The probes' metric by which the best layer is chosen. It should not be a test metric.
     pub metric: String,
-    /// Whether the best is the lowest value of the metric, as for a loss.
+    /// Whether the lowest value is the best, as for a loss.
     pub lowest: bool,
 }
 

@@ -10,8 +10,8 @@ use crate::rng::stream;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Validation {
-    /// The share of the training images that is held out, 0 ≤ fraction < 1; 0 trains on all of them.
-    /// Section 3.1: 0.1 for CIFAR and STL-10, 0.04 for ImageNet.
+    /// The share of training images to hold out, 0 ≤ fraction < 1; 0 trains on all of them. Section 3.1:
+    /// 0.1 for CIFAR and STL-10, 0.04 for ImageNet.
     #[serde(default = "Validation::default_fraction")]
     pub fraction: f64,
     /// The seed of the split. It is independent of the pipeline's seed, so that experiments with several

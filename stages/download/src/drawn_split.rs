@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::SplitImage;
 
-/// A test split that is drawn from training images.
+/// A test split drawn from the training images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DrawnSplit {

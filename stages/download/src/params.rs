@@ -23,10 +23,10 @@ pub enum Source {
     /// STL-10: 5,000 + 8,000 labelled images of 96x96 in 10 classes; its unlabelled part is not
     /// read, as in the paper (section 3.1).
     Stl10,
-    /// JPEG, PNG, WebP, GIF, BMP and TIFF files of the input `archive`, a folder or a tar (gzipped or
-    /// not), laid out as `SPLIT/CLASS/FILE`, `CLASS/FILE` (all for training) or `FILE` (without labels);
-    /// or with a label file as the input `labels`. A split is `train` for training, or `val`, `valid`,
-    /// `validation` or `test` for testing, in any case. Hidden and system folders are skipped.
+    /// JPEG, PNG, WebP, GIF, BMP and TIFF files of the input `archive`, a folder or a tar (gzipped or not),
+    /// laid out as `SPLIT/CLASS/FILE`, `CLASS/FILE` (all for training) or `FILE` (without labels); or with a
+    /// label file as the input `labels`. A split is `train` for training, or `val`, `valid`, `validation` or
+    /// `test` for testing, in upper or lower case. Hidden and system folders are skipped.
     Folder,
     /// ImageNet (ILSVRC 2012): the input `archive` is a folder of the official archives
     /// (`ILSVRC2012_img_train.tar`, `ILSVRC2012_img_val.tar`, `ILSVRC2012_devkit_t12.tar.gz`), of their
@@ -39,10 +39,10 @@ pub enum Source {
     /// training images without a label. Only the text of a list is part of the cache key: the files it
     /// names must not change.
     Web,
-    /// Drawn shapes in 10 classes, generated without a download.
+    /// Synthetic shapes in 10 classes; nothing is downloaded.
     Shapes,
-    /// Drawn repeating patterns in 10 classes, generated without a download. Raw pixels tell little of the
-    /// class, how they repeat much: what a pre-trained network has to learn.
+    /// Synthetic textures in 10 classes; nothing is downloaded. Single pixels reveal little about the class;
+    /// how they repeat reveals much, and a network learns this in pre-training.
     Textures,
 }
 
@@ -71,7 +71,7 @@ pub enum LabelChoice {
     Fine,
     /// CIFAR-100's 20 superclasses.
     Coarse,
-    /// None: images are read without labels, at any depth below their split folder.
+    /// No labels; images are read at any depth below their split folder.
     Drop,
 }
 
@@ -90,7 +90,7 @@ pub enum EmptyClasses {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Exif {
-    /// Photographs are turned upright.
+    /// Photographs are rotated upright.
     Apply,
     /// The orientation is ignored, as torchvision and PIL's `open` do.
     #[default]
@@ -117,9 +117,9 @@ pub struct Params {
     /// without labels, for pre-training (default: labels from the layout).
     #[serde(default)]
     pub labels: Option<LabelChoice>,
-    /// `folder` only: which top folders, or values of a label file's column `split`, are which split:
-    /// `{train: [NAME, ...], test: [NAME, ...]}`, in any case; images of other folders are skipped.
-    /// `none`: no folder is a split. Default: `train` for training and one of `val`, `valid`,
+    /// `folder` only: which top-level folders, or values of a label file's column `split`, belong to each
+    /// split: `{train: [NAME, ...], test: [NAME, ...]}`, in upper or lower case; images in other folders are
+    /// skipped. `none`: no folder is a split. Default: `train` for training and one of `val`, `valid`,
     /// `validation` and `test` for testing, if every image is in such a folder.
     #[serde(default)]
     pub splits: Option<Splits>,
@@ -140,11 +140,11 @@ pub struct Params {
     #[serde(default)]
     pub skip_broken: Option<bool>,
     /// `web` only: the share of image files that may be unreadable, 0 ≤ broken < 1 (default 0.1). They are
-    /// skipped and reported; more of them are an error.
+    /// skipped and reported; a larger share is an error.
     #[serde(default)]
     pub broken: Option<f64>,
-    /// `folder`, `imagenet` and `web`: `ignore` (the default) ignores the Exif orientation of JPEG, PNG,
-    /// WebP and TIFF files and reports how many images have one; `apply` turns them upright.
+    /// `folder`, `imagenet` and `web`: `ignore` (the default) ignores the Exif orientation of JPEG, PNG, WebP
+    /// and TIFF files and reports how many images have one; `apply` rotates them upright.
     #[serde(default)]
     pub exif: Option<Exif>,
     /// `folder`, `imagenet` and `web`: the set's name in tables (default: the source's).

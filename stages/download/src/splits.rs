@@ -7,7 +7,7 @@ use igpt_dataset::{Split, name_list, shown};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which top folders (or values of a label file's column `split`) are splits.
+/// Which top-level folders (or values of a label file's column `split`) are splits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Splits {
@@ -25,7 +25,8 @@ pub enum NoSplits {
     None,
 }
 
-/// The folder names of each split, in any case. Images of other top folders are skipped.
+/// The folder names of each split, in upper or lower case. Images in other top-level folders are
+/// skipped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SplitNames {

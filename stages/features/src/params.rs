@@ -9,31 +9,31 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// The layers l (0 to L) whose features f^l are written, each as a part of the output; empty
-    /// writes all. Layer l < L is the input of block l after its first norm; layer L is the output of
-    /// the final norm (section 2.4).
+    /// The layers l (0 to L) whose features f^l to write, each as a part of the output; empty writes
+    /// all. Layer l < L is the input of block l after its first norm; layer L is the output of the
+    /// final norm (section 2.4).
     pub layers: Vec<usize>,
     /// How many training images to use, with all views of each; 0 uses all. They are drawn from the
-    /// labelled images with `label_seed`, and are the same as those that a probe draws with the same
-    /// number of `train_rows` and the same seed.
+    /// labelled images with `label_seed`: the same images that a probe draws if its `train_rows` and
+    /// seed are the same.
     pub train_images: usize,
     /// How many test images to use, evenly spaced; 0 uses all.
     pub test_images: usize,
     /// The seed for drawing training images, separate from the pipeline's.
     pub label_seed: u64,
-    /// For a BERT network: the share of tokens that is masked, as in training. The paper uses 0.15
-    /// (section 2.1), at evaluation too (section 4.6). Has no effect on an autoregressive network.
+    /// For a BERT network: the share of tokens to mask, as in training. The paper uses 0.15 (section
+    /// 2.1), at evaluation too (section 4.6). Has no effect on an autoregressive network.
     pub mask_probability: f64,
     /// For a BERT network: the seed of the masks.
     pub mask_seed: u64,
     /// For a BERT network: the number of independent masks for each test image, written as its views
-    /// 0, 1, ...; a probe then takes a vote over them. The paper tries 5 (section 4.6). Training
-    /// images have one mask. Has no effect on an autoregressive network.
+    /// 0, 1, ...; a probe then votes over them. The paper tries 5 (section 4.6). Training images have
+    /// one mask. Has no effect on an autoregressive network.
     pub evaluation_masks: u16,
     /// The precision inside transformer blocks: `f32` or `bf16`, as in `pretrain`; features are
     /// averaged in f32. `bf16` needs LibTorch.
     pub precision: Precision,
-    /// Images per forward pass. Changes no output byte; does not affect the cache key.
+    /// Images per forward pass. Affects neither the output nor the cache key.
     pub batch: usize,
 }
 

@@ -20,7 +20,7 @@ pub struct Params {
     /// The table's caption. Default: none.
     #[serde(default)]
     pub title: String,
-    /// How the table is set in LaTeX.
+    /// How to typeset the table in LaTeX.
     #[serde(default)]
     pub latex: LatexStyle,
     /// The claims, in the order of the table.
@@ -46,8 +46,8 @@ pub struct Claim {
     pub paper: String,
     /// The sign that the claim predicts: of a - b, of rho, or of the change in spread from the smallest
     /// to the largest value of `by`. Or the number itself, in the units of the table, with a tolerance
-    /// and its source: `{value: 2.4, tolerance: 0.5, source: ...}`; its sign is then the one that is
-    /// claimed, and `run --check` ends with exit code 100 if it is missed. Default: `positive`.
+    /// and its source: `{value: 2.4, tolerance: 0.5, source: ...}`; the claim is then its sign, and
+    /// `run --check` exits with code 100 if the number is missed. Default: `positive`.
     #[serde(default)]
     pub expect: Expected,
     /// Compares the metric of two groups.
@@ -122,10 +122,10 @@ pub enum Sign {
 /// The metric of `a` minus that of `b`; with `less`, that difference minus another one.
 ///
 /// If both groups have predictions of the same test images, the standard error is that of the mean
-/// difference over the images; without predictions it is that of two independent shares of n images.
-/// If a group has several runs, it is the sample deviation of the runs (of their differences, if both
-/// groups have the same runs) divided by the square root of their number; with predictions the two
-/// errors are added in quadrature, as images and runs are sampled independently.
+/// difference over the images; without predictions it is that of two independent proportions over n
+/// images. If a group has several runs, it is the sample deviation of the runs (of their differences,
+/// if both groups have the same runs) divided by the square root of their number; with predictions the
+/// two errors are added in quadrature, as images and runs are sampled independently.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
@@ -134,15 +134,15 @@ pub struct Difference {
     /// Shows a share in percent, and its differences in points.
     #[serde(default)]
     pub percent: bool,
-    /// The group that is claimed to be higher (with `expect: negative`: lower).
+    /// The group claimed to be higher (with `expect: negative`: lower).
     pub a: Group,
-    /// The group that it is compared with.
+    /// The group to compare it with.
     pub b: Group,
     /// Subtracts a second difference: `(a - b) - (less.a - less.b)`.
     #[serde(default)]
     pub less: Option<GroupPair>,
-    /// The labels that tell the runs of a group apart (`[seed]`). Default: all labels except `step`,
-    /// those in its `where` and those that it picks over.
+    /// The labels that distinguish the runs of a group (`[seed]`). Default: all labels except `step`,
+    /// those in its `where` and those it picks over.
     #[serde(default)]
     pub runs: Option<Vec<String>>,
     /// The name of the metric that counts the test images, for the standard error of an accuracy
@@ -165,18 +165,18 @@ pub struct GroupPair {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
-    /// Its name in the table. Default: the values of `where`, and what was picked.
+    /// Its name in the table. Default: the values of `where`, and of what was picked.
     #[serde(default)]
     pub name: String,
     /// Only artifacts with these values: `{step: probe, layer: 2}`, compared as text.
     #[serde(default, rename = "where", deserialize_with = "scalar::map")]
     #[schemars(schema_with = "scalar::map_schema")]
     pub only: BTreeMap<String, String>,
-    /// Keeps only the best of the artifacts that differ in some labels alone: the best layer.
+    /// Keeps only the best among artifacts that differ only in some labels: the best layer.
     #[serde(default)]
     pub pick: Option<Pick>,
-    /// Keeps only the artifact with the largest value of this label, of those that differ in it alone:
-    /// the last layer, whatever its number.
+    /// Keeps only the artifact with the largest value of this label, among those that differ only in
+    /// it: the last layer, whatever its number.
     #[serde(default)]
     pub last: Option<String>,
 }
@@ -195,7 +195,7 @@ pub struct Correlation {
     pub by: Vec<String>,
 }
 
-/// A number and the artifacts that it comes from.
+/// A number and the artifacts it comes from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Operand {

@@ -41,8 +41,8 @@ pub struct Params {
     /// The loss: `joint` (L_GEN + L_CLF, section 2.3) or `classifier` (L_CLF alone).
     pub loss: Loss,
     /// The layer l (0 to L) whose pooled features f^l the class head reads; -1 is the last. Default:
-    /// the best layer of the input `probes` where that is connected (section 4.5 compares the two),
-    /// else the last (the paper's choice, section 2.3).
+    /// the best layer of the input `probes` if connected (section 4.5 compares the two), otherwise the
+    /// last (the paper's choice, section 2.3).
     pub head_layer: Option<i64>,
     /// Whether the class head starts at zero, as in the released code; otherwise its weights are
     /// normal with standard deviation 0.02.
@@ -50,8 +50,8 @@ pub struct Params {
     /// The augmentation of training images: `none` or `pad_crop_flip` (section 3.1, CIFAR only).
     pub augment: Augment,
     /// The learning rates to try, from large to small: a number or a list. Each starts from the same
-    /// weights; the search ends with the first whose best validation accuracy is below that of the
-    /// rate before (section 3.4). More than one needs a validation split. Replaced by the input
+    /// weights; the search stops at the first one whose best validation accuracy is below that of the
+    /// one before (section 3.4). More than one needs a validation split. Replaced by the input
     /// `choice`.
     pub learning_rates: Candidates,
     /// Training steps for each learning rate; 0 trains for `epochs`.
@@ -75,10 +75,10 @@ pub struct Params {
     /// Dropout on embeddings and residual branches, from 0 to below 1. The paper uses none (section
     /// 3.4) except for networks trained from random weights (section 4.5).
     pub dropout: f64,
-    /// The largest global norm of the gradients; 0 disables clipping, as in the paper.
+    /// The maximum global gradient norm; 0 disables clipping, as in the paper.
     pub clip: f64,
-    /// For a BERT network: the share of tokens that is masked, in training and at evaluation. The
-    /// paper uses 0.15 (sections 2.1 and 4.6). Has no effect on an autoregressive network.
+    /// For a BERT network: the share of tokens to mask, in training and at evaluation. The paper uses
+    /// 0.15 (sections 2.1 and 4.6). Has no effect on an autoregressive network.
     pub mask_probability: f64,
     /// For a BERT network: the `mean` over the masked tokens of an image (the released code) or their
     /// `sum` (the paper's formula, section 2.1).
@@ -87,21 +87,22 @@ pub struct Params {
     /// that of the first mask; with several, `accuracy.test.masks` is that of a majority vote, ties
     /// broken at random. The paper tries 5 (section 4.6).
     pub evaluation_masks: u16,
-    /// Which training images are held out to choose the learning rate and the step.
+    /// Which training images to hold out for choosing the learning rate and the step.
     pub validation: Validation,
     /// Steps between validations; 0 validates once an epoch. The last step is always validated.
     pub validate_every: u64,
     /// How many held-out images a validation uses, evenly spaced; 0 uses all.
     pub validation_rows: usize,
-    /// How many test images are classified in the end, evenly spaced; 0 classifies all.
+    /// How many test images to classify at the end, evenly spaced; 0 classifies all.
     pub test_rows: usize,
-    /// Early stopping: ends a training after this many validations without a better accuracy; 0 never
-    /// does. In any case the stage keeps the weights of the best validation accuracy (section 3.4).
+    /// Early stopping: ends a training after this many validations without a better accuracy; 0
+    /// disables it. The stage always keeps the weights with the best validation accuracy (section 3.4).
     pub patience: u64,
     /// How many labelled training images of each class to use, validation included, drawn with
     /// `label_seed`; 0 uses all. The paper takes 4, 25 and 400 on CIFAR-10 (section 4.7). A probe with
-    /// the same two parameters uses the same images. Of a class with at least two of the drawn images,
-    /// one is held out and one trained on, whatever the split says (unless it holds out nothing).
+    /// the same two parameters uses the same images. If at least two images of a class are drawn, at
+    /// least one is held out and at least one is trained on, whatever the split (unless it holds out
+    /// nothing).
     pub labels_per_class: usize,
     /// The seed for drawing labels, separate from the pipeline's.
     pub label_seed: u64,
@@ -111,11 +112,11 @@ pub struct Params {
     pub model: Option<ModelParams>,
     /// The objective of that network. Default: `autoregressive`.
     pub objective: Option<Objective>,
-    /// Steps between the checkpoints from which an interrupted training resumes; 0 writes one only on
-    /// interruption. Does not affect the cache key.
+    /// Steps between the checkpoints from which an interrupted training resumes; 0 writes one only when
+    /// interrupted. Does not affect the cache key.
     pub checkpoint_every: u64,
-    /// The most memory that tokens may take, in MiB; larger sets are read from a scratch file, into the
-    /// same results. Does not affect the cache key.
+    /// Maximum memory for tokens, in MiB; larger sets are read from a scratch file, with the same
+    /// results. Does not affect the cache key.
     pub memory_mib: u64,
 }
 

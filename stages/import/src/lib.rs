@@ -21,7 +21,7 @@ pub use params::Params;
 
 const FROM: Opt<AnyFile> = Opt::new(
     "from",
-    "a folder with the network, instead of `repo`: Hugging Face's ImageGPT, or weights under OpenAI's names",
+    "a folder with the network, instead of `repo`: Hugging Face's ImageGPT, or weights with OpenAI's names",
 );
 const COLOURS: Opt<AnyFile> = Opt::new(
     "palette",

@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// A repository on the Hugging Face hub, such as `openai/imagegpt-small`; leave it out with the input
-    /// `from`.
+    /// A repository on the Hugging Face Hub, such as `openai/imagegpt-small`; omit it if you connect the
+    /// input `from`.
     pub repo: Option<String>,
     /// A branch, tag or commit of the repository. Results are cached under this name: use a full commit
     /// hash to pin the content.
     pub revision: String,
-    /// Attention heads, for weights under OpenAI's names whose shapes do not tell: 8 for iGPT-S and
-    /// iGPT-M, 16 for iGPT-L.
+    /// Attention heads, for weights with OpenAI's names, whose shapes do not determine it: 8 for iGPT-S
+    /// and iGPT-M, 16 for iGPT-L.
     pub heads: Option<usize>,
-    /// The range of the palette's numbers, from black to white: `-1..1`, `0..1` or `0..255`. By default it
-    /// is detected: a number below 0 means `-1..1`, one above 1 means `0..255`, transformers'
+    /// The values of black and white in the palette: `-1..1`, `0..1` or `0..255`. By default it is
+    /// detected: a number below 0 means `-1..1`, one above 1 means `0..255`, transformers'
     /// `preprocessor_config.json` is `-1..1`; otherwise it is an error.
     pub range: Option<PaletteRange>,
 }

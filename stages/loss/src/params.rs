@@ -9,22 +9,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// Which training images are held out, in each image set.
+    /// Which training images to hold out, in each image set.
     pub validation: Validation,
     /// How many held-out images to evaluate, evenly spaced; 0 evaluates all.
     pub validation_rows: usize,
     /// How many test images to evaluate, evenly spaced; 0 evaluates all.
     pub test_rows: usize,
-    /// How many training images to evaluate, evenly spaced; 0 leaves out `loss.train`.
+    /// How many training images to evaluate, evenly spaced; 0 omits `loss.train`.
     pub train_rows: usize,
     /// For a BERT network: the probability that a position is masked. The paper uses 0.15 (section
     /// 2.1). Has no effect on an autoregressive network.
     pub mask_probability: f64,
-    /// Images per forward pass. With the batch of the pre-training (divided by its `accumulation`)
-    /// results agree to the last bit.
+    /// Images per forward pass. With the batch size of pre-training (divided by its `accumulation`),
+    /// losses match those of pre-training bit for bit.
     pub batch: usize,
-    /// The most memory that tokens may take, in MiB; larger sets are read from a scratch file, into the
-    /// same results. Does not affect the cache key.
+    /// Maximum memory for tokens, in MiB; larger sets are read from a scratch file, with the same
+    /// results. Does not affect the cache key.
     pub memory_mib: u64,
 }
 

@@ -17,12 +17,12 @@ pub struct Params {
     pub sample: u64,
     /// The maximum number of iterations of Lloyd's algorithm, at least 1.
     pub max_iterations: u32,
-    /// The fit ends once the sum of the centres' squared moves is at most this times the mean variance of
-    /// a channel (scikit-learn's rule and default). 0: once nothing moves.
+    /// The fit ends once the sum of the centres' squared moves is at most this times the mean variance of a
+    /// channel (scikit-learn's rule and default). 0 ends it once nothing moves.
     pub tolerance: f64,
-    /// The range of the numbers of a palette in `from`, from black to white: `-1..1` (the released
-    /// palette), `0..1` or `0..255`. By default it is detected: a number below 0 means `-1..1`, one above
-    /// 1 means `0..255`, transformers' `preprocessor_config.json` is `-1..1`; otherwise it is an error.
+    /// The values of black and white in the palette of the input `from`: `-1..1` (the released palette),
+    /// `0..1` or `0..255`. By default it is detected: a number below 0 means `-1..1`, one above 1 means
+    /// `0..255`, transformers' `preprocessor_config.json` is `-1..1`; otherwise it is an error.
     pub range: Option<PaletteRange>,
 }
 

@@ -36,7 +36,7 @@ const CHOICE: Opt<Choice> =
     Opt::new("choice", "the result of a search over `learning_rate`, which replaces the parameter");
 const RESUME: Opt<Model> = Opt::new(
     "resume",
-    "a network of a shorter training, with the state that `keep_state` adds: the training goes on from it",
+    "the network of a shorter training to continue, with the state that `keep_state` adds",
 );
 const MODEL: Out<Model> = Out::new("model", "the network after the last step");
 const CHECKPOINTS: Out<Checkpoints> =

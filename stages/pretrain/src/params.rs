@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// The network: a preset (`tiny`, `small`, `igpt-s`, `igpt-m`, `igpt-l`, `igpt-xl`) and what
-    /// differs from it. The numbers of positions and colours come from the tokens.
+    /// The network: a preset (`tiny`, `small`, `igpt-s`, `igpt-m`, `igpt-l`, `igpt-xl`) and overrides of its
+    /// values. The numbers of positions and colours come from the tokens.
     pub model: ModelParams,
     /// `autoregressive` or `bert` (section 2.1).
     pub objective: Objective,
@@ -26,25 +26,25 @@ pub struct Params {
     /// For `bert`: the `mean` over the masked positions of an image (the released code) or their
     /// `sum` (the paper's formula, section 2.1). Reported losses are always the mean.
     pub bert_loss: BertReduction,
-    /// Training steps (updates). 0 leaves the network untrained, for baselines. The paper takes
-    /// 1,000,000, for iGPT-XL 2,000,000 (section 3.4).
+    /// Training steps (updates). 0 leaves the network untrained, for baselines. The paper uses 1,000,000,
+    /// for iGPT-XL 2,000,000 (section 3.4).
     pub steps: u64,
     /// Images per step. The paper uses 128, for iGPT-XL 64 (section 3.4).
     pub batch: usize,
     /// The precision inside transformer blocks: `f32`, or `bf16` with parameters, gradients and
     /// losses in f32 (about twice as fast; needs a GPU).
     pub precision: Precision,
-    /// Splits each step into this many micro-batches, computed one after another to save memory. The
-    /// images, masks and mathematics stay the same; dropout, where used, drops other elements.
+    /// Splits each step into this many micro-batches, computed one after another to save memory. Images,
+    /// masks and mathematics stay the same; dropout, if used, drops different elements.
     pub accumulation: usize,
     /// Splits the images of each step into this many equal shares, whose gradients are summed by a fixed
-    /// binary tree: a power of two that divides `batch`. Up to so many `processes` can share the lanes, with
-    /// the same bits for any number of them. Dropout, where used, drops other elements for each number of
-    /// lanes; `accumulation` splits each lane.
+    /// binary tree: a power of two that divides `batch`. Up to this many `processes` can share the lanes,
+    /// and the result is bit-identical for any number of them. Dropout, if used, drops different elements
+    /// for each number of lanes; `accumulation` splits each lane.
     pub lanes: usize,
-    /// How many processes of this machine train the network together: a power of two, at most `lanes`. Each
-    /// computes its share of the lanes and keeps its share of the optimizer's state. More than one need a
-    /// build with LibTorch. Does not affect the cache key.
+    /// How many processes train the network together: a power of two, at most `lanes`. Each computes its
+    /// share of the lanes and holds its share of the optimizer state. More than one needs a build with
+    /// LibTorch. Does not affect the cache key.
     pub processes: usize,
     /// Stores only the input of each block in the forward pass and recomputes the block for its
     /// gradients: far less memory, a third more time, the same numbers. Does not affect the cache
@@ -58,8 +58,8 @@ pub struct Params {
     pub warmup_steps: Option<u64>,
     /// The schedule after the warm-up: `cosine` to 0 (section 3.4) or `constant`.
     pub decay: Decay,
-    /// The step at which the cosine reaches 0. Default: the last step. A training that is to be continued
-    /// needs the length of the whole one here.
+    /// The step at which the cosine reaches 0. Default: the last step. If you plan to continue this training
+    /// with `resume`, give the total length.
     pub decay_steps: Option<u64>,
     /// Adam's decay rate for the mean of gradients. The paper uses 0.9 (section 3.4).
     pub beta1: f64,
@@ -72,9 +72,9 @@ pub struct Params {
     pub weight_decay: f64,
     /// Dropout on embeddings and residual branches. The paper uses none (section 3.4).
     pub dropout: f64,
-    /// The largest global norm of the gradients; 0 disables clipping, as in the paper.
+    /// The maximum global gradient norm; 0 disables clipping, as in the paper.
     pub clip: f64,
-    /// Which training images are held out for the validation loss, in each image set.
+    /// Which training images to hold out for the validation loss, in each image set.
     pub validation: Validation,
     /// Steps between validations; 0 validates after the last step only.
     pub validate_every: u64,
@@ -84,19 +84,18 @@ pub struct Params {
     pub test_rows: usize,
     /// How many training images to use, drawn at random; 0 uses all.
     pub train_rows: usize,
-    /// Steps whose networks become parts of the output `checkpoints`, besides the last.
+    /// Steps whose networks to keep as parts of the output `checkpoints`, besides the last.
     pub keep: Vec<u64>,
-    /// Also keeps the networks of steps that are powers of two, from this step on; 0 keeps none of
-    /// them.
+    /// Also keeps the networks at powers of two, from this step on; 0 keeps none of them.
     pub keep_powers_from: u64,
-    /// Keeps the optimizer's state beside the networks of the last step and of those in `keep`, three times
-    /// the size of the weights, so that another training can go on from them by its input `resume`.
+    /// Also keeps the optimizer state of the last step and of the steps in `keep`, three times the size of
+    /// the weights, so that another training can continue from them through its input `resume`.
     pub keep_state: bool,
-    /// Steps between the checkpoints from which an interrupted training resumes; 0 writes one only on
-    /// interruption. Does not affect the cache key.
+    /// Steps between the checkpoints from which an interrupted training resumes; 0 writes one only when
+    /// interrupted. Does not affect the cache key.
     pub checkpoint_every: u64,
-    /// The most memory that tokens may take, in MiB; larger sets are read from a scratch file, into the
-    /// same results. Does not affect the cache key.
+    /// Maximum memory for tokens, in MiB; larger sets are read from a scratch file, with the same results.
+    /// Does not affect the cache key.
     pub memory_mib: u64,
 }
 

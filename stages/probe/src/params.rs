@@ -28,53 +28,55 @@ impl Solver {
 /// Parameters of `probe`: multinomial logistic regression on the features of one layer.
 ///
 /// The objective is that of scikit-learn's `LogisticRegression`: J = C * (cross entropy in nats,
-/// summed over the training rows) + 0.5 * ||W||^2, without a penalty on the intercept. Two classes are
-/// fitted with a single weight vector, as there, so that equal C gives equal probabilities.
+/// summed over the training rows) + 0.5 * ||W||^2, without a penalty on the intercept. As in
+/// scikit-learn, two classes are fitted with a single weight vector, so that equal C gives equal
+/// probabilities.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
     /// The solver: `lbfgs` or `sgd`.
     pub solver: Solver,
     /// The inverse regularisation strength C, from 1e-30 to 1e30: a number, or (`lbfgs` only) a list,
-    /// of which the value with the best validation accuracy is chosen; ties go to the lower validation
-    /// loss, then to the smaller C. A list needs held-out images. scikit-learn's default is 1; the
-    /// paper does not state its value.
+    /// from which the value with the best validation accuracy is chosen; ties go to the lower
+    /// validation loss, then to the smaller C. A list needs held-out images. scikit-learn's default is
+    /// 1; the paper does not state its value.
     pub c: Candidates,
     /// Whether to standardise each feature to mean 0 and standard deviation 1 over the training rows.
     pub standardise: bool,
     /// The fit has converged when no entry of the gradient of J / (C n) is larger (scikit-learn's
-    /// `tol`). scikit-learn's default of 1e-4 leaves J up to 1 % above the minimum at C = 100; 1e-6
-    /// leaves it below 1e-7 above. The metric `converged` says whether a fit of `lbfgs` did;
-    /// `gradient` is the largest entry.
+    /// `tol`). scikit-learn's default of 1e-4 leaves J up to 1 % above the minimum at C = 100, 1e-6
+    /// less than 1e-7. The metric `converged` says whether a fit with `lbfgs` has; `gradient` is the
+    /// largest entry.
     pub tolerance: f64,
-    /// The most L-BFGS iterations. A fit that needs more is reported in a note, in the metric
-    /// `converged` and below the tables of `report`.
+    /// The maximum number of L-BFGS iterations. A fit that needs more is reported in a note, in the
+    /// metric `converged` and below the tables of `report`.
     pub max_iterations: usize,
-    /// Which training images are held out to choose C or the learning rate.
+    /// Which training images to hold out for choosing C or the learning rate.
     pub validation: Validation,
     /// Whether the probe is retrained on train + validation once C or the learning rate is chosen.
     /// `accuracy.valid` is then that of the first fit, which has not seen the held-out images; all
     /// other metrics are of the second fit, which has no `loss.valid`.
     pub refit: bool,
     /// How many labelled training images to use, validation included, drawn with `label_seed`; 0 uses
-    /// all. Of a class with at least two of the drawn images, one is held out and one trained on,
-    /// whatever the split says (unless it holds out nothing).
+    /// all. If at least two images of a class are drawn, at least one is held out and at least one is
+    /// trained on, whatever the split (unless it holds out nothing).
     pub train_rows: usize,
     /// How many labelled training images of each class to use, validation included, drawn with
-    /// `label_seed`; 0 uses all. Held out as with `train_rows`; not to be combined with it.
+    /// `label_seed`; 0 uses all. Images are held out as with `train_rows`, which you cannot combine
+    /// with this.
     pub labels_per_class: usize,
     /// The seed for drawing labels, separate from the pipeline's.
     pub label_seed: u64,
     /// SGD: the learning rates to try, from large to small, until one has a higher validation loss
     /// than the best so far; the one with the lowest loss is chosen. The paper tries 30, 10, 3, ... in
-    /// this order (section 3.4). With a `validation.fraction` of 0 the training loss decides, as all
-    /// of them minimise the same objective.
+    /// this order (section 3.4). With a `validation.fraction` of 0 the training loss decides, since
+    /// all minimise the same objective.
     pub learning_rates: Candidates,
     /// SGD: momentum. The paper uses 0.9 (section 3.4).
     pub momentum: f64,
     /// SGD: examples per step.
     pub batch: usize,
-    /// SGD: steps for each learning rate, which falls to 0 along a cosine.
+    /// SGD: steps for each learning rate, which decays to 0 along a cosine.
     pub steps: usize,
     /// SGD: the seed of the order of examples, separate from the pipeline's.
     pub shuffle_seed: u64,

@@ -15,9 +15,9 @@ const MODEL: In<Model> = In::new("model", "the network: autoregressive, of the v
 const PALETTE: In<Palette> = In::new("palette", "the palette of its tokens");
 const FOLDER: Out<AnyFile> = Out::new(
     "folder",
-    "`model.safetensors`, `config.json` and `preprocessor_config.json` as transformers' ImageGPT has them; \
-     with a class head also `modeling_igpt_flow.py`, by which `AutoModelForImageClassification` with \
-     `trust_remote_code=True` reads tokens as this network does, and a `README.md` on loading",
+    "`model.safetensors`, `config.json` and `preprocessor_config.json` for transformers' ImageGPT; with a class \
+     head also `modeling_igpt_flow.py`, with which `AutoModelForImageClassification` and `trust_remote_code=True` \
+     read tokens as this network does, and a `README.md` on loading",
 );
 
 /// `publish` has no parameters.

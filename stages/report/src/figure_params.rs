@@ -12,35 +12,35 @@ use crate::statistics::ErrorBar;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlotKind {
-    /// Markers, joined by a line in each series.
+    /// Markers, joined by a line within each series.
     #[default]
     Lines,
-    /// The curve `y` of each artifact, such as `loss.train` over the steps of a training: a line without
-    /// markers for each artifact.
+    /// The curve `y` of each artifact, such as `loss.train` over the steps of a training: one line per
+    /// artifact, without markers.
     Curves,
-    /// A group of bars for each value of `x`, with a bar for each series and its number above.
+    /// A group of bars for each value of `x`: one bar per series, with its number above.
     Bars,
 }
 
-/// How an axis runs.
+/// The scale of an axis.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scale {
-    /// Equal distances are equal differences.
+    /// Linear.
     #[default]
     Linear,
-    /// Equal distances are equal ratios. Points that are not above 0 are left out, and counted.
+    /// Logarithmic. Points that are not above 0 are left out and counted.
     Log,
 }
 
-/// What is drawn into the picture.
+/// What to draw in the picture.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FigureStyle {
-    /// The title above and the notes below too, for a picture on its own.
+    /// Also the title above and the notes below, for a picture that stands alone.
     #[default]
     Whole,
-    /// The plot and its legend alone: the rest belongs into the paper's caption, and is in `caption.tex`.
+    /// Only the plot and its legend; the rest belongs in the paper's caption and is in `caption.tex`.
     Paper,
 }
 
@@ -51,12 +51,12 @@ pub struct Figure {
     /// `lines`, `bars` or `curves`. Default: `lines`.
     #[serde(default)]
     pub kind: PlotKind,
-    /// Whether title and notes are drawn. Default: `whole`.
+    /// Whether to draw title and notes. Default: `whole`.
     #[serde(default)]
     pub style: FigureStyle,
     /// The name on the horizontal axis. Values that are not numbers are spaced evenly. A series without
     /// it, or with one value where others have several, becomes a horizontal dashed line. Curves have
-    /// their own; leave it out.
+    /// their own x; leave it out.
     #[serde(default)]
     pub x: String,
     /// The name of the number on the vertical axis; a point with several shows their mean.
@@ -79,14 +79,14 @@ pub struct Figure {
     #[serde(default, deserialize_with = "scalar::list")]
     #[schemars(schema_with = "scalar::list_schema")]
     pub order: Vec<String>,
-    /// How the horizontal axis runs. Default: `linear`.
+    /// The scale of the horizontal axis. Default: `linear`.
     #[serde(default)]
     pub x_scale: Scale,
-    /// How the vertical axis runs. Default: `linear`.
+    /// The scale of the vertical axis. Default: `linear`.
     #[serde(default)]
     pub y_scale: Scale,
-    /// How much a point of a curve weighs the ones before it, from 0 to below 1: 0.9 is the mean over
-    /// about ten points. Default: 0, curves are as they are.
+    /// Smoothing of curves: the weight of the preceding points, from 0 to below 1; 0.9 averages over
+    /// about ten points. Default: 0, no smoothing.
     #[serde(default)]
     pub smooth: f64,
     /// Whether the horizontal axis runs from high to low.
@@ -96,14 +96,14 @@ pub struct Figure {
     /// lines.
     #[serde(default)]
     pub y_from: Option<f64>,
-    /// What error bars show. Default: `sd`.
+    /// What the error bars show. Default: `sd`.
     #[serde(default)]
     pub error: ErrorBar,
     /// The name of the metric that counts a share's images; see `columns.count`.
     #[serde(default)]
     pub count: String,
-    /// More numbers of the same artifacts, each a series beside that of `y`: accuracies of an ensemble
-    /// over masks (Figure 4). Default: none.
+    /// More numbers of the same artifacts, each as another series: accuracies of an ensemble over masks
+    /// (Figure 4). Default: none.
     #[serde(default)]
     pub also: Vec<ExtraSeries>,
     /// The title. Default: the table's.
@@ -124,19 +124,19 @@ pub struct Figure {
     /// Paragraphs below the figure.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// What others state of the same, below the figure with its source.
+    /// Statements by others about the same result, shown below the figure with their sources.
     #[serde(default)]
     pub claims: Vec<Statement>,
-    /// Horizontal lines, published results for example.
+    /// Horizontal lines, for example published results.
     #[serde(default)]
     pub references: Vec<Reference>,
 }
 
-/// A statement of others.
+/// A statement by others.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Statement {
-    /// What they state, as a sentence.
+    /// The statement, as a sentence.
     pub text: String,
     /// The source: `Chen et al. 2020, section 4.1`.
     pub source: String,

@@ -60,7 +60,7 @@ impl Stage for Report {
     fn spec(&self) -> StageSpec {
         StageSpec {
             name: "report",
-            summary: "gathers metrics into a table (Markdown, LaTeX, CSV) and a figure (SVG, PDF, PNG)",
+            summary: "collects metrics in a table (Markdown, LaTeX, CSV) and a figure (SVG, PDF, PNG)",
             // 6: `cells.json`; booktabs, one rule for digits, the best of each column; PDF.
             version: 7,
             inputs: vec![METRICS.port(), CHOICES.port()],

@@ -31,35 +31,35 @@ pub struct Params {
     /// The columns, from left to right.
     #[schemars(extend("examples" = [[{"metric": "accuracy.test", "percent": true}]]))]
     pub columns: Vec<Column>,
-    /// Keeps only the best of the artifacts that differ in some labels alone, before anything else. An
+    /// Keeps only the best among artifacts that differ only in some labels, before anything else. An
     /// artifact whose metric is missing or NaN is kept only if no other has it; artifacts with none of
     /// the labels always stay. Default: all are kept.
     #[serde(default)]
     pub pick: Option<Pick>,
-    /// Rows that are shown even without a result, as `not run`; each is the row's values joined by `, `.
+    /// Rows to show even without a result, as `not run`; each is the row's values joined by `, `.
     /// Default: none.
     #[serde(default, deserialize_with = "scalar::list")]
     #[schemars(schema_with = "scalar::list_schema")]
     pub expected: Vec<String>,
-    /// What our columns show in a row that has only published numbers and is not `expected`.
+    /// What columns of results show in a row that has only published numbers and is not `expected`.
     /// Default: `not_run`.
     #[serde(default)]
     pub others: Placeholder,
-    /// Published numbers, with their sources below the table: in the column of ours where no row has
-    /// both, else in one beside it.
+    /// Published numbers, with their sources below the table: in the same column as the results if no row
+    /// has both, otherwise in a column beside it.
     #[serde(default)]
     pub published: Vec<Published>,
     /// The order of the rows. Default: by their values, numbers before texts.
     #[serde(default)]
     pub sort: Option<Sort>,
-    /// Which rows to name below the table as the best. Default: none.
+    /// Which rows to name as the best below the table. Default: none.
     #[serde(default)]
     pub best: Option<BestRow>,
-    /// The names among `rows` that part the table: the best value of a column is bold for each of their
-    /// values (`[data]`: for each data set). Default: `best.within`, or else one for the table.
+    /// The names among `rows` that group the table: the best value of a column is bold in each group
+    /// (`[data]`: for each data set). Default: `best.within`, otherwise one group.
     #[serde(default)]
     pub within: Vec<String>,
-    /// How the table is set in LaTeX.
+    /// How to typeset the table in LaTeX.
     #[serde(default)]
     pub latex: LatexStyle,
     /// The figure. Default: the first column of numbers over the first of `rows` that has numbers, with a
@@ -68,14 +68,14 @@ pub struct Params {
     pub figure: Option<Figure>,
 }
 
-/// What our columns show in a row of published numbers.
+/// What columns of results show in a row of published numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Placeholder {
-    /// `not run`: a method that is to be run.
+    /// `not run`, for a method that you have yet to run.
     #[default]
     NotRun,
-    /// A dash: a method of others.
+    /// A dash, for other people's methods.
     Dash,
 }
 
@@ -95,24 +95,24 @@ pub struct Column {
     /// Shows 1 - value: errors instead of accuracies (Table 4).
     #[serde(default)]
     pub complement: bool,
-    /// What is shown after `±`. Default: `sd`.
+    /// What to show after `±`. Default: `sd`.
     #[serde(default)]
     pub error: ErrorBar,
     /// The name of the metric that counts a share's images, for the standard error of a single number.
     /// Default: for `accuracy.test`, the `rows.test` of a probe or the `images.test` of fine-tuning.
     #[serde(default)]
     pub count: String,
-    /// Digits after the decimal point. Default: as many as show two significant digits of the error; of a
-    /// number without one 2 for percentages, else four significant digits.
+    /// Digits after the decimal point. Default: enough for two significant digits of the error; without
+    /// an error, 2 for percentages and otherwise enough for four significant digits.
     #[serde(default)]
     pub digits: Option<u8>,
-    /// Which value is the best of the column, and so bold; its arrow stands in the heading. Default:
-    /// `higher` for `accuracy`, `lower` for `loss` (the other way round with `complement`), without an
+    /// Which value of the column is the best, and bold; an arrow in the heading shows the direction.
+    /// Default: `higher` for `accuracy`, `lower` for `loss` (reversed with `complement`), without an
     /// arrow; `none` for others.
     #[serde(default)]
     pub better: Option<Better>,
-    /// What the column's results are expected to be, one or a list: their differences are shown beside
-    /// them, and `run --check` ends with exit code 100 if one is missed. Default: nothing.
+    /// Expected results of the column, one or a list: the table shows the differences, and `run --check`
+    /// exits with code 100 if one is missed. Default: none.
     #[serde(default, deserialize_with = "expect::one_or_more")]
     #[schemars(schema_with = "expect::one_or_more_schema")]
     pub expect: Vec<Expectation>,
@@ -209,7 +209,7 @@ pub struct Published {
     #[serde(deserialize_with = "scalar::text")]
     #[schemars(schema_with = "scalar::schema")]
     pub row: String,
-    /// The heading of its column, as `title` has it.
+    /// The heading of its column, as in `title`.
     pub column: String,
     /// The number, in the units of the column (96.3 if it shows percent).
     pub value: f64,
@@ -232,7 +232,7 @@ pub struct Sort {
     #[serde(default, deserialize_with = "scalar::list")]
     #[schemars(schema_with = "scalar::list_schema")]
     pub order: Vec<String>,
-    /// Whether the largest value comes first.
+    /// Whether to put the largest value first.
     #[serde(default)]
     pub descending: bool,
 }

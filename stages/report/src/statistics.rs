@@ -5,14 +5,14 @@ use igpt_table::statistics;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is shown after `±` and as error bars.
+/// What to show after `±` and as error bars.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorBar {
     /// The sample standard deviation; nothing for a single number.
     #[default]
     Sd,
-    /// The standard error of the mean: sd / sqrt(n) of n numbers, sqrt(p (1 - p) / N) of a single
+    /// The standard error of the mean: sd / sqrt(n) for n numbers, sqrt(p (1 - p) / N) for a single
     /// share p of N test images.
     Se,
 }

@@ -25,7 +25,7 @@ const PALETTE: In<Palette> = In::new("palette", "the palette of its tokens");
 const TOKENS: Opt<Tokens> = Opt::new("tokens", "the images to complete, from the test split");
 const GRID: Out<Figure> = Out::new(
     "grid",
-    "`grid.png`: the sampled images; with `tokens`, a row for each image: the given part, the completions, the original",
+    "`grid.png`: the sampled images; with `tokens`, one row per image: the given part, the completions, the original",
 );
 const SAMPLES: Out<Tokens> = Out::new(
     "samples",

@@ -5,28 +5,28 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Parameters of `sample`. It draws `rows` times `columns` images: from scratch or, where `tokens`
-/// are connected, as completions of real images, a row for each.
+/// are connected, as completions of real images, one row per image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
     /// Rows of the picture; with `tokens`, how many test images to complete.
     pub rows: usize,
-    /// Drawn images per row; with `tokens`, completions of each image.
+    /// Sampled images per row; with `tokens`, completions of each image.
     pub columns: usize,
     /// With `tokens`: the share of an image's pixel rows that is given, from the top; the rest is
-    /// drawn. Above 0 and below 1; at least one row is given and at least one is drawn.
+    /// sampled. Above 0 and below 1; at least one row is given and at least one is sampled.
     pub keep: f64,
     /// With `tokens`: how many test images to skip before the first one.
     pub skip: usize,
-    /// Sampling temperature, above 0: logits are divided by it. Below 1, likely colours become
-    /// likelier.
+    /// Sampling temperature, above 0: logits are divided by it. Below 1, likely colours become more
+    /// likely.
     pub temperature: f64,
-    /// Draws from the k likeliest colours of each pixel; 0 draws from all.
+    /// Samples from the k most likely colours of each pixel; 0 samples from all.
     pub top_k: usize,
-    /// The side of an image's pixel in the picture, 1 to 64.
+    /// The size of each image pixel in the picture, 1 to 64.
     pub scale: u32,
-    /// Images drawn at once. Each needs memory for the keys and values of every layer: 8 bytes times
-    /// layers, width and positions. Changes no output byte; does not affect the cache key.
+    /// Images sampled at once. Each needs memory for the keys and values of every layer: 8 bytes
+    /// times layers, width and positions. Affects neither the output nor the cache key.
     pub batch: usize,
 }
 

@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// How many images to show, a row each: 1 to 12.
+    /// How many images to show, one per row: 1 to 12.
     pub images: usize,
     /// The ids of the images to show. Default: images drawn with the seed.
     pub ids: Vec<u64>,
-    /// The split that they are taken from.
+    /// The split to take the images from.
     pub split: SplitName,
     /// The share of the sequence that the autoregressive objective has seen when it predicts the framed
     /// pixel.
     pub context: f64,
-    /// The share of pixels that is masked for BERT. The paper uses 0.15 (section 2.1).
+    /// The share of pixels to mask for BERT. The paper uses 0.15 (section 2.1).
     pub mask_probability: f64,
 }
 

@@ -17,9 +17,9 @@ const METRICS: Out<Metrics> = Out::new("metrics", "`brightness.train` and `brigh
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// How many images of each split to look at, the first ones; 0 looks at all (default: all).
+    /// How many images of each split to use, from the first; 0 uses all (default: all).
     pub images: u64,
-    /// The share of the brightest and of the darkest pixels that are left out, in [0, 0.5) (default: 0).
+    /// The share of the brightest and of the darkest pixels to leave out, in [0, 0.5) (default: 0).
     pub trim: f64,
 }
 

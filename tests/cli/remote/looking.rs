@@ -123,7 +123,7 @@ fn bundles_and_audits_fetch_what_they_need() {
     let lab = Lab::new();
     let reader = reader(&lab);
     let out = ok(&reader, &["bundle", "pipeline.yaml", "-o", "b.tar.zst"]);
-    assert!(out.contains("can be made again from it: sum"), "{out}");
+    assert!(out.contains("can be rebuilt from it: sum"), "{out}");
     assert!(ok(&reader, &["verify", "b.tar.zst", "--commands"]).contains("sum"));
     let reader = lab.machine();
     run(&reader, &[]);
@@ -147,6 +147,6 @@ fn damage_here_of_what_is_elsewhere_is_no_loss() {
     fs::write(&here, "damaged").unwrap();
     let ran = reader.igpt_flow(&["verify"]);
     assert_eq!(ran.code, 101, "{}{}", ran.out, ran.err);
-    let right = format!("it is in the remote {} and comes when it is needed", lab.url);
+    let right = format!("it is in the remote {} and is fetched when needed", lab.url);
     assert!(ran.out.contains(&right), "{}", ran.out);
 }

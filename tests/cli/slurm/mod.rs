@@ -243,8 +243,8 @@ fn a_cluster_is_looked_at_by_jobs_on_it() {
     for text in [
         "every step\n  job      ran on n",
         "\n  store    seen from the node\n  program  runs (",
-        "\n  locks    hold between here and the node\n  device   auto: numerics class ",
-        "\n  GPUs     1\n  clock    as ours\n",
+        "\n  locks    work between this machine and the node\n  device   auto: numerics class ",
+        "\n  GPUs     1\n  clock    same as this machine's\n",
         "can never start: PartitionConfig",
         "module: command not found",
     ] {

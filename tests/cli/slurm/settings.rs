@@ -30,7 +30,7 @@ fn options_of_a_cluster_without_one_are_refused() {
     for (arguments, what) in [
         (&["run", "pipeline.yaml", "--detach"][..], "--detach is for runs on a cluster"),
         (&["run", "pipeline.yaml", "--cluster", "cluster.yaml"], "--cluster is for runs on a cluster"),
-        (&["run", "pipeline.yaml", "--executor", "slurm", "--memory", "1GiB"], "each step asks for its own"),
+        (&["run", "pipeline.yaml", "--executor", "slurm", "--memory", "1GiB"], "each step requests its own"),
         (&["audit", "pipeline.yaml", "--cluster", "cluster.yaml"], "an audit runs on this machine"),
     ] {
         let ran = project.igpt_flow(arguments);

@@ -13,8 +13,8 @@ pub enum Variant {
     /// As the paper describes it (section 2.2): layer norm with mean subtraction, gain and bias (eps
     /// 1e-5), biases on the linear layers, tanh-approximated GELU as in GPT-2.
     Paper,
-    /// The released code (`openai/image-gpt`, src/model.py): x / sqrt(mean(x^2) + 1e-5) * gain, no
-    /// biases anywhere, x * sigmoid(1.702 x). Its parameter counts are those that the paper states.
+    /// The released code (`openai/image-gpt`, src/model.py): x / sqrt(mean(x^2) + 1e-5) * gain, no biases
+    /// anywhere, x * sigmoid(1.702 x). Its parameter counts are those in the paper.
     #[default]
     Released,
 }
@@ -37,11 +37,11 @@ pub enum Activation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
-    /// The MLP's output 0.02 / sqrt(2 L): both residual projections shrink with depth, as the paper
-    /// says (section 3.3, after GPT-2).
+    /// Standard deviation 0.02 / sqrt(2 L) for the MLP's output projection: both residual projections
+    /// shrink with depth, as in the paper (section 3.3, after GPT-2).
     #[default]
     LayerDependent,
-    /// The MLP's output 0.02, as in the released code.
+    /// Standard deviation 0.02 for the MLP's output projection, as in the released code.
     Released,
 }
 
@@ -131,12 +131,12 @@ impl Preset {
     }
 }
 
-/// The `model` parameter of the stages that create a network: a preset, and what differs from it.
-/// The numbers of positions and colours come from the tokens.
+/// The `model` parameter of the stages that create a network: a preset, and overrides of its values. The
+/// numbers of positions and colours come from the tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelParams {
-    /// The named sizes that the others default to.
+    /// The preset, which has the defaults of the sizes below.
     pub preset: Preset,
     /// The number of transformer blocks. Default: the preset's.
     pub n_layer: Option<usize>,

@@ -17,7 +17,7 @@ pub enum BertReduction {
     #[default]
     Mean,
     /// The sum over an image's masked positions, then the mean over all images: the paper's formula
-    /// (section 2.1). An image without a masked position adds 0 to the sum, as the formula has it.
+    /// (section 2.1). An image without a masked position contributes 0, as in the formula.
     Sum,
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cells::ExpectedCell;
 use crate::scalar;
 
-/// A number that a result is expected to be, within a tolerance.
+/// A number that a result is expected to equal, within a tolerance.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
@@ -18,7 +18,7 @@ pub struct Expectation {
     pub row: String,
     /// The number, in the units of the heading (96.3 if it shows percent).
     pub value: f64,
-    /// How far from it the result may be, in the same units.
+    /// The largest allowed difference, in the same units.
     pub tolerance: f64,
     /// Where the number comes from: a paper's table, or the draft that states it.
     pub source: String,

@@ -3,14 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How `table.tex` is set.
+/// How to typeset `table.tex`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LatexStyle {
-    /// The rules above, below and within. Default: `booktabs`.
+    /// The horizontal rules. Default: `booktabs`.
     #[serde(default)]
     pub rules: Rules,
-    /// How the numbers of a column stand below each other. Default: `point`.
+    /// How to align the numbers of a column. Default: `point`.
     #[serde(default)]
     pub numbers: Numbers,
     /// How wide the table is. Default: `auto`.
@@ -22,10 +22,10 @@ pub struct LatexStyle {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rules {
-    /// Those of the package booktabs, which the document must load.
+    /// The rules of the booktabs package, which the document must load.
     #[default]
     Booktabs,
-    /// Those of LaTeX itself: no package is needed.
+    /// LaTeX's own rules, which need no package.
     Plain,
 }
 
@@ -33,10 +33,10 @@ pub enum Rules {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Numbers {
-    /// At their decimal points: a column of numbers is two in the source, parted at the point.
+    /// At the decimal point: in the source, a column of numbers is two columns, split at the point.
     #[default]
     Point,
-    /// At their right ends.
+    /// On the right.
     Right,
 }
 
@@ -44,11 +44,11 @@ pub enum Numbers {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Width {
-    /// As `column` where it fits there in letters that are not too small, else as `page`.
+    /// As `column` if the table fits there without too small a font, otherwise as `page`.
     #[default]
     Auto,
-    /// A `table`, which fits a column of a class with two columns.
+    /// A `table`, as wide as one column in a two-column class.
     Column,
-    /// A `table*`: as wide as the page in a class with two columns, a `table` in others.
+    /// A `table*`, as wide as the page in a two-column class; a `table` in other classes.
     Page,
 }
