@@ -151,7 +151,7 @@ impl Bench {
         let cx = StageContext::new(attempt.seed, attempt.threads, checkpoints, sink)
             .on_device(attempt.device)
             .with_gpus(attempt.gpus)
-            .ranks_by(crate::ranks::command())
+            .ranks_by(vec![crate::ranks::command()])
             .cancelled_by(cancelled);
         let params = Pretrain.complete(attempt.params).unwrap();
         // A pool of its own: the stage's own setting only holds for the first run in a process.
