@@ -18,15 +18,13 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// By the number and its error: a number of less than two errors decides nothing, nor does nothing itself.
+    /// By the number and its error: a number of less than two errors decides nothing.
     pub(crate) fn of(value: f64, error: Option<f64>, expect: Sign) -> Self {
         match error {
-            Some(error) if value != 0.0 && value.abs() >= 2.0 * error => {
-                match (value > 0.0, value < 0.0, expect) {
-                    (true, _, Sign::Positive) | (_, true, Sign::Negative) => Self::Holds,
-                    _ => Self::Fails,
-                }
-            }
+            Some(error) if value.abs() >= 2.0 * error => match (value > 0.0, value < 0.0, expect) {
+                (true, _, Sign::Positive) | (_, true, Sign::Negative) => Self::Holds,
+                _ => Self::Fails,
+            },
             _ => Self::Undecided,
         }
     }
