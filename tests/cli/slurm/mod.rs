@@ -221,7 +221,8 @@ fn after_a_failure_what_waits_is_dropped_and_what_runs_goes_on() {
     assert_eq!(ran.code, 100, "{}\n{}", ran.out, ran.err);
     assert!(ran.out.contains("FAILED one[n=2]"), "{}", ran.out);
     let (began, ended) = (project.read("log").lines().count(), project.read("log.ended").lines().count());
-    assert_eq!(began, ended + 1, "{}", ran.out);
+    // One may begin in the very moment in which it is dropped as one that waits.
+    assert!((ended + 1..=ended + 2).contains(&began), "{began} began, {ended} ended\n{}", ran.out);
     assert!(began < 200, "some waited, and never began");
     assert!(ran.out.contains(": the run was stopped") && under_way(&project).is_empty(), "{}", ran.out);
 }
