@@ -41,7 +41,7 @@ impl Team {
         cx: &StageContext,
     ) -> Result<Self, StageError> {
         let machines = cx.machines();
-        if ranks % machines != 0 || ranks < machines {
+        if !ranks.is_multiple_of(machines) || ranks < machines {
             return Err(StageError::new(format!(
                 "{ranks} processes cannot share {machines} machines evenly"
             ))
