@@ -44,10 +44,16 @@ impl Unpacked {
 pub fn unpack(bundle: &Path, folder: &Path, most: u64) -> Result<Unpacked, BundleError> {
     let refused = |what: String| BundleError::Refused { path: bundle.to_owned(), what };
     let file = File::open(bundle).map_err(BundleError::io("read", bundle))?;
+    if file.metadata().is_ok_and(|there| there.is_dir()) {
+        return Err(refused("it is a folder".to_owned()));
+    }
     let decoder = StreamingDecoder::new(BufReader::new(file))
         .map_err(|_| refused("it is not compressed with Zstandard".to_owned()))?;
     let mut archive = Archive::new(decoder);
-    let cut = |_: std::io::Error| refused("it is damaged or cut off".to_owned());
+    let cut = |error: std::io::Error| match error.raw_os_error() {
+        Some(_) => BundleError::io("read", bundle)(error),
+        None => refused("it is damaged or cut off".to_owned()),
+    };
     // Raw: long names and other extensions are entries that are refused, not texts that are read unseen.
     let mut entries = archive.entries().map_err(cut)?.raw(true);
     let mut first = match entries.next() {
@@ -81,7 +87,8 @@ pub fn unpack(bundle: &Path, folder: &Path, most: u64) -> Result<Unpacked, Bundl
         }
         let to = folder.join(&listed.name);
         let digest = write(&mut entry, &to).map_err(|fault| match fault {
-            Fault::Read => refused(format!("`{name}` is damaged or cut off")),
+            Fault::Read(error) if error.raw_os_error().is_some() => BundleError::io("read", bundle)(error),
+            Fault::Read(_) => refused(format!("`{name}` is damaged or cut off")),
             Fault::Write(error) => BundleError::io("write", &to)(error),
         })?;
         if digest != listed.digest {
@@ -96,7 +103,7 @@ pub fn unpack(bundle: &Path, folder: &Path, most: u64) -> Result<Unpacked, Bundl
 }
 
 enum Fault {
-    Read,
+    Read(std::io::Error),
     Write(std::io::Error),
 }
 
@@ -117,7 +124,7 @@ fn write(from: &mut impl Read, to: &Path) -> Result<Digest, Fault> {
                 out.write_all(&page[..n]).map_err(Fault::Write)?;
             }
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(Fault::Read),
+            Err(e) => return Err(Fault::Read(e)),
         }
     }
     out.flush().map_err(Fault::Write)?;

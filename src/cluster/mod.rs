@@ -145,8 +145,10 @@ impl Cluster {
     fn allocation(&self, step: &PlannedStep, said: Rule, device: &str) -> Allocation {
         let asked = step.resources;
         // Slurm kills what takes more than it asked for, and what a step computes is an estimate.
-        let spare = if step.memory.is_some() { SPARE_MEMORY } else { 1.0 };
-        let memory_mib = (step.memory_mib(device) as f64 * spare).ceil() as u64;
+        // A training's estimate is of all of its processes, which its nodes share.
+        let nodes = f64::from(said.nodes.or(self.defaults.nodes).unwrap_or(1));
+        let factor = if step.memory.is_some() { SPARE_MEMORY / nodes } else { 1.0 };
+        let memory_mib = (step.memory_mib(device) as f64 * factor).ceil() as u64;
         let own = Rule {
             cpus: said.cpus.or((asked.cpus > 0).then_some(asked.cpus)),
             memory_mib: said.memory_mib.or((memory_mib > 0).then_some(memory_mib)),

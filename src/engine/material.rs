@@ -27,7 +27,7 @@ pub(super) fn key_material(
             step.redact(&mut params);
             let params = params.as_object().into_iter().flatten();
             let params = params.map(|(name, value)| (name.clone(), value.clone())).collect();
-            ("command", 2, params, None, None)
+            ("command", 3, params, None, None)
         }
     };
     KeyMaterial { schema: KEY_SCHEMA, stage: stage.to_owned(), version, params, seed, numerics, inputs }

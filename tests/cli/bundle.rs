@@ -222,7 +222,7 @@ fn unsound_bundles_are_refused_by_name_and_nothing_is_taken_over() {
         &|files| {
             let at = files.iter().position(|(name, _)| *name == record).unwrap();
             let text =
-                String::from_utf8(files[at].1.clone()).unwrap().replacen("\"version\":2", "\"version\":3", 1);
+                String::from_utf8(files[at].1.clone()).unwrap().replacen("\"version\":3", "\"version\":4", 1);
             let body = text.rsplit_once(",\"checksum\"").unwrap().0.to_owned();
             files[at].1 =
                 format!("{body},\"checksum\":\"{}\"}}\n", blake3::hash(body.as_bytes())).into_bytes();

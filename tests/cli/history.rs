@@ -83,7 +83,7 @@ fn show_tells_what_a_step_was_made_of_and_where_its_output_is() {
     let project = Project::new(TWO);
     project.run();
     let text = right(project.igpt_flow(&["show", "a"]));
-    for word in ["command version 2, key ", "param env = {\"X\":\"1\"}", "cost ", "out out "] {
+    for word in ["command version 3, key ", "param env = {\"X\":\"1\"}", "cost ", "out out "] {
         assert!(text.contains(word), "no `{word}` in:\n{text}");
     }
     let path = text.lines().map(str::trim).find(|line| line.starts_with('/')).unwrap();

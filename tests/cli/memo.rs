@@ -200,8 +200,7 @@ fn instances_that_are_one_and_the_same_work_are_noted_once() {
         )
     };
     let project = Project::new(&draws("7"));
-    let note =
-        "note   `draw[k=a,seed=1]` is the same work as `draw[k=a,seed=0]`: nothing in it depends on `seed`";
+    let note = "note   `draw[k=a,seed=1]` is the same work as `draw[k=a,seed=0]`: parameters and inputs are the same for every `seed`";
     // Also where everything is cached, and with `-q`.
     for quiet in ["-v", "-v", "-q"] {
         let ran = project.igpt_flow(&["run", "pipeline.yaml", "-j", "1", quiet]);

@@ -56,7 +56,7 @@ fn a_file_a_step_and_a_digest_lead_to_the_same_data() {
         assert_eq!(found["steps"], of_file["steps"], "{asked}");
     }
     let ran = project.igpt_flow(&["origin", "count:n=2"]);
-    for text in ["count[n=2] [command version 2]", "in rows: `clean`, out (", &data, "run = ", "igpt-flow 0."]
+    for text in ["count[n=2] [command version 3]", "in rows: `clean`, out (", &data, "run = ", "igpt-flow 0."]
     {
         assert!(ran.out.contains(text), "no `{text}` in:\n{}", ran.out);
     }

@@ -201,7 +201,7 @@ mod joined {
     use std::time::{Duration, Instant};
 
     use igpt_aten::{Arrived, Group, GroupError};
-    use igpt_contract::{Rank, StageContext, StageError, StageIo};
+    use igpt_contract::{Digest, Rank, StageContext, StageError, StageIo, instruction_set};
     use serde_json::Value;
 
     use crate::crew::Crew;
@@ -237,7 +237,7 @@ mod joined {
                 let here = Arrived::at(meeting, *index, *ranks);
                 let group = here.and_then(|here| here.join(*machines > 1, COME, ANSWER));
                 let mut group = group.map_err(lost)?;
-                group.all_gather(&[0u8]).map_err(lost)?;
+                alike(&mut group).map_err(lost)??;
                 return Ok((*index, *ranks, Self { group, crew: Crew::default(), leads: false }));
             }
             let folder = cx.checkpoint_dir();
@@ -272,12 +272,13 @@ mod joined {
             }
             let joined = here.join(cx.machines() > 1, CONNECT, ANSWER).and_then(|mut group| {
                 // Until all are connected with all, they look for each other in the file.
-                group.all_gather(&[0u8])?;
-                Ok(group)
+                let alike = alike(&mut group)?;
+                Ok((group, alike))
             });
             // Where it is not there, nothing is left to remove.
             let _ = std::fs::remove_file(&meeting);
-            let group = joined.map_err(|error| crew.blame(Some(error.0)))?;
+            let (group, alike) = joined.map_err(|error| crew.blame(Some(error.0)))?;
+            alike?;
             Ok((0, ranks, Self { group, crew, leads: true }))
         }
 
@@ -291,6 +292,19 @@ mod joined {
                 false => lost(error),
             })
         }
+    }
+
+    /// Whether all ranks compute with the same instructions: others would make other bits under the same key.
+    fn alike(group: &mut Group) -> Result<Result<(), StageError>, GroupError> {
+        let mine = *Digest::of(instruction_set().as_bytes()).as_bytes();
+        let all = group.all_gather(&mine)?;
+        let alike = all.chunks_exact(mine.len()).all(|one| one == mine);
+        Ok(if alike {
+            Ok(())
+        } else {
+            Err(StageError::new("the nodes of the step have processors of different kinds")
+                .hint("`constraint` in cluster.yaml chooses nodes of one kind"))
+        })
     }
 
     fn lost(error: GroupError) -> StageError {

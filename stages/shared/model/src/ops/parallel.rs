@@ -172,15 +172,19 @@ mod tests {
 
     #[test]
     fn lanes_are_summed_in_order_however_many_are_worked_on_at_a_time() {
-        // 1e8 swallows what is added to it one by one: another order has another sum.
+        // Of 5 that is added to 1e8, 8 arrives: another grouping has another sum. Two at a time, or all at once.
+        let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         for sums in [1, AT_ONCE] {
-            let (out, [total]) = fill_and_sum(40, 1, [sums], |i, chunk, [sum], _| {
-                chunk.fill(i as f32);
-                sum.fill(if i == 0 { 1e8 } else { 3.0 });
+            let (out, [large, counts]) = one.install(|| {
+                fill_and_sum(40, 1, [sums, 1], |i, chunk, [large, count], _| {
+                    chunk.fill(i as f32);
+                    large.fill(if i == 0 { 1e8 } else { 5.0 });
+                    count.fill(i as f32);
+                })
             });
             assert_eq!(out, (0..40).map(|i| i as f32).collect::<Vec<_>>());
-            let expected = (1..40).fold(1e8f32, |total, _| total + 3.0);
-            assert!(total.len() == sums && total.iter().all(|sum| *sum == expected));
+            assert!(large.len() == sums && large.iter().all(|sum| *sum == 1e8 + 39.0 * 8.0));
+            assert_eq!(counts, [780.0]);
         }
         let (out, [total]) = fill_and_sum(0, 4, [2], |_, _, _, _| unreachable!("there is no lane"));
         assert!(out.is_empty() && total == [0.0, 0.0]);
