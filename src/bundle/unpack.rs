@@ -50,10 +50,11 @@ pub fn unpack(bundle: &Path, folder: &Path, most: u64) -> Result<Unpacked, Bundl
     let decoder = StreamingDecoder::new(BufReader::new(file))
         .map_err(|_| refused("it is not compressed with Zstandard".to_owned()))?;
     let mut archive = Archive::new(decoder);
-    let cut = |error: std::io::Error| match error.raw_os_error() {
+    let unreadable = |what: &str, error: std::io::Error| match error.raw_os_error() {
         Some(_) => BundleError::io("read", bundle)(error),
-        None => refused("it is damaged or cut off".to_owned()),
+        None => refused(format!("{what} is damaged or cut off")),
     };
+    let cut = |error: std::io::Error| unreadable("it", error);
     // Raw: long names and other extensions are entries that are refused, not texts that are read unseen.
     let mut entries = archive.entries().map_err(cut)?.raw(true);
     let mut first = match entries.next() {
@@ -87,8 +88,7 @@ pub fn unpack(bundle: &Path, folder: &Path, most: u64) -> Result<Unpacked, Bundl
         }
         let to = folder.join(&listed.name);
         let digest = write(&mut entry, &to).map_err(|fault| match fault {
-            Fault::Read(error) if error.raw_os_error().is_some() => BundleError::io("read", bundle)(error),
-            Fault::Read(_) => refused(format!("`{name}` is damaged or cut off")),
+            Fault::Read(error) => unreadable(&format!("`{name}`"), error),
             Fault::Write(error) => BundleError::io("write", &to)(error),
         })?;
         if digest != listed.digest {

@@ -216,13 +216,20 @@ fn an_interrupt_ends_what_runs_and_drops_what_waits() {
 fn after_a_failure_what_waits_is_dropped_and_what_runs_goes_on() {
     let Some(cluster) = cluster() else { return };
     // So many that some wait on a busy machine too, where it takes a while until the failure is heard of.
-    let project = many(200, "test ${matrix.n} != 2; sleep 3; echo ended >> \"$LOG.ended\"");
+    let project = many(200, "test ${matrix.n} != 2; sleep 3; echo 'one ${matrix.n}' >> \"$LOG.ended\"");
     let ran = run(&cluster, &project, &[]);
     assert_eq!(ran.code, 100, "{}\n{}", ran.out, ran.err);
     assert!(ran.out.contains("FAILED one[n=2]"), "{}", ran.out);
-    let (began, ended) = (project.read("log").lines().count(), project.read("log.ended").lines().count());
-    // One may begin in the very moment in which it is dropped as one that waits.
-    assert!((ended + 1..=ended + 2).contains(&began), "{began} began, {ended} ended\n{}", ran.out);
+    let (began, ended) = (project.read("log"), project.read("log.ended"));
+    let cut_short: Vec<&str> =
+        began.lines().filter(|one| *one != "one 2" && !ended.lines().any(|other| other == *one)).collect();
+    // One may begin in the very moment in which it is dropped as one that waits, and is said to have been.
+    assert!(cut_short.len() <= 1, "{cut_short:?}\n{}", ran.out);
+    for one in cut_short {
+        let skipped = format!("skip   one[n={}]: the run was stopped", one.replace("one ", ""));
+        assert!(ran.out.contains(&skipped), "no `{skipped}` in {}", ran.out);
+    }
+    let began = began.lines().count();
     assert!(began < 200, "some waited, and never began");
     assert!(ran.out.contains(": the run was stopped") && under_way(&project).is_empty(), "{}", ran.out);
 }
